@@ -1,0 +1,133 @@
+"""The audit: truths about whole books and about each entry, as small named functions in two lists.
+
+They run after recovery, by ``walletd verify`` and in tests.  A violation is a sentence; no violation is an empty list.
+
+    audit = Audit()
+    for entry in entries:
+        audit.fold(entry)
+    audit.violations, audit.totals()
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+from walletd.ledger.book import Books, apply
+from walletd.ledger.rules import decide
+from walletd.vocabulary.entries import Effects, Entry, Refusal
+from walletd.vocabulary.identifiers import AssetCode
+from walletd.vocabulary.lifecycle import WalletStatus
+
+MAX_VIOLATIONS = 100
+"""An audit of a broken journal stops listing here: the first violations tell the story."""
+
+
+def posted_sums_to_zero(books: Books) -> Iterator[str]:
+    """Money is made nowhere: per asset, posted balances over all wallets sum to zero."""
+    for asset, total in totals(books).items():
+        if total != 0:
+            yield f"posted balances of {asset} sum to {total}, not to zero"
+
+
+def customers_are_above_their_floor(books: Books) -> Iterator[str]:
+    """No wallet with a floor has less than the floor and its holds together."""
+    for book in books.wallets.values():
+        for asset in book.balances:
+            available = book.available(asset)
+            if available is not None and available < 0:
+                yield f"wallet {book.wallet} has {available} of {asset} available"
+
+
+def held_is_not_negative(books: Books) -> Iterator[str]:
+    """What holds reserve is never less than nothing."""
+    for book in books.wallets.values():
+        for asset, balance in book.balances.items():
+            if balance.held < 0:
+                yield f"wallet {book.wallet} holds {balance.held} of {asset}"
+
+
+def closed_wallets_are_empty(books: Books) -> Iterator[str]:
+    """A closed wallet has no balance and no open hold."""
+    for book in books.wallets.values():
+        if book.status is WalletStatus.CLOSED and any(b.posted or b.held for b in book.balances.values()):
+            yield f"wallet {book.wallet} is closed but not empty"
+
+
+def assets_are_defined(books: Books) -> Iterator[str]:
+    """Every balance is of a defined asset."""
+    for book in books.wallets.values():
+        for asset in book.balances:
+            if asset not in books.assets:
+                yield f"wallet {book.wallet} has {asset}, which is not defined"
+
+
+WHOLE_BOOK_TRUTHS: tuple[Callable[[Books], Iterator[str]], ...] = (
+    posted_sums_to_zero,
+    customers_are_above_their_floor,
+    held_is_not_negative,
+    closed_wallets_are_empty,
+    assets_are_defined,
+)
+
+
+def totals(books: Books) -> dict[AssetCode, int]:
+    """Per defined asset, the sum of all posted balances; zero, unless money was made or lost."""
+    sums: dict[AssetCode, int] = dict.fromkeys(books.assets, 0)
+    for book in books.wallets.values():
+        for asset, balance in book.balances.items():
+            sums[asset] = sums.get(asset, 0) + balance.posted
+    return sums
+
+
+def violations(books: Books) -> list[str]:
+    """Every whole-book truth that does not hold, each with the wallet or asset that breaks it."""
+    return [sentence for truth in WHOLE_BOOK_TRUTHS for sentence in truth(books)]
+
+
+class Audit:
+    """A fold of the whole journal that believes nothing: each entry is decided again and must come out the same."""
+
+    def __init__(self) -> None:
+        self.books = Books()
+        self.sequence = 0
+        self.time: datetime | None = None
+        self.applied = 0
+        self.refused = 0
+        self.violations: list[str] = []
+        self._command_ids: set[tuple[str, str]] = set()
+
+    def fold(self, entry: Entry) -> None:
+        """Check the entry against the books before it, then apply it."""
+        self._expect(entry.sequence == self.sequence + 1, entry, f"follows entry {self.sequence}")
+        self._expect(self.time is None or entry.time >= self.time, entry, "is earlier than the entry before it")
+        command_id = (entry.principal, entry.command.command_id)
+        self._expect(command_id not in self._command_ids, entry, "has a command id that was used before")
+        self._command_ids.add(command_id)
+        self.sequence = entry.sequence
+        self.time = entry.time
+        verdict = decide(self.books, entry.command, entry.time)
+        if entry.effects is not None:
+            self._expect(verdict == entry.effects, entry, f"has other effects than its command: {verdict}")
+            self._apply(entry, entry.effects)
+        else:
+            self._expect(isinstance(verdict, Refusal), entry, "was refused, but its command can be applied")
+            self._expect(
+                not isinstance(verdict, Refusal) or verdict.reason is entry.refusal.reason,  # type: ignore[union-attr]
+                entry,
+                f"was refused for another reason than {verdict}",
+            )
+            self.refused += 1
+
+    def close(self) -> list[str]:
+        """All violations: those of the entries, then those of the books that they lead to."""
+        return self.violations + violations(self.books)
+
+    def _apply(self, entry: Entry, effects: Effects) -> None:
+        self.applied += 1
+        try:
+            apply(self.books, effects)
+        except (AssertionError, KeyError) as broken:
+            self._expect(False, entry, f"cannot be applied: {broken!r}")
+
+    def _expect(self, holds: bool, entry: Entry, sentence: str) -> None:
+        if not holds and len(self.violations) < MAX_VIOLATIONS:
+            self.violations.append(f"entry {entry.sequence} {sentence}")

@@ -1,0 +1,134 @@
+"""Errors as a client sees them: a code, a sentence that says what to do, and ``data`` for programs.
+
+    failure(7, refusal.reason, refusal.facts)  ->  the bytes of a JSON-RPC error response
+
+``error.data`` always has ``reason``, ``outcome`` and ``retry``; ``retry_after_ms`` where it helps; then the facts.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from walletd.protocol.messages import ErrorObject, Failure
+from walletd.vocabulary.error_codes import Outcome, Reason
+
+_encode = msgspec.json.Encoder().encode
+
+SENTENCES: dict[Reason, str] = {
+    Reason.METHOD_NOT_FOUND: "there is no method {method!r}",
+    Reason.FORBIDDEN: "the token does not permit {method}; it needs {right} {wallet}",
+    Reason.OVERLOADED: "{what} is full; try again after {retry_after_ms} ms with the same command id",
+    Reason.UNAVAILABLE: "the journal takes no writes ({why}); reads go on; try again after {retry_after_ms} ms",
+    Reason.WALLET_QUARANTINED: "wallet {wallet} is quarantined: its state broke an invariant; an operator must look",
+    Reason.ENTRY_NOT_FOUND: "there is no entry {asked}",
+    Reason.TRANSFER_NOT_FOUND: "there is no transfer {transfer}",
+    Reason.UNKNOWN_WALLET: "there is no wallet {wallet}",
+    Reason.SUBSCRIPTION_NOT_FOUND: "this session has no subscription {subscription}",
+    Reason.TOO_MANY_SUBSCRIPTIONS: "this session has {limit} subscriptions, as many as it may have; end one first",
+    Reason.SNAPSHOT_TOO_LARGE: (
+        "the snapshot would hold more than {limit} wallets; page through wallet.list, then subscribe after its sequence"
+    ),
+    Reason.EPOCH_CHANGED: "the cursor is of epoch {cursor_epoch}, the journal is at {epoch}; start from a snapshot",
+    Reason.FUTURE_CURSOR: "the cursor {cursor} lies beyond the head {head}",
+    Reason.CURSOR_EXPIRED: "the journal begins at {oldest}; start from a snapshot",
+    Reason.COMMAND_ID_REUSED: (
+        "command id {command_id!r} already stands for another command (entry {sequence}): {field} differs; "
+        "take a new command id"
+    ),
+    Reason.COMMAND_EXPIRED: "the command was valid until {valid_until}, and it is {time}",
+    Reason.ASSET_ALREADY_DEFINED: "asset {asset} is already defined, with scale {scale}",
+    Reason.ASSET_NOT_FOUND: "there is no asset {asset}; define it first with asset.define",
+    Reason.WALLET_ALREADY_EXISTS: "wallet {wallet} exists since {opened_at}",
+    Reason.WALLET_NOT_FOUND: "there is no wallet {wallet}; open it first with wallet.open",
+    Reason.SELF_TRANSFER: "posting {posting} moves money from {wallet} to itself",
+    Reason.VERSION_MISMATCH: "wallet {wallet} is at version {version}, not {demanded}; read it again",
+    Reason.WALLET_CLOSED: "wallet {wallet} was closed",
+    Reason.INSUFFICIENT_FUNDS: (
+        "wallet {wallet} has {available} of {asset} available and needs {required}: {short_by} short, "
+        "in the asset's smallest unit"
+    ),
+}
+
+_HINTS = {
+    "amount": (
+        'a whole number of the asset\'s smallest unit from 1 to 10^36-1, as a decimal string such as "1250": '
+        "no sign, point, exponent or leading zero"
+    ),
+    "wallet": "a wallet name: letters, digits and . _ : / - , at most 64; @ in front makes a system wallet",
+    "asset": "an asset code: capital letters, digits and . _ - , at most 16, such as EUR",
+    "scale": "the number of decimal places, a whole number from 0 to 30",
+    "command_id": "a command id of your own: 1 to 64 printable ASCII characters without spaces",
+    "transfer": 'a transfer id such as "t123"',
+    "token": "a token: a string of at most 256 characters",
+    "id": "a whole number up to 2^53-1 or a string of at most 64 characters",
+    "jsonrpc": 'the string "2.0"',
+    "params": "an object",
+    "valid_until": 'a time with its offset, such as "2030-01-31T12:00:00Z"',
+}
+_HINTS["from"] = _HINTS["to"] = _HINTS["wallets"] = _HINTS["wallet"]
+
+
+class InvalidParams(Exception):
+    """A parameter that its type lets pass but its method does not."""
+
+    def __init__(self, field: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.field = field
+        self.sentence = sentence
+
+
+def failure(
+    request_id: int | str | None,
+    reason: Reason,
+    facts: Mapping[str, Any] = {},
+    *,
+    outcome: Outcome = Outcome.NOT_APPLIED,
+    message: str | None = None,
+) -> bytes:
+    """The response that says why the request failed."""
+    data: dict[str, Any] = {"reason": reason.value, "outcome": outcome.value, "retry": reason.retry.value, **facts}
+    return _encode(Failure(id=request_id, error=ErrorObject(reason.code, message or sentence(reason, facts), data)))
+
+
+def sentence(reason: Reason, facts: Mapping[str, Any]) -> str:
+    """The failure in words: with its facts where they are all there, else the reason's meaning."""
+    template = SENTENCES.get(reason)
+    if template is None:
+        return reason.meaning
+    try:
+        return template.format_map(facts)
+    except KeyError:
+        return reason.meaning
+
+
+def invalid_params(request_id: int | str | None, error: msgspec.DecodeError | InvalidParams) -> bytes:
+    """The response to params that do not fit the method: which field, what is wrong, what is expected."""
+    if isinstance(error, InvalidParams):
+        return failure(request_id, Reason.INVALID_PARAMS, {"field": error.field}, message=error.sentence)
+    field, message = explain(str(error), "params")
+    return failure(request_id, Reason.INVALID_PARAMS, {"field": field}, message=message)
+
+
+def explain(complaint: str, whole: str) -> tuple[str, str]:
+    """The field that a decoding error is about, and a sentence about it.
+
+    ``complaint`` is msgspec's message, such as "Expected `str`, got `int` - at `$.postings[0].amount`"; ``whole``
+    names the document that was decoded.
+    """
+    what, _, path = complaint.partition(" - at `$")
+    path = path.rstrip("`").lstrip(".")
+    named = _NAMED_FIELD.search(what)
+    field = ".".join(part for part in (path, named.group(1) if named else "") if part)
+    hint = _HINTS.get(re.sub(r"\[[^\]]*\]$", "", field).rpartition(".")[2]) if field else None
+    if what.startswith("Object contains unknown field"):
+        return field, f"{field!r} is not a field of {path or whole}; remove it"
+    if what.startswith("Object missing required field"):
+        return field, f"{field!r} is missing" + (f": {hint}" if hint else "")
+    if hint:
+        return field, f"{field!r} must be {hint}"
+    return field, f"{field or whole}: {what[:1].lower()}{what[1:]}"
+
+
+_NAMED_FIELD = re.compile(r"field `([^`]*)`$")

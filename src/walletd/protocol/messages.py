@@ -1,0 +1,425 @@
+"""Every message of protocol version 1, declared once: the params and the result of each method, and what is pushed.
+
+A command's params are the command itself (``walletd.vocabulary.commands``).  A server refuses unknown fields in
+params; a client must ignore unknown fields in results and notifications.  Amounts are decimal strings of smallest
+units; times are RFC 3339 in UTC.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from walletd.vocabulary.commands import Metadata
+from walletd.vocabulary.entries import AssetRecord, BalanceRecord, WalletRecord
+from walletd.vocabulary.identifiers import (
+    AssetCode,
+    AssetName,
+    CommandName,
+    SequenceNumber,
+    TransferName,
+    WalletId,
+    WalletName,
+    WalletPrefix,
+)
+from walletd.vocabulary.lifecycle import DaemonState, WalletStatus
+
+PROTOCOL_VERSION = "1"
+SUBPROTOCOL = "walletd.v1"
+MAX_PAGE = 1000
+MAX_SUBSCRIBED_WALLETS = 1000
+MAX_SNAPSHOT_WALLETS = 1000
+
+PageLimit = Annotated[int, msgspec.Meta(ge=1, le=MAX_PAGE)]
+RequestId = Annotated[int, msgspec.Meta(ge=-(2**53 - 1), le=2**53 - 1)] | Annotated[str, msgspec.Meta(max_length=64)]
+
+
+class Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a request that changes nothing carries."""
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a request that succeeded is answered with."""
+
+
+# --- session -------------------------------------------------------------------------------------------------------
+
+
+class NoParams(Params, frozen=True):
+    """The method takes no parameters."""
+
+
+class Authenticate(Params, frozen=True, kw_only=True):
+    """Present a token; the session has its scopes from the answer on."""
+
+    token: Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+
+
+class Authenticated(Result, frozen=True, kw_only=True):
+    """Who the session now is, and what it may do."""
+
+    principal: str
+    scopes: tuple[str, ...]
+
+
+class Pong(Result, frozen=True, kw_only=True):
+    """The daemon's clock and the last durable sequence."""
+
+    time: datetime
+    head: int
+
+
+# --- commands ------------------------------------------------------------------------------------------------------
+
+
+class Applied(Result, frozen=True, kw_only=True):
+    """A command was applied and is durable.
+
+    ``replayed`` says that this answer was given before, to the same command id; ``dry_run`` that nothing was changed
+    and no sequence was used.
+    """
+
+    sequence: int | None = None
+    time: datetime
+    entry_hash: str | None = None
+    transfer: str | None = None
+    assets: tuple[AssetRecord, ...] = ()
+    wallets: tuple[WalletRecord, ...] = ()
+    balances: tuple[BalanceRecord, ...]
+    replayed: bool = False
+    dry_run: bool = False
+
+
+# --- reads ---------------------------------------------------------------------------------------------------------
+
+
+class Assets(Result, frozen=True, kw_only=True):
+    """Every asset, by code."""
+
+    assets: tuple[AssetRecord, ...]
+
+
+class GetWallet(Params, frozen=True, kw_only=True):
+    """One wallet with all that it has."""
+
+    wallet: WalletName
+
+
+class WalletView(Result, frozen=True, kw_only=True):
+    """A wallet and its balances, as they stood together after ``sequence``."""
+
+    wallet: WalletId
+    status: WalletStatus
+    version: int
+    opened_at: datetime
+    metadata: Metadata = {}
+    balances: tuple[BalanceRecord, ...]
+    sequence: int
+
+
+class ListWallets(Params, frozen=True, kw_only=True):
+    """Wallets in the order of their names; ``after`` is the last name of the page before."""
+
+    prefix: WalletPrefix = ""
+    after: WalletName | None = None
+    limit: PageLimit = 100
+
+
+class WalletPage(Result, frozen=True, kw_only=True):
+    """One page of wallets; ``next`` is the ``after`` of the following page, absent on the last."""
+
+    wallets: tuple[WalletView, ...]
+    sequence: int
+    next: WalletId | None = None
+
+
+class GetBalance(Params, frozen=True, kw_only=True):
+    """What a wallet has, of one asset or of all."""
+
+    wallet: WalletName
+    asset: AssetName | None = None
+
+
+class Balances(Result, frozen=True, kw_only=True):
+    """Balances of one wallet, as they stood together after ``sequence``."""
+
+    balances: tuple[BalanceRecord, ...]
+    sequence: int
+
+
+class GetTransfer(Params, frozen=True, kw_only=True):
+    """A transfer by its id."""
+
+    transfer: TransferName
+
+
+class PostingView(msgspec.Struct, frozen=True):
+    """One movement of a transfer."""
+
+    source: WalletId = msgspec.field(name="from")
+    to: WalletId
+    asset: AssetCode
+    amount: str
+
+
+class TransferView(Result, frozen=True, kw_only=True):
+    """A transfer as it was posted."""
+
+    transfer: str
+    sequence: int
+    time: datetime
+    principal: str
+    command_id: str
+    entry_hash: str
+    postings: tuple[PostingView, ...]
+    reference: str | None = None
+    metadata: Metadata = {}
+
+
+class GetStatement(Params, frozen=True, kw_only=True):
+    """What moved in one wallet, oldest first or newest first; ``cursor`` is ``next`` of the page before."""
+
+    wallet: WalletName
+    asset: AssetName | None = None
+    newest_first: bool = False
+    cursor: Annotated[str, msgspec.Meta(max_length=64)] | None = None
+    limit: PageLimit = 100
+
+
+class StatementLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One posting as the wallet sees it: ``amount`` is signed, ``posted`` is the balance after the line."""
+
+    sequence: int
+    line: int
+    time: datetime
+    kind: str
+    asset: AssetCode
+    amount: str
+    posted: str
+    counterparty: WalletId
+    transfer: str | None = None
+    reference: str | None = None
+
+
+class Statement(Result, frozen=True, kw_only=True):
+    """One page of a wallet's statement; ``next`` is absent on the last page."""
+
+    wallet: WalletId
+    lines: tuple[StatementLine, ...]
+    sequence: int
+    next: str | None = None
+
+
+class GetEntry(Params, frozen=True, kw_only=True):
+    """An entry by its sequence, or by the command id that the asking client gave it.  Exactly one of both."""
+
+    sequence: SequenceNumber | None = None
+    command_id: CommandName | None = None
+
+
+class EntryView(Result, frozen=True, kw_only=True):
+    """An entry and its hash: SHA-256 of a zero byte and the entry's exact bytes, as RFC 6962 has it."""
+
+    entry: Any
+    entry_hash: str
+
+
+class ListEntries(Params, frozen=True, kw_only=True):
+    """Entries in the journal's order, those after the sequence ``after``."""
+
+    after: SequenceNumber = 0  # type: ignore[assignment]
+    limit: PageLimit = 100
+
+
+class EntryPage(Result, frozen=True, kw_only=True):
+    """One page of the journal; ``head`` is the last durable sequence."""
+
+    entries: tuple[EntryView, ...]
+    head: int
+
+
+# --- streams -------------------------------------------------------------------------------------------------------
+
+
+class Cursor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a stream was read up to: events after ``sequence`` are still wanted; 0 is before everything."""
+
+    epoch: Annotated[int, msgspec.Meta(ge=1)]
+    sequence: SequenceNumber
+
+
+class Subscribe(Params, frozen=True, kw_only=True):
+    """See what is applied to wallets, live: exactly one of ``wallets``, ``prefix`` and ``all``.
+
+    ``after`` resumes from a cursor, ``snapshot`` starts with what the wallets have; at most one of both.
+    With neither, the stream starts at the head.
+    """
+
+    wallets: Annotated[tuple[WalletName, ...], msgspec.Meta(min_length=1, max_length=MAX_SUBSCRIBED_WALLETS)] | None = (
+        None
+    )
+    prefix: WalletPrefix | None = None
+    all: bool = False
+    after: Cursor | Literal[0] | None = None
+    snapshot: bool = False
+
+
+class Subscribed(Result, frozen=True, kw_only=True):
+    """The stream begins behind ``start`` (on the wire ``from``); ``head`` is the last durable sequence."""
+
+    subscription: int
+    mode: Literal["live", "replay", "snapshot"]
+    epoch: int
+    start: int = msgspec.field(name="from")
+    head: int
+    wallets: tuple[WalletView, ...] = ()
+
+
+class Unsubscribe(Params, frozen=True, kw_only=True):
+    """End a stream."""
+
+    subscription: Annotated[int, msgspec.Meta(ge=1)]
+
+
+class Unsubscribed(Result, frozen=True, kw_only=True):
+    """The stream has ended; its last event was ``sequence``."""
+
+    subscription: int
+    sequence: int
+
+
+class StreamEvent(msgspec.Struct, frozen=True):
+    """An entry that touched what the subscription watches; ``previous_sequence`` is that of the event before it."""
+
+    subscription: int
+    epoch: int
+    sequence: int
+    previous_sequence: int
+    entry: Any
+
+
+class StreamHeartbeat(msgspec.Struct, frozen=True):
+    """Nothing happened up to ``head``: the stream is alive and complete up to there."""
+
+    subscription: int
+    epoch: int
+    head: int
+
+
+# --- operator ------------------------------------------------------------------------------------------------------
+
+
+class DaemonStatus(Result, frozen=True, kw_only=True):
+    """The daemon at a glance."""
+
+    lifecycle: DaemonState
+    server_version: str
+    instance: str
+    epoch: int
+    head: int
+    projected: int
+    warm_wallets: int
+    sessions: int
+    started_at: datetime
+
+
+class AssetTotal(msgspec.Struct, frozen=True):
+    """Per asset: the sum over all wallets, which is zero, and what customers' wallets hold of it."""
+
+    asset: AssetCode
+    sum: str
+    in_customer_wallets: str
+
+
+class AuditReport(Result, frozen=True, kw_only=True):
+    """The read tables summed up after ``sequence``; ``violations`` is empty, unless something is wrong."""
+
+    sequence: int
+    wallets: int
+    totals: tuple[AssetTotal, ...]
+    violations: tuple[str, ...]
+
+
+# --- pushed --------------------------------------------------------------------------------------------------------
+
+
+class AuthenticationTerms(msgspec.Struct, frozen=True):
+    """Whether a token is needed, and how it can be carried."""
+
+    required: bool
+    methods: tuple[str, ...] = ("bearer_header", "bearer_subprotocol", "session.authenticate")
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What one session may do before it is refused."""
+
+    max_frame_bytes: int
+    max_in_flight: int
+    max_subscriptions: int
+    rate: float | None = None
+
+
+class Hello(msgspec.Struct, frozen=True, kw_only=True):
+    """The server's first words on a connection."""
+
+    protocol: str = PROTOCOL_VERSION
+    server_version: str
+    instance: str
+    epoch: int
+    lifecycle: DaemonState
+    connection: str
+    auth: AuthenticationTerms
+    limits: Limits
+    features: tuple[str, ...] = ("streams", "snapshots", "dry_run")
+    heartbeat_ms: int
+
+
+class LifecycleNotice(msgspec.Struct, frozen=True):
+    """The daemon moved to another state; sent to every session before it closes for a restart."""
+
+    lifecycle: DaemonState
+    retry_after_ms: int | None = None
+
+
+# --- envelope ------------------------------------------------------------------------------------------------------
+
+
+class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A JSON-RPC 2.0 request under this protocol's profile: an id is required, params are an object."""
+
+    jsonrpc: Literal["2.0"]
+    id: RequestId
+    method: str
+    params: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class Success(msgspec.Struct, frozen=True, kw_only=True):
+    """A JSON-RPC 2.0 response that carries a result."""
+
+    jsonrpc: Literal["2.0"] = "2.0"
+    id: int | str
+    result: Any
+
+
+class ErrorObject(msgspec.Struct, frozen=True):
+    """Why a request failed: a code, a sentence for people, and ``data`` for programs."""
+
+    code: int
+    message: str
+    data: dict[str, Any]
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """A JSON-RPC 2.0 response that carries an error; ``id`` is null where the request had none that could be read."""
+
+    jsonrpc: Literal["2.0"] = "2.0"
+    id: int | str | None
+    error: ErrorObject
+
+
+class Notification(msgspec.Struct, frozen=True, kw_only=True):
+    """What the server says unasked: ``hello``, ``lifecycle``, ``stream.event``, ``stream.heartbeat``."""
+
+    jsonrpc: Literal["2.0"] = "2.0"
+    method: str
+    params: Any

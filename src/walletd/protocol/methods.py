@@ -1,0 +1,90 @@
+"""Every method of the protocol: one table from which the session, the contract and the tests are made.
+
+A method without a row does not exist; a row without a rule of access cannot be written.
+"""
+
+import enum
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import msgspec
+
+from walletd.protocol import messages as m
+from walletd.protocol.access import AUTHENTICATED, OPERATE, Need
+from walletd.vocabulary import commands as c
+
+
+class Kind(enum.Enum):
+    """What a method does, and so who answers it."""
+
+    SESSION = "session"
+    COMMAND = "command"
+    READ = "read"
+    STREAM = "stream"
+    OPERATOR = "operator"
+
+
+class Method(NamedTuple):
+    """A method: its params and result, what it needs, and one line for people."""
+
+    name: str
+    kind: Kind
+    params: type
+    result: type
+    needs: Callable[[Any], Iterable[Need]]
+    meaning: str
+    decoder: msgspec.json.Decoder[Any]
+
+
+def _always(need: Need) -> Callable[[Any], Iterable[Need]]:
+    return lambda params: (need,)
+
+
+def _spends_from_all(params: c.PostTransfer) -> Iterable[Need]:
+    return [Need.spend(posting.source) for posting in params.postings] + [Need.view(w) for w in params.if_version]
+
+
+def _views_wallet(params: Any) -> Iterable[Need]:
+    return (Need.view(params.wallet),)
+
+
+def _views_prefix(params: m.ListWallets) -> Iterable[Need]:
+    return (Need.view_prefix(params.prefix),)
+
+
+def _views_subscribed(params: m.Subscribe) -> Iterable[Need]:
+    if params.wallets is not None:
+        return [Need.view(wallet) for wallet in params.wallets]
+    if params.prefix is not None:
+        return (Need.view_prefix(params.prefix),)
+    return (OPERATE,)
+
+
+_free, _operate = _always(AUTHENTICATED), _always(OPERATE)
+
+_ROWS: tuple[tuple[str, Kind, type, type, Callable[[Any], Iterable[Need]], str], ...] = (
+    ("session.authenticate", Kind.SESSION, m.Authenticate, m.Authenticated, _free, "Present a token."),
+    ("session.ping", Kind.SESSION, m.NoParams, m.Pong, _free, "Ask whether the daemon answers."),
+    ("asset.define", Kind.COMMAND, c.DefineAsset, m.Applied, _operate, "Define an asset and its scale."),
+    ("asset.list", Kind.READ, m.NoParams, m.Assets, _free, "List the assets."),
+    ("wallet.open", Kind.COMMAND, c.OpenWallet, m.Applied, _operate, "Open a wallet."),
+    ("wallet.get", Kind.READ, m.GetWallet, m.WalletView, _views_wallet, "Show a wallet with its balances."),
+    ("wallet.list", Kind.READ, m.ListWallets, m.WalletPage, _views_prefix, "Page through wallets by name."),
+    ("transfer.post", Kind.COMMAND, c.PostTransfer, m.Applied, _spends_from_all, "Move money, all or nothing."),
+    ("transfer.get", Kind.READ, m.GetTransfer, m.TransferView, _operate, "Show a transfer."),
+    ("balance.get", Kind.READ, m.GetBalance, m.Balances, _views_wallet, "Show what a wallet has."),
+    ("statement.get", Kind.READ, m.GetStatement, m.Statement, _views_wallet, "Page through a wallet's movements."),
+    ("entry.get", Kind.READ, m.GetEntry, m.EntryView, _operate, "Show a journal entry."),
+    ("entry.list", Kind.READ, m.ListEntries, m.EntryPage, _operate, "Page through the journal."),
+    ("stream.subscribe", Kind.STREAM, m.Subscribe, m.Subscribed, _views_subscribed, "Watch wallets live."),
+    ("stream.unsubscribe", Kind.STREAM, m.Unsubscribe, m.Unsubscribed, _free, "End a stream."),
+    ("daemon.status", Kind.OPERATOR, m.NoParams, m.DaemonStatus, _operate, "Show the daemon at a glance."),
+    ("daemon.audit", Kind.OPERATOR, m.NoParams, m.AuditReport, _operate, "Sum up all wallets per asset."),
+)
+
+METHODS: dict[str, Method] = {
+    name: Method(name, kind, params, result, needs, meaning, msgspec.json.Decoder(params))
+    for name, kind, params, result, needs, meaning in _ROWS
+}
+
+assert len(METHODS) == len(_ROWS)

@@ -1,0 +1,125 @@
+"""One client's session, sans I/O: text frames go in, calls come out, or the reply that ends the matter at once.
+
+    session = Session(register, limits)
+    match session.receive(frame):
+        case Call() as call: ...               # a request that may run: answer it with success() or failure()
+        case bytes() as reply: ...             # malformed, not permitted or a session method: send this
+
+A session knows who its client is and how many of its calls are unanswered.  It has no clock and no socket.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from walletd.protocol.access import Grant, TokenRegister
+from walletd.protocol.errors import explain, failure, invalid_params
+from walletd.protocol.messages import Authenticate, Authenticated, Limits, Notification, Request, Success
+from walletd.protocol.methods import METHODS, Method
+from walletd.vocabulary.error_codes import Reason
+from walletd.vocabulary.identifiers import Principal
+
+_request_decoder = msgspec.json.Decoder(Request)
+_encode = msgspec.json.Encoder().encode
+
+OVERLOAD_RETRY_MS = 50
+"""How long a session at its bound of unanswered requests is told to wait."""
+
+
+class Call(NamedTuple):
+    """A request that is well-formed and permitted."""
+
+    id: int | str
+    method: Method
+    params: Any
+    principal: Principal
+
+
+class Session:
+    """What the server knows of one connection's client."""
+
+    __slots__ = ("_register", "calls", "failed_authentications", "grant", "in_flight", "limits")
+
+    def __init__(self, register: TokenRegister, limits: Limits, grant: Grant | None = None) -> None:
+        self._register = register
+        self.limits = limits
+        self.grant = grant
+        self.in_flight = 0
+        self.calls = 0
+        self.failed_authentications = 0
+
+    def receive(self, frame: bytes) -> Call | bytes:
+        """Read one text frame.  A call counts as unanswered until ``answered``."""
+        try:
+            request = _request_decoder.decode(frame)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            return _malformed(frame, error)
+        method = METHODS.get(request.method)
+        if method is None:
+            return failure(request.id, Reason.METHOD_NOT_FOUND, {"method": request.method[:64]})
+        try:
+            params = method.decoder.decode(request.params)
+        except msgspec.DecodeError as error:
+            return invalid_params(request.id, error)
+        except (UnicodeDecodeError, RecursionError) as error:
+            return failure(request.id, Reason.INVALID_PARAMS, {"field": ""}, message=f"params: {error}")
+        if isinstance(params, Authenticate):
+            return self._authenticate(request.id, params)
+        return self._permit(request.id, method, params)
+
+    def answered(self) -> None:
+        """A call of this session was answered."""
+        assert self.in_flight > 0
+        self.in_flight -= 1
+
+    def _authenticate(self, request_id: int | str, params: Authenticate) -> bytes:
+        grant = self._register.grant_of(params.token)
+        if grant is None:
+            self.failed_authentications += 1
+            return failure(request_id, Reason.AUTHENTICATION_FAILED)
+        self.grant = grant
+        return success(request_id, Authenticated(principal=grant.principal, scopes=grant.scopes))
+
+    def _permit(self, request_id: int | str, method: Method, params: Any) -> Call | bytes:
+        if self.grant is None:
+            return failure(request_id, Reason.AUTHENTICATION_REQUIRED)
+        for need in method.needs(params):
+            if not self.grant.permits(need):
+                facts = {"method": method.name, "right": need.right.value, "wallet": need.wallet}
+                return failure(request_id, Reason.FORBIDDEN, facts)
+        if self.in_flight >= self.limits.max_in_flight:
+            facts = {"what": "the session's window of unanswered requests", "retry_after_ms": OVERLOAD_RETRY_MS}
+            return failure(request_id, Reason.OVERLOADED, facts | {"limit": self.limits.max_in_flight})
+        self.in_flight += 1
+        self.calls += 1
+        return Call(request_id, method, params, self.grant.principal)
+
+
+def success(request_id: int | str, result: Any) -> bytes:
+    """The response that carries a result."""
+    return _encode(Success(id=request_id, result=result))
+
+
+def notification(method: str, params: Any) -> bytes:
+    """What the server says unasked."""
+    return _encode(Notification(method=method, params=params))
+
+
+def _malformed(frame: bytes, error: Exception) -> bytes:
+    try:
+        document = msgspec.json.decode(frame)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as unreadable:
+        return failure(None, Reason.PARSE_ERROR, message=f"the frame is not a JSON document: {unreadable}")
+    if isinstance(document, list):
+        return failure(None, Reason.INVALID_REQUEST, message="batches are not served; send one request per frame")
+    if not isinstance(document, Mapping):
+        return failure(None, Reason.INVALID_REQUEST, message="a request is a JSON object")
+    if "method" in document and "id" not in document:
+        return failure(
+            None, Reason.INVALID_REQUEST, {"field": "id"}, message="'id' is missing: notifications are not served"
+        )
+    request_id = document.get("id")
+    readable = isinstance(request_id, str | int) and not isinstance(request_id, bool)
+    field, message = explain(str(error), "the request")
+    return failure(request_id if readable else None, Reason.INVALID_REQUEST, {"field": field}, message=message)

@@ -1,0 +1,89 @@
+"""Entries: what the journal records, one per decided command.  Past facts, never changed.
+
+An entry holds the command exactly as it was sent and either the refusal or the records *after* it: each asset,
+wallet and balance that it touched, as it then stood.  Applying an entry therefore computes nothing, and means the
+same under every later version of the rules.  The stored bytes are the JSON that subscribers receive; the entry's
+hash is the RFC 6962 leaf hash over exactly these bytes.
+"""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from walletd.vocabulary.commands import AnyCommand, Metadata
+from walletd.vocabulary.error_codes import Reason
+from walletd.vocabulary.identifiers import AssetCode, Principal, Sequence, Version, WalletId
+from walletd.vocabulary.lifecycle import WalletStatus
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """Why a command was not applied, and the facts that explain it (``available``, ``required``, ``field``...)."""
+
+    reason: Reason
+    facts: dict[str, Any] = {}
+
+
+class AssetRecord(msgspec.Struct, frozen=True):
+    """An asset as it stands: its code and its scale."""
+
+    asset: AssetCode
+    scale: int
+
+
+class WalletRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A wallet as it stands after the entry; its balances stand beside it."""
+
+    wallet: WalletId
+    status: WalletStatus
+    version: Version
+    opened_at: datetime
+    metadata: Metadata = {}
+
+
+class BalanceRecord(msgspec.Struct, frozen=True):
+    """What a wallet has of one asset after the entry, in smallest units.
+
+    ``available`` is what can be paid: posted − held − floor.  It is null for a system wallet, which has no floor.
+    """
+
+    wallet: WalletId
+    asset: AssetCode
+    posted: str
+    held: str
+    available: str | None
+    version: Version
+
+
+class Effects(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The records after a command that was applied: everything that it touched, as it then stands."""
+
+    assets: tuple[AssetRecord, ...] = ()
+    wallets: tuple[WalletRecord, ...] = ()
+    balances: tuple[BalanceRecord, ...] = ()
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One decided command: who asked for what, when, and what came of it.  Exactly one outcome is there."""
+
+    sequence: Sequence
+    time: datetime
+    principal: Principal
+    command: AnyCommand
+    refusal: Refusal | None = None
+    effects: Effects | None = None
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Entry)
+
+
+def encode_entry(entry: Entry) -> bytes:
+    """The bytes that are stored, hashed and sent: one JSON object on one line."""
+    assert (entry.refusal is None) != (entry.effects is None)
+    return _encoder.encode(entry)
+
+
+def decode_entry(record: bytes) -> Entry:
+    """The entry of these bytes.  Raises msgspec.DecodeError where they are not an entry."""
+    return _decoder.decode(record)

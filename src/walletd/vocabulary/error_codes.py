@@ -1,0 +1,136 @@
+"""Every reason why a request can fail: one closed enum, declared in order of precedence.
+
+When several reasons hold at once, the answer names the one declared first, so that every client, replay and
+audit sees the same.  A reason has a JSON-RPC code, a retry class and one line of meaning; the reference page
+is made from this table.
+
+Codes: -32768..-32000 are JSON-RPC's own; 1xxx the session and the daemon's state; 2xxx reads and streams;
+3xxx refusals of a command, which are journaled and answered the same for ever.
+"""
+
+import enum
+from typing import Self
+
+
+class Retry(enum.Enum):
+    """What a client may do with a request that failed."""
+
+    NEVER = "never"
+    SAME_COMMAND_ID = "same_command_id"
+    NEW_COMMAND_ID = "new_command_id"
+
+
+class Outcome(enum.Enum):
+    """What became of the command.  Only ``unknown`` calls for asking again with the same command id."""
+
+    APPLIED = "applied"
+    NOT_APPLIED = "not_applied"
+    UNKNOWN = "unknown"
+
+
+class Reason(enum.Enum):
+    """The stable word for a failure, in order of precedence."""
+
+    code: int
+    retry: Retry
+    meaning: str
+
+    def __new__(cls, word: str, code: int, retry: Retry, meaning: str) -> Self:
+        """One row of the table; the word alone is the value, in messages as in the journal."""
+        reason = object.__new__(cls)
+        reason._value_ = word
+        reason.code = code
+        reason.retry = retry
+        reason.meaning = meaning
+        return reason
+
+    # Malformed requests.  Nothing was looked up, nothing was decided, no command id was used.
+    PARSE_ERROR = "parse_error", -32700, Retry.NEVER, "The frame is not a JSON document."
+    INVALID_REQUEST = "invalid_request", -32600, Retry.NEVER, "The document is not a request of this protocol."
+    METHOD_NOT_FOUND = "method_not_found", -32601, Retry.NEVER, "There is no method of this name."
+    INVALID_PARAMS = "invalid_params", -32602, Retry.NEVER, "A parameter is missing, unknown or malformed."
+    INTERNAL_ERROR = "internal_error", -32603, Retry.SAME_COMMAND_ID, "The daemon met a fault of its own."
+
+    # The session and the state of the daemon.  What fails here never reached a decision.
+    AUTHENTICATION_REQUIRED = (
+        "authentication_required",
+        1001,
+        Retry.SAME_COMMAND_ID,
+        "The session has not authenticated; call session.authenticate first.",
+    )
+    AUTHENTICATION_FAILED = "authentication_failed", 1002, Retry.NEVER, "The token is unknown, expired or revoked."
+    FORBIDDEN = "forbidden", 1003, Retry.NEVER, "The token's scopes do not permit this request."
+    DRAINING = "draining", 1004, Retry.SAME_COMMAND_ID, "The daemon is about to stop and takes no new requests."
+    OVERLOADED = "overloaded", 1005, Retry.SAME_COMMAND_ID, "A bounded queue is full; come back after retry_after_ms."
+    RATE_LIMITED = "rate_limited", 1006, Retry.SAME_COMMAND_ID, "The session or its principal sends too fast."
+    UNAVAILABLE = (
+        "unavailable",
+        1007,
+        Retry.SAME_COMMAND_ID,
+        "The journal takes no writes at present; reads go on.",
+    )
+    WALLET_QUARANTINED = (
+        "wallet_quarantined",
+        1008,
+        Retry.SAME_COMMAND_ID,
+        "The wallet's state broke an invariant; an operator must look before it moves again.",
+    )
+
+    # Reads and streams.
+    ENTRY_NOT_FOUND = "entry_not_found", 2001, Retry.NEVER, "The journal has no entry of this sequence or command id."
+    TRANSFER_NOT_FOUND = "transfer_not_found", 2002, Retry.NEVER, "The entry named posted no transfer."
+    UNKNOWN_WALLET = "unknown_wallet", 2003, Retry.NEVER, "There is no wallet of this name to read."
+    SUBSCRIPTION_NOT_FOUND = "subscription_not_found", 2004, Retry.NEVER, "The session has no such subscription."
+    TOO_MANY_SUBSCRIPTIONS = "too_many_subscriptions", 2005, Retry.NEVER, "The session has as many as it may have."
+    SNAPSHOT_TOO_LARGE = (
+        "snapshot_too_large",
+        2006,
+        Retry.NEVER,
+        "More wallets than one snapshot holds; page through wallet.list and subscribe after its sequence.",
+    )
+    EPOCH_CHANGED = (
+        "epoch_changed",
+        2007,
+        Retry.NEVER,
+        "The cursor belongs to a history that was replaced by a restore.",
+    )
+    FUTURE_CURSOR = "future_cursor", 2008, Retry.NEVER, "The cursor lies beyond the journal's head."
+    CURSOR_EXPIRED = "cursor_expired", 2009, Retry.NEVER, "The journal no longer holds what the cursor asks for."
+    INVALID_CURSOR = "invalid_cursor", 2010, Retry.NEVER, "The page cursor was not made by this method."
+
+    # Refusals of a command: decided, journaled and answered the same for ever.
+    COMMAND_ID_REUSED = (
+        "command_id_reused",
+        3001,
+        Retry.NEW_COMMAND_ID,
+        "This command id already stands for another command; the first field that differs is named.",
+    )
+    COMMAND_EXPIRED = "command_expired", 3002, Retry.NEW_COMMAND_ID, "The command arrived after its valid_until."
+    ASSET_ALREADY_DEFINED = "asset_already_defined", 3010, Retry.NEVER, "The asset exists; its scale never changes."
+    ASSET_NOT_FOUND = "asset_not_found", 3011, Retry.NEW_COMMAND_ID, "No asset of this code is defined."
+    WALLET_ALREADY_EXISTS = "wallet_already_exists", 3020, Retry.NEVER, "A wallet of this name is or was open."
+    WALLET_NOT_FOUND = "wallet_not_found", 3021, Retry.NEW_COMMAND_ID, "No wallet of this name was opened."
+    SELF_TRANSFER = "self_transfer", 3022, Retry.NEVER, "A posting moves money from a wallet to itself."
+    VERSION_MISMATCH = "version_mismatch", 3030, Retry.NEW_COMMAND_ID, "The wallet is not at the version demanded."
+    WALLET_CLOSED = "wallet_closed", 3040, Retry.NEVER, "The wallet was closed."
+    INSUFFICIENT_FUNDS = (
+        "insufficient_funds",
+        3050,
+        Retry.NEW_COMMAND_ID,
+        "The wallet has less available than the command takes from it.",
+    )
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether it is decided on the books, and so is journaled and answered the same for ever."""
+        return self.code > 3001
+
+    @property
+    def is_malformed(self) -> bool:
+        """Whether it is one of JSON-RPC's own codes."""
+        return self.code < 0
+
+
+assert all(reason.meaning.endswith(".") for reason in Reason), "every reason has one line of meaning"
+assert len({reason.code for reason in Reason}) == len(Reason), "every reason has a code of its own"
+assert [r.code for r in Reason if r.code > 0] == sorted(r.code for r in Reason if r.code > 0), "codes follow precedence"

@@ -1,0 +1,57 @@
+"""Names of things, and what a well-formed name looks like.
+
+Every identifier is a string with a closed alphabet, so that it can stand in a log line, a file name, a URL
+or a shell command without quoting.  A type such as ``WalletName`` is what a message declares: msgspec checks
+the pattern while it decodes, so that the code behind it never sees a malformed one.
+
+    >>> msgspec.json.decode(b'"@external"', type=WalletName)
+    '@external'
+"""
+
+from typing import Annotated, NewType
+
+import msgspec
+
+WalletId = NewType("WalletId", str)
+AssetCode = NewType("AssetCode", str)
+CommandId = NewType("CommandId", str)
+Principal = NewType("Principal", str)
+TransferId = NewType("TransferId", str)
+Sequence = NewType("Sequence", int)
+Version = NewType("Version", int)
+
+# ``\Z`` and not ``$``: the latter also matches before a final newline.
+WALLET_ID_PATTERN = r"^@?[A-Za-z0-9][A-Za-z0-9._:/-]{0,62}\Z"
+ASSET_CODE_PATTERN = r"^[A-Z][A-Z0-9._-]{0,15}\Z"
+COMMAND_ID_PATTERN = r"^[\x21-\x7e]{1,64}\Z"
+TRANSFER_ID_PATTERN = r"^t[1-9][0-9]{0,18}(\.[0-9]{1,3})?\Z"
+WALLET_PREFIX_PATTERN = r"^(|@|@?[A-Za-z0-9][A-Za-z0-9._:/-]{0,62})\Z"
+
+WalletName = Annotated[WalletId, msgspec.Meta(pattern=WALLET_ID_PATTERN)]
+WalletPrefix = Annotated[str, msgspec.Meta(pattern=WALLET_PREFIX_PATTERN)]
+AssetName = Annotated[AssetCode, msgspec.Meta(pattern=ASSET_CODE_PATTERN)]
+CommandName = Annotated[CommandId, msgspec.Meta(pattern=COMMAND_ID_PATTERN)]
+TransferName = Annotated[TransferId, msgspec.Meta(pattern=TRANSFER_ID_PATTERN)]
+SequenceNumber = Annotated[Sequence, msgspec.Meta(ge=0, le=2**53 - 1)]
+VersionNumber = Annotated[Version, msgspec.Meta(ge=0, le=2**53 - 1)]
+
+EXTERNAL = WalletId("@external")
+"""The world outside: money comes in from it and goes out to it.  It is open from the first entry on."""
+
+DAEMON = Principal("@walletd")
+"""The principal of the entries that the daemon writes of its own accord."""
+
+
+def is_system_wallet(wallet: str) -> bool:
+    """Whether the wallet belongs to the ledger's owner (its name starts with ``@``) and may go below zero."""
+    return wallet.startswith("@")
+
+
+def transfer_id(sequence: int) -> TransferId:
+    """The id of the transfer that the entry of this sequence posted: ``t`` and the sequence."""
+    return TransferId(f"t{sequence}")
+
+
+def sequence_of(transfer: TransferId) -> Sequence:
+    """The sequence of the entry that posted this transfer; the inverse of ``transfer_id``."""
+    return Sequence(int(transfer[1:].partition(".")[0]))
