@@ -1,0 +1,153 @@
+"""The directory of a journal: who may use it, whether it is fit, and how much room is left.
+
+The promise: at most one process holds a journal, by a lock on a file of its own (opening and closing the database file
+itself would drop SQLite's locks: POSIX drops them with the first close); and a full disk has a reserve to recover with.
+
+    with locked(directory):
+        refuse_network_file_system(directory)
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from walletd.journal.failures import JournalLocked, JournalUnsupported
+
+DATABASE_NAME: Final = "journal.db"
+LOCK_NAME: Final = "journal.lock"
+BALLAST_NAME: Final = "journal.ballast"
+
+_NETWORK_FILE_SYSTEMS: Final = frozenset(
+    {"9p", "afs", "ceph", "cifs", "lustre", "ncpfs", "nfs", "nfs4", "smb3", "smbfs"}
+    | {"fuse.glusterfs", "fuse.rclone", "fuse.s3fs", "fuse.sshfs"}
+)
+_PRIVATE: Final = 0o700
+_CHUNK_BYTES: Final = 64 * 1024
+
+
+def make_directory(directory: Path) -> None:
+    """Create the directory, readable by its owner only, so that it survives a power cut."""
+    if not directory.exists():
+        directory.mkdir(mode=_PRIVATE, parents=True)
+        sync_directory(directory.parent)
+
+
+def sync_directory(directory: Path) -> None:
+    """Make the names in a directory durable."""
+    sync_file(directory, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def sync_file(path: Path, flags: int = os.O_RDWR) -> None:
+    """Make a file's content and length durable."""
+    descriptor = os.open(path, flags | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Hold the journal for as long as the body runs; raises JournalLocked at once if another process does."""
+    descriptor = os.open(directory / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
+            raise JournalLocked(f"the journal in {directory} is held by process {holder}") from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)  # which also gives up the lock; the file stays, or two could hold two files of one name
+
+
+@contextmanager
+def unlocked(directory: Path) -> Iterator[None]:
+    """Keep daemons out for as long as the body reads the files; raises JournalLocked if one is there."""
+    try:
+        descriptor = os.open(directory / LOCK_NAME, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:  # a copy, where no daemon ever was
+        yield
+        return
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise JournalLocked(f"a running walletd holds the journal in {directory}") from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def refuse_network_file_system(directory: Path) -> None:
+    """Raise JournalUnsupported where the kernel says that the directory lies on a network file system.
+
+    Where it does not say (no /proc, or a file system with anonymous devices), the operator's word has to do.
+    """
+    device = os.stat(directory).st_dev
+    wanted = f"{os.major(device)}:{os.minor(device)}"
+    try:
+        mounts = Path("/proc/self/mountinfo").read_text(errors="replace").splitlines()
+    except OSError:
+        return
+    for kind in file_systems(mounts, wanted):
+        if kind in _NETWORK_FILE_SYSTEMS:
+            raise JournalUnsupported(
+                f"{directory} lies on a network file system ({kind}), whose syncs and locks may lie"
+            )
+
+
+def file_systems(mounts: list[str], device: str) -> list[str]:
+    """The file system types mounted from ``device`` ("major:minor"), by the lines of mountinfo (proc(5))."""
+    found = []
+    for line in mounts:
+        before, _, after = line.partition(" - ")
+        if before.split()[2:3] == [device] and after:
+            found.append(after.split()[0])
+    return found
+
+
+def free_bytes(directory: Path) -> int:
+    """What the file system has left for us."""
+    room = os.statvfs(directory)
+    return room.f_bavail * room.f_frsize
+
+
+class Ballast:
+    """A file of real blocks that is dropped when the disk is full, so that what was begun can be cleaned up."""
+
+    def __init__(self, directory: Path, size_bytes: int) -> None:
+        self._path = directory / BALLAST_NAME
+        self._size_bytes = size_bytes
+
+    @property
+    def missing_bytes(self) -> int:
+        """How much of it is not there."""
+        held = self._path.stat().st_size if self._path.exists() else 0
+        return max(0, self._size_bytes - held)
+
+    def restore(self) -> None:
+        """Write what is missing, by real writes: a hole or compressible zeros would reserve nothing.
+
+        Raises OSError when there is no room; what was written then stays and is continued the next time.
+        """
+        if not self.missing_bytes:
+            return
+        with self._path.open("ab") as file:
+            while self.missing_bytes:
+                file.write(os.urandom(min(_CHUNK_BYTES, self.missing_bytes)))
+                file.flush()
+            os.fsync(file.fileno())
+        sync_directory(self._path.parent)
+
+    def drop(self) -> None:
+        """Give the blocks back, durably, because some file systems reuse them only then."""
+        self._path.unlink(missing_ok=True)
+        sync_directory(self._path.parent)

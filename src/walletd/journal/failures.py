@@ -1,0 +1,93 @@
+"""What can go wrong with the journal, as a closed family: each failure says what it means and what to do about it.
+
+The question that matters is always *is it certain that nothing was written?* For ``JournalFull`` and ``HeadMoved`` it
+is; for ``OutcomeUnknown`` it is not, and then nothing in memory may be trusted: the process ends and recovers.
+
+    try:
+        await store.append(expected_head, segment)
+    except JournalFull as full:
+        log.warning("%s", full)     # says what happened, then what the operator should do
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import ClassVar, Final, NoReturn
+
+_log = logging.getLogger("walletd.journal")
+
+EXIT_JOURNAL_UNCERTAIN: Final = 70  # EX_SOFTWARE of sysexits.h: the service manager shall start us again.
+
+
+class JournalFailure(Exception):
+    """Any failure of the journal. ``advice`` is one sentence for the operator and part of the message."""
+
+    advice: ClassVar[str] = "Look at the log lines before this one."
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}. {self.advice}"
+
+
+class JournalFull(JournalFailure):
+    """Certain: nothing of this segment was written, and nothing will appear later. The journal takes no writes now."""
+
+    advice = "Free space on the journal's file system; walletd probes and goes on by itself."
+
+
+class CheckpointFailing(JournalFull):
+    """Certain, like JournalFull: the log cannot be folded into the database file, so it is no longer let to grow."""
+
+    advice = "Look at the disk's health and free space; walletd probes and goes on by itself."
+
+
+class HeadMoved(JournalFailure):
+    """Certain: nothing was written, because the journal is not where we left it. Another writer owns it now."""
+
+    advice = "Make sure that only one walletd runs on this journal, then start it again."
+
+
+class OutcomeUnknown(JournalFailure):
+    """The segment may be in the journal or not; only recovery can tell."""
+
+    advice = "The process ends so that recovery decides; look at the disk if this comes back."
+
+
+class JournalSilent(OutcomeUnknown):
+    """The disk or the thread that serves it has not answered in time."""
+
+    advice = "The process must end; look for a hung disk."
+
+
+class JournalCorrupt(JournalFailure):
+    """What is stored is not what was written. It is never served."""
+
+    advice = "Keep the files as evidence and restore the newest backup that `walletd verify` accepts."
+
+
+class JournalUnreadable(JournalFailure):
+    """The files could not be read or prepared, for a reason that says nothing about what is in them."""
+
+    advice = "Look at the disk's health and at who may read and write the journal's directory."
+
+
+class JournalLocked(JournalFailure):
+    """Another process holds this journal."""
+
+    advice = "Stop the other walletd (or the program that has the file open), or configure another directory."
+
+
+class JournalUnsupported(JournalFailure):
+    """The file, its format or its place is one that this version of walletd must not work on."""
+
+    advice = (
+        "Point walletd to the right directory on a local file system, or install the version that made the journal."
+    )
+
+
+def end_process(reason: str) -> NoReturn:
+    """End at once, without unwinding: no handler may answer anybody any more. Exit code 70."""
+    _log.critical("the journal cannot be trusted, walletd ends now: %s", reason)
+    for handler in logging.getLogger().handlers:
+        handler.flush()
+    os._exit(EXIT_JOURNAL_UNCERTAIN)

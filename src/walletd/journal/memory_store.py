@@ -1,0 +1,113 @@
+"""The journal in memory, with the behaviour of the real one, for tests and simulation.
+
+The promise: it passes the contract tests of every ``JournalStore``, and fails when, and as, it is told to. The list of
+segments given to it is the disk: a second store over the same list is the same journal after a restart.
+
+    disk: list[Segment] = []
+    store = MemoryJournalStore(disk)
+    store.faults.append("unknown_applied")      # the next append is written, but nobody is told
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Literal
+
+import trio
+
+from walletd.journal.failures import HeadMoved, JournalCorrupt, JournalFull, OutcomeUnknown
+from walletd.journal.merkle import EMPTY_ROOT
+from walletd.journal.segment import Segment, check, records
+from walletd.journal.store import FIRST_EPOCH, READ_LIMIT_BYTES, Head
+
+Fault = Literal["full", "unknown_applied", "unknown_not_applied"]
+
+
+class MemoryJournalStore:
+    """A ``JournalStore`` without a disk."""
+
+    def __init__(
+        self,
+        disk: list[Segment] | None = None,
+        *,
+        instance: str = "memory",
+        epoch: int = FIRST_EPOCH,
+        latency: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self.disk: list[Segment] = [] if disk is None else disk
+        self.faults: deque[Fault | None] = deque()  # one for each append to come; None: that one succeeds
+        self.is_full = False  # while true, appends and probes raise JournalFull
+        self.fenced_by_epoch: int | None = None  # the epoch of a later writer, if one has taken over
+        self._instance = instance
+        self._epoch = epoch
+        self._latency = latency
+
+    @property
+    def instance(self) -> str:
+        return self._instance
+
+    @property
+    def epoch(self) -> int:
+        return self._epoch
+
+    @property
+    def checkpoint_due(self) -> bool:
+        return False
+
+    async def append(self, expected_head: int, segment: Segment) -> None:
+        assert segment.first_sequence == expected_head + 1
+        await trio.lowlevel.checkpoint()
+        if self._latency is not None:
+            await self._latency()
+        fault = self.faults.popleft() if self.faults else None
+        if self.is_full or fault == "full":
+            raise JournalFull("the memory is said to be full")
+        if fault == "unknown_not_applied":
+            raise OutcomeUnknown("the memory does not say")
+        if self.fenced_by_epoch is not None or expected_head != self._head_sequence():
+            raise HeadMoved(f"the journal does not end at {expected_head} in epoch {self.epoch}")
+        self.disk.append(segment)
+        if fault == "unknown_applied":
+            raise OutcomeUnknown("the memory does not say")
+
+    async def read(self, after: int, limit: int = READ_LIMIT_BYTES) -> list[Segment]:
+        assert after >= 0
+        found: list[Segment] = []
+        size = 0
+        for segment in self.disk:
+            if segment.last_sequence > after and size < limit:
+                check(segment)
+                if found and segment.first_sequence != found[-1].last_sequence + 1:
+                    raise JournalCorrupt(f"entry {found[-1].last_sequence + 1} should follow")
+                found.append(segment)
+                size += len(segment.body)
+        if found and found[0].first_sequence > after + 1:
+            raise JournalCorrupt(f"the journal has lost entry {after + 1}")
+        return found
+
+    async def read_entry(self, sequence: int) -> bytes | None:
+        for segment in self.disk:
+            if segment.first_sequence <= sequence <= segment.last_sequence:
+                check(segment)
+                return records(segment)[sequence - segment.first_sequence]
+        return None
+
+    async def head(self) -> Head:
+        for segment in self.disk[-1:]:
+            check(segment)
+            return Head(segment.last_sequence, self.epoch, segment.root)
+        return Head(0, self.epoch, EMPTY_ROOT)
+
+    async def checkpoint(self) -> None:
+        """There is nothing to fold away."""
+
+    async def probe(self) -> None:
+        if self.is_full:
+            raise JournalFull("the memory is still said to be full")
+
+    async def aclose(self) -> None:
+        """There is nothing to release; the disk stays."""
+
+    def _head_sequence(self) -> int:
+        return self.disk[-1].last_sequence if self.disk else 0

@@ -1,0 +1,125 @@
+"""A segment: everything that one group commit makes durable, as one value.
+
+The promise: a segment can be checked on its own (``check``: the digest covers the header and the body) and in its
+place (``verify``: the root covers every entry since the first). A record is opaque here: one line of JSON, hashed and
+stored as the bytes that were given.
+
+    frontier = Frontier()
+    segment = seal(frontier, first_sequence=1, epoch=1, records=[b'{"n":1}', b'{"n":2}'])
+    assert records(segment) == [b'{"n":1}', b'{"n":2}']
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Final
+
+import msgspec
+
+from walletd.journal.failures import JournalCorrupt
+from walletd.journal.merkle import HASH_BYTES, Frontier, leaf_hash
+
+FORMAT_VERSION: Final = 1
+
+_SEPARATOR: Final = b"\n"
+_DIGEST_PREFIX: Final = b"walletd segment\x00"  # so that a digest is never the hash of anything else of ours
+_HEADER: Final = struct.Struct(">QQQQ")  # format, first sequence, count, epoch
+
+
+class Segment(msgspec.Struct, frozen=True):
+    """One group commit. Sequences count from 1 without a gap over the whole journal."""
+
+    first_sequence: int
+    count: int
+    epoch: int
+    format: int
+    root: bytes  # RFC 6962 root over all entries up to and including this segment
+    digest: bytes  # SHA-256 over the header fields, the root and the body
+    body: bytes  # the records, joined by one newline
+
+    @property
+    def last_sequence(self) -> int:
+        return self.first_sequence + self.count - 1
+
+
+def seal(
+    frontier: Frontier,
+    first_sequence: int,
+    epoch: int,
+    records: Sequence[bytes],
+    leaves: Sequence[bytes] | None = None,
+) -> Segment:
+    """Make the next segment and advance the frontier over it.
+
+    Who has the leaf hashes already passes them as ``leaves``, in the order of the records, to spare the second hashing.
+    """
+    assert records
+    assert first_sequence == frontier.size + 1
+    assert all(is_record(record) for record in records)
+    if leaves is None:
+        leaves = [leaf_hash(record) for record in records]
+    assert len(leaves) == len(records)
+    for leaf in leaves:
+        frontier.append(leaf)
+    body = _SEPARATOR.join(records)
+    root = frontier.root()
+    segment = Segment(
+        first_sequence=first_sequence,
+        count=len(records),
+        epoch=epoch,
+        format=FORMAT_VERSION,
+        root=root,
+        digest=_digest(FORMAT_VERSION, first_sequence, len(records), epoch, root, body),
+        body=body,
+    )
+    assert segment.last_sequence == frontier.size
+    return segment
+
+
+def is_record(record: bytes) -> bool:
+    """Whether these bytes can be an entry record: a JSON object by its braces, on one line."""
+    return record[:1] == b"{" and record[-1:] == b"}" and _SEPARATOR not in record
+
+
+def records(segment: Segment) -> list[bytes]:
+    """The records in sequence order. The segment must have been checked, as everything from a store has been."""
+    lines = segment.body.split(_SEPARATOR)
+    assert len(lines) == segment.count
+    return lines
+
+
+def check(segment: Segment) -> None:
+    """Raise JournalCorrupt unless the segment is, by itself, what was sealed."""
+    name = f"the segment at sequence {segment.first_sequence}"
+    if segment.format != FORMAT_VERSION:
+        raise JournalCorrupt(f"{name} has format {segment.format}, this version knows {FORMAT_VERSION}")
+    if segment.first_sequence < 1 or segment.count < 1 or segment.epoch < 1 or len(segment.root) != HASH_BYTES:
+        raise JournalCorrupt(f"{name} has a header that cannot be")
+    if segment.digest != _digest_of(segment):
+        raise JournalCorrupt(f"{name} does not have the digest it was stored with")
+    if segment.body.count(_SEPARATOR) + 1 != segment.count:
+        raise JournalCorrupt(f"{name} does not hold the {segment.count} entries it claims")
+
+
+def verify(frontier: Frontier, segment: Segment) -> None:
+    """Advance the frontier over a checked segment; raise JournalCorrupt unless its root is the tree's root."""
+    if segment.first_sequence != frontier.size + 1:
+        raise JournalCorrupt(f"after entry {frontier.size} comes a segment that starts at {segment.first_sequence}")
+    for record in records(segment):
+        frontier.append(leaf_hash(record))
+    if frontier.root() != segment.root:
+        raise JournalCorrupt(f"the entries up to {segment.last_sequence} do not have the Merkle root stored with them")
+
+
+def _digest_of(segment: Segment) -> bytes:
+    return _digest(segment.format, segment.first_sequence, segment.count, segment.epoch, segment.root, segment.body)
+
+
+def _digest(format_version: int, first_sequence: int, count: int, epoch: int, root: bytes, body: bytes) -> bytes:
+    digest = sha256(_DIGEST_PREFIX)
+    digest.update(_HEADER.pack(format_version, first_sequence, count, epoch))
+    digest.update(root)
+    digest.update(body)
+    return digest.digest()

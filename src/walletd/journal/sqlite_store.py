@@ -1,0 +1,291 @@
+"""The journal in a SQLite file: one row per segment, one INSERT per group commit, one sync.
+
+The promise is that of ``JournalStore``, on a local journaled file system whose syncs do not lie: a segment is durable
+when ``append`` returns; ``JournalFull`` and ``HeadMoved`` mean that nothing was written.
+
+    async with open_journal(Path("/var/lib/walletd")) as store:
+        head = await store.head()
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final, NoReturn
+
+import msgspec
+import trio
+
+from walletd.journal import wal
+from walletd.journal.charter import Charter, fold_log, prepare, truncate_log
+from walletd.journal.connection import SqliteConnection, asyncio_loop, connect, is_full, translated
+from walletd.journal.directory import (
+    DATABASE_NAME,
+    Ballast,
+    free_bytes,
+    locked,
+    make_directory,
+    refuse_network_file_system,
+    sync_directory,
+    sync_file,
+)
+from walletd.journal.failures import (
+    CheckpointFailing,
+    HeadMoved,
+    JournalCorrupt,
+    JournalFailure,
+    JournalFull,
+    JournalSilent,
+    OutcomeUnknown,
+    end_process,
+)
+from walletd.journal.merkle import EMPTY_ROOT
+from walletd.journal.rows import COLUMNS, row_of, segment_from
+from walletd.journal.segment import Segment, records
+from walletd.journal.store import READ_LIMIT_BYTES, Head
+
+_log = logging.getLogger("walletd.journal")
+
+MEBIBYTE: Final = 1024 * 1024
+_CHECKPOINT_FAILURES_BORNE: Final = 3  # one may be a passing fault, three in a row are a disk that must be looked at
+_READ_LIMIT_SEGMENTS: Final = 512  # bounds the rows of one read when segments are small
+_FRAME_BYTES: Final = 4120  # what a page takes in the log
+
+_HEAD_SEQUENCE: Final = """
+    coalesce((SELECT first_sequence + entry_count - 1 FROM segment ORDER BY first_sequence DESC LIMIT 1), 0)
+"""
+_APPEND: Final = f"""
+    INSERT INTO segment ({COLUMNS})
+    SELECT ?, ?, ?, ?, ?, ?, ? FROM journal WHERE epoch = ? AND {_HEAD_SEQUENCE} = ?
+"""
+_LAST: Final = f"SELECT {COLUMNS} FROM segment ORDER BY first_sequence DESC LIMIT 1"
+_HOLDING: Final = f"SELECT {COLUMNS} FROM segment WHERE first_sequence <= ? ORDER BY first_sequence DESC LIMIT 1"
+_AFTER: Final = f"""
+    WITH candidate AS (
+        SELECT first_sequence, length(body) AS size FROM segment
+        WHERE first_sequence >= coalesce((SELECT max(first_sequence) FROM segment WHERE first_sequence <= ?), 1)
+        ORDER BY first_sequence LIMIT {_READ_LIMIT_SEGMENTS}
+    ), measured AS (
+        SELECT first_sequence, sum(size) OVER (ORDER BY first_sequence) - size AS bytes_before FROM candidate
+    )
+    SELECT {COLUMNS} FROM segment JOIN measured USING (first_sequence)
+    WHERE bytes_before < ? ORDER BY first_sequence
+"""
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """The numbers of a SQLite journal.
+
+    The ballast should cover what a full disk needs to fold the log away: the log's limit and one more segment.
+    """
+
+    space_floor_bytes: int  # below this much free space the journal takes no writes
+    ballast_bytes: int
+    checkpoint_bytes: int  # the log is folded into the database when it has grown by this much
+    silence_seconds: float  # how long a read or a checkpoint may take
+
+
+class SqliteJournalStore:
+    """The ``JournalStore`` that walletd runs on. Made by ``open_journal``, which alone knows that it is fit."""
+
+    def __init__(
+        self,
+        connection: SqliteConnection,
+        directory: Path,
+        charter: Charter,
+        head_sequence: int,
+        limits: Limits,
+        die: Callable[[str], NoReturn],
+    ) -> None:
+        self._head_sequence = head_sequence
+        self._die = die
+        self._connection = connection
+        self._directory = directory
+        self._charter = charter
+        self._limits = limits
+        self._ballast = Ballast(directory, limits.ballast_bytes)
+        self._bytes_in_log = 0
+        self._checkpoint_failures = 0
+
+    @property
+    def instance(self) -> str:
+        return self._charter.instance
+
+    @property
+    def epoch(self) -> int:
+        return self._charter.epoch
+
+    @property
+    def created_at(self) -> int:
+        """When the journal was made: nanoseconds since 1970, UTC."""
+        return self._charter.created_at
+
+    @property
+    def checkpoint_due(self) -> bool:
+        return self._bytes_in_log >= self._limits.checkpoint_bytes
+
+    async def append(self, expected_head: int, segment: Segment) -> None:
+        assert segment.first_sequence == expected_head + 1
+        try:
+            self._refuse_without_room(segment)
+            changed = await self._connection.change(_APPEND, (*row_of(segment), self.epoch, expected_head))
+        except JournalFailure:
+            raise
+        except Exception as error:
+            await self._explain(error)
+        if changed == 0:
+            raise HeadMoved(f"the journal does not end at {expected_head} in epoch {self.epoch}")
+        assert changed == 1
+        self._head_sequence = segment.last_sequence
+        self._bytes_in_log += (len(segment.body) // 4096 + 2) * _FRAME_BYTES
+
+    async def read(self, after: int, limit: int = READ_LIMIT_BYTES) -> list[Segment]:
+        assert after >= 0
+        with translated("the journal could not be read"):
+            found = await self._connection.rows(_AFTER, (after + 1, limit))
+        segments = [segment for segment in map(segment_from, found) if segment.last_sequence > after]
+        if after < self._head_sequence and not segments:
+            raise JournalCorrupt(f"the journal has lost entry {after + 1}")
+        expected = min(after + 1, segments[0].first_sequence) if segments else 0
+        for segment in segments:
+            if segment.first_sequence != expected:
+                raise JournalCorrupt(f"entry {expected} should follow, but entry {segment.first_sequence} does")
+            expected = segment.last_sequence + 1
+        return segments
+
+    async def read_entry(self, sequence: int) -> bytes | None:
+        with translated("the journal could not be read"):
+            found = await self._connection.rows(_HOLDING, (sequence,))
+        for segment in map(segment_from, found):
+            if sequence <= segment.last_sequence:
+                return records(segment)[sequence - segment.first_sequence]
+        return None
+
+    async def head(self) -> Head:
+        with translated("the journal's head could not be read"):
+            found = await self._connection.rows(_LAST)
+        for segment in map(segment_from, found):
+            return Head(segment.last_sequence, self.epoch, segment.root)
+        return Head(0, self.epoch, EMPTY_ROOT)
+
+    async def checkpoint(self) -> None:
+        try:
+            with translated("the log could not be folded into the database"):
+                await fold_log(self._connection)
+        except OutcomeUnknown:
+            raise
+        except JournalFailure as failure:
+            self._checkpoint_failures += 1
+            _log.warning("checkpoint failed, %d in a row: %s", self._checkpoint_failures, failure)
+        else:
+            self._checkpoint_failures = 0
+            self._bytes_in_log = 0
+
+    async def probe(self) -> None:
+        if free_bytes(self._directory) < self._limits.space_floor_bytes + self._ballast.missing_bytes:
+            raise JournalFull(f"there is still not enough free space for the floor of {self._limits.space_floor_bytes}")
+        try:
+            with translated("the journal is still not writable"):
+                await trio.to_thread.run_sync(self._ballast.restore)
+                await self._empty_log()
+        except OutcomeUnknown:
+            raise
+        except JournalFull:
+            raise
+        except JournalFailure as failure:
+            raise CheckpointFailing(str(failure)) from failure
+
+    async def aclose(self) -> None:
+        await _close(self._connection, self._die)
+
+    def _refuse_without_room(self, segment: Segment) -> None:
+        if self._checkpoint_failures >= _CHECKPOINT_FAILURES_BORNE:
+            raise CheckpointFailing(f"{self._checkpoint_failures} checkpoints failed in a row")
+        room = free_bytes(self._directory)
+        if room < self._limits.space_floor_bytes + len(segment.body):
+            raise JournalFull(f"{room} bytes are free, the floor is {self._limits.space_floor_bytes}")
+
+    async def _explain(self, error: Exception) -> NoReturn:
+        """An append has failed: find out, or make sure, what that means.
+
+        A full disk rolls back for SQLite, but not always on the disk: when it is the padding behind the commit that
+        finds no room, the commit itself is in the log and a crash would bring it back (measured: in every second
+        case). So the log is folded away without it, with the ballast's room, and only then is it certain.
+        """
+        if not (isinstance(error, sqlite3.Error) and is_full(error)) or self._connection.in_transaction:
+            raise OutcomeUnknown(f"the segment could not be written: {error}") from error
+        try:
+            self._ballast.drop()
+            await self._empty_log()
+        except Exception as worse:
+            raise OutcomeUnknown(f"the disk is full, and the log could not be cleaned up: {worse}") from worse
+        raise JournalFull(f"the segment could not be written: {error}") from error
+
+    async def _empty_log(self) -> None:
+        """Fold and empty the log, and make the emptiness durable too, which SQLite leaves to chance."""
+        await truncate_log(self._connection)
+        sync_file(wal.wal_path(self._directory / DATABASE_NAME))
+        self._checkpoint_failures = 0
+        self._bytes_in_log = 0
+
+
+@asynccontextmanager
+async def open_journal(
+    directory: Path,
+    *,
+    space_floor_bytes: int = 64 * MEBIBYTE,
+    ballast_bytes: int = 8 * MEBIBYTE,
+    checkpoint_bytes: int = 4 * MEBIBYTE,
+    silence_seconds: float = 30.0,
+    new_instance: Callable[[], str] = lambda: secrets.token_hex(8),
+    now: Callable[[], int] = time.time_ns,
+    die: Callable[[str], NoReturn] = end_process,
+) -> AsyncIterator[SqliteJournalStore]:
+    """Open the journal in ``directory``, or make it there, for as long as the body runs.
+
+    Raises JournalLocked, JournalUnsupported, JournalCorrupt, JournalUnreadable or JournalFull, before anything is
+    served. The store outlives a cancellation of the body until the body has ended; then it closes, shielded.
+    """
+    limits = Limits(space_floor_bytes, ballast_bytes, checkpoint_bytes, silence_seconds)
+    database = directory / DATABASE_NAME
+    with translated(f"the journal in {directory} could not be opened"):
+        make_directory(directory)
+    with locked(directory):
+        refuse_network_file_system(directory)
+        recoverable_frames = wal.inspect(database)
+        async with asyncio_loop() as loop:
+            with translated(f"{database} could not be opened"):
+                connection = await connect(database, loop, silence_seconds=limits.silence_seconds)
+            try:
+                ballast = Ballast(directory, limits.ballast_bytes)
+                with translated(f"the journal in {directory} could not be prepared"):
+                    charter = await prepare(
+                        connection, recoverable_frames, new_instance=new_instance, now=now, make_room=ballast.drop
+                    )
+                    sync_directory(directory)
+                    head_sequence = (await connection.rows(f"SELECT {_HEAD_SEQUENCE}"))[0][0]
+                    await _fill(ballast, directory, limits)
+                yield SqliteJournalStore(connection, directory, charter, head_sequence, limits, die)
+            finally:
+                await _close(connection, die)
+
+
+async def _fill(ballast: Ballast, directory: Path, limits: Limits) -> None:
+    """Restore the ballast at the start, if that leaves the floor; if not, the first append will say so."""
+    if free_bytes(directory) >= limits.space_floor_bytes + ballast.missing_bytes:
+        await trio.to_thread.run_sync(ballast.restore)
+    else:
+        _log.warning("%s has too little free space for writes; walletd can only read", directory)
+
+
+async def _close(connection: SqliteConnection, die: Callable[[str], NoReturn]) -> None:
+    try:
+        with translated("the journal could not be closed"):
+            await connection.aclose()
+    except JournalSilent:
+        die("SQLite's thread does not answer any more, so the journal cannot be closed")

@@ -1,0 +1,90 @@
+"""The narrow interface between the journal writer and whatever keeps the segments.
+
+The promise of every store: ``append`` returns only when the segment is durable, refuses for certain or says that it
+does not know; nothing is ever read back that fails its digest. Two implementations stand behind it, SQLite and memory,
+and both pass the same contract tests.
+
+    head = await store.head()
+    await store.append(head.sequence, segment)
+    for segment in await store.read(after=head.sequence): ...
+"""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+import msgspec
+
+from walletd.journal.merkle import EMPTY_ROOT
+from walletd.journal.segment import Segment
+
+READ_LIMIT_BYTES: Final = 4 * 1024 * 1024  # one read occupies the journal's connection for some milliseconds
+FIRST_EPOCH: Final = 1
+
+
+class Head(msgspec.Struct, frozen=True):
+    """Where a journal ends: the last sequence (0: no entry), the epoch of the writer, and the root over all entries."""
+
+    sequence: int
+    epoch: int
+    root: bytes
+
+
+GENESIS: Final = Head(sequence=0, epoch=FIRST_EPOCH, root=EMPTY_ROOT)
+
+
+class JournalStore(Protocol):
+    """Where segments are kept. Every method may be cancelled except an ``append`` whose outcome shall be known."""
+
+    @property
+    def instance(self) -> str:
+        """A random id of this journal, made when it was created; a restored copy keeps it."""
+        ...
+
+    @property
+    def epoch(self) -> int:
+        """The epoch in which this store may append."""
+        ...
+
+    @property
+    def checkpoint_due(self) -> bool:
+        """Whether enough has been appended for ``checkpoint`` to be worth its time."""
+        ...
+
+    async def append(self, expected_head: int, segment: Segment) -> None:
+        """Make one segment durable, if the journal still ends at ``expected_head`` in this store's epoch.
+
+        Raises JournalFull or HeadMoved when it is certain that nothing was written, and OutcomeUnknown otherwise.
+        """
+        ...
+
+    async def read(self, after: int, limit: int = READ_LIMIT_BYTES) -> list[Segment]:
+        """The segments that hold entries with a sequence above ``after``, in order, each checked, without a gap.
+
+        ``limit`` bounds the bytes of their bodies; at least one segment is returned if there is one. The first may
+        begin at or before ``after``. Raises JournalCorrupt rather than return rot.
+        """
+        ...
+
+    async def read_entry(self, sequence: int) -> bytes | None:
+        """The record with this sequence, or None if the journal has not (yet) got it. Raises JournalCorrupt."""
+        ...
+
+    async def head(self) -> Head:
+        """The durable head. Raises JournalCorrupt."""
+        ...
+
+    async def checkpoint(self) -> None:
+        """Do the housekeeping that keeps appends fast. A failure is counted, and shows in later appends."""
+        ...
+
+    async def probe(self) -> None:
+        """Find out whether appends can work again after JournalFull, and rebuild the reserve that full disk used up.
+
+        Returns if so, raises JournalFull if not yet, and OutcomeUnknown if nothing can be said.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Release everything. No other method may be called afterwards."""
+        ...

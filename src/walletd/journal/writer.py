@@ -1,0 +1,296 @@
+"""The journal writer: many entries, one commit.
+
+The promise: an entry is *tentative* from ``append`` on and *durable* when its segment's commit has returned; nobody is
+told anything about it in between. Whatever is queued while a commit is under way becomes the next segment.
+
+    pending = writer.append(writer.head + 1, record, context)      # no await: decide, append, and go on deciding
+    writer.when_durable(pending.sequence, reply)                   # reply(True) after the commit, in sequence order
+    nursery.start_soon(writer.run)
+
+After each commit, without an await in between: the durable head moves; ``on_durable`` gets the whole batch, in sequence
+order; then the waiters for the sequences of the batch are called, by sequence, and per sequence in the order they came.
+
+There are three ways for a commit to end. It returns. Or it is certain that nothing was written (JournalFull): then all
+that is tentative is rolled back, because it was decided on top of what is lost, and nothing is accepted until a probe
+says that writing works. Or nothing is certain: then the process ends, for no answer that it could give would be safe.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, NoReturn
+
+import trio
+
+from walletd.journal.counters import CommitCounters
+from walletd.journal.failures import JournalFull, end_process
+from walletd.journal.merkle import Frontier, leaf_hash
+from walletd.journal.segment import is_record, seal
+from walletd.journal.store import Head, JournalStore
+
+_log = logging.getLogger("walletd.journal")
+
+MAX_QUEUE_ENTRIES: Final = 65_536  # what may be lost, and must be held in memory, when a commit takes long
+MAX_QUEUE_BYTES: Final = 64 * 1024 * 1024
+MAX_SEGMENT_ENTRIES: Final = 4_096  # sealing blocks the loop: about 2 µs an entry
+MAX_SEGMENT_BYTES: Final = 1024 * 1024  # so that one commit stays short, and the ballast can cover it
+WATCHDOG_SECONDS: Final = 30.0
+PROBE_INTERVAL_SECONDS: Final = 1.0
+CLOSING_SECONDS: Final = 30.0  # less than what systemd allows for stopping
+
+
+class Pending:
+    """An entry on its way to the disk. ``leaf`` is its hash in the Merkle tree; ``context`` is the caller's own."""
+
+    __slots__ = ("context", "leaf", "record", "sequence")
+
+    def __init__(self, sequence: int, record: bytes, leaf: bytes, context: object) -> None:
+        self.sequence = sequence
+        self.record = record
+        self.leaf = leaf
+        self.context = context
+
+    def __repr__(self) -> str:
+        return f"<Pending {self.sequence}>"
+
+
+Waiter = Callable[[bool], None]
+
+
+class JournalWriter:
+    """The one writer of a journal: it owns the head, the frontier and the order of everything."""
+
+    def __init__(
+        self,
+        store: JournalStore,
+        frontier: Frontier,
+        head: Head,
+        *,
+        on_durable: Callable[[Sequence[Pending]], None],
+        on_rolled_back: Callable[[Sequence[Pending], JournalFull], None],
+        on_recovered: Callable[[], None] = lambda: None,
+        die: Callable[[str], NoReturn] = end_process,
+        max_queue_entries: int = MAX_QUEUE_ENTRIES,
+        max_queue_bytes: int = MAX_QUEUE_BYTES,
+        max_segment_entries: int = MAX_SEGMENT_ENTRIES,
+        max_segment_bytes: int = MAX_SEGMENT_BYTES,
+        watchdog_seconds: float = WATCHDOG_SECONDS,
+        probe_interval_seconds: float = PROBE_INTERVAL_SECONDS,
+        closing_seconds: float = CLOSING_SECONDS,
+    ) -> None:
+        assert frontier.size == head.sequence
+        assert frontier.root() == head.root
+        self._store = store
+        self._frontier = frontier.copy()  # of what is durable
+        self._durable_head = head.sequence
+        self._head = head.sequence
+        self._queue: deque[Pending] = deque()
+        self._undurable_bytes = 0
+        self._waiters: dict[int, list[Waiter]] = {}
+        self._on_durable = on_durable
+        self._on_rolled_back = on_rolled_back
+        self._on_recovered = on_recovered
+        self._die = die
+        self._max_queue_entries = max_queue_entries
+        self._max_queue_bytes = max_queue_bytes
+        self._max_segment_entries = max_segment_entries
+        self._max_segment_bytes = max_segment_bytes
+        self._watchdog_seconds = watchdog_seconds
+        self._probe_interval_seconds = probe_interval_seconds
+        self._closing_seconds = closing_seconds
+        self._work = trio.Event()
+        self._degraded: JournalFull | None = None
+        self._closed = False
+        self.counters = CommitCounters()
+
+    @property
+    def head(self) -> int:
+        """The tentative head: the last sequence given out."""
+        return self._head
+
+    @property
+    def durable_head(self) -> int:
+        """The last sequence that may be spoken of."""
+        return self._durable_head
+
+    @property
+    def root(self) -> bytes:
+        """The Merkle root over everything durable."""
+        return self._frontier.root()
+
+    @property
+    def degraded(self) -> JournalFull | None:
+        """Why no entries are accepted now, or None."""
+        return self._degraded
+
+    def has_room(self) -> bool:
+        """Whether an entry may be appended. Ask before deciding: what cannot be appended must not be decided."""
+        return (
+            self._degraded is None
+            and not self._closed
+            and self._head - self._durable_head < self._max_queue_entries
+            and self._undurable_bytes < self._max_queue_bytes
+        )
+
+    def append(self, sequence: int, record: bytes, context: object = None) -> Pending:
+        """Queue the next entry; ``sequence`` is what the record says about itself and must be the head's successor."""
+        assert self.has_room()
+        assert sequence == self._head + 1
+        assert is_record(record)
+        pending = Pending(sequence, record, leaf_hash(record), context)
+        self._queue.append(pending)
+        self._undurable_bytes += len(record)
+        self._head = sequence
+        self._work.set()
+        return pending
+
+    def when_durable(self, sequence: int, callback: Waiter) -> None:
+        """Call back with True once the entry is durable (now, if it is), or with False when it was rolled back.
+
+        This is also how an answer that only *saw* tentative state waits for it: pass the head it saw.
+        """
+        assert 0 <= sequence <= self._head
+        if sequence <= self._durable_head:
+            callback(True)
+        else:
+            self._waiters.setdefault(sequence, []).append(callback)
+
+    async def drain(self) -> None:
+        """Wait until everything appended so far, and meanwhile, is durable or rolled back."""
+        while self._durable_head < self._head:
+            await self._settled(self._head).wait()
+
+    def _settled(self, sequence: int) -> trio.Event:
+        """An event that is set when the entry is durable or rolled back."""
+        settled = trio.Event()
+        self.when_durable(sequence, lambda _is_durable: settled.set())
+        return settled
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Write until cancelled; then write what is queued, shielded, for a bounded time, and accept nothing more."""
+        task_status.started()
+        try:
+            while True:
+                if self._degraded is not None:
+                    await trio.sleep(self._probe_interval_seconds)
+                    await self._probe()
+                else:
+                    await self._work.wait()
+                    await self._commit_queue()
+        except trio.Cancelled:
+            deadline = trio.current_time() + self._closing_seconds
+            while self._queue and trio.current_time() < deadline:
+                await self._commit()
+            raise
+        finally:
+            self._closed = True
+
+    async def _commit_queue(self) -> None:
+        """Commit until nothing is queued; a cancellation gets its turn in between."""
+        while self._queue:
+            await self._commit()
+            await trio.lowlevel.checkpoint_if_cancelled()
+        self._work = trio.Event()
+
+    async def _commit(self) -> None:
+        """Make one segment of what is queued, durable or not: the only place that calls ``append`` of the store."""
+        batch = self._take()
+        frontier = self._frontier.copy()
+        segment = seal(
+            frontier,
+            batch[0].sequence,
+            self._store.epoch,
+            [pending.record for pending in batch],
+            [pending.leaf for pending in batch],
+        )
+        began = trio.current_time()
+        try:
+            await self._watched(self._store.append, self._durable_head, segment)
+        except JournalFull as full:
+            self._roll_back(batch, full)
+            return
+        self.counters.count_commit(segment.count, len(segment.body), trio.current_time() - began)
+        self._frontier = frontier
+        self._deliver(batch)
+        if self._store.checkpoint_due:
+            await self._watched(self._store.checkpoint)
+
+    def _take(self) -> list[Pending]:
+        """The entries of the next segment, at least one, from the front of the queue."""
+        batch: list[Pending] = []
+        size = 0
+        while self._queue and len(batch) < self._max_segment_entries:
+            size += len(self._queue[0].record)
+            if batch and size > self._max_segment_bytes:
+                break
+            batch.append(self._queue.popleft())
+        assert batch
+        assert batch[0].sequence == self._durable_head + 1
+        return batch
+
+    def _deliver(self, batch: list[Pending]) -> None:
+        """The commit has returned: say so, without an await before the last one has been told."""
+        self._durable_head = batch[-1].sequence
+        self._undurable_bytes -= sum(len(pending.record) for pending in batch)
+        assert self._durable_head == self._frontier.size <= self._head
+        try:
+            self._on_durable(batch)
+            for pending in batch:
+                for waiter in self._waiters.pop(pending.sequence, ()):
+                    waiter(True)
+        except Exception:
+            self._end("what was durable could not be delivered")
+
+    def _roll_back(self, batch: list[Pending], full: JournalFull) -> None:
+        """Nothing was written, for certain: take back everything tentative, for all of it was decided on top."""
+        rolled_back = [*batch, *self._queue]
+        assert rolled_back[-1].sequence == self._head
+        self._queue.clear()
+        self._undurable_bytes = 0
+        self._head = self._durable_head
+        self._degraded = full
+        self._work = trio.Event()
+        self.counters.rollbacks += 1
+        waiters, self._waiters = self._waiters, {}
+        _log.error("the journal takes no writes, %d entries rolled back: %s", len(rolled_back), full)
+        try:
+            self._on_rolled_back(rolled_back, full)
+            for sequence in sorted(waiters):
+                for waiter in waiters[sequence]:
+                    waiter(False)
+        except Exception:
+            self._end("what was rolled back could not be delivered")
+
+    async def _probe(self) -> None:
+        """Ask the store whether it can write again; if so, accept entries again."""
+        self.counters.probes += 1
+        try:
+            await self._watched(self._store.probe)
+        except JournalFull as full:
+            self._degraded = full
+            return
+        self._degraded = None
+        _log.warning("the journal takes writes again")
+        self._on_recovered()
+
+    async def _watched(self, call: Callable[..., Awaitable[None]], *arguments: object) -> None:
+        """Await a call of the store, shielded. JournalFull passes; any other failure, or silence, ends the process.
+
+        The deadline is a watchdog: a dead worker thread never answers, and whoever waits for it waits for ever.
+        """
+        patience = trio.CancelScope(deadline=trio.current_time() + self._watchdog_seconds, shield=True)
+        try:
+            with patience:
+                await call(*arguments)
+        except JournalFull:
+            raise
+        except BaseException as failure:
+            self._end(str(failure) or repr(failure))
+        if patience.cancelled_caught:
+            self._die(f"the journal has not answered for {self._watchdog_seconds:g} s")
+
+    def _end(self, reason: str) -> NoReturn:
+        _log.critical("%s", reason, exc_info=True)
+        self._die(reason)
