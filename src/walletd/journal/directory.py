@@ -59,11 +59,12 @@ def locked(directory: Path) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
-            raise JournalLocked(f"the journal in {directory} is held by process {holder}") from None
+            holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
+            raise JournalLocked(f"the journal in {directory} is held by process {holder or 'unknown'}") from None
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         yield
+        os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)  # which also gives up the lock; the file stays, or two could hold two files of one name
 

@@ -65,6 +65,14 @@ class JournalCorrupt(JournalFailure):
     advice = "Keep the files as evidence and restore the newest backup that `walletd verify` accepts."
 
 
+class JournalReplaced(JournalCorrupt):
+    """The journal is sound, but not the one, or not all of the one, that was here before."""
+
+    advice = (
+        "If it was restored on purpose, remove journal.mark beside it and start again; if not, look for the right file."
+    )
+
+
 class JournalUnreadable(JournalFailure):
     """The files could not be read or prepared, for a reason that says nothing about what is in them."""
 

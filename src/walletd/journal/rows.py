@@ -1,4 +1,4 @@
-"""Segments as rows: how a segment lies in a SQLite table, and how it is taken out of one, checked."""
+"""Segments as rows: the statements that put them into a SQLite table and find them there, and the way back, checked."""
 
 from __future__ import annotations
 
@@ -9,6 +9,30 @@ from walletd.journal.failures import JournalCorrupt
 from walletd.journal.segment import Segment, check
 
 COLUMNS: Final = "first_sequence, entry_count, epoch, format, root, digest, body"
+
+READ_LIMIT_SEGMENTS: Final = 512  # bounds the rows of one read when segments are small
+
+# The condition and the insertion are one statement, so that nothing can come between them.
+_HEAD_SEQUENCE: Final = """
+    coalesce((SELECT first_sequence + entry_count - 1 FROM segment ORDER BY first_sequence DESC LIMIT 1), 0)
+"""
+APPEND: Final = f"""
+    INSERT INTO segment ({COLUMNS})
+    SELECT ?, ?, ?, ?, ?, ?, ? FROM journal WHERE epoch = ? AND {_HEAD_SEQUENCE} = ?
+"""
+LAST: Final = f"SELECT {COLUMNS} FROM segment ORDER BY first_sequence DESC LIMIT 1"
+HOLDING: Final = f"SELECT {COLUMNS} FROM segment WHERE first_sequence <= ? ORDER BY first_sequence DESC LIMIT 1"
+AFTER: Final = f"""
+    WITH candidate AS (
+        SELECT first_sequence, length(body) AS size FROM segment
+        WHERE first_sequence >= coalesce((SELECT max(first_sequence) FROM segment WHERE first_sequence <= ?), 1)
+        ORDER BY first_sequence LIMIT {READ_LIMIT_SEGMENTS}
+    ), measured AS (
+        SELECT first_sequence, sum(size) OVER (ORDER BY first_sequence) - size AS bytes_before FROM candidate
+    )
+    SELECT {COLUMNS} FROM segment JOIN measured USING (first_sequence)
+    WHERE bytes_before < ? ORDER BY first_sequence
+"""
 
 _TYPES: Final = [int, int, int, int, bytes, bytes, bytes]
 

@@ -44,38 +44,17 @@ from walletd.journal.failures import (
     OutcomeUnknown,
     end_process,
 )
+from walletd.journal.mark import Mark, read_mark, refuse_missing, refuse_replaced, write_mark
 from walletd.journal.merkle import EMPTY_ROOT
-from walletd.journal.rows import COLUMNS, row_of, segment_from
+from walletd.journal.rows import AFTER, APPEND, HOLDING, LAST, row_of, segment_from
 from walletd.journal.segment import Segment, records
-from walletd.journal.store import READ_LIMIT_BYTES, Head
+from walletd.journal.store import GENESIS, READ_LIMIT_BYTES, Head
 
 _log = logging.getLogger("walletd.journal")
 
 MEBIBYTE: Final = 1024 * 1024
 _CHECKPOINT_FAILURES_BORNE: Final = 3  # one may be a passing fault, three in a row are a disk that must be looked at
-_READ_LIMIT_SEGMENTS: Final = 512  # bounds the rows of one read when segments are small
 _FRAME_BYTES: Final = 4120  # what a page takes in the log
-
-_HEAD_SEQUENCE: Final = """
-    coalesce((SELECT first_sequence + entry_count - 1 FROM segment ORDER BY first_sequence DESC LIMIT 1), 0)
-"""
-_APPEND: Final = f"""
-    INSERT INTO segment ({COLUMNS})
-    SELECT ?, ?, ?, ?, ?, ?, ? FROM journal WHERE epoch = ? AND {_HEAD_SEQUENCE} = ?
-"""
-_LAST: Final = f"SELECT {COLUMNS} FROM segment ORDER BY first_sequence DESC LIMIT 1"
-_HOLDING: Final = f"SELECT {COLUMNS} FROM segment WHERE first_sequence <= ? ORDER BY first_sequence DESC LIMIT 1"
-_AFTER: Final = f"""
-    WITH candidate AS (
-        SELECT first_sequence, length(body) AS size FROM segment
-        WHERE first_sequence >= coalesce((SELECT max(first_sequence) FROM segment WHERE first_sequence <= ?), 1)
-        ORDER BY first_sequence LIMIT {_READ_LIMIT_SEGMENTS}
-    ), measured AS (
-        SELECT first_sequence, sum(size) OVER (ORDER BY first_sequence) - size AS bytes_before FROM candidate
-    )
-    SELECT {COLUMNS} FROM segment JOIN measured USING (first_sequence)
-    WHERE bytes_before < ? ORDER BY first_sequence
-"""
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -98,12 +77,11 @@ class SqliteJournalStore:
         connection: SqliteConnection,
         directory: Path,
         charter: Charter,
-        head_sequence: int,
         limits: Limits,
         die: Callable[[str], NoReturn],
     ) -> None:
-        self._head_sequence = head_sequence
         self._die = die
+        self._head = GENESIS
         self._connection = connection
         self._directory = directory
         self._charter = charter
@@ -133,7 +111,7 @@ class SqliteJournalStore:
         assert segment.first_sequence == expected_head + 1
         try:
             self._refuse_without_room(segment)
-            changed = await self._connection.change(_APPEND, (*row_of(segment), self.epoch, expected_head))
+            changed = await self._connection.change(APPEND, (*row_of(segment), self.epoch, expected_head))
         except JournalFailure:
             raise
         except Exception as error:
@@ -141,15 +119,15 @@ class SqliteJournalStore:
         if changed == 0:
             raise HeadMoved(f"the journal does not end at {expected_head} in epoch {self.epoch}")
         assert changed == 1
-        self._head_sequence = segment.last_sequence
+        self._head = Head(segment.last_sequence, segment.epoch, segment.root)
         self._bytes_in_log += (len(segment.body) // 4096 + 2) * _FRAME_BYTES
 
     async def read(self, after: int, limit: int = READ_LIMIT_BYTES) -> list[Segment]:
         assert after >= 0
         with translated("the journal could not be read"):
-            found = await self._connection.rows(_AFTER, (after + 1, limit))
+            found = await self._connection.rows(AFTER, (after + 1, limit))
         segments = [segment for segment in map(segment_from, found) if segment.last_sequence > after]
-        if after < self._head_sequence and not segments:
+        if after < self._head.sequence and not segments:
             raise JournalCorrupt(f"the journal has lost entry {after + 1}")
         expected = min(after + 1, segments[0].first_sequence) if segments else 0
         for segment in segments:
@@ -160,7 +138,7 @@ class SqliteJournalStore:
 
     async def read_entry(self, sequence: int) -> bytes | None:
         with translated("the journal could not be read"):
-            found = await self._connection.rows(_HOLDING, (sequence,))
+            found = await self._connection.rows(HOLDING, (sequence,))
         for segment in map(segment_from, found):
             if sequence <= segment.last_sequence:
                 return records(segment)[sequence - segment.first_sequence]
@@ -168,7 +146,7 @@ class SqliteJournalStore:
 
     async def head(self) -> Head:
         with translated("the journal's head could not be read"):
-            found = await self._connection.rows(_LAST)
+            found = await self._connection.rows(LAST)
         for segment in map(segment_from, found):
             return Head(segment.last_sequence, self.epoch, segment.root)
         return Head(0, self.epoch, EMPTY_ROOT)
@@ -185,6 +163,7 @@ class SqliteJournalStore:
         else:
             self._checkpoint_failures = 0
             self._bytes_in_log = 0
+            await self._move_mark()
 
     async def probe(self) -> None:
         if free_bytes(self._directory) < self._limits.space_floor_bytes + self._ballast.missing_bytes:
@@ -193,14 +172,26 @@ class SqliteJournalStore:
             with translated("the journal is still not writable"):
                 await trio.to_thread.run_sync(self._ballast.restore)
                 await self._empty_log()
-        except OutcomeUnknown:
-            raise
-        except JournalFull:
+        except (OutcomeUnknown, JournalFull):
             raise
         except JournalFailure as failure:
-            raise CheckpointFailing(str(failure)) from failure
+            raise CheckpointFailing(f"the probe found: {failure}") from failure
+
+    async def resume(self) -> None:
+        """Find the head, and refuse a journal that is not, or not all of, what was here before (JournalReplaced)."""
+        self._head = await self.head()
+        mark = read_mark(self._directory)
+        root_at_mark = None
+        if mark is not None and mark.sequence:
+            with translated("the journal could not be read"):
+                found = await self._connection.rows(HOLDING, (mark.sequence,))
+            root_at_mark = next((s.root for s in map(segment_from, found) if s.last_sequence == mark.sequence), None)
+        refuse_replaced(mark, self.instance, self._head.sequence, root_at_mark)
+        await self._move_mark()
 
     async def aclose(self) -> None:
+        with trio.CancelScope(shield=True):
+            await self._move_mark()
         await _close(self._connection, self._die)
 
     def _refuse_without_room(self, segment: Segment) -> None:
@@ -229,9 +220,17 @@ class SqliteJournalStore:
     async def _empty_log(self) -> None:
         """Fold and empty the log, and make the emptiness durable too, which SQLite leaves to chance."""
         await truncate_log(self._connection)
-        sync_file(wal.wal_path(self._directory / DATABASE_NAME))
+        await trio.to_thread.run_sync(sync_file, wal.wal_path(self._directory / DATABASE_NAME))
         self._checkpoint_failures = 0
         self._bytes_in_log = 0
+
+    async def _move_mark(self) -> None:
+        """Remember how far the journal has come. Without it we are only less able to notice a replaced file."""
+        mark = Mark(self.instance, self._head.sequence, self._head.root.hex())
+        try:
+            await trio.to_thread.run_sync(write_mark, self._directory, mark)
+        except OSError as error:
+            _log.warning("the journal's high-water mark could not be moved: %s", error)
 
 
 @asynccontextmanager
@@ -257,7 +256,9 @@ async def open_journal(
         make_directory(directory)
     with locked(directory):
         refuse_network_file_system(directory)
-        recoverable_frames = wal.inspect(database)
+        with translated(f"{database} could not be read"):
+            refuse_missing(database)
+            recoverable_frames = wal.inspect(database)
         async with asyncio_loop() as loop:
             with translated(f"{database} could not be opened"):
                 connection = await connect(database, loop, silence_seconds=limits.silence_seconds)
@@ -268,9 +269,13 @@ async def open_journal(
                         connection, recoverable_frames, new_instance=new_instance, now=now, make_room=ballast.drop
                     )
                     sync_directory(directory)
-                    head_sequence = (await connection.rows(f"SELECT {_HEAD_SEQUENCE}"))[0][0]
                     await _fill(ballast, directory, limits)
-                yield SqliteJournalStore(connection, directory, charter, head_sequence, limits, die)
+                store = SqliteJournalStore(connection, directory, charter, limits, die)
+                await store.resume()
+                try:
+                    yield store
+                finally:
+                    await store.aclose()
             finally:
                 await _close(connection, die)
 

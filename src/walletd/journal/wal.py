@@ -167,7 +167,10 @@ def _page_bytes(database: BinaryIO) -> int:
     """The page size from the database header: 2 bytes at offset 16, where 1 stands for 65,536."""
     database.seek(16)
     stored = int.from_bytes(database.read(2), "big")
-    return 65536 if stored == 1 else stored
+    page_bytes = 65536 if stored == 1 else stored
+    if page_bytes < 512 or page_bytes & (page_bytes - 1):
+        raise JournalCorrupt(f"the database's header claims pages of {page_bytes} bytes")
+    return page_bytes
 
 
 def _sum(content: bytes, sums: Sums, big_endian: bool) -> Sums:

@@ -1,0 +1,77 @@
+"""The high-water mark: a few bytes beside the journal that remember how far it had come.
+
+A hash chain proves that what is there is unbroken; it cannot prove that nothing is missing at the end, or that the file
+is not an older copy of itself. The promise: a journal that ends before its mark, or has another history up to it, or is
+another journal, is refused. The mark is moved after checkpoints and at the end, so it is never ahead of the journal;
+where it is missing or unreadable it proves nothing, and says nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from walletd.journal.failures import JournalReplaced
+
+MARK_NAME: Final = "journal.mark"
+
+_SUM_DIGITS: Final = 64
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """A journal, and how far it had come: the last sequence and, in hexadecimal digits, the root up to it."""
+
+    instance: str
+    sequence: int
+    root: str
+
+
+def write_mark(directory: Path, mark: Mark) -> None:
+    """Write the mark over the old one, in place: a full disk must not prevent it. A torn write makes it unreadable."""
+    content = msgspec.json.encode(mark)
+    line = sha256(content).hexdigest().encode() + content + b"\n"
+    descriptor = os.open(directory / MARK_NAME, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.pwrite(descriptor, line, 0)
+        os.ftruncate(descriptor, len(line))
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_mark(directory: Path) -> Mark | None:
+    """The mark, or None if there is none that can be believed."""
+    try:
+        line = (directory / MARK_NAME).read_bytes()
+    except FileNotFoundError:
+        return None
+    content = line[_SUM_DIGITS:-1]
+    if line[:_SUM_DIGITS] != sha256(content).hexdigest().encode():
+        return None
+    return msgspec.json.decode(content, type=Mark)
+
+
+def refuse_missing(database: Path) -> None:
+    """Raise JournalReplaced if the journal's file is gone, or empty, although a journal has been here."""
+    mark = read_mark(database.parent)
+    if mark is not None and (not database.exists() or database.stat().st_size == 0):
+        raise JournalReplaced(f"{database} is missing or empty, but journal {mark.instance} was here")
+
+
+def refuse_replaced(mark: Mark | None, instance: str, head_sequence: int, root_at_mark: bytes | None) -> None:
+    """Raise JournalReplaced unless the journal continues what the mark remembers.
+
+    ``root_at_mark`` is the root stored with the segment that ends at the mark's sequence, or None if there is none.
+    """
+    if mark is None:
+        return
+    if mark.instance != instance:
+        raise JournalReplaced(f"this is journal {instance}, but journal {mark.instance} was here")
+    if head_sequence < mark.sequence:
+        raise JournalReplaced(f"the journal ends at entry {head_sequence}, but it had {mark.sequence} entries")
+    if mark.sequence and (root_at_mark is None or root_at_mark.hex() != mark.root):
+        raise JournalReplaced(f"the journal has another history up to entry {mark.sequence} than it had before")
