@@ -5,7 +5,7 @@ They run after recovery, by ``walletd verify`` and in tests.  A violation is a s
     audit = Audit()
     for entry in entries:
         audit.fold(entry)
-    audit.violations, audit.totals()
+    audit.close(), totals(audit.books)
 """
 
 from collections.abc import Callable, Iterator

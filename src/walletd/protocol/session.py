@@ -86,10 +86,13 @@ class Session:
             return failure(request_id, Reason.AUTHENTICATION_REQUIRED)
         for need in method.needs(params):
             if not self.grant.permits(need):
-                facts = {"method": method.name, "right": need.right.value, "wallet": need.wallet}
-                return failure(request_id, Reason.FORBIDDEN, facts)
+                lacking = {"method": method.name, "right": need.right.value, "wallet": need.wallet}
+                return failure(request_id, Reason.FORBIDDEN, lacking)
         if self.in_flight >= self.limits.max_in_flight:
-            facts = {"what": "the session's window of unanswered requests", "retry_after_ms": OVERLOAD_RETRY_MS}
+            facts: dict[str, Any] = {
+                "what": "the session's window of unanswered requests",
+                "retry_after_ms": OVERLOAD_RETRY_MS,
+            }
             return failure(request_id, Reason.OVERLOADED, facts | {"limit": self.limits.max_in_flight})
         self.in_flight += 1
         self.calls += 1

@@ -1,0 +1,1 @@
+"""walletd: a self-hosted wallet backend, one process that just works."""

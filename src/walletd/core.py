@@ -1,0 +1,125 @@
+"""The core: the parts that decide, write, project and publish, wired to each other, without a socket.
+
+    async with Core(settings, store, recovered, readings, head).running() ...
+
+The daemon puts the gateway in front of it; tests drive it as it is.
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import trio
+
+from walletd.config import Settings
+from walletd.journal.failures import JournalFull
+from walletd.journal.store import Head, JournalStore
+from walletd.journal.writer import JournalWriter, Pending
+from walletd.ledger.book import Books
+from walletd.vocabulary.commands import OpenWallet
+from walletd.vocabulary.identifiers import DAEMON, EXTERNAL, CommandId
+from walletd.wallets.command_index import CommandIndex
+from walletd.wallets.history import History
+from walletd.wallets.projector import Projector
+from walletd.wallets.publisher import Publisher
+from walletd.wallets.readings import Readings
+from walletd.wallets.recovery import Recovered
+from walletd.wallets.roster import Roster
+from walletd.wallets.supervisor import Answer, Foreseen, NotDecided, Submission, Supervisor
+
+Clock = Callable[[], datetime]
+
+
+def wall_clock() -> datetime:
+    """The time, in UTC."""
+    return datetime.now(UTC)
+
+
+class Core:
+    """The parts that decide, write, project and publish, wired to each other."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: JournalStore,
+        recovered: Recovered,
+        readings: Readings,
+        head: Head,
+        clock: Clock = wall_clock,
+    ) -> None:
+        self.store = store
+        self.readings = readings
+        self.books = Books()
+        self.history = History(store)
+        self.index = CommandIndex(recovered.tables.path)
+        self.roster = Roster(
+            self.books,
+            lambda wallets: self.supervisor.load_books(wallets),
+            max_warm_wallets=settings.max_warm_wallets,
+            max_mailbox=settings.max_mailbox,
+            idle_seconds=settings.idle_wallet_seconds,
+            settled_sequence=lambda: self.projector.sequence,
+        )
+        self.projector = Projector(
+            recovered.tables,
+            recovered.progress,
+            recovered.frontier,
+            max_backlog=settings.max_unprojected_entries,
+            on_projected=lambda entries: self.supervisor.on_projected(entries),
+        )
+        self.publisher = Publisher(
+            self.history.entries_after, head.sequence, heartbeat_seconds=settings.heartbeat_seconds
+        )
+        self.writer = JournalWriter(
+            store,
+            recovered.frontier,
+            head,
+            on_durable=lambda commit: self.supervisor.on_durable(commit),
+            on_rolled_back=self._roll_back,
+            on_recovered=lambda: self.on_writable(),
+            max_queue_entries=settings.max_queued_entries,
+        )
+        self.supervisor = Supervisor(
+            self.books,
+            self.roster,
+            self.writer,
+            self.projector,
+            self.publisher,
+            self.index,
+            clock=clock,
+            last_time=recovered.progress.time,
+            read_books=readings.books,
+            read_entry=self.history.entry,
+        )
+        self.on_degraded: Callable[[], None] = lambda: None
+        self.on_writable: Callable[[], None] = lambda: None
+
+    def _roll_back(self, undone: Sequence[Pending], why: JournalFull) -> None:
+        self.supervisor.on_rolled_back(undone, why)
+        self.on_degraded()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """All parts at work.  At the end what is queued is written, then everything stops."""
+        async with trio.open_nursery() as nursery:
+            for part in (self.projector, self.publisher, self.roster, self.supervisor):
+                await nursery.start(part.run)
+            async with trio.open_nursery() as writing:
+                await writing.start(self.writer.run)
+                yield
+                await self.writer.drain()
+                writing.cancel_scope.cancel()
+            nursery.cancel_scope.cancel()
+        self.index.close()
+
+    async def open_external(self) -> None:
+        """The first entry of every journal opens the wallet through which money comes in and goes out."""
+        opened = trio.Event()
+
+        def reply(answer: Answer | Foreseen | NotDecided) -> None:
+            assert isinstance(answer, Answer), answer
+            opened.set()
+
+        command = OpenWallet(command_id=CommandId("open-external"), wallet=EXTERNAL)
+        self.supervisor.submit(Submission(command, DAEMON, reply))
+        await opened.wait()

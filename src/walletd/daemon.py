@@ -1,0 +1,257 @@
+"""The daemon: everything that walletd is made of, put together in one place.
+
+    exit_code = serve(settings, announce, report)
+
+Reads from top to bottom like a table of contents.  Only this module knows everyone; it owns the clock and the
+randomness, and moves the lifecycle.  The nesting is the order of the end: first nobody new is let in, then what is
+under way is answered, then the journal is closed.
+"""
+
+import logging
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import NamedTuple
+
+import trio
+
+from walletd.config import ConfigurationError, Settings
+from walletd.core import Core, wall_clock
+from walletd.gateway.connection import Connection
+from walletd.gateway.endpoint import ClientEndpoint
+from walletd.gateway.server import GatewayServer, ListenFailed
+from walletd.gateway.services import Services, connection_id
+from walletd.journal.failures import JournalCorrupt, JournalFailure, JournalLocked, JournalUnsupported
+from walletd.journal.sqlite_store import SqliteJournalStore, open_journal
+from walletd.lifecycle import Lifecycle
+from walletd.operator_token import operator_register
+from walletd.protocol.access import TokenRegister
+from walletd.protocol.messages import DaemonStatus, LifecycleNotice, Limits
+from walletd.protocol.session import Session
+from walletd.vocabulary.lifecycle import DaemonState
+from walletd.wallets.read_tables import ReadTablesRotten, delete_read_tables
+from walletd.wallets.readings import Readings, open_readings
+from walletd.wallets.recovery import Recovered, Report, recover
+
+log = logging.getLogger(__name__)
+
+MEBIBYTE = 1024 * 1024
+RESTART_RETRY_MS = 1000
+
+# sysexits.h: what a service manager can tell apart.
+EXIT_DAMAGED = 65
+EXIT_UNAVAILABLE = 69
+EXIT_SOFTWARE = 70
+EXIT_INPUT_OUTPUT = 74
+EXIT_LOCKED = 75
+EXIT_CONFIGURATION = 78
+
+
+class Announcement(NamedTuple):
+    """What a person who started the daemon wants to know once it serves."""
+
+    url: str
+    settings: Settings
+    head: int
+    rebuilt: bool
+
+
+Announce = Callable[[Announcement], None]
+
+
+def serve(settings: Settings, announce: Announce, report: Report) -> int:
+    """Run the daemon until it is told to stop.  Returns the exit code; what ended it is logged in one line."""
+    try:
+        trio.run(_run, settings, announce, report, restrict_keyboard_interrupt_to_checkpoints=True)
+        return 0
+    except Exception as raised:
+        failure = _first(raised)
+        if isinstance(failure, ConfigurationError | ListenFailed | JournalFailure | ReadTablesRotten | OSError):
+            log.error("%s", failure)
+        else:
+            log.exception("walletd met a fault of its own and ends")
+        return _exit_code(failure)
+
+
+async def _run(settings: Settings, announce: Announce, report: Report) -> None:
+    lifecycle = Lifecycle(wall_clock)
+    try:
+        async with open_journal(settings.data, space_floor_bytes=settings.space_floor_mebibytes * MEBIBYTE) as store:
+            register = operator_register(settings.token_file)
+            lifecycle.move(DaemonState.RECOVERING)
+            await _recover_and_serve(settings, store, register, lifecycle, announce, report)
+        lifecycle.move(DaemonState.STOPPED)
+    except BaseException:
+        if lifecycle.state is not DaemonState.STOPPED:
+            lifecycle.move(DaemonState.FAILED)
+        raise
+
+
+async def _recover_and_serve(
+    settings: Settings,
+    store: SqliteJournalStore,
+    register: TokenRegister,
+    lifecycle: Lifecycle,
+    announce: Announce,
+    report: Report,
+) -> None:
+    recovered = await recover(store, settings.data, report)
+    try:
+        async with _reading(recovered) as readings:
+            await _audit(readings)
+            core = Core(settings, store, recovered, readings, await store.head())
+            core.books.assets.update({asset.asset: asset for asset in await readings.assets()})
+            await _serve(settings, core, register, lifecycle, announce, recovered.rebuilt)
+            await core.projector.drain()
+    except ReadTablesRotten:
+        await recovered.tables.aclose()
+        delete_read_tables(settings.data)
+        raise
+    finally:
+        with trio.CancelScope(shield=True):
+            await recovered.tables.aclose()
+
+
+@asynccontextmanager
+async def _reading(recovered: Recovered) -> AsyncIterator[Readings]:
+    readings = await open_readings(recovered.tables.path)
+    try:
+        yield readings
+    finally:
+        with trio.CancelScope(shield=True):
+            await readings.aclose()
+
+
+async def _audit(readings: Readings) -> None:
+    """Refuse to serve books in which money was made or lost."""
+    audit = await readings.audit()
+    if audit.violations:
+        raise JournalCorrupt(f"the books do not add up: {'; '.join(audit.violations[:3])}")
+
+
+async def _serve(
+    settings: Settings,
+    core: Core,
+    register: TokenRegister,
+    lifecycle: Lifecycle,
+    announce: Announce,
+    rebuilt: bool,
+) -> None:
+    async with core.running():
+        if core.writer.head == 0:
+            await core.open_external()
+        services = _services(settings, core, register, lifecycle)
+        server = _gateway(settings, services, lifecycle)
+        _follow_the_journal(core, lifecycle)
+        lifecycle.watch(lambda state: _tell_sessions(services, state))
+        async with trio.open_nursery() as edge:
+            await edge.start(services.run)
+            addresses = await edge.start(server.serve)
+            lifecycle.move(DaemonState.SERVING)
+            announce(Announcement(f"ws://{addresses[0]}", settings, core.writer.durable_head, rebuilt))
+            await _until_told_to_stop()
+            lifecycle.move(DaemonState.DRAINING)
+            await server.drain(settings.drain_seconds)
+            edge.cancel_scope.cancel()
+
+
+def _services(settings: Settings, core: Core, register: TokenRegister, lifecycle: Lifecycle) -> Services:
+    def status() -> DaemonStatus:
+        return DaemonStatus(
+            lifecycle=lifecycle.state,
+            server_version=version("walletd"),
+            instance=core.store.instance,
+            epoch=core.store.epoch,
+            head=core.writer.durable_head,
+            projected=core.projector.sequence,
+            warm_wallets=len(core.roster),
+            sessions=len(services.endpoints),
+            started_at=lifecycle.started_at,
+        )
+
+    services = Services(
+        supervisor=core.supervisor,
+        publisher=core.publisher,
+        projector=core.projector,
+        readings=core.readings,
+        history=core.history,
+        index=core.index,
+        books=core.books,
+        register=register,
+        limits=Limits(settings.max_frame_bytes, settings.max_in_flight, settings.max_subscriptions),
+        clock=wall_clock,
+        lifecycle=lambda: lifecycle.state,
+        status=status,
+        server_version=version("walletd"),
+        instance=core.store.instance,
+        epoch=core.store.epoch,
+        heartbeat_ms=int(settings.heartbeat_seconds * 1000),
+        max_event_bytes=settings.max_event_bytes,
+        authentication_seconds=settings.authentication_seconds,
+    )
+    return services
+
+
+def _gateway(settings: Settings, services: Services, lifecycle: Lifecycle) -> GatewayServer:
+    def open_endpoint(connection: Connection, handshake: Handshake) -> ClientEndpoint | None:
+        grant = None
+        if handshake.token is not None:
+            grant = services.register.grant_of(handshake.token)
+            if grant is None:
+                return None
+        return ClientEndpoint(services, Session(services.register, services.limits, grant), connection, connection_id())
+
+    return GatewayServer(settings, open_endpoint)
+
+
+def _follow_the_journal(core: Core, lifecycle: Lifecycle) -> None:
+    """A full disk degrades the daemon; space that is there again makes it serve."""
+
+    def degraded() -> None:
+        if lifecycle.state is DaemonState.SERVING:
+            lifecycle.move(DaemonState.DEGRADED)
+
+    def writable() -> None:
+        if lifecycle.state is DaemonState.DEGRADED:
+            lifecycle.move(DaemonState.SERVING)
+
+    core.on_degraded, core.on_writable = degraded, writable
+
+
+def _tell_sessions(services: Services, state: DaemonState) -> None:
+    notice = LifecycleNotice(state, RESTART_RETRY_MS if state is DaemonState.DRAINING else None)
+    for endpoint in services.endpoints:
+        endpoint.notify("lifecycle", notice)
+
+
+async def _until_told_to_stop() -> None:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for number in signals:
+            log.info("told to stop by %s", signal.Signals(number).name)
+            return
+
+
+def _first(failure: BaseException) -> BaseException:
+    """The failure that a group of groups was made for."""
+    while isinstance(failure, BaseExceptionGroup):
+        failure = failure.exceptions[0]
+    return failure
+
+
+def _exit_code(failure: BaseException) -> int:
+    match failure:
+        case ConfigurationError():
+            return EXIT_CONFIGURATION
+        case JournalCorrupt() | ReadTablesRotten():
+            return EXIT_DAMAGED
+        case JournalLocked():
+            return EXIT_LOCKED
+        case ListenFailed():
+            return EXIT_UNAVAILABLE
+        case JournalUnsupported():
+            return EXIT_CONFIGURATION
+        case JournalFailure() | OSError():
+            return EXIT_INPUT_OUTPUT
+        case _:
+            return EXIT_SOFTWARE

@@ -1,0 +1,373 @@
+"""Dispatch: from a permitted call to whoever answers it.
+
+One function for each method of the protocol; the table at the end is complete by an assertion at import.  A command
+or a read of one wallet is answered from memory, without a task; what needs the read tables or the journal runs as a
+task, behind every command that the same session sent before: a session reads its own writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import trio
+
+from walletd.ledger.book import Book
+from walletd.protocol import messages as m
+from walletd.protocol.errors import InvalidParams
+from walletd.protocol.methods import METHODS, Kind
+from walletd.protocol.session import Call
+from walletd.vocabulary.commands import PostTransfer
+from walletd.vocabulary.entries import Effects
+from walletd.vocabulary.error_codes import Reason
+from walletd.vocabulary.identifiers import sequence_of, transfer_id
+from walletd.vocabulary.lifecycle import DaemonState
+from walletd.wallets.projector import DurableEntry
+from walletd.wallets.publisher import Subscription, Watched
+from walletd.wallets.readings import view_of
+from walletd.wallets.supervisor import Answer, Foreseen, NotDecided, Submission
+
+if TYPE_CHECKING:
+    from walletd.gateway.endpoint import ClientEndpoint
+
+
+class Refused(Exception):
+    """A read that cannot be answered: the reason and its facts."""
+
+    def __init__(self, reason: Reason, **facts: Any) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
+        self.facts = facts
+
+
+def answer(endpoint: ClientEndpoint, call: Call) -> None:
+    """Have the call answered, now or later, exactly once.  Raises InvalidParams where its params do not fit together."""
+    if call.method.kind is Kind.COMMAND:
+        command(endpoint, call)
+    elif call.method.name in FROM_MEMORY:
+        FROM_MEMORY[call.method.name](endpoint, call)
+    else:
+        check_params(call)
+        waits_for = list(endpoint.parked)
+        endpoint.services.start(_answer_later, endpoint, call, waits_for)
+
+
+async def _answer_later(endpoint: ClientEndpoint, call: Call, waits_for: list[Submission]) -> None:
+    for submission in waits_for:
+        if not submission.is_decided:
+            await _decided(submission)
+    try:
+        await endpoint.services.projector.reach(endpoint.services.supervisor.reachable(endpoint.written))
+        await FROM_TABLES[call.method.name](endpoint, call)
+    except Refused as refused:
+        endpoint.refuse(call, refused.reason, refused.facts)
+
+
+async def _decided(submission: Submission) -> None:
+    settled = trio.Event()
+    submission.followers.append(lambda answer: settled.set())
+    await settled.wait()
+
+
+# --- commands ------------------------------------------------------------------------------------------------------
+
+
+def command(endpoint: ClientEndpoint, call: Call) -> None:
+    """Submit a command; its reply is queued when it is durable."""
+    if endpoint.services.lifecycle() is DaemonState.DRAINING:
+        endpoint.refuse(call, Reason.DRAINING, {"retry_after_ms": 1000})
+        return
+
+    def reply(outcome: Answer | Foreseen | NotDecided) -> None:
+        endpoint.parked.pop(submission, None)
+        endpoint.written = max(endpoint.written, submission.sequence)
+        match outcome:
+            case Answer():
+                _reply_answer(endpoint, call, outcome)
+            case Foreseen():
+                _reply_foreseen(endpoint, call, outcome)
+            case NotDecided(reason, facts):
+                endpoint.refuse(call, reason, facts)
+
+    submission = Submission(call.params, call.principal, reply)
+    endpoint.services.supervisor.submit(submission)
+    if submission.sequence:
+        endpoint.written = max(endpoint.written, submission.sequence)
+    elif not submission.is_settled:
+        endpoint.parked[submission] = None
+
+
+def _reply_answer(endpoint: ClientEndpoint, call: Call, answer: Answer) -> None:
+    entry = answer.durable.entry
+    if entry.refusal is not None:
+        facts = {**entry.refusal.facts, "sequence": entry.sequence}
+        if answer.replayed:
+            facts["replayed"] = True
+        endpoint.refuse(call, entry.refusal.reason, facts)
+        return
+    assert entry.effects is not None
+    applied = m.Applied(
+        sequence=entry.sequence,
+        time=entry.time,
+        entry_hash=answer.durable.leaf.hex(),
+        transfer=transfer_id(entry.sequence) if isinstance(entry.command, PostTransfer) else None,
+        assets=entry.effects.assets,
+        wallets=entry.effects.wallets,
+        balances=entry.effects.balances,
+        replayed=answer.replayed,
+    )
+    endpoint.reply(call, applied)
+
+
+def _reply_foreseen(endpoint: ClientEndpoint, call: Call, foreseen: Foreseen) -> None:
+    if isinstance(foreseen.verdict, Effects):
+        effects = foreseen.verdict
+        applied = m.Applied(
+            time=foreseen.time,
+            assets=effects.assets,
+            wallets=effects.wallets,
+            balances=effects.balances,
+            dry_run=True,
+        )
+        endpoint.reply(call, applied)
+    else:
+        endpoint.refuse(call, foreseen.verdict.reason, {**foreseen.verdict.facts, "dry_run": True})
+
+
+# --- answered from memory ------------------------------------------------------------------------------------------
+
+
+def ping(endpoint: ClientEndpoint, call: Call) -> None:
+    """The clock and the head."""
+    endpoint.reply(call, m.Pong(time=endpoint.services.clock(), head=endpoint.services.publisher.head))
+
+
+def wallet_get(endpoint: ClientEndpoint, call: Call) -> None:
+    """A wallet from its book."""
+    _read_book(endpoint, call, lambda book, sequence: view_of(book.record(), book.balance_records(), sequence))
+
+
+def balance_get(endpoint: ClientEndpoint, call: Call) -> None:
+    """A wallet's balances from its book."""
+    asset = call.params.asset
+    if asset is not None and asset not in endpoint.services.books.assets:
+        endpoint.refuse(call, Reason.ASSET_NOT_FOUND, {"asset": asset})
+        return
+
+    def balances(book: Book, sequence: int) -> m.Balances:
+        records = book.balance_records() if asset is None else (book.balance_record(asset),)
+        return m.Balances(balances=records, sequence=sequence)
+
+    _read_book(endpoint, call, balances)
+
+
+def _read_book(endpoint: ClientEndpoint, call: Call, view: Callable[[Book, int], Any]) -> None:
+    def reply(book: Book | None, sequence: int) -> None:
+        if book is None:
+            endpoint.refuse(call, Reason.UNKNOWN_WALLET, {"wallet": call.params.wallet})
+        else:
+            endpoint.reply(call, view(book, sequence))
+
+    endpoint.services.supervisor.read_wallet(
+        call.params.wallet, reply, lambda reason, facts: endpoint.refuse(call, reason, facts)
+    )
+
+
+def daemon_status(endpoint: ClientEndpoint, call: Call) -> None:
+    """The daemon at a glance."""
+    endpoint.reply(call, endpoint.services.status())
+
+
+def stream_unsubscribe(endpoint: ClientEndpoint, call: Call) -> None:
+    """End a stream."""
+    subscription = endpoint.subscriptions.pop(call.params.subscription, None)
+    if subscription is None:
+        endpoint.refuse(call, Reason.SUBSCRIPTION_NOT_FOUND, {"subscription": call.params.subscription})
+        return
+    endpoint.services.publisher.unsubscribe(subscription)
+    endpoint.reply(call, m.Unsubscribed(subscription=subscription.id, sequence=subscription.previous))
+
+
+# --- answered from the read tables and the journal -----------------------------------------------------------------
+
+
+def check_params(call: Call) -> None:
+    """What the types cannot say: params that exclude or need each other.  Raises InvalidParams."""
+    params = call.params
+    if isinstance(params, m.Subscribe):
+        if [params.wallets is not None, params.prefix is not None, params.all].count(True) != 1:
+            raise InvalidParams("wallets", "exactly one of 'wallets', 'prefix' and 'all' says what to watch")
+        if params.after is not None and params.snapshot:
+            raise InvalidParams(
+                "snapshot", "'after' and 'snapshot' exclude each other: a snapshot starts at its own sequence"
+            )
+    if isinstance(params, m.GetEntry) and (params.sequence is None) == (params.command_id is None):
+        raise InvalidParams("sequence", "exactly one of 'sequence' and 'command_id' names the entry")
+    if isinstance(params, m.GetStatement) and params.cursor is not None:
+        _statement_cursor(params.cursor)
+
+
+async def asset_list(endpoint: ClientEndpoint, call: Call) -> None:
+    """Every asset."""
+    endpoint.reply(call, m.Assets(assets=tuple(await endpoint.services.readings.assets())))
+
+
+async def wallet_list(endpoint: ClientEndpoint, call: Call) -> None:
+    """A page of wallets."""
+    params = call.params
+    endpoint.reply(call, await endpoint.services.readings.list_wallets(params.prefix, params.after, params.limit))
+
+
+async def statement_get(endpoint: ClientEndpoint, call: Call) -> None:
+    """A page of a wallet's statement."""
+    params, readings = call.params, endpoint.services.readings
+    after = None if params.cursor is None else _statement_cursor(params.cursor)
+    page = await readings.statement(params.wallet, params.asset, params.newest_first, after, params.limit)
+    if not page.lines and params.wallet not in await readings.books([params.wallet]):
+        raise Refused(Reason.UNKNOWN_WALLET, wallet=params.wallet)
+    endpoint.reply(call, page)
+
+
+def _statement_cursor(cursor: str) -> tuple[int, int]:
+    sequence, point, line = cursor.partition(".")
+    if not (point and sequence.isascii() and sequence.isdigit() and line.isascii() and line.isdigit()):
+        raise InvalidParams("cursor", "'cursor' must be the 'next' of the page before")
+    if len(sequence) > 16 or len(line) > 4:
+        raise InvalidParams("cursor", "'cursor' must be the 'next' of the page before")
+    return int(sequence), int(line)
+
+
+async def transfer_get(endpoint: ClientEndpoint, call: Call) -> None:
+    """A transfer from its entry."""
+    transfer = call.params.transfer
+    sequence = sequence_of(transfer)
+    if transfer != transfer_id(sequence) or sequence > endpoint.services.publisher.head:
+        raise Refused(Reason.TRANSFER_NOT_FOUND, transfer=transfer)
+    durable = await endpoint.services.history.entry(sequence)
+    entry = durable.entry
+    if entry.effects is None or not isinstance(entry.command, PostTransfer):
+        raise Refused(Reason.TRANSFER_NOT_FOUND, transfer=transfer)
+    view = m.TransferView(
+        transfer=transfer,
+        sequence=entry.sequence,
+        time=entry.time,
+        principal=entry.principal,
+        command_id=entry.command.command_id,
+        entry_hash=durable.leaf.hex(),
+        postings=tuple(m.PostingView(p.source, p.to, p.asset, p.amount) for p in entry.command.postings),
+        reference=entry.command.reference,
+        metadata=entry.command.metadata,
+    )
+    endpoint.reply(call, view)
+
+
+async def entry_get(endpoint: ClientEndpoint, call: Call) -> None:
+    """An entry, by sequence or by command id."""
+    params, services = call.params, endpoint.services
+    sequence = params.sequence
+    if sequence is None:
+        sequence = services.index.find(call.principal, params.command_id)
+    if sequence is None or not 1 <= sequence <= services.publisher.head:
+        raise Refused(Reason.ENTRY_NOT_FOUND, asked=params.command_id if params.sequence is None else params.sequence)
+    endpoint.reply(call, _entry_view(await services.history.entry(sequence)))
+
+
+async def entry_list(endpoint: ClientEndpoint, call: Call) -> None:
+    """A page of the journal."""
+    params, services = call.params, endpoint.services
+    entries: list[DurableEntry] = []
+    while len(entries) < params.limit:
+        more = await services.history.entries_after(params.after + len(entries))
+        if not more:
+            break
+        entries.extend(more)
+    page = tuple(_entry_view(durable) for durable in entries[: params.limit])
+    endpoint.reply(call, m.EntryPage(entries=page, head=services.publisher.head))
+
+
+def _entry_view(durable: DurableEntry) -> m.EntryView:
+    return m.EntryView(entry=msgspec.Raw(durable.record), entry_hash=durable.leaf.hex())
+
+
+async def daemon_audit(endpoint: ClientEndpoint, call: Call) -> None:
+    """All balances summed up."""
+    endpoint.reply(call, await endpoint.services.readings.audit())
+
+
+# --- streams -------------------------------------------------------------------------------------------------------
+
+
+async def stream_subscribe(endpoint: ClientEndpoint, call: Call) -> None:
+    """Begin a stream, behind a snapshot, a cursor or at the head."""
+    params, services = call.params, endpoint.services
+    if len(endpoint.subscriptions) >= services.limits.max_subscriptions:
+        raise Refused(Reason.TOO_MANY_SUBSCRIPTIONS, limit=services.limits.max_subscriptions)
+    mode, start = "live", services.publisher.head
+    wallets: tuple[m.WalletView, ...] = ()
+    if params.after is not None:
+        mode, start = "replay", _check_cursor(endpoint, params.after)
+    elif params.snapshot:
+        page = await _snapshot(endpoint, params)
+        mode, start, wallets = "snapshot", page.sequence, page.wallets
+    if endpoint.is_closed:
+        return
+    endpoint.subscriptions_made += 1
+    watched = Watched(params.wallets or (), prefix=params.prefix, everything=params.all)
+    subscription = Subscription(endpoint.subscriptions_made, watched, endpoint, start)
+    endpoint.subscriptions[subscription.id] = subscription
+    subscribed = m.Subscribed(
+        subscription=subscription.id,
+        mode=mode,  # type: ignore[arg-type]
+        epoch=services.epoch,
+        start=start,
+        head=services.publisher.head,
+        wallets=wallets,
+    )
+    endpoint.reply(call, subscribed)
+    services.publisher.subscribe(subscription)
+
+
+def _check_cursor(endpoint: ClientEndpoint, after: m.Cursor | int) -> int:
+    services = endpoint.services
+    if isinstance(after, int):
+        return 0
+    if after.epoch != services.epoch:
+        raise Refused(Reason.EPOCH_CHANGED, cursor_epoch=after.epoch, epoch=services.epoch)
+    if after.sequence > services.publisher.head:
+        raise Refused(Reason.FUTURE_CURSOR, cursor=after.sequence, head=services.publisher.head)
+    return after.sequence
+
+
+async def _snapshot(endpoint: ClientEndpoint, params: m.Subscribe) -> m.WalletPage:
+    readings = endpoint.services.readings
+    if params.wallets is not None:
+        return await readings.some_wallets(params.wallets)
+    page = await readings.list_wallets(params.prefix or "", None, m.MAX_SNAPSHOT_WALLETS)
+    if page.next is not None:
+        raise Refused(Reason.SNAPSHOT_TOO_LARGE, limit=m.MAX_SNAPSHOT_WALLETS)
+    return page
+
+
+FROM_MEMORY: dict[str, Callable[[ClientEndpoint, Call], None]] = {
+    "session.ping": ping,
+    "wallet.get": wallet_get,
+    "balance.get": balance_get,
+    "daemon.status": daemon_status,
+    "stream.unsubscribe": stream_unsubscribe,
+}
+
+FROM_TABLES: dict[str, Callable[[ClientEndpoint, Call], Awaitable[None]]] = {
+    "asset.list": asset_list,
+    "wallet.list": wallet_list,
+    "statement.get": statement_get,
+    "transfer.get": transfer_get,
+    "entry.get": entry_get,
+    "entry.list": entry_list,
+    "daemon.audit": daemon_audit,
+    "stream.subscribe": stream_subscribe,
+}
+
+ANSWERED_BY_THE_SESSION = {"session.authenticate"}
+_commands = {name for name, method in METHODS.items() if method.kind is Kind.COMMAND}
+assert set(METHODS) == _commands | set(FROM_MEMORY) | set(FROM_TABLES) | ANSWERED_BY_THE_SESSION

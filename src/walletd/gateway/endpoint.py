@@ -1,0 +1,180 @@
+"""One client's end of a connection: frames in, calls dispatched, replies and events out.
+
+Everything here is synchronous: all frames of one read are handled together, and what they give rise to is queued on
+the connection, which writes it out in one piece.  An endpoint is also the outlet of its subscriptions.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import trio
+
+from walletd.gateway import dispatch
+from walletd.gateway.services import Services
+from walletd.protocol.errors import InvalidParams, failure, invalid_params
+from walletd.protocol.messages import AuthenticationTerms, Hello, StreamHeartbeat
+from walletd.protocol.session import Call, Session, notification, success
+from walletd.vocabulary.error_codes import Reason
+from walletd.wallets.publisher import Subscription
+from walletd.wallets.supervisor import Submission
+
+SLOW_CONSUMER = 4508
+WRITE_STALLED = 1013
+
+
+class Wire(Protocol):
+    """What an endpoint needs of its connection."""
+
+    @property
+    def queued_bytes(self) -> int:
+        """How much is queued and not written yet."""
+        ...
+
+    def send(self, payload: bytes) -> None:
+        """Queue one text message."""
+        ...
+
+    def close(self, code: int, reason: str) -> None:
+        """Close after what is queued."""
+        ...
+
+
+class ClientEndpoint:
+    """A session, the connection that it runs on, its commands under way and its subscriptions."""
+
+    __slots__ = (
+        "_room",
+        "connection_id",
+        "is_closed",
+        "parked",
+        "services",
+        "session",
+        "subscriptions",
+        "subscriptions_made",
+        "wire",
+        "written",
+    )
+
+    def __init__(self, services: Services, session: Session, wire: Wire, connection_id: str) -> None:
+        self.services = services
+        self.session = session
+        self.wire = wire
+        self.connection_id = connection_id
+        self.is_closed = False
+        self.written = 0
+        """The last sequence that a command of this session was given."""
+        self.parked: dict[Submission, None] = {}
+        """Commands of this session that are not decided yet, oldest first."""
+        self.subscriptions: dict[int, Subscription] = {}
+        self.subscriptions_made = 0
+        self._room: trio.Event | None = None
+
+    # --- what the connection says ----------------------------------------------------------------------------------
+
+    def opened(self) -> None:
+        """The handshake is done: the server speaks first."""
+        services = self.services
+        services.endpoints.add(self)
+        if self.session.grant is None:
+            services.expect_authentication(self)
+        self.notify(
+            "hello",
+            Hello(
+                server_version=services.server_version,
+                instance=services.instance,
+                epoch=services.epoch,
+                lifecycle=services.lifecycle(),
+                connection=self.connection_id,
+                auth=AuthenticationTerms(required=self.session.grant is None),
+                limits=self.session.limits,
+                heartbeat_ms=services.heartbeat_ms,
+            ),
+        )
+
+    def received(self, messages: list[bytes]) -> None:
+        """All messages of one read."""
+        for message in messages:
+            call = self.session.receive(message)
+            if isinstance(call, bytes):
+                self.send(call)
+            else:
+                self._dispatch(call)
+
+    def drained(self) -> None:
+        """The outbox fell below its low-water mark."""
+        if self._room is not None:
+            self._room.set()
+            self._room = None
+
+    def slow_close(self) -> tuple[int, str]:
+        """The peer reads nothing: with which code and reason to close."""
+        if self.subscriptions:
+            last = max(subscription.previous for subscription in self.subscriptions.values())
+            return SLOW_CONSUMER, f"slow consumer; last sequence {last}"
+        return WRITE_STALLED, "the client does not read its replies"
+
+    def closed(self, code: int | None) -> None:
+        """The connection is gone.  Commands under way go on; their answers are kept for whoever asks again."""
+        self.is_closed = True
+        self.services.endpoints.discard(self)
+        for subscription in list(self.subscriptions.values()):
+            self.services.publisher.unsubscribe(subscription)
+        self.subscriptions.clear()
+        self.drained()
+
+    # --- answers ---------------------------------------------------------------------------------------------------
+
+    def reply(self, call: Call, result: Any) -> None:
+        """Answer a call with its result."""
+        self.session.answered()
+        self.send(success(call.id, result))
+
+    def refuse(self, call: Call, reason: Reason, facts: Mapping[str, Any] = {}) -> None:
+        """Answer a call with the reason why not."""
+        self.session.answered()
+        self.send(failure(call.id, reason, facts))
+
+    def refuse_params(self, call: Call, error: InvalidParams) -> None:
+        """Answer a call whose params do not fit together."""
+        self.session.answered()
+        self.send(invalid_params(call.id, error))
+
+    def notify(self, method: str, params: Any) -> None:
+        """Say something unasked."""
+        self.send(notification(method, params))
+
+    def send(self, frame: bytes) -> None:
+        """Queue a frame; nothing once the connection is gone."""
+        if not self.is_closed:
+            self.wire.send(frame)
+
+    def _dispatch(self, call: Call) -> None:
+        try:
+            dispatch.answer(self, call)
+        except InvalidParams as error:
+            self.refuse_params(call, error)
+
+    # --- outlet of subscriptions -----------------------------------------------------------------------------------
+
+    def has_room(self) -> bool:
+        """Whether the outbox takes another event."""
+        return self.wire.queued_bytes < self.services.max_event_bytes
+
+    async def wait_for_room(self) -> None:
+        """Return once the outbox takes events again.  Cancelled with its subscription when the connection ends."""
+        while not self.has_room():
+            if self._room is None:
+                self._room = trio.Event()
+            await self._room.wait()
+
+    def send_event(self, subscription: Subscription, sequence: int, record: bytes) -> None:
+        """Queue an event around the entry's stored bytes; the entry is not encoded again."""
+        self.send(
+            b'{"jsonrpc":"2.0","method":"stream.event","params":{"subscription":%d,"epoch":%d,"sequence":%d,'
+            b'"previous_sequence":%d,"entry":%b}}'
+            % (subscription.id, self.services.epoch, sequence, subscription.previous, record)
+        )
+
+    def send_heartbeat(self, subscription: Subscription, head: int) -> None:
+        """Queue a heartbeat."""
+        self.notify("stream.heartbeat", StreamHeartbeat(subscription.id, self.services.epoch, head))

@@ -1,0 +1,106 @@
+"""What every endpoint is handed: the parts of the daemon that answer calls, and the limits on a session."""
+
+import secrets
+from collections import deque
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from walletd.ledger.book import Books
+from walletd.protocol.access import TokenRegister
+from walletd.protocol.messages import DaemonStatus, Limits
+from walletd.vocabulary.lifecycle import DaemonState
+from walletd.wallets.command_index import CommandIndex
+from walletd.wallets.history import History
+from walletd.wallets.projector import Projector
+from walletd.wallets.publisher import Publisher
+from walletd.wallets.readings import Readings
+from walletd.wallets.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from walletd.gateway.endpoint import ClientEndpoint
+
+AUTHENTICATION_TIMEOUT = 4408
+
+
+class Services:
+    """The daemon as its endpoints see it."""
+
+    def __init__(
+        self,
+        *,
+        supervisor: Supervisor,
+        publisher: Publisher,
+        projector: Projector,
+        readings: Readings,
+        history: History,
+        index: CommandIndex,
+        books: Books,
+        register: TokenRegister,
+        limits: Limits,
+        clock: Callable[[], datetime],
+        lifecycle: Callable[[], DaemonState],
+        status: Callable[[], DaemonStatus],
+        server_version: str,
+        instance: str,
+        epoch: int,
+        heartbeat_ms: int,
+        max_event_bytes: int,
+        authentication_seconds: float,
+    ) -> None:
+        self.supervisor = supervisor
+        self.publisher = publisher
+        self.projector = projector
+        self.readings = readings
+        self.history = history
+        self.index = index
+        self.books = books
+        self.register = register
+        self.limits = limits
+        self.clock = clock
+        self.lifecycle = lifecycle
+        self.status = status
+        self.server_version = server_version
+        self.instance = instance
+        self.epoch = epoch
+        self.heartbeat_ms = heartbeat_ms
+        self.max_event_bytes = max_event_bytes
+        self.endpoints: set[ClientEndpoint] = set()
+        self._authentication_seconds = authentication_seconds
+        self._unauthenticated: deque[tuple[float, ClientEndpoint]] = deque()
+        self._arrival = trio.Event()
+        self._nursery: trio.Nursery | None = None
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Serve until cancelled: calls that must wait for the read tables, and the deadline of authentication."""
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            task_status.started()
+            await self._close_unauthenticated()
+
+    def start(self, act: Callable[..., Awaitable[Any]], *arguments: Any) -> None:
+        """Run something that has to await."""
+        assert self._nursery is not None, "the services are not running"
+        self._nursery.start_soon(act, *arguments)
+
+    def expect_authentication(self, endpoint: "ClientEndpoint") -> None:
+        """The session must authenticate before its deadline.  All deadlines are equally far: the oldest is first."""
+        self._unauthenticated.append((trio.current_time() + self._authentication_seconds, endpoint))
+        self._arrival.set()
+
+    async def _close_unauthenticated(self) -> None:
+        while True:
+            await self._arrival.wait()
+            deadline, endpoint = self._unauthenticated.popleft()
+            if not self._unauthenticated:
+                self._arrival = trio.Event()
+            await trio.sleep_until(deadline)
+            if endpoint.session.grant is None and not endpoint.is_closed:
+                endpoint.wire.close(AUTHENTICATION_TIMEOUT, "no authentication in time")
+
+
+def connection_id() -> str:
+    """A fresh name for a connection, as it stands in hello and in the log."""
+    return secrets.token_hex(6)

@@ -1,0 +1,64 @@
+"""The operator's token: made at the first start, kept in a file that its owner alone can read.
+
+The daemon keeps only the token's hash in memory; whoever can read the file is the operator.
+"""
+
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from walletd.config import ConfigurationError
+from walletd.protocol.access import Grant, TokenRegister
+from walletd.vocabulary.identifiers import Principal
+
+OPERATOR = Principal("operator")
+TOKEN_PREFIX = "walletd_"
+
+
+def operator_register(file: Path) -> TokenRegister:
+    """The register that knows the operator's token; the token is made where there is none yet.
+
+    Raises ConfigurationError where the file can be read by others or holds no token.
+    """
+    register = TokenRegister()
+    register.admit(_read_or_make(file), Grant(OPERATOR, ("admin",)))
+    return register
+
+
+def _read_or_make(file: Path) -> str:
+    try:
+        return _make(file)
+    except FileExistsError:
+        return _read(file)
+    except OSError as error:
+        raise ConfigurationError(f"cannot write the operator's token to {file}: {error.strerror}") from error
+
+
+def _make(file: Path) -> str:
+    """Write a fresh token to a file that must not exist yet, complete before it has its name."""
+    if file.exists():
+        raise FileExistsError
+    token = TOKEN_PREFIX + secrets.token_urlsafe(32)
+    unfinished = file.with_name(file.name + ".new")
+    unfinished.unlink(missing_ok=True)
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(descriptor, "w") as output:
+        output.write(token + "\n")
+        output.flush()
+        os.fsync(output.fileno())
+    unfinished.rename(file)
+    return token
+
+
+def _read(file: Path) -> str:
+    try:
+        mode = file.stat().st_mode
+        token = file.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"cannot read the operator's token in {file}: {error}") from error
+    if stat.S_IMODE(mode) & 0o077:
+        raise ConfigurationError(f"{file} can be read by others; run: chmod 600 {file}")
+    if not token:
+        raise ConfigurationError(f"{file} is empty; remove it, and a fresh token is made at the next start")
+    return token

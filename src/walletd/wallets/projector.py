@@ -1,0 +1,133 @@
+"""The projector: folds durable entries into the read tables, a little later and many at a time.
+
+    projector.extend(facts)                            # right after a commit, synchronous
+    await projector.reach(sequence)                    # before a read that must see the entry
+
+It lingers for a moment before each transaction, because a wallet touched a hundred times meanwhile is then written
+once; a reader that waits cuts the lingering short.  What it has not projected yet is bounded: ``has_room``.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+import trio
+
+from walletd.journal.merkle import Frontier
+from walletd.vocabulary.entries import Entry
+from walletd.wallets.read_tables import Progress, ReadTables
+
+LINGER_SECONDS = 0.05
+MAX_BATCH = 5_000
+"""Entries folded in one transaction: some 100 ms of work, during which readers see the state before."""
+
+
+class DurableEntry(NamedTuple):
+    """An entry in the journal, with the bytes stored and their RFC 6962 leaf hash."""
+
+    entry: Entry
+    record: bytes
+    leaf: bytes
+
+
+class Projector:
+    """Owns the read tables and the Merkle frontier up to where they stand."""
+
+    def __init__(
+        self,
+        tables: ReadTables,
+        progress: Progress,
+        frontier: Frontier,
+        *,
+        max_backlog: int,
+        on_projected: Callable[[Sequence[DurableEntry]], None],
+    ) -> None:
+        assert frontier.size == progress.sequence
+        self._tables = tables
+        self._progress = progress
+        self._frontier = frontier
+        self._max_backlog = max_backlog
+        self._on_projected = on_projected
+        self._commits: deque[Sequence[DurableEntry]] = deque()
+        self._backlog = 0
+        self._arrived = trio.Event()
+        self._urgent = trio.Event()
+        self._advanced = trio.Event()
+        self.transactions = 0
+        self.durable_sequence = progress.sequence
+        """The last entry handed in."""
+
+    @property
+    def sequence(self) -> int:
+        """The last entry that the read tables show."""
+        return self._progress.sequence
+
+    @property
+    def backlog(self) -> int:
+        """How many durable entries the read tables do not show yet."""
+        return self._backlog
+
+    @property
+    def has_room(self) -> bool:
+        """Whether more may become durable before the projector has caught up."""
+        return self._backlog < self._max_backlog
+
+    def extend(self, commit: Sequence[DurableEntry]) -> None:
+        """Take in what one commit made durable."""
+        assert commit[0].entry.sequence == self.durable_sequence + 1
+        self._commits.append(commit)
+        self._backlog += len(commit)
+        self.durable_sequence = commit[-1].entry.sequence
+        self._arrived.set()
+
+    async def reach(self, sequence: int) -> None:
+        """Return once the read tables show this entry."""
+        while self.sequence < sequence:
+            self._urgent.set()
+            await self._advanced.wait()
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Project until cancelled.  A transaction under way is finished first."""
+        task_status.started()
+        while True:
+            await self._arrived.wait()
+            with trio.move_on_after(LINGER_SECONDS):
+                await self._urgent.wait()
+            with trio.CancelScope(shield=True):
+                await self.project_some()
+
+    async def drain(self) -> None:
+        """Project everything that is durable; for the end of the daemon, when ``run`` was cancelled."""
+        while self._commits:
+            await self.project_some()
+
+    async def project_some(self) -> None:
+        """One transaction: the oldest commits, as many as fit."""
+        self._urgent = trio.Event()
+        batch: list[DurableEntry] = []
+        while self._commits and len(batch) < MAX_BATCH:
+            batch.extend(self._commits.popleft())
+        if not batch:
+            return
+        for durable in batch:
+            self._frontier.append(durable.leaf)
+        progress = progress_after(self._progress, batch[-1].entry.sequence, self._frontier, batch[-1].entry.time)
+        await self._tables.project([durable.entry for durable in batch], progress)
+        self._advance(progress, batch)
+
+    def _advance(self, progress: Progress, batch: Sequence[DurableEntry]) -> None:
+        self._progress = progress
+        self._backlog -= len(batch)
+        self.transactions += 1
+        if not self._commits:
+            self._arrived = trio.Event()
+        advanced, self._advanced = self._advanced, trio.Event()
+        advanced.set()
+        self._on_projected(batch)
+
+
+def progress_after(progress: Progress, sequence: int, frontier: Frontier, time: datetime) -> Progress:
+    """The progress once the entries up to ``sequence`` are folded."""
+    assert frontier.size == sequence
+    return progress._replace(sequence=sequence, frontier=frontier.to_bytes(), time=time)

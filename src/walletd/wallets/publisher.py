@@ -1,0 +1,214 @@
+"""The publisher: hands each durable entry to the subscriptions that watch a wallet in it, gap-free and in order.
+
+A subscription is a cursor that moves along the journal.  While it is at the head it is *live*: the publisher writes
+each event straight into its connection's outbox.  When the outbox is full, or when it starts from a cursor in the
+past, a task of its own reads on from the recent entries or the journal until it is at the head again.  Nothing is
+ever skipped, and nobody waits for a slow subscriber.
+"""
+
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Protocol
+
+import trio
+
+from walletd.vocabulary.entries import Entry
+from walletd.vocabulary.identifiers import WalletId
+from walletd.wallets.projector import DurableEntry
+
+MAX_RECENT = 4096
+"""Entries kept in memory for subscriptions that are a little behind; older ones are read from the journal."""
+
+BURST = 256
+"""Events that a subscription which catches up sends before others get their turn."""
+
+ReadAfter = Callable[[int], Awaitable[Sequence[DurableEntry]]]
+
+
+class Outlet(Protocol):
+    """Where a subscription's events go: a connection, with a bounded outbox."""
+
+    def has_room(self) -> bool:
+        """Whether another event may be queued now."""
+        ...
+
+    async def wait_for_room(self) -> None:
+        """Return once ``has_room`` holds."""
+        ...
+
+    def send_event(self, subscription: "Subscription", sequence: int, record: bytes) -> None:
+        """Queue an event: the entry's stored bytes."""
+        ...
+
+    def send_heartbeat(self, subscription: "Subscription", head: int) -> None:
+        """Queue a heartbeat: the subscription is complete up to ``head``."""
+        ...
+
+
+class Watched:
+    """Which entries a subscription is about: those that touch some wallets, a prefix of names, or simply all."""
+
+    __slots__ = ("everything", "prefix", "wallets")
+
+    def __init__(
+        self, wallets: Iterable[WalletId] = (), *, prefix: str | None = None, everything: bool = False
+    ) -> None:
+        self.wallets = frozenset(wallets)
+        self.prefix = prefix
+        self.everything = everything
+
+    def covers(self, entry: Entry) -> bool:
+        """Whether the entry is one of these.  A refusal touches no wallet; only ``everything`` covers it."""
+        if self.everything:
+            return True
+        touched = wallets_touched(entry)
+        if self.prefix is not None:
+            return any(wallet.startswith(self.prefix) for wallet in touched)
+        return not self.wallets.isdisjoint(touched)
+
+
+class Subscription:
+    """One stream of one session."""
+
+    __slots__ = ("id", "is_live", "is_new", "outlet", "position", "previous", "scope", "watched")
+
+    def __init__(self, subscription_id: int, watched: Watched, outlet: Outlet, position: int) -> None:
+        self.id = subscription_id
+        self.watched = watched
+        self.outlet = outlet
+        self.position = position
+        """Every entry up to here was sent or is none of this subscription's."""
+        self.previous = position
+        """The last sequence that the subscriber knows of: an event's, a heartbeat's or where it began."""
+        self.is_live = False
+        self.is_new = True
+        """Whether something was sent since the last heartbeat."""
+        self.scope = trio.CancelScope()
+
+    def send(self, entry: Entry, record: bytes) -> None:
+        """Queue the event for this entry, which the subscription covers."""
+        assert entry.sequence > self.previous
+        self.outlet.send_event(self, entry.sequence, record)
+        self.previous = entry.sequence
+        self.is_new = True
+
+
+class Publisher:
+    """All subscriptions, and the recent entries."""
+
+    def __init__(self, read_after: ReadAfter, head: int, *, heartbeat_seconds: float) -> None:
+        self._read_after = read_after
+        self._heartbeat_seconds = heartbeat_seconds
+        self._recent: deque[DurableEntry] = deque(maxlen=MAX_RECENT)
+        self._by_wallet: dict[WalletId, set[Subscription]] = {}
+        self._by_pattern: set[Subscription] = set()
+        self._all: set[Subscription] = set()
+        self._nursery: trio.Nursery | None = None
+        self.head = head
+        self.events = 0
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Serve until cancelled: heartbeats, and the tasks of subscriptions that catch up."""
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            task_status.started()
+            while True:
+                await trio.sleep(self._heartbeat_seconds)
+                self._heartbeat()
+
+    def publish(self, durable: DurableEntry) -> None:
+        """Hand a durable entry to the live subscriptions that cover it.  O(wallets touched + patterns + receivers)."""
+        entry = durable.entry
+        assert entry.sequence == self.head + 1
+        if self._all:
+            for subscription in self._receivers(entry):
+                if not subscription.is_live:
+                    continue
+                if subscription.outlet.has_room():
+                    self.events += 1
+                    subscription.send(entry, durable.record)
+                else:
+                    self._fall_behind(subscription, entry.sequence - 1)
+        self._recent.append(durable)
+        self.head = entry.sequence
+
+    def subscribe(self, subscription: Subscription) -> None:
+        """Begin the stream behind ``subscription.position``."""
+        self._all.add(subscription)
+        if subscription.watched.wallets:
+            for wallet in subscription.watched.wallets:
+                self._by_wallet.setdefault(wallet, set()).add(subscription)
+        else:
+            self._by_pattern.add(subscription)
+        if subscription.position == self.head:
+            subscription.is_live = True
+        else:
+            self._fall_behind(subscription, subscription.position)
+
+    def unsubscribe(self, subscription: Subscription) -> None:
+        """End the stream."""
+        subscription.is_live = False
+        subscription.scope.cancel()
+        self._all.discard(subscription)
+        self._by_pattern.discard(subscription)
+        for wallet in subscription.watched.wallets:
+            watchers = self._by_wallet.get(wallet)
+            if watchers is not None:
+                watchers.discard(subscription)
+                if not watchers:
+                    del self._by_wallet[wallet]
+
+    def _receivers(self, entry: Entry) -> set[Subscription]:
+        receivers = {s for s in self._by_pattern if s.watched.covers(entry)}
+        if self._by_wallet:
+            for wallet in wallets_touched(entry):
+                receivers |= self._by_wallet.get(wallet, set())
+        return receivers
+
+    def _fall_behind(self, subscription: Subscription, position: int) -> None:
+        assert self._nursery is not None, "the publisher is not running"
+        subscription.is_live = False
+        subscription.position = position
+        self._nursery.start_soon(self._catch_up, subscription)
+
+    async def _catch_up(self, subscription: Subscription) -> None:
+        """Send what lies between the subscription's position and the head, then make it live."""
+        with subscription.scope:
+            while subscription.position < self.head:
+                for durable in await self._entries_after(subscription.position):
+                    if subscription.watched.covers(durable.entry):
+                        if not subscription.outlet.has_room():
+                            await subscription.outlet.wait_for_room()
+                        subscription.send(durable.entry, durable.record)
+                        self.events += 1
+                    subscription.position = durable.entry.sequence
+                await trio.lowlevel.checkpoint()
+        if not subscription.scope.cancel_called:
+            assert subscription.position == self.head
+            subscription.is_live = True
+
+    async def _entries_after(self, position: int) -> Sequence[DurableEntry]:
+        if self._recent and self._recent[0].entry.sequence <= position + 1:
+            start = position + 1 - self._recent[0].entry.sequence
+            return [self._recent[index] for index in range(start, min(start + BURST, len(self._recent)))]
+        entries = await self._read_after(position)
+        assert entries and entries[0].entry.sequence == position + 1
+        return entries
+
+    def _heartbeat(self) -> None:
+        for subscription in self._all:
+            if subscription.is_live and not subscription.is_new and subscription.outlet.has_room():
+                subscription.outlet.send_heartbeat(subscription, self.head)
+            subscription.is_new = False
+
+
+def wallets_touched(entry: Entry) -> set[WalletId]:
+    """The wallets that an entry changed; none where it is a refusal."""
+    if entry.effects is None:
+        return set()
+    touched = {balance.wallet for balance in entry.effects.balances}
+    touched.update(wallet.wallet for wallet in entry.effects.wallets)
+    return touched

@@ -1,0 +1,234 @@
+"""The read tables in ``state.db``: a projection of the journal, made for look-ups, that can be deleted at any time.
+
+    tables = await open_read_tables(directory)         # inside a trio-asyncio loop
+    await tables.project(entries, progress)            # one transaction for many entries
+
+``synchronous=NORMAL``: after a power cut the tables may be behind the journal, and catch up at the next start.
+Every row carries a seal, a short hash over its values, so that rot in this file is detected and never served.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import aiosqlite
+import msgspec
+from trio_asyncio import aio_as_trio  # type: ignore[import-untyped]
+
+from walletd.ledger.statement import lines_of
+from walletd.vocabulary.entries import BalanceRecord, Entry, WalletRecord
+
+FORMAT = 1
+FILE_NAME = "state.db"
+
+SCHEMA = """
+CREATE TABLE progress (
+    singleton INTEGER PRIMARY KEY CHECK (singleton = 1),
+    format INTEGER NOT NULL, instance TEXT NOT NULL, epoch INTEGER NOT NULL,
+    sequence INTEGER NOT NULL, frontier BLOB NOT NULL, time INTEGER NOT NULL
+) STRICT;
+CREATE TABLE asset (asset TEXT PRIMARY KEY, scale INTEGER NOT NULL, seal BLOB NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE wallet (
+    wallet TEXT PRIMARY KEY, record BLOB NOT NULL, seal BLOB NOT NULL,
+    version INTEGER NOT NULL, version_seal BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE balance (
+    wallet TEXT NOT NULL, asset TEXT NOT NULL, record BLOB NOT NULL, seal BLOB NOT NULL, PRIMARY KEY (wallet, asset)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE statement_line (
+    wallet TEXT NOT NULL, sequence INTEGER NOT NULL, line INTEGER NOT NULL, time INTEGER NOT NULL,
+    asset TEXT NOT NULL, amount TEXT NOT NULL, posted TEXT NOT NULL, counterparty TEXT NOT NULL, reference TEXT,
+    seal BLOB NOT NULL, PRIMARY KEY (wallet, sequence, line)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE command (
+    principal TEXT NOT NULL, command_id TEXT NOT NULL, sequence INTEGER NOT NULL, seal BLOB NOT NULL,
+    PRIMARY KEY (principal, command_id)
+) STRICT, WITHOUT ROWID;
+"""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_encode = msgspec.json.Encoder().encode
+
+
+class ReadTablesRotten(Exception):
+    """A row of state.db is not what was written there.  Delete the file: it is rebuilt from the journal."""
+
+    def __init__(self, table: str, key: Any) -> None:
+        super().__init__(f"the row {key!r} of table {table} in {FILE_NAME} is damaged; delete the file and start again")
+
+
+class Progress(NamedTuple):
+    """Up to where the tables follow the journal: its last sequence, the Merkle frontier there, the last entry's time."""
+
+    format: int
+    instance: str
+    epoch: int
+    sequence: int
+    frontier: bytes
+    time: datetime
+
+
+class ReadTables:
+    """The one writing connection to the read tables.  Owned by the projector."""
+
+    def __init__(self, connection: aiosqlite.Connection, path: Path) -> None:
+        self._connection = connection
+        self.path = path
+
+    async def progress(self) -> Progress | None:
+        """How far the tables are; None in a new file."""
+        rows = list(
+            await aio_as_trio(self._connection.execute_fetchall)(
+                "SELECT format, instance, epoch, sequence, frontier, time FROM progress"
+            )
+        )
+        if not rows:
+            return None
+        form, instance, epoch, sequence, frontier, time = rows[0]
+        return Progress(form, instance, epoch, sequence, frontier, from_microseconds(time))
+
+    async def project(self, entries: Sequence[Entry], progress: Progress) -> None:
+        """Fold durable entries, in order, into the tables; all of them and the progress, or nothing."""
+        rows = rows_of(entries)
+        execute, executemany = aio_as_trio(self._connection.execute), aio_as_trio(self._connection.executemany)
+        await execute("BEGIN IMMEDIATE")
+        try:
+            for statement, values in rows.statements():
+                if values:
+                    await executemany(statement, values)
+            await execute(
+                "INSERT OR REPLACE INTO progress VALUES (1, ?, ?, ?, ?, ?, ?)",
+                (*progress[:-1], microseconds(progress.time)),
+            )
+            await execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                await execute("ROLLBACK")
+            raise
+
+    async def checkpoint(self) -> None:
+        """Move the write-ahead file's pages into the database, as far as readers let it."""
+        await aio_as_trio(self._connection.execute_fetchall)("PRAGMA wal_checkpoint(PASSIVE)")
+
+    async def aclose(self) -> None:
+        """Close the connection; SQLite then folds the write-ahead file back."""
+        await aio_as_trio(self._connection.close)()
+
+
+async def open_read_tables(directory: Path) -> ReadTables:
+    """Open ``state.db`` for writing, made anew where it is missing."""
+    path = directory / FILE_NAME
+    connection = await aio_as_trio(_connect)(path)
+    tables = list(await aio_as_trio(connection.execute_fetchall)("SELECT name FROM sqlite_schema WHERE type='table'"))
+    if not tables:
+        await aio_as_trio(connection.executescript)(f"BEGIN;{SCHEMA}COMMIT;")
+    return ReadTables(connection, path)
+
+
+async def _connect(path: Path) -> aiosqlite.Connection:
+    connection = await aiosqlite.connect(path, isolation_level=None)
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "cache_size=-16384", "wal_autocheckpoint=4000"):
+        await connection.execute_fetchall(f"PRAGMA {pragma}")
+    return connection
+
+
+def delete_read_tables(directory: Path) -> None:
+    """Remove ``state.db`` and what belongs to it; nobody may have it open."""
+    for suffix in ("", "-wal", "-shm"):
+        (directory / (FILE_NAME + suffix)).unlink(missing_ok=True)
+
+
+class Rows(NamedTuple):
+    """The rows that a run of entries adds or replaces, table by table."""
+
+    assets: list[tuple[Any, ...]]
+    wallets: list[tuple[Any, ...]]
+    versions: list[tuple[Any, ...]]
+    balances: list[tuple[Any, ...]]
+    lines: list[tuple[Any, ...]]
+    commands: list[tuple[Any, ...]]
+
+    def statements(self) -> Iterable[tuple[str, list[tuple[Any, ...]]]]:
+        """Each table's statement with its rows.  An entry is folded once only, so that a plain INSERT must succeed."""
+        yield "INSERT INTO asset VALUES (?, ?, ?)", self.assets
+        yield "INSERT OR REPLACE INTO wallet VALUES (?, ?, ?, 0, x'')", self.wallets
+        yield "UPDATE wallet SET version = ?, version_seal = ? WHERE wallet = ?", self.versions
+        yield "INSERT OR REPLACE INTO balance VALUES (?, ?, ?, ?)", self.balances
+        yield "INSERT INTO statement_line VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", self.lines
+        yield "INSERT INTO command VALUES (?, ?, ?, ?)", self.commands
+
+
+def rows_of(entries: Sequence[Entry]) -> Rows:
+    """What the entries leave behind.  Of a wallet or balance touched often, only the last record is written."""
+    wallets: dict[str, WalletRecord] = {}
+    versions: dict[str, int] = {}
+    balances: dict[tuple[str, str], BalanceRecord] = {}
+    rows = Rows([], [], [], [], [], [])
+    for entry in entries:
+        command_row = (entry.principal, entry.command.command_id, entry.sequence)
+        rows.commands.append((*command_row, seal(*command_row)))
+        if entry.effects is None:
+            continue
+        for asset in entry.effects.assets:
+            rows.assets.append((asset.asset, asset.scale, seal(asset.asset, asset.scale)))
+        for wallet in entry.effects.wallets:
+            wallets[wallet.wallet] = wallet
+            versions[wallet.wallet] = wallet.version
+        for balance in entry.effects.balances:
+            balances[balance.wallet, balance.asset] = balance
+            versions[balance.wallet] = balance.version
+        time = microseconds(entry.time)
+        for line in lines_of(entry):
+            line_row = (
+                line.wallet,
+                entry.sequence,
+                line.line,
+                time,
+                line.asset,
+                str(line.amount),
+                str(line.posted),
+                line.counterparty,
+                line.reference,
+            )
+            rows.lines.append((*line_row, seal(*line_row)))
+    for name, record in wallets.items():
+        body = _encode(record)
+        rows.wallets.append((name, body, seal(name, body)))
+    rows.versions.extend((version, seal(name, version), name) for name, version in versions.items())
+    for (name, asset_code), balance in balances.items():
+        body = _encode(balance)
+        rows.balances.append((name, asset_code, body, seal(name, asset_code, body)))
+    return rows
+
+
+def seal(*values: Any) -> bytes:
+    """A short hash over a row's values, to tell rot from truth."""
+    return blake2b(repr(values).encode(), digest_size=8).digest()
+
+
+def check_seal(table: str, stored: bytes, *values: Any) -> None:
+    """Raise ReadTablesRotten where the row is not what was written."""
+    if seal(*values) != stored:
+        raise ReadTablesRotten(table, values[:3])
+
+
+def microseconds(time: datetime) -> int:
+    """Microseconds since 1970, exactly."""
+    return (time - _EPOCH) // _MICROSECOND
+
+
+def from_microseconds(value: int) -> datetime:
+    """The inverse of ``microseconds``."""
+    return _EPOCH + timedelta(microseconds=value)
+
+
+def open_for_reading(path: Path) -> sqlite3.Connection:
+    """A connection of this thread's own that cannot write."""
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+    connection.execute("PRAGMA query_only=1")
+    connection.execute("PRAGMA mmap_size=268435456")
+    return connection

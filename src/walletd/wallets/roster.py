@@ -1,0 +1,243 @@
+"""The roster: which wallets are warm, and the granting of their turns.
+
+    roster.claim(Claim(["alice", "bob"], run, fail))   # runs at once where both are warm and free
+
+A dormant wallet has no actor and costs nothing here.  The first claim on it makes an actor whose task loads its book;
+until then claims wait in its bounded mailbox, and the task then drains it in order of arrival.  An actor has no task
+while nobody waits.  It retires when it was idle for long, or is the least recently used of too many, once the read
+tables hold all that it knows.
+"""
+
+import logging
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable, Iterable
+from itertools import islice
+from typing import Any
+
+import trio
+
+from walletd.ledger.book import Book, Books
+from walletd.vocabulary.error_codes import Reason
+from walletd.vocabulary.identifiers import WalletId
+from walletd.vocabulary.lifecycle import ActorState
+from walletd.wallets.actor import Actor, Claim
+
+log = logging.getLogger(__name__)
+
+TURNS_BETWEEN_CHECKPOINTS = 32
+"""Mailboxes are drained in bursts of about a millisecond, so that sockets and the journal are served in between."""
+
+RETIREMENTS_PER_CLAIM = 4
+"""How many of the least recently used actors are looked at by a claim while too many are warm."""
+
+OVERLOADED_RETRY_MS = 100
+
+LoadBooks = Callable[[Iterable[WalletId]], Awaitable[dict[WalletId, Book]]]
+
+
+class Roster:
+    """All warm wallets' actors.  It owns ``books.wallets``: an active actor's book is there, if the wallet exists.
+
+    ``settled_sequence`` says up to which entry the read tables are complete: an actor that knows more cannot retire.
+    """
+
+    def __init__(
+        self,
+        books: Books,
+        load: LoadBooks,
+        *,
+        max_warm_wallets: int,
+        max_mailbox: int,
+        idle_seconds: float,
+        settled_sequence: Callable[[], int],
+    ) -> None:
+        self._books = books
+        self._load = load
+        self._max_warm_wallets = max_warm_wallets
+        self._max_mailbox = max_mailbox
+        self._idle_seconds = idle_seconds
+        self._settled_sequence = settled_sequence
+        self._actors: OrderedDict[WalletId, Actor] = OrderedDict()
+        self._ready: deque[Claim] = deque()
+        self._wanted: list[tuple[Actor, trio.Event]] = []
+        self._nursery: trio.Nursery | None = None
+        self.loads = 0
+        self.retirements = 0
+        self.waits = 0
+
+    def __len__(self) -> int:
+        return len(self._actors)
+
+    def states(self) -> dict[ActorState, int]:
+        """How many actors are in each state.  O(warm wallets)."""
+        counts = dict.fromkeys(ActorState, 0)
+        for actor in self._actors.values():
+            counts[actor.state] += 1
+        return counts
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Serve until cancelled: the actors' tasks live in here."""
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            task_status.started()
+            while True:
+                await trio.sleep(self._idle_seconds / 4)
+                self._retire_idle(trio.current_time() - self._idle_seconds)
+
+    # --- turns -----------------------------------------------------------------------------------------------------
+
+    def claim(self, claim: Claim) -> None:
+        """Have the claim run when it has the turn of each of its wallets: at once, where all are warm and free."""
+        actors = [self._actor(wallet) for wallet in claim.wallets]
+        if all(actor.is_free for actor in actors):
+            self._run(claim, actors)
+        else:
+            self._wait(claim, actors)
+        if len(self._actors) > self._max_warm_wallets:
+            self.retire_some(RETIREMENTS_PER_CLAIM)
+
+    def touched(self, wallets: Iterable[WalletId], sequence: int) -> None:
+        """An entry of this sequence touched these wallets, whose turns are in hand."""
+        for wallet in wallets:
+            self._actors[wallet].last_sequence = sequence
+
+    def last_sequence(self, wallets: Iterable[WalletId]) -> int:
+        """The last entry that touched any of these wallets, whose turns are in hand; it may not be durable yet."""
+        return max((self._actors[wallet].last_sequence for wallet in wallets), default=0)
+
+    def _actor(self, wallet: WalletId) -> Actor:
+        actor = self._actors.get(wallet)
+        if actor is None:
+            assert self._nursery is not None, "the roster is not running"
+            actor = self._actors[wallet] = Actor(wallet)
+            self._nursery.start_soon(self._serve, actor, name=f"wallet {wallet}")
+        else:
+            self._actors.move_to_end(wallet)
+        return actor
+
+    def _wait(self, claim: Claim, actors: list[Actor]) -> None:
+        """Enter the mailboxes of all the wallets at once, or none."""
+        for actor in actors:
+            if actor.state is ActorState.QUARANTINED:
+                claim.fail(Reason.WALLET_QUARANTINED, {"wallet": actor.wallet})
+                return
+            if len(actor.mailbox) >= self._max_mailbox:
+                full = {"what": f"the mailbox of wallet {actor.wallet}", "limit": self._max_mailbox}
+                claim.fail(Reason.OVERLOADED, {**full, "retry_after_ms": OVERLOADED_RETRY_MS})
+                return
+        self.waits += 1
+        for actor in actors:
+            if actor.is_free:
+                claim.lacking -= 1
+            actor.mailbox.append(claim)
+
+    def _run(self, claim: Claim, actors: Iterable[Actor]) -> None:
+        now = trio.current_time()
+        for actor in actors:
+            actor.last_used = now
+        try:
+            claim.run()
+        except Exception as broken:
+            self._quarantine(claim, broken)
+
+    # --- the actor's task ------------------------------------------------------------------------------------------
+
+    async def _serve(self, actor: Actor) -> None:
+        """Have the book loaded, together with those of all actors that ask meanwhile; then run what waited for it."""
+        loaded = trio.Event()
+        self._wanted.append((actor, loaded))
+        if len(self._wanted) == 1:
+            await self._load_wanted()
+        else:
+            await loaded.wait()
+        if self._actors.get(actor.wallet) is actor:
+            actor.state = ActorState.ACTIVE
+            self._pass_on(actor)
+            await self._run_ready()
+
+    async def _load_wanted(self) -> None:
+        """One read of the tables for everybody who wants a book."""
+        await trio.lowlevel.checkpoint()
+        wanted, self._wanted = self._wanted, []
+        books = await self._load([actor.wallet for actor, _ in wanted])
+        self.loads += len(wanted)
+        for actor, loaded in wanted:
+            book = books.get(actor.wallet)
+            if book is not None and self._actors.get(actor.wallet) is actor:
+                self._books.wallets[actor.wallet] = book
+            loaded.set()
+
+    async def _run_ready(self) -> None:
+        turns = 0
+        while self._ready:
+            self._run_waiting(self._ready.popleft())
+            turns += 1
+            if turns % TURNS_BETWEEN_CHECKPOINTS == 0:
+                await trio.lowlevel.checkpoint()
+
+    def _run_waiting(self, claim: Claim) -> None:
+        """Run a claim that is the first in all its mailboxes, and pass their turns on."""
+        actors = [self._actors[wallet] for wallet in claim.wallets]
+        quarantined = [actor.wallet for actor in actors if actor.state is ActorState.QUARANTINED]
+        if quarantined:
+            claim.fail(Reason.WALLET_QUARANTINED, {"wallet": quarantined[0]})
+        else:
+            self._run(claim, actors)
+        for actor in actors:
+            assert actor.mailbox[0] is claim
+            actor.mailbox.popleft()
+            self._pass_on(actor)
+
+    def _pass_on(self, actor: Actor) -> None:
+        """The first in the mailbox has the turn of this wallet now."""
+        if actor.mailbox:
+            claim = actor.mailbox[0]
+            claim.lacking -= 1
+            assert claim.lacking >= 0
+            if claim.lacking == 0:
+                self._ready.append(claim)
+
+    # --- the end of an actor ---------------------------------------------------------------------------------------
+
+    def retire_some(self, most: int) -> None:
+        """Let go the least recently used actors while too many are warm; those that can, among the oldest ``most``."""
+        surplus = min(most, len(self._actors) - self._max_warm_wallets)
+        for actor in list(islice(self._actors.values(), max(0, surplus))):
+            self._retire(actor)
+
+    def _retire_idle(self, used_before: float) -> None:
+        for actor in list(self._actors.values()):
+            if actor.last_used > used_before:
+                break
+            self._retire(actor)
+
+    def _retire(self, actor: Actor) -> None:
+        if not actor.is_free or actor.last_sequence > self._settled_sequence():
+            return
+        actor.state = ActorState.RETIRING
+        del self._actors[actor.wallet]
+        self._books.wallets.pop(actor.wallet, None)
+        self.retirements += 1
+
+    def forget_all(self, reason: Reason, facts: dict[str, Any]) -> None:
+        """What the books know did not become durable: drop them all, and tell everyone who waits.
+
+        The next claim on a wallet loads its book again.  Quarantined wallets stay so.
+        """
+        waiting = dict.fromkeys(claim for actor in self._actors.values() for claim in actor.mailbox)
+        for actor in list(self._actors.values()):
+            actor.mailbox.clear()
+            if actor.state is not ActorState.QUARANTINED:
+                del self._actors[actor.wallet]
+        self._ready.clear()
+        self._books.wallets.clear()
+        for claim in waiting:
+            claim.fail(reason, facts)
+
+    def _quarantine(self, claim: Claim, broken: Exception) -> None:
+        """An invariant broke while the claim ran.  Nothing of it was journaled; its wallets stand still from now on."""
+        for wallet in claim.wallets:
+            log.error("wallet %s is quarantined", wallet, exc_info=broken)
+            self._actors[wallet].state = ActorState.QUARANTINED
+            self._books.wallets.pop(wallet, None)
+        claim.fail(Reason.INTERNAL_ERROR, {"wallets": list(claim.wallets)})

@@ -1,0 +1,350 @@
+"""The supervisor: the way of a command from its submission to its answer.
+
+    supervisor.submit(Submission(command, principal, reply))   # synchronous; reply is called once, maybe at once
+    supervisor.read_wallet("alice", reply)
+
+Same id, same content: the same answer, for ever.  A command is decided once every wallet's turn is in hand; its entry
+is applied to the tentative books at once and queued for the journal; the turns are given back before the disk is
+asked.  ``reply`` is called only once the segment with the entry, and so everything it saw, is durable.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import trio
+
+from walletd.journal.failures import JournalFull
+from walletd.journal.writer import JournalWriter, Pending
+from walletd.ledger.book import Book, Books, apply
+from walletd.ledger.rules import Verdict, decide
+from walletd.vocabulary.commands import AnyCommand, first_difference, wallets_of
+from walletd.vocabulary.entries import Effects, Entry, Refusal, encode_entry
+from walletd.vocabulary.error_codes import Reason
+from walletd.vocabulary.identifiers import CommandId, Principal, WalletId
+from walletd.vocabulary.identifiers import Sequence as SequenceNumber
+from walletd.wallets.actor import Claim
+from walletd.wallets.command_index import CommandIndex
+from walletd.wallets.projector import DurableEntry, Projector
+from walletd.wallets.publisher import Publisher
+from walletd.wallets.roster import LoadBooks, Roster
+
+UNAVAILABLE_RETRY_MS = 1000
+OVERLOADED_RETRY_MS = 100
+
+
+class Answer(NamedTuple):
+    """The command's entry, which is durable; ``replayed`` where it was decided for an earlier sending."""
+
+    durable: DurableEntry
+    replayed: bool
+
+
+class Foreseen(NamedTuple):
+    """What a dry run found; what it saw is durable."""
+
+    verdict: Verdict
+    time: datetime
+
+
+class NotDecided(NamedTuple):
+    """The command never reached a decision; its id is as new as before."""
+
+    reason: Reason
+    facts: dict[str, Any]
+
+
+Reply = Callable[[Answer | Foreseen | NotDecided], None]
+ReadReply = Callable[[Book | None, int], None]
+Failed = Callable[[Reason, dict[str, Any]], None]
+ReadEntry = Callable[[int], Awaitable[DurableEntry]]
+
+
+class Submission:
+    """A command on its way, and those who sent the same id meanwhile."""
+
+    __slots__ = ("command", "durable", "followers", "is_settled", "principal", "reply", "sequence")
+
+    def __init__(self, command: AnyCommand, principal: Principal, reply: Reply) -> None:
+        self.command = command
+        self.principal = principal
+        self.reply = reply
+        self.sequence = 0
+        """The sequence of its entry, once it is decided; 0 before."""
+        self.durable: DurableEntry | None = None
+        self.is_settled = False
+        self.followers: list[Reply] = []
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether it has its place in the order of things, or never will."""
+        return self.sequence > 0 or self.is_settled
+
+    @property
+    def key(self) -> tuple[Principal, CommandId]:
+        """What may be used only once."""
+        return self.principal, self.command.command_id
+
+    def settle(self, answer: Answer | Foreseen | NotDecided) -> None:
+        """Answer whoever sent this, and then all who sent it again meanwhile."""
+        assert not self.is_settled
+        self.is_settled = True
+        self.reply(answer)
+        for follower in self.followers:
+            follower(answer)
+        self.followers.clear()
+
+
+class Supervisor:
+    """Owns the tentative books and the ids in use; asks the roster for turns and the writer for durability."""
+
+    def __init__(
+        self,
+        books: Books,
+        roster: Roster,
+        writer: JournalWriter,
+        projector: Projector,
+        publisher: Publisher,
+        index: CommandIndex,
+        *,
+        clock: Callable[[], datetime],
+        last_time: datetime,
+        read_books: LoadBooks,
+        read_entry: ReadEntry,
+    ) -> None:
+        self._books = books
+        self._roster = roster
+        self._writer = writer
+        self._projector = projector
+        self._publisher = publisher
+        self._index = index
+        self._clock = clock
+        self._last_time = last_time
+        self._read_books = read_books
+        self._read_entry = read_entry
+        self._recent: dict[tuple[Principal, CommandId], Submission] = {}
+        self._load_floor = 0
+        self._nursery: trio.Nursery | None = None
+        self.outcomes: dict[Reason | None, int] = {}
+        """How many commands were decided, by the reason of their refusal; None: applied."""
+        self.replays = 0
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Serve until cancelled: look-ups of old entries for commands sent again live in here."""
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            task_status.started()
+            await trio.sleep_forever()
+
+    @property
+    def remembered(self) -> int:
+        """How many command ids are remembered in memory."""
+        return len(self._recent)
+
+    # --- commands --------------------------------------------------------------------------------------------------
+
+    def submit(self, submission: Submission) -> None:
+        """Have the command decided, or answered as it was before; its reply is called exactly once, maybe at once."""
+        if submission.command.dry_run:
+            self._claim(submission, self._foresee)
+            return
+        earlier = self._recent.get(submission.key)
+        if earlier is not None:
+            self._repeat(earlier, submission)
+            return
+        sequence = self._index.find(*submission.key)
+        if sequence is not None:
+            assert self._nursery is not None
+            self._nursery.start_soon(self._replay, sequence, submission)
+            return
+        self._recent[submission.key] = submission
+        self._claim(submission, self._decide)
+
+    def reachable(self, sequence: int) -> int:
+        """The sequence, or the journal's head where a full disk undid what lay behind."""
+        return min(sequence, self._writer.head)
+
+    def _claim(self, submission: Submission, act: Callable[[Submission, list[WalletId]], None]) -> None:
+        wallets = wallets_of(submission.command)
+        self._roster.claim(
+            Claim(
+                wallets,
+                run=lambda: act(submission, wallets),
+                fail=lambda reason, facts: self._give_up(submission, reason, facts),
+            )
+        )
+
+    def _decide(self, submission: Submission, wallets: list[WalletId]) -> None:
+        """Every turn is in hand: decide, apply to the tentative books, queue for the journal."""
+        obstacle = self._obstacle()
+        if obstacle is not None:
+            self._give_up(submission, *obstacle)
+            return
+        now = self._now()
+        verdict = decide(self._books, submission.command, now)
+        sequence = SequenceNumber(self._writer.head + 1)
+        entry = _entry(sequence, now, submission, verdict)
+        record = encode_entry(entry)
+        if isinstance(verdict, Effects):
+            apply(self._books, verdict)
+            self._roster.touched(wallets, sequence)
+        # After this point it must succeed: the entry is on its way to the disk.
+        self._last_time = now
+        pending = self._writer.append(sequence, record, submission)
+        submission.sequence = sequence
+        submission.durable = DurableEntry(entry, record, pending.leaf)
+
+    def _foresee(self, submission: Submission, wallets: list[WalletId]) -> None:
+        now = self._now()
+        foreseen = Foreseen(decide(self._books, submission.command, now), now)
+        self._when_durable(
+            self._roster.last_sequence(wallets),
+            lambda: submission.settle(foreseen),
+            lambda reason, facts: submission.settle(NotDecided(reason, facts)),
+        )
+
+    def _obstacle(self) -> tuple[Reason, dict[str, Any]] | None:
+        if self._writer.degraded is not None:
+            return Reason.UNAVAILABLE, _unavailable(self._writer.degraded)
+        if not self._writer.has_room():
+            return Reason.OVERLOADED, {"what": "the journal's queue", "retry_after_ms": OVERLOADED_RETRY_MS}
+        if not self._projector.has_room:
+            return Reason.OVERLOADED, {"what": "the projector's backlog", "retry_after_ms": OVERLOADED_RETRY_MS}
+        return None
+
+    def _now(self) -> datetime:
+        """The time of the next entry: the clock's, but never before the last entry's."""
+        return max(self._clock(), self._last_time)
+
+    def _give_up(self, submission: Submission, reason: Reason, facts: dict[str, Any]) -> None:
+        if self._recent.get(submission.key) is submission:
+            del self._recent[submission.key]
+        submission.settle(NotDecided(reason, facts))
+
+    # --- commands sent again ---------------------------------------------------------------------------------------
+
+    def _repeat(self, earlier: Submission, submission: Submission) -> None:
+        self.replays += 1
+        if earlier.is_settled:
+            assert earlier.durable is not None
+            submission.settle(_answer_again(earlier.durable, submission.command))
+            return
+
+        def follow(answer: Answer | Foreseen | NotDecided) -> None:
+            if isinstance(answer, Answer):
+                answer = _answer_again(answer.durable, submission.command)
+            submission.settle(answer)
+
+        earlier.followers.append(follow)
+
+    async def _replay(self, sequence: int, submission: Submission) -> None:
+        self.replays += 1
+        submission.settle(_answer_again(await self._read_entry(sequence), submission.command))
+
+    # --- books of dormant wallets ----------------------------------------------------------------------------------
+
+    async def load_books(self, wallets: Iterable[WalletId]) -> dict[WalletId, Book]:
+        """The books of wallets without an actor, as the read tables have them; those of wallets that exist.
+
+        An actor retires only when the tables know all that it knows; only after a roll-back may they be behind.
+        """
+        await self._projector.reach(self._load_floor)
+        return await self._read_books(wallets)
+
+    # --- reads -----------------------------------------------------------------------------------------------------
+
+    def read_wallet(self, wallet: WalletId, reply: ReadReply, failed: Failed) -> None:
+        """Show ``reply`` the wallet's book, and after which entry it stands, once what it shows is durable.
+
+        Reads of a wallet see every command on it that was submitted before.  ``reply`` gets None for no such wallet;
+        it must take what it wants from the book and not keep it.
+        """
+
+        def read() -> None:
+            seen = self._roster.last_sequence((wallet,))
+            if seen <= self._writer.durable_head:
+                reply(self._books.wallets.get(wallet), self._writer.durable_head)
+                return
+            book = self._books.wallets.get(wallet)
+            copied = None if book is None else _copy(book)
+            self._when_durable(seen, lambda: reply(copied, seen), failed)
+
+        self._roster.claim(Claim((wallet,), run=read, fail=failed))
+
+    def _when_durable(self, sequence: int, act: Callable[[], None], failed: Failed) -> None:
+        def settle(is_durable: bool) -> None:
+            if is_durable:
+                act()
+            else:
+                failed(Reason.UNAVAILABLE, _unavailable(self._writer.degraded))
+
+        self._writer.when_durable(sequence, settle)
+
+    # --- what the journal says -------------------------------------------------------------------------------------
+
+    def on_durable(self, commit: Sequence[Pending]) -> None:
+        """A segment is durable: answer and publish each of its entries, in order, without awaiting anything."""
+        entries: list[DurableEntry] = []
+        for pending in commit:
+            submission = pending.context
+            assert isinstance(submission, Submission)
+            assert submission.durable is not None
+            entries.append(submission.durable)
+            refusal = submission.durable.entry.refusal
+            reason = None if refusal is None else refusal.reason
+            self.outcomes[reason] = self.outcomes.get(reason, 0) + 1
+            submission.settle(Answer(submission.durable, replayed=False))
+            self._publisher.publish(submission.durable)
+        self._projector.extend(entries)
+
+    def on_rolled_back(self, undone: Sequence[Pending], why: JournalFull) -> None:
+        """It is certain that these entries are not in the journal: forget what the books know, and say so."""
+        facts = _unavailable(why)
+        for pending in undone:
+            submission = pending.context
+            assert isinstance(submission, Submission)
+            assert submission.durable is not None
+            effects = submission.durable.entry.effects
+            for asset in effects.assets if effects is not None else ():
+                del self._books.assets[asset.asset]
+        self._load_floor = self._projector.durable_sequence
+        self._roster.forget_all(Reason.UNAVAILABLE, facts)
+        for pending in undone:
+            self._give_up(pending.context, Reason.UNAVAILABLE, facts)  # type: ignore[arg-type]
+
+    def on_projected(self, entries: Sequence[DurableEntry]) -> None:
+        """The read tables show these entries: their command ids are found there from now on."""
+        for durable in entries:
+            del self._recent[durable.entry.principal, durable.entry.command.command_id]
+        self._roster.retire_some(len(entries))
+
+
+def _unavailable(why: JournalFull | None) -> dict[str, Any]:
+    return {"why": "no space" if why is None else why.args[0], "retry_after_ms": UNAVAILABLE_RETRY_MS}
+
+
+def _entry(sequence: SequenceNumber, now: datetime, submission: Submission, verdict: Verdict) -> Entry:
+    return Entry(
+        sequence=sequence,
+        time=now,
+        principal=submission.principal,
+        command=submission.command,
+        refusal=verdict if isinstance(verdict, Refusal) else None,
+        effects=verdict if isinstance(verdict, Effects) else None,
+    )
+
+
+def _answer_again(durable: DurableEntry, command: AnyCommand) -> Answer | NotDecided:
+    difference = first_difference(durable.entry.command, command)
+    if difference is None:
+        return Answer(durable, replayed=True)
+    facts = {"command_id": command.command_id, "field": difference, "sequence": durable.entry.sequence}
+    return NotDecided(Reason.COMMAND_ID_REUSED, facts)
+
+
+def _copy(book: Book) -> Book:
+    """The book as it stands now; later entries change the original."""
+    copied = Book(book.record())
+    for asset, balance in book.balances.items():
+        copied.balances[asset] = type(balance)(balance.posted, balance.held)
+    return copied

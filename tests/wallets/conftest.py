@@ -1,0 +1,97 @@
+"""A core without sockets: the daemon's own parts over the real stores, or over the journal in memory."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from walletd.config import Settings
+from walletd.core import Core
+from walletd.journal.connection import asyncio_loop
+from walletd.journal.memory_store import MemoryJournalStore
+from walletd.journal.store import JournalStore
+from walletd.vocabulary.commands import AnyCommand, DefineAsset, OpenWallet, Posting, PostTransfer
+from walletd.vocabulary.identifiers import Principal
+from walletd.wallets.readings import open_readings
+from walletd.wallets.recovery import recover
+from walletd.wallets.supervisor import Answer, Foreseen, NotDecided, Submission
+
+Outcome = Answer | Foreseen | NotDecided
+CLIENT = Principal("client")
+
+
+@asynccontextmanager
+async def open_core(directory: Path, store: JournalStore, **settings: Any) -> AsyncIterator[Core]:
+    """The core at work over this journal, with its read tables in the directory."""
+    recovered = await recover(store, directory, lambda done, whole: None)
+    readings = await open_readings(recovered.tables.path)
+    try:
+        core = Core(Settings(data=directory, **settings), store, recovered, readings, await store.head())
+        core.books.assets.update({asset.asset: asset for asset in await readings.assets()})
+        async with core.running():
+            if core.writer.head == 0:
+                await core.open_external()
+            yield core
+        await core.projector.drain()
+    finally:
+        await readings.aclose()
+        await recovered.tables.aclose()
+
+
+@pytest.fixture
+async def journal() -> MemoryJournalStore:
+    """A journal in memory, which outlives the cores that a test opens over it."""
+    return MemoryJournalStore()
+
+
+@pytest.fixture
+async def core(tmp_path: Path, journal: MemoryJournalStore) -> AsyncIterator[Core]:
+    """A core over the journal in memory."""
+    async with asyncio_loop(), open_core(tmp_path, journal) as opened:
+        yield opened
+
+
+class Outcomes(list[Outcome]):
+    """Empty until the command is answered, then its one outcome."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.arrived = trio.Event()
+
+    def take(self, outcome: Outcome) -> None:
+        assert not self, "a command is answered once"
+        self.append(outcome)
+        self.arrived.set()
+
+
+def submit(core: Core, command: AnyCommand, principal: Principal = CLIENT) -> Outcomes:
+    """Submit a command; its outcome is in the list when there is one."""
+    outcomes = Outcomes()
+    core.supervisor.submit(Submission(command, principal, outcomes.take))
+    return outcomes
+
+
+async def answered(*submitted: Outcomes) -> None:
+    """Wait until all of these are answered."""
+    with trio.fail_after(60):
+        for outcomes in submitted:
+            await outcomes.arrived.wait()
+
+
+def define(asset: str = "EUR", scale: int = 2, command_id: str | None = None) -> DefineAsset:
+    return DefineAsset(command_id=command_id or f"define-{asset}", asset=asset, scale=scale)
+
+
+def opening(wallet: str, command_id: str | None = None) -> OpenWallet:
+    return OpenWallet(command_id=command_id or f"open-{wallet}", wallet=wallet)
+
+
+def transfer(command_id: str, *postings: tuple[str, str, int], asset: str = "EUR", **more: Any) -> PostTransfer:
+    return PostTransfer(
+        command_id=command_id,
+        postings=tuple(Posting(source, to, asset, str(amount)) for source, to, amount in postings),
+        **more,
+    )

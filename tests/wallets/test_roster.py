@@ -1,0 +1,122 @@
+"""Turns: never two at once, in order of arrival, and no deadlock whatever crosses whatever."""
+
+import random
+from datetime import UTC, datetime
+
+import pytest
+import trio
+
+from walletd.ledger.book import Book, Books
+from walletd.vocabulary.entries import WalletRecord
+from walletd.vocabulary.error_codes import Reason
+from walletd.vocabulary.lifecycle import ActorState, WalletStatus
+from walletd.wallets.actor import Claim
+from walletd.wallets.roster import Roster
+
+EPOCH = datetime.fromtimestamp(0, UTC)
+
+
+class SlowTables:
+    """Read tables whose books take a while, in virtual time, and arrive in an order of their own."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+
+    async def load(self, wallets):
+        wallets = list(wallets)
+        await trio.sleep(self.random.uniform(0.001, 0.2))
+        return {w: Book(WalletRecord(wallet=w, status=WalletStatus.OPEN, version=1, opened_at=EPOCH)) for w in wallets}
+
+
+def roster_over(tables: SlowTables, **bounds) -> Roster:
+    limits = {"max_warm_wallets": 8, "max_mailbox": 10_000, "idle_seconds": 5.0, **bounds}
+    return Roster(Books(), tables.load, settled_sequence=lambda: 0, **limits)
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_crossing_claims_in_all_directions_all_run_in_order_of_arrival(seed: int, autojump_clock) -> None:
+    chance = random.Random(seed)
+    tables = SlowTables(seed)
+    roster = roster_over(tables)
+    wallets = [f"w{n:02}" for n in range(16)]
+    arrived: dict[str, list[int]] = {wallet: [] for wallet in wallets}
+    ran: dict[str, list[int]] = {wallet: [] for wallet in wallets}
+    done: list[int] = []
+
+    def make(number: int) -> Claim:
+        chosen = sorted(chance.sample(wallets, chance.randint(1, 5)))
+
+        def run() -> None:
+            assert all(roster._actors[wallet].state is ActorState.ACTIVE for wallet in chosen)
+            for wallet in chosen:
+                ran[wallet].append(number)
+            done.append(number)
+
+        for wallet in chosen:
+            arrived[wallet].append(number)
+        return Claim(chosen, run, lambda reason, facts: pytest.fail(f"{reason} {facts}"))
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(roster.run)
+        with trio.fail_after(3600):
+            for number in range(2000):
+                roster.claim(make(number))
+                if chance.random() < 0.1:
+                    await trio.sleep(chance.uniform(0, 0.3))
+            while len(done) < 2000:
+                await trio.sleep(1)
+        nursery.cancel_scope.cancel()
+    assert ran == arrived, f"seed {seed}"
+    assert roster.waits > 100
+
+
+async def test_a_full_mailbox_answers_overloaded_and_takes_no_place_anywhere(autojump_clock) -> None:
+    roster = roster_over(SlowTables(1), max_mailbox=2)
+    ran: list[str] = []
+    failed: list[Reason] = []
+
+    def claim(name: str, *wallets: str) -> None:
+        roster.claim(Claim(wallets, lambda: ran.append(name), lambda reason, facts: failed.append(reason)))
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(roster.run)
+        claim("one", "a")
+        claim("two", "a")
+        claim("three", "a", "b")
+        assert failed == [Reason.OVERLOADED]
+        claim("four", "b")
+        while len(ran) < 3:
+            await trio.sleep(1)
+        nursery.cancel_scope.cancel()
+    assert sorted(ran) == ["four", "one", "two"]
+
+
+async def test_an_idle_actor_retires_after_its_time(autojump_clock) -> None:
+    roster = roster_over(SlowTables(1))
+    ran: list[str] = []
+    async with trio.open_nursery() as nursery:
+        await nursery.start(roster.run)
+        roster.claim(Claim(["a"], lambda: ran.append("a"), lambda reason, facts: pytest.fail(str(reason))))
+        await trio.sleep(1)
+        assert (ran, len(roster)) == (["a"], 1)
+        await trio.sleep(10)
+        assert len(roster) == 0
+        nursery.cancel_scope.cancel()
+
+
+async def test_many_cold_wallets_are_loaded_by_one_read(autojump_clock) -> None:
+    tables = SlowTables(1)
+    reads: list[int] = []
+
+    async def load(wallets):
+        reads.append(len(list(wallets)))
+        return await tables.load([])
+
+    roster = Roster(Books(), load, max_warm_wallets=1000, max_mailbox=10, idle_seconds=60, settled_sequence=lambda: 0)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(roster.run)
+        for n in range(500):
+            roster.claim(Claim([f"w{n:03}"], lambda: None, lambda reason, facts: pytest.fail(str(reason))))
+        await trio.sleep(1)
+        nursery.cancel_scope.cancel()
+    assert reads == [500]

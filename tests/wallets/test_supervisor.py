@@ -1,0 +1,213 @@
+"""The way of a command: decided once, durable before answered, answered the same for ever."""
+
+from pathlib import Path
+
+import pytest
+import trio
+from tests.wallets.conftest import answered, define, open_core, opening, submit, transfer
+
+from walletd.core import Core
+from walletd.journal.connection import asyncio_loop
+from walletd.journal.memory_store import MemoryJournalStore
+from walletd.ledger.book import Book
+from walletd.vocabulary.commands import AnyCommand
+from walletd.vocabulary.error_codes import Reason
+from walletd.vocabulary.identifiers import Principal
+from walletd.wallets.projector import DurableEntry
+from walletd.wallets.supervisor import Answer, NotDecided
+
+
+async def funded(core: Core, *wallets: str) -> None:
+    """EUR is defined, and each wallet is open and has 1000."""
+    submitted = [submit(core, define())]
+    for wallet in wallets:
+        submitted.append(submit(core, opening(wallet)))
+        submitted.append(submit(core, transfer(f"fund-{wallet}", ("@external", wallet, 1000))))
+    await answered(*submitted)
+
+
+async def read_posted(core: Core, wallet: str) -> int:
+    seen: list[int] = []
+    arrived = trio.Event()
+
+    def reply(book: Book | None, sequence: int) -> None:
+        assert book is not None
+        seen.append(book.balance("EUR").posted)
+        arrived.set()
+
+    core.supervisor.read_wallet(wallet, reply, pytest.fail)
+    await arrived.wait()
+    return seen[0]
+
+
+def posted(core: Core, wallet: str) -> int:
+    return core.books.wallets[wallet].balance("EUR").posted
+
+
+async def test_a_command_is_answered_only_once_it_is_durable(core: Core) -> None:
+    await funded(core, "alice", "bob")
+    outcomes = submit(core, transfer("t1", ("alice", "bob", 100)))
+    assert core.writer.head == core.writer.durable_head + 1
+    assert outcomes == []
+    await answered(outcomes)
+    assert isinstance(outcomes[0], Answer)
+    assert not outcomes[0].replayed
+    assert (posted(core, "alice"), posted(core, "bob")) == (900, 1100)
+
+
+async def test_a_refusal_waits_for_the_debit_that_caused_it(core: Core) -> None:
+    await funded(core, "alice", "bob")
+    first = submit(core, transfer("t1", ("alice", "bob", 1000)))
+    second = submit(core, transfer("t2", ("alice", "bob", 1)))
+    assert (first, second) == ([], [])
+    await answered(first, second)
+    assert isinstance(second[0], Answer)
+    assert second[0].durable.entry.refusal is not None
+    assert second[0].durable.entry.refusal.reason is Reason.INSUFFICIENT_FUNDS
+
+
+async def test_the_same_id_again_gets_the_first_answer_at_every_stage(core: Core) -> None:
+    await funded(core, "alice", "bob")
+    command = transfer("t1", ("alice", "bob", 100))
+    first = submit(core, command)
+    before_durable = submit(core, command)
+    await answered(first, before_durable)
+    before_projected = submit(core, command)
+    await core.projector.reach(core.writer.head)
+    after_projected = submit(core, command)
+    await answered(before_projected, after_projected)
+    again = [before_durable[0], before_projected[0], after_projected[0]]
+    assert all(isinstance(outcome, Answer) and outcome.replayed for outcome in again)
+    assert {outcome.durable.record for outcome in again} == {first[0].durable.record}
+    assert posted(core, "alice") == 900
+
+
+async def test_a_refusal_is_replayed_too_although_it_could_now_be_applied(core: Core) -> None:
+    await funded(core, "alice", "bob")
+    refused = submit(core, transfer("t1", ("alice", "bob", 5000)))
+    submit(core, transfer("more", ("@external", "alice", 9000)))
+    again = submit(core, transfer("t1", ("alice", "bob", 5000)))
+    await answered(refused, again)
+    assert again[0].durable.record == refused[0].durable.record
+    assert again[0].replayed
+
+
+async def test_the_same_id_with_other_content_is_refused_with_the_field_that_differs(core: Core) -> None:
+    await funded(core, "alice", "bob")
+    submit(core, transfer("t1", ("alice", "bob", 100)))
+    reused = submit(core, transfer("t1", ("alice", "bob", 101)))
+    await answered(reused)
+    late = submit(core, transfer("t1", ("alice", "bob", 100), reference="other"))
+    for outcomes, field in ((reused, "postings[0].amount"), (late, "reference")):
+        assert isinstance(outcomes[0], NotDecided)
+        assert outcomes[0].reason is Reason.COMMAND_ID_REUSED
+        assert outcomes[0].facts["field"] == field
+
+
+async def test_command_ids_belong_to_their_client(core: Core) -> None:
+    await funded(core, "alice", "bob")
+    one = submit(core, transfer("t1", ("alice", "bob", 100)), Principal("one"))
+    other = submit(core, transfer("t1", ("alice", "bob", 100)), Principal("other"))
+    await answered(one, other)
+    assert not one[0].replayed
+    assert not other[0].replayed
+    assert posted(core, "alice") == 800
+
+
+async def test_ids_are_remembered_over_a_restart_and_after_the_read_tables_are_deleted(tmp_path: Path) -> None:
+    store = MemoryJournalStore()
+    async with asyncio_loop():
+        async with open_core(tmp_path, store) as core:
+            await funded(core, "alice", "bob")
+            first = submit(core, transfer("t1", ("alice", "bob", 100)))
+            refused = submit(core, transfer("t2", ("alice", "bob", 9999)))
+            await answered(first, refused)
+        async with open_core(tmp_path, MemoryJournalStore(store.disk)) as core:
+            assert await replay_of(core, transfer("t1", ("alice", "bob", 100))) == first[0].durable
+        for file in tmp_path.glob("state.db*"):
+            file.unlink()
+        async with open_core(tmp_path, MemoryJournalStore(store.disk)) as core:
+            assert await replay_of(core, transfer("t2", ("alice", "bob", 9999))) == refused[0].durable
+            assert core.supervisor.remembered == 0
+
+
+async def replay_of(core: Core, command: AnyCommand) -> DurableEntry:
+    outcomes = submit(core, command)
+    await answered(outcomes)
+    assert isinstance(outcomes[0], Answer)
+    assert outcomes[0].replayed
+    return outcomes[0].durable
+
+
+async def test_a_full_disk_undoes_what_was_tentative_and_says_not_applied(
+    core: Core, journal: MemoryJournalStore
+) -> None:
+    await funded(core, "alice", "bob")
+    before = core.writer.head
+    recovered = trio.Event()
+    core.on_writable = recovered.set
+    journal.is_full = True
+    undone = [submit(core, transfer(f"t{n}", ("alice", "bob", 100))) for n in range(3)]
+    undone.append(submit(core, define("USD")))
+    await answered(*undone)
+    assert all(outcomes[0].reason is Reason.UNAVAILABLE for outcomes in undone)
+    refused_at_once = submit(core, transfer("t9", ("alice", "bob", 1)))
+    await answered(refused_at_once)
+    assert refused_at_once[0].reason is Reason.UNAVAILABLE
+    journal.is_full = False
+    await recovered.wait()
+    applied = submit(core, transfer("t0", ("alice", "bob", 100)))
+    await answered(applied)
+    assert not applied[0].replayed
+    assert applied[0].durable.entry.sequence == before + 1
+    assert (posted(core, "alice"), posted(core, "bob")) == (900, 1100)
+    assert "USD" not in core.books.assets
+
+
+async def test_reads_see_earlier_commands_and_wait_for_them_to_be_durable(core: Core) -> None:
+    await funded(core, "alice", "bob")
+    seen: list[int] = []
+    submit(core, transfer("t1", ("alice", "bob", 100)))
+    core.supervisor.read_wallet("alice", lambda book, sequence: seen.append(book.balance("EUR").posted), pytest.fail)
+    later = submit(core, transfer("t2", ("alice", "bob", 100)))
+    assert seen == []
+    await answered(later)
+    assert seen == [900]
+
+
+async def test_a_wallet_whose_invariant_broke_stands_still_and_the_others_go_on(
+    core: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await funded(core, "alice", "bob", "carol")
+    core.books.wallets["bob"].version += 7
+    core.books.wallets["bob"].balances["EUR"].held = -1
+    broken = submit(core, transfer("t1", ("alice", "bob", 1)))
+    refused = submit(core, transfer("t2", ("carol", "bob", 1)))
+    fine = submit(core, transfer("t3", ("@external", "carol", 1)))
+    await answered(broken, refused, fine)
+    assert broken[0].reason is Reason.INTERNAL_ERROR
+    assert refused[0].reason is Reason.WALLET_QUARANTINED
+    assert isinstance(fine[0], Answer)
+
+
+async def test_commands_over_cold_wallets_keep_their_order(core: Core) -> None:
+    submit(core, define())
+    outcomes = []
+    for n in range(50):
+        outcomes.append(submit(core, opening(f"w{n}")))
+        outcomes.append(submit(core, transfer(f"fund-{n}", ("@external", f"w{n}", 10))))
+        outcomes.append(submit(core, transfer(f"pass-{n}", (f"w{n}", f"w{max(0, n - 1)}", 10)) if n else define("X")))
+    await answered(*outcomes)
+    assert all(o[0].durable.entry.refusal is None for o in outcomes)
+
+
+async def test_idle_wallets_retire_and_come_back_as_they_were(tmp_path: Path) -> None:
+    async with asyncio_loop(), open_core(tmp_path, MemoryJournalStore(), max_warm_wallets=5) as core:
+        await funded(core, *(f"w{n}" for n in range(20)))
+        await core.projector.reach(core.writer.head)
+        for n in range(20):
+            await answered(submit(core, transfer(f"t{n}", (f"w{n}", f"w{(n + 1) % 20}", 7))))
+            await core.projector.reach(core.writer.head)
+        assert core.roster.retirements > 10
+        assert len(core.roster) <= 12
+        assert [await read_posted(core, f"w{n}") for n in range(20)] == [1000] * 20
