@@ -84,16 +84,16 @@ async def prepare(
     is_new = await _is_empty(connection)
     for setting in _SETTINGS:
         await _set(connection, *setting)
-    recovered = (await connection.rows("PRAGMA wal_checkpoint(PASSIVE)"))[0][1]
-    if max(recovered, 0) != recoverable_frames:
-        raise JournalCorrupt(f"SQLite recovered {recovered} frames of its log, of {recoverable_frames} intact ones")
     try:
-        await truncate_log(connection)
+        recovered = await fold_log(connection)
     except sqlite3.Error as error:
         if not is_full(error):
             raise
         make_room()
-        await truncate_log(connection)
+        recovered = await fold_log(connection)
+    if recovered != recoverable_frames:
+        raise JournalCorrupt(f"SQLite recovered {recovered} frames of its log, of {recoverable_frames} intact ones")
+    await truncate_log(connection)
     if is_new:
         await _create(connection, new_instance(), now())
         await truncate_log(connection)
@@ -107,15 +107,17 @@ async def truncate_log(connection: SqliteConnection) -> None:
         raise JournalUnreadable(f"the log could not be folded into the database: SQLite answers {row}")
 
 
-async def fold_log(connection: SqliteConnection) -> None:
+async def fold_log(connection: SqliteConnection) -> int:
     """Fold the whole log into the database file, synced, and let the next append begin it anew, in the same blocks.
 
-    Raises JournalUnreadable or sqlite3.Error. Half as dear for the appends that follow as an emptied log.
+    Returns how many frames the log had. Raises JournalUnreadable or sqlite3.Error. Half as dear for the appends that
+    follow as an emptied log.
     """
     (row,) = await connection.rows("PRAGMA wal_checkpoint(PASSIVE)")
     busy, frames, folded = row
     if busy or folded != frames:
         raise JournalUnreadable(f"the log could not be folded into the database: SQLite answers {row}")
+    return max(0, int(frames))
 
 
 async def read_charter(connection: SqliteConnection) -> Charter:

@@ -145,6 +145,8 @@ def translated(doing: str) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise _TRANSLATIONS.get(_code(error), JournalUnreadable)(f"{doing}: {error}") from error
+    except UnicodeDecodeError as error:  # rotted text, be it only that of the schema in an error message
+        raise JournalCorrupt(f"{doing}: {error}") from error
     except OSError as error:
         kind = JournalFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else JournalUnreadable
         raise kind(f"{doing}: {error}") from error

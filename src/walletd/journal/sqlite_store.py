@@ -54,7 +54,10 @@ _log = logging.getLogger("walletd.journal")
 
 MEBIBYTE: Final = 1024 * 1024
 _CHECKPOINT_FAILURES_BORNE: Final = 3  # one may be a passing fault, three in a row are a disk that must be looked at
+_RECOVERY_MARGIN: Final = 8  # an eighth above the floor, so that the journal does not flap at its edge
+_PAGE_BYTES: Final = 4096
 _FRAME_BYTES: Final = 4120  # what a page takes in the log
+_FRAMES_PER_APPEND: Final = 4  # a leaf, its parent, the first page and the padding, at most, beside the body
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -120,7 +123,7 @@ class SqliteJournalStore:
             raise HeadMoved(f"the journal does not end at {expected_head} in epoch {self.epoch}")
         assert changed == 1
         self._head = Head(segment.last_sequence, segment.epoch, segment.root)
-        self._bytes_in_log += (len(segment.body) // 4096 + 2) * _FRAME_BYTES
+        self._bytes_in_log += (len(segment.body) // _PAGE_BYTES + _FRAMES_PER_APPEND) * _FRAME_BYTES
 
     async def read(self, after: int, limit: int = READ_LIMIT_BYTES) -> list[Segment]:
         assert after >= 0
@@ -166,8 +169,10 @@ class SqliteJournalStore:
             await self._move_mark()
 
     async def probe(self) -> None:
-        if free_bytes(self._directory) < self._limits.space_floor_bytes + self._ballast.missing_bytes:
-            raise JournalFull(f"there is still not enough free space for the floor of {self._limits.space_floor_bytes}")
+        floor = self._limits.space_floor_bytes
+        room = free_bytes(self._directory) - self._ballast.missing_bytes
+        if room < floor + floor // _RECOVERY_MARGIN:
+            raise JournalFull(f"without the ballast {room} bytes are free, the floor is {floor}")
         try:
             with translated("the journal is still not writable"):
                 await trio.to_thread.run_sync(self._ballast.restore)

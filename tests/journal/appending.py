@@ -1,0 +1,57 @@
+"""A process that appends to a journal for ever and prints each sequence once it is durable: to be killed.
+
+    python -m tests.journal.appending DIRECTORY [early]
+
+With ``early`` it has a planted fault: it prints the sequence before the commit.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import trio
+from tests.journal.chains import record
+
+from walletd.journal.merkle import Frontier
+from walletd.journal.segment import records
+from walletd.journal.sqlite_store import open_journal
+from walletd.journal.store import GENESIS
+from walletd.journal.verification import advance
+from walletd.journal.writer import JournalWriter, Pending
+
+
+def say(sequence: int) -> None:
+    os.write(1, b"%d\n" % sequence)
+
+
+async def main(directory: Path, early: bool) -> None:
+    def on_durable(batch: Sequence[Pending]) -> None:
+        if not early:
+            say(batch[-1].sequence)
+
+    async with (
+        open_journal(directory, ballast_bytes=0, space_floor_bytes=0, checkpoint_bytes=200_000) as store,
+        trio.open_nursery() as nursery,
+    ):
+        frontier, head = Frontier(), GENESIS
+        while segments := await store.read(head.sequence):
+            for segment in segments:
+                head = advance(head, frontier, segment)
+                assert records(segment)[-1] == record(segment.last_sequence, segment.last_sequence % 1000)
+        say(head.sequence)
+        writer = JournalWriter(store, frontier, head, on_durable=on_durable, on_rolled_back=lambda *_: os.abort())
+        await nursery.start(writer.run)
+        while True:
+            for _ in range(1 + writer.head % 7):
+                sequence = writer.head + 1
+                if early:
+                    say(sequence)
+                writer.append(sequence, record(sequence, sequence % 1000))
+            await writer.drain()
+
+
+if __name__ == "__main__":
+    trio.run(main, Path(sys.argv[1]), sys.argv[2:] == ["early"])

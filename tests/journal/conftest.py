@@ -1,0 +1,53 @@
+"""What the journal's tests share: fixtures, and the two stores that every contract test runs on."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+from tests.journal.chains import Chain
+
+from walletd.journal.memory_store import MemoryJournalStore
+from walletd.journal.sqlite_store import SqliteJournalStore, open_journal
+
+Store = SqliteJournalStore | MemoryJournalStore
+
+
+@pytest.fixture
+def chain() -> Chain:
+    return Chain()
+
+
+@pytest.fixture(params=["sqlite", "memory"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    if request.param == "memory":
+        yield MemoryJournalStore()
+        return
+    async with open_journal(tmp_path / "journal") as sqlite_store:
+        yield sqlite_store
+
+
+@pytest.fixture
+def chance() -> random.Random:
+    """A source of chance whose seed is printed when the test fails; put it here to see the failure again."""
+    number = random.SystemRandom().getrandbits(32)
+    print(f"seed {number}")
+    return random.Random(number)
+
+
+@pytest.fixture
+def crash(tmp_path: Path) -> Callable[[Path], Path]:
+    """Copy a journal as a crash would leave it, without opening its files in this process."""
+    count = 0
+
+    def copy(directory: Path) -> Path:
+        nonlocal count
+        count += 1
+        target = tmp_path / f"crashed-{count}"
+        subprocess.run(["cp", "-r", directory, target], check=True)
+        return target
+
+    return copy

@@ -1,0 +1,94 @@
+"""A writer under observation: what it told, in which order, and how it would have ended the process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import trio
+from tests.journal.chains import record
+
+from walletd.journal.failures import JournalFull
+from walletd.journal.memory_store import MemoryJournalStore
+from walletd.journal.merkle import Frontier
+from walletd.journal.segment import Segment, records
+from walletd.journal.store import Head
+from walletd.journal.verification import verified
+from walletd.journal.writer import JournalWriter, Pending
+
+
+class Died(BaseException):
+    """Stands for the end of the process."""
+
+
+class Gate:
+    """Holds every append back until it is opened: a slow disk whose slowness the test decides."""
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        self._open = trio.Event()
+
+    async def __call__(self) -> None:
+        self.waiting += 1
+        await self._open.wait()
+
+    def open(self) -> None:
+        self._open.set()
+
+    def open_once(self) -> None:
+        """Let through whoever waits now, and nobody after."""
+        self._open.set()
+        self._open = trio.Event()
+
+
+class Observed:
+    """A writer over a memory store, and the story of what it said."""
+
+    def __init__(self, store: MemoryJournalStore, **limits: Any) -> None:
+        frontier = Frontier()
+        head = Head(0, store.epoch, frontier.root())
+        for progress in verified(store.disk, frontier=frontier):
+            head = progress.head
+        self.store = store
+        self.story: list[tuple[str, Any]] = []
+        self.writer = JournalWriter(
+            store,
+            frontier,
+            head,
+            on_durable=self._on_durable,
+            on_rolled_back=self._on_rolled_back,
+            on_recovered=lambda: self.story.append(("recovered", None)),
+            die=self._die,
+            **limits,
+        )
+
+    def append(self, count: int = 1, padding: int = 0) -> list[Pending]:
+        """Append and, as a caller would, wait for each entry to be durable."""
+        appended = []
+        for _ in range(count):
+            sequence = self.writer.head + 1
+            appended.append(self.writer.append(sequence, record(sequence, padding), context=f"context {sequence}"))
+            self.wait_for(sequence)
+        return appended
+
+    def wait_for(self, sequence: int) -> None:
+        self.writer.when_durable(sequence, lambda durable: self.story.append((f"waiter {durable}", sequence)))
+
+    def told(self, kind: str) -> list[Any]:
+        return [what for what_kind, what in self.story if what_kind == kind]
+
+    def _on_durable(self, batch: Sequence[Pending]) -> None:
+        self.story.append(("durable", [pending.sequence for pending in batch]))
+
+    def _on_rolled_back(self, batch: Sequence[Pending], full: JournalFull) -> None:
+        self.story.append(("rolled back", [pending.sequence for pending in batch]))
+
+    def _die(self, reason: str) -> NoReturn:
+        self.story.append(("died", reason))
+        raise Died(reason)
+
+
+def stored(disk: list[Segment]) -> list[bytes]:
+    """Every record on a disk that verifies."""
+    list(verified(disk))
+    return [line for segment in disk for line in records(segment)]
