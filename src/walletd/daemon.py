@@ -8,6 +8,7 @@ under way is answered, then the journal is closed.
 """
 
 import logging
+import random
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -18,10 +19,13 @@ import trio
 
 from walletd.config import ConfigurationError, Settings
 from walletd.core import Core, wall_clock
-from walletd.gateway.connection import Connection
+from walletd.gateway.connection import Bounds, Connection, Deadlines
 from walletd.gateway.endpoint import ClientEndpoint
-from walletd.gateway.server import GatewayServer, ListenFailed
+from walletd.gateway.handshake import LOOPBACK_HOSTS, Handshake
+from walletd.gateway.http_pages import StatusPages
+from walletd.gateway.server import Caps, GatewayServer, ListenFailed
 from walletd.gateway.services import Services, connection_id
+from walletd.gateway.websocket import Policy
 from walletd.journal.failures import JournalCorrupt, JournalFailure, JournalLocked, JournalUnsupported
 from walletd.journal.sqlite_store import SqliteJournalStore, open_journal
 from walletd.lifecycle import Lifecycle
@@ -152,7 +156,8 @@ async def _serve(
             announce(Announcement(f"ws://{addresses[0]}", settings, core.writer.durable_head, rebuilt))
             await _until_told_to_stop()
             lifecycle.move(DaemonState.DRAINING)
-            await server.drain(settings.drain_seconds)
+            await core.writer.drain()
+            await server.drain(settings.drain_seconds, random.Random())
             edge.cancel_scope.cancel()
 
 
@@ -194,15 +199,24 @@ def _services(settings: Settings, core: Core, register: TokenRegister, lifecycle
 
 
 def _gateway(settings: Settings, services: Services, lifecycle: Lifecycle) -> GatewayServer:
-    def open_endpoint(connection: Connection, handshake: Handshake) -> ClientEndpoint | None:
-        grant = None
-        if handshake.token is not None:
-            grant = services.register.grant_of(handshake.token)
-            if grant is None:
-                return None
-        return ClientEndpoint(services, Session(services.register, services.limits, grant), connection, connection_id())
+    def open_endpoint(connection: Connection, handshake: Handshake) -> ClientEndpoint:
+        grant = None if handshake.token is None else services.register.grant_of(handshake.token)
+        session = Session(services.register, services.limits, grant)
+        return ClientEndpoint(services, session, connection, connection_id())
 
-    return GatewayServer(settings, open_endpoint)
+    policy = Policy(
+        allowed_hosts=LOOPBACK_HOSTS | {settings.host.lower()} | set(settings.allowed_hosts),
+        allowed_origins=frozenset(settings.allowed_origins),
+        max_message_bytes=settings.max_frame_bytes,
+        page=StatusPages(lambda: lifecycle.state).page,
+        admits=lambda token: services.register.grant_of(token) is not None,
+        is_draining=lambda: lifecycle.state is DaemonState.DRAINING,
+    )
+    deadlines = Deadlines(
+        handshake_seconds=settings.handshake_seconds, write_stall_seconds=settings.write_stall_seconds
+    )
+    caps = Caps(settings.max_connections, settings.max_connections_per_address)
+    return GatewayServer(settings.host, settings.port, policy, deadlines, Bounds(), caps, open_endpoint)
 
 
 def _follow_the_journal(core: Core, lifecycle: Lifecycle) -> None:

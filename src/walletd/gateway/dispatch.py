@@ -42,7 +42,7 @@ class Refused(Exception):
 
 
 def answer(endpoint: ClientEndpoint, call: Call) -> None:
-    """Have the call answered, now or later, exactly once.  Raises InvalidParams where its params do not fit together."""
+    """Have the call answered, now or later, exactly once.  Raises InvalidParams where params do not fit together."""
     if call.method.kind is Kind.COMMAND:
         command(endpoint, call)
     elif call.method.name in FROM_MEMORY:

@@ -135,7 +135,8 @@ async def _open(path: Path) -> aiosqlite.Connection:
 
 
 async def _connect(uri: str) -> aiosqlite.Connection:
-    return await aiosqlite.connect(uri, uri=True, isolation_level=None)
+    connection: aiosqlite.Connection = await aiosqlite.connect(uri, uri=True, isolation_level=None)
+    return connection
 
 
 async def _audit(connection: aiosqlite.Connection) -> AuditReport:
