@@ -1,0 +1,315 @@
+"""The checker is checked: an honest history passes, and every way to falsify one is found, at its entry."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import pytest
+from tests.ledger.cases import (
+    NOW,
+    TICK,
+    Ledger,
+    asset,
+    balance,
+    closing,
+    entry,
+    market,
+    open_wallet,
+    pay,
+    posting,
+    shop,
+    snapshot,
+    transfer,
+)
+from tests.ledger.core import REAL, Core
+
+from walletd.ledger import audit
+from walletd.ledger.book import Balance, Books
+from walletd.vocabulary.commands import PostTransfer
+from walletd.vocabulary.entries import Effects, Entry, Refusal, decode_entry, encode_entry
+from walletd.vocabulary.error_codes import Reason
+from walletd.vocabulary.identifiers import WalletId
+from walletd.vocabulary.lifecycle import WalletStatus
+
+History = list[Entry]
+changed = msgspec.structs.replace
+
+
+def honest_history() -> History:
+    """Two assets, five openings, then movements and refusals a second apart; entries 1 to 12."""
+    ledger = market()  # 1-2 assets, 3-7 wallets, 8 brings 1000 EUR to alice
+    ledger.run(pay("alice", "bob", "EUR", 250))  # 9
+    ledger.run(pay("alice", "bob", "EUR", 751))  # 10, refused
+    ledger.run(transfer(posting("bob", "carol", "EUR", 50), posting("@fees", "carol", "BTC", 5)))  # 11
+    ledger.run(pay("carol", "ghost", "BTC", 5, valid_until=NOW + timedelta(hours=1)))  # 12, refused
+    return [changed(e, time=NOW + timedelta(seconds=e.sequence)) if e.sequence > 7 else e for e in ledger.entries]
+
+
+def violations_of(history: History, core: Core = REAL) -> list[str]:
+    """What the audit says about this history, after it went through its bytes."""
+    checker = core.audit()
+    for record in history:
+        checker.fold(decode_entry(encode_entry(record)))
+    violations: list[str] = checker.close()
+    return violations
+
+
+def test_an_honest_history_has_no_violation() -> None:
+    assert violations_of(honest_history()) == []
+
+
+def test_the_audit_counts_what_was_applied_and_what_was_refused() -> None:
+    checker = audit.Audit()
+    for record in honest_history():
+        checker.fold(record)
+    assert (checker.sequence, checker.applied, checker.refused) == (12, 10, 2)
+
+
+def test_the_audit_arrives_at_the_books_of_the_ledger() -> None:
+    ledger, checker = Ledger(), audit.Audit()
+    for record in honest_history():
+        ledger.run(record.command, record.time)
+        checker.fold(record)
+    assert snapshot(checker.books) == snapshot(ledger.books)
+
+
+# --- histories that were falsified: what was done, to which entry, and what the audit says about it ------------------
+
+
+def edit(sequence: int, change: Callable[[Entry], Entry]) -> Callable[[History], History]:
+    """One entry, changed."""
+    return lambda history: [change(e) if e.sequence == sequence else e for e in history]
+
+
+def effects_of(record: Entry) -> Effects:
+    """The effects of an entry that was applied."""
+    assert record.effects is not None
+    return record.effects
+
+
+def edit_balance(sequence: int, index: int, **fields: Any) -> Callable[[History], History]:
+    """One balance of one entry, changed."""
+
+    def change(record: Entry) -> Entry:
+        balances = list(effects_of(record).balances)
+        balances[index] = changed(balances[index], **fields)
+        return changed(record, effects=changed(effects_of(record), balances=tuple(balances)))
+
+    return edit(sequence, change)
+
+
+def edit_amount(sequence: int, amount: str) -> Callable[[History], History]:
+    """The amount of a transfer's first posting, changed."""
+
+    def change(record: Entry) -> Entry:
+        assert isinstance(record.command, PostTransfer)
+        postings = record.command.postings
+        first = changed(postings[0], amount=amount)
+        return changed(record, command=changed(record.command, postings=(first, *postings[1:])))
+
+    return edit(sequence, change)
+
+
+def drop(sequence: int) -> Callable[[History], History]:
+    """One entry, taken out."""
+    return lambda history: [e for e in history if e.sequence != sequence]
+
+
+def drop_and_renumber(sequence: int) -> Callable[[History], History]:
+    """One entry, taken out, and the numbers of the rest made to look whole."""
+    return lambda history: [changed(e, sequence=n) for n, e in enumerate(drop(sequence)(history), 1)]
+
+
+def duplicate(sequence: int) -> Callable[[History], History]:
+    """One entry, written twice."""
+    return lambda history: history[:sequence] + history[sequence - 1 :]
+
+
+def duplicate_and_renumber(sequence: int) -> Callable[[History], History]:
+    """One entry, written twice, and the numbers of the rest made to look whole."""
+    return lambda history: [changed(e, sequence=n) for n, e in enumerate(duplicate(sequence)(history), 1)]
+
+
+def swap(sequence: int) -> Callable[[History], History]:
+    """An entry and the one behind it, in the wrong order."""
+    return lambda h: [*h[: sequence - 1], h[sequence], h[sequence - 1], *h[sequence + 1 :]]
+
+
+def swap_and_renumber(sequence: int) -> Callable[[History], History]:
+    """The same, with the numbers and the times made to look right."""
+    return lambda history: [
+        changed(e, sequence=n, time=NOW + timedelta(seconds=n)) for n, e in enumerate(swap(sequence)(history), 1)
+    ]
+
+
+FALSIFICATIONS: list[tuple[str, Callable[[History], History], str]] = [
+    ("an entry is missing", drop(9), "entry 10 follows entry 8"),
+    ("the first entry is missing", drop(1), "entry 2 follows entry 0"),
+    ("a refused entry is missing", drop(10), "entry 11 follows entry 9"),
+    ("a payment is missing and the rest renumbered", drop_and_renumber(9), "has other effects"),
+    ("an entry stands twice", duplicate(9), "entry 9 follows entry 9"),
+    ("a payment stands twice and the rest is renumbered", duplicate_and_renumber(9), "has a command id"),
+    ("a refusal stands twice and the rest is renumbered", duplicate_and_renumber(10), "has a command id"),
+    ("two entries changed places", swap(9), "entry 10 follows entry 8"),
+    ("two entries changed places and numbers", swap_and_renumber(8), "insufficient_funds"),
+    ("an entry is earlier than the one before", edit(9, lambda e: changed(e, time=NOW)), "entry 9 is earlier"),
+    ("a smaller amount was ordered", edit_amount(9, "249"), "entry 9 has other effects"),
+    ("a larger amount was ordered", edit_amount(9, "251"), "entry 9 has other effects"),
+    ("more was ordered than there was", edit_amount(9, "1001"), "insufficient_funds"),
+    ("the payee has one unit more", edit_balance(9, 1, posted="251"), "entry 9 has other effects"),
+    ("the payer has one unit more", edit_balance(9, 0, posted="751"), "entry 9 has other effects"),
+    ("something is held", edit_balance(9, 0, held="1"), "entry 9 has other effects"),
+    ("less than nothing is held", edit_balance(9, 0, held="-1"), "entry 9 has other effects"),
+    ("more is available", edit_balance(9, 0, available="751"), "entry 9 has other effects"),
+    ("another wallet was paid", edit_balance(9, 1, wallet="carol"), "entry 9 has other effects"),
+    ("a wallet that nobody opened was paid", edit_balance(9, 1, wallet="ghost"), "entry 9 cannot be applied"),
+    ("another asset was paid", edit_balance(9, 1, asset="BTC"), "entry 9 has other effects"),
+    ("a version was not counted", edit_balance(9, 0, version=2), "entry 9 has other effects"),
+    ("a version was counted twice", edit_balance(9, 0, version=4), "entry 9 cannot be applied"),
+    (
+        "a balance was left out",
+        edit(9, lambda e: changed(e, effects=Effects(balances=effects_of(e).balances[:1]))),
+        "entry 9",
+    ),
+    (
+        "a scale is another",
+        edit(1, lambda e: changed(e, effects=Effects(assets=(asset("EUR", 3),)))),
+        "entry 1 has",
+    ),
+    (
+        "a wallet was opened at another time",
+        edit(3, lambda e: changed(e, time=NOW - TICK)),
+        "entry 3 has other effects",
+    ),
+    (
+        "an applied command is said to be refused",
+        edit(9, lambda e: changed(e, effects=None, refusal=Refusal(Reason.WALLET_CLOSED))),
+        "entry 9 was refused, but its command can be applied",
+    ),
+    (
+        "a refused command is said to be applied",
+        edit(10, lambda e: changed(e, refusal=None, effects=Effects())),
+        "entry 10 has other effects",
+    ),
+    (
+        "a command was refused for another reason",
+        edit(10, lambda e: changed(e, refusal=Refusal(Reason.WALLET_CLOSED))),
+        "entry 10 was refused for another reason",
+    ),
+    (
+        "a command came too late, but was applied",
+        edit(9, lambda e: changed(e, command=changed(e.command, valid_until=NOW))),
+        "command_expired",
+    ),
+    (
+        "a command expects another version, but was applied",
+        edit(9, lambda e: changed(e, command=changed(e.command, if_version={"bob": 5}))),
+        "version_mismatch",
+    ),
+]
+
+
+@pytest.mark.parametrize(("falsify", "finding"), [r[1:] for r in FALSIFICATIONS], ids=[r[0] for r in FALSIFICATIONS])
+def test_a_falsified_history_is_found(falsify: Callable[[History], History], finding: str) -> None:
+    falsified = falsify(honest_history())
+    assert falsified != honest_history()
+    assert any(finding in sentence for sentence in violations_of(falsified)), violations_of(falsified)
+
+
+def test_the_first_violation_names_the_entry_that_was_falsified() -> None:
+    for sequence, index in ((8, 0), (8, 1), (9, 0), (9, 1), (11, 0), (11, 1), (11, 2)):
+        found = violations_of(edit_balance(sequence, index, posted="123456789")(honest_history()))
+        assert found[0].startswith(f"entry {sequence} "), found
+
+
+def test_an_audit_of_a_history_that_is_wrong_all_over_stops_listing() -> None:
+    checker = audit.Audit()
+    for sequence in range(2, 2 * audit.MAX_VIOLATIONS + 2):
+        checker.fold(entry(sequence, open_wallet("alice"), Refusal(Reason.WALLET_CLOSED)))
+    assert len(checker.violations) == audit.MAX_VIOLATIONS
+
+
+# --- the truths about whole books ----------------------------------------------------------------------------------
+
+
+def set_balance(wallet: str, asset: str, **fields: int) -> Callable[[Books], None]:
+    """A balance, put to something else behind the rules' back."""
+
+    def change(books: Any) -> None:
+        balance = books.wallets[wallet].balances.setdefault(asset, Balance())
+        for name, value in fields.items():
+            setattr(balance, name, value)
+
+    return change
+
+
+def set_status_closed(wallet: str) -> Callable[[Books], None]:
+    """A wallet, closed behind the rules' back."""
+    return lambda books: setattr(books.wallets[WalletId(wallet)], "status", WalletStatus.CLOSED)
+
+
+BROKEN_BOOKS: list[tuple[str, Callable[[Books], None], list[str]]] = [
+    (
+        "posted_sums_to_zero",
+        set_balance("@external", "EUR", posted=-999),
+        ["posted balances of EUR sum to 1, not to zero"],
+    ),
+    (
+        "customers_are_above_their_floor",
+        lambda books: (set_balance("bob", "BTC", posted=-1)(books), set_balance("@fees", "BTC", posted=1)(books))[0],
+        ["wallet bob has -1 of BTC available"],
+    ),
+    (
+        "customers_are_above_their_floor",
+        set_balance("alice", "EUR", held=1001),
+        ["wallet alice has -1 of EUR available"],
+    ),
+    ("held_is_not_negative", set_balance("@fees", "EUR", held=-1), ["wallet @fees holds -1 of EUR"]),
+    ("closed_wallets_are_empty", set_status_closed("alice"), ["wallet alice is closed but not empty"]),
+    (
+        "assets_are_defined",
+        set_balance("bob", "DOGE", posted=0),
+        ["wallet bob has DOGE, which is not defined"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("truth", "spoil", "sentences"), BROKEN_BOOKS)
+def test_a_truth_that_does_not_hold_is_said_in_a_sentence(
+    truth: str, spoil: Callable[[Books], None], sentences: list[str]
+) -> None:
+    books = shop().books
+    spoil(books)
+    assert audit.violations(books) == sentences
+    assert list(getattr(audit, truth)(books)) == sentences
+
+
+def test_every_truth_has_a_book_that_breaks_it() -> None:
+    assert {row[0] for row in BROKEN_BOOKS} == {truth.__name__ for truth in audit.WHOLE_BOOK_TRUTHS}
+
+
+def test_good_books_break_no_truth() -> None:
+    assert audit.violations(shop().hold("alice", "EUR", 1000).books) == []
+
+
+def test_a_closed_wallet_whose_balances_are_all_zero_is_empty() -> None:
+    ledger = shop().after(pay("alice", "bob", "EUR", 1000)).close("alice")
+    assert audit.violations(ledger.books) == []
+
+
+def test_a_closed_wallet_with_a_hold_is_not_empty() -> None:
+    books = shop().books
+    REAL.apply(books, closing(books.wallets["bob"].record()))
+    set_balance("bob", "EUR", held=1)(books)
+    assert "wallet bob is closed but not empty" in audit.violations(books)
+
+
+def test_the_totals_list_every_asset_also_one_that_nobody_has() -> None:
+    assert audit.totals(shop().books) == {"EUR": 0, "BTC": 0}
+
+
+def test_books_that_were_spoiled_by_the_history_itself_are_found_at_the_close() -> None:
+    made = Effects(balances=(balance("bob", "EUR", "5", "0", "5", 2),))
+    history = [*honest_history()[:8], entry(9, pay("@fees", "bob", "EUR", 5, command_id="x"), made, NOW + timedelta(1))]
+    assert "posted balances of EUR sum to 5, not to zero" in violations_of(history)
