@@ -1,0 +1,1 @@
+"""What a well-formed name, amount, command and entry looks like."""

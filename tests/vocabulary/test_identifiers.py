@@ -1,0 +1,106 @@
+"""Names: what is well-formed, and what they say of themselves."""
+
+import re
+
+import pytest
+
+from walletd.vocabulary import identifiers as i
+from walletd.vocabulary.commands import (
+    AnyCommand,
+    DefineAsset,
+    OpenWallet,
+    Posting,
+    PostTransfer,
+    first_difference,
+    wallets_of,
+)
+
+ALL_PATTERNS = [
+    i.WALLET_ID_PATTERN,
+    i.ASSET_CODE_PATTERN,
+    i.COMMAND_ID_PATTERN,
+    i.TRANSFER_ID_PATTERN,
+    i.WALLET_PREFIX_PATTERN,
+]
+GOOD = ["alice", "EUR", "c1", "t123", "shop:"]
+
+
+@pytest.mark.parametrize(("pattern", "good"), list(zip(ALL_PATTERNS, GOOD, strict=True)))
+def test_a_pattern_takes_the_whole_name_and_nothing_around_it(pattern: str, good: str) -> None:
+    assert re.search(pattern, good)
+    for bad in (good + "\n", "\n" + good, good + "\x00", good + " ", " " + good, good + "\u2028", good + "é"):
+        assert not re.search(pattern, bad), bad
+
+
+@pytest.mark.parametrize("prefix", ["", "@", "s", "shop:", "@f"])
+def test_every_beginning_of_a_name_is_a_prefix(prefix: str) -> None:
+    assert re.search(i.WALLET_PREFIX_PATTERN, prefix)
+
+
+def test_every_beginning_of_the_longest_name_is_a_prefix() -> None:
+    name = "@" + "a" * 63
+    assert re.search(i.WALLET_ID_PATTERN, name)
+    assert all(re.search(i.WALLET_PREFIX_PATTERN, name[:length]) for length in range(len(name) + 1))
+
+
+@pytest.mark.parametrize("sequence", [1, 9, 10, 2**53 - 1])
+def test_a_transfers_id_and_the_sequence_of_its_entry_say_the_same(sequence: int) -> None:
+    transfer = i.transfer_id(sequence)
+    assert re.search(i.TRANSFER_ID_PATTERN, transfer)
+    assert i.sequence_of(transfer) == sequence
+
+
+def test_a_wallet_is_a_system_wallet_by_its_first_letter() -> None:
+    assert i.is_system_wallet(i.EXTERNAL)
+    assert not i.is_system_wallet("external@")
+
+
+# --- commands --------------------------------------------------------------------------------------------------------
+
+
+def pay(*sides: str, **fields: object) -> PostTransfer:
+    """A transfer of 1 EUR along each pair of wallets such as "alice>bob"."""
+    pairs = (side.split(">") for side in sides)
+    postings = tuple(Posting(source, to, "EUR", "1") for source, to in pairs)  # type: ignore[arg-type]
+    return PostTransfer(**{"command_id": "c", "postings": postings, **fields})  # type: ignore[arg-type]
+
+
+CLAIMS: list[tuple[AnyCommand, list[str]]] = [
+    (DefineAsset(command_id="c", asset="EUR", scale=2), []),  # type: ignore[arg-type]
+    (DefineAsset(command_id="c", asset="EUR", scale=2, if_version={"zoe": 1, "al": 2}), ["al", "zoe"]),  # type: ignore[arg-type,dict-item]
+    (OpenWallet(command_id="c", wallet="bob"), ["bob"]),  # type: ignore[arg-type]
+    (OpenWallet(command_id="c", wallet="bob", if_version={"bob": 0}), ["bob"]),  # type: ignore[arg-type,dict-item]
+    (pay("bob>alice"), ["alice", "bob"]),
+    (pay("bob>alice", "alice>bob", "bob>@fees"), ["@fees", "alice", "bob"]),
+    (pay("bob>alice", if_version={"carol": 1, "bob": 1}), ["alice", "bob", "carol"]),
+    (pay("bob>bob"), ["bob"]),
+]
+
+
+@pytest.mark.parametrize(("command", "wallets"), CLAIMS)
+def test_a_command_claims_every_wallet_in_it_once_in_sorted_order(command: AnyCommand, wallets: list[str]) -> None:
+    assert wallets_of(command) == wallets
+
+
+DIFFERENCES: list[tuple[AnyCommand, AnyCommand, str | None]] = [
+    (pay("a>b"), pay("a>b"), None),
+    (pay("a>b"), OpenWallet(command_id="c", wallet="a"), "method"),  # type: ignore[arg-type]
+    (pay("a>b"), pay("a>b", command_id="d"), "command_id"),
+    (pay("a>b"), pay("a>b", if_version={"a": 1}), "if_version"),
+    (pay("a>b"), pay("a>b", dry_run=True), "dry_run"),
+    (pay("a>b"), pay("a>c"), "postings[0].to"),
+    (pay("a>b"), pay("c>b"), "postings[0].from"),
+    (pay("a>b", "a>b"), pay("a>b", "c>d"), "postings[1].from"),
+    (pay("a>b"), pay("a>b", "a>b"), "postings"),
+    (pay("a>b"), pay("a>b", reference="x"), "reference"),
+    (pay("a>b", metadata={"k": "1"}), pay("a>b", metadata={"k": "2"}), "metadata"),
+    (pay("a>b", dry_run=True, reference="x"), pay("b>a"), "dry_run"),
+]
+
+
+@pytest.mark.parametrize(("one", "other", "field"), DIFFERENCES)
+def test_the_first_field_in_which_two_commands_differ_is_named_as_on_the_wire(
+    one: AnyCommand, other: AnyCommand, field: str | None
+) -> None:
+    assert first_difference(one, other) == field
+    assert first_difference(other, one) == field
