@@ -1,0 +1,223 @@
+"""Who may do what: every method under every scope, declared row by row; a method without a row fails."""
+
+from typing import Any
+
+import pytest
+from tests.protocol.words import EXAMPLES, POSTING, error_of, grant, request, session
+
+from walletd.protocol.access import OPERATE, Grant, Need, Right, TokenRegister
+from walletd.protocol.methods import METHODS
+from walletd.protocol.session import Call
+from walletd.vocabulary.error_codes import Reason
+
+SCOPES = (
+    "metrics",
+    "view:bob",  # another wallet than the one asked about
+    "view:shop:1",
+    "view:shop:*",
+    "view:*",
+    "spend:shop:1",
+    "spend:shop:*",
+    "spend:*",
+    "operate",
+    "admin",
+)
+
+# The requests of EXAMPLES are about the wallet shop:1; those of wallet.list about the prefix "shop:".
+#                        metrics       view:shop:1     view:*          spend:shop:*     operate
+#                        |    view:bob |    view:shop:*|    spend:shop:1|    spend:*    |    admin
+PERMITTED: dict[str, str] = {
+    "session.ping":       "yes  yes  yes  yes  yes  yes  yes  yes  yes  yes",
+    "asset.define":       "no   no   no   no   no   no   no   no   yes  yes",
+    "asset.list":         "yes  yes  yes  yes  yes  yes  yes  yes  yes  yes",
+    "wallet.open":        "no   no   no   no   no   no   no   no   yes  yes",
+    "wallet.get":         "no   no   yes  yes  yes  yes  yes  yes  yes  yes",
+    "wallet.list":        "no   no   no   yes  yes  no   yes  yes  yes  yes",
+    "transfer.post":      "no   no   no   no   no   yes  yes  yes  yes  yes",
+    "transfer.get":       "no   no   no   no   no   no   no   no   yes  yes",
+    "balance.get":        "no   no   yes  yes  yes  yes  yes  yes  yes  yes",
+    "statement.get":      "no   no   yes  yes  yes  yes  yes  yes  yes  yes",
+    "entry.get":          "no   no   no   no   no   no   no   no   yes  yes",
+    "entry.list":         "no   no   no   no   no   no   no   no   yes  yes",
+    "stream.subscribe":   "no   no   yes  yes  yes  yes  yes  yes  yes  yes",
+    "stream.unsubscribe": "yes  yes  yes  yes  yes  yes  yes  yes  yes  yes",
+    "daemon.status":      "no   no   no   no   no   no   no   no   yes  yes",
+    "daemon.audit":       "no   no   no   no   no   no   no   no   yes  yes",
+}  # fmt: skip
+ANSWERED_BY_THE_SESSION = {"session.authenticate"}
+
+
+def is_permitted(method: str, params: Any, *scopes: str) -> bool:
+    """Whether a session with these scopes lets the request through; else it must say forbidden."""
+    reply = session(*scopes).receive(request(method, params))
+    if isinstance(reply, Call):
+        return True
+    assert error_of(reply).reason is Reason.FORBIDDEN
+    return False
+
+
+def test_every_method_has_its_row() -> None:
+    assert set(PERMITTED) | ANSWERED_BY_THE_SESSION == set(METHODS)
+
+
+@pytest.mark.parametrize("method", PERMITTED)
+def test_each_scope_permits_a_method_or_forbids_it_as_its_row_says(method: str) -> None:
+    permitted = ["yes" if is_permitted(method, EXAMPLES[method], scope) else "no" for scope in SCOPES]
+    assert dict(zip(SCOPES, permitted, strict=True)) == dict(zip(SCOPES, PERMITTED[method].split(), strict=True))
+
+
+@pytest.mark.parametrize("method", PERMITTED)
+def test_a_token_without_scopes_may_what_a_token_for_metrics_may(method: str) -> None:
+    asked = session("metrics")
+    asked.grant = Grant(grant().principal, ())
+    assert isinstance(asked.receive(request(method, EXAMPLES[method])), Call) == PERMITTED[method].startswith("yes")
+
+
+@pytest.mark.parametrize("method", PERMITTED)
+def test_what_admin_may_not_nobody_may(method: str) -> None:
+    assert PERMITTED[method].endswith("yes")
+
+
+# --- requests about several wallets ---------------------------------------------------------------------------------
+
+TWO_PAYERS = [POSTING, POSTING | {"from": "bob", "to": "shop:1"}]
+FROM_A_SYSTEM_WALLET = [POSTING | {"from": "@external", "to": "shop:1"}]
+
+REQUESTS: list[tuple[str, str, dict[str, Any], tuple[str, ...], bool]] = [
+    ("paying needs no right to the payee", "transfer.post", {"postings": [POSTING]}, ("spend:shop:1",), True),
+    ("a right to the payee is not enough", "transfer.post", {"postings": [POSTING]}, ("spend:bob",), False),
+    ("seeing the payer is not enough", "transfer.post", {"postings": [POSTING]}, ("view:*",), False),
+    ("every payer needs the right", "transfer.post", {"postings": TWO_PAYERS}, ("spend:shop:1",), False),
+    ("two scopes add up", "transfer.post", {"postings": TWO_PAYERS}, ("spend:shop:1", "spend:bob"), True),
+    (
+        "a prefix of shops is not the outside",
+        "transfer.post",
+        {"postings": FROM_A_SYSTEM_WALLET},
+        ("spend:shop:*",),
+        False,
+    ),
+    (
+        "who may see a version may demand it",
+        "transfer.post",
+        {"postings": [POSTING], "if_version": {"bob": 1}},
+        ("spend:shop:1", "view:bob"),
+        True,
+    ),
+    (
+        "a version of a wallet unseen",
+        "transfer.post",
+        {"postings": [POSTING], "if_version": {"bob": 1}},
+        ("spend:shop:1",),
+        False,
+    ),
+    (
+        "a dry run needs the same right",
+        "transfer.post",
+        {"postings": [POSTING], "dry_run": True},
+        ("view:shop:1",),
+        False,
+    ),
+    ("all of the prefix", "wallet.list", {"prefix": "shop:"}, ("view:shop:*",), True),
+    ("a part of the prefix", "wallet.list", {"prefix": "shop:1"}, ("view:shop:*",), True),
+    ("more than the prefix", "wallet.list", {"prefix": "shop"}, ("view:shop:*",), False),
+    ("everything", "wallet.list", {}, ("view:shop:*",), False),
+    ("everything, seen by all", "wallet.list", {}, ("view:*",), True),
+    ("a wallet's own name is not a prefix", "wallet.list", {"prefix": "shop:1"}, ("view:shop:1",), False),
+    ("several wallets, one unseen", "stream.subscribe", {"wallets": ["shop:1", "bob"]}, ("view:shop:*",), False),
+    (
+        "several wallets, all seen",
+        "stream.subscribe",
+        {"wallets": ["shop:1", "bob"]},
+        ("view:shop:*", "view:bob"),
+        True,
+    ),
+    ("a prefix that is seen", "stream.subscribe", {"prefix": "shop:"}, ("view:shop:*",), True),
+    ("a prefix of a wallet that is seen", "stream.subscribe", {"prefix": "shop:1"}, ("view:shop:1",), False),
+    ("the whole journal", "stream.subscribe", {"all": True}, ("view:*", "spend:*"), False),
+    ("the whole journal, for the operator", "stream.subscribe", {"all": True}, ("operate",), True),
+]
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "scopes", "permitted"), [row[1:] for row in REQUESTS], ids=[f"{r[1]} {r[0]}" for r in REQUESTS]
+)
+def test_a_request_about_several_wallets_needs_the_right_to_each(
+    method: str, params: dict[str, Any], scopes: tuple[str, ...], permitted: bool
+) -> None:
+    command_id = {"command_id": "c1"} if method == "transfer.post" else {}
+    assert is_permitted(method, params | command_id, *scopes) == permitted
+
+
+# --- scopes and needs ------------------------------------------------------------------------------------------------
+
+NEEDS: list[tuple[str, Need, bool]] = [
+    ("view:shop:*", Need.view("shop:"), True),
+    ("view:shop:*", Need.view("shop:1"), True),
+    ("view:shop:*", Need.view("shop"), False),
+    ("view:shop:*", Need.view("shops"), False),
+    ("view:shop:*", Need.view("Shop:1"), False),
+    ("view:shop:*", Need.view("@shop:1"), False),
+    ("view:shop:*", Need.view_prefix("shop:"), True),
+    ("view:shop:*", Need.view_prefix("shop:1:"), True),
+    ("view:shop:*", Need.view_prefix("shop"), False),
+    ("view:shop:*", Need.view_prefix(""), False),
+    ("view:shop", Need.view("shop"), True),
+    ("view:shop", Need.view("shop:1"), False),
+    ("view:shop", Need.view_prefix("shop"), False),
+    ("view:shop*", Need.view("shop"), True),
+    ("view:shop*", Need.view("shops:1"), True),
+    ("view:*", Need.view("@external"), True),
+    ("view:*", Need.view_prefix(""), True),
+    ("view:@*", Need.view("@external"), True),
+    ("view:@*", Need.view("external"), False),
+    ("view:", Need.view(""), False),
+    ("view:", Need.view_prefix(""), False),
+    ("view", Need.view("shop"), False),
+    ("view:a*b*", Need.view("a*b1"), True),
+    ("view:a*b*", Need.view("axb"), False),
+    ("spend:shop", Need.view("shop"), True),
+    ("spend:shop", Need.spend("shop"), True),
+    ("view:shop", Need.spend("shop"), False),
+    ("spend:*", Need.spend("@external"), True),
+    ("spend:*", OPERATE, False),
+    ("spend:*", Need(Right.ADMIN), False),
+    ("view:*", OPERATE, False),
+    ("metrics", Need.view("metrics"), False),
+    ("operate", Need.spend("@external"), True),
+    ("operate", Need(Right.ADMIN), False),
+    ("operate:*", OPERATE, False),
+    ("admin", Need(Right.ADMIN), True),
+    ("admin:*", Need(Right.ADMIN), False),
+    ("Admin", Need(Right.ADMIN), False),
+    (" admin", Need(Right.ADMIN), False),
+    ("", Need.view(""), False),
+    ("*", Need.view("shop"), False),
+    ("*:*", Need.view("shop"), False),
+]
+
+
+@pytest.mark.parametrize(("scope", "need", "covered"), NEEDS)
+def test_a_scope_covers_a_need_or_does_not(scope: str, need: Need, covered: bool) -> None:
+    assert grant(scope).permits(need) == covered
+
+
+def test_every_right_is_asked_for_in_the_table() -> None:
+    assert {need.right for _, need, _ in NEEDS} | {Right.NOTHING} == set(Right)
+
+
+# --- tokens ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_token_that_was_admitted_has_its_grant_and_no_other_has() -> None:
+    register = TokenRegister()
+    register.admit("secret", grant("view:shop"))
+    assert register.grant_of("secret") == grant("view:shop")
+    for other in ("", "Secret", "secret ", "secret\n", "secre", "secret\x00"):
+        assert register.grant_of(other) is None
+
+
+def test_a_register_keeps_no_token() -> None:
+    register = TokenRegister()
+    register.admit("secret", grant("admin"))
+    assert "secret" not in repr(vars(register))
+    assert b"secret" not in b"".join(vars(register)["_grants"])

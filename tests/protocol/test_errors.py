@@ -1,0 +1,116 @@
+"""Errors as a client reads them: a code, a sentence that says what to do, the facts for programs."""
+
+import json
+from string import Formatter
+from typing import Any
+
+import msgspec
+import pytest
+from tests.ledger.cases import REFUSALS, RefusalCase, shop
+from tests.protocol.words import error_of
+
+from walletd.protocol.errors import SENTENCES, failure, sentence
+from walletd.vocabulary.entries import Refusal
+from walletd.vocabulary.error_codes import Outcome, Reason, Retry
+
+# For every reason with a sentence of its own, what its place holders are: the facts that whoever refuses must give.
+FACTS: dict[Reason, set[str]] = {
+    Reason.METHOD_NOT_FOUND: {"method"},
+    Reason.FORBIDDEN: {"method", "right", "wallet"},
+    Reason.OVERLOADED: {"what", "retry_after_ms"},
+    Reason.UNAVAILABLE: {"why", "retry_after_ms"},
+    Reason.WALLET_QUARANTINED: {"wallet"},
+    Reason.ENTRY_NOT_FOUND: {"asked"},
+    Reason.TRANSFER_NOT_FOUND: {"transfer"},
+    Reason.UNKNOWN_WALLET: {"wallet"},
+    Reason.SUBSCRIPTION_NOT_FOUND: {"subscription"},
+    Reason.TOO_MANY_SUBSCRIPTIONS: {"limit"},
+    Reason.SNAPSHOT_TOO_LARGE: {"limit"},
+    Reason.EPOCH_CHANGED: {"cursor_epoch", "epoch"},
+    Reason.FUTURE_CURSOR: {"cursor", "head"},
+    Reason.CURSOR_EXPIRED: {"oldest"},
+    Reason.COMMAND_ID_REUSED: {"command_id", "sequence", "field"},
+    Reason.COMMAND_EXPIRED: {"valid_until", "time"},
+    Reason.ASSET_ALREADY_DEFINED: {"asset", "scale"},
+    Reason.ASSET_NOT_FOUND: {"asset"},
+    Reason.WALLET_ALREADY_EXISTS: {"wallet", "opened_at"},
+    Reason.WALLET_NOT_FOUND: {"wallet"},
+    Reason.SELF_TRANSFER: {"posting", "wallet"},
+    Reason.VERSION_MISMATCH: {"wallet", "version", "demanded"},
+    Reason.WALLET_CLOSED: {"wallet"},
+    Reason.INSUFFICIENT_FUNDS: {"wallet", "asset", "available", "required", "short_by"},
+}
+
+
+def test_every_sentence_has_its_facts_listed() -> None:
+    assert set(FACTS) == set(SENTENCES)
+
+
+@pytest.mark.parametrize("reason", SENTENCES, ids=lambda reason: reason.value)
+def test_a_sentence_asks_for_the_facts_that_are_listed(reason: Reason) -> None:
+    assert {name for _, name, _, _ in Formatter().parse(SENTENCES[reason]) if name} == FACTS[reason]
+
+
+@pytest.mark.parametrize("reason", Reason, ids=lambda reason: reason.value)
+def test_every_reason_can_be_said_with_its_facts_and_without_them(reason: Reason) -> None:
+    assert sentence(reason, {}) == reason.meaning or not FACTS[reason]
+    facts = {name: f"<{name}>" for name in FACTS.get(reason, ())}
+    said = sentence(reason, facts)
+    assert said
+    assert all(value in said for value in facts.values())
+
+
+@pytest.mark.parametrize("case", REFUSALS, ids=lambda case: f"{case.reason.value}: {case.situation}")
+def test_a_refusal_of_the_rules_is_said_with_its_own_facts(case: RefusalCase) -> None:
+    verdict = case.arrange(shop()).decide(case.command)
+    assert isinstance(verdict, Refusal)
+    answer = error_of(failure(7, verdict.reason, verdict.facts))
+    assert answer.message != case.reason.meaning
+    assert {name: answer.data[name] for name in case.facts} == case.facts
+    assert set(answer.data) == {"reason", "outcome", "retry", *case.facts}
+
+
+@pytest.mark.parametrize("case", REFUSALS, ids=lambda case: f"{case.reason.value}: {case.situation}")
+def test_the_facts_of_a_refusal_hide_none_of_the_words_that_every_error_has(case: RefusalCase) -> None:
+    assert not {"reason", "outcome", "retry", "replayed"} & set(case.facts)
+
+
+def test_braces_in_a_fact_are_only_text() -> None:
+    assert sentence(Reason.METHOD_NOT_FOUND, {"method": "{wallet} {0} %s"}) == "there is no method '{wallet} {0} %s'"
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_an_error_says_what_became_of_the_command(outcome: Outcome) -> None:
+    document = json.loads(failure(7, Reason.INTERNAL_ERROR, outcome=outcome))
+    assert document["error"]["data"]["outcome"] == outcome.value
+
+
+def test_a_message_of_its_own_stands_before_the_sentence() -> None:
+    assert json.loads(failure(None, Reason.PARSE_ERROR, message="so"))["error"]["message"] == "so"
+
+
+@pytest.mark.parametrize("value", ["x" * 10_000, "\x00", "ü", 10**29, None, [1], {"a": 1}], ids=lambda v: f"{v!r:.10}")
+def test_any_value_can_be_a_fact(value: Any) -> None:
+    assert json.loads(failure(7, Reason.UNKNOWN_WALLET, {"wallet": value}))["error"]["data"]["wallet"] == value
+
+
+# --- the table of reasons --------------------------------------------------------------------------------------------
+
+
+def test_malformed_requests_are_never_to_be_sent_again_as_they_are() -> None:
+    assert {reason.retry for reason in Reason if reason.is_malformed} == {Retry.NEVER, Retry.SAME_COMMAND_ID}
+    assert [r for r in Reason if r.is_malformed and r.retry is not Retry.NEVER] == [Reason.INTERNAL_ERROR]
+
+
+def test_what_never_reached_a_decision_may_be_sent_again_under_the_same_id() -> None:
+    passing = {Reason.DRAINING, Reason.OVERLOADED, Reason.RATE_LIMITED, Reason.UNAVAILABLE, Reason.WALLET_QUARANTINED}
+    assert all(reason.retry is Retry.SAME_COMMAND_ID for reason in passing)
+    assert not any(reason.is_refusal for reason in passing)
+
+
+def test_a_refusal_is_never_to_be_asked_again_under_its_id() -> None:
+    assert not [reason for reason in Reason if reason.is_refusal and reason.retry is Retry.SAME_COMMAND_ID]
+
+
+def test_a_reason_is_found_by_its_word() -> None:
+    assert all(msgspec.convert(reason.value, Reason) is reason for reason in Reason)

@@ -1,0 +1,136 @@
+"""Words for the tables of the protocol: a session for the operator, frames in one line, answers taken apart."""
+
+import json
+from typing import Any, NamedTuple
+
+import msgspec
+
+from walletd.protocol.access import Grant, TokenRegister
+from walletd.protocol.messages import Limits
+from walletd.protocol.session import Call, Session
+from walletd.vocabulary.error_codes import Reason
+from walletd.vocabulary.identifiers import Principal
+
+LIMITS = Limits(max_frame_bytes=1_000_000, max_in_flight=3, max_subscriptions=4)
+
+POSTING: dict[str, Any] = {"from": "shop:1", "to": "bob", "asset": "EUR", "amount": "1250"}
+
+# For every method, params that it takes: each of its fields is there, optional ones too, as far as they go together.
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "session.authenticate": {"token": "secret"},
+    "session.ping": {},
+    "asset.define": {
+        "command_id": "c1",
+        "asset": "EUR",
+        "scale": 2,
+        "if_version": {"shop:1": 3},
+        "valid_until": "2030-01-31T12:00:00Z",
+        "dry_run": True,
+    },
+    "asset.list": {},
+    "wallet.open": {
+        "command_id": "c1",
+        "wallet": "shop:1",
+        "metadata": {"tier": "gold"},
+        "if_version": {"shop:1": 0},
+        "valid_until": "2030-01-31T12:00:00+01:00",
+        "dry_run": False,
+    },
+    "wallet.get": {"wallet": "shop:1"},
+    "wallet.list": {"prefix": "shop:", "after": "shop:1", "limit": 10},
+    "transfer.post": {
+        "command_id": "c1",
+        "postings": [POSTING],
+        "reference": "invoice 7",
+        "metadata": {"order": "7"},
+        "if_version": {"shop:1": 3},
+        "valid_until": "2030-01-31T12:00:00Z",
+        "dry_run": False,
+    },
+    "transfer.get": {"transfer": "t123"},
+    "balance.get": {"wallet": "shop:1", "asset": "EUR"},
+    "statement.get": {"wallet": "shop:1", "asset": "EUR", "newest_first": True, "cursor": "7.0", "limit": 1000},
+    "entry.get": {"sequence": 7, "command_id": "c1"},
+    "entry.list": {"after": 0, "limit": 1},
+    "stream.subscribe": {
+        "wallets": ["shop:1"],
+        "prefix": None,
+        "all": False,
+        "after": {"epoch": 1, "sequence": 7},
+        "snapshot": False,
+    },
+    "stream.unsubscribe": {"subscription": 1},
+    "daemon.status": {},
+    "daemon.audit": {},
+}
+
+
+class Answer(NamedTuple):
+    """An error as a client reads it."""
+
+    id: int | str | None
+    code: int
+    message: str
+    data: dict[str, Any]
+
+    @property
+    def reason(self) -> Reason:
+        """The stable word."""
+        return msgspec.convert(self.data["reason"], Reason)
+
+    @property
+    def field(self) -> str | None:
+        """The field that the error is about."""
+        field: str | None = self.data.get("field")
+        return field
+
+
+def grant(*scopes: str) -> Grant:
+    """A client with these scopes."""
+    return Grant(Principal("a client"), scopes)
+
+
+def session(*scopes: str) -> Session:
+    """An authenticated session; an operator's, where no scopes are said."""
+    return Session(TokenRegister(), LIMITS, grant(*(scopes or ("admin",))))
+
+
+def request(method: str, params: Any, request_id: int | str = 7) -> bytes:
+    """A request's frame."""
+    return json.dumps({"jsonrpc": "2.0", "id": request_id, "method": method, "params": params}).encode()
+
+
+def ask(asked: Session, method: str, params: Any) -> Call | Answer:
+    """What the session says to a request."""
+    return read(asked.receive(request(method, params)))
+
+
+def read(reply: Call | bytes) -> Call | Answer:
+    """The reply, taken apart if it is an error."""
+    if isinstance(reply, Call):
+        return reply
+    return error_of(reply)
+
+
+def error_of(reply: Call | bytes) -> Answer:
+    """The error that this reply must be, well-formed as every error is."""
+    assert isinstance(reply, bytes), reply
+    document = json.loads(reply)
+    assert set(document) == {"jsonrpc", "id", "error"}, document
+    assert document["jsonrpc"] == "2.0"
+    assert set(document["error"]) == {"code", "message", "data"}
+    answer = Answer(document["id"], **document["error"])
+    assert answer.code == answer.reason.code
+    assert answer.data["retry"] == answer.reason.retry.value
+    assert answer.data["outcome"] == "not_applied"
+    assert answer.message
+    assert "{" not in answer.message
+    return answer
+
+
+def is_usable(asked: Session) -> bool:
+    """Whether a good request still goes through."""
+    call = asked.receive(request("wallet.get", {"wallet": "shop:1"}))
+    if isinstance(call, Call):
+        asked.answered()
+    return isinstance(call, Call)
