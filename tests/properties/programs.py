@@ -1,0 +1,177 @@
+"""Random programs: lists of commands over few wallets and assets, so that they collide; and one run beside the model.
+
+find_disagreement(program)                 # None, or a sentence about the first step that differs
+"""
+
+from datetime import UTC, datetime, timedelta
+from itertools import permutations, product
+from typing import Any, NamedTuple
+
+from hypothesis import strategies as st
+from tests.ledger.core import REAL, Core
+from tests.properties.model import APPLIED, Model
+
+from walletd.vocabulary.commands import AnyCommand, DefineAsset, OpenWallet, Posting, PostTransfer
+from walletd.vocabulary.entries import Effects, Entry, Refusal, decode_entry, encode_entry
+from walletd.vocabulary.identifiers import AssetCode, CommandId, Principal, Sequence, WalletId
+from walletd.vocabulary.money import MAX_AMOUNT
+
+START = datetime(2030, 1, 1, tzinfo=UTC)
+TICK = timedelta(microseconds=1)
+WALLETS = [WalletId(name) for name in ("alice", "bob", "carol", "@external", "@fees", "late")]
+ASSETS = [AssetCode(code) for code in ("EUR", "BTC", "LATE")]
+MAX_STEPS = 40
+AS_IT_STANDS = -1
+"""In a program, an ``if_version`` that holds: it is put to the wallet's version at that step."""
+
+
+class Step(NamedTuple):
+    """A command, and how long after the one before it is decided; ``patience`` is how long it is still valid."""
+
+    command: AnyCommand
+    pause: timedelta
+    patience: timedelta | None
+
+
+def _payment(*postings: Posting) -> PostTransfer:
+    return PostTransfer(command_id=CommandId("to be numbered"), postings=postings)
+
+
+_FIRST: list[AnyCommand] = [
+    *(DefineAsset(command_id=CommandId("to be numbered"), asset=asset, scale=2) for asset in ASSETS[:2]),
+    *(OpenWallet(command_id=CommandId("to be numbered"), wallet=name) for name in WALLETS[:5]),
+    _payment(*(Posting(WALLETS[3], payee, asset, "5") for payee in WALLETS[:2] for asset in ASSETS[:2])),
+]
+PRELUDE = [Step(command, TICK, None) for command in _FIRST]
+"""Every program begins with alice and bob, who have 5 of each asset; whether the late ones come is left to chance."""
+
+
+def _mostly(usual: st.SearchStrategy[Any], times: int, *others: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.sampled_from([usual] * times + list(others)).flatmap(lambda chosen: chosen)
+
+
+_any_wallet = st.sampled_from(WALLETS)
+_sides = st.sampled_from(list(permutations(WALLETS[:5], 2)) * 5 + list(product(WALLETS, repeat=2)))
+_assets = st.sampled_from([ASSETS[0]] * 20 + [ASSETS[1]] * 10 + [ASSETS[2]])
+_amounts = _mostly(st.integers(1, 6), 12, st.sampled_from([MAX_AMOUNT - 1, MAX_AMOUNT])).map(str)
+_postings = st.builds(
+    lambda sides, asset, amount: Posting(sides[0], sides[1], asset, amount), _sides, _assets, _amounts
+)
+_ids = st.just(CommandId("to be numbered"))
+_demands = st.sampled_from([AS_IT_STANDS] * 7 + list(range(7)))
+_versions = _mostly(st.just({}), 2, st.dictionaries(_any_wallet, _demands, max_size=2))
+_transfers = st.builds(
+    PostTransfer, command_id=_ids, if_version=_versions, postings=st.lists(_postings, min_size=1, max_size=5).map(tuple)
+)
+_openings = st.builds(OpenWallet, command_id=_ids, if_version=_versions, wallet=_any_wallet)
+_definitions = st.builds(DefineAsset, command_id=_ids, if_version=_versions, asset=_assets, scale=st.integers(0, 30))
+commands = _mostly(_transfers, 10, _openings, _definitions)
+_pauses = st.sampled_from([timedelta(0), TICK])
+_patiences = st.sampled_from([None] * 12 + [-TICK, timedelta(0), TICK])
+_steps = st.builds(Step, commands, _pauses, _patiences)
+# The length is drawn first: a list of unsaid length would have five commands on average.
+programs = st.integers(0, MAX_STEPS).flatmap(lambda length: st.lists(_steps, min_size=length, max_size=length))
+
+
+def find_disagreement(program: list[Step], core: Core = REAL) -> str | None:
+    """Run the program on the core and beside it on the model; the first step after which something does not hold."""
+    run = Run(core)
+    for step in PRELUDE + program:
+        if complaint := run.step(step):
+            return f"{complaint}, after entry {run.sequence}: {run.entries[-1]}"
+    return run.at_the_end()
+
+
+class Run:
+    """A core and the model side by side, and the core's history as it would be stored."""
+
+    def __init__(self, core: Core) -> None:
+        self.core = core
+        self.model = Model()
+        self.books: Any = core.books()
+        self.folded: Any = core.books()
+        self.checker: Any = core.audit()
+        self.now = START
+        self.sequence = 0
+        self.entries: list[Entry] = []
+
+    def step(self, step: Step) -> str | None:
+        """One command through both; what does not hold afterwards."""
+        self.now += step.pause
+        self.sequence += 1
+        command = _made_exact(step, self.sequence, self.now, self.model.versions)
+        verdict = self.core.decide(self.books, command, self.now)
+        said = verdict.reason.value if isinstance(verdict, Refusal) else APPLIED
+        self._record(command, verdict)
+        expected = self.model.run(command, self.now)
+        if said != expected:
+            return f"the core says {said}, the model {expected}"
+        try:
+            self._apply(verdict)
+        except (AssertionError, KeyError) as broken:
+            return f"the effects cannot be applied: {broken!r}"
+        return self._broken_invariant()
+
+    def at_the_end(self) -> str | None:
+        """What the audit finds in the whole history."""
+        violations = self.checker.close()
+        return f"the audit finds {violations}" if violations else None
+
+    def _record(self, command: AnyCommand, verdict: Effects | Refusal) -> None:
+        self.entries.append(
+            Entry(
+                sequence=Sequence(self.sequence),
+                time=self.now,
+                principal=Principal("p"),
+                command=command,
+                refusal=verdict if isinstance(verdict, Refusal) else None,
+                effects=verdict if isinstance(verdict, Effects) else None,
+            )
+        )
+
+    def _apply(self, verdict: Effects | Refusal) -> None:
+        stored = decode_entry(encode_entry(self.entries[-1]))
+        self.checker.fold(stored)
+        if isinstance(verdict, Effects):
+            assert stored.effects is not None
+            self.core.apply(self.books, verdict)
+            self.core.apply(self.folded, stored.effects)
+
+    def _broken_invariant(self) -> str | None:
+        books = contents(self.books)
+        if books != contents(self.folded):
+            return "the fold of the stored entries is not the books"
+        if books != modelled(self.model):
+            return f"the core has {books}, the model {modelled(self.model)}"
+        for asset in self.books.assets:
+            if sum(book.balance(asset).posted for book in self.books.wallets.values()) != 0:
+                return f"{asset} was made or lost"
+        for book in self.books.wallets.values():
+            if any(balance.posted < 0 for balance in book.balances.values()) and not book.wallet.startswith("@"):
+                return f"{book.wallet} is in debt"
+        return f"the audit finds {self.checker.violations}" if self.checker.violations else None
+
+
+def contents(books: Any) -> tuple[dict[str, int], dict[str, int], dict[tuple[str, str], int]]:
+    """Scales, versions and balances of the books."""
+    return (
+        {asset: record.scale for asset, record in books.assets.items()},
+        {name: book.version for name, book in books.wallets.items()},
+        {(name, asset): b.posted for name, book in books.wallets.items() for asset, b in book.balances.items()},
+    )
+
+
+def modelled(model: Model) -> tuple[dict[str, int], dict[str, int], dict[tuple[str, str], int]]:
+    """The same of the model."""
+    return model.scales, model.versions, {place: int(amount) for place, amount in model.money.items()}
+
+
+def _made_exact(step: Step, sequence: int, now: datetime, versions: dict[str, int]) -> AnyCommand:
+    fields = {name: getattr(step.command, name) for name in step.command.__struct_fields__}
+    fields["command_id"] = CommandId(f"c{sequence}")
+    fields["valid_until"] = None if step.patience is None else now + step.patience
+    fields["if_version"] = {
+        wallet: versions.get(wallet, 0) if version == AS_IT_STANDS else version
+        for wallet, version in step.command.if_version.items()
+    }
+    return type(step.command)(**fields)

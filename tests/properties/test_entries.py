@@ -1,0 +1,118 @@
+"""Any entry: its bytes say all there is to say about it, and say it in one way."""
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.properties import times
+
+from walletd.vocabulary.commands import AnyCommand, DefineAsset, OpenWallet, Posting, PostTransfer, first_difference
+from walletd.vocabulary.entries import (
+    AssetRecord,
+    BalanceRecord,
+    Effects,
+    Entry,
+    Refusal,
+    WalletRecord,
+    decode_entry,
+    encode_entry,
+)
+from walletd.vocabulary.error_codes import Reason
+from walletd.vocabulary.lifecycle import WalletStatus
+from walletd.vocabulary.money import MAX_AMOUNT, MAX_SCALE
+
+_words = st.text(st.characters(codec="utf-8"), min_size=1, max_size=40)
+_wallets: Any = st.from_regex(r"\A@?[A-Za-z0-9][A-Za-z0-9._:/-]{0,62}\Z")
+_assets: Any = st.from_regex(r"\A[A-Z][A-Z0-9._-]{0,15}\Z")
+_command_ids: Any = st.from_regex(r"\A[\x21-\x7e]{1,64}\Z")
+_amounts = st.integers(1, MAX_AMOUNT).map(str)
+_balances = st.integers(-(10**60), 10**60).map(str)
+_versions: Any = st.integers(0, 2**53 - 1)
+_utc_times = st.datetimes(timezones=st.just(UTC))
+_offsets = st.integers(-23 * 60, 23 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+_instants = st.builds(
+    lambda moment, offset: moment.replace(tzinfo=offset),
+    st.datetimes(datetime(2, 1, 1), datetime(9998, 1, 1)),
+    _offsets,
+)
+_metadata = st.dictionaries(_words, _words, max_size=4)
+_conditions: Any = {
+    "command_id": _command_ids,
+    "if_version": st.dictionaries(_wallets, _versions, max_size=3),
+    "valid_until": st.none() | _instants,
+    "dry_run": st.booleans(),
+}
+_postings = st.builds(Posting, _wallets, _wallets, _assets, _amounts)
+commands: st.SearchStrategy[AnyCommand] = st.one_of(
+    st.builds(DefineAsset, asset=_assets, scale=st.integers(0, MAX_SCALE), **_conditions),
+    st.builds(OpenWallet, wallet=_wallets, metadata=_metadata, **_conditions),
+    st.builds(
+        PostTransfer,
+        postings=st.lists(_postings, min_size=1, max_size=5).map(tuple),
+        reference=st.none() | _words,
+        metadata=_metadata,
+        **_conditions,
+    ),
+)
+_effects = st.builds(
+    Effects,
+    assets=st.lists(st.builds(AssetRecord, _assets, st.integers(0, MAX_SCALE)), max_size=2).map(tuple),
+    wallets=st.lists(
+        st.builds(
+            WalletRecord,
+            wallet=_wallets,
+            status=st.sampled_from(WalletStatus),
+            version=_versions,
+            opened_at=_utc_times,
+            metadata=_metadata,
+        ),
+        max_size=2,
+    ).map(tuple),
+    balances=st.lists(
+        st.builds(BalanceRecord, _wallets, _assets, _balances, _balances, st.none() | _balances, _versions), max_size=4
+    ).map(tuple),
+)
+_facts = st.dictionaries(_words, _words | st.integers(-(2**53), 2**53) | st.none() | st.booleans(), max_size=4)
+_refusals = st.builds(Refusal, st.sampled_from([reason for reason in Reason if reason.is_refusal]), _facts)
+entries: st.SearchStrategy[Entry] = st.builds(
+    lambda outcome, **fields: Entry(**fields, **{"refusal" if isinstance(outcome, Refusal) else "effects": outcome}),
+    _refusals | _effects,
+    sequence=st.integers(1, 2**53 - 1),
+    time=_utc_times,
+    principal=_words,
+    command=commands,
+)
+
+
+@settings(max_examples=times(2), deadline=None)
+@given(entry=entries)
+def test_an_entry_comes_back_from_its_bytes_as_it_was(entry: Entry) -> None:
+    assert decode_entry(encode_entry(entry)) == entry
+
+
+@settings(max_examples=times(2), deadline=None)
+@given(entry=entries)
+def test_the_bytes_of_an_entry_come_back_from_its_reading(entry: Entry) -> None:
+    assert encode_entry(decode_entry(encode_entry(entry))) == encode_entry(entry)
+
+
+@settings(max_examples=times(1), deadline=None)
+@given(entry=entries)
+def test_an_entry_is_one_line(entry: Entry) -> None:
+    assert b"\n" not in encode_entry(entry)
+
+
+@settings(max_examples=times(1), deadline=None)
+@given(command=commands)
+def test_a_command_that_comes_back_from_the_journal_differs_in_nothing(command: AnyCommand) -> None:
+    again = msgspec.json.decode(msgspec.json.encode(command), type=type(command))
+    assert first_difference(command, again) is None
+
+
+@settings(max_examples=times(1), deadline=None)
+@given(one=commands, other=commands)
+def test_a_difference_is_named_exactly_where_two_commands_are_not_equal(one: AnyCommand, other: AnyCommand) -> None:
+    assert (first_difference(one, other) is None) == (one == other)
+    assert first_difference(one, other) == first_difference(other, one)

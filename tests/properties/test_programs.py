@@ -1,0 +1,74 @@
+"""Any list of commands: the core and the naive model agree at every step, and the truths hold after it."""
+
+from datetime import timedelta
+
+from hypothesis import given, settings
+from tests.ledger.core import REAL
+from tests.properties import times
+from tests.properties.model import APPLIED, Model
+from tests.properties.programs import PRELUDE, Run, Step, find_disagreement, programs
+
+from walletd.ledger.statement import lines_of
+from walletd.vocabulary.commands import DefineAsset, OpenWallet, PostTransfer, wallets_of
+
+
+@settings(max_examples=times(4), deadline=None)
+@given(program=programs)
+def test_the_core_and_the_naive_model_agree_on_every_program(program: list[Step]) -> None:
+    assert find_disagreement(program) is None
+
+
+@settings(max_examples=times(1), deadline=None)
+@given(program=programs)
+def test_every_wallets_statement_adds_up_from_nothing_to_its_balance(program: list[Step]) -> None:
+    run = _run(program)
+    running: dict[tuple[str, str], int] = {}
+    for entry in run.entries:
+        for line in lines_of(entry):
+            place = line.wallet, line.asset
+            assert line.posted == running.get(place, 0) + line.amount
+            running[place] = line.posted
+    posted = {(n, a): b.posted for n, book in run.books.wallets.items() for a, b in book.balances.items()}
+    assert running == posted
+
+
+@settings(max_examples=times(1), deadline=None)
+@given(program=programs)
+def test_a_book_restored_at_any_step_goes_on_as_if_nothing_had_happened(program: list[Step]) -> None:
+    run = Run(REAL)
+    for step in PRELUDE + program:
+        for name, book in run.books.wallets.items():
+            run.books.wallets[name] = REAL.restore_book(book.record(), book.balance_records())
+        assert run.step(step) is None
+
+
+@settings(max_examples=times(1), deadline=None)
+@given(program=programs)
+def test_the_wallets_that_an_entry_touches_are_among_those_its_command_claims(program: list[Step]) -> None:
+    for entry in _run(program).entries:
+        claimed = wallets_of(entry.command)
+        assert claimed == sorted(set(claimed))
+        if entry.effects is not None:
+            touched = {r.wallet for r in entry.effects.wallets} | {r.wallet for r in entry.effects.balances}
+            assert touched <= set(claimed)
+
+
+def test_a_long_program_of_small_payments_keeps_every_balance_exact() -> None:
+    run = _run([])
+    pay = PRELUDE[-1].command
+    for _ in range(1000):
+        assert run.step(Step(pay, timedelta(0), None)) is None
+    assert run.books.wallets["bob"].balance("EUR").posted == 5005
+
+
+def test_the_model_itself_knows_the_prelude() -> None:
+    model = Model()
+    assert {model.run(step.command, Run(REAL).now) for step in PRELUDE} == {APPLIED}
+    assert {type(step.command) for step in PRELUDE} == {DefineAsset, OpenWallet, PostTransfer}
+
+
+def _run(program: list[Step]) -> Run:
+    run = Run(REAL)
+    for step in PRELUDE + program:
+        assert run.step(step) is None
+    return run
