@@ -23,13 +23,12 @@ def live_and_die(directory: Path, chance: random.Random, *arguments: str) -> int
         cwd=ROOT,
     )
     assert process.stdout is not None
-    for _ in range(chance.randrange(1, 150)):
-        process.stdout.readline()
+    acknowledged = [process.stdout.readline() for _ in range(chance.randrange(1, 150))]
     process.kill()
-    acknowledged = process.stdout.read().split()
+    acknowledged += process.stdout.readlines()
     process.wait()
     process.stdout.close()
-    return max((int(line) for line in acknowledged), default=0)
+    return max(map(int, acknowledged))
 
 
 def recovered(directory: Path) -> int:
