@@ -1,0 +1,75 @@
+"""What the daemon says to the person who started it: where it listens, where the token is, and what to try next.
+
+Every command works as printed, in a second terminal, from the directory in which the daemon was started.
+"""
+
+import os
+import shlex
+import shutil
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+from walletd.cli.defaults import DEFAULT_TOKEN_FILE, DEFAULT_URL
+from walletd.daemon import Announcement
+
+ANY_ADDRESS = {"ws://0.0.0.0:": "ws://127.0.0.1:", "ws://[::]:": "ws://[::1]:"}
+
+
+def announcement(serving: Announcement) -> str:
+    """The whole greeting, several lines."""
+    token_file = serving.settings.token_file
+    url = _reachable(serving.url)
+    rebuilt = ", read tables built anew" if serving.rebuilt else ""
+    flags = _flags(url, token_file)
+    walletd, python = _program("walletd"), _program("python")
+    return "\n".join(
+        [
+            "",
+            f"walletd {version('walletd')} is serving",
+            f"  websocket  {serving.url}",
+            f"  token      {token_file} (readable by its owner alone)",
+            f"  journal    {serving.settings.data}, at entry {serving.head:,}{rebuilt}",
+            "",
+            "Try in a second terminal:",
+            f"  {walletd} asset define EUR/2{flags}",
+            f"  {walletd} demo{flags}",
+            f"  ({_authenticate(token_file)}; cat) | {python} -m websockets {url}",
+            "",
+            "Ctrl-C ends the daemon; nothing that was acknowledged is lost.",
+            "",
+        ]
+    )
+
+
+def _authenticate(token_file: Path) -> str:
+    """A shell command that prints the frame with which a session authenticates; the token is not in the command."""
+    frame = '{"jsonrpc":"2.0","id":1,"method":"session.authenticate","params":{"token":"%s"}}'
+    return f"printf '{frame}\\n' \"$(cat {shlex.quote(str(token_file))})\""
+
+
+def _flags(url: str, token_file: Path) -> str:
+    flags = "" if url == DEFAULT_URL else f" --url {shlex.quote(url)}"
+    if token_file.resolve() != DEFAULT_TOKEN_FILE.resolve():
+        flags += f" --token-file {shlex.quote(str(token_file))}"
+    return flags
+
+
+def _reachable(url: str) -> str:
+    """The address to connect to, where the daemon listens on all of them."""
+    for any_address, loopback in ANY_ADDRESS.items():
+        if url.startswith(any_address):
+            return loopback + url.removeprefix(any_address)
+    return url
+
+
+def _program(name: str) -> str:
+    """How to call a program of this environment: by its name where the shell finds this one, else by its path."""
+    own = Path(sys.executable).parent / name
+    found = shutil.which(name)
+    if not own.exists() or (found is not None and Path(found).absolute() == own.absolute()):
+        return name
+    try:
+        return shlex.quote(str(own.relative_to(os.getcwd())))
+    except ValueError:
+        return shlex.quote(str(own))

@@ -1,0 +1,14 @@
+"""The exit codes of the command line, after sysexits.h, so that scripts and service managers can tell them apart."""
+
+EXIT_OK = 0
+EXIT_REFUSED = 1
+"""The daemon answered, and the answer is no; for ``demo``: a proof failed."""
+
+EXIT_USAGE = 64
+EXIT_DAMAGED = 65
+EXIT_NOT_REACHABLE = 69
+EXIT_SOFTWARE = 70
+EXIT_INPUT_OUTPUT = 74
+EXIT_TRY_LATER = 75
+EXIT_AUTHENTICATION = 77
+EXIT_CONFIGURATION = 78

@@ -1,0 +1,114 @@
+"""``walletd serve``: settings, logging, and a terminal around the daemon.
+
+    exit_code = serve_with(["--port", "8000"])
+
+Standard library only, so that the daemon carries nothing that it does not need.
+"""
+
+import argparse
+import logging
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any, NoReturn
+
+from walletd.cli.exits import EXIT_CONFIGURATION, EXIT_USAGE
+from walletd.config import ConfigurationError, load_settings
+
+LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+SECONDS_BETWEEN_REPORTS = 5.0
+SECONDS_BETWEEN_REDRAWS = 0.1
+
+log = logging.getLogger("walletd.recovery")
+
+
+def serve_with(arguments: list[str]) -> int:
+    """Run the daemon as these arguments say.  Returns the exit code; wrong usage ends the process with 64."""
+    given = vars(_parser().parse_args(arguments))
+    return serve(given.pop("config"), given)
+
+
+def serve(config: Path | None, flags: dict[str, Any]) -> int:
+    """Run the daemon; ``flags`` are settings by name, None where they were not given."""
+    config = config or (Path(named) if (named := os.environ.get("WALLETD_CONFIG")) else None)
+    try:
+        settings = load_settings(config, flags)
+    except ConfigurationError as error:
+        sys.stderr.write(f"walletd: {error}\n")
+        return EXIT_CONFIGURATION
+    set_up_logging(settings.log_level)
+    from walletd import daemon
+    from walletd.cli.announcement import announcement
+
+    progress = RebuildProgress()
+    try:
+        return daemon.serve(settings, lambda serving: print(announcement(serving), flush=True), progress.report)
+    finally:
+        progress.end()
+
+
+def set_up_logging(level: str) -> None:
+    """Log to stderr: the time with its offset, how grave it is, who says it, and what."""
+    console = logging.StreamHandler(sys.stderr)
+    console.setFormatter(ConsoleFormatter(LOG_FORMAT))
+    logging.basicConfig(level=level.upper(), handlers=[console], force=True)
+
+
+class ConsoleFormatter(logging.Formatter):
+    """Times as RFC 3339 has them, to the millisecond, in the machine's own zone."""
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
+        """``2026-01-31T12:00:00.123+01:00``"""
+        moment = time.localtime(record.created)
+        zone = time.strftime("%z", moment)
+        return f"{time.strftime('%Y-%m-%dT%H:%M:%S', moment)}.{int(record.msecs):03d}{zone[:3]}:{zone[3:]}"
+
+
+class RebuildProgress:
+    """How far the read tables are rebuilt: one line that is redrawn on a terminal, a log line now and then elsewhere."""
+
+    def __init__(self) -> None:
+        self._is_terminal = sys.stderr.isatty()
+        self._due = time.monotonic()
+        self._is_drawn = False
+
+    def report(self, done: int, whole: int) -> None:
+        """``done`` of ``whole`` entries are folded."""
+        now = time.monotonic()
+        if now < self._due and done < whole:
+            return
+        line = f"reading the journal into the read tables: {done:,} of {whole:,} entries ({done * 100 // whole} %)"
+        if self._is_terminal:
+            self._due = now + SECONDS_BETWEEN_REDRAWS
+            self._is_drawn = True
+            sys.stderr.write(f"\r\x1b[K{line}")
+            sys.stderr.flush()
+            if done == whole:
+                self.end()
+        else:
+            self._due = now + SECONDS_BETWEEN_REPORTS
+            log.info("%s", line)
+
+    def end(self) -> None:
+        """Leave the line that was drawn behind."""
+        if self._is_drawn:
+            self._is_drawn = False
+            sys.stderr.write("\n")
+            sys.stderr.flush()
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        sys.stderr.write(f"walletd serve: {message}; see: walletd serve --help\n")
+        sys.exit(EXIT_USAGE)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="walletd serve", add_help=False, allow_abbrev=False)
+    parser.add_argument("--config", type=Path)
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--host")
+    parser.add_argument("--port", type=int)
+    parser.add_argument("--log-level")
+    return parser
