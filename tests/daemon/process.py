@@ -1,0 +1,218 @@
+"""A real daemon as a child process, and a client that knows nothing but the protocol.
+
+with Daemon(directory) as daemon, daemon.client() as client:
+    client.call("session.ping")
+"""
+
+import base64
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections import deque
+from pathlib import Path
+from typing import Any, Self
+
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+
+START_SECONDS = 30
+REPLY_SECONDS = 30
+ADDRESS = re.compile(r"ws://[\w.\[\]:]+:\d+")
+
+
+class Daemon:
+    """One ``walletd serve`` on its own data folder and a free port.  Always ended, by its process id."""
+
+    def __init__(self, data: Path, *arguments: str, environment: dict[str, str] | None = None) -> None:
+        self.data = data
+        self.arguments = arguments
+        self.environment = environment or {}
+        self.process: subprocess.Popen[str] | None = None
+        self.url = ""
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    def launch(self) -> subprocess.Popen[str]:
+        """Start the process without waiting for it to serve."""
+        command = [sys.executable, "-m", "walletd", "serve", "--data", str(self.data), "--port", "0", *self.arguments]
+        self.process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=(self.data.parent / f"{self.data.name}.log").open("a"),
+            stdin=subprocess.DEVNULL,
+            text=True,
+            env={**os.environ, **self.environment},
+        )
+        return self.process
+
+    def start(self) -> None:
+        """Start the process and wait until it says where it listens."""
+        process = self.launch()
+        assert process.stdout is not None
+        for line in process.stdout:
+            found = ADDRESS.search(line)
+            if found:
+                self.url = found.group()
+                return
+        raise AssertionError(f"the daemon ended with {process.wait()}: {self.log()}")
+
+    def log(self) -> str:
+        """What the daemon wrote to stderr so far."""
+        return (self.data.parent / f"{self.data.name}.log").read_text()
+
+    def kill(self) -> None:
+        """kill -9, and wait until it is gone."""
+        self.signal(signal.SIGKILL)
+        self.wait()
+
+    def signal(self, number: int) -> None:
+        """Send the process a signal, if it still runs."""
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+
+    def wait(self) -> int:
+        """The exit code, once it has ended."""
+        assert self.process is not None
+        assert self.process.stdout is not None
+        code = self.process.wait(timeout=START_SECONDS)
+        self.process.stdout.close()
+        return code
+
+    @property
+    def token(self) -> str:
+        """The operator's token."""
+        return (self.data / "operator.token").read_text().strip()
+
+    def client(self, **options: Any) -> "Client":
+        """A client that carries the operator's token in a header."""
+        options.setdefault("additional_headers", {"Authorization": f"Bearer {self.token}"})
+        return Client(connect(self.url, proxy=None, compression=None, legacy=True, **options))
+
+    def bearer_subprotocol(self) -> str:
+        """The token as browsers carry it."""
+        return "walletd.bearer." + base64.urlsafe_b64encode(self.token.encode()).decode().rstrip("=")
+
+
+def run_to_its_end(data: Path, *arguments: str, environment: dict[str, str] | None = None) -> tuple[int, str]:
+    """Start a daemon that is expected to refuse: its exit code and what it said on stderr."""
+    command = [sys.executable, "-m", "walletd", "serve", "--data", str(data), "--port", "0", *arguments]
+    ended = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=START_SECONDS,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, **(environment or {})},
+    )
+    return ended.returncode, ended.stderr
+
+
+class Client:
+    """JSON-RPC over one websocket.  Notifications that arrive meanwhile are kept in ``pushed``."""
+
+    def __init__(self, websocket: ClientConnection) -> None:
+        self.websocket = websocket
+        self.pushed: deque[dict[str, Any]] = deque()
+        self._replies: dict[Any, dict[str, Any]] = {}
+        self._asked = 0
+        self.hello = self.next_pushed("hello")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.websocket.close()
+
+    def send(self, method: str, **params: Any) -> int:
+        """Send a request without waiting; its id."""
+        self._asked += 1
+        request = {"jsonrpc": "2.0", "id": self._asked, "method": method, "params": params}
+        self.websocket.send(json.dumps(request))
+        return self._asked
+
+    def reply(self, request_id: Any) -> dict[str, Any]:
+        """The response to this request."""
+        while request_id not in self._replies:
+            self._receive()
+        return self._replies.pop(request_id)
+
+    def ask(self, method: str, **params: Any) -> dict[str, Any]:
+        """Send a request and wait for its response, whole."""
+        return self.reply(self.send(method, **params))
+
+    def arrived(self) -> dict[Any, dict[str, Any]]:
+        """The responses that arrived and were not asked for yet, by request id."""
+        return self._replies
+
+    def call(self, method: str, **params: Any) -> dict[str, Any]:
+        """The result of a request that succeeds."""
+        response = self.ask(method, **params)
+        assert "result" in response, response
+        return dict(response["result"])
+
+    def refused(self, method: str, **params: Any) -> dict[str, Any]:
+        """The error of a request that does not."""
+        response = self.ask(method, **params)
+        assert "error" in response, response
+        return dict(response["error"])
+
+    def raw(self, text: str | bytes) -> dict[str, Any]:
+        """Send a frame as it is; the next response, whichever id it has."""
+        self.websocket.send(text)
+        while not self._replies:
+            self._receive()
+        return self._replies.pop(next(iter(self._replies)))
+
+    def next_pushed(self, method: str) -> dict[str, Any]:
+        """The params of the next notification of this kind."""
+        while True:
+            for index, pushed in enumerate(self.pushed):
+                if pushed["method"] == method:
+                    del self.pushed[index]
+                    return dict(pushed["params"])
+            self._receive()
+
+    def close_code(self) -> int | None:
+        """The code with which the server closes, once it does."""
+        try:
+            while True:
+                self._receive()
+        except ConnectionClosed as closed:
+            return closed.rcvd.code if closed.rcvd else None
+
+    def _receive(self) -> None:
+        message = json.loads(self.websocket.recv(timeout=REPLY_SECONDS))
+        if "method" in message:
+            self.pushed.append(message)
+        else:
+            self._replies[message["id"]] = message
+
+
+def transfer(command_id: str, source: str, to: str, amount: int, asset: str = "EUR", **more: Any) -> dict[str, Any]:
+    """The params of a transfer with one posting."""
+    posting = {"from": source, "to": to, "asset": asset, "amount": str(amount)}
+    return {"command_id": command_id, "postings": [posting], **more}
+
+
+def furnish(client: Client, *wallets: str, amount: int = 0) -> None:
+    """Define EUR and open wallets, each with this amount."""
+    client.ask("asset.define", command_id="define-EUR", asset="EUR", scale=2)
+    for wallet in wallets:
+        client.call("wallet.open", command_id=f"open-{wallet}", wallet=wallet)
+        if amount:
+            client.call("transfer.post", **transfer(f"fund-{wallet}", "@external", wallet, amount))
+
+
+def posted(client: Client, wallet: str, asset: str = "EUR") -> int:
+    """The posted balance."""
+    (balance,) = client.call("balance.get", wallet=wallet, asset=asset)["balances"]
+    return int(balance["posted"])

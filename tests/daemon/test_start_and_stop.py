@@ -1,0 +1,195 @@
+"""Starting and stopping: one line that says what to do, the right exit code, nothing lost."""
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+from tests.daemon.process import Daemon, furnish, posted, run_to_its_end, transfer
+
+
+def one_line(stderr: str) -> str:
+    """What was said about the failure: exactly one line, and no traceback."""
+    assert "Traceback" not in stderr
+    (line,) = [line for line in stderr.splitlines() if " INFO " not in line]
+    return line
+
+
+def test_the_token_is_made_at_the_first_start_for_its_owner_alone_and_kept(tmp_path: Path) -> None:
+    with Daemon(tmp_path / "data") as daemon:
+        first = daemon.token
+        assert stat.S_IMODE((daemon.data / "operator.token").stat().st_mode) == 0o600
+        assert stat.S_IMODE(daemon.data.stat().st_mode) == 0o700
+        daemon.kill()
+        daemon.start()
+        assert daemon.token == first
+        assert first not in daemon.log()
+
+
+def test_a_token_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir(mode=0o700)
+    (data / "operator.token").write_text("secret\n")
+    (data / "operator.token").chmod(0o644)
+    code, stderr = run_to_its_end(data)
+    assert code == 78
+    assert "chmod 600" in one_line(stderr)
+    assert "secret" not in stderr
+
+
+def test_a_second_daemon_on_the_same_data_is_refused(tmp_path: Path) -> None:
+    with Daemon(tmp_path / "data") as daemon:
+        code, stderr = run_to_its_end(daemon.data)
+        assert code == 75
+        assert "Stop the other walletd" in one_line(stderr)
+        with daemon.client() as client:
+            client.call("session.ping")
+
+
+def test_a_port_in_use_is_named(tmp_path: Path) -> None:
+    with Daemon(tmp_path / "data") as daemon:
+        port = daemon.url.rpartition(":")[2]
+        code, stderr = run_to_its_end(tmp_path / "other", "--port", port)
+        assert code == 69
+        assert f"127.0.0.1:{port}" in one_line(stderr)
+        assert "--port" in stderr
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("prot = 7878", "did you mean 'port'?"),
+        ("port = 700000", "port"),
+        ("port = 'x'", "port"),
+        ("port = ", "TOML"),
+        ("log_level = 'loud'", "log_level"),
+    ],
+)
+def test_a_wrong_configuration_says_what_and_where(tmp_path: Path, setting: str, words: str) -> None:
+    file = tmp_path / "walletd.toml"
+    file.write_text(setting)
+    code, stderr = run_to_its_end(tmp_path / "data", "--config", str(file))
+    assert code == 78
+    assert words in one_line(stderr)
+    assert str(file) in stderr
+
+
+def test_a_wrong_environment_variable_says_so(tmp_path: Path) -> None:
+    code, stderr = run_to_its_end(tmp_path / "data", environment={"WALLETD_DRAIN_SECONDS": "soon"})
+    assert code == 78
+    assert "drain_seconds" in one_line(stderr)
+
+
+def test_a_data_folder_that_cannot_be_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    code, stderr = run_to_its_end(tmp_path / "file" / "data")
+    assert code in (74, 78)
+    assert "data" in one_line(stderr)
+
+
+def test_assertions_cannot_be_switched_off() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-O", "-m", "walletd", "serve"], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 64
+    assert "-O" in ended.stderr
+
+
+def test_a_damaged_journal_is_never_served(tmp_path: Path) -> None:
+    with Daemon(tmp_path / "data") as daemon, daemon.client() as client:
+        furnish(client, "alice", amount=1000)
+        daemon.signal(signal.SIGTERM)
+        assert daemon.wait() == 0
+    journal = daemon.data / "journal.db"
+    whole = journal.read_bytes()
+    at = whole.index(b'"amount":"1000"') + len(b'"amount":"')
+    journal.write_bytes(whole[:at] + b"9" + whole[at + 1 :])
+    for file in daemon.data.glob("state.db*"):
+        file.unlink()
+    code, stderr = run_to_its_end(daemon.data)
+    assert code == 65
+    assert "digest" in one_line(stderr)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_under_load_answers_or_can_be_repeated_and_loses_nothing(tmp_path: Path, number: int) -> None:
+    daemon = Daemon(tmp_path / "data")
+    with daemon, daemon.client() as client:
+        furnish(client, "alice", "bob", amount=100_000)
+        sent = {client.send("transfer.post", **transfer(f"t-{n}", "alice", "bob", 1)): f"t-{n}" for n in range(2000)}
+        first = next(iter(sent))
+        client.reply(first)
+        daemon.signal(number)
+        assert client.close_code() == 1012
+        answered = {sent[request_id]: reply for request_id, reply in client.arrived().items() if request_id in sent}
+        assert daemon.wait() == 0
+        applied = {name: reply["result"] for name, reply in answered.items() if "result" in reply}
+        refused = {reply["error"]["data"]["reason"] for reply in answered.values() if "error" in reply}
+        assert refused <= {"draining"}
+        daemon.start()
+        with daemon.client() as again:
+            for name, result in applied.items():
+                repeated = again.call("transfer.post", **transfer(name, "alice", "bob", 1))
+                assert repeated.pop("replayed")
+                assert repeated == result
+            for name in set(sent.values()) - set(applied) - {sent[first]}:
+                again.send("transfer.post", **transfer(name, "alice", "bob", 1))
+            again.call("session.ping")
+            assert posted(again, "bob") == 102_000
+
+
+def test_the_status_pages_tell_life_and_readiness(tmp_path: Path) -> None:
+    with Daemon(tmp_path / "data") as daemon:
+        pages = daemon.url.replace("ws://", "http://")
+        with urllib.request.urlopen(f"{pages}/readyz", timeout=10) as page:
+            assert json.load(page) == {"ready": True, "lifecycle": "serving"}
+        with urllib.request.urlopen(f"{pages}/healthz", timeout=10) as page:
+            assert json.load(page) == {"alive": True}
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(f"{pages}/", timeout=10)
+        assert refused.value.code == 426
+        with pytest.raises(urllib.error.HTTPError) as foreign:
+            urllib.request.urlopen(urllib.request.Request(f"{pages}/", headers=UPGRADE), timeout=10)
+        assert foreign.value.code == 403
+
+
+UPGRADE = {"Host": "evil.example", "Upgrade": "websocket", "Connection": "Upgrade"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a small file system")
+def test_a_full_disk_refuses_writes_and_serves_again_without_a_restart(tmp_path: Path) -> None:
+    mounted = tmp_path / "small"
+    mounted.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", str(mounted)], check=True)
+    try:
+        _fill_and_free(mounted)
+    finally:
+        subprocess.run(["umount", "-l", str(mounted)], check=True)
+
+
+def _fill_and_free(mounted: Path) -> None:
+    environment = {"WALLETD_SPACE_FLOOR_MEBIBYTES": "4"}
+    with Daemon(mounted / "data", environment=environment) as daemon, daemon.client() as client:
+        furnish(client, "alice", amount=1000)
+        free = os.statvfs(mounted)
+        (mounted / "filler").write_bytes(b"x" * (free.f_bavail * free.f_frsize - 2 * 1024 * 1024))
+        error = client.refused("transfer.post", **transfer("full", "@external", "alice", 1))
+        assert error["data"]["reason"] == "unavailable"
+        assert error["data"]["outcome"] == "not_applied"
+        assert client.next_pushed("lifecycle")["lifecycle"] == "degraded"
+        assert posted(client, "alice") == 1000
+        with pytest.raises(urllib.error.HTTPError) as page:
+            urllib.request.urlopen(daemon.url.replace("ws://", "http://") + "/readyz", timeout=10)
+        assert page.value.code == 503
+        (mounted / "filler").unlink()
+        assert client.next_pushed("lifecycle")["lifecycle"] == "serving"
+        assert "replayed" not in client.call("transfer.post", **transfer("full", "@external", "alice", 1))
+        assert posted(client, "alice") == 1001
+        daemon.signal(signal.SIGTERM)
+        assert daemon.wait() == 0
