@@ -1,0 +1,32 @@
+"""The client library: calls and streams over one connection that mends itself, for trio programs and for plain ones.
+
+Calls and amounts enter; typed results, events and typed exceptions leave.
+This package imports only ``walletd.protocol`` and ``walletd.vocabulary``, and nothing of the daemon.
+"""
+
+from walletd.client.errors import (
+    AuthenticationFailed,
+    ClientError,
+    NotReachable,
+    OutcomeUnknown,
+    Refused,
+    RequestFailed,
+)
+from walletd.client.results import Applied, Event, Leg
+from walletd.client.trio_client import Client, connect
+from walletd.protocol.messages import Cursor
+
+__all__ = [
+    "Applied",
+    "AuthenticationFailed",
+    "Client",
+    "ClientError",
+    "Cursor",
+    "Event",
+    "Leg",
+    "NotReachable",
+    "OutcomeUnknown",
+    "Refused",
+    "RequestFailed",
+    "connect",
+]

@@ -1,0 +1,172 @@
+"""Requests before they have an id: the method, its params as they go onto the wire, and the type of the result.
+
+One function for each call of the client, shared by its faces.  A command has its id from here on, before anything
+is sent.
+"""
+
+import uuid
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from walletd.client.results import Applied, EntryPage, EntryView
+from walletd.protocol import messages as m
+from walletd.protocol.methods import METHODS, Kind
+
+Answer = TypeVar("Answer")
+
+
+class Ask(NamedTuple, Generic[Answer]):
+    """A request that can be sent any number of times, on any connection."""
+
+    method: str
+    params: Mapping[str, Any]
+    result: type[Answer]
+    command_id: str | None = None
+    changes: bool = False
+    """Whether it can have changed something; not so for a read and a dry run."""
+    repeats: bool = True
+    """Whether it may be sent again on another connection."""
+
+
+def new_command_id() -> str:
+    """A command id that nobody used before."""
+    return uuid.uuid4().hex
+
+
+def given(**params: Any) -> dict[str, Any]:
+    """The params that are not None."""
+    return {name: value for name, value in params.items() if value is not None}
+
+
+def read(method: str, result: type[Answer], **params: Any) -> Ask[Answer]:
+    """A request that changes nothing."""
+    return Ask(method, given(**params), result)
+
+
+def command(method: str, params: Mapping[str, Any], command_id: str | None, dry_run: bool = False) -> Ask[Applied]:
+    """A command, with a fresh id where none is given."""
+    command_id = command_id or new_command_id()
+    params = {"command_id": command_id, **params, **({"dry_run": True} if dry_run else {})}
+    return Ask(method, params, Applied, command_id, changes=not dry_run)
+
+
+def raw(method: str, params: Mapping[str, Any]) -> Ask[dict[str, Any]]:
+    """Any method by its name.  A command without an id gets one; what is not known is never sent twice unless it
+    carries a command id."""
+    known = METHODS.get(method)
+    command_id = params.get("command_id") if method != "entry.get" else None
+    if known is not None and known.kind is Kind.COMMAND and command_id is None:
+        command_id = new_command_id()
+        params = {"command_id": command_id, **params}
+    is_known_read = known is not None and known.kind is not Kind.COMMAND
+    changes = not is_known_read and not params.get("dry_run", False)
+    return Ask(method, params, dict[str, Any], command_id, changes, is_known_read or command_id is not None)
+
+
+# --- commands ------------------------------------------------------------------------------------------------------
+
+
+def define_asset(code: str, scale: int, command_id: str | None) -> Ask[Applied]:
+    """``asset.define``"""
+    return command("asset.define", {"asset": code, "scale": scale}, command_id)
+
+
+def open_wallet(wallet: str, metadata: Mapping[str, str] | None, command_id: str | None) -> Ask[Applied]:
+    """``wallet.open``"""
+    return command("wallet.open", given(wallet=wallet, metadata=metadata or None), command_id)
+
+
+def post(
+    postings: Iterable[tuple[str, str, str, int]],
+    *,
+    reference: str | None,
+    metadata: Mapping[str, str] | None,
+    command_id: str | None,
+    if_version: Mapping[str, int] | None,
+    valid_until: datetime | None,
+    dry_run: bool,
+) -> Ask[Applied]:
+    """``transfer.post``; a posting is source, destination, asset and smallest units."""
+    if valid_until is not None and valid_until.tzinfo is None:
+        raise ValueError("valid_until needs a time zone, such as datetime.now(UTC) + timedelta(minutes=5)")
+    params = given(
+        postings=[
+            {"from": source, "to": to, "asset": asset, "amount": str(units)} for source, to, asset, units in postings
+        ],
+        reference=reference,
+        metadata=metadata or None,
+        if_version=if_version or None,
+        valid_until=valid_until,
+    )
+    return command("transfer.post", params, command_id, dry_run)
+
+
+# --- reads ---------------------------------------------------------------------------------------------------------
+
+
+def assets() -> Ask[m.Assets]:
+    """``asset.list``"""
+    return read("asset.list", m.Assets)
+
+
+def wallet(wallet: str) -> Ask[m.WalletView]:
+    """``wallet.get``"""
+    return read("wallet.get", m.WalletView, wallet=wallet)
+
+
+def wallet_page(prefix: str, after: str | None, limit: int) -> Ask[m.WalletPage]:
+    """``wallet.list``"""
+    return read("wallet.list", m.WalletPage, prefix=prefix, after=after, limit=limit)
+
+
+def balance(wallet: str, asset: str | None) -> Ask[m.Balances]:
+    """``balance.get``"""
+    return read("balance.get", m.Balances, wallet=wallet, asset=asset)
+
+
+def statement_page(
+    wallet: str, asset: str | None, newest_first: bool, cursor: str | None, limit: int
+) -> Ask[m.Statement]:
+    """``statement.get``"""
+    return read(
+        "statement.get",
+        m.Statement,
+        wallet=wallet,
+        asset=asset,
+        newest_first=newest_first or None,
+        cursor=cursor,
+        limit=limit,
+    )
+
+
+def transfer(transfer: str) -> Ask[m.TransferView]:
+    """``transfer.get``"""
+    return read("transfer.get", m.TransferView, transfer=transfer)
+
+
+def entry(sequence: int | None, command_id: str | None) -> Ask[EntryView]:
+    """``entry.get``"""
+    if (sequence is None) == (command_id is None):
+        raise TypeError("an entry is asked for by its sequence or by its command_id: give exactly one")
+    return read("entry.get", EntryView, sequence=sequence, command_id=command_id)
+
+
+def entry_page(after: int, limit: int) -> Ask[EntryPage]:
+    """``entry.list``"""
+    return read("entry.list", EntryPage, after=after, limit=limit)
+
+
+def ping() -> Ask[m.Pong]:
+    """``session.ping``"""
+    return read("session.ping", m.Pong)
+
+
+def status() -> Ask[m.DaemonStatus]:
+    """``daemon.status``"""
+    return read("daemon.status", m.DaemonStatus)
+
+
+def audit() -> Ask[m.AuditReport]:
+    """``daemon.audit``"""
+    return read("daemon.audit", m.AuditReport)

@@ -1,0 +1,380 @@
+"""The client, sans I/O: requests and frames go in, frames to send and settled exchanges come out.
+
+    exchange = core.begin(ask, settle)      # settle(exchange) is called once, when it is over
+    frames = core.outgoing(now)             # what to send now, in one piece
+    core.receive(frame, now)                # one text message of the daemon
+    core.lost()                             # the connection is gone: what was not answered is sent again on the next
+
+An exchange is a request and what becomes of it, over any number of connections.  Nothing here waits, reads a clock
+or knows of sockets; time and randomness are handed in.
+"""
+
+import heapq
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, Literal
+
+import msgspec
+
+from walletd.client.asks import Answer, Ask, given, read
+from walletd.client.errors import (
+    FIRST_REFUSAL_CODE,
+    AuthenticationFailed,
+    ClientError,
+    NotReachable,
+    OutcomeUnknown,
+    RequestFailed,
+    UnreadableAnswer,
+    failure_of,
+)
+from walletd.client.results import Applied, Event
+from walletd.client.streams import Arrival, Stream, Verdict
+from walletd.protocol.messages import Cursor, Hello, LifecycleNotice, StreamHeartbeat, Subscribed, Unsubscribed
+from walletd.vocabulary.error_codes import Outcome, Reason, Retry
+
+BUSY = {Reason.DRAINING, Reason.OVERLOADED, Reason.RATE_LIMITED, Reason.UNAVAILABLE}
+"""Answers that say: not now.  Nothing was decided, and the same request is welcome later."""
+
+FIRST_BUSY_SECONDS = 0.05
+MAX_BUSY_SECONDS = 5.0
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Exchange(Generic[Answer]):
+    """A request and what becomes of it."""
+
+    __slots__ = (
+        "ask", "error", "failures", "frame", "id", "in_doubt", "is_abandoned", "is_in_flight", "is_over",
+        "last_failure", "result", "settle",
+    )  # fmt: skip
+
+    def __init__(self, exchange_id: int, ask: Ask[Answer], settle: Callable[["Exchange[Any]"], None]) -> None:
+        self.id = exchange_id
+        self.ask = ask
+        self.settle = settle
+        self.frame = _encode({"jsonrpc": "2.0", "id": exchange_id, "method": ask.method, "params": ask.params})
+        self.is_in_flight = False
+        self.in_doubt = False
+        """Whether it was sent once and neither decided nor declined: it may have been applied."""
+        self.is_abandoned = False
+        self.is_over = False
+        self.failures = 0
+        self.last_failure: RequestFailed | None = None
+        self.result: Answer | None = None
+        self.error: Exception | None = None
+
+    def outcome(self) -> Answer:
+        """The result.  Raises what the exchange failed with."""
+        assert self.is_over
+        if self.error is not None:
+            raise self.error
+        assert self.result is not None
+        return self.result
+
+    def overdue(self, seconds: float) -> ClientError:
+        """What it means that its caller stops waiting now."""
+        if self.ask.changes and (self.in_doubt or self.is_in_flight):
+            return OutcomeUnknown(self.ask.command_id or "", self.ask.method)
+        if self.last_failure is not None:
+            return self.last_failure
+        return NotReachable(f"{self.ask.method} was not answered within {seconds:g} s; nothing was applied")
+
+
+class _Incoming(msgspec.Struct):
+    id: int | str | None = None
+    result: msgspec.Raw = msgspec.Raw()
+    error: "_Error | None" = None
+    method: str | None = None
+    params: msgspec.Raw = msgspec.Raw()
+
+
+class _Error(msgspec.Struct):
+    code: int
+    message: str = ""
+    data: dict[str, Any] = {}
+
+
+_decode_incoming = msgspec.json.Decoder(_Incoming).decode
+_decode_arrival = msgspec.json.Decoder(Arrival).decode
+_decode_heartbeat = msgspec.json.Decoder(StreamHeartbeat).decode
+
+
+class Core:
+    """All exchanges and streams of one client."""
+
+    def __init__(self, *, random: Callable[[], float], retry_busy: bool = True, has_token: bool = True) -> None:
+        self._random = random
+        self._retry_busy = retry_busy
+        self._has_token = has_token
+        self._last_id = 0
+        self._waiting: deque[Exchange[Any]] = deque()
+        self._in_flight: dict[int, Exchange[Any]] = {}
+        self._delayed: list[tuple[float, int, Exchange[Any]]] = []
+        self._subscribed: dict[int, Stream] = {}
+        self._streams: set[Stream] = set()
+        self._decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
+        self.hello: Hello | None = None
+        self.is_greeted = False
+        """Whether the present connection has received its hello; nothing is sent before."""
+        self.stopped: ClientError | None = None
+
+    # --- requests --------------------------------------------------------------------------------------------------
+
+    def begin(self, ask: Ask[Answer], settle: Callable[[Exchange[Any]], None]) -> Exchange[Answer]:
+        """Put a request in line.  Raises the client's error once it has stopped."""
+        if self.stopped is not None:
+            raise self.stopped
+        self._last_id += 1
+        exchange = Exchange(self._last_id, ask, settle)
+        self._waiting.append(exchange)
+        return exchange
+
+    def abandon(self, exchange: Exchange[Any]) -> None:
+        """Its caller has gone: it is not sent again, and its answer, should it come, is dropped."""
+        exchange.is_abandoned = True
+
+    def outgoing(self, now: float) -> list[bytes]:
+        """The frames to send now, as many as the daemon takes unanswered."""
+        if not self.is_greeted or self.stopped is not None:
+            return []
+        assert self.hello is not None
+        while self._delayed and self._delayed[0][0] <= now:
+            self._waiting.append(heapq.heappop(self._delayed)[2])
+        limits, frames = self.hello.limits, []
+        while self._waiting and len(self._in_flight) < limits.max_in_flight:
+            exchange = self._waiting.popleft()
+            if exchange.is_abandoned:
+                continue
+            if len(exchange.frame) > limits.max_frame_bytes:
+                self._settle(exchange, error=_too_large(exchange, limits.max_frame_bytes))
+                continue
+            exchange.is_in_flight = True
+            self._in_flight[exchange.id] = exchange
+            frames.append(exchange.frame)
+        return frames
+
+    @property
+    def next_due(self) -> float:
+        """When ``outgoing`` has something of its own accord."""
+        return self._delayed[0][0] if self._delayed else float("inf")
+
+    # --- connections -----------------------------------------------------------------------------------------------
+
+    def lost(self) -> None:
+        """The connection is gone.  What was unanswered stands first in line again, in its order."""
+        self.is_greeted = False
+        unanswered = list(self._in_flight.values())
+        self._in_flight.clear()
+        self._subscribed.clear()
+        again: list[Exchange[Any]] = []
+        for exchange in unanswered:
+            exchange.is_in_flight = False
+            exchange.in_doubt = exchange.ask.changes
+            if exchange.is_abandoned:
+                continue
+            if exchange.ask.repeats:
+                again.append(exchange)
+            else:
+                self._settle(exchange, error=exchange.overdue(0))
+        self._waiting.extendleft(reversed(sorted(again, key=lambda exchange: exchange.id)))
+        for stream in self._streams:
+            if stream.subscription is not None:
+                stream.subscription = None
+                self._subscribe(stream)
+
+    def stop(self, error: ClientError) -> None:
+        """Nothing more will come: everything unfinished ends with the error, or with its outcome unknown."""
+        self.is_greeted = False
+        self.stopped = self.stopped or error
+        unfinished = [*self._in_flight.values(), *self._waiting, *(exchange for _, _, exchange in self._delayed)]
+        self._in_flight.clear()
+        self._waiting.clear()
+        self._delayed.clear()
+        for exchange in unfinished:
+            unknown = exchange.ask.changes and (exchange.in_doubt or exchange.is_in_flight)
+            self._settle(exchange, error=exchange.overdue(0) if unknown else error)
+        for stream in self._streams:
+            stream.fail(error)
+        self._streams.clear()
+        self._subscribed.clear()
+
+    # --- what the daemon says --------------------------------------------------------------------------------------
+
+    def receive(self, frame: bytes, now: float) -> None:
+        """One text message.  What cannot be read or was not asked for is passed over."""
+        try:
+            incoming = _decode_incoming(frame)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return
+        if incoming.method is not None:
+            self._notified(incoming.method, incoming.params)
+            return
+        exchange = self._in_flight.pop(incoming.id, None) if isinstance(incoming.id, int) else None
+        if exchange is None:
+            return
+        exchange.is_in_flight = False
+        if incoming.error is not None:
+            self._failed(exchange, incoming.error, now)
+        else:
+            self._succeeded(exchange, incoming.result)
+
+    def _succeeded(self, exchange: Exchange[Any], result: msgspec.Raw) -> None:
+        decoder = self._decoders.get(exchange.ask.result)
+        if decoder is None:
+            decoder = self._decoders[exchange.ask.result] = msgspec.json.Decoder(exchange.ask.result)
+        try:
+            answer = decoder.decode(result)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            sentence = f"{exchange.ask.method} succeeded; its result cannot be read: {error}"
+            self._settle(exchange, error=UnreadableAnswer(sentence))
+            return
+        if isinstance(answer, Applied):
+            msgspec.structs.force_setattr(answer, "command_id", exchange.ask.command_id)
+        self._settle(exchange, result=answer)
+
+    def _failed(self, exchange: Exchange[Any], answer: _Error, now: float) -> None:
+        failure = failure_of(answer.code, answer.message, answer.data, exchange.ask.command_id)
+        if _decides(failure, answer.code):
+            exchange.in_doubt = False
+        elif failure.outcome is Outcome.UNKNOWN:
+            exchange.in_doubt = exchange.ask.changes
+        exchange.last_failure = failure
+        if self._retry_busy and not exchange.is_abandoned and _is_passing(failure):
+            heapq.heappush(self._delayed, (now + self._busy_delay(exchange, failure), exchange.id, exchange))
+            exchange.failures += 1
+        elif exchange.in_doubt:
+            unknown = exchange.overdue(0)
+            unknown.__cause__ = failure
+            self._settle(exchange, error=unknown)
+        else:
+            self._settle(exchange, error=failure)
+
+    def _busy_delay(self, exchange: Exchange[Any], failure: RequestFailed) -> float:
+        spread: float = min(MAX_BUSY_SECONDS, FIRST_BUSY_SECONDS * 2.0 ** min(exchange.failures, 32))
+        return (failure.retry_after_seconds or 0.0) + self._random() * spread
+
+    def _settle(self, exchange: Exchange[Any], *, result: Any = None, error: Exception | None = None) -> None:
+        assert not exchange.is_over
+        exchange.is_over = True
+        exchange.result = result
+        exchange.error = error
+        if not exchange.is_abandoned:
+            exchange.settle(exchange)
+
+    def _notified(self, method: str, params: msgspec.Raw) -> None:
+        try:
+            match method:
+                case "stream.event":
+                    self._arrived(_decode_arrival(params))
+                case "stream.heartbeat":
+                    heartbeat = _decode_heartbeat(params)
+                    stream = self._subscribed.get(heartbeat.subscription)
+                    if stream is not None:
+                        stream.heartbeat(heartbeat.epoch, heartbeat.head)
+                case "hello":
+                    self._greeted(msgspec.json.decode(params, type=Hello))
+                case "lifecycle" if self.hello is not None:
+                    notice = msgspec.json.decode(params, type=LifecycleNotice)
+                    self.hello = msgspec.structs.replace(self.hello, lifecycle=notice.lifecycle)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return
+
+    def _greeted(self, hello: Hello) -> None:
+        self.hello = hello
+        if hello.auth.required:
+            sentence = "did not take the token from the request's header" if self._has_token else "needs a token"
+            self.stop(AuthenticationFailed(f"the daemon {sentence}"))
+        else:
+            self.is_greeted = True
+
+    # --- streams ---------------------------------------------------------------------------------------------------
+
+    def open_stream(
+        self, watched: Mapping[str, Any], after: Cursor | Literal[0] | None, snapshot: bool, wake: Callable[[], None]
+    ) -> Stream:
+        """Begin a stream; ``wake`` is called whenever there may be news for its reader."""
+        if self.stopped is not None:
+            raise self.stopped
+        stream = Stream(given(**watched), after, snapshot, wake)
+        self._streams.add(stream)
+        self._subscribe(stream)
+        return stream
+
+    def next_event(self, stream: Stream) -> Event | None:
+        """The next event, or None where the reader has to wait.  A stream that had been full is resumed in time."""
+        event = stream.next()
+        if stream.is_thirsty:
+            self._subscribe(stream)
+        return event
+
+    def close_stream(self, stream: Stream) -> None:
+        """Its reader has gone."""
+        stream.close()
+        self._streams.discard(stream)
+        self._unsubscribe(stream)
+
+    def _subscribe(self, stream: Stream) -> None:
+        stream.subscription = None
+        stream.is_paused = False
+
+        def settle(exchange: Exchange[Any]) -> None:
+            if isinstance(exchange.error, ClientError):
+                stream.fail(exchange.error)
+                return
+            answer: Subscribed = exchange.outcome()
+            stream.subscribed(answer)
+            self._subscribed[answer.subscription] = stream
+            if stream.is_closed:
+                self._unsubscribe(stream)
+
+        self.begin(read("stream.subscribe", Subscribed, **stream.params()), settle)
+
+    def _unsubscribe(self, stream: Stream) -> None:
+        subscription, stream.subscription = stream.subscription, None
+        if subscription is None or self._subscribed.pop(subscription, None) is None:
+            return
+        farewell = read("stream.unsubscribe", Unsubscribed, subscription=subscription)
+        self.begin(farewell._replace(repeats=False), lambda exchange: None)
+
+    def _arrived(self, arrival: Arrival) -> None:
+        stream = self._subscribed.get(arrival.subscription)
+        if stream is None:
+            return
+        match stream.take(arrival):
+            case Verdict.KEPT | Verdict.DOUBLE:
+                return
+            case Verdict.FULL:
+                self._unsubscribe(stream)
+            case Verdict.GAP:
+                self._unsubscribe(stream)
+                if stream.error is None:
+                    self._subscribe(stream)
+
+
+def _decides(failure: RequestFailed, code: int) -> bool:
+    """Whether the answer says for ever what became of the command, however often it was sent before."""
+    if isinstance(failure.reason, Reason) and failure.reason.is_malformed:
+        return failure.reason is not Reason.INTERNAL_ERROR
+    return code >= FIRST_REFUSAL_CODE
+
+
+def _is_passing(failure: RequestFailed) -> bool:
+    """Whether the same request may soon be answered otherwise."""
+    if failure.reason in BUSY:
+        return True
+    return (
+        failure.command_id is not None and failure.outcome is Outcome.UNKNOWN and failure.retry is Retry.SAME_COMMAND_ID
+    )
+
+
+def _too_large(exchange: Exchange[Any], limit: int) -> RequestFailed:
+    size = len(exchange.frame)
+    return RequestFailed(
+        Reason.INVALID_REQUEST,
+        f"the request has {size} bytes and the daemon takes {limit}; it was not sent",
+        outcome=Outcome.NOT_APPLIED,
+        retry=Retry.NEVER,
+        facts={"bytes": size, "limit": limit},
+        command_id=exchange.ask.command_id,
+    )

@@ -1,0 +1,134 @@
+"""Keeps a client connected: one connection after the other, each with a task that reads and one that writes.
+
+    wire = await link.open()                    # the first: raises NotReachable or AuthenticationFailed
+    nursery.start_soon(link.keep, wire)         # from then on, until cancelled or stopped for good
+
+The decisions are the core's and the backoff's; this file waits, reads and writes.
+"""
+
+import ssl
+
+import trio
+
+from walletd.client.core import Core
+from walletd.client.errors import AuthenticationFailed, ClientError, ClosedForGood, NotReachable
+from walletd.client.reconnection import Backoff, Lost, error_of
+from walletd.client.wire import Dial, Hangup, Wire, open_wire
+
+CLOSE_SECONDS = 1.0
+
+_NETWORK_ERRORS = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
+
+
+class Link:
+    """The way to one daemon."""
+
+    def __init__(
+        self,
+        url: str,
+        token: str | None,
+        core: Core,
+        backoff: Backoff,
+        *,
+        open_seconds: float,
+        dial: Dial,
+        tls: ssl.SSLContext | None,
+    ) -> None:
+        self._url = url
+        self._token = token
+        self._core = core
+        self._backoff = backoff
+        self._open_seconds = open_seconds
+        self._dial = dial
+        self._tls = tls
+        self._work = trio.Event()
+
+    def wake(self) -> None:
+        """The core may have something to send.  All that is begun before the writer's turn goes out in one piece."""
+        self._work.set()
+
+    async def open(self) -> Wire:
+        """One attempt, up to and with the daemon's hello.  Raises AuthenticationFailed or NotReachable."""
+        with trio.move_on_after(self._open_seconds):
+            try:
+                return await self._open()
+            except Hangup as hangup:
+                if isinstance(self._backoff.after(hangup.lost), ClientError):
+                    raise error_of(hangup.lost) from None
+                raise NotReachable(f"{self._url} hung up before its hello: {hangup}") from None
+            except _NETWORK_ERRORS as error:
+                raise NotReachable(f"cannot reach the daemon at {self._url}: {error}; is it running?") from error
+        raise NotReachable(f"{self._url} did not greet within {self._open_seconds:g} s")
+
+    async def keep(self, wire: Wire) -> None:
+        """Serve this connection and those that follow it.  Returns once the client has stopped for good."""
+        following: Wire | None = wire
+        while following is not None:
+            try:
+                lost = await self._converse(following)
+            finally:
+                self._core.lost()
+                await following.close(CLOSE_SECONDS)
+            following = await self._reopen(lost)
+
+    async def _open(self) -> Wire:
+        wire = await open_wire(self._url, self._token, self._dial, self._tls)
+        try:
+            while not self._core.is_greeted:
+                self._receive(await wire.receive())
+                if self._core.stopped is not None:
+                    raise self._core.stopped
+        except BaseException:
+            await wire.close(0)
+            raise
+        self._backoff.greeted()
+        return wire
+
+    async def _reopen(self, lost: Lost) -> Wire | None:
+        while True:
+            verdict = self._backoff.after(lost)
+            if isinstance(verdict, ClientError):
+                self._core.stop(verdict)
+                return None
+            await trio.sleep(verdict)
+            try:
+                return await self.open()
+            except (AuthenticationFailed, ClosedForGood) as error:
+                self._core.stop(error)
+                return None
+            except NotReachable:
+                lost = Lost()
+
+    async def _converse(self, wire: Wire) -> Lost:
+        lost = Lost()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._write, wire)
+            try:
+                while True:
+                    self._receive(await wire.receive())
+            except Hangup as hangup:
+                lost = hangup.lost
+            except _NETWORK_ERRORS:
+                pass
+            nursery.cancel_scope.cancel()
+        return lost
+
+    def _receive(self, messages: list[bytes]) -> None:
+        now = trio.current_time()
+        for message in messages:
+            self._core.receive(message, now)
+        self._work.set()
+
+    async def _write(self, wire: Wire) -> None:
+        while True:
+            self._work = trio.Event()
+            frames = self._core.outgoing(trio.current_time())
+            if not frames:
+                with trio.move_on_at(self._core.next_due):
+                    await self._work.wait()
+                continue
+            try:
+                await wire.send(frames)
+            except (Hangup, *_NETWORK_ERRORS):
+                await wire.close(0)
+                return

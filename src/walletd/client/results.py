@@ -1,0 +1,74 @@
+"""What calls return where the protocol's own types leave something open, and what a transfer is made of.
+
+Everything else that a call returns is a type of ``walletd.protocol.messages``.
+"""
+
+from decimal import Decimal
+from functools import cached_property
+from typing import NamedTuple
+
+from walletd.protocol import messages as m
+from walletd.vocabulary.entries import Entry, decode_entry
+from walletd.vocabulary.money import parse_amount
+
+Amount = int | Decimal | str
+"""An int is a number of smallest units; Decimal and str are in the asset's main unit."""
+
+
+class Leg(NamedTuple):
+    """One movement of a transfer: an amount of an asset leaves one wallet and reaches another."""
+
+    source: str
+    to: str
+    amount: Amount
+    asset: str
+
+
+class Applied(m.Applied, frozen=True, kw_only=True):
+    """A command was applied and is durable; ``command_id`` is the one it was sent with, given or generated."""
+
+    command_id: str = ""
+
+
+class EntryView(m.EntryView, frozen=True, kw_only=True):
+    """A journal entry and its hash."""
+
+    entry: Entry
+
+
+class EntryPage(m.EntryPage, frozen=True, kw_only=True):
+    """One page of the journal."""
+
+    entries: tuple[EntryView, ...]
+
+
+class Event:
+    """An entry that touched what a stream watches; ``record`` are its exact bytes, over which its hash is taken."""
+
+    def __init__(self, epoch: int, sequence: int, record: bytes) -> None:
+        self.epoch = epoch
+        self.sequence = sequence
+        self.record = record
+
+    @cached_property
+    def entry(self) -> Entry:
+        """The entry.  Raises msgspec.DecodeError where it is of a kind that this version does not know."""
+        return decode_entry(self.record)
+
+    def __repr__(self) -> str:
+        return f"Event(epoch={self.epoch}, sequence={self.sequence})"
+
+
+def needs_scale(amount: Amount) -> bool:
+    """Whether the amount is in the main unit.  Raises TypeError for a float, which cannot be exact."""
+    if isinstance(amount, bool) or not isinstance(amount, int | Decimal | str):
+        raise TypeError(
+            f"an amount is an int of smallest units, or a Decimal or str in the main unit, not {type(amount).__name__}"
+            f": write Decimal('{amount}') or '{amount}'"
+        )
+    return not isinstance(amount, int)
+
+
+def smallest_units(amount: Amount, scale: int) -> int:
+    """The amount in smallest units, exactly.  Raises ValueError where it is finer than the asset allows."""
+    return parse_amount(amount, scale) if needs_scale(amount) else int(amount)

@@ -1,0 +1,379 @@
+"""The client for trio programs.
+
+    async with connect("ws://127.0.0.1:7878", token=token) as client:
+        await client.open_wallet("alice")
+        await client.pay("@external", "alice", Decimal("12.50"), "EUR", reference="top-up")
+
+Any number of tasks may call at the same time; their requests share one connection and go out together.  A lost
+connection is replaced, and what was not answered is sent again with the same command id.
+"""
+
+import random
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any, Literal
+
+import trio
+
+from walletd.client import asks
+from walletd.client.asks import Answer, Ask
+from walletd.client.core import Core, Exchange
+from walletd.client.errors import NotReachable, RequestFailed
+from walletd.client.link import Link
+from walletd.client.reconnection import Backoff
+from walletd.client.results import Amount, Applied, EntryPage, EntryView, Event, Leg, needs_scale, smallest_units
+from walletd.client.wire import Dial
+from walletd.protocol import messages as m
+from walletd.vocabulary.error_codes import Outcome, Reason
+
+PAGE = 500
+"""Rows that an iterator asks for at a time."""
+
+
+@asynccontextmanager
+async def connect(
+    url: str,
+    *,
+    token: str | None = None,
+    deadline_seconds: float = 30.0,
+    retry_busy: bool = True,
+    tls: ssl.SSLContext | None = None,
+    dial: Dial = trio.open_tcp_stream,
+) -> AsyncGenerator["Client"]:
+    """A client that stays connected until the block ends.
+
+    ``deadline_seconds`` bounds each call, reconnections included.  With ``retry_busy`` a request that the daemon
+    answers with overloaded, rate_limited, unavailable or draining is sent again within the deadline.  ``tls`` is for
+    a wss address with a certificate of its own, ``dial`` for tunnels and tests.
+
+    Raises AuthenticationFailed or NotReachable where the first connection cannot be made.
+    """
+    core = Core(random=random.random, retry_busy=retry_busy, has_token=token is not None)
+    link = Link(url, token, core, Backoff(random.random), open_seconds=deadline_seconds, dial=dial, tls=tls)
+    wire = await link.open()
+    failure: BaseException | None = None
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(link.keep, wire)
+        try:
+            yield Client(core, link, deadline_seconds)
+        except trio.Cancelled:
+            raise
+        except BaseException as error:  # Taken out of the nursery, so that it is not wrapped in a group.
+            failure = error
+        finally:
+            core.stop(NotReachable("the client was closed"))
+            nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+
+
+class Client:
+    """One daemon, as its clients use it.
+
+    Every call raises Refused for a command that was decided and refused, RequestFailed for any other error that the
+    daemon answers with, OutcomeUnknown for a command that was sent and not answered before the deadline, NotReachable
+    for anything else that was not answered, and AuthenticationFailed once the daemon no longer takes the token.
+    """
+
+    def __init__(self, core: Core, link: Link, deadline_seconds: float) -> None:
+        self._core = core
+        self._link = link
+        self._deadline_seconds = deadline_seconds
+        self._scales: dict[str, int] | None = None
+
+    @property
+    def hello(self) -> m.Hello:
+        """The daemon's first words on the present connection; while there is none, on the last."""
+        assert self._core.hello is not None
+        return self._core.hello
+
+    # --- commands --------------------------------------------------------------------------------------------------
+
+    async def define_asset(self, code: str, scale: int, *, command_id: str | None = None) -> Applied:
+        """Define an asset and, for ever, how many decimal places its main unit has."""
+        applied = await self.ask(asks.define_asset(code, scale, command_id))
+        self._scales = None
+        return applied
+
+    async def open_wallet(
+        self, wallet: str, metadata: Mapping[str, str] | None = None, *, command_id: str | None = None
+    ) -> Applied:
+        """Open a wallet.  A name that starts with ``@`` makes a system wallet, which may go below zero."""
+        return await self.ask(asks.open_wallet(wallet, metadata, command_id))
+
+    async def pay(
+        self,
+        source: str,
+        to: str,
+        amount: Amount,
+        asset: str,
+        *,
+        reference: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        command_id: str | None = None,
+        dry_run: bool = False,
+    ) -> Applied:
+        """Move an amount from one wallet to another: an int of smallest units, or Decimal or str in the main unit."""
+        return await self.post(
+            [Leg(source, to, amount, asset)],
+            reference=reference,
+            metadata=metadata,
+            command_id=command_id,
+            dry_run=dry_run,
+        )
+
+    async def post(
+        self,
+        legs: Iterable[Leg],
+        *,
+        reference: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        command_id: str | None = None,
+        if_version: Mapping[str, int] | None = None,
+        valid_until: datetime | None = None,
+        dry_run: bool = False,
+    ) -> Applied:
+        """Move money along all the legs at once, or along none.
+
+        ``if_version`` says at which version wallets must be; ``valid_until`` until when, by the daemon's clock, the
+        command may be decided; with ``dry_run`` nothing is changed.  Raises TypeError for a float and ValueError for
+        an amount finer than the asset's smallest unit, before anything is sent.
+        """
+        postings = [(leg.source, leg.to, leg.asset, await self._units(leg)) for leg in legs]
+        return await self.ask(
+            asks.post(
+                postings,
+                reference=reference,
+                metadata=metadata,
+                command_id=command_id,
+                if_version=if_version,
+                valid_until=valid_until,
+                dry_run=dry_run,
+            )
+        )
+
+    # --- reads -----------------------------------------------------------------------------------------------------
+
+    async def assets(self, *, refresh: bool = False) -> dict[str, int]:
+        """Every asset's scale by its code; asked for once and kept, for a scale never changes."""
+        if self._scales is None or refresh:
+            answer = await self.ask(asks.assets())
+            self._scales = {record.asset: record.scale for record in answer.assets}
+        return dict(self._scales)
+
+    async def wallet(self, wallet: str) -> m.WalletView:
+        """A wallet with all that it has."""
+        return await self.ask(asks.wallet(wallet))
+
+    async def wallets(self, prefix: str = "") -> AsyncIterator[m.WalletView]:
+        """The wallets whose names start with the prefix, by name."""
+        page = await self.wallet_page(prefix)
+        while True:
+            for wallet in page.wallets:
+                yield wallet
+            if page.next is None:
+                return
+            page = await self.wallet_page(prefix, page.next)
+
+    async def wallet_page(self, prefix: str = "", after: str | None = None, limit: int = PAGE) -> m.WalletPage:
+        """One page of wallets; its ``next`` is the ``after`` of the following one."""
+        return await self.ask(asks.wallet_page(prefix, after, limit))
+
+    async def balance(self, wallet: str, asset: str | None = None) -> m.Balances:
+        """What a wallet has, of one asset or of all, in smallest units."""
+        return await self.ask(asks.balance(wallet, asset))
+
+    async def statement(
+        self, wallet: str, asset: str | None = None, *, newest_first: bool = False
+    ) -> AsyncIterator[m.StatementLine]:
+        """What moved in a wallet, line by line."""
+        page = await self.statement_page(wallet, asset, newest_first=newest_first)
+        while True:
+            for line in page.lines:
+                yield line
+            if page.next is None:
+                return
+            page = await self.statement_page(wallet, asset, newest_first=newest_first, cursor=page.next)
+
+    async def statement_page(
+        self,
+        wallet: str,
+        asset: str | None = None,
+        *,
+        newest_first: bool = False,
+        cursor: str | None = None,
+        limit: int = PAGE,
+    ) -> m.Statement:
+        """One page of a statement; its ``next`` is the ``cursor`` of the following one."""
+        return await self.ask(asks.statement_page(wallet, asset, newest_first, cursor, limit))
+
+    async def transfer(self, transfer: str) -> m.TransferView:
+        """A transfer by its id, such as ``t12``."""
+        return await self.ask(asks.transfer(transfer))
+
+    async def entry(self, *, sequence: int | None = None, command_id: str | None = None) -> EntryView:
+        """A journal entry, by its sequence or by the command id that this client gave it."""
+        return await self.ask(asks.entry(sequence, command_id))
+
+    async def entry_page(self, after: int = 0, limit: int = PAGE) -> EntryPage:
+        """One page of the journal, behind the sequence ``after``."""
+        return await self.ask(asks.entry_page(after, limit))
+
+    async def ping(self) -> m.Pong:
+        """The daemon's clock and head."""
+        return await self.ask(asks.ping())
+
+    async def status(self) -> m.DaemonStatus:
+        """The daemon at a glance."""
+        return await self.ask(asks.status())
+
+    async def audit(self) -> m.AuditReport:
+        """All balances summed up per asset."""
+        return await self.ask(asks.audit())
+
+    async def call(self, method: str, /, **params: Any) -> dict[str, Any]:
+        """Any method by its name, with its params as they go onto the wire; the result as it came."""
+        return await self.ask(asks.raw(method, params))
+
+    async def ask(self, ask: Ask[Answer]) -> Answer:
+        """Send a request, as often as it takes, and return its result."""
+        task = trio.lowlevel.current_task()
+        exchange: Exchange[Answer] = self._core.begin(ask, lambda _: trio.lowlevel.reschedule(task))
+        self._link.wake()
+
+        def abandon(_: Any) -> trio.lowlevel.Abort:
+            self._core.abandon(exchange)
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        with trio.move_on_after(self._deadline_seconds):
+            await trio.lowlevel.wait_task_rescheduled(abandon)
+        if not exchange.is_over:
+            raise exchange.overdue(self._deadline_seconds)
+        return exchange.outcome()
+
+    # --- streams ---------------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def subscribe(
+        self,
+        *,
+        wallets: Sequence[str] | None = None,
+        prefix: str | None = None,
+        all: bool = False,
+        after: m.Cursor | Literal[0] | None = None,
+        snapshot: bool = False,
+    ) -> AsyncGenerator["EventStream"]:
+        """Watch wallets live: exactly one of ``wallets``, ``prefix`` and ``all``.
+
+        ``after`` resumes behind a cursor (0 is everything), ``snapshot`` starts with what the wallets have; with
+        neither, the stream starts at the head.  The stream outlives connections without a gap or a double.
+        """
+        stream = await self.open_stream(wallets=wallets, prefix=prefix, all=all, after=after, snapshot=snapshot)
+        try:
+            yield stream
+        finally:
+            stream.close()
+
+    async def open_stream(
+        self,
+        *,
+        wallets: Sequence[str] | None = None,
+        prefix: str | None = None,
+        all: bool = False,
+        after: m.Cursor | Literal[0] | None = None,
+        snapshot: bool = False,
+    ) -> "EventStream":
+        """``subscribe`` without its block; whoever calls this closes the stream."""
+        watched = asks.given(wallets=wallets, prefix=prefix, all=all or None)
+        stream = EventStream(self._core, self._link, watched, after, snapshot)
+        with trio.move_on_after(self._deadline_seconds):
+            try:
+                await stream.begun()
+            except BaseException:
+                stream.close()
+                raise
+        if not stream.has_begun:
+            stream.close()
+            raise NotReachable(f"stream.subscribe was not answered within {self._deadline_seconds:g} s")
+        return stream
+
+    # --- amounts ---------------------------------------------------------------------------------------------------
+
+    async def _units(self, leg: Leg) -> int:
+        return smallest_units(leg.amount, await self._scale(leg.asset) if needs_scale(leg.amount) else 0)
+
+    async def _scale(self, asset: str) -> int:
+        scales = await self.assets()
+        if asset not in scales:
+            scales = await self.assets(refresh=True)
+        if asset not in scales:
+            raise RequestFailed(
+                Reason.ASSET_NOT_FOUND,
+                f"there is no asset {asset}; nothing was sent",
+                outcome=Outcome.NOT_APPLIED,
+                retry=Reason.ASSET_NOT_FOUND.retry,
+                facts={"asset": asset},
+            )
+        return scales[asset]
+
+
+class EventStream:
+    """The events of a subscription, in order: ``async for event in stream``.  For one task at a time."""
+
+    def __init__(
+        self, core: Core, link: Link, watched: Mapping[str, Any], after: m.Cursor | Literal[0] | None, snapshot: bool
+    ) -> None:
+        self._core = core
+        self._link = link
+        self._news = trio.Event()
+        self._stream = core.open_stream(watched, after, snapshot, self._wake)
+        link.wake()
+
+    @property
+    def wallets(self) -> tuple[m.WalletView, ...]:
+        """The snapshot; empty where none was asked for."""
+        return self._stream.wallets
+
+    @property
+    def cursor(self) -> m.Cursor:
+        """Behind the last event that was handed out, or behind where the stream began: resume ``after`` it."""
+        assert self._stream.cursor is not None
+        return self._stream.cursor
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the daemon has answered the first subscription."""
+        return self._stream.has_begun
+
+    async def begun(self) -> None:
+        """Return once the daemon has answered.  Raises what it answered, where that was an error."""
+        while not self._stream.has_begun:
+            if self._stream.error is not None:
+                raise self._stream.error
+            await self._news.wait()
+            self._news = trio.Event()
+
+    def close(self) -> None:
+        """End the stream; a task that waits for an event leaves its loop."""
+        self._core.close_stream(self._stream)
+        self._link.wake()
+
+    def __aiter__(self) -> "EventStream":
+        return self
+
+    async def __anext__(self) -> Event:
+        while not self._stream.is_closed:
+            self._news = trio.Event()
+            event = self._core.next_event(self._stream)
+            if self._stream.subscription is None:
+                self._link.wake()
+            if event is not None:
+                await trio.lowlevel.checkpoint()
+                return event
+            await self._news.wait()
+        raise StopAsyncIteration
+
+    def _wake(self) -> None:
+        self._news.set()

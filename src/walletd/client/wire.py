@@ -1,0 +1,197 @@
+"""A websocket over a trio stream: text messages of the daemon come in together, frames go out in one piece.
+
+    wire = await open_wire(url, token, dial)
+    await wire.send(frames)
+    messages = await wire.receive()         # everything that one read brought; raises Hangup at the end
+
+The protocol itself is ``websockets.client.ClientProtocol``, which knows no sockets; nothing here has a task.
+"""
+
+import ssl
+from collections.abc import Awaitable, Callable
+
+import trio
+from websockets.client import ClientProtocol
+from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Response
+from websockets.protocol import OPEN, Event
+from websockets.typing import Subprotocol
+from websockets.uri import WebSocketURI, parse_uri
+
+from walletd.client.errors import AuthenticationFailed, NotReachable
+from walletd.client.reconnection import ABNORMAL_CLOSURE, Lost
+from walletd.protocol.messages import SUBPROTOCOL
+
+MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+"""A page of a thousand wallets with many assets each is a few mebibytes."""
+
+READ_BYTES = 256 * 1024
+
+SILENCE_SECONDS = 20.0
+"""After so long without a byte the daemon is pinged; after as long again the connection counts as dead."""
+
+Dial = Callable[[str, int], Awaitable[trio.abc.Stream]]
+"""Opens a byte stream to a host and a port; TLS, where the address asks for it, goes on top."""
+
+
+class Hangup(Exception):
+    """The connection is over; ``lost`` says how."""
+
+    def __init__(self, lost: Lost) -> None:
+        super().__init__(f"{lost.code} {lost.reason}".rstrip())
+        self.lost = lost
+
+
+class Wire:
+    """An open connection.  One task may receive and one may send at the same time."""
+
+    def __init__(self, stream: trio.abc.Stream, protocol: ClientProtocol) -> None:
+        self._stream = stream
+        self._protocol = protocol
+        self._fragments: list[bytes] = []
+        self._sending = trio.Lock()
+        self._is_silent = False
+
+    async def shake_hands(self, token: str | None) -> None:
+        """The opening handshake.  Raises AuthenticationFailed or NotReachable."""
+        request = self._protocol.connect()
+        if token is not None:
+            request.headers["Authorization"] = f"Bearer {token}"
+        self._protocol.send_request(request)
+        await self._flush()
+        while True:
+            data = await self._stream.receive_some(READ_BYTES)
+            self._feed(data)
+            if self._protocol.handshake_exc is not None:
+                raise _handshake_error(self._protocol.handshake_exc)
+            if self._protocol.state is OPEN:
+                return
+            if not data:
+                raise NotReachable("the connection was closed before the websocket handshake was done")
+
+    async def receive(self) -> list[bytes]:
+        """All text messages that have arrived, at least one read's worth.  Raises Hangup."""
+        messages = self._messages(self._protocol.events_received())
+        if messages:
+            return messages
+        if self._protocol.state is not OPEN:
+            raise Hangup(self._lost())
+        data = await self._read()
+        if data is None:
+            await self._ask_for_a_sign_of_life()
+            return []
+        self._is_silent = False
+        self._feed(data)
+        if self._protocol.writes:
+            await self._flush()
+        return self._messages(self._protocol.events_received())
+
+    async def send(self, frames: list[bytes]) -> None:
+        """Send these text messages in one piece.  Raises Hangup."""
+        if self._protocol.state is not OPEN:
+            raise Hangup(self._lost())
+        for frame in frames:
+            self._protocol.send_text(frame)
+        await self._flush()
+
+    async def close(self, seconds: float) -> None:
+        """Say good-bye and close, within the time given; never raises for a connection that is gone already."""
+        with trio.move_on_after(seconds, shield=True):
+            try:
+                if self._protocol.state is OPEN:
+                    self._protocol.send_close(1000)
+                    await self._flush()
+            except (OSError, trio.BrokenResourceError, trio.ClosedResourceError, Hangup):
+                pass
+        await trio.aclose_forcefully(self._stream)
+
+    async def _read(self) -> bytes | bytearray | None:
+        """What one read brings; None where nothing came for a while."""
+        with trio.move_on_after(SILENCE_SECONDS):
+            return await self._stream.receive_some(READ_BYTES)
+        return None
+
+    async def _ask_for_a_sign_of_life(self) -> None:
+        if self._is_silent:
+            raise Hangup(Lost(ABNORMAL_CLOSURE, "the daemon gave no sign of life"))
+        self._is_silent = True
+        with trio.move_on_after(SILENCE_SECONDS) as waiting:
+            self._protocol.send_ping(b"")
+            await self._flush()
+        if waiting.cancelled_caught:
+            raise Hangup(Lost(ABNORMAL_CLOSURE, "the daemon reads nothing"))
+
+    def _feed(self, data: bytes | bytearray) -> None:
+        if data:
+            self._protocol.receive_data(data)
+        else:
+            self._protocol.receive_eof()
+
+    async def _flush(self) -> None:
+        async with self._sending:
+            pieces = self._protocol.data_to_send()
+            if data := b"".join(pieces):
+                await self._stream.send_all(data)
+
+    def _messages(self, events: list[Event]) -> list[bytes]:
+        messages = []
+        for event in events:
+            if not isinstance(event, Frame) or event.opcode not in (Opcode.TEXT, Opcode.CONT):
+                continue
+            if event.fin and not self._fragments:
+                messages.append(bytes(event.data))
+                continue
+            self._fragments.append(bytes(event.data))
+            if event.fin:
+                messages.append(b"".join(self._fragments))
+                self._fragments.clear()
+        return messages
+
+    def _lost(self) -> Lost:
+        received = self._protocol.close_rcvd
+        return Lost(received.code, received.reason) if received is not None else Lost(ABNORMAL_CLOSURE, "")
+
+
+async def open_wire(url: str, token: str | None, dial: Dial, tls: ssl.SSLContext | None) -> Wire:
+    """Connect and shake hands.  Raises AuthenticationFailed, NotReachable, or OSError from the network."""
+    uri = _parse(url)
+    if token is not None and not (token.isascii() and token.isprintable() and " " not in token and token):
+        raise AuthenticationFailed("the token is empty or has characters that no token has, such as a space")
+    stream = await dial(uri.host, uri.port)
+    try:
+        if uri.secure:
+            context = tls or ssl.create_default_context()
+            secured = trio.SSLStream(stream, context, server_hostname=uri.host, https_compatible=True)
+            await secured.do_handshake()
+            stream = secured
+        protocol = ClientProtocol(uri, subprotocols=[Subprotocol(SUBPROTOCOL)], max_size=MAX_MESSAGE_BYTES)
+        wire = Wire(stream, protocol)
+        await wire.shake_hands(token)
+    except BaseException:
+        await trio.aclose_forcefully(stream)
+        raise
+    return wire
+
+
+def _parse(url: str) -> WebSocketURI:
+    try:
+        return parse_uri(url)
+    except (InvalidURI, ValueError) as error:
+        raise NotReachable(f"{url!r} is not a websocket address; write it like ws://127.0.0.1:7878") from error
+
+
+def _handshake_error(error: Exception) -> Exception:
+    if isinstance(error, InvalidStatus):
+        return _status_error(error.response)
+    if isinstance(error, InvalidHandshake):
+        return NotReachable(f"no websocket was opened: {error}")
+    return NotReachable(f"the peer does not speak websocket: {error}")
+
+
+def _status_error(response: Response) -> Exception:
+    said = bytes(response.body or b"").decode("utf-8", "replace").strip()
+    sentence = said[:200] or response.reason_phrase
+    if response.status_code == 401:
+        return AuthenticationFailed(f"the daemon does not accept the token: {sentence}")
+    return NotReachable(f"the daemon answered {response.status_code}: {sentence}")
