@@ -225,8 +225,8 @@ BUGS_IN_THE_AUDIT: list[tuple[str, str, str]] = [
     ("command ids are not looked at", "command_id not in self._command_ids", "True"),
     ("command ids are not remembered", "        self._command_ids.add(command_id)\n", ""),
     ("effects are not compared", "verdict == entry.effects", "isinstance(verdict, Effects)"),
-    ("any refusal will do", "verdict.reason is entry.refusal.reason", "True"),
-    ("a refusal of what is allowed will do", "isinstance(verdict, Refusal), entry", "True, entry"),
+    ("any refusal will do", "verdict == entry.refusal", "True"),
+    ("a refusal of what is allowed will do", "self._expect(is_refusal, entry", "self._expect(True, entry"),
     ("effects are not applied", "            apply(self.books, effects)\n", "            pass\n"),
 ]
 
@@ -281,12 +281,17 @@ BUGS_IN_THE_PROTOCOL: list[tuple[str, str, str, str]] = [
     ("the payee must agree, not the payer", "methods", "Need.spend(posting.source)", "Need.spend(posting.to)"),
     ("seeing is paying", "methods", "Need.spend(posting.source)", "Need.view(posting.source)"),
     ("any version may be probed", "methods", " + [Need.view(w) for w in params.if_version]", ""),
-    ("the whole journal is free", "methods", "    return (OPERATE,)\n", "    return (AUTHENTICATED,)\n"),
+    (
+        "the whole journal is free",
+        "methods",
+        "        needs.append(OPERATE)\n",
+        "        needs.append(AUTHENTICATED)\n",
+    ),
     (
         "a subscribed prefix is one wallet",
         "methods",
-        "return (Need.view_prefix(params.prefix),)\n    return",
-        "return (Need.view(params.prefix),)\n    return",
+        "needs.append(Need.view_prefix(params.prefix))",
+        "needs.append(Need.view(params.prefix))",
     ),
     (
         "a listed prefix is one wallet",

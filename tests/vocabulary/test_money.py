@@ -31,15 +31,25 @@ def test_an_amount_in_the_main_unit_is_read_exactly(text: str | int | Decimal, s
 REFUSED: list[tuple[str | int | Decimal, int, str]] = [
     ("", 2, "is not an amount; write it like 12.50"),
     ("ten", 2, "is not an amount; write it like 12.50"),
+    ("1e999999999", 2, "is not an amount"),
+    ("1e-9999999", 2, "is not an amount"),
+    (Decimal("1e-9999999"), 2, "is not an amount that can be held"),
+    ("1." + "0" * 125 + "1", 2, "is finer than the smallest unit"),
+    ("\uff11", 2, "is not an amount"),
+    ("1_000", 2, "is not an amount"),
+    ("1\n", 2, "is not an amount"),
+    (True, 2, "is not an amount"),
+    (0.5, 2, "is not an amount"),  # type: ignore[list-item]
     ("1,50", 2, "is not an amount; write it like 12.50"),
     ("1.2.3", 8, "is not an amount; write it like 0.125"),
     ("12.505", 2, "is finer than the smallest unit: at most 2 decimal places are allowed"),
     ("0.5", 0, "is finer than the smallest unit: at most 0 decimal places are allowed"),
-    ("NaN", 2, "is not an amount that can be held"),
-    ("-Infinity", 2, "is not an amount that can be held"),
-    ("1" + "0" * 36, 0, "the largest is 10^36 - 1 smallest units"),
+    (Decimal("NaN"), 2, "is not an amount that can be held"),
+    ("NaN", 2, "is not an amount; write it like 12.50"),
+    (Decimal("-Infinity"), 2, "is not an amount that can be held"),
+    ("1" + "0" * 36, 0, "the largest amount is 10^36 - 1 smallest units"),
     ("1" + "0" * 34, 2, "the largest amount is 10^36 - 1 smallest units"),
-    (10**36, 0, "the largest is 10^36 - 1 smallest units"),
+    (10**36, 0, "the largest amount is 10^36 - 1 smallest units"),
 ]
 
 

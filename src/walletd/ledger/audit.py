@@ -104,16 +104,17 @@ class Audit:
         self._command_ids.add(command_id)
         self.sequence = entry.sequence
         self.time = entry.time
+        self._expect(not entry.command.dry_run, entry, "is a dry run, which is never journaled")
+        self._expect((entry.effects is None) != (entry.refusal is None), entry, "has not exactly one outcome")
         verdict = decide(self.books, entry.command, entry.time)
         if entry.effects is not None:
             self._expect(verdict == entry.effects, entry, f"has other effects than its command: {verdict}")
             self._apply(entry, entry.effects)
         else:
-            self._expect(isinstance(verdict, Refusal), entry, "was refused, but its command can be applied")
+            is_refusal = isinstance(verdict, Refusal)
+            self._expect(is_refusal, entry, "was refused, but its command can be applied")
             self._expect(
-                not isinstance(verdict, Refusal) or verdict.reason is entry.refusal.reason,  # type: ignore[union-attr]
-                entry,
-                f"was refused for another reason than {verdict}",
+                not is_refusal or verdict == entry.refusal, entry, f"was refused for another reason than {verdict}"
             )
             self.refused += 1
 
@@ -125,7 +126,7 @@ class Audit:
         self.applied += 1
         try:
             apply(self.books, effects)
-        except (AssertionError, KeyError) as broken:
+        except (AssertionError, KeyError, ValueError) as broken:
             self._expect(False, entry, f"cannot be applied: {broken!r}")
 
     def _expect(self, holds: bool, entry: Entry, sentence: str) -> None:

@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, assert_never
 
+import msgspec
+
 from walletd.ledger.book import Book, Books, balance_record
 from walletd.vocabulary.commands import AnyCommand, DefineAsset, OpenWallet, Posting, PostTransfer
 from walletd.vocabulary.entries import AssetRecord, Effects, Refusal, WalletRecord
@@ -42,9 +44,9 @@ def decide(books: Books, command: AnyCommand, now: datetime) -> Verdict:
 
 
 def refuse(reason: Reason, **facts: Any) -> Refusal:
-    """The refusal for this reason, with the facts that explain it."""
+    """The refusal for this reason, with the facts that explain it: as plain as the journal gives them back."""
     assert reason.is_refusal
-    return Refusal(reason, facts)
+    return Refusal(reason, msgspec.to_builtins(facts))
 
 
 def _define_asset(books: Books, command: DefineAsset) -> Verdict:

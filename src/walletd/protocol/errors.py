@@ -56,7 +56,8 @@ _HINTS = {
         'a whole number of the asset\'s smallest unit from 1 to 10^36-1, as a decimal string such as "1250": '
         "no sign, point, exponent or leading zero"
     ),
-    "wallet": "a wallet name: letters, digits and . _ : / - , at most 64; @ in front makes a system wallet",
+    "wallet": "a wallet name: letters, digits and . _ : / - , at most 63; @ in front makes a system wallet",
+    "prefix": "the beginning of wallet names: letters, digits and . _ : / - , at most 63, maybe behind an @",
     "asset": "an asset code: capital letters, digits and . _ - , at most 16, such as EUR",
     "scale": "the number of decimal places, a whole number from 0 to 30",
     "command_id": "a command id of your own: 1 to 64 printable ASCII characters without spaces",
@@ -68,6 +69,9 @@ _HINTS = {
     "valid_until": 'a time with its offset, such as "2030-01-31T12:00:00Z"',
 }
 _HINTS["from"] = _HINTS["to"] = _HINTS["wallets"] = _HINTS["wallet"]
+
+
+_KEY_HINTS = {"if_version": _HINTS["wallet"], "metadata": "a string of 1 to 40 characters"}
 
 
 class InvalidParams(Exception):
@@ -117,18 +121,29 @@ def explain(complaint: str, whole: str) -> tuple[str, str]:
     ``complaint`` is msgspec's message, such as "Expected `str`, got `int` - at `$.postings[0].amount`"; ``whole``
     names the document that was decoded.
     """
-    what, _, path = complaint.partition(" - at `$")
-    path = path.rstrip("`").lstrip(".")
+    match = _COMPLAINT.fullmatch(complaint)
+    assert match is not None
+    what, is_key, path = match.group("what"), match.group("key"), (match.group("path") or "").lstrip(".")
     named = _NAMED_FIELD.search(what)
     field = ".".join(part for part in (path, named.group(1) if named else "") if part)
-    hint = _HINTS.get(re.sub(r"\[[^\]]*\]$", "", field).rpartition(".")[2]) if field else None
+    hint = _hint(field, what)
     if what.startswith("Object contains unknown field"):
         return field, f"{field!r} is not a field of {path or whole}; remove it"
     if what.startswith("Object missing required field"):
         return field, f"{field!r} is missing" + (f": {hint}" if hint else "")
+    if is_key:
+        return field, f"each name in {field!r} must be {_KEY_HINTS.get(field, 'a string')}"
     if hint:
         return field, f"{field!r} must be {hint}"
     return field, f"{field or whole}: {what[:1].lower()}{what[1:]}"
 
 
-_NAMED_FIELD = re.compile(r"field `([^`]*)`$")
+def _hint(field: str, complaint: str) -> str | None:
+    """What is expected of the field, where the complaint is about its value and not about the list that it is in."""
+    if complaint.startswith(("Expected `array`", "Expected `object`")):
+        return _HINTS.get(field) if field in ("params", "id") else None
+    return _HINTS.get(re.sub(r"\[[^\]]*\]$", "", field).rpartition(".")[2])
+
+
+_COMPLAINT = re.compile(r"(?P<what>.*?)(?: - at (?P<key>`key` in )?`\$(?P<path>[^`]*)`)?", re.DOTALL)
+_NAMED_FIELD = re.compile(r"field `(.*)`$", re.DOTALL)

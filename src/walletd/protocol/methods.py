@@ -53,11 +53,12 @@ def _views_prefix(params: m.ListWallets) -> Iterable[Need]:
 
 
 def _views_subscribed(params: m.Subscribe) -> Iterable[Need]:
-    if params.wallets is not None:
-        return [Need.view(wallet) for wallet in params.wallets]
+    needs = [Need.view(wallet) for wallet in params.wallets or ()]
     if params.prefix is not None:
-        return (Need.view_prefix(params.prefix),)
-    return (OPERATE,)
+        needs.append(Need.view_prefix(params.prefix))
+    if params.all or not needs:
+        needs.append(OPERATE)
+    return needs
 
 
 _free, _operate = _always(AUTHENTICATED), _always(OPERATE)

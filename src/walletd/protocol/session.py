@@ -86,7 +86,7 @@ class Session:
             return failure(request_id, Reason.AUTHENTICATION_REQUIRED)
         for need in method.needs(params):
             if not self.grant.permits(need):
-                lacking = {"method": method.name, "right": need.right.value, "wallet": need.wallet}
+                lacking = {"method": method.name, "right": need.right.value, "wallet": need.wallet or "all wallets"}
                 return failure(request_id, Reason.FORBIDDEN, lacking)
         if self.in_flight >= self.limits.max_in_flight:
             facts: dict[str, Any] = {

@@ -34,7 +34,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """What every command carries: its id, and what must hold for it to be decided at all."""
 
     command_id: CommandName
-    if_version: dict[WalletName, VersionNumber] = {}
+    if_version: Annotated[dict[WalletName, VersionNumber], msgspec.Meta(max_length=2 * MAX_POSTINGS)] = {}
     valid_until: Instant | None = None
     dry_run: bool = False
 

@@ -6,15 +6,15 @@ same under every later version of the rules.  The stored bytes are the JSON that
 hash is the RFC 6962 leaf hash over exactly these bytes.
 """
 
-from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from walletd.vocabulary.commands import AnyCommand, Metadata
+from walletd.vocabulary.commands import AnyCommand, Instant, Metadata
 from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import AssetCode, Principal, Sequence, Version, WalletId
 from walletd.vocabulary.lifecycle import WalletStatus
+from walletd.vocabulary.money import SignedAmountText
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -37,7 +37,7 @@ class WalletRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     wallet: WalletId
     status: WalletStatus
     version: Version
-    opened_at: datetime
+    opened_at: Instant
     metadata: Metadata = {}
 
 
@@ -49,9 +49,9 @@ class BalanceRecord(msgspec.Struct, frozen=True):
 
     wallet: WalletId
     asset: AssetCode
-    posted: str
-    held: str
-    available: str | None
+    posted: SignedAmountText
+    held: SignedAmountText
+    available: SignedAmountText | None
     version: Version
 
 
@@ -67,7 +67,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One decided command: who asked for what, when, and what came of it.  Exactly one outcome is there."""
 
     sequence: Sequence
-    time: datetime
+    time: Instant
     principal: Principal
     command: AnyCommand
     refusal: Refusal | None = None

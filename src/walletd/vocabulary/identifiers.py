@@ -1,7 +1,7 @@
 """Names of things, and what a well-formed name looks like.
 
-Every identifier is a string with a closed alphabet, so that it can stand in a log line, a file name, a URL
-or a shell command without quoting.  A type such as ``WalletName`` is what a message declares: msgspec checks
+Every identifier is a string with a closed alphabet, so that it can stand in a log line, a URL or a
+shell command without quoting.  A type such as ``WalletName`` is what a message declares: msgspec checks
 the pattern while it decodes, so that the code behind it never sees a malformed one.
 
     >>> msgspec.json.decode(b'"@external"', type=WalletName)
@@ -24,7 +24,7 @@ Version = NewType("Version", int)
 WALLET_ID_PATTERN = r"^@?[A-Za-z0-9][A-Za-z0-9._:/-]{0,62}\Z"
 ASSET_CODE_PATTERN = r"^[A-Z][A-Z0-9._-]{0,15}\Z"
 COMMAND_ID_PATTERN = r"^[\x21-\x7e]{1,64}\Z"
-TRANSFER_ID_PATTERN = r"^t[1-9][0-9]{0,18}(\.[0-9]{1,3})?\Z"
+TRANSFER_ID_PATTERN = r"^t[1-9][0-9]{0,15}(\.[0-9]{1,3})?\Z"
 WALLET_PREFIX_PATTERN = r"^(|@|@?[A-Za-z0-9][A-Za-z0-9._:/-]{0,62})\Z"
 
 WalletName = Annotated[WalletId, msgspec.Meta(pattern=WALLET_ID_PATTERN)]

@@ -10,7 +10,8 @@ amounts in the asset's main unit: 1250 of EUR/2 is 12.50.
     '12.50'
 """
 
-from decimal import Decimal, InvalidOperation, localcontext
+import re
+from decimal import Decimal
 from typing import Annotated
 
 import msgspec
@@ -27,6 +28,8 @@ AmountText = Annotated[str, msgspec.Meta(pattern=AMOUNT_PATTERN)]
 SignedAmountText = Annotated[str, msgspec.Meta(pattern=r"^(0|-?[1-9][0-9]{0,71})\Z")]
 """A balance: any whole number, as a decimal string."""
 
+_MAIN_UNIT = re.compile(r"(-?)([0-9]{1,200})(?:\.([0-9]{1,200}))?")
+
 Scale = Annotated[int, msgspec.Meta(ge=0, le=MAX_SCALE)]
 """How many decimal places the asset's main unit has: 2 for EUR, 8 for BTC, 18 for ETH."""
 
@@ -36,20 +39,20 @@ def parse_amount(text: str | int | Decimal, scale: int) -> int:
 
     Raises ValueError with a sentence for people: not a number, not finite, or finer than the asset's smallest unit.
     """
-    with localcontext() as exact:
-        exact.prec = 120
-        try:
-            amount = Decimal(text)
-        except (InvalidOperation, ValueError):
-            raise ValueError(f"{text!r} is not an amount; write it like {_example(scale)}") from None
-        if not amount.is_finite() or abs(amount) > MAX_AMOUNT:
-            raise ValueError(f"{text!r} is not an amount that can be held; the largest is 10^36 - 1 smallest units")
-        units = amount.scaleb(scale)
-        if units != units.to_integral_value():
-            raise ValueError(f"{text!r} is finer than the smallest unit: at most {scale} decimal places are allowed")
-        if abs(units) > MAX_AMOUNT:
-            raise ValueError(f"{text!r} is too large; the largest amount is 10^36 - 1 smallest units")
-        return int(units)
+    written = _written(text)
+    match = _MAIN_UNIT.fullmatch(written)
+    if match is None:
+        raise ValueError(f"{written[:60]!r} is not an amount; write it like {_example(scale)}")
+    sign, whole, fraction = match.groups(default="")
+    fraction = fraction.rstrip("0")
+    if len(fraction) > scale:
+        raise ValueError(
+            f"{written[:60]!r} is finer than the smallest unit: at most {scale} decimal places are allowed"
+        )
+    digits = (whole + fraction.ljust(scale, "0")).lstrip("0")
+    if len(digits) > len(str(MAX_AMOUNT)):
+        raise ValueError(f"{written[:60]!r} is too large; the largest amount is 10^36 - 1 smallest units")
+    return int(sign + (digits or "0"))
 
 
 def format_amount(units: int, scale: int) -> str:
@@ -59,6 +62,17 @@ def format_amount(units: int, scale: int) -> str:
     if scale == 0:
         return sign + digits
     return f"{sign}{digits[:-scale]}.{digits[-scale:]}"
+
+
+def _written(amount: str | int | Decimal) -> str:
+    """The amount in plain digits, whatever type it came in; a float is no amount."""
+    if isinstance(amount, bool) or not isinstance(amount, str | int | Decimal):
+        raise ValueError(f"{amount!r} is not an amount; give it as a string, a whole number or a Decimal")
+    if isinstance(amount, Decimal):
+        if not amount.is_finite() or abs(amount.adjusted()) > 200:
+            raise ValueError(f"{amount} is not an amount that can be held; the largest is 10^36 - 1 smallest units")
+        return f"{amount:f}"
+    return str(amount)
 
 
 def _example(scale: int) -> str:
