@@ -29,7 +29,7 @@ def connecting(daemon: FakeDaemon) -> Connect:
 
 
 @pytest.fixture
-async def client(connecting: Connect, autojump_clock: Any) -> AsyncIterator[Client]:
-    """A connected client, under a clock that jumps over every wait."""
+async def client(connecting: Connect) -> AsyncIterator[Client]:
+    """A connected client."""
     async with connecting() as client:
         yield client

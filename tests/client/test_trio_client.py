@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 from tests.client.conftest import Connect
 from tests.client.fake_daemon import FakeDaemon, FakeLink, applied, hello
+from trio.testing import MockClock
 
 from walletd.client import (
     AuthenticationFailed,
@@ -29,12 +31,16 @@ def apply_all(daemon: FakeDaemon) -> None:
     daemon.answers["asset.list"] = lambda link, request: link.reply(request, ASSETS)
 
 
-async def test_the_token_travels_in_the_header_and_hello_is_there(daemon: FakeDaemon, client: Client) -> None:
+async def test_the_token_travels_in_the_header_and_hello_is_there(
+    daemon: FakeDaemon, client: Client, autojump_clock: MockClock
+) -> None:
     assert daemon.links[0].authorization == "Bearer secret"
     assert client.hello.instance == "fake"
 
 
-async def test_a_payment_in_the_main_unit_is_converted_exactly(daemon: FakeDaemon, client: Client) -> None:
+async def test_a_payment_in_the_main_unit_is_converted_exactly(
+    daemon: FakeDaemon, client: Client, autojump_clock: MockClock
+) -> None:
     apply_all(daemon)
     result = await client.pay("alice", "bob", Decimal("12.50"), "EUR", reference="r", command_id="mine")
     assert result.command_id == "mine"
@@ -49,7 +55,7 @@ async def test_a_payment_in_the_main_unit_is_converted_exactly(daemon: FakeDaemo
 
 
 async def test_an_amount_that_cannot_be_exact_is_refused_before_anything_is_sent(
-    daemon: FakeDaemon, client: Client
+    daemon: FakeDaemon, client: Client, autojump_clock: MockClock
 ) -> None:
     apply_all(daemon)
     with pytest.raises(TypeError, match=r"write Decimal\('12.5'\)"):
@@ -62,14 +68,18 @@ async def test_an_amount_that_cannot_be_exact_is_refused_before_anything_is_sent
     assert {request["method"] for request in daemon.requests} == {"asset.list"}
 
 
-async def test_a_generated_command_id_stands_on_the_result(daemon: FakeDaemon, client: Client) -> None:
+async def test_a_generated_command_id_stands_on_the_result(
+    daemon: FakeDaemon, client: Client, autojump_clock: MockClock
+) -> None:
     apply_all(daemon)
     result = await client.open_wallet("alice")
     assert len(result.command_id) == 32
     assert daemon.requests[0]["params"]["command_id"] == result.command_id
 
 
-async def test_a_refusal_is_an_exception_with_its_facts(daemon: FakeDaemon, client: Client) -> None:
+async def test_a_refusal_is_an_exception_with_its_facts(
+    daemon: FakeDaemon, client: Client, autojump_clock: MockClock
+) -> None:
     def refuse(link: FakeLink, request: dict[str, Any]) -> None:
         link.fail(request, 3050, "insufficient_funds", retry="new_command_id", available="5", required="9")
 
@@ -84,7 +94,7 @@ async def test_a_refusal_is_an_exception_with_its_facts(daemon: FakeDaemon, clie
 
 
 async def test_calls_of_one_tick_travel_together_and_are_answered_in_any_order(
-    daemon: FakeDaemon, client: Client
+    daemon: FakeDaemon, client: Client, autojump_clock: MockClock
 ) -> None:
     held: list[tuple[FakeLink, dict[str, Any]]] = []
 
@@ -100,6 +110,7 @@ async def test_calls_of_one_tick_travel_together_and_are_answered_in_any_order(
     async def ask(number: int) -> None:
         got[number] = await client.call("wallet.get", wallet=f"w{number}")
 
+    await trio.testing.wait_all_tasks_blocked()
     reads = daemon.links[0].reads
     async with trio.open_nursery() as nursery:
         for number in range(50):
@@ -108,7 +119,9 @@ async def test_calls_of_one_tick_travel_together_and_are_answered_in_any_order(
     assert daemon.links[0].reads - reads == 1
 
 
-async def test_no_more_requests_are_unanswered_than_the_daemon_takes(daemon: FakeDaemon, connecting: Connect) -> None:
+async def test_no_more_requests_are_unanswered_than_the_daemon_takes(
+    daemon: FakeDaemon, connecting: Connect, autojump_clock: MockClock
+) -> None:
     daemon.hello = hello(limits={"max_frame_bytes": 500, "max_in_flight": 2, "max_subscriptions": 1})
     async with connecting() as client, trio.open_nursery() as nursery:
         for _ in range(5):
@@ -128,7 +141,7 @@ async def test_no_more_requests_are_unanswered_than_the_daemon_takes(daemon: Fak
 
 
 async def test_an_unanswered_command_is_sent_again_with_the_same_id_on_the_next_connection(
-    daemon: FakeDaemon, client: Client
+    daemon: FakeDaemon, client: Client, autojump_clock: MockClock
 ) -> None:
     def only_the_second(link: FakeLink, request: dict[str, Any]) -> None:
         if len(daemon.links) == 1:
@@ -145,7 +158,9 @@ async def test_an_unanswered_command_is_sent_again_with_the_same_id_on_the_next_
     assert len(daemon.links) == 2
 
 
-async def test_what_is_unanswered_is_repeated_in_its_order(daemon: FakeDaemon, client: Client) -> None:
+async def test_what_is_unanswered_is_repeated_in_its_order(
+    daemon: FakeDaemon, client: Client, autojump_clock: MockClock
+) -> None:
     async with trio.open_nursery() as nursery:
         for number in range(5):
             nursery.start_soon(client.call, "wallet.get")
@@ -161,7 +176,9 @@ async def test_what_is_unanswered_is_repeated_in_its_order(daemon: FakeDaemon, c
 
 
 @pytest.mark.parametrize("code", [4401, 4408])
-async def test_a_token_that_is_no_longer_taken_stops_the_client(daemon: FakeDaemon, client: Client, code: int) -> None:
+async def test_a_token_that_is_no_longer_taken_stops_the_client(
+    daemon: FakeDaemon, client: Client, autojump_clock: MockClock, code: int
+) -> None:
     daemon.answers["wallet.get"] = lambda link, request: link.close(code, "the token was revoked")
     for _ in range(2):
         with pytest.raises(AuthenticationFailed, match="revoked"):
@@ -170,7 +187,7 @@ async def test_a_token_that_is_no_longer_taken_stops_the_client(daemon: FakeDaem
 
 
 async def test_a_command_under_way_when_the_client_stops_has_an_unknown_outcome(
-    daemon: FakeDaemon, client: Client
+    daemon: FakeDaemon, client: Client, autojump_clock: MockClock
 ) -> None:
     daemon.answers["wallet.open"] = lambda link, request: link.close(4401, "the token was revoked")
     with pytest.raises(OutcomeUnknown):
@@ -191,7 +208,7 @@ async def test_a_command_under_way_when_the_client_stops_has_an_unknown_outcome(
     ],
 )
 async def test_a_first_connection_that_cannot_be_made_says_why(
-    daemon: FakeDaemon, connecting: Connect, autojump_clock: Any, prepare: dict[str, Any], error: type[Exception]
+    daemon: FakeDaemon, connecting: Connect, autojump_clock: MockClock, prepare: dict[str, Any], error: type[Exception]
 ) -> None:
     for name, value in prepare.items():
         setattr(daemon, name, value)
@@ -204,7 +221,7 @@ async def test_a_first_connection_that_cannot_be_made_says_why(
 
 
 async def test_a_command_that_was_sent_and_not_answered_has_an_unknown_outcome(
-    daemon: FakeDaemon, client: Client
+    daemon: FakeDaemon, client: Client, autojump_clock: MockClock
 ) -> None:
     with pytest.raises(OutcomeUnknown) as unknown:
         await client.pay("alice", "bob", 5, "EUR")
@@ -212,14 +229,18 @@ async def test_a_command_that_was_sent_and_not_answered_has_an_unknown_outcome(
     assert trio.current_time() >= 30
 
 
-async def test_a_read_or_a_dry_run_that_is_not_answered_applied_nothing(daemon: FakeDaemon, client: Client) -> None:
+async def test_a_read_or_a_dry_run_that_is_not_answered_applied_nothing(
+    daemon: FakeDaemon, client: Client, autojump_clock: MockClock
+) -> None:
     with pytest.raises(NotReachable, match="nothing was applied"):
         await client.wallet("alice")
     with pytest.raises(NotReachable):
         await client.pay("alice", "bob", 5, "EUR", dry_run=True)
 
 
-async def test_a_command_that_was_never_sent_was_not_applied(daemon: FakeDaemon, client: Client) -> None:
+async def test_a_command_that_was_never_sent_was_not_applied(
+    daemon: FakeDaemon, client: Client, autojump_clock: MockClock
+) -> None:
     daemon.is_down = True
     daemon.links[0].drop()
     await trio.testing.wait_all_tasks_blocked()
@@ -227,7 +248,9 @@ async def test_a_command_that_was_never_sent_was_not_applied(daemon: FakeDaemon,
         await client.open_wallet("alice")
 
 
-async def test_a_busy_daemon_is_asked_again_with_the_same_command_id(daemon: FakeDaemon, client: Client) -> None:
+async def test_a_busy_daemon_is_asked_again_with_the_same_command_id(
+    daemon: FakeDaemon, client: Client, autojump_clock: MockClock
+) -> None:
     def busy(link: FakeLink, request: dict[str, Any]) -> None:
         if len(daemon.requests) < 4:
             link.fail(request, 1005, "overloaded", retry="same_command_id", retry_after_ms=2000)
@@ -240,14 +263,18 @@ async def test_a_busy_daemon_is_asked_again_with_the_same_command_id(daemon: Fak
     assert len({request["params"]["command_id"] for request in daemon.requests}) == 1
 
 
-async def test_a_daemon_that_stays_busy_is_the_answer_at_the_deadline(daemon: FakeDaemon, client: Client) -> None:
+async def test_a_daemon_that_stays_busy_is_the_answer_at_the_deadline(
+    daemon: FakeDaemon, client: Client, autojump_clock: MockClock
+) -> None:
     daemon.answers["wallet.open"] = lambda link, request: link.fail(request, 1007, "unavailable", retry_after_ms=500)
     with pytest.raises(RequestFailed) as failed:
         await client.open_wallet("alice")
     assert failed.value.reason is Reason.UNAVAILABLE
 
 
-async def test_asking_a_busy_daemon_again_can_be_switched_off(daemon: FakeDaemon, connecting: Connect) -> None:
+async def test_asking_a_busy_daemon_again_can_be_switched_off(
+    daemon: FakeDaemon, connecting: Connect, autojump_clock: MockClock
+) -> None:
     daemon.answers["wallet.open"] = lambda link, request: link.fail(request, 1004, "draining", retry_after_ms=500)
     async with connecting(retry_busy=False) as client:
         with pytest.raises(RequestFailed):
@@ -261,7 +288,9 @@ async def test_an_exception_of_the_block_comes_out_as_it_is(connecting: Connect)
             raise ZeroDivisionError
 
 
-async def test_a_call_that_its_caller_cancels_is_not_repeated(daemon: FakeDaemon, client: Client) -> None:
+async def test_a_call_that_its_caller_cancels_is_not_repeated(
+    daemon: FakeDaemon, client: Client, autojump_clock: MockClock
+) -> None:
     with trio.move_on_after(1):
         await client.call("wallet.get", wallet="alice")
     daemon.links[0].drop()
@@ -270,7 +299,7 @@ async def test_a_call_that_its_caller_cancels_is_not_repeated(daemon: FakeDaemon
     assert [request["method"] for request in daemon.requests] == ["wallet.get", "session.ping"]
 
 
-async def test_lists_are_paged_by_themselves(daemon: FakeDaemon, client: Client) -> None:
+async def test_lists_are_paged_by_themselves(daemon: FakeDaemon, client: Client, autojump_clock: MockClock) -> None:
     def wallets(link: FakeLink, request: dict[str, Any]) -> None:
         after = request["params"].get("after")
         view = {"status": "open", "version": 1, "opened_at": "2030-01-31T12:00:00Z", "balances": [], "sequence": 1}
