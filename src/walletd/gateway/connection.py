@@ -3,38 +3,60 @@
 One task reads, one writes.  ``send`` only queues: however many messages are queued before the writing task runs, it
 wakes up once and writes them in one piece.  A peer that does not read is not read from either, and is closed after a
 while; one that says nothing is pinged, and given up when it does not answer.
+
+    connection = Connection(stream, terms)
+    nursery.start_soon(connection.run)
+    connection.tick(trio.current_time())                # once a second, for all deadlines: no timer per connection
+
+Reading and writing hold no data while they wait: an idle connection has no buffers.
 """
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from typing import Protocol
 
 import trio
 
-from walletd.gateway.handshake import Handshake
-from walletd.gateway.websocket import FrameProtocol, Policy
+from walletd.gateway.counters import TrafficCounters
+from walletd.gateway.handshake import Handshake, Policy, Refusal
+from walletd.gateway.websocket import FrameProtocol, State
 
 READ_BYTES = 65536
 WRITE_BYTES = 65536
 """Written at a time: the progress of a slow reader is seen at each of these."""
 
+INTERNAL_ERROR = 1011
 
-@dataclass(frozen=True)
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
 class Deadlines:
-    """How long a peer may take.  Seconds."""
+    """How long a peer may take.  Seconds; each is looked at once a second."""
 
     handshake_seconds: float = 10
     write_stall_seconds: float = 30
+    """How long a peer may read nothing while something is written to it."""
     close_seconds: float = 5
+    """From the decision to close to the end of the stream, what is queued included."""
     ping_seconds: float = 20
+    """How long a peer may be silent before it is pinged."""
+    ping_timeout_seconds: float = 20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Bounds:
-    """How much may be queued for a peer, in bytes: above ``high`` it is not read from, below ``low`` events go on."""
+    """How much may be queued for a peer, in bytes.
+
+    Above ``high`` it is not read from; below ``low`` the endpoint is told that there is room; above ``most``, which
+    only an endpoint that does not look at ``queued_bytes`` reaches, the peer is closed as one that does not read.
+    """
 
     high: int = 1024 * 1024
     low: int = 64 * 1024
+    most: int = 32 * 1024 * 1024
 
 
 class Endpoint(Protocol):
@@ -45,191 +67,223 @@ class Endpoint(Protocol):
         ...
 
     def received(self, messages: list[bytes]) -> None:
-        """All messages of one read."""
+        """All messages of one read, in order."""
         ...
 
     def drained(self) -> None:
-        """Little is queued now."""
+        """Little is queued now, or nothing."""
         ...
 
     def slow_close(self) -> tuple[int, str]:
         """The peer reads nothing: the code and the reason to close with."""
         ...
 
-    def closed(self, code: int | None) -> None:
-        """The connection is gone."""
+    def closed(self, code: int) -> None:
+        """The connection is gone; the code is that of whoever closed first, 1006 where nobody did."""
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On which all connections of a server are served."""
+
+    policy: Policy
+    deadlines: Deadlines
+    bounds: Bounds
+    open_endpoint: Callable[["Connection", Handshake], Endpoint]
+    traffic: TrafficCounters
+
+
 class Connection:
-    """One peer, from its first byte to its last."""
+    """One peer, from its first byte to its last.  ``turned_away``: it is answered, but not let in."""
 
     __slots__ = (
-        "_bounds",
-        "_deadlines",
+        "_begun_at",
+        "_closing_at",
         "_endpoint",
         "_frames",
-        "_is_pinged",
-        "_open_endpoint",
-        "_queued",
+        "_heard_at",
+        "_pinged_at",
         "_read_on",
         "_scope",
         "_stream",
+        "_terms",
         "_wake",
         "_writing",
-        "_written_at",
-        "close_code",
+        "last_progress",
     )
 
-    def __init__(
-        self,
-        stream: trio.abc.Stream,
-        policy: Policy,
-        deadlines: Deadlines,
-        bounds: Bounds,
-        open_endpoint: Callable[["Connection", Handshake], Endpoint],
-    ) -> None:
+    def __init__(self, stream: trio.abc.Stream, terms: Terms, turned_away: Refusal | None = None) -> None:
         self._stream = stream
-        self._frames = FrameProtocol(policy)
-        self._deadlines = deadlines
-        self._bounds = bounds
-        self._open_endpoint = open_endpoint
+        self._terms = terms
+        self._frames = FrameProtocol(terms.policy, turned_away, trio.current_time)
         self._endpoint: Endpoint | None = None
-        self._scope = trio.CancelScope()
+        self._scope: trio.CancelScope | None = None
         self._wake = trio.Event()
         self._read_on: trio.Event | None = None
-        self._queued = 0
         self._writing = 0
-        self._written_at = 0.0
-        self._is_pinged = False
-        self.close_code: int | None = None
-        """With which code we closed; None where the peer did or the network."""
+        self._begun_at = self._heard_at = trio.current_time()
+        self._pinged_at = inf
+        self._closing_at = inf
+        self.last_progress = self._begun_at
+        """When the peer last took something of what was written to it."""
 
     # --- for the endpoint ------------------------------------------------------------------------------------------
 
     @property
     def queued_bytes(self) -> int:
         """How much is queued and not handed to the network yet."""
-        return self._queued + self._writing
+        return self._frames.pending_bytes + self._writing
 
     def send(self, payload: bytes) -> None:
-        """Queue one text message."""
+        """Queue one text message; nothing once the connection is closing."""
+        if self._frames.state is not State.OPEN:
+            return
         self._frames.send_text(payload)
-        self._queued += len(payload)
+        self._terms.traffic.messages_out += 1
         self._wake.set()
+        if self._frames.pending_bytes > self._terms.bounds.most:
+            self._close_as_slow()
 
     def close(self, code: int, reason: str) -> None:
         """Close behind what is queued; the peer has some seconds to take it and to answer."""
-        if self._frames.is_open:
-            self._frames.close(code, reason)
-            self._end_soon(code)
+        self._frames.close(code, reason)
+        self._wake.set()
 
     def abort(self) -> None:
         """Give the connection up at once."""
-        self._scope.cancel()
+        if self._scope is not None:
+            self._scope.cancel()
 
     # --- the life of a connection ----------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Serve the peer until either side is done."""
         try:
-            with self._scope:
-                self._scope.deadline = trio.current_time() + self._deadlines.handshake_seconds
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._write)
-                    await self._read()
-                    self._wake.set()
-        except* (trio.BrokenResourceError, trio.ClosedResourceError):
-            pass
+            async with trio.open_nursery() as nursery:
+                self._scope = nursery.cancel_scope
+                nursery.start_soon(self._write)
+                await self._read()
         finally:
-            if self._endpoint is not None:
-                self._endpoint.closed(self.close_code or self._frames.received_close)
+            self._end()
             await trio.aclose_forcefully(self._stream)
 
-    async def _read(self) -> None:
-        while True:
-            data = await self._read_some()
-            if data is None:
-                continue
-            if not data:
-                self._frames.receive_eof()
-                return
-            self._is_pinged = False
-            messages = self._frames.receive(data)
-            if self._writing:
-                self._queued += len(data)  # An upper bound of the pongs that this read gave rise to.
-            if self._endpoint is None and self._frames.handshake is not None:
-                self._open(self._frames.handshake)
-            if messages and self._endpoint is not None:
-                self._endpoint.received(messages)
-            self._wake.set()
-            if self._frames.is_ending:
-                self._end_soon(None)
+    def tick(self, now: float) -> None:
+        """Look at every deadline."""
+        deadlines = self._terms.deadlines
+        match self._frames.state:
+            case State.OPENING:
+                if now - self._begun_at >= deadlines.handshake_seconds:
+                    self._terms.traffic.refused["handshake_timeout"] += 1
+                    self.abort()
+            case State.OPEN:
+                if self._writing and now - self.last_progress >= deadlines.write_stall_seconds:
+                    self._close_as_slow()
+                else:
+                    self._tick_liveness(now, deadlines)
+            case State.CLOSING | State.CLOSED:
+                self._closing_at = min(self._closing_at, now)
+                if now - self._closing_at >= deadlines.close_seconds:
+                    self.abort()
 
-    def _open(self, handshake: Handshake) -> None:
-        if self._frames.is_open:
-            self._scope.deadline = float("inf")
-            self._endpoint = self._open_endpoint(self, handshake)
-            self._endpoint.opened()
-
-    async def _read_some(self) -> bytes | None:
-        """What the peer sent; None where a timer went off first, or a peer that does not read must wait."""
-        tick = min(self._deadlines.ping_seconds, self._deadlines.write_stall_seconds / 2)
-        with trio.move_on_after(tick):
-            if self.queued_bytes > self._bounds.high:
-                self._read_on = trio.Event()
-                await self._read_on.wait()
-                return None
-            return bytes(await self._stream.receive_some(READ_BYTES))
-        self._tick()
-        return None
-
-    def _tick(self) -> None:
-        """Nothing came for a while: see whether the peer is alive and reads."""
-        if self._endpoint is None or not self._frames.is_open:
+    def _tick_liveness(self, now: float, deadlines: Deadlines) -> None:
+        if self._writing or self._read_on is not None:
+            self._pinged_at = inf  # Our ping, or its answer, stands in a queue: progress is the sign of life now.
             return
-        now = trio.current_time()
-        if self._writing:
-            if now - self._written_at >= self._deadlines.write_stall_seconds:
-                self.close(*self._endpoint.slow_close())
-        elif self._is_pinged:
-            self.close_code = 1011
-            self.abort()
-        else:
-            self._is_pinged = True
+        if self._pinged_at < self._heard_at:
+            self._pinged_at = inf
+        if now - self._pinged_at >= deadlines.ping_timeout_seconds:
+            self.close(INTERNAL_ERROR, "no answer to a ping")
+        elif self._pinged_at == inf and now - self._heard_at >= deadlines.ping_seconds:
+            self._pinged_at = now
             self._frames.ping()
             self._wake.set()
 
+    # --- reading ---------------------------------------------------------------------------------------------------
+
+    async def _read(self) -> None:
+        try:
+            while self._take(await self._stream.receive_some(READ_BYTES)):
+                while self.queued_bytes > self._terms.bounds.high:
+                    self._read_on = trio.Event()
+                    await self._read_on.wait()
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self.abort()
+
+    def _take(self, data: bytes | bytearray) -> bool:
+        """Whether there may be more to read."""
+        frames, traffic = self._frames, self._terms.traffic
+        if not data:
+            frames.receive_eof()
+            self._wake.set()
+            return False
+        self._heard_at = trio.current_time()
+        messages = frames.receive(bytes(data))
+        traffic.bytes_in += len(data)
+        traffic.messages_in += len(messages)
+        try:
+            if frames.handshake is not None:
+                self._open(frames.handshake)
+            if messages and self._endpoint is not None:
+                self._endpoint.received(messages)
+        except Exception:
+            log.exception("a connection is closed because of a fault of ours")
+            self.close(INTERNAL_ERROR, "internal error")
+        if frames.pending_bytes or frames.is_finished:
+            self._wake.set()
+        return True
+
+    def _open(self, handshake: Handshake) -> None:
+        self._frames.handshake = None
+        if self._frames.state is State.OPEN:
+            self._endpoint = self._terms.open_endpoint(self, handshake)
+            self._endpoint.opened()
+
+    # --- writing ---------------------------------------------------------------------------------------------------
+
     async def _write(self) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake = trio.Event()
-            data = memoryview(self._frames.data_to_send())
-            self._queued = 0
-            self._written_at = trio.current_time()
-            for start in range(0, len(data), WRITE_BYTES):
-                self._writing = len(data) - start
-                await self._stream.send_all(data[start : start + WRITE_BYTES])
-                self._written_at = trio.current_time()
-            self._writing = 0
+        try:
+            while not self._frames.is_finished:
+                await self._wake.wait()
+                self._wake = trio.Event()
+                await self._write_out(self._frames.data_to_send())
+            if isinstance(self._stream, trio.abc.HalfCloseableStream):
+                await self._stream.send_eof()
+            else:
+                await self._stream.aclose()
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self.abort()
+
+    async def _write_out(self, data: bytes) -> None:
+        self._writing = len(data)
+        self.last_progress = trio.current_time()
+        for start in range(0, len(data), WRITE_BYTES):
+            piece = data if len(data) <= WRITE_BYTES else memoryview(data)[start : start + WRITE_BYTES]
+            await self._stream.send_all(piece)
+            self._writing -= len(piece)
+            self._terms.traffic.bytes_out += len(piece)
+            self.last_progress = trio.current_time()
             self._after_write()
-            if self._frames.is_ending and not self._wake.is_set():
-                await self._send_eof()
-                return
 
     def _after_write(self) -> None:
-        if self._read_on is not None and self.queued_bytes <= self._bounds.high:
+        queued = self.queued_bytes
+        if self._read_on is not None and queued <= self._terms.bounds.high:
             self._read_on.set()
             self._read_on = None
-        if self._endpoint is not None and self.queued_bytes <= self._bounds.low:
+        if self._endpoint is not None and queued <= self._terms.bounds.low:
             self._endpoint.drained()
 
-    async def _send_eof(self) -> None:
-        """Everything is said.  The reading task ends when the peer's end comes, or at the deadline."""
-        if isinstance(self._stream, trio.abc.HalfCloseableStream):
-            await self._stream.send_eof()
+    # --- ending ----------------------------------------------------------------------------------------------------
 
-    def _end_soon(self, code: int | None) -> None:
-        self.close_code = self.close_code or code
-        self._scope.deadline = min(self._scope.deadline, trio.current_time() + self._deadlines.close_seconds)
-        self._wake.set()
+    def _close_as_slow(self) -> None:
+        if self._endpoint is not None and self._frames.state is State.OPEN:
+            self.close(*self._endpoint.slow_close())
+
+    def _end(self) -> None:
+        traffic = self._terms.traffic
+        if self._frames.refused is not None:
+            traffic.refused[self._frames.refused] += 1
+        endpoint, self._endpoint = self._endpoint, None
+        if endpoint is not None:
+            traffic.closes[self._frames.close_code] += 1
+            endpoint.closed(self._frames.close_code)

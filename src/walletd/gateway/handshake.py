@@ -1,5 +1,11 @@
 """The handshake: what a client says of itself before it is a websocket, and whether it may knock here at all.
 
+    verdict = judge(request, policy, turned_away=None)
+    match verdict:
+        case Handshake(): ...                    # it may become a websocket
+        case Refusal(): ...                      # a status and a sentence that says what to do
+        case Response(): ...                     # a status page
+
 A browser sends ``Origin`` and cannot set ``Authorization``; everybody else can set headers and sends no ``Origin``.
 Host is checked too: a page of another site can be made to resolve to this address (DNS rebinding), and then its own
 origin would look like ours.
@@ -7,74 +13,172 @@ origin would look like ours.
 
 import base64
 import binascii
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from http import HTTPStatus
 
-from websockets.datastructures import Headers, MultipleValuesError
-from websockets.http11 import Request
+from websockets.datastructures import Headers
+from websockets.http11 import Request, Response
+
+from walletd.protocol.messages import SUBPROTOCOL
 
 BEARER_PREFIX = "walletd.bearer."
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+ALLOW_IT = "the configuration can allow it."
+
+Page = Callable[[str], tuple[int, Mapping[str, str], bytes] | None]
+"""From a path to the status, the headers and the body of a status page."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How connections are let in: values for all of them.
+
+    ``allowed_hosts`` are names in lower case, without a port or brackets; ``allowed_origins`` as a browser sends them.
+    ``page`` gives the status pages of plain HTTP; ``admits`` says whether a token is in force; ``is_draining`` whether
+    nobody is let in any more.
+    """
+
+    allowed_hosts: frozenset[str]
+    allowed_origins: frozenset[str]
+    max_message_bytes: int
+    page: Page
+    admits: Callable[[str], bool]
+    is_draining: Callable[[], bool]
+    compresses: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Handshake:
-    """A client's first words.  ``token`` is what a header or a subprotocol carried."""
+    """A client's first words.  ``token`` is what a header or a subprotocol carried; it is never logged nor echoed."""
 
     path: str
+    host: str
+    origin: str | None
     user_agent: str
-    subprotocols: tuple[str, ...]
-    token: str | None
+    subprotocols: tuple[str, ...] = field(repr=False)
+    token: str | None = field(repr=False)
     has_authorization: bool
 
-    def offers_only_unknown(self, known: str) -> bool:
-        """Whether the client speaks other protocols only."""
-        names = [name for name in self.subprotocols if not name.startswith(BEARER_PREFIX)]
-        return bool(names) and known not in names
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An HTTP answer instead of a websocket: a word for the counters, and a sentence that says what to do."""
+
+    word: str
+    status: HTTPStatus
+    sentence: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def response(self) -> Response:
+        """The refusal as an HTTP response."""
+        return http_response(self.status, {"Content-Type": "text/plain", **self.headers}, f"{self.sentence}\n".encode())
 
 
-def read_handshake(request: Request) -> Handshake:
-    """What the request says; malformed tokens read as an empty one, which nobody issued."""
+MALFORMED = Refusal("malformed", HTTPStatus.BAD_REQUEST, "This is not a valid HTTP request.")
+HEAD_TOO_LARGE = Refusal("malformed", HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The headers are too large.")
+NOT_A_WEBSOCKET = Refusal(
+    "not_a_websocket",
+    HTTPStatus.UPGRADE_REQUIRED,
+    "This is a websocket: connect with a websocket client, such as `python -m websockets URL`.",
+    {"Upgrade": "websocket", "Connection": "Upgrade, close"},
+)
+DRAINING = Refusal(
+    "draining", HTTPStatus.SERVICE_UNAVAILABLE, "The daemon is about to stop; come back.", {"Retry-After": "2"}
+)
+FULL = Refusal(
+    "full", HTTPStatus.SERVICE_UNAVAILABLE, "There are too many connections now; come back.", {"Retry-After": "5"}
+)
+TOKEN_REFUSED = Refusal(
+    "token", HTTPStatus.UNAUTHORIZED, "The token is unknown, expired or revoked.", {"WWW-Authenticate": "Bearer"}
+)
+
+
+def judge(request: Request, policy: Policy, turned_away: Refusal | None) -> Handshake | Refusal | Response:
+    """Tell a handshake that may go on from what plain HTTP answers.  ``turned_away`` is for want of room."""
+    headers = request.headers
+    for name in ("Host", "Origin", "Authorization", "User-Agent"):
+        if len(headers.get_all(name)) > 1:
+            return Refusal("malformed", HTTPStatus.BAD_REQUEST, f"The header {name} stands more than once.")
+    if not any("websocket" in value.lower() for value in headers.get_all("Upgrade")):
+        return _plain(request, policy)
+    if turned_away is not None:
+        return turned_away
+    if policy.is_draining():
+        return DRAINING
+    host, origin = headers.get("Host", ""), headers.get("Origin")
+    if _host_name(host) not in policy.allowed_hosts:
+        return Refusal("host", HTTPStatus.FORBIDDEN, f"Host {host!r} is not allowed here; {ALLOW_IT}")
+    if origin is not None and origin not in policy.allowed_origins:
+        return Refusal("origin", HTTPStatus.FORBIDDEN, f"Origin {origin!r} is not allowed here; {ALLOW_IT}")
+    handshake = _read(request)
+    if handshake.has_authorization and not is_admitted(handshake, policy):
+        return TOKEN_REFUSED
+    return handshake
+
+
+def is_admitted(handshake: Handshake, policy: Policy) -> bool:
+    """Whether the client carries a token that is in force."""
+    return handshake.token is not None and policy.admits(handshake.token)
+
+
+def choose_subprotocol(offered: Iterable[str]) -> str | None:
+    """The one to echo: ours if it is offered, never a token.
+
+    One that we do not speak is echoed just before close 4406: a browser that sees nothing echoed reports 1006 and no
+    reason.
+    """
+    names = [name for name in offered if not name.startswith(BEARER_PREFIX)]
+    if SUBPROTOCOL in names:
+        return SUBPROTOCOL
+    return names[0] if names else None
+
+
+def http_response(status: int, headers: Mapping[str, str], body: bytes, *, is_head: bool = False) -> Response:
+    """An HTTP response, the last thing on its connection; without its body if only its head was asked for."""
+    fields = {
+        "Date": formatdate(usegmt=True),
+        "Content-Length": str(len(body)),
+        "Cache-Control": "no-store",
+        "Connection": "close",
+        **headers,
+    }
+    return Response(int(status), HTTPStatus(status).phrase, Headers(fields), b"" if is_head else body)
+
+
+def _plain(request: Request, policy: Policy) -> Response | Refusal:
+    page = policy.page(request.path.partition("?")[0])
+    if page is None or request.method not in ("GET", "HEAD"):
+        return NOT_A_WEBSOCKET
+    status, headers, body = page
+    return http_response(status, headers, body, is_head=request.method == "HEAD")
+
+
+def _read(request: Request) -> Handshake:
+    """What the request says, no header repeated; a malformed token reads as an empty one, which nobody issued."""
     headers = request.headers
     offered = tuple(
         name.strip() for line in headers.get_all("Sec-WebSocket-Protocol") for name in line.split(",") if name.strip()
     )
-    authorization = _single(headers, "Authorization")
-    carried = [name for name in offered if name.startswith(BEARER_PREFIX)]
-    token = None
+    authorization = headers.get("Authorization")
+    return Handshake(
+        path=request.path,
+        host=headers.get("Host", ""),
+        origin=headers.get("Origin"),
+        user_agent=headers.get("User-Agent", ""),
+        subprotocols=offered,
+        token=_carried_token(authorization, offered),
+        has_authorization=authorization is not None,
+    )
+
+
+def _carried_token(authorization: str | None, offered: tuple[str, ...]) -> str | None:
     if authorization is not None:
         scheme, _, credentials = authorization.partition(" ")
-        token = credentials.strip() if scheme.lower() == "bearer" else ""
-    elif carried:
-        token = _decode_token(carried[0].removeprefix(BEARER_PREFIX))
-    return Handshake(request.path, _single(headers, "User-Agent") or "", offered, token, authorization is not None)
-
-
-def refused_host(request: Request, allowed: frozenset[str]) -> str | None:
-    """The Host that is not allowed; None where it is."""
-    host = _single(request.headers, "Host") or ""
-    name = _host_name(host)
-    return None if name in allowed else host or "(none)"
-
-
-def refused_origin(request: Request, allowed: frozenset[str]) -> str | None:
-    """The Origin that is not allowed; None where it is, or where there is none."""
-    origin = _single(request.headers, "Origin")
-    if origin is None or origin in allowed:
-        return None
-    return origin
-
-
-def _host_name(host: str) -> str:
-    if host.startswith("["):
-        return host[1:].partition("]")[0].lower()
-    return host.rpartition(":")[0].lower() if ":" in host else host.lower()
-
-
-def _single(headers: Headers, name: str) -> str | None:
-    try:
-        return headers.get(name)
-    except MultipleValuesError:
-        return ""
+        return credentials.strip() if scheme.lower() == "bearer" else ""
+    carried = [name for name in offered if name.startswith(BEARER_PREFIX)]
+    return _decode_token(carried[0].removeprefix(BEARER_PREFIX)) if carried else None
 
 
 def _decode_token(text: str) -> str:
@@ -82,3 +186,9 @@ def _decode_token(text: str) -> str:
         return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("ascii")
     except (binascii.Error, UnicodeDecodeError, ValueError):
         return ""
+
+
+def _host_name(host: str) -> str:
+    if host.startswith("["):
+        return host[1:].partition("]")[0].lower()
+    return host.rpartition(":")[0].lower() if ":" in host else host.lower()

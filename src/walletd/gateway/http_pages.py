@@ -1,12 +1,18 @@
-"""The status pages of plain HTTP: ``/healthz``, whether the process lives, and ``/readyz``, whether it serves."""
+"""The status pages of plain HTTP: ``/healthz``, whether the process lives, and ``/readyz``, whether it serves.
 
-from collections.abc import Callable
+pages = StatusPages(lambda: lifecycle.state)
+status, headers, body = pages.page("/readyz")
+"""
+
+from collections.abc import Callable, Mapping
 
 import msgspec
 
 from walletd.vocabulary.lifecycle import DaemonState
 
 READY = frozenset({DaemonState.SERVING, DaemonState.COMPACTING})
+
+JSON: Mapping[str, str] = {"Content-Type": "application/json"}
 
 
 class StatusPages:
@@ -15,11 +21,15 @@ class StatusPages:
     def __init__(self, lifecycle: Callable[[], DaemonState]) -> None:
         self._lifecycle = lifecycle
 
-    def page(self, path: str) -> tuple[int, bytes] | None:
-        """The status and the JSON body of the page; None where there is no such page."""
-        state = self._lifecycle()
+    def page(self, path: str) -> tuple[int, Mapping[str, str], bytes] | None:
+        """The status, the headers and the JSON body of a page; None where there is no such page.
+
+        A process that can answer is alive, also while it drains: only ``/readyz`` depends on the lifecycle.
+        """
         if path == "/healthz":
-            return 200, msgspec.json.encode({"alive": True})
+            return 200, JSON, msgspec.json.encode({"alive": True})
         if path == "/readyz":
-            return 200 if state in READY else 503, msgspec.json.encode({"ready": state in READY, "lifecycle": state})
+            state = self._lifecycle()
+            is_ready = state in READY
+            return 200 if is_ready else 503, JSON, msgspec.json.encode({"ready": is_ready, "lifecycle": state})
         return None

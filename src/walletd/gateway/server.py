@@ -1,46 +1,61 @@
 """The gateway's server: the listening socket, how many may come, and how everybody leaves.
 
-server = GatewayServer(host, port, policy, deadlines, bounds, caps, open_endpoint)
-addresses = await nursery.start(server.serve)
-await server.drain(seconds, chance)
+    server = GatewayServer(host, port, policy, deadlines, bounds, caps, open_endpoint)
+    addresses = await nursery.start(server.serve)
+    await server.drain(seconds, chance)                 # serve() returns
+
+Who finds no room is told so over HTTP.  That takes a connection too: beyond a few of those, a flood is cut off unheard.
 """
 
+import errno
+import ipaddress
+import logging
 import random
+import socket
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import trio
 
-from walletd.gateway.connection import Bounds, Connection, Deadlines, Endpoint
-from walletd.gateway.handshake import Handshake
-from walletd.gateway.websocket import Policy
+from walletd.gateway.connection import Bounds, Connection, Deadlines, Endpoint, Terms
+from walletd.gateway.counters import TrafficCounters
+from walletd.gateway.handshake import DRAINING, FULL, Handshake, Policy, Refusal
 
 SERVICE_RESTART = 1012
 JITTER_SECONDS_PER_CONNECTION = 0.002
 MAX_JITTER_SECONDS = 2.0
 BACKLOG = 1024
+TURNED_AWAY_AT_ONCE = 64
+"""Connections beyond the caps that are heard out, so that they can be told why."""
 
-_WHY = b"There are too many connections now.\n"
-FULL = (
-    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nConnection: close\r\nRetry-After: 1\r\n"
-    b"Content-Length: %d\r\n\r\n%b" % (len(_WHY), _WHY)
-)
+TICK_SECONDS = 1.0
+OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+OUT_OF_RESOURCES_PAUSE_SECONDS = 0.1
+
+ADVICE = {
+    errno.EADDRINUSE: "something listens there already, perhaps another walletd; stop it, or take another port with --port",
+    errno.EADDRNOTAVAIL: "no interface of this machine has this address; take one that it has",
+    errno.EACCES: "ports below 1024 need a privilege; take a higher one",
+}
+
+log = logging.getLogger(__name__)
 
 
 class ListenFailed(Exception):
     """The address cannot be listened on; the message says which and what to do."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Caps:
-    """How many connections may be open: in all, and from one address."""
+    """How many connections may be open: in all, and from one address (of IPv6, one /64 network)."""
 
     connections: int
     connections_per_address: int
 
 
 class GatewayServer:
-    """Accepts connections and runs each of them."""
+    """Accepts connections and runs each of them; ``traffic`` counts."""
 
     def __init__(
         self,
@@ -54,102 +69,140 @@ class GatewayServer:
     ) -> None:
         self._host = host
         self._port = port
-        self._policy = policy
-        self._deadlines = deadlines
-        self._bounds = bounds
         self._caps = caps
-        self._open_endpoint = open_endpoint
+        self.traffic = TrafficCounters()
+        self._terms = Terms(policy, deadlines, bounds, open_endpoint, self.traffic)
         self._connections: set[Connection] = set()
-        self._per_address: dict[str, int] = {}
-        self._listening = trio.CancelScope()
-        self._emptied = trio.Event()
-        self.accepted = 0
-        self.refused_full = 0
+        self._per_address: Counter[str] = Counter()
+        self._is_draining = False
+        self._scope = trio.CancelScope()
+        self._left = trio.Event()
 
     def __len__(self) -> int:
         return len(self._connections)
+
+    # --- serving ---------------------------------------------------------------------------------------------------
 
     async def serve(self, task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED) -> None:
         """Listen until drained or cancelled; starts with the addresses, as ``host:port``.
 
         Raises ListenFailed.
         """
-        try:
-            listeners = await trio.open_tcp_listeners(self._port, host=self._host, backlog=BACKLOG)
-        except OSError as error:
-            raise ListenFailed(
-                f"cannot listen on {self._host}:{self._port}: {error.strerror or error}; "
-                "stop what uses the port, or take another with --port"
-            ) from error
-        async with trio.open_nursery() as connections:
-            task_status.started([_address(listener.socket.getsockname()) for listener in listeners])
-            with self._listening:
-                await trio.serve_listeners(self._accept, listeners, handler_nursery=connections)
+        listeners = await _listen(self._host, self._port)
+        addresses = [_address(listener.socket.getsockname()) for listener in listeners]
+        with self._scope:
+            async with trio.open_nursery() as connections:
+                for listener in listeners:
+                    connections.start_soon(self._accept, listener, connections)
+                connections.start_soon(self._tick)
+                task_status.started(addresses)
 
-    async def drain(self, seconds: float, chance: random.Random) -> None:
-        """Let nobody in any more, close everybody, spread over a moment, and give up on who is left at the end."""
-        self._listening.cancel()
-        window = min(MAX_JITTER_SECONDS, JITTER_SECONDS_PER_CONNECTION * len(self._connections), seconds / 2)
-        with trio.move_on_after(seconds):
-            async with trio.open_nursery() as nursery:
-                for connection in list(self._connections):
-                    nursery.start_soon(_close_later, connection, chance.uniform(0, window))
-            while self._connections:
-                self._emptied = trio.Event()
-                await self._emptied.wait()
-        for connection in list(self._connections):
-            connection.abort()
-
-    async def _accept(self, stream: trio.SocketStream) -> None:
-        self.accepted += 1
-        address = _peer(stream)
-        if not self._has_room(address):
-            self.refused_full += 1
-            await _refuse(stream)
+    async def serve_stream(self, stream: trio.abc.Stream, address: str = "") -> None:
+        """Serve a stream that came another way than through the listeners, under the same caps; until it ends."""
+        self.traffic.accepted += 1
+        if len(self._connections) >= self._caps.connections + TURNED_AWAY_AT_ONCE:
+            self.traffic.refused["flood"] += 1
+            await trio.aclose_forcefully(stream)
             return
-        connection = Connection(stream, self._policy, self._deadlines, self._bounds, self._open_endpoint)
+        connection = Connection(stream, self._terms, self._turned_away(address))
         self._connections.add(connection)
-        self._per_address[address] = self._per_address.get(address, 0) + 1
+        self._per_address[address] += 1
+        self.traffic.open += 1
         try:
             await connection.run()
+        except Exception:
+            log.exception("a connection was lost because of a fault of ours")
         finally:
             self._leave(connection, address)
 
-    def _has_room(self, address: str) -> bool:
-        return (
-            len(self._connections) < self._caps.connections
-            and self._per_address.get(address, 0) < self._caps.connections_per_address
-        )
+    async def _accept(self, listener: trio.SocketListener, connections: trio.Nursery) -> None:
+        async with listener:
+            while True:
+                try:
+                    stream = await listener.accept()
+                except OSError as error:
+                    if error.errno not in OUT_OF_RESOURCES:
+                        raise
+                    self._count_accept_failure(error)
+                    await trio.sleep(OUT_OF_RESOURCES_PAUSE_SECONDS)
+                else:
+                    connections.start_soon(self.serve_stream, stream, _peer(stream))
+
+    def _count_accept_failure(self, error: OSError) -> None:
+        if not self.traffic.accept_failures:
+            log.error("no connection can be accepted now: %s; raise the limit of open files", error.strerror)
+        self.traffic.accept_failures += 1
+
+    async def _tick(self) -> None:
+        """The deadlines of all connections: a third of a microsecond for each, instead of a timer for each."""
+        while True:
+            await trio.sleep(TICK_SECONDS)
+            now = trio.current_time()
+            for connection in self._connections:
+                connection.tick(now)
+
+    def _turned_away(self, address: str) -> Refusal | None:
+        if self._is_draining:
+            return DRAINING
+        if len(self._connections) >= self._caps.connections:
+            return FULL
+        if address and self._per_address[address] >= self._caps.connections_per_address:
+            return FULL
+        return None
 
     def _leave(self, connection: Connection, address: str) -> None:
+        self.traffic.open -= 1
         self._connections.discard(connection)
         self._per_address[address] -= 1
         if not self._per_address[address]:
             del self._per_address[address]
-        if not self._connections:
-            self._emptied.set()
+        self._left.set()
+
+    # --- draining --------------------------------------------------------------------------------------------------
+
+    async def drain(self, seconds: float, chance: random.Random) -> int:
+        """Let nobody in any more and close everybody, spread over a moment; how many had to be cut off at the end.
+
+        Until everybody has left, who knocks is told 503 and when to come back, and the status pages answer; then
+        ``serve`` returns.
+        """
+        self._is_draining = True
+        leaving = set(self._connections)
+        window = min(MAX_JITTER_SECONDS, JITTER_SECONDS_PER_CONNECTION * len(leaving), seconds / 2)
+        begun = trio.current_time()
+        moments = sorted(chance.uniform(0, window) for _ in leaving)
+        with trio.move_on_after(seconds):
+            for moment, connection in zip(moments, list(leaving), strict=True):
+                await trio.sleep_until(begun + moment)
+                connection.close(SERVICE_RESTART, "the daemon restarts; come back in a moment")
+            while leaving & self._connections:
+                self._left = trio.Event()
+                await self._left.wait()
+        cut_off = len(leaving & self._connections)
+        self._scope.cancel()
+        return cut_off
 
 
-async def _close_later(connection: Connection, seconds: float) -> None:
-    await trio.sleep(seconds)
-    connection.close(SERVICE_RESTART, "the daemon restarts; come back in a moment")
-
-
-async def _refuse(stream: trio.SocketStream) -> None:
-    with trio.move_on_after(1):
-        try:
-            await stream.send_all(FULL)
-            await stream.send_eof()
-        except trio.BrokenResourceError:
-            pass
-    await trio.aclose_forcefully(stream)
+async def _listen(host: str, port: int) -> list[trio.SocketListener]:
+    try:
+        return await trio.open_tcp_listeners(port, host=host, backlog=BACKLOG)
+    except socket.gaierror as error:
+        raise ListenFailed(f"cannot listen on {host}:{port}: the name {host!r} has no address") from error
+    except OSError as error:
+        advice = ADVICE.get(error.errno or 0, "see whether another address or port does")
+        raise ListenFailed(
+            f"cannot listen on {_address((host, port))}: {advice} ({error.strerror or error})"
+        ) from error
 
 
 def _peer(stream: trio.SocketStream) -> str:
     try:
-        return str(stream.socket.getpeername()[0])
+        address = str(stream.socket.getpeername()[0])
     except OSError:
         return ""
+    if ":" not in address:
+        return address
+    return str(ipaddress.IPv6Network((address.partition("%")[0], 64), strict=False))
 
 
 def _address(name: tuple[object, ...]) -> str:
