@@ -1,0 +1,53 @@
+# walletd: the commands that a person needs.  `make help` lists them.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check format bench soak docs lock clean
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+setup: $(READY) ## make the virtual environment, with the locked packages
+
+$(READY): requirements-dev.lock pyproject.toml tools/bootstrap.py
+	@$(PYTHON) tools/bootstrap.py $(VENV)
+
+run: $(READY) ## start the daemon with its data under ./var; ARGS="--port 8000" passes flags on
+	@exec $(BIN)/walletd serve $(ARGS)
+
+test: $(READY) ## run the tests; PYTEST_ARGS="-k holds" passes flags on
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(READY) ## check format, lint, types and layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY) ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(READY) ## measure speed on this machine; see bench/README.md
+	$(BIN)/python bench/run.py $(ARGS)
+
+soak: $(READY) ## many kills and long random tests: KILLS=1000 EXAMPLES profile "soak"
+	HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest tests/properties --timeout 0 $(PYTEST_ARGS)
+	WALLETD_KILLS=$(or $(KILLS),1000) $(BIN)/python -m pytest tests/faults -s --timeout 0 $(PYTEST_ARGS)
+
+docs: $(READY) ## write the parts of docs/ that are made from the code
+	$(BIN)/python docs/build.py
+
+lock: ## pin the newest packages that fit pyproject.toml; needs uv
+	uv pip compile --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
+		pyproject.toml -o requirements.lock
+	uv pip compile --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
+		pyproject.toml --group dev -o requirements-dev.lock
+
+clean: ## remove what was made, but not ./var
+	rm -rf $(VENV) .venv-* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,62 @@
+"""The architecture, held by tests: layers, purity, size, and nothing of this machine in the tree."""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "src" / "walletd"
+MAX_LINES = 450
+MODULES = sorted(SOURCE.rglob("*.py"))
+
+
+def tracked_text() -> Iterator[tuple[Path, str]]:
+    """Every tracked text file, where this is a checkout."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+    for name in listed.stdout.split("\0"):
+        path = ROOT / name
+        if name and path.is_file():
+            try:
+                yield path, path.read_text()
+            except UnicodeDecodeError:
+                continue
+
+
+def test_imports_point_down_only() -> None:
+    command = [str(Path(sys.executable).parent / "lint-imports")]
+    linted = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert linted.returncode == 0, linted.stdout
+
+
+@pytest.mark.parametrize("layer", ["vocabulary", "ledger", "protocol"])
+def test_a_pure_layer_awaits_nothing(layer: str) -> None:
+    for module in sorted((SOURCE / layer).rglob("*.py")):
+        awaiting = [node for node in ast.walk(ast.parse(module.read_text())) if isinstance(node, ast.AsyncFunctionDef)]
+        assert not awaiting, module
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: str(module.relative_to(SOURCE)))
+def test_a_module_is_one_thought_and_says_what_it_promises(module: Path) -> None:
+    text = module.read_text()
+    assert len(text.splitlines()) <= MAX_LINES
+    assert ast.get_docstring(ast.parse(text))
+    assert not re.search(r"TODO|FIXME|XXX|NotImplementedError\(", text)
+
+
+def test_only_the_command_line_prints() -> None:
+    for module in MODULES:
+        if "cli" in module.parts or module.name == "__main__.py":
+            continue
+        calls = (node for node in ast.walk(ast.parse(module.read_text())) if isinstance(node, ast.Call))
+        assert not any(isinstance(call.func, ast.Name) and call.func.id == "print" for call in calls), module
+
+
+def test_nothing_of_this_machine_is_in_the_tree() -> None:
+    places = [str(ROOT.parent) + "/", str(Path.home()) + "/"]
+    for path, text in tracked_text():
+        assert not any(place in text for place in places if len(place) > 2), path

@@ -1,0 +1,25 @@
+"""The configuration file that ships is true: every setting is there, with its default."""
+
+import tomllib
+from pathlib import Path
+
+import msgspec
+
+from walletd.config import Settings, load_settings
+
+SHIPPED = Path(__file__).parents[2] / "config" / "walletd.toml"
+
+
+def test_the_shipped_file_names_every_setting_with_its_default() -> None:
+    shipped = tomllib.loads(SHIPPED.read_text())
+    assert list(shipped) == list(Settings.__struct_fields__)
+    assert load_settings(SHIPPED, environment={}) == Settings()
+
+
+def test_flags_go_over_the_environment_and_that_over_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "walletd.toml"
+    file.write_text("port = 1\nhost = 'file'\nlog_level = 'error'\n")
+    environment = {"WALLETD_PORT": "2", "WALLETD_HOST": "environment", "OTHER": "x"}
+    settings = load_settings(file, {"port": 3, "data": None}, environment)
+    assert msgspec.structs.astuple(settings)[:3] == (Path("var"), "environment", 3)
+    assert settings.log_level == "error"
