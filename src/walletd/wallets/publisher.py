@@ -79,7 +79,7 @@ class Subscription:
         self.position = position
         """Every entry up to here was sent or is none of this subscription's."""
         self.previous = position
-        """The last sequence that the subscriber knows of: an event's, a heartbeat's or where it began."""
+        """The sequence of the last event, or where the stream began."""
         self.is_live = False
         self.is_new = True
         """Whether something was sent since the last heartbeat."""
@@ -172,31 +172,43 @@ class Publisher:
         assert self._nursery is not None, "the publisher is not running"
         subscription.is_live = False
         subscription.position = position
+        subscription.scope = trio.CancelScope()
         self._nursery.start_soon(self._catch_up, subscription)
 
     async def _catch_up(self, subscription: Subscription) -> None:
-        """Send what lies between the subscription's position and the head, then make it live."""
+        """Send what lies between the subscription's position and the head, then make it live.
+
+        What was read is not kept while there is no room for it: a stuck subscriber holds its outbox and no more.
+        """
         with subscription.scope:
             while subscription.position < self.head:
-                for durable in await self._entries_after(subscription.position):
-                    if subscription.watched.covers(durable.entry):
-                        if not subscription.outlet.has_room():
-                            await subscription.outlet.wait_for_room()
-                        subscription.send(durable.entry, durable.record)
-                        self.events += 1
-                    subscription.position = durable.entry.sequence
                 await trio.lowlevel.checkpoint()
+                if not subscription.outlet.has_room():
+                    await subscription.outlet.wait_for_room()
+                self._send_some(subscription, await self._entries_after(subscription.position))
         if not subscription.scope.cancel_called:
             assert subscription.position == self.head
             subscription.is_live = True
 
+    def _send_some(self, subscription: Subscription, entries: Sequence[DurableEntry]) -> None:
+        """Move the subscription along these entries, as far as there is room."""
+        for durable in entries:
+            if subscription.watched.covers(durable.entry):
+                if not subscription.outlet.has_room():
+                    return
+                subscription.send(durable.entry, durable.record)
+                self.events += 1
+            subscription.position = durable.entry.sequence
+
     async def _entries_after(self, position: int) -> Sequence[DurableEntry]:
+        """Some entries behind the position, up to the head: the journal may show more than was published yet."""
         if self._recent and self._recent[0].entry.sequence <= position + 1:
             start = position + 1 - self._recent[0].entry.sequence
             return [self._recent[index] for index in range(start, min(start + BURST, len(self._recent)))]
         entries = await self._read_after(position)
-        assert entries and entries[0].entry.sequence == position + 1
-        return entries
+        assert entries
+        assert entries[0].entry.sequence == position + 1
+        return [durable for durable in entries if durable.entry.sequence <= self.head]
 
     def _heartbeat(self) -> None:
         for subscription in self._all:
