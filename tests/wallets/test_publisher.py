@@ -272,9 +272,7 @@ async def all_entries(journal: MemoryJournalStore) -> list[Entry]:
 
 async def test_what_the_journal_has_and_the_publisher_was_not_told_of_yet_comes_once(shop: Core) -> None:
     """A read of the journal can overtake the news of a commit that it already sees."""
-    durable = [
-        DurableEntry(entry, record := encode_entry(entry), leaf_hash(record)) for entry in await entries_of(shop)
-    ]
+    durable = await shop.history.entries_after(0)
     asked: list[int] = []
 
     async def read_after(sequence: int) -> Sequence[DurableEntry]:
