@@ -5,8 +5,8 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import pytest
-from tests.client.fake_daemon import FakeDaemon
 
+from tests.client.fake_daemon import FakeDaemon
 from walletd.client import Client, connect
 
 Connect = Callable[..., AbstractAsyncContextManager[Client]]

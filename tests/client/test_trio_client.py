@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
-from tests.client.conftest import Connect
-from tests.client.fake_daemon import FakeDaemon, FakeLink, applied, hello
 from trio.testing import MockClock
 
+from tests.client.conftest import Connect
+from tests.client.fake_daemon import FakeDaemon, FakeLink, applied, hello
 from walletd.client import (
     AuthenticationFailed,
     Client,

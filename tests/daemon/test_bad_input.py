@@ -4,6 +4,7 @@ from itertools import count
 from typing import Any
 
 import pytest
+
 from tests.daemon.process import Client, Daemon, furnish, transfer
 
 

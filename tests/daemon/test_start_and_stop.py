@@ -11,6 +11,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+
 from tests.daemon.process import Daemon, furnish, posted, run_to_its_end, transfer
 
 

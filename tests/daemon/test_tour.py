@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import pytest
-from tests.daemon.process import Client, Daemon, furnish, posted, transfer
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
+
+from tests.daemon.process import Client, Daemon, furnish, posted, transfer
 
 
 def test_the_tour_survives_kill_9_and_the_loss_of_the_read_tables(tmp_path: Path) -> None:

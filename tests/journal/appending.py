@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import trio
-from tests.journal.chains import record
 
+from tests.journal.chains import record
 from walletd.journal.merkle import Frontier
 from walletd.journal.segment import records
 from walletd.journal.sqlite_store import open_journal

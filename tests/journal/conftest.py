@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from tests.journal.chains import Chain
 
+from tests.journal.chains import Chain
 from walletd.journal.memory_store import MemoryJournalStore
 from walletd.journal.sqlite_store import SqliteJournalStore, open_journal
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.journal.chains import Chain
 
+from tests.journal.chains import Chain
 from walletd.journal.directory import DATABASE_NAME
 from walletd.journal.failures import JournalLocked, JournalUnreadable, JournalUnsupported
 from walletd.journal.offline import charter_offline, read_offline

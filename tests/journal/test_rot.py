@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.journal.chains import Chain
 
+from tests.journal.chains import Chain
 from walletd.journal import wal
 from walletd.journal.directory import DATABASE_NAME
 from walletd.journal.failures import JournalCorrupt, JournalFailure

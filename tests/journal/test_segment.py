@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from tests.journal.chains import Chain, record
 
+from tests.journal.chains import Chain, record
 from walletd.journal.failures import JournalCorrupt
 from walletd.journal.merkle import Frontier, leaf_hash
 from walletd.journal.segment import FORMAT_VERSION, Segment, check, records, seal, verify

@@ -1,6 +1,6 @@
 """A disk that runs full, a log that cannot be folded away, a thread that dies: certain, or the end of the process."""
 
-# ruff: noqa: ASYNC221 - nothing else happens in these tests while they wait for a process
+
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from typing import NoReturn
 
 import pytest
 import trio
+
 from tests.journal.chains import Chain
 from tests.journal.writing import Died
-
 from walletd.journal import charter, sqlite_store
 from walletd.journal.directory import BALLAST_NAME, DATABASE_NAME, Ballast, free_bytes
 from walletd.journal.failures import CheckpointFailing, JournalFull, OutcomeUnknown
@@ -280,7 +280,7 @@ async def test_a_dead_thread_ends_the_process_in_commits_and_in_closing(tmp_path
         reasons.append(reason)
         raise Died(reason)
 
-    with pytest.raises(BaseException) as raised:  # noqa: PT011, PT012 - a group may be around it
+    with pytest.raises(BaseException) as raised:  # noqa: PT011 - a group may be around it
         async with open_journal(tmp_path, silence_seconds=0.1, die=noting) as store:
             sqlite = store._connection._connection
             sqlite._tx.put_nowait((Undeliverable(), lambda: None))  # type: ignore[arg-type]

@@ -1,6 +1,6 @@
 """Opening a journal: made once and completely, refused when anything is not as it must be."""
 
-# ruff: noqa: ASYNC220, ASYNC221 - nothing else happens in these tests while they wait for a process
+
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.journal.chains import Chain, record
 
+from tests.journal.chains import Chain, record
 from walletd.journal.charter import _SETTINGS
 from walletd.journal.directory import BALLAST_NAME, DATABASE_NAME, LOCK_NAME, file_systems, refuse_network_file_system
 from walletd.journal.failures import (

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+
 from tests.journal.chains import Chain, record
 from tests.journal.conftest import Store
-
 from walletd.journal.failures import HeadMoved
 from walletd.journal.memory_store import MemoryJournalStore
 from walletd.journal.merkle import EMPTY_ROOT

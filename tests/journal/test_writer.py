@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import pytest
 import trio
 import trio.testing
+
 from tests.journal.chains import record
 from tests.journal.writing import Gate, Observed, stored
-
 from walletd.journal.memory_store import MemoryJournalStore
 from walletd.journal.merkle import leaf_hash
 from walletd.journal.writer import Pending

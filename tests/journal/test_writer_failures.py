@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
+
 from tests.journal.chains import record
 from tests.journal.writing import Died, Gate, Observed, stored
-
 from walletd.journal.failures import JournalFull
 from walletd.journal.memory_store import Fault, MemoryJournalStore
 from walletd.journal.segment import Segment
@@ -153,7 +153,7 @@ async def test_silence_ends_the_process_when_the_watchdog_says_so(autojump_clock
 async def test_silence_is_noticed_after_the_writer_was_cancelled_too(autojump_clock: trio.testing.MockClock) -> None:
     observed = Observed(MemoryJournalStore(latency=trio.sleep_forever), watchdog_seconds=7)
     observed.append()
-    with pytest.raises(BaseException) as raised:  # noqa: PT011, PT012 - a group is around it
+    with pytest.raises(BaseException) as raised:  # noqa: PT011 - a group is around it
         async with trio.open_nursery() as nursery:
             await nursery.start(observed.writer.run)
             await trio.testing.wait_all_tasks_blocked()

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import trio
-from tests.journal.chains import record
 
+from tests.journal.chains import record
 from walletd.journal.failures import JournalFull
 from walletd.journal.memory_store import MemoryJournalStore
 from walletd.journal.merkle import Frontier

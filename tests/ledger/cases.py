@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, Self
 
 from tests.ledger.core import REAL, Core
-
 from walletd.vocabulary.commands import AnyCommand, DefineAsset, OpenWallet, Posting, PostTransfer
 from walletd.vocabulary.entries import AssetRecord, BalanceRecord, Effects, Entry, Refusal, WalletRecord
 from walletd.vocabulary.error_codes import Reason

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+
 from tests.ledger.cases import (
     NOW,
     TICK,
@@ -23,7 +24,6 @@ from tests.ledger.cases import (
     transfer,
 )
 from tests.ledger.core import REAL, Core
-
 from walletd.ledger import audit
 from walletd.ledger.book import Balance, Books
 from walletd.vocabulary.commands import PostTransfer

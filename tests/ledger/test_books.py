@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
+
 from tests.ledger import cases
 from tests.ledger.cases import NOW, Ledger, asset, closing, open_wallet, pay, posting, shop, snapshot, transfer
-
 from walletd.ledger.book import Balance, Book, Books, apply, restore_book
 from walletd.vocabulary.entries import BalanceRecord, Effects, WalletRecord
 from walletd.vocabulary.identifiers import Version, WalletId

@@ -5,6 +5,7 @@ from typing import Any, get_args
 
 import msgspec
 import pytest
+
 from tests.ledger.cases import (
     NOW,
     REFUSALS,
@@ -18,7 +19,6 @@ from tests.ledger.cases import (
     transfer,
 )
 from tests.ledger.core import REAL, Core
-
 from walletd.vocabulary.commands import AnyCommand, DefineAsset, OpenWallet, PostTransfer
 from walletd.vocabulary.entries import Effects, Refusal
 from walletd.vocabulary.error_codes import Reason

@@ -1,7 +1,6 @@
 """Statement lines: what one entry means to each wallet in it."""
 
 from tests.ledger.cases import Ledger, define, open_wallet, pay, posting, shop, transfer
-
 from walletd.ledger.statement import Line, lines_of
 from walletd.vocabulary.commands import AnyCommand
 

@@ -4,6 +4,7 @@ from datetime import timedelta, timezone
 from typing import Any
 
 import pytest
+
 from tests.ledger.cases import (
     NOW,
     TICK,
@@ -18,7 +19,6 @@ from tests.ledger.cases import (
     snapshot,
     transfer,
 )
-
 from walletd.vocabulary.commands import MAX_POSTINGS, AnyCommand
 from walletd.vocabulary.entries import Effects, Refusal
 from walletd.vocabulary.lifecycle import WalletStatus

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 from hypothesis import HealthCheck, Phase, given, settings
+
 from tests.ledger.cases import REFUSALS, open_wallet, pay, posting, shop, transfer
 from tests.ledger.core import Core
 from tests.ledger.test_audit import FALSIFICATIONS, honest_history, violations_of
@@ -18,7 +19,6 @@ from tests.ledger.test_transfers import CONDITIONS_THAT_HOLD, NETTING
 from tests.properties.programs import Step, find_disagreement, programs
 from tests.protocol.test_access import NEEDS, PERMITTED, REQUESTS, SCOPES
 from tests.protocol.words import EXAMPLES, LIMITS, request
-
 from walletd.vocabulary.entries import Refusal
 from walletd.vocabulary.identifiers import Principal
 

@@ -8,9 +8,9 @@ from itertools import permutations, product
 from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
+
 from tests.ledger.core import REAL, Core
 from tests.properties.model import APPLIED, Model
-
 from walletd.vocabulary.commands import AnyCommand, DefineAsset, OpenWallet, Posting, PostTransfer
 from walletd.vocabulary.entries import Effects, Entry, Refusal, decode_entry, encode_entry
 from walletd.vocabulary.identifiers import AssetCode, CommandId, Principal, Sequence, WalletId

@@ -5,8 +5,8 @@ from decimal import Context, Decimal
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from tests.properties import times
 
+from tests.properties import times
 from walletd.vocabulary.money import MAX_AMOUNT, MAX_SCALE, format_amount, parse_amount
 
 EXACT = Context(prec=500)

@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.properties import times
 
+from tests.properties import times
 from walletd.vocabulary.commands import AnyCommand, DefineAsset, OpenWallet, Posting, PostTransfer, first_difference
 from walletd.vocabulary.entries import (
     AssetRecord,

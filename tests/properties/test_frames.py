@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from tests.properties import times
 from tests.protocol.words import EXAMPLES, error_of, is_usable, request, session
-
 from walletd.protocol.session import Call
 from walletd.vocabulary.error_codes import Reason
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import pytest
+
 from tests.ledger.core import REAL, patched_copies, planted
 from tests.properties.oracles import (
     access_against,

@@ -3,11 +3,11 @@
 from datetime import timedelta
 
 from hypothesis import given, settings
+
 from tests.ledger.core import REAL
 from tests.properties import times
 from tests.properties.model import APPLIED, Model
 from tests.properties.programs import PRELUDE, Run, Step, find_disagreement, programs
-
 from walletd.ledger.statement import lines_of
 from walletd.vocabulary.commands import DefineAsset, OpenWallet, PostTransfer, wallets_of
 

@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from tests.protocol.words import EXAMPLES, POSTING, error_of, grant, request, session
 
+from tests.protocol.words import EXAMPLES, POSTING, error_of, grant, request, session
 from walletd.protocol.access import OPERATE, Grant, Need, Right, TokenRegister
 from walletd.protocol.methods import METHODS
 from walletd.protocol.session import Call

@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 import pytest
+
 from tests.ledger.cases import REFUSALS, RefusalCase, shop
 from tests.protocol.words import error_of
-
 from walletd.protocol.errors import SENTENCES, failure, sentence
 from walletd.vocabulary.entries import Refusal
 from walletd.vocabulary.error_codes import Outcome, Reason, Retry

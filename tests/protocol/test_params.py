@@ -6,9 +6,9 @@ The cases are made from the registry of methods, so that a new method is covered
 from typing import Any, NamedTuple
 
 import pytest
+
 from tests.protocol.shapes import Place, changed, objects_in, places_of, without
 from tests.protocol.words import EXAMPLES, POSTING, error_of, is_usable, request, session
-
 from walletd.protocol.methods import METHODS
 from walletd.protocol.session import Call
 from walletd.vocabulary.error_codes import Reason

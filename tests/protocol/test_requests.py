@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from tests.protocol.words import Answer, error_of, is_usable, request, session
 
+from tests.protocol.words import Answer, error_of, is_usable, request, session
 from walletd.protocol.session import Call
 from walletd.vocabulary.error_codes import Reason
 

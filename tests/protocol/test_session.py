@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from tests.protocol.words import EXAMPLES, LIMITS, error_of, grant, request
 
+from tests.protocol.words import EXAMPLES, LIMITS, error_of, grant, request
 from walletd.protocol.access import TokenRegister
 from walletd.protocol.methods import METHODS
 from walletd.protocol.session import Call, Session, notification, success

@@ -4,8 +4,8 @@ import random
 from pathlib import Path
 
 import pytest
-from tests.wallets.conftest import answered, define, open_core, opening, submit, transfer
 
+from tests.wallets.conftest import answered, define, open_core, opening, submit, transfer
 from walletd.journal.connection import asyncio_loop
 from walletd.journal.memory_store import MemoryJournalStore
 from walletd.ledger.audit import Audit, totals

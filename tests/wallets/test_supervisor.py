@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 import trio
-from tests.wallets.conftest import answered, define, open_core, opening, submit, transfer
 
+from tests.wallets.conftest import answered, define, open_core, opening, submit, transfer
 from walletd.core import Core
 from walletd.journal.connection import asyncio_loop
 from walletd.journal.memory_store import MemoryJournalStore

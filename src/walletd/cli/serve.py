@@ -66,7 +66,7 @@ class ConsoleFormatter(logging.Formatter):
 
 
 class RebuildProgress:
-    """How far the read tables are rebuilt: one line that is redrawn on a terminal, a log line now and then elsewhere."""
+    """How far the read tables are rebuilt: a line that is redrawn on a terminal, a log line now and then elsewhere."""
 
     def __init__(self) -> None:
         self._is_terminal = sys.stderr.isatty()

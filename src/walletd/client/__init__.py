@@ -13,6 +13,7 @@ from walletd.client.errors import (
     RequestFailed,
 )
 from walletd.client.results import Applied, Event, Leg
+from walletd.client.sync_client import SyncClient, connect_sync
 from walletd.client.trio_client import Client, connect
 from walletd.protocol.messages import Cursor
 
@@ -28,5 +29,7 @@ __all__ = [
     "OutcomeUnknown",
     "Refused",
     "RequestFailed",
+    "SyncClient",
     "connect",
+    "connect_sync",
 ]

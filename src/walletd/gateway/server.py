@@ -34,7 +34,7 @@ OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.E
 OUT_OF_RESOURCES_PAUSE_SECONDS = 0.1
 
 ADVICE = {
-    errno.EADDRINUSE: "something listens there already, perhaps another walletd; stop it, or take another port with --port",
+    errno.EADDRINUSE: "something, perhaps another walletd, listens there already; stop it or take another with --port",
     errno.EADDRNOTAVAIL: "no interface of this machine has this address; take one that it has",
     errno.EACCES: "ports below 1024 need a privilege; take a higher one",
 }

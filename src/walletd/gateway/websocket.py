@@ -385,10 +385,20 @@ class FrameProtocol:
             self.refused = MALFORMED.word
             return
         self.handshake = handshake
+        self._forget_request()
         if choose_subprotocol(handshake.subprotocols) not in (SUBPROTOCOL, None):
             self._library.send_close(UNKNOWN_SUBPROTOCOL, f"this server speaks {SUBPROTOCOL}")
         elif handshake.token is not None and not is_admitted(handshake, self._policy):
             self._library.send_close(AUTHENTICATION_FAILED, "the token is unknown, expired or revoked")
+
+    def _forget_request(self) -> None:
+        """Go on with a library that never saw the request: its parser would keep it, and the token in it, for good."""
+        self._collect()
+        extensions = self._library.extensions
+        self._library = ServerProtocol(
+            state=LibraryState.OPEN, max_size=self._policy.max_message_bytes, logger=_SILENT
+        )
+        self._library.extensions = extensions
 
     def _refuse(self, refusal: Refusal) -> None:
         self.refused = refusal.word

@@ -62,7 +62,7 @@ class ReadTablesRotten(Exception):
 
 
 class Progress(NamedTuple):
-    """Up to where the tables follow the journal: its last sequence, the Merkle frontier there, the last entry's time."""
+    """Up to where the tables follow the journal: its last sequence, the Merkle frontier there, that entry's time."""
 
     format: int
     instance: str
@@ -226,9 +226,14 @@ def from_microseconds(value: int) -> datetime:
     return _EPOCH + timedelta(microseconds=value)
 
 
+def read_only_uri(path: Path) -> str:
+    """The name under which SQLite opens the file and cannot write to it."""
+    return f"{path.absolute().as_uri()}?mode=ro"
+
+
 def open_for_reading(path: Path) -> sqlite3.Connection:
     """A connection of this thread's own that cannot write."""
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+    connection = sqlite3.connect(read_only_uri(path), uri=True, isolation_level=None)
     connection.execute("PRAGMA query_only=1")
     connection.execute("PRAGMA mmap_size=268435456")
     return connection

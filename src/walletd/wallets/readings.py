@@ -20,7 +20,7 @@ from walletd.ledger.book import Book, restore_book
 from walletd.protocol.messages import AssetTotal, AuditReport, Statement, StatementLine, WalletPage, WalletView
 from walletd.vocabulary.entries import AssetRecord, BalanceRecord, WalletRecord
 from walletd.vocabulary.identifiers import AssetCode, WalletId, is_system_wallet, transfer_id
-from walletd.wallets.read_tables import check_seal, from_microseconds
+from walletd.wallets.read_tables import check_seal, from_microseconds, read_only_uri
 
 _decode_wallet = msgspec.json.Decoder(WalletRecord).decode
 _decode_balance = msgspec.json.Decoder(BalanceRecord).decode
@@ -128,15 +128,13 @@ async def open_readings(path: Path) -> Readings:
 
 
 async def _open(path: Path) -> aiosqlite.Connection:
-    uri = f"{path.absolute().as_uri()}?mode=ro"
-    connection = await aio_as_trio(_connect)(uri)
+    connection: aiosqlite.Connection = await aio_as_trio(_connect)(read_only_uri(path))
     await aio_as_trio(connection.execute_fetchall)("PRAGMA query_only=1")
     return connection
 
 
 async def _connect(uri: str) -> aiosqlite.Connection:
-    connection: aiosqlite.Connection = await aiosqlite.connect(uri, uri=True, isolation_level=None)
-    return connection
+    return await aiosqlite.connect(uri, uri=True, isolation_level=None)
 
 
 async def _audit(connection: aiosqlite.Connection) -> AuditReport:
