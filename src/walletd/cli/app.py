@@ -1,0 +1,139 @@
+"""The commands of ``walletd``, by name.
+
+exit_code = run_client_command(["balance", "alice"])
+"""
+
+import os
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import App, CycloptsError, Parameter
+
+from walletd.cli.assets import asset
+from walletd.cli.demo.command import demo
+from walletd.cli.exits import EXIT_INPUT_OUTPUT, EXIT_OK, EXIT_USAGE
+from walletd.cli.failures import UsageError
+from walletd.cli.groups import DAEMON, LOOKING, MONEY, MORE
+from walletd.cli.payments import pay
+from walletd.cli.readings import balance, entry, statement, status
+from walletd.cli.verify import verify
+from walletd.cli.wallets import wallet
+from walletd.cli.watch import watch
+
+INTERRUPTED = 130
+"""What a shell says of a command that Ctrl-C ended."""
+
+app = App(
+    name="walletd",
+    help=(
+        "A self-hosted wallet backend: the daemon, and everything to talk to it.\n\n"
+        "Start with `walletd serve`, then `walletd demo` in a second terminal."
+    ),
+    help_format="markdown",
+    version=version("walletd"),
+    group_commands=MORE,
+)
+
+
+@app.command(group=DAEMON)
+def serve(
+    *,
+    config: Path | None = None,
+    data: Path | None = None,
+    host: str | None = None,
+    port: int | None = None,
+    log_level: Annotated[Literal["debug", "info", "warning", "error"] | None, Parameter()] = None,
+) -> int:
+    """Run the daemon until Ctrl-C or SIGTERM.
+
+    Examples:
+
+        $ walletd serve
+        $ walletd serve --data /var/lib/walletd --port 8000
+        $ walletd serve --config config/walletd.toml
+
+    Parameters
+    ----------
+    config
+        A TOML file with settings; else WALLETD_CONFIG.
+    data
+        The directory of the journal and the token; by default var.
+    host
+        The address to listen on; by default 127.0.0.1.
+    port
+        The port to listen on; by default 7878.
+    log_level
+        How much to log; by default info.
+    """
+    from walletd.cli import serve as daemon_command
+
+    flags = {"data": data, "host": host, "port": port, "log_level": log_level}
+    return daemon_command.serve(config, flags)
+
+
+@app.command(group=MORE)
+def completion(shell: Literal["bash", "zsh", "fish"], /) -> int:
+    """Print the completion script for a shell.
+
+    Examples:
+
+        $ source <(walletd completion bash)
+        $ walletd completion zsh > ~/.zfunc/_walletd
+        $ walletd completion fish > ~/.config/fish/completions/walletd.fish
+
+    Parameters
+    ----------
+    shell
+        The shell.
+    """
+    sys.stdout.write(app.generate_completion(prog_name="walletd", shell=shell))
+    return EXIT_OK
+
+
+app.command(demo, group=DAEMON)
+app.command(verify, group=DAEMON)
+app.command(status, group=DAEMON)
+app.command(asset)
+app.command(wallet)
+app.command(pay, group=MONEY)
+app.command(balance, group=LOOKING)
+app.command(statement, group=LOOKING)
+app.command(watch, group=LOOKING)
+app.command(entry, group=LOOKING)
+
+
+def run_client_command(arguments: list[str]) -> int:
+    """Parse the arguments and run what they name.  Returns the exit code; wrong usage is told in one line."""
+    try:
+        exit_code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        sys.stdout.flush()
+        return exit_code if isinstance(exit_code, int) else EXIT_OK
+    except (CycloptsError, UsageError) as error:
+        sentence = " ".join(str(error).split()).rstrip(".")
+        sys.stderr.write(f"walletd: {sentence}; see: walletd {_named(arguments)}--help\n")
+        return EXIT_USAGE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read the answer has read enough; Python would complain once more when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_OK
+    except OSError as error:
+        sys.stderr.write(f"walletd: {error}\n")
+        return EXIT_INPUT_OUTPUT
+
+
+def _named(arguments: list[str]) -> str:
+    """The command that the arguments name, as far as there is one, to point to its help."""
+    named: list[str] = []
+    for argument in arguments:
+        try:
+            chain, _, rest = app.parse_commands([*named, argument])
+        except CycloptsError:
+            break
+        if rest or len(chain) <= len(named):
+            break
+        named.append(argument)
+    return "".join(f"{name} " for name in named)

@@ -1,0 +1,129 @@
+"""What every client command can be told: where the daemon is, with which token, and how to answer.
+
+    return talk(connection, action)         # action(client, output) -> exit code
+
+A flag wins over the environment, the environment over the default.
+"""
+
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import trio
+from cyclopts import Parameter
+
+from walletd.cli.defaults import (
+    DEFAULT_TOKEN_FILE,
+    DEFAULT_URL,
+    TOKEN_FILE_VARIABLE,
+    TOKEN_VARIABLE,
+    URL_VARIABLE,
+)
+from walletd.cli.failures import Told, told
+from walletd.cli.groups import COMMON
+from walletd.cli.output import Output
+from walletd.client import AuthenticationFailed, Client, ClientError, RequestFailed, connect
+
+Action = Callable[[Client, Output], Awaitable[int]]
+
+CommandId = Annotated[str | None, Parameter(name="--command-id")]
+"""The same id sent again gets the first answer again; a fresh one is made where none is given."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Connection:
+    """Where the daemon is, with which token, and how to answer."""
+
+    url: Annotated[str | None, Parameter(group=COMMON)] = None
+    """The daemon's address; else WALLETD_URL, else ws://127.0.0.1:7878."""
+
+    token: Annotated[str | None, Parameter(group=COMMON)] = None
+    """The token; else that of --token-file, else WALLETD_TOKEN."""
+
+    token_file: Annotated[Path | None, Parameter(group=COMMON)] = None
+    """A file with the token; else WALLETD_TOKEN_FILE, else var/operator.token."""
+
+    as_json: Annotated[bool, Parameter(name="--json", negative="", show_default=False, group=COMMON)] = False
+    """Answer with one JSON document, for scripts."""
+
+    def address(self) -> str:
+        """The daemon's address."""
+        return self.url or os.environ.get(URL_VARIABLE) or DEFAULT_URL
+
+    def secret(self) -> str | None:
+        """The token; None where none was given and the default file is not there.  Raises AuthenticationFailed."""
+        if self.token is not None:
+            return self.token
+        if self.token_file is not None:
+            return _token_in(self.token_file)
+        if token := os.environ.get(TOKEN_VARIABLE):
+            return token
+        if named := os.environ.get(TOKEN_FILE_VARIABLE):
+            return _token_in(Path(named))
+        return _token_in(DEFAULT_TOKEN_FILE) if DEFAULT_TOKEN_FILE.exists() else None
+
+
+DEFAULT = Connection()
+"""Where nothing was said."""
+
+
+def talk(connection: Connection, action: Action) -> int:
+    """Run an action on a connected client and return its exit code; a failure is told in one line."""
+    output = Output(connection.as_json)
+    try:
+        return _unwrapped(connection, action, output)
+    except ClientError as error:
+        return tell(told(error), output)
+
+
+def tell(failure: Told, output: Output) -> int:
+    """Say what went wrong, to people on stderr and to scripts as JSON, and return the exit code."""
+    if output.as_json:
+        output.document({"error": failure.document})
+    sys.stderr.write(f"walletd: {failure.sentence}\n")
+    return failure.exit_code
+
+
+def _unwrapped(connection: Connection, action: Action, output: Output) -> int:
+    async def main() -> int:
+        async with connect(connection.address(), token=connection.secret()) as client:
+            try:
+                return await action(client, output)
+            except RequestFailed as error:
+                return tell(told(error, await _scales(client)), output)
+
+    try:
+        return trio.run(main)
+    except KeyboardInterrupt:
+        raise
+    except BaseExceptionGroup as group:
+        raise _first(group) from None
+
+
+async def _scales(client: Client) -> dict[str, int]:
+    """The assets' scales, with which a refusal's facts are said in main units; none where they cannot be had."""
+    try:
+        return await client.assets()
+    except ClientError:
+        return {}
+
+
+def _token_in(file: Path) -> str:
+    try:
+        token = file.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise AuthenticationFailed(f"cannot read the token in {file}: {why}") from None
+    if not token:
+        raise AuthenticationFailed(f"the token file {file} is empty")
+    return token
+
+
+def _first(failure: BaseException) -> BaseException:
+    while isinstance(failure, BaseExceptionGroup):
+        failure = failure.exceptions[0]
+    return failure

@@ -1,0 +1,161 @@
+"""``walletd demo``: people, shops, fees, refusals and replays over the websocket, live, and then the proofs.
+
+One client watches and proves; the others work.
+"""
+
+import time
+from contextlib import AsyncExitStack
+from random import SystemRandom
+from typing import Annotated
+
+import trio
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from walletd.cli.connection import DEFAULT, Connection, talk
+from walletd.cli.demo.display import Display
+from walletd.cli.demo.proof import proofs_of
+from walletd.cli.demo.summary import Summary, drawn_summary, summary_of
+from walletd.cli.demo.town import SCALES, Town, run_name
+from walletd.cli.demo.workload import Workload
+from walletd.cli.exits import EXIT_OK, EXIT_REFUSED
+from walletd.cli.failures import UsageError
+from walletd.cli.output import Output
+from walletd.client import Client, RequestFailed, connect
+from walletd.client.trio_client import EventStream
+from walletd.vocabulary.error_codes import Reason
+
+OPENINGS_AT_ONCE = 64
+STREAM_PATIENCE_SECONDS = 15.0
+"""How long the stream may stand still, with events missing, before the demonstration stops waiting for them."""
+
+AtLeastOne = Annotated[int, Parameter(validator=Number(gte=1))]
+
+
+def demo(
+    *,
+    operations: AtLeastOne = 20_000,
+    wallets: Annotated[int, Parameter(validator=Number(gte=3, lte=100_000))] = 300,
+    connections: Annotated[int, Parameter(validator=Number(gte=1, lte=64))] = 4,
+    seed: int | None = None,
+    connection: Connection = DEFAULT,
+) -> int:
+    """Play a lively town on the running daemon, and prove at the end that every cent is where it must be.
+
+    Shops, customers, a fee in every purchase, tips, refunds, exchanges between euros and coins; attempts that must be
+    refused; commands sent twice.  Each run opens wallets of its own and touches nobody else's.  Ends with 1 where a
+    proof fails.
+
+    Examples:
+
+        $ walletd demo
+        $ walletd demo --operations 100000 --connections 8
+        $ walletd demo --seed 7 --json
+
+    Parameters
+    ----------
+    operations
+        How many commands to send, replays included.
+    wallets
+        How many shops and customers there are.
+    connections
+        Over how many connections the commands go.
+    seed
+        The seed of the chance that decides who does what; printed at the end.
+    """
+    seed = SystemRandom().randrange(10**6) if seed is None else seed
+    town = Town.founded(run_name(SystemRandom()), wallets)
+
+    async def play(client: Client, output: Output) -> int:
+        summary = await _play(client, output, connection, town, seed, operations, connections)
+        output.answer(summary, lambda: drawn_summary(summary))
+        return EXIT_OK if summary.is_proven else EXIT_REFUSED
+
+    return talk(connection, play)
+
+
+async def _play(
+    client: Client, output: Output, connection: Connection, town: Town, seed: int, operations: int, connections: int
+) -> Summary:
+    """The whole demonstration, from the assets to the proofs."""
+    await _define_assets(client)
+    workload = Workload(town, seed)
+    async with AsyncExitStack() as open_clients:
+        workers = [
+            await open_clients.enter_async_context(connect(connection.address(), token=connection.secret()))
+            for _ in range(connections)
+        ]
+        stream = await open_clients.enter_async_context(client.subscribe(prefix=town.prefix))
+        async with trio.open_nursery() as nursery:
+            counter = EventCounter(stream)
+            nursery.start_soon(counter.run)
+            with Display(output, workload.account, counter, operations) as display:
+                nursery.start_soon(display.run)
+                display.phase(f"opening {len(town.wallets):,} wallets")
+                await _open_wallets(workers, town.wallets)
+                began = time.perf_counter()
+                display.phase("money comes to town")
+                await workload.bring_money(workers, operations)
+                display.phase("the town is busy")
+                await workload.run(workers, operations)
+                seconds = time.perf_counter() - began
+                display.phase("waiting for the last events")
+                expected = len(town.shops) + len(town.customers) + workload.account.applied.total()
+                await counter.until(expected)
+                display.phase("proving")
+                proofs = await proofs_of(client, town, workload.account, counter.seen, expected)
+            nursery.cancel_scope.cancel()
+    return summary_of(town, seed, connections, workload.account, seconds, counter.seen, expected, proofs)
+
+
+async def _define_assets(client: Client) -> None:
+    """Define what the town pays with; assets that exist already are fine, if they have the same scale."""
+    for code, scale in SCALES.items():
+        try:
+            await client.define_asset(code, scale)
+        except RequestFailed as refusal:
+            if refusal.reason is not Reason.ASSET_ALREADY_DEFINED:
+                raise
+    there = await client.assets(refresh=True)
+    for code, scale in SCALES.items():
+        if there[code] != scale:
+            raise UsageError(
+                f"the demonstration pays in {code}/{scale}, but this ledger has {code}/{there[code]}; "
+                "run it on a daemon with a data directory of its own."
+            )
+
+
+async def _open_wallets(clients: list[Client], wallets: list[str]) -> None:
+    waiting = iter(wallets)
+
+    async def open_each(client: Client) -> None:
+        for wallet in waiting:
+            await client.open_wallet(wallet)
+
+    async with trio.open_nursery() as nursery:
+        for index in range(OPENINGS_AT_ONCE):
+            nursery.start_soon(open_each, clients[index % len(clients)])
+
+
+class EventCounter:
+    """Reads the stream of the run, as a subscriber would, and counts."""
+
+    def __init__(self, stream: EventStream) -> None:
+        self._stream = stream
+        self.seen = 0
+        self._last_sequence = 0
+
+    async def run(self) -> None:
+        """Count until cancelled."""
+        async for event in self._stream:
+            assert event.sequence > self._last_sequence, "a stream never goes back"
+            self._last_sequence = event.sequence
+            self.seen += 1
+
+    async def until(self, expected: int) -> None:
+        """Wait until so many were seen, or until none has come for a while."""
+        seen, moved = -1, trio.current_time()
+        while self.seen < expected and trio.current_time() - moved < STREAM_PATIENCE_SECONDS:
+            if self.seen != seen:
+                seen, moved = self.seen, trio.current_time()
+            await trio.sleep(0.02)

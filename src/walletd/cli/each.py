@@ -1,0 +1,41 @@
+"""One command for each of several arguments: all are tried, each is answered, and the worst decides the exit code."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+from walletd.cli.connection import Connection, talk
+from walletd.cli.failures import UsageError, told
+from walletd.cli.output import Output, new_console
+from walletd.client import Applied, Client, RequestFailed
+
+One = TypeVar("One")
+
+
+def each(
+    connection: Connection,
+    ones: Sequence[One],
+    do: Callable[[Client, One], Awaitable[tuple[Applied, str]]],
+    command_id: str | None,
+) -> int:
+    """Do it for each.  As JSON: a list in the order of the arguments, of results and ``{"error": ...}``."""
+    if command_id is not None and len(ones) > 1:
+        raise UsageError("--command-id stands for one command; give one argument with it")
+
+    async def do_all(client: Client, output: Output) -> int:
+        documents: list[Any] = []
+        exit_code = 0
+        for one in ones:
+            try:
+                applied, sentence = await do(client, one)
+                documents.append(applied)
+                output.line(sentence + (" (answered before, to the same command id)" if applied.replayed else ""))
+            except RequestFailed as error:
+                failure = told(error)
+                documents.append({"error": failure.document})
+                new_console(stderr=True).print(f"walletd: {failure.sentence}", soft_wrap=True)
+                exit_code = max(exit_code, failure.exit_code)
+        if output.as_json:
+            output.document(documents)
+        return exit_code
+
+    return talk(connection, do_all)

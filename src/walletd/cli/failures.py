@@ -1,0 +1,109 @@
+"""What a failure means to a person and to a script: one sentence that says what to do, an error object, an exit code.
+
+told(error, scales).sentence    # "alice has 3.00 EUR available and needs 12.50: 9.50 short (insufficient_funds)"
+"""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from walletd.cli.exits import (
+    EXIT_AUTHENTICATION,
+    EXIT_NOT_REACHABLE,
+    EXIT_REFUSED,
+    EXIT_SOFTWARE,
+    EXIT_TRY_LATER,
+    EXIT_USAGE,
+)
+from walletd.client import AuthenticationFailed, ClientError, NotReachable, OutcomeUnknown, RequestFailed
+from walletd.vocabulary.error_codes import Reason
+from walletd.vocabulary.money import format_amount
+
+NOT_PERMITTED = {Reason.AUTHENTICATION_REQUIRED, Reason.AUTHENTICATION_FAILED, Reason.FORBIDDEN}
+
+ADVICE: dict[Reason, str] = {
+    Reason.WALLET_NOT_FOUND: "open it with: walletd wallet open {wallet}",
+    Reason.UNKNOWN_WALLET: "open it with: walletd wallet open {wallet}",
+    Reason.ASSET_NOT_FOUND: "define it with: walletd asset define {asset}/2 (2 is the number of decimal places)",
+}
+
+
+class UsageError(Exception):
+    """The arguments are well-formed but cannot be meant; the message is one sentence that says what to write."""
+
+
+class Told(NamedTuple):
+    """A failure, ready to be told."""
+
+    sentence: str
+    document: dict[str, Any]
+    exit_code: int
+
+
+def told(error: ClientError, scales: Mapping[str, int] = {}) -> Told:
+    """The failure in words; with the scales of the assets, its amounts are in main units."""
+    match error:
+        case RequestFailed():
+            return Told(_refusal_sentence(error, scales), _error_object(error), _exit_code(error))
+        case AuthenticationFailed():
+            advice = "give the daemon's token with --token-file, or run this where the daemon was started"
+            return _plain("authentication_failed", f"{str(error).rstrip('.')}; {advice}", EXIT_AUTHENTICATION)
+        case OutcomeUnknown():
+            document = {"reason": "outcome_unknown", "message": str(error), "command_id": error.command_id}
+            sentence = f"{error}: repeat the command with --command-id {error.command_id}"
+            return Told(sentence, document, EXIT_TRY_LATER)
+        case NotReachable():
+            return _plain("not_reachable", f"{_unasked(error)}; start the daemon with: make run", EXIT_NOT_REACHABLE)
+        case _:
+            return _plain("client_error", str(error), EXIT_SOFTWARE)
+
+
+def _plain(reason: str, sentence: str, exit_code: int) -> Told:
+    return Told(sentence, {"reason": reason, "message": sentence}, exit_code)
+
+
+def _unasked(error: NotReachable) -> str:
+    """What could not be reached, without the library's question."""
+    return str(error).removesuffix("; is it running?")
+
+
+def _exit_code(error: RequestFailed) -> int:
+    if error.reason in NOT_PERMITTED:
+        return EXIT_AUTHENTICATION
+    if isinstance(error.reason, Reason) and error.reason.is_malformed and error.reason is not Reason.INTERNAL_ERROR:
+        return EXIT_USAGE
+    return EXIT_REFUSED
+
+
+def _error_object(error: RequestFailed) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "reason": error.word,
+        "message": error.message,
+        "outcome": error.outcome.value,
+        "retry": error.retry.value,
+        "facts": error.facts,
+    }
+    return document if error.command_id is None else document | {"command_id": error.command_id}
+
+
+def _refusal_sentence(error: RequestFailed, scales: Mapping[str, int]) -> str:
+    sentence = _shortfall(error.facts, scales) if error.reason is Reason.INSUFFICIENT_FUNDS else None
+    sentence = sentence or error.message.partition("; nothing was sent")[0].partition("; define it")[0]
+    sentence = sentence.partition("; open it")[0]
+    advice = ADVICE.get(error.reason) if isinstance(error.reason, Reason) else None
+    if advice is not None:
+        with suppress(KeyError):
+            sentence = f"{sentence}; {advice.format_map(error.facts)}"
+    return f"{sentence} ({error.word})"
+
+
+def _shortfall(facts: Mapping[str, Any], scales: Mapping[str, int]) -> str | None:
+    """What is missing, in the asset's main unit; None where the facts do not say."""
+    try:
+        asset = facts["asset"]
+        have, need, short = (
+            format_amount(int(facts[name]), scales[asset]) for name in ("available", "required", "short_by")
+        )
+    except (KeyError, ValueError, TypeError):
+        return None
+    return f"{facts.get('wallet')} has {have} {asset} available and needs {need} {asset}: {short} {asset} short"

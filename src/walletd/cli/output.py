@@ -1,0 +1,97 @@
+"""Answers, drawn for people or written as JSON for scripts.
+
+    output.answer(result, lambda: amounts_table(...))
+
+Colours follow NO_COLOR and the terminal; where stdout is no terminal, nothing is cut to its width.
+"""
+
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from rich import box
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from walletd.vocabulary.entries import BalanceRecord
+from walletd.vocabulary.money import format_amount
+
+PIPE_WIDTH = 240
+"""Columns where stdout is a file or a pipe: wide enough for every table here."""
+
+
+class Output:
+    """Where a command's answer goes."""
+
+    def __init__(self, as_json: bool) -> None:
+        self.as_json = as_json
+        self.console = new_console()
+
+    def answer(self, document: Any, drawn: Callable[[], RenderableType]) -> None:
+        """The answer: the document for a script, else what is drawn for a person."""
+        if self.as_json:
+            self.document(document)
+        else:
+            self.console.print(drawn())
+
+    def document(self, document: Any) -> None:
+        """One JSON document on one line."""
+        sys.stdout.write(msgspec.json.encode(document).decode() + "\n")
+        sys.stdout.flush()
+
+    def line(self, line: Text | str) -> None:
+        """One line for a person, never folded; nothing for a script."""
+        if not self.as_json:
+            self.console.print(line, soft_wrap=True)
+
+
+def new_console(*, stderr: bool = False) -> Console:
+    """A console on stdout or stderr that prints only what it is told."""
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else PIPE_WIDTH
+    return Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
+
+
+def new_table(*columns: str, right: Iterable[str] = (), title: str | None = None) -> Table:
+    """An empty table; the columns named in ``right`` are aligned to the right."""
+    table = Table(
+        box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False, show_edge=False, header_style="bold"
+    )
+    to_the_right = set(right)
+    for column in columns:
+        table.add_column(column, justify="right" if column in to_the_right else "left", no_wrap=True)
+    return table
+
+
+def balances_table(balances: Iterable[BalanceRecord], scales: Mapping[str, int]) -> Table:
+    """Wallets' balances, in main units."""
+    table = new_table("wallet", "asset", "posted", "held", "available", right=("posted", "held", "available"))
+    for balance in balances:
+        table.add_row(
+            balance.wallet,
+            balance.asset,
+            amount(balance.posted, balance.asset, scales),
+            amount(balance.held, balance.asset, scales),
+            "no limit" if balance.available is None else amount(balance.available, balance.asset, scales),
+        )
+    return table
+
+
+def amount(units: str, asset: str, scales: Mapping[str, int]) -> str:
+    """Smallest units in the asset's main unit, or as they are where the asset is not known."""
+    return format_amount(int(units), scales[asset]) if asset in scales else f"{units} units"
+
+
+def moment(time: datetime) -> str:
+    """A moment in the machine's own zone, to the second."""
+    return time.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def clean(words: str | None) -> str:
+    """A client's own words, safe for a terminal: what cannot be printed is shown as its escape."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in words or ""
+    )

@@ -1,0 +1,227 @@
+"""``walletd verify``: read a journal that no daemon has open, believe nothing, and say what was checked.
+
+Each segment's digest and Merkle root, each entry decided again by the rules, and all the books that they lead to.
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from cyclopts import Parameter
+from rich.console import Group, RenderableType
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from walletd.cli.exits import EXIT_CONFIGURATION, EXIT_DAMAGED, EXIT_INPUT_OUTPUT, EXIT_OK, EXIT_TRY_LATER
+from walletd.cli.output import Output, new_console, new_table
+from walletd.journal.charter import Charter
+from walletd.journal.directory import DATABASE_NAME
+from walletd.journal.failures import JournalCorrupt, JournalFailure, JournalLocked, JournalUnsupported
+from walletd.journal.mark import read_mark, refuse_missing, refuse_replaced
+from walletd.journal.merkle import Frontier
+from walletd.journal.offline import charter_offline, read_offline
+from walletd.journal.segment import Segment, records
+from walletd.journal.store import GENESIS
+from walletd.journal.verification import advance
+from walletd.ledger.audit import Audit, totals
+from walletd.vocabulary.entries import Entry, decode_entry
+from walletd.vocabulary.money import format_amount
+
+LISTED_VIOLATIONS = 20
+
+
+class AssetSum(msgspec.Struct, frozen=True):
+    """Per asset: the sum over all wallets, which must be zero, and what customers' wallets hold, in main units."""
+
+    asset: str
+    sum: str
+    in_customer_wallets: str
+
+
+class Verification(msgspec.Struct, kw_only=True):
+    """What was read and what was found.  No violation means: the journal is whole and the books are right."""
+
+    journal: str
+    instance: str = ""
+    segments: int = 0
+    entries: int = 0
+    applied: int = 0
+    refused: int = 0
+    wallets: int = 0
+    bytes: int = 0
+    epoch: int = 0
+    head: int = 0
+    root: str = ""
+    mark: int | None = None
+    sums: list[AssetSum] = []
+    violations: list[str] = []
+
+
+def verify(
+    path: Path,
+    /,
+    *,
+    as_json: Annotated[bool, Parameter(name="--json", negative="", show_default=False)] = False,
+) -> int:
+    """Check a journal that no daemon has open: digests, Merkle roots, every decision, every book.
+
+    Nothing is changed.  Ends with 0 where all is well, 65 where something is not, 75 while a daemon uses the journal.
+
+    Examples:
+
+        $ walletd verify var
+        $ walletd verify /backup/journal.db --json
+
+    Parameters
+    ----------
+    path
+        A data directory, or a journal's file.
+    as_json
+        Answer with one JSON document, for scripts.
+    """
+    output = Output(as_json)
+    database = path / DATABASE_NAME if path.is_dir() else path
+    found = Verification(journal=str(database))
+    try:
+        _verify(database, found)
+    except JournalCorrupt as corrupt:
+        found.violations.append(str(corrupt))
+    except JournalFailure as failure:
+        return _could_not(failure, output)
+    output.answer(found, lambda: _drawn(found))
+    for violation in found.violations[:LISTED_VIOLATIONS]:
+        sys.stderr.write(f"walletd: {violation}\n")
+    if len(found.violations) > LISTED_VIOLATIONS:
+        sys.stderr.write(f"walletd: and {len(found.violations) - LISTED_VIOLATIONS} more violations\n")
+    return EXIT_DAMAGED if found.violations else EXIT_OK
+
+
+def _verify(database: Path, found: Verification) -> None:
+    """Read and check everything; what was found so far stays in ``found`` where it raises JournalFailure."""
+    refuse_missing(database)
+    charter = charter_offline(database)
+    found.instance, found.epoch = charter.instance, charter.epoch
+    mark = read_mark(database.parent)
+    found.mark = None if mark is None else mark.sequence
+    audit, frontier, root_at_mark = Audit(), Frontier(), None
+    head = GENESIS
+    found.root = head.root.hex()
+    with _progress(database) as advanced:
+        for segment in read_offline(database):
+            _refuse_foreign_epoch(segment, charter)
+            head = advance(head, frontier, segment)
+            for index, record in enumerate(records(segment)):
+                audit.fold(_entry(record, segment.first_sequence + index))
+            if mark is not None and head.sequence == mark.sequence:
+                root_at_mark = head.root
+            _count(found, segment, audit)
+            advanced(found)
+    refuse_replaced(mark, charter.instance, head.sequence, root_at_mark)
+    _close(found, audit)
+
+
+def _refuse_foreign_epoch(segment: Segment, charter: Charter) -> None:
+    if segment.epoch > charter.epoch:
+        raise JournalCorrupt(
+            f"the segment at sequence {segment.first_sequence} is of epoch {segment.epoch}, "
+            f"but the journal is at epoch {charter.epoch}"
+        )
+
+
+def _entry(record: bytes, sequence: int) -> Entry:
+    try:
+        entry = decode_entry(record)
+    except msgspec.DecodeError as error:
+        raise JournalCorrupt(f"entry {sequence} cannot be read: {error}") from error
+    if (entry.refusal is None) == (entry.effects is None):
+        raise JournalCorrupt(f"entry {sequence} has not exactly one outcome")
+    return entry
+
+
+def _count(found: Verification, segment: Segment, audit: Audit) -> None:
+    found.segments += 1
+    found.entries += segment.count
+    found.bytes += len(segment.body)
+    found.head, found.root = segment.last_sequence, segment.root.hex()
+    found.applied, found.refused, found.wallets = audit.applied, audit.refused, len(audit.books.wallets)
+    found.violations = audit.violations
+
+
+def _close(found: Verification, audit: Audit) -> None:
+    """The whole-book truths, and the sums that show them."""
+    found.violations = audit.close()
+    scales = {asset.asset: asset.scale for asset in audit.books.assets.values()}
+    for asset, total in sorted(totals(audit.books).items()):
+        held_by_customers = sum(
+            book.balances[asset].posted
+            for book in audit.books.wallets.values()
+            if not book.is_system and asset in book.balances
+        )
+        scale = scales.get(asset, 0)
+        found.sums.append(AssetSum(asset, format_amount(total, scale), format_amount(held_by_customers, scale)))
+
+
+class _progress:
+    """A bar on stderr, by bytes read of the file's size; it leaves nothing behind, and is absent off a terminal."""
+
+    def __init__(self, database: Path) -> None:
+        console = new_console(stderr=True)
+        self._bar = Progress(
+            TextColumn("verifying"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[entries]:,} entries"),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task("", total=max(1, database.stat().st_size), entries=0)
+
+    def __enter__(self) -> Callable[[Verification], None]:
+        self._bar.start()
+        return lambda found: self._bar.update(self._task, completed=found.bytes, entries=found.entries)
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+
+def _could_not(failure: JournalFailure, output: Output) -> int:
+    """The journal could not be read: that says nothing about what is in it."""
+    if output.as_json:
+        output.document({"error": {"reason": type(failure).__name__, "message": str(failure)}})
+    sys.stderr.write(f"walletd: {failure}\n")
+    if isinstance(failure, JournalLocked):
+        return EXIT_TRY_LATER
+    return EXIT_CONFIGURATION if isinstance(failure, JournalUnsupported) else EXIT_INPUT_OUTPUT
+
+
+def _drawn(found: Verification) -> RenderableType:
+    facts = new_table("", "")
+    facts.show_header = False
+    facts.add_row("journal", f"{found.journal} ({found.instance})")
+    facts.add_row("segments", f"{found.segments:,}, each with its digest and its Merkle root ({found.bytes:,} bytes)")
+    facts.add_row("entries", f"{found.entries:,}, each decided again")
+    facts.add_row("  applied", f"{found.applied:,}")
+    facts.add_row("  refused", f"{found.refused:,}")
+    facts.add_row(
+        "wallets", f"{found.wallets:,}, none below its floor" if not found.violations else f"{found.wallets:,}"
+    )
+    facts.add_row("head", f"entry {found.head:,}, epoch {found.epoch}")
+    facts.add_row("root", found.root)
+    if found.mark is not None:
+        facts.add_row(
+            "mark", f"entry {found.mark:,}, which the journal reaches" if not found.violations else str(found.mark)
+        )
+    sums = new_table(
+        "asset", "sum over all wallets", "held by customers", right=("sum over all wallets", "held by customers")
+    )
+    for row in found.sums:
+        sums.add_row(row.asset, row.sum, row.in_customer_wallets)
+    verdict = (
+        f"NOT well: {len(found.violations):,} violations, listed below"
+        if found.violations
+        else "All is well: the journal is unbroken and every book is right."
+    )
+    return Group(facts, sums, verdict) if found.sums else Group(facts, verdict)

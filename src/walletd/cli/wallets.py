@@ -1,0 +1,114 @@
+"""``walletd wallet``: open wallets, look at one, list many."""
+
+from typing import Annotated
+
+from cyclopts import App, Parameter
+from rich.console import Group
+
+from walletd.cli.connection import DEFAULT, CommandId, Connection, talk
+from walletd.cli.each import each
+from walletd.cli.groups import MONEY
+from walletd.cli.output import Output, amount, balances_table, clean, moment, new_table
+from walletd.client import Applied, Client
+from walletd.protocol.messages import WalletView
+
+wallet = App(name="wallet", group=MONEY, help="Open wallets and look at them.")
+
+
+@wallet.command(name="open")
+def open_(
+    names: Annotated[list[str], Parameter(negative="")],
+    /,
+    *,
+    command_id: CommandId = None,
+    connection: Connection = DEFAULT,
+) -> int:
+    """Open wallets.  A name that starts with @ makes a system wallet, which may go below zero.
+
+    Examples:
+
+        $ walletd wallet open alice bob
+        $ walletd wallet open @fees
+
+    Parameters
+    ----------
+    names
+        Names of letters, digits and . _ : / - , at most 64 each.
+    command_id
+        An id for this one opening: sent again, it gets the first answer again.
+    """
+
+    async def open_one(client: Client, name: str) -> tuple[Applied, str]:
+        return await client.open_wallet(name, command_id=command_id), f"wallet {name} is open"
+
+    return each(connection, names, open_one, command_id)
+
+
+@wallet.command
+def get(name: str, /, *, connection: Connection = DEFAULT) -> int:
+    """Show a wallet with all that it has.
+
+    Example:
+
+        $ walletd wallet get alice
+
+    Parameters
+    ----------
+    name
+        The wallet's name.
+    """
+
+    async def show(client: Client, output: Output) -> int:
+        view = await client.wallet(name)
+        scales = await client.assets()
+        facts = new_table("", "")
+        facts.show_header = False
+        facts.add_row("wallet", view.wallet)
+        facts.add_row("status", view.status.value)
+        facts.add_row("version", str(view.version))
+        facts.add_row("opened at", moment(view.opened_at))
+        for key, word in view.metadata.items():
+            facts.add_row(clean(key), clean(word))
+        output.answer(view, lambda: Group(facts, balances_table(view.balances, scales)) if view.balances else facts)
+        return 0
+
+    return talk(connection, show)
+
+
+@wallet.command(name="list")
+def list_(prefix: str = "", /, *, limit: int = 1000, connection: Connection = DEFAULT) -> int:
+    """List wallets by name, with what they have posted.
+
+    Examples:
+
+        $ walletd wallet list
+        $ walletd wallet list shop/
+
+    Parameters
+    ----------
+    prefix
+        How the names begin.
+    limit
+        How many at most.
+    """
+
+    async def show(client: Client, output: Output) -> int:
+        views: list[WalletView] = []
+        is_whole = True
+        async for view in client.wallets(prefix):
+            if len(views) == limit:
+                is_whole = False
+                break
+            views.append(view)
+        scales = await client.assets()
+        table = new_table("wallet", "status", "version", "posted", "asset", right=("version", "posted"))
+        for view in views:
+            posted = "\n".join(amount(balance.posted, balance.asset, scales) for balance in view.balances)
+            assets = "\n".join(balance.asset for balance in view.balances)
+            table.add_row(view.wallet, view.status.value, str(view.version), posted, assets)
+        output.answer({"wallets": views, "is_whole": is_whole}, lambda: table)
+        if not is_whole:
+            output.line(f"There are more than {limit:,}; ask for more with --limit, or for fewer with a prefix.")
+        return 0
+
+    return talk(connection, show)

@@ -1,0 +1,94 @@
+"""``walletd watch``: what is applied to wallets, live, one line for each event."""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+import msgspec
+from cyclopts import Parameter
+from rich.text import Text
+
+from walletd.cli.connection import DEFAULT, Connection, talk
+from walletd.cli.failures import UsageError
+from walletd.cli.output import Output, amount, clean, new_console
+from walletd.client import Client, Event
+from walletd.vocabulary.commands import DefineAsset, OpenWallet, PostTransfer
+from walletd.vocabulary.entries import BalanceRecord, Entry
+
+
+def watch(
+    wallets: Annotated[list[str] | None, Parameter(negative="")] = None,
+    /,
+    *,
+    prefix: str | None = None,
+    all_: Annotated[bool, Parameter(name="--all", negative="", show_default=False)] = False,
+    connection: Connection = DEFAULT,
+) -> int:
+    """See what is applied to wallets, live, until Ctrl-C.  Without arguments: to all wallets.
+
+    Examples:
+
+        $ walletd watch
+        $ walletd watch alice bob
+        $ walletd watch --prefix shop/ --json
+
+    Parameters
+    ----------
+    wallets
+        The wallets to watch.
+    prefix
+        Watch every wallet whose name begins like this.
+    all_
+        Watch every wallet.
+    """
+    if sum((bool(wallets), prefix is not None, all_)) > 1:
+        raise UsageError("say one of: names of wallets, --prefix, --all")
+
+    async def follow(client: Client, output: Output) -> int:
+        named = wallets or None
+        everything = named is None and prefix is None
+        async with client.subscribe(wallets=named, prefix=prefix, all=everything) as stream:
+            what = ", ".join(named) if named else "all wallets" if everything else f"wallets that begin with {prefix}"
+            new_console(stderr=True).print(f"Watching {what} from entry {stream.cursor.sequence} on; Ctrl-C ends.")
+            async for event in stream:
+                await _show(event, client, output)
+        return 0
+
+    try:
+        return talk(connection, follow)
+    except KeyboardInterrupt:
+        return 0
+
+
+async def _show(event: Event, client: Client, output: Output) -> None:
+    if output.as_json:
+        record = msgspec.Raw(event.record)
+        output.document({"epoch": event.epoch, "sequence": event.sequence, "entry": record})
+        return
+    scales = await client.assets()
+    if any(balance.asset not in scales for balance in _balances(event.entry)):
+        scales = await client.assets(refresh=True)
+    output.line(event_line(event.entry, scales))
+
+
+def event_line(entry: Entry, scales: Mapping[str, int]) -> Text:
+    """An entry on one line: when, what moved from where to where, and what the wallets have after it."""
+    line = Text()
+    line.append(entry.time.astimezone().strftime("%H:%M:%S  "), style="dim")
+    match entry.command:
+        case PostTransfer(postings=postings, reference=reference):
+            moves = "; ".join(f"{p.source} → {p.to}  {amount(p.amount, p.asset, scales)} {p.asset}" for p in postings)
+            line.append(moves, style="bold")
+            if reference is not None:
+                line.append(f"  “{clean(reference)}”")
+        case OpenWallet(wallet=wallet):
+            line.append(f"wallet {wallet} opened")
+        case DefineAsset(asset=asset, scale=scale):
+            line.append(f"asset {asset}/{scale} defined")
+    after = [f"{b.wallet} {amount(b.posted, b.asset, scales)} {b.asset}" for b in _balances(entry)]
+    if after:
+        line.append(f"   after: {', '.join(after)}", style="dim")
+    return line
+
+
+def _balances(entry: Entry) -> tuple[BalanceRecord, ...]:
+    return entry.effects.balances if entry.effects is not None else ()
