@@ -12,7 +12,7 @@ import trio
 
 from walletd.client.core import Core
 from walletd.client.errors import AuthenticationFailed, ClientError, ClosedForGood, NotReachable
-from walletd.client.reconnection import Backoff, Lost, error_of
+from walletd.client.reconnection import Backoff, Lost, final_error
 from walletd.client.wire import Dial, Hangup, Wire, open_wire
 
 CLOSE_SECONDS = 1.0
@@ -53,9 +53,8 @@ class Link:
             try:
                 return await self._open()
             except Hangup as hangup:
-                if isinstance(self._backoff.after(hangup.lost), ClientError):
-                    raise error_of(hangup.lost) from None
-                raise NotReachable(f"{self._url} hung up before its hello: {hangup}") from None
+                hung_up = NotReachable(f"{self._url} hung up before its hello: {hangup}")
+                raise (final_error(hangup.lost) or hung_up) from None
             except _NETWORK_ERRORS as error:
                 raise NotReachable(f"cannot reach the daemon at {self._url}: {error}; is it running?") from error
         raise NotReachable(f"{self._url} did not greet within {self._open_seconds:g} s")

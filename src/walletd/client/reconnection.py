@@ -43,8 +43,9 @@ class Backoff:
 
     def after(self, lost: Lost) -> float | ClientError:
         """Seconds until the next attempt, or the error with which to stop."""
-        if 4400 <= lost.code < 4500:
-            return error_of(lost)
+        final = final_error(lost)
+        if final is not None:
+            return final
         if lost.code == RESTART and self.failures == 0:
             self.failures = 1
             return self._random() * RESTART_DELAY_SECONDS
@@ -53,8 +54,10 @@ class Backoff:
         return delay
 
 
-def error_of(lost: Lost) -> ClientError:
-    """The error of a connection that was closed for good."""
+def final_error(lost: Lost) -> ClientError | None:
+    """The error of a connection that was closed for good; None where it is worth coming back."""
+    if not 4400 <= lost.code < 4500:
+        return None
     if lost.code in AUTHENTICATION_CODES:
         return AuthenticationFailed(lost.reason or "the daemon does not accept the token")
     return ClosedForGood(lost.code, lost.reason)

@@ -1,0 +1,289 @@
+"""The client for plain, synchronous programs: the same names, the same promises.
+
+    with connect_sync("ws://127.0.0.1:7878", token=token) as client:
+        client.pay("alice", "bob", Decimal("12.50"), "EUR")
+        with client.subscribe(wallets=["bob"], snapshot=True) as stream:
+            for event in stream:
+                print(event.sequence, event.entry.command)
+
+A thread of its own runs the trio client; every call is handed to it and waited for.
+"""
+
+import ssl
+import threading
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from functools import partial
+from typing import Any, Literal, TypeVar
+
+import trio
+
+from walletd.client.errors import NotReachable
+from walletd.client.results import Amount, Applied, EntryPage, EntryView, Event, Leg
+from walletd.client.trio_client import PAGE, Client, EventStream, connect
+from walletd.protocol import messages as m
+
+Result = TypeVar("Result")
+
+
+@contextmanager
+def connect_sync(
+    url: str,
+    *,
+    token: str | None = None,
+    deadline_seconds: float = 30.0,
+    retry_busy: bool = True,
+    tls: ssl.SSLContext | None = None,
+) -> Iterator["SyncClient"]:
+    """A client that stays connected until the block ends; see ``connect`` for the options.
+
+    Thread-safe: every method of the client may be called from any number of threads at once, and their requests
+    share the connection.  Not thread-safe: one iterator or one stream, each of which belongs to one thread at a time;
+    only ``stream.close`` may be called from another, and ends the loop.  Calls that wait while the block ends raise
+    NotReachable, or OutcomeUnknown for a command that was sent.
+    """
+    ready: Future[SyncClient] = Future()
+
+    async def serve() -> None:
+        options: dict[str, Any] = {"deadline_seconds": deadline_seconds, "retry_busy": retry_busy, "tls": tls}
+        async with connect(url, token=token, **options) as client:
+            over = trio.Event()
+            ready.set_result(SyncClient(client, trio.lowlevel.current_trio_token(), over))
+            await over.wait()
+
+    def run() -> None:
+        try:
+            trio.run(serve)
+        except BaseException as error:
+            if ready.done():
+                raise
+            ready.set_exception(error)
+
+    thread = threading.Thread(target=run, name="walletd client", daemon=True)
+    thread.start()
+    client = ready.result()
+    try:
+        yield client
+    finally:
+        client.close()
+        thread.join()
+
+
+class SyncClient:
+    """One daemon, as its clients use it; raises what ``walletd.client.Client`` raises."""
+
+    def __init__(self, client: Client, token: trio.lowlevel.TrioToken, over: trio.Event) -> None:
+        self._client = client
+        self._token = token
+        self._over = over
+
+    @property
+    def hello(self) -> m.Hello:
+        """The daemon's first words on the present connection; while there is none, on the last."""
+        return self._client.hello
+
+    def close(self) -> None:
+        """End the client; the same as leaving its block."""
+        with suppress(trio.RunFinishedError):
+            trio.from_thread.run_sync(self._over.set, trio_token=self._token)
+
+    # --- commands --------------------------------------------------------------------------------------------------
+
+    def define_asset(self, code: str, scale: int, *, command_id: str | None = None) -> Applied:
+        """Define an asset and, for ever, how many decimal places its main unit has."""
+        return self._run(partial(self._client.define_asset, code, scale, command_id=command_id))
+
+    def open_wallet(
+        self, wallet: str, metadata: Mapping[str, str] | None = None, *, command_id: str | None = None
+    ) -> Applied:
+        """Open a wallet.  A name that starts with ``@`` makes a system wallet, which may go below zero."""
+        return self._run(partial(self._client.open_wallet, wallet, metadata, command_id=command_id))
+
+    def pay(
+        self,
+        source: str,
+        to: str,
+        amount: Amount,
+        asset: str,
+        *,
+        reference: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        command_id: str | None = None,
+        dry_run: bool = False,
+    ) -> Applied:
+        """Move an amount from one wallet to another: an int of smallest units, or Decimal or str in the main unit."""
+        return self.post(
+            [Leg(source, to, amount, asset)],
+            reference=reference,
+            metadata=metadata,
+            command_id=command_id,
+            dry_run=dry_run,
+        )
+
+    def post(
+        self,
+        legs: Iterable[Leg],
+        *,
+        reference: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        command_id: str | None = None,
+        if_version: Mapping[str, int] | None = None,
+        valid_until: datetime | None = None,
+        dry_run: bool = False,
+    ) -> Applied:
+        """Move money along all the legs at once, or along none; see ``Client.post``."""
+        posting = partial(
+            self._client.post,
+            list(legs),
+            reference=reference,
+            metadata=metadata,
+            command_id=command_id,
+            if_version=if_version,
+            valid_until=valid_until,
+            dry_run=dry_run,
+        )
+        return self._run(posting)
+
+    # --- reads -----------------------------------------------------------------------------------------------------
+
+    def assets(self, *, refresh: bool = False) -> dict[str, int]:
+        """Every asset's scale by its code; asked for once and kept, for a scale never changes."""
+        return self._run(partial(self._client.assets, refresh=refresh))
+
+    def wallet(self, wallet: str) -> m.WalletView:
+        """A wallet with all that it has."""
+        return self._run(partial(self._client.wallet, wallet))
+
+    def wallets(self, prefix: str = "") -> Iterator[m.WalletView]:
+        """The wallets whose names start with the prefix, by name."""
+        page = self.wallet_page(prefix)
+        while True:
+            yield from page.wallets
+            if page.next is None:
+                return
+            page = self.wallet_page(prefix, page.next)
+
+    def wallet_page(self, prefix: str = "", after: str | None = None, limit: int = PAGE) -> m.WalletPage:
+        """One page of wallets; its ``next`` is the ``after`` of the following one."""
+        return self._run(partial(self._client.wallet_page, prefix, after, limit))
+
+    def balance(self, wallet: str, asset: str | None = None) -> m.Balances:
+        """What a wallet has, of one asset or of all, in smallest units."""
+        return self._run(partial(self._client.balance, wallet, asset))
+
+    def statement(
+        self, wallet: str, asset: str | None = None, *, newest_first: bool = False
+    ) -> Iterator[m.StatementLine]:
+        """What moved in a wallet, line by line."""
+        page = self.statement_page(wallet, asset, newest_first=newest_first)
+        while True:
+            yield from page.lines
+            if page.next is None:
+                return
+            page = self.statement_page(wallet, asset, newest_first=newest_first, cursor=page.next)
+
+    def statement_page(
+        self,
+        wallet: str,
+        asset: str | None = None,
+        *,
+        newest_first: bool = False,
+        cursor: str | None = None,
+        limit: int = PAGE,
+    ) -> m.Statement:
+        """One page of a statement; its ``next`` is the ``cursor`` of the following one."""
+        asking = partial(self._client.statement_page, wallet, asset)
+        return self._run(partial(asking, newest_first=newest_first, cursor=cursor, limit=limit))
+
+    def transfer(self, transfer: str) -> m.TransferView:
+        """A transfer by its id, such as ``t12``."""
+        return self._run(partial(self._client.transfer, transfer))
+
+    def entry(self, *, sequence: int | None = None, command_id: str | None = None) -> EntryView:
+        """A journal entry, by its sequence or by the command id that this client gave it."""
+        return self._run(partial(self._client.entry, sequence=sequence, command_id=command_id))
+
+    def entry_page(self, after: int = 0, limit: int = PAGE) -> EntryPage:
+        """One page of the journal, behind the sequence ``after``."""
+        return self._run(partial(self._client.entry_page, after, limit))
+
+    def ping(self) -> m.Pong:
+        """The daemon's clock and head."""
+        return self._run(self._client.ping)
+
+    def status(self) -> m.DaemonStatus:
+        """The daemon at a glance."""
+        return self._run(self._client.status)
+
+    def audit(self) -> m.AuditReport:
+        """All balances summed up per asset."""
+        return self._run(self._client.audit)
+
+    def call(self, method: str, /, **params: Any) -> dict[str, Any]:
+        """Any method by its name, with its params as they go onto the wire; the result as it came."""
+        return self._run(partial(self._client.call, method, **params))
+
+    # --- streams ---------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def subscribe(
+        self,
+        *,
+        wallets: Sequence[str] | None = None,
+        prefix: str | None = None,
+        all: bool = False,
+        after: m.Cursor | Literal[0] | None = None,
+        snapshot: bool = False,
+    ) -> Iterator["SyncEventStream"]:
+        """Watch wallets live; see ``Client.subscribe``."""
+        opening = partial(self._client.open_stream, wallets=wallets, prefix=prefix, all=all)
+        stream = SyncEventStream(self, self._run(partial(opening, after=after, snapshot=snapshot)))
+        try:
+            yield stream
+        finally:
+            stream.close()
+
+    def _run(self, act: Callable[[], Awaitable[Result]]) -> Result:
+        """Run it in the client's thread, and wait for what comes of it."""
+        try:
+            return trio.from_thread.run(act, trio_token=self._token)
+        except (trio.RunFinishedError, trio.Cancelled):
+            raise NotReachable("the client was closed") from None
+
+
+class SyncEventStream:
+    """The events of a subscription, in order: ``for event in stream``."""
+
+    def __init__(self, client: SyncClient, stream: EventStream) -> None:
+        self._client = client
+        self._stream = stream
+
+    @property
+    def wallets(self) -> tuple[m.WalletView, ...]:
+        """The snapshot; empty where none was asked for."""
+        return self._stream.wallets
+
+    @property
+    def cursor(self) -> m.Cursor:
+        """Behind the last event that was handed out, or behind where the stream began: resume ``after`` it."""
+        return self._stream.cursor
+
+    def close(self) -> None:
+        """End the stream; a thread that waits for an event leaves its loop."""
+
+        async def close() -> None:
+            self._stream.close()
+
+        with suppress(NotReachable):
+            self._client._run(close)
+
+    def __iter__(self) -> Iterator[Event]:
+        return self
+
+    def __next__(self) -> Event:
+        try:
+            return self._client._run(self._stream.__anext__)
+        except StopAsyncIteration:
+            raise StopIteration from None

@@ -1,0 +1,257 @@
+"""The core without sockets: what goes out, what comes in, what an answer means."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.client.fake_daemon import applied, hello
+from walletd.client import asks
+from walletd.client.asks import Ask
+from walletd.client.core import Core, Exchange
+from walletd.client.errors import (
+    ClientError,
+    NotReachable,
+    OutcomeUnknown,
+    Refused,
+    RequestFailed,
+    UnreadableAnswer,
+)
+from walletd.protocol.methods import METHODS
+from walletd.vocabulary.error_codes import Reason
+
+ENDED: list[Exchange[Any]] = []
+
+
+def greeted(core: Core, **changes: Any) -> None:
+    """A connection is open and the daemon has spoken."""
+    say(core, method="hello", params=hello(**changes))
+
+
+def say(core: Core, now: float = 0.0, **message: Any) -> None:
+    """The daemon says this."""
+    core.receive(msgspec.json.encode({"jsonrpc": "2.0", **message}), now)
+
+
+def fail(core: Core, exchange: Exchange[Any], reason: Reason, outcome: str = "not_applied", **facts: Any) -> None:
+    """The daemon answers the exchange with an error."""
+    data = {"reason": reason.value, "outcome": outcome, "retry": reason.retry.value, **facts}
+    say(core, id=exchange.id, error={"code": reason.code, "message": "no", "data": data})
+
+
+def a_command() -> Ask[Any]:
+    return asks.open_wallet("alice", None, "c1")
+
+
+def a_read() -> Ask[Any]:
+    return asks.wallet("alice")
+
+
+@pytest.fixture
+def core() -> Core:
+    """A core with a connection."""
+    core = Core(random=lambda: 0.0)
+    greeted(core)
+    ENDED.clear()
+    return core
+
+
+def begin(core: Core, ask: Ask[Any]) -> Exchange[Any]:
+    """A request that was sent."""
+    exchange = core.begin(ask, ENDED.append)
+    assert core.outgoing(0.0) == [exchange.frame]
+    return exchange
+
+
+EVERY_ASK: list[Ask[Any]] = [
+    asks.define_asset("EUR", 2, None),
+    asks.open_wallet("alice", {"note": "x"}, None),
+    asks.open_wallet("alice", None, "mine"),
+    asks.post(
+        [("alice", "bob", "EUR", 1250)],
+        reference="r",
+        metadata={"a": "b"},
+        command_id=None,
+        if_version={"alice": 3},
+        valid_until=datetime(2030, 1, 1, tzinfo=UTC),
+        dry_run=True,
+    ),
+    asks.assets(),
+    asks.wallet("alice"),
+    asks.wallet_page("a", "alice", 10),
+    asks.balance("alice", None),
+    asks.statement_page("alice", "EUR", True, "1.0", 10),
+    asks.transfer("t12"),
+    asks.entry(1, None),
+    asks.entry(None, "mine"),
+    asks.entry_page(0, 10),
+    asks.ping(),
+    asks.status(),
+    asks.audit(),
+    asks.raw("wallet.open", {"wallet": "alice"}),
+]
+
+
+@pytest.mark.parametrize("ask", EVERY_ASK, ids=lambda ask: ask.method)
+def test_every_request_fits_its_method(ask: Ask[Any]) -> None:
+    METHODS[ask.method].decoder.decode(msgspec.json.encode(ask.params))
+    assert issubclass(ask.result, METHODS[ask.method].result) or ask.result == dict[str, Any]
+
+
+def test_nothing_goes_out_before_the_hello() -> None:
+    core = Core(random=lambda: 0.0)
+    exchange = core.begin(a_read(), ENDED.append)
+    assert core.outgoing(0.0) == []
+    greeted(core)
+    assert core.outgoing(0.0) == [exchange.frame]
+
+
+def test_frames_that_cannot_be_read_or_were_not_asked_for_are_passed_over(core: Core) -> None:
+    for frame in (b"", b"\xff", b"[]", b'{"id":77,"result":{}}', b'{"method":"later.notice","params":[]}'):
+        core.receive(frame, 0.0)
+    say(core, method="stream.event", params={"subscription": 9})
+    assert ENDED == []
+
+
+@pytest.mark.parametrize(
+    ("reason", "error"),
+    [
+        (Reason.INVALID_PARAMS, RequestFailed),
+        (Reason.INTERNAL_ERROR, RequestFailed),
+        (Reason.FORBIDDEN, RequestFailed),
+        (Reason.WALLET_QUARANTINED, RequestFailed),
+        (Reason.UNKNOWN_WALLET, RequestFailed),
+        (Reason.COMMAND_ID_REUSED, Refused),
+        (Reason.INSUFFICIENT_FUNDS, Refused),
+    ],
+)
+def test_an_error_ends_the_exchange(core: Core, reason: Reason, error: type[RequestFailed]) -> None:
+    exchange = begin(core, a_command())
+    fail(core, exchange, reason)
+    assert type(exchange.error) is error
+    assert exchange.error.reason is reason
+    assert exchange.error.command_id == "c1"
+
+
+def test_a_reason_of_a_later_version_is_kept_as_its_word(core: Core) -> None:
+    exchange = begin(core, a_command())
+    say(core, id=exchange.id, error={"code": 3999, "message": "no", "data": {"reason": "moon_is_full"}})
+    assert isinstance(exchange.error, Refused)
+    assert exchange.error.reason == exchange.error.word == "moon_is_full"
+
+
+@pytest.mark.parametrize("reason", [Reason.DRAINING, Reason.OVERLOADED, Reason.RATE_LIMITED, Reason.UNAVAILABLE])
+def test_a_busy_answer_is_followed_by_the_same_frame_when_the_daemon_says(core: Core, reason: Reason) -> None:
+    exchange = begin(core, a_command())
+    fail(core, exchange, reason, retry_after_ms=250)
+    assert core.next_due == 0.25
+    assert core.outgoing(0.2) == []
+    assert core.outgoing(0.25) == [exchange.frame]
+    say(core, id=exchange.id, result=applied(3))
+    assert exchange.outcome().sequence == 3
+
+
+def test_an_error_with_unknown_outcome_is_asked_again(core: Core) -> None:
+    exchange = begin(core, a_command())
+    fail(core, exchange, Reason.INTERNAL_ERROR, "unknown")
+    assert isinstance(exchange.overdue(1), OutcomeUnknown)
+    assert core.outgoing(9.0) == [exchange.frame]
+
+
+DOUBTS: list[tuple[Reason, type[Exception]]] = [
+    (Reason.FORBIDDEN, OutcomeUnknown),
+    (Reason.AUTHENTICATION_REQUIRED, OutcomeUnknown),
+    (Reason.WALLET_QUARANTINED, OutcomeUnknown),
+    (Reason.INVALID_PARAMS, RequestFailed),
+    (Reason.COMMAND_ID_REUSED, Refused),
+    (Reason.COMMAND_EXPIRED, Refused),
+    (Reason.INSUFFICIENT_FUNDS, Refused),
+]
+
+
+@pytest.mark.parametrize(("reason", "error"), DOUBTS)
+def test_after_a_lost_connection_only_a_decision_removes_the_doubt(
+    core: Core, reason: Reason, error: type[Exception]
+) -> None:
+    exchange = begin(core, a_command())
+    core.lost()
+    greeted(core)
+    assert core.outgoing(0.0) == [exchange.frame]
+    fail(core, exchange, reason)
+    assert type(exchange.error) is error
+
+
+OVERDUE: list[tuple[Ask[Any], str, type[Exception]]] = [
+    (a_command(), "queued", NotReachable),
+    (a_command(), "sent", OutcomeUnknown),
+    (a_command(), "lost", OutcomeUnknown),
+    (a_command(), "busy", RequestFailed),
+    (a_command(), "lost and busy", OutcomeUnknown),
+    (a_read(), "sent", NotReachable),
+    (a_read(), "busy", RequestFailed),
+]
+
+
+@pytest.mark.parametrize(("ask", "fate", "error"), OVERDUE)
+def test_what_a_passed_deadline_means(core: Core, ask: Ask[Any], fate: str, error: type[Exception]) -> None:
+    exchange = core.begin(ask, ENDED.append)
+    if fate != "queued":
+        core.outgoing(0.0)
+    if "lost" in fate:
+        core.lost()
+        greeted(core)
+        core.outgoing(0.0)
+    if "busy" in fate:
+        fail(core, exchange, Reason.OVERLOADED)
+    elif fate == "lost":
+        core.lost()
+    assert type(exchange.overdue(1)) is error
+
+
+def test_unanswered_requests_go_first_on_the_next_connection_and_in_order(core: Core) -> None:
+    sent = [begin(core, a_read()) for _ in range(3)]
+    abandoned = begin(core, a_read())
+    core.abandon(abandoned)
+    waiting = core.begin(a_read(), ENDED.append)
+    core.lost()
+    greeted(core)
+    assert core.outgoing(0.0) == [exchange.frame for exchange in (*sent, waiting)]
+
+
+def test_an_unknown_method_without_a_command_id_is_not_sent_twice(core: Core) -> None:
+    exchange = begin(core, asks.raw("client.create", {"name": "x"}))
+    core.lost()
+    assert type(exchange.error) is OutcomeUnknown
+
+
+def test_an_abandoned_request_keeps_its_place_in_the_window_until_it_is_answered(core: Core) -> None:
+    greeted(core, limits={"max_frame_bytes": 1000, "max_in_flight": 1, "max_subscriptions": 1})
+    first = begin(core, a_read())
+    core.abandon(first)
+    second = core.begin(a_read(), ENDED.append)
+    assert core.outgoing(0.0) == []
+    say(core, id=first.id, result={})
+    assert core.outgoing(0.0) == [second.frame]
+    assert ENDED == []
+
+
+def test_a_result_that_cannot_be_read_says_that_the_request_succeeded(core: Core) -> None:
+    exchange = begin(core, a_command())
+    say(core, id=exchange.id, result={"sequence": "seven"})
+    assert isinstance(exchange.error, UnreadableAnswer)
+
+
+def test_after_it_stopped_every_call_gets_the_reason(core: Core) -> None:
+    sent, waiting = begin(core, a_command()), core.begin(a_command(), ENDED.append)
+    core.stop(ClientError("over"))
+    assert type(sent.error) is OutcomeUnknown
+    assert str(waiting.error) == "over"
+    with pytest.raises(ClientError, match="over"):
+        core.begin(a_read(), ENDED.append)
+
+
+def test_the_lifecycle_in_hello_follows_the_daemon(core: Core) -> None:
+    say(core, method="lifecycle", params={"lifecycle": "draining", "retry_after_ms": 100})
+    assert core.hello is not None
+    assert core.hello.lifecycle.value == "draining"
