@@ -9,7 +9,7 @@ import pytest
 from tests.client.fake_daemon import applied, hello
 from walletd.client import asks
 from walletd.client.asks import Ask
-from walletd.client.core import Core, Exchange
+from walletd.client.core import Core
 from walletd.client.errors import (
     ClientError,
     NotReachable,
@@ -18,6 +18,7 @@ from walletd.client.errors import (
     RequestFailed,
     UnreadableAnswer,
 )
+from walletd.client.exchange import Exchange
 from walletd.protocol.methods import METHODS
 from walletd.vocabulary.error_codes import Reason
 

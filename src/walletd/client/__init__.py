@@ -11,6 +11,8 @@ from walletd.client.errors import (
     OutcomeUnknown,
     Refused,
     RequestFailed,
+    StreamBroken,
+    UnreadableAnswer,
 )
 from walletd.client.results import Applied, Event, Leg
 from walletd.client.sync_client import SyncClient, connect_sync
@@ -29,7 +31,9 @@ __all__ = [
     "OutcomeUnknown",
     "Refused",
     "RequestFailed",
+    "StreamBroken",
     "SyncClient",
+    "UnreadableAnswer",
     "connect",
     "connect_sync",
 ]

@@ -5,80 +5,32 @@
     core.receive(frame, now)                # one text message of the daemon
     core.lost()                             # the connection is gone: what was not answered is sent again on the next
 
-An exchange is a request and what becomes of it, over any number of connections.  Nothing here waits, reads a clock
-or knows of sockets; time and randomness are handed in.
+Nothing here waits, reads a clock or knows of sockets; time and randomness are handed in.
 """
 
 import heapq
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, Literal
+from typing import Any, Literal
 
 import msgspec
 
 from walletd.client.asks import Answer, Ask, given, read
 from walletd.client.errors import (
-    FIRST_REFUSAL_CODE,
     AuthenticationFailed,
     ClientError,
-    NotReachable,
-    OutcomeUnknown,
     RequestFailed,
     UnreadableAnswer,
     failure_of,
 )
+from walletd.client.exchange import Exchange, decides, is_passing, too_large
 from walletd.client.results import Applied, Event
 from walletd.client.streams import Arrival, Stream, Verdict
 from walletd.protocol.messages import Cursor, Hello, LifecycleNotice, StreamHeartbeat, Subscribed, Unsubscribed
-from walletd.vocabulary.error_codes import Outcome, Reason, Retry
-
-BUSY = {Reason.DRAINING, Reason.OVERLOADED, Reason.RATE_LIMITED, Reason.UNAVAILABLE}
-"""Answers that say: not now.  Nothing was decided, and the same request is welcome later."""
+from walletd.vocabulary.error_codes import Outcome
 
 FIRST_BUSY_SECONDS = 0.05
 MAX_BUSY_SECONDS = 5.0
-
-_encode = msgspec.json.Encoder().encode
-
-
-class Exchange(Generic[Answer]):
-    """A request and what becomes of it."""
-
-    __slots__ = (
-        "ask", "error", "failures", "frame", "id", "in_doubt", "is_abandoned", "is_in_flight", "is_over",
-        "last_failure", "result", "settle",
-    )  # fmt: skip
-
-    def __init__(self, exchange_id: int, ask: Ask[Answer], settle: Callable[["Exchange[Any]"], None]) -> None:
-        self.id = exchange_id
-        self.ask = ask
-        self.settle = settle
-        self.frame = _encode({"jsonrpc": "2.0", "id": exchange_id, "method": ask.method, "params": ask.params})
-        self.is_in_flight = False
-        self.in_doubt = False
-        """Whether it was sent once and neither decided nor declined: it may have been applied."""
-        self.is_abandoned = False
-        self.is_over = False
-        self.failures = 0
-        self.last_failure: RequestFailed | None = None
-        self.result: Answer | None = None
-        self.error: Exception | None = None
-
-    def outcome(self) -> Answer:
-        """The result.  Raises what the exchange failed with."""
-        assert self.is_over
-        if self.error is not None:
-            raise self.error
-        assert self.result is not None
-        return self.result
-
-    def overdue(self, seconds: float) -> ClientError:
-        """What it means that its caller stops waiting now."""
-        if self.ask.changes and (self.in_doubt or self.is_in_flight):
-            return OutcomeUnknown(self.ask.command_id or "", self.ask.method)
-        if self.last_failure is not None:
-            return self.last_failure
-        return NotReachable(f"{self.ask.method} was not answered within {seconds:g} s; nothing was applied")
 
 
 class _Incoming(msgspec.Struct):
@@ -124,7 +76,7 @@ class Core:
     def begin(self, ask: Ask[Answer], settle: Callable[[Exchange[Any]], None]) -> Exchange[Answer]:
         """Put a request in line.  Raises the client's error once it has stopped."""
         if self.stopped is not None:
-            raise self.stopped
+            raise self.stopped.with_traceback(None)
         self._last_id += 1
         exchange = Exchange(self._last_id, ask, settle)
         self._waiting.append(exchange)
@@ -147,7 +99,7 @@ class Core:
             if exchange.is_abandoned:
                 continue
             if len(exchange.frame) > limits.max_frame_bytes:
-                self._settle(exchange, error=_too_large(exchange, limits.max_frame_bytes))
+                self._settle(exchange, error=too_large(exchange, limits.max_frame_bytes))
                 continue
             exchange.is_in_flight = True
             self._in_flight[exchange.id] = exchange
@@ -235,12 +187,12 @@ class Core:
 
     def _failed(self, exchange: Exchange[Any], answer: _Error, now: float) -> None:
         failure = failure_of(answer.code, answer.message, answer.data, exchange.ask.command_id)
-        if _decides(failure, answer.code):
+        if decides(failure):
             exchange.in_doubt = False
         elif failure.outcome is Outcome.UNKNOWN:
             exchange.in_doubt = exchange.ask.changes
         exchange.last_failure = failure
-        if self._retry_busy and not exchange.is_abandoned and _is_passing(failure):
+        if self._retry_busy and not exchange.is_abandoned and is_passing(failure):
             heapq.heappush(self._delayed, (now + self._busy_delay(exchange, failure), exchange.id, exchange))
             exchange.failures += 1
         elif exchange.in_doubt:
@@ -295,7 +247,7 @@ class Core:
     ) -> Stream:
         """Begin a stream; ``wake`` is called whenever there may be news for its reader."""
         if self.stopped is not None:
-            raise self.stopped
+            raise self.stopped.with_traceback(None)
         stream = Stream(given(**watched), after, snapshot, wake)
         self._streams.add(stream)
         self._subscribe(stream)
@@ -350,31 +302,3 @@ class Core:
                 self._unsubscribe(stream)
                 if stream.error is None:
                     self._subscribe(stream)
-
-
-def _decides(failure: RequestFailed, code: int) -> bool:
-    """Whether the answer says for ever what became of the command, however often it was sent before."""
-    if isinstance(failure.reason, Reason) and failure.reason.is_malformed:
-        return failure.reason is not Reason.INTERNAL_ERROR
-    return code >= FIRST_REFUSAL_CODE
-
-
-def _is_passing(failure: RequestFailed) -> bool:
-    """Whether the same request may soon be answered otherwise."""
-    if failure.reason in BUSY:
-        return True
-    return (
-        failure.command_id is not None and failure.outcome is Outcome.UNKNOWN and failure.retry is Retry.SAME_COMMAND_ID
-    )
-
-
-def _too_large(exchange: Exchange[Any], limit: int) -> RequestFailed:
-    size = len(exchange.frame)
-    return RequestFailed(
-        Reason.INVALID_REQUEST,
-        f"the request has {size} bytes and the daemon takes {limit}; it was not sent",
-        outcome=Outcome.NOT_APPLIED,
-        retry=Retry.NEVER,
-        facts={"bytes": size, "limit": limit},
-        command_id=exchange.ask.command_id,
-    )

@@ -99,7 +99,10 @@ class RequestFailed(ClientError):
 
 
 class Refused(RequestFailed):
-    """A command was decided and refused.  Sent again with the same id, it gets the same answer for ever."""
+    """A command was decided and refused.  Sent again with the same id, it gets the same answer for ever.
+
+    A dry run is refused in the same words; then ``facts`` has ``dry_run``, and nothing was journaled.
+    """
 
 
 def failure_of(code: int, message: str, data: Mapping[str, Any], command_id: str | None) -> RequestFailed:

@@ -56,7 +56,8 @@ class Link:
                 hung_up = NotReachable(f"{self._url} hung up before its hello: {hangup}")
                 raise (final_error(hangup.lost) or hung_up) from None
             except _NETWORK_ERRORS as error:
-                raise NotReachable(f"cannot reach the daemon at {self._url}: {error}; is it running?") from error
+                why = error.__cause__ or error
+                raise NotReachable(f"cannot reach the daemon at {self._url}: {why}; is it running?") from error
         raise NotReachable(f"{self._url} did not greet within {self._open_seconds:g} s")
 
     async def keep(self, wire: Wire) -> None:

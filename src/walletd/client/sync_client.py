@@ -21,8 +21,9 @@ from typing import Any, Literal, TypeVar
 import trio
 
 from walletd.client.errors import NotReachable
+from walletd.client.event_stream import EventStream
 from walletd.client.results import Amount, Applied, EntryPage, EntryView, Event, Leg
-from walletd.client.trio_client import PAGE, Client, EventStream, connect
+from walletd.client.trio_client import PAGE, Client, connect
 from walletd.protocol import messages as m
 
 Result = TypeVar("Result")

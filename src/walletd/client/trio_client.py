@@ -19,11 +19,13 @@ import trio
 
 from walletd.client import asks
 from walletd.client.asks import Answer, Ask
-from walletd.client.core import Core, Exchange
+from walletd.client.core import Core
 from walletd.client.errors import NotReachable, RequestFailed
+from walletd.client.event_stream import EventStream
+from walletd.client.exchange import Exchange
 from walletd.client.link import Link
 from walletd.client.reconnection import Backoff
-from walletd.client.results import Amount, Applied, EntryPage, EntryView, Event, Leg, needs_scale, smallest_units
+from walletd.client.results import Amount, Applied, EntryPage, EntryView, Leg, needs_scale, smallest_units
 from walletd.client.wire import Dial
 from walletd.protocol import messages as m
 from walletd.vocabulary.error_codes import Outcome, Reason
@@ -264,7 +266,7 @@ class Client:
         all: bool = False,
         after: m.Cursor | Literal[0] | None = None,
         snapshot: bool = False,
-    ) -> AsyncGenerator["EventStream"]:
+    ) -> AsyncGenerator[EventStream]:
         """Watch wallets live: exactly one of ``wallets``, ``prefix`` and ``all``.
 
         ``after`` resumes behind a cursor (0 is everything), ``snapshot`` starts with what the wallets have; with
@@ -284,7 +286,7 @@ class Client:
         all: bool = False,
         after: m.Cursor | Literal[0] | None = None,
         snapshot: bool = False,
-    ) -> "EventStream":
+    ) -> EventStream:
         """``subscribe`` without its block; whoever calls this closes the stream."""
         watched = asks.given(wallets=wallets, prefix=prefix, all=all or None)
         stream = EventStream(self._core, self._link, watched, after, snapshot)
@@ -317,63 +319,3 @@ class Client:
                 facts={"asset": asset},
             )
         return scales[asset]
-
-
-class EventStream:
-    """The events of a subscription, in order: ``async for event in stream``.  For one task at a time."""
-
-    def __init__(
-        self, core: Core, link: Link, watched: Mapping[str, Any], after: m.Cursor | Literal[0] | None, snapshot: bool
-    ) -> None:
-        self._core = core
-        self._link = link
-        self._news = trio.Event()
-        self._stream = core.open_stream(watched, after, snapshot, self._wake)
-        link.wake()
-
-    @property
-    def wallets(self) -> tuple[m.WalletView, ...]:
-        """The snapshot; empty where none was asked for."""
-        return self._stream.wallets
-
-    @property
-    def cursor(self) -> m.Cursor:
-        """Behind the last event that was handed out, or behind where the stream began: resume ``after`` it."""
-        assert self._stream.cursor is not None
-        return self._stream.cursor
-
-    @property
-    def has_begun(self) -> bool:
-        """Whether the daemon has answered the first subscription."""
-        return self._stream.has_begun
-
-    async def begun(self) -> None:
-        """Return once the daemon has answered.  Raises what it answered, where that was an error."""
-        while not self._stream.has_begun:
-            if self._stream.error is not None:
-                raise self._stream.error
-            await self._news.wait()
-            self._news = trio.Event()
-
-    def close(self) -> None:
-        """End the stream; a task that waits for an event leaves its loop."""
-        self._core.close_stream(self._stream)
-        self._link.wake()
-
-    def __aiter__(self) -> "EventStream":
-        return self
-
-    async def __anext__(self) -> Event:
-        while not self._stream.is_closed:
-            self._news = trio.Event()
-            event = self._core.next_event(self._stream)
-            if self._stream.subscription is None:
-                self._link.wake()
-            if event is not None:
-                await trio.lowlevel.checkpoint()
-                return event
-            await self._news.wait()
-        raise StopAsyncIteration
-
-    def _wake(self) -> None:
-        self._news.set()

@@ -1,0 +1,88 @@
+"""An exchange: a request and what becomes of it, over any number of connections.
+
+The questions that decide whether a caller may trust an error are answered here: was the command decided, may it have
+been applied, is it worth asking again.
+"""
+
+from collections.abc import Callable
+from typing import Any, Generic
+
+import msgspec
+
+from walletd.client.asks import Answer, Ask
+from walletd.client.errors import ClientError, NotReachable, OutcomeUnknown, Refused, RequestFailed
+from walletd.vocabulary.error_codes import Outcome, Reason, Retry
+
+BUSY = {Reason.DRAINING, Reason.OVERLOADED, Reason.RATE_LIMITED, Reason.UNAVAILABLE}
+"""Answers that say: not now.  Nothing was decided, and the same request is welcome later."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Exchange(Generic[Answer]):
+    """A request and what becomes of it."""
+
+    __slots__ = (
+        "ask", "error", "failures", "frame", "id", "in_doubt", "is_abandoned", "is_in_flight", "is_over",
+        "last_failure", "result", "settle",
+    )  # fmt: skip
+
+    def __init__(self, exchange_id: int, ask: Ask[Answer], settle: Callable[["Exchange[Any]"], None]) -> None:
+        self.id = exchange_id
+        self.ask = ask
+        self.settle = settle
+        self.frame = _encode({"jsonrpc": "2.0", "id": exchange_id, "method": ask.method, "params": ask.params})
+        self.is_in_flight = False
+        self.in_doubt = False
+        """Whether it was sent once and neither decided nor declined: it may have been applied."""
+        self.is_abandoned = False
+        self.is_over = False
+        self.failures = 0
+        self.last_failure: RequestFailed | None = None
+        self.result: Answer | None = None
+        self.error: Exception | None = None
+
+    def outcome(self) -> Answer:
+        """The result.  Raises what the exchange failed with."""
+        assert self.is_over
+        if self.error is not None:
+            raise self.error
+        assert self.result is not None
+        return self.result
+
+    def overdue(self, seconds: float) -> ClientError:
+        """What it means that its caller stops waiting now."""
+        if self.ask.changes and (self.in_doubt or self.is_in_flight):
+            return OutcomeUnknown(self.ask.command_id or "", self.ask.method)
+        if self.last_failure is not None:
+            return self.last_failure
+        return NotReachable(f"{self.ask.method} was not answered within {seconds:g} s; nothing was applied")
+
+
+def decides(failure: RequestFailed) -> bool:
+    """Whether the answer says for ever what became of the command, however often it was sent before."""
+    if isinstance(failure.reason, Reason) and failure.reason.is_malformed:
+        return failure.reason is not Reason.INTERNAL_ERROR
+    return isinstance(failure, Refused)
+
+
+def is_passing(failure: RequestFailed) -> bool:
+    """Whether the same request may soon be fare otherwise: the daemon was busy, or does not know what came of it."""
+    if failure.reason in BUSY:
+        return True
+    return (
+        failure.command_id is not None and failure.outcome is Outcome.UNKNOWN and failure.retry is Retry.SAME_COMMAND_ID
+    )
+
+
+def too_large(exchange: Exchange[Any], limit: int) -> RequestFailed:
+    """The failure of a request that was never sent, because the daemon would close the connection over it."""
+    size = len(exchange.frame)
+    return RequestFailed(
+        Reason.INVALID_REQUEST,
+        f"the request has {size} bytes and the daemon takes {limit}; it was not sent",
+        outcome=Outcome.NOT_APPLIED,
+        retry=Retry.NEVER,
+        facts={"bytes": size, "limit": limit},
+        command_id=exchange.ask.command_id,
+    )
