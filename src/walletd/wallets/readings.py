@@ -3,8 +3,8 @@
     readings = await open_readings(path)               # inside a trio-asyncio loop
     page = await readings.list_wallets(prefix="shop:", after=None, limit=100)
 
-Each question is one SQL statement, so that what it answers stood together; ``sequence`` in an answer says after which
-entry.  Every row's seal is checked before it is shown.
+What an answer shows stood together: it is read by one SQL statement.  ``sequence`` in an answer says after which entry;
+nothing that happened up to there is missing from it.  Every row's seal is checked before it is shown.
 """
 
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -41,7 +41,7 @@ LEFT JOIN balance b USING (wallet) ORDER BY w.wallet, b.asset
 """
 STATEMENT = """
 SELECT wallet, sequence, line, time, asset, amount, posted, counterparty, reference, seal FROM statement_line
-WHERE wallet = ? AND (? IS NULL OR asset = ?) AND (sequence, line) {comparison} (?, ?)
+WHERE wallet = ? AND sequence <= ? AND (? IS NULL OR asset = ?) AND (sequence, line) {comparison} (?, ?)
 ORDER BY sequence {order}, line {order} LIMIT ?
 """
 BALANCES = (
@@ -77,8 +77,7 @@ class Readings:
     async def list_wallets(self, prefix: str, after: str | None, limit: int) -> WalletPage:
         """One page of the wallets whose names start with the prefix, in the order of their names."""
         bounds = (prefix, prefix + _PAST_ALL_NAMES, after or "", limit + 1)
-        rows = await self._query(WALLETS, bounds)
-        sequence = rows[0][-1] if rows else await self.sequence()
+        rows, sequence = await self._query_wallets(WALLETS, bounds)
         views = [_wallet_view(group, sequence) for _, group in _by_wallet(rows)]
         more = len(views) > limit
         return WalletPage(
@@ -87,8 +86,8 @@ class Readings:
 
     async def some_wallets(self, wallets: Iterable[WalletId]) -> WalletPage:
         """Those of the wallets that exist, all at one sequence."""
-        rows = await self._query(SOME_WALLETS, (msgspec.json.encode(list(wallets)).decode(),))
-        sequence = rows[0][-1] if rows else await self.sequence()
+        names = msgspec.json.encode(list(wallets)).decode()
+        rows, sequence = await self._query_wallets(SOME_WALLETS, (names,))
         return WalletPage(
             wallets=tuple(_wallet_view(group, sequence) for _, group in _by_wallet(rows)), sequence=sequence
         )
@@ -105,7 +104,7 @@ class Readings:
         sequence = await self.sequence()
         start = after or ((2**62, 0) if newest_first else (0, 0))
         sql = STATEMENT.format(comparison="<" if newest_first else ">", order="DESC" if newest_first else "ASC")
-        rows = await self._query(sql, (wallet, asset, asset, *start, limit + 1))
+        rows = await self._query(sql, (wallet, sequence, asset, asset, *start, limit + 1))
         lines = tuple(_statement_line(row) for row in rows[:limit])
         following = f"{lines[-1].sequence}.{lines[-1].line}" if len(rows) > limit else None
         return Statement(wallet=wallet, lines=lines, sequence=sequence, next=following)
@@ -117,6 +116,14 @@ class Readings:
             return await _audit(connection)
         finally:
             await aio_as_trio(connection.close)()
+
+    async def _query_wallets(self, sql: str, values: Sequence[Any]) -> tuple[list[Any], int]:
+        """The rows and after which entry they stand; no rows say nothing of that, and are asked for once more."""
+        rows = await self._query(sql, values)
+        if not rows:
+            sequence = await self.sequence()
+            rows = await self._query(sql, values)
+        return rows, rows[0][-1] if rows else sequence
 
     async def _query(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
         return list(await aio_as_trio(self._connection.execute_fetchall)(sql, values))

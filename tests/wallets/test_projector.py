@@ -1,0 +1,272 @@
+"""The projector: many commits in one transaction, a little later; at once for a reader that waits."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+
+from tests.wallets.conftest import CLIENT, answered, define, open_core, opening, submit, transfer
+from walletd.core import Core
+from walletd.journal.connection import asyncio_loop
+from walletd.journal.memory_store import MemoryJournalStore
+from walletd.journal.merkle import Frontier, leaf_hash
+from walletd.vocabulary.commands import AnyCommand, Posting, PostTransfer
+from walletd.vocabulary.entries import BalanceRecord, Effects, Entry
+from walletd.wallets import projector as projector_module
+from walletd.wallets.projector import LINGER_SECONDS, DurableEntry, Projector
+from walletd.wallets.read_tables import FORMAT, Progress, ReadTables, rows_of
+
+NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
+
+
+class RecordedTables(ReadTables):
+    """Read tables that only remember what they are asked to write, and when."""
+
+    def __init__(self, seconds: float = 0) -> None:
+        self.seconds = seconds
+        self.transactions: list[tuple[float, list[int]]] = []
+        self.progress_at: list[Progress] = []
+
+    async def project(self, entries: Sequence[Entry], progress: Progress) -> None:
+        await trio.sleep(self.seconds)
+        self.transactions.append((trio.current_time(), [entry.sequence for entry in entries]))
+        self.progress_at.append(progress)
+
+
+def durable(sequence: int) -> DurableEntry:
+    """Entry ``sequence``: one more unit for alice."""
+    balances = (
+        BalanceRecord("@external", "EUR", str(-sequence), "0", None, sequence),
+        BalanceRecord("alice", "EUR", str(sequence), "0", str(sequence), sequence),
+    )
+    command = PostTransfer(command_id=f"t{sequence}", postings=(Posting("@external", "alice", "EUR", "1"),))
+    entry = Entry(sequence=sequence, time=NOON, principal=CLIENT, command=command, effects=Effects(balances=balances))
+    return DurableEntry(entry, b"%d" % sequence, leaf_hash(b"%d" % sequence))
+
+
+def commit(first: int, last: int) -> list[DurableEntry]:
+    return [durable(sequence) for sequence in range(first, last + 1)]
+
+
+class Recorded:
+    """A projector over recorded tables, and what it said of its progress."""
+
+    def __init__(self, seconds: float = 0, max_backlog: int = 1000) -> None:
+        self.tables = RecordedTables(seconds)
+        self.projected: list[int] = []
+        genesis = Progress(FORMAT, "memory", 1, 0, Frontier().to_bytes(), NOON)
+        self.projector = Projector(
+            self.tables, genesis, Frontier(), max_backlog=max_backlog, on_projected=self._on_projected
+        )
+
+    def _on_projected(self, entries: Sequence[DurableEntry]) -> None:
+        assert self.projector.sequence == entries[-1].entry.sequence
+        self.projected += [entry.entry.sequence for entry in entries]
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(self.projector.run)
+            yield
+            nursery.cancel_scope.cancel()
+
+
+async def test_commits_that_come_together_are_one_transaction(autojump_clock: Any) -> None:
+    recorded = Recorded()
+    async with recorded.running():
+        start = trio.current_time()
+        recorded.projector.extend(commit(1, 3))
+        recorded.projector.extend(commit(4, 4))
+        await trio.sleep(LINGER_SECONDS / 2)
+        recorded.projector.extend(commit(5, 9))
+        await trio.sleep(1)
+    assert recorded.tables.transactions == [(start + LINGER_SECONDS, list(range(1, 10)))]
+    assert recorded.projected == list(range(1, 10))
+    assert recorded.projector.transactions == 1
+
+
+async def test_a_reader_that_waits_cuts_the_lingering_short(autojump_clock: Any) -> None:
+    recorded = Recorded()
+    async with recorded.running():
+        start = trio.current_time()
+        recorded.projector.extend(commit(1, 3))
+        await recorded.projector.reach(2)
+        assert trio.current_time() == start
+        assert recorded.projector.sequence == 3
+
+
+async def test_what_is_projected_already_is_reached_at_once(autojump_clock: Any) -> None:
+    recorded = Recorded()
+    await recorded.projector.reach(0)
+    async with recorded.running():
+        recorded.projector.extend(commit(1, 3))
+        await recorded.projector.reach(3)
+        await recorded.projector.reach(1)
+    assert len(recorded.tables.transactions) == 1
+
+
+async def test_readers_of_what_is_not_durable_yet_wait_for_it(autojump_clock: Any) -> None:
+    recorded = Recorded(seconds=0.01)
+    reached: list[int] = []
+
+    async def read(sequence: int) -> None:
+        await recorded.projector.reach(sequence)
+        assert recorded.projector.sequence >= sequence
+        reached.append(sequence)
+
+    async with recorded.running(), trio.open_nursery() as nursery:
+        for sequence in (1, 2, 5, 6, 6):
+            nursery.start_soon(read, sequence)
+        await trio.sleep(100)
+        assert reached == []
+        recorded.projector.extend(commit(1, 2))
+        await trio.sleep(1)
+        assert sorted(reached) == [1, 2]
+        recorded.projector.extend(commit(3, 5))
+        await trio.sleep(1)
+        assert sorted(reached) == [1, 2, 5]
+        recorded.projector.extend(commit(6, 6))
+        await trio.sleep(1)
+    assert sorted(reached) == [1, 2, 5, 6, 6]
+
+
+async def test_what_arrives_during_a_transaction_is_in_the_next(autojump_clock: Any) -> None:
+    recorded = Recorded(seconds=1)
+    async with recorded.running():
+        recorded.projector.extend(commit(1, 2))
+        await trio.sleep(0.5)
+        recorded.projector.extend(commit(3, 4))
+        await recorded.projector.reach(4)
+    assert [sequences for _, sequences in recorded.tables.transactions] == [[1, 2], [3, 4]]
+
+
+async def test_a_transaction_is_bounded_by_whole_commits(autojump_clock: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(projector_module, "MAX_BATCH", 5)
+    recorded = Recorded()
+    async with recorded.running():
+        for first in (1, 4, 7, 10):
+            recorded.projector.extend(commit(first, first + 2))
+        await recorded.projector.reach(12)
+    assert [len(sequences) for _, sequences in recorded.tables.transactions] == [6, 6]
+    assert recorded.projected == list(range(1, 13))
+
+
+async def test_the_backlog_is_bounded(autojump_clock: Any) -> None:
+    recorded = Recorded(max_backlog=4)
+    projector = recorded.projector
+    assert projector.has_room
+    projector.extend(commit(1, 3))
+    assert (projector.backlog, projector.has_room) == (3, True)
+    projector.extend(commit(4, 4))
+    assert (projector.backlog, projector.has_room) == (4, False)
+    await projector.drain()
+    assert (projector.backlog, projector.has_room) == (0, True)
+
+
+async def test_each_progress_has_the_frontier_of_its_entries(autojump_clock: Any) -> None:
+    recorded = Recorded(seconds=1)
+    async with recorded.running():
+        recorded.projector.extend(commit(1, 3))
+        await recorded.projector.reach(3)
+        recorded.projector.extend(commit(4, 7))
+        await recorded.projector.reach(7)
+    for progress in recorded.tables.progress_at:
+        expected = Frontier()
+        for sequence in range(1, progress.sequence + 1):
+            expected.append(leaf_hash(b"%d" % sequence))
+        assert Frontier.from_bytes(progress.frontier) == expected
+
+
+async def test_cancelled_it_finishes_the_transaction_under_way_and_leaves_the_rest_to_drain(
+    autojump_clock: Any,
+) -> None:
+    recorded = Recorded(seconds=1)
+    async with recorded.running():
+        recorded.projector.extend(commit(1, 2))
+        await trio.sleep(0.5)
+        recorded.projector.extend(commit(3, 4))
+    assert recorded.projector.sequence == 2
+    await recorded.projector.drain()
+    assert recorded.projector.sequence == 4
+    assert recorded.projected == [1, 2, 3, 4]
+
+
+async def test_cancelled_while_it_lingers_it_loses_nothing(autojump_clock: Any) -> None:
+    recorded = Recorded()
+    async with recorded.running():
+        recorded.projector.extend(commit(1, 2))
+    await recorded.projector.drain()
+    assert recorded.projected == [1, 2]
+
+
+def test_a_balance_touched_a_hundred_times_is_written_once() -> None:
+    rows = rows_of([durable(sequence).entry for sequence in range(1, 101)])
+    assert [(row[0], row[1]) for row in rows.balances] == [("@external", "EUR"), ("alice", "EUR")]
+    assert b'"posted":"100"' in rows.balances[1][2]
+    assert len(rows.commands) == 100
+
+
+async def test_a_burst_of_payments_takes_few_transactions(core: Core) -> None:
+    await answered(submit(core, define()), submit(core, opening("alice")))
+    await core.projector.reach(core.writer.head)
+    before = core.projector.transactions
+    await answered(*[submit(core, transfer(f"pay-{n}", ("@external", "alice", 1))) for n in range(500)])
+    await core.projector.reach(core.writer.head)
+    assert core.projector.transactions - before <= 10
+    assert core.projector.backlog == 0
+
+
+async def test_the_read_tables_show_what_was_reached(tmp_path: Path, journal: MemoryJournalStore) -> None:
+    async with asyncio_loop(), open_core(tmp_path, journal) as core:
+        await answered(submit(core, define()), submit(core, opening("alice")))
+        for number in range(20):
+            await answered(submit(core, transfer(f"pay-{number}", ("@external", "alice", 1))))
+            await core.projector.reach(core.writer.durable_head)
+            page = await core.readings.statement("alice", None, True, None, 1)
+            assert (page.lines[0].posted, page.sequence) == (str(number + 1), core.writer.durable_head)
+            (view,) = (await core.readings.some_wallets(["alice"])).wallets
+            assert view.balances[0].posted == str(number + 1)
+
+
+class Meddled:
+    """The read tables advance by one command just behind the next question to them."""
+
+    def __init__(self, core: Core, command: AnyCommand) -> None:
+        self.core = core
+        self.command: AnyCommand | None = command
+        self._query = core.readings._query
+        core.readings._query = self.query  # type: ignore[method-assign]
+
+    async def query(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        rows = await self._query(sql, values)
+        command, self.command = self.command, None
+        if command is not None:
+            await answered(submit(self.core, command))
+            await self.core.projector.reach(self.core.writer.durable_head)
+        return rows
+
+
+async def test_a_page_of_a_statement_shows_nothing_behind_its_sequence(core: Core) -> None:
+    await answered(submit(core, define()), submit(core, opening("alice")))
+    await answered(submit(core, transfer("pay-1", ("@external", "alice", 1))))
+    await core.projector.reach(4)
+    Meddled(core, transfer("pay-2", ("@external", "alice", 1)))
+    page = await core.readings.statement("alice", None, True, None, 10)
+    assert ([line.sequence for line in page.lines], page.sequence) == ([4], 4)
+
+
+async def test_a_page_without_wallets_does_not_claim_a_sequence_at_which_there_was_one(core: Core) -> None:
+    await core.projector.reach(1)
+    Meddled(core, opening("alice"))
+    page = await core.readings.some_wallets(["alice"])
+    assert ([view.wallet for view in page.wallets], page.sequence) == (["alice"], 2)
+    Meddled(core, opening("shop:1"))
+    page = await core.readings.list_wallets("shop:", None, 10)
+    assert ([view.wallet for view in page.wallets], page.sequence) == (["shop:1"], 3)
+    page = await core.readings.list_wallets("nobody:", None, 10)
+    assert ([view.wallet for view in page.wallets], page.sequence) == ([], 3)
