@@ -6,13 +6,14 @@ Colours follow NO_COLOR and the terminal; where stdout is no terminal, nothing i
 """
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 import msgspec
 from rich import box
 from rich.console import Console, RenderableType
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -21,6 +22,10 @@ from walletd.vocabulary.money import format_amount
 
 PIPE_WIDTH = 240
 """Columns where stdout is a file or a pipe: wide enough for every table here."""
+
+
+WIDEST = 10_000
+"""Columns that nothing here needs."""
 
 
 class Output:
@@ -35,7 +40,15 @@ class Output:
         if self.as_json:
             self.document(document)
         else:
-            self.console.print(drawn())
+            self._draw(drawn())
+
+    def _draw(self, drawn: RenderableType) -> None:
+        """Draw within the terminal's width where that cuts nothing; else the terminal folds what is too wide."""
+        least = Measurement.get(self.console, self.console.options.update(width=WIDEST), drawn).minimum
+        narrow = self.console.width
+        self.console.width = max(narrow, least)
+        self.console.print(drawn)
+        self.console.width = narrow
 
     def document(self, document: Any) -> None:
         """One JSON document on one line."""
@@ -55,14 +68,11 @@ def new_console(*, stderr: bool = False) -> Console:
     return Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
 
 
-def new_table(*columns: str, right: Iterable[str] = (), title: str | None = None) -> Table:
-    """An empty table; the columns named in ``right`` are aligned to the right."""
-    table = Table(
-        box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False, show_edge=False, header_style="bold"
-    )
-    to_the_right = set(right)
+def new_table(*columns: str, right: Collection[str] = (), folding: Collection[str] = ()) -> Table:
+    """An empty table; columns of amounts stand to the ``right``, those of free words are ``folding``."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column, justify="right" if column in to_the_right else "left", no_wrap=True)
+        table.add_column(column, justify="right" if column in right else "left", no_wrap=column not in folding)
     return table
 
 

@@ -85,7 +85,9 @@ def statement(
             lines.append(line)
         scales = await client.assets()
         table = new_table(
-            "time", "transfer", "with", "amount", "asset", "posted after", "reference", right=("amount", "posted after")
+            *("time", "transfer", "with", "amount", "asset", "posted after", "reference"),
+            right=("amount", "posted after"),
+            folding=("reference",),
         )
         for line in lines:
             table.add_row(

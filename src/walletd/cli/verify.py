@@ -224,4 +224,4 @@ def _drawn(found: Verification) -> RenderableType:
         if found.violations
         else "All is well: the journal is unbroken and every book is right."
     )
-    return Group(facts, sums, verdict) if found.sums else Group(facts, verdict)
+    return Group(facts, "", sums, "", verdict) if found.sums else Group(facts, "", verdict)

@@ -69,7 +69,7 @@ def get(name: str, /, *, connection: Connection = DEFAULT) -> int:
         facts.add_row("opened at", moment(view.opened_at))
         for key, word in view.metadata.items():
             facts.add_row(clean(key), clean(word))
-        output.answer(view, lambda: Group(facts, balances_table(view.balances, scales)) if view.balances else facts)
+        output.answer(view, lambda: Group(facts, "", balances_table(view.balances, scales)) if view.balances else facts)
         return 0
 
     return talk(connection, show)

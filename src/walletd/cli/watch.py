@@ -1,6 +1,6 @@
 """``walletd watch``: what is applied to wallets, live, one line for each event."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated
 
 import msgspec
@@ -13,6 +13,7 @@ from walletd.cli.output import Output, amount, clean, new_console
 from walletd.client import Client, Event
 from walletd.vocabulary.commands import DefineAsset, OpenWallet, PostTransfer
 from walletd.vocabulary.entries import BalanceRecord, Entry
+from walletd.vocabulary.identifiers import is_system_wallet
 
 
 def watch(
@@ -50,7 +51,7 @@ def watch(
             what = ", ".join(named) if named else "all wallets" if everything else f"wallets that begin with {prefix}"
             new_console(stderr=True).print(f"Watching {what} from entry {stream.cursor.sequence} on; Ctrl-C ends.")
             async for event in stream:
-                await _show(event, client, output)
+                await _show(event, client, output, named or ())
         return 0
 
     try:
@@ -59,7 +60,7 @@ def watch(
         return 0
 
 
-async def _show(event: Event, client: Client, output: Output) -> None:
+async def _show(event: Event, client: Client, output: Output, named: Collection[str]) -> None:
     if output.as_json:
         record = msgspec.Raw(event.record)
         output.document({"epoch": event.epoch, "sequence": event.sequence, "entry": record})
@@ -67,11 +68,14 @@ async def _show(event: Event, client: Client, output: Output) -> None:
     scales = await client.assets()
     if any(balance.asset not in scales for balance in _balances(event.entry)):
         scales = await client.assets(refresh=True)
-    output.line(event_line(event.entry, scales))
+    output.line(event_line(event.entry, scales, named))
 
 
-def event_line(entry: Entry, scales: Mapping[str, int]) -> Text:
-    """An entry on one line: when, what moved from where to where, and what the wallets have after it."""
+def event_line(entry: Entry, scales: Mapping[str, int], named: Collection[str] = ()) -> Text:
+    """An entry on one line: when, what moved from where to where, and what the wallets have after it.
+
+    What system wallets have is left out, but for those that are watched by name.
+    """
     line = Text()
     line.append(entry.time.astimezone().strftime("%H:%M:%S  "), style="dim")
     match entry.command:
@@ -84,9 +88,13 @@ def event_line(entry: Entry, scales: Mapping[str, int]) -> Text:
             line.append(f"wallet {wallet} opened")
         case DefineAsset(asset=asset, scale=scale):
             line.append(f"asset {asset}/{scale} defined")
-    after = [f"{b.wallet} {amount(b.posted, b.asset, scales)} {b.asset}" for b in _balances(entry)]
+    after = [
+        f"{b.wallet} {amount(b.posted, b.asset, scales)} {b.asset}"
+        for b in _balances(entry)
+        if b.wallet in named or not is_system_wallet(b.wallet)
+    ]
     if after:
-        line.append(f"   after: {', '.join(after)}", style="dim")
+        line.append(f"   now: {', '.join(after)}", style="dim")
     return line
 
 

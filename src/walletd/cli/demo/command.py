@@ -4,6 +4,7 @@ One client watches and proves; the others work.
 """
 
 import time
+from collections.abc import AsyncIterable
 from contextlib import AsyncExitStack
 from random import SystemRandom
 from typing import Annotated
@@ -21,8 +22,7 @@ from walletd.cli.demo.workload import Workload
 from walletd.cli.exits import EXIT_OK, EXIT_REFUSED
 from walletd.cli.failures import UsageError
 from walletd.cli.output import Output
-from walletd.client import Client, RequestFailed, connect
-from walletd.client.trio_client import EventStream
+from walletd.client import Client, Event, RequestFailed, connect
 from walletd.vocabulary.error_codes import Reason
 
 OPENINGS_AT_ONCE = 64
@@ -140,7 +140,7 @@ async def _open_wallets(clients: list[Client], wallets: list[str]) -> None:
 class EventCounter:
     """Reads the stream of the run, as a subscriber would, and counts."""
 
-    def __init__(self, stream: EventStream) -> None:
+    def __init__(self, stream: AsyncIterable[Event]) -> None:
         self._stream = stream
         self.seen = 0
         self._last_sequence = 0

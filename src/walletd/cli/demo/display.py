@@ -31,18 +31,19 @@ class Display:
         self._bar = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
-            BarColumn(),
+            BarColumn(bar_width=None),
             TextColumn("{task.completed:,}/{task.total:,}"),
             TextColumn("[bold]{task.fields[rate]:,.0f}/s"),
-            TextColumn("[dim]refused {task.fields[refused]:,}  replayed {task.fields[replayed]:,}"),
-            TextColumn("[dim]events {task.fields[events]:,}"),
+            TextColumn("[dim]{task.fields[refused]:,} refused"),
+            TextColumn("[dim]{task.fields[events]:,} events"),
             TimeElapsedColumn(),
             console=self._console,
             transient=True,
             auto_refresh=False,
+            expand=True,
             disable=not self._is_live,
         )
-        self._task = self._bar.add_task("", total=operations, rate=0.0, refused=0, replayed=0, events=0)
+        self._task = self._bar.add_task("", total=operations, rate=0.0, refused=0, events=0)
         self._samples: list[tuple[float, int]] = []
 
     def __enter__(self) -> "Display":
@@ -55,7 +56,7 @@ class Display:
     def phase(self, words: str) -> None:
         """What happens from now on."""
         if self._is_live:
-            self._bar.update(self._task, description=words.ljust(28))
+            self._bar.update(self._task, description=words)
             self._bar.refresh()
         elif not self._is_silent:
             self._console.print(words, soft_wrap=True)
@@ -73,7 +74,6 @@ class Display:
             completed=account.operations,
             rate=self._rate(trio.current_time(), account.operations),
             refused=account.refused.total(),
-            replayed=account.replays,
             events=self._counter.seen,
         )
         self._bar.refresh()

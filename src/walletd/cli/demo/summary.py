@@ -90,14 +90,17 @@ def drawn_summary(summary: Summary) -> RenderableType:
     deeds.add_row("operations per second", f"{summary.operations_per_second:,.0f}", style="bold")
     for name, milliseconds in summary.latency_ms.items():
         deeds.add_row(f"answered and durable, {name.replace('_', '.')}", f"{milliseconds:,.1f} ms")
-    proofs = new_table("", "proof", "shown by")
+    proofs = new_table("", "proof", "shown by", folding=("proof", "shown by"))
     for proof in summary.proofs:
         sign = Text("✓", style="bold green") if proof.holds else Text("✗", style="bold red")
         proofs.add_row(sign, proof.claim, proof.shown_by)
     return Group(
         Text(f"{summary.run}: {summary.wallets:,} wallets, {summary.connections} connections, seed {summary.seed}"),
+        "",
         deeds,
+        "",
         proofs,
+        "",
         verdict(summary),
     )
 
