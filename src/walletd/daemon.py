@@ -71,6 +71,8 @@ def serve(settings: Settings, announce: Announce, report: Report) -> int:
         return 0
     except Exception as raised:
         failure = _first(raised)
+        if isinstance(failure, ReadTablesRotten):
+            delete_read_tables(settings.data)
         if isinstance(failure, ConfigurationError | ListenFailed | JournalFailure | ReadTablesRotten | OSError):
             log.error("%s", failure)
         else:
@@ -108,10 +110,6 @@ async def _recover_and_serve(
             core.books.assets.update({asset.asset: asset for asset in await readings.assets()})
             await _serve(settings, core, register, lifecycle, announce, recovered.rebuilt)
             await core.projector.drain()
-    except ReadTablesRotten:
-        await recovered.tables.aclose()
-        delete_read_tables(settings.data)
-        raise
     finally:
         with trio.CancelScope(shield=True):
             await recovered.tables.aclose()
@@ -257,7 +255,7 @@ def _exit_code(failure: BaseException) -> int:
     match failure:
         case ConfigurationError():
             return EXIT_CONFIGURATION
-        case JournalCorrupt() | ReadTablesRotten():
+        case JournalCorrupt():
             return EXIT_DAMAGED
         case JournalLocked():
             return EXIT_LOCKED

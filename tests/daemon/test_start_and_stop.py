@@ -118,6 +118,22 @@ def test_a_damaged_journal_is_never_served(tmp_path: Path) -> None:
     assert "digest" in one_line(stderr)
 
 
+def test_a_damaged_row_of_the_read_tables_is_never_served_and_they_are_built_anew(tmp_path: Path) -> None:
+    with Daemon(tmp_path / "data") as daemon, daemon.client() as client:
+        furnish(client, "alice", amount=1000)
+        daemon.signal(signal.SIGTERM)
+        assert daemon.wait() == 0
+        tables = daemon.data / "state.db"
+        whole = tables.read_bytes()
+        tables.write_bytes(whole.replace(b'"posted":"1000"', b'"posted":"9000"'))
+        code, stderr = run_to_its_end(daemon.data)
+        assert code == 70
+        assert "state.db is damaged" in one_line(stderr)
+        daemon.start()
+        with daemon.client() as again:
+            assert posted(again, "alice") == 1000
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_under_load_answers_or_can_be_repeated_and_loses_nothing(tmp_path: Path, number: int) -> None:
     daemon = Daemon(tmp_path / "data")

@@ -55,10 +55,12 @@ _encode = msgspec.json.Encoder().encode
 
 
 class ReadTablesRotten(Exception):
-    """A row of state.db is not what was written there.  Delete the file: it is rebuilt from the journal."""
+    """A row of state.db is not what was written there.  The daemon removes the file and ends; a start rebuilds it."""
 
     def __init__(self, table: str, key: Any) -> None:
-        super().__init__(f"the row {key!r} of table {table} in {FILE_NAME} is damaged; delete the file and start again")
+        super().__init__(
+            f"the row {key!r} of table {table} in {FILE_NAME} is damaged; start again, and it is built anew"
+        )
 
 
 class Progress(NamedTuple):
