@@ -26,7 +26,7 @@ def pay(
 ) -> int:
     """Pay from one wallet to another.  Money comes in from @external and goes out to it.
 
-    Examples:
+    For example:
 
         $ walletd pay @external alice 100 EUR
         $ walletd pay alice bob 12.50 EUR --reference "dinner"

@@ -25,7 +25,7 @@ def open_(
 ) -> int:
     """Open wallets.  A name that starts with @ makes a system wallet, which may go below zero.
 
-    Examples:
+    For example:
 
         $ walletd wallet open alice bob
         $ walletd wallet open @fees
@@ -48,7 +48,7 @@ def open_(
 def get(name: str, /, *, connection: Connection = DEFAULT) -> int:
     """Show a wallet with all that it has.
 
-    Example:
+    For example:
 
         $ walletd wallet get alice
 
@@ -79,7 +79,7 @@ def get(name: str, /, *, connection: Connection = DEFAULT) -> int:
 def list_(prefix: str = "", /, *, limit: int = 1000, connection: Connection = DEFAULT) -> int:
     """List wallets by name, with what they have posted.
 
-    Examples:
+    For example:
 
         $ walletd wallet list
         $ walletd wallet list shop/

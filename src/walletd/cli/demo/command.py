@@ -46,7 +46,7 @@ def demo(
     refused; commands sent twice.  Each run opens wallets of its own and touches nobody else's.  Ends with 1 where a
     proof fails.
 
-    Examples:
+    For example:
 
         $ walletd demo
         $ walletd demo --operations 100000 --connections 8
