@@ -122,7 +122,7 @@ def _verify(database: Path, found: Verification) -> None:
     audit, frontier, root_at_mark = Audit(), Frontier(), None
     head = GENESIS
     found.root = head.root.hex()
-    with _progress(database) as advanced:
+    with _Bar(database) as advanced:
         for segment in read_offline(database):
             _refuse_foreign_epoch(segment, charter)
             head = advance(head, frontier, segment)
@@ -177,7 +177,7 @@ def _close(found: Verification, audit: Audit) -> None:
         found.sums.append(AssetSum(asset, format_amount(total, scale), format_amount(held_by_customers, scale)))
 
 
-class _progress:
+class _Bar:
     """A bar on stderr, by bytes read of the file's size; it leaves nothing behind, and is absent off a terminal."""
 
     def __init__(self, database: Path) -> None:

@@ -89,7 +89,7 @@ async def _play(
         async with trio.open_nursery() as nursery:
             counter = EventCounter(stream)
             nursery.start_soon(counter.run)
-            with Display(output, workload.account, counter, operations) as display:
+            with Display(output, workload.account, lambda: counter.seen, operations) as display:
                 nursery.start_soon(display.run)
                 display.phase(f"opening {len(town.wallets):,} wallets")
                 await _open_wallets(workers, town.wallets)

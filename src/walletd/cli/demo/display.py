@@ -1,6 +1,6 @@
 """The demonstration while it runs: a bar with the operations per second on a terminal, a few plain lines elsewhere."""
 
-from typing import Protocol
+from collections.abc import Callable
 
 import trio
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -13,18 +13,12 @@ MEASURED_SECONDS = 2.0
 """Over how long the operations per second are measured."""
 
 
-class Counts(Protocol):
-    """Whoever counts the events that were seen: the real stream, or a number in a test."""
-
-    seen: int
-
-
 class Display:
     """What is going on, redrawn ten times a second."""
 
-    def __init__(self, output: Output, account: Account, counter: Counts, operations: int) -> None:
+    def __init__(self, output: Output, account: Account, events_seen: Callable[[], int], operations: int) -> None:
         self._account = account
-        self._counter = counter
+        self._events_seen = events_seen
         self._console = new_console(stderr=True)
         self._is_live = self._console.is_terminal
         self._is_silent = output.as_json and not self._is_live
@@ -74,7 +68,7 @@ class Display:
             completed=account.operations,
             rate=self._rate(trio.current_time(), account.operations),
             refused=account.refused.total(),
-            events=self._counter.seen,
+            events=self._events_seen(),
         )
         self._bar.refresh()
 
