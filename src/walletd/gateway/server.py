@@ -178,9 +178,11 @@ class GatewayServer:
             while leaving & self._connections:
                 self._left = trio.Event()
                 await self._left.wait()
-        cut_off = len(leaving & self._connections)
+        late = leaving & self._connections
+        for connection in late:
+            connection.abort()
         self._scope.cancel()
-        return cut_off
+        return len(late)
 
 
 async def _listen(host: str, port: int) -> list[trio.SocketListener]:
