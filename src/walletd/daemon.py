@@ -20,6 +20,7 @@ import trio
 
 from walletd.config import ConfigurationError, Settings
 from walletd.core import Core, wall_clock
+from walletd.gateway import dispatch
 from walletd.gateway.connection import Bounds, Connection, Deadlines
 from walletd.gateway.endpoint import ClientEndpoint
 from walletd.gateway.handshake import LOOPBACK_HOSTS, Handshake
@@ -214,7 +215,7 @@ def _gateway(settings: Settings, services: Services, lifecycle: Lifecycle) -> Ga
     def open_endpoint(connection: Connection, handshake: Handshake) -> ClientEndpoint:
         grant = None if handshake.token is None else services.register.grant_of(handshake.token)
         session = Session(services.register, services.limits, grant)
-        return ClientEndpoint(services, session, connection, connection_id())
+        return ClientEndpoint(services, session, connection, connection_id(), dispatch.answer)
 
     policy = Policy(
         allowed_hosts=LOOPBACK_HOSTS | {settings.host.lower()} | set(settings.allowed_hosts),

@@ -5,14 +5,13 @@ or a read of one wallet is answered from memory, without a task; what needs the 
 task, behind every command that the same session sent before: a session reads its own writes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 import trio
 
+from walletd.gateway.endpoint import ClientEndpoint
 from walletd.ledger.book import Book
 from walletd.protocol import messages as m
 from walletd.protocol.errors import InvalidParams
@@ -27,9 +26,6 @@ from walletd.wallets.projector import DurableEntry
 from walletd.wallets.publisher import Subscription, Watched
 from walletd.wallets.readings import view_of
 from walletd.wallets.supervisor import Answer, Foreseen, NotDecided, Submission
-
-if TYPE_CHECKING:
-    from walletd.gateway.endpoint import ClientEndpoint
 
 
 class Refused(Exception):

@@ -1,15 +1,14 @@
-"""One client's end of a connection: frames in, calls dispatched, replies and events out.
+"""One client's end of a connection: frames in, calls handed to who answers them, replies and events out.
 
 Everything here is synchronous: all frames of one read are handled together, and what they give rise to is queued on
 the connection, which writes it out in one piece.  An endpoint is also the outlet of its subscriptions.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import trio
 
-from walletd.gateway import dispatch
 from walletd.gateway.services import Services
 from walletd.protocol.errors import InvalidParams, failure, invalid_params
 from walletd.protocol.messages import AuthenticationTerms, Hello, StreamHeartbeat
@@ -43,6 +42,7 @@ class ClientEndpoint:
     """A session, the connection that it runs on, its commands under way and its subscriptions."""
 
     __slots__ = (
+        "_answer",
         "_room",
         "connection_id",
         "is_closed",
@@ -55,11 +55,19 @@ class ClientEndpoint:
         "written",
     )
 
-    def __init__(self, services: Services, session: Session, wire: Wire, connection_id: str) -> None:
+    def __init__(
+        self,
+        services: Services,
+        session: Session,
+        wire: Wire,
+        connection_id: str,
+        answer: Callable[["ClientEndpoint", Call], None],
+    ) -> None:
         self.services = services
         self.session = session
         self.wire = wire
         self.connection_id = connection_id
+        self._answer = answer
         self.is_closed = False
         self.written = 0
         """The last sequence that a command of this session was given."""
@@ -143,6 +151,10 @@ class ClientEndpoint:
         """Say something unasked."""
         self.send(notification(method, params))
 
+    def close(self, code: int, reason: str) -> None:
+        """Close the connection behind what is queued."""
+        self.wire.close(code, reason)
+
     def send(self, frame: bytes) -> None:
         """Queue a frame; nothing once the connection is gone."""
         if not self.is_closed:
@@ -150,7 +162,7 @@ class ClientEndpoint:
 
     def _dispatch(self, call: Call) -> None:
         try:
-            dispatch.answer(self, call)
+            self._answer(self, call)
         except InvalidParams as error:
             self.refuse_params(call, error)
 
