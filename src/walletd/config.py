@@ -24,6 +24,9 @@ Positive = Annotated[int, msgspec.Meta(ge=1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 
 
+Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+
+
 class ConfigurationError(Exception):
     """The configuration is wrong; the message is one line that says where and what to do."""
 
@@ -33,7 +36,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     data: Path = Path("var")
     host: str = "127.0.0.1"
-    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 7878
+    port: Port = 7878
+    admin_host: str = "127.0.0.1"
+    admin_port: Port | None = None
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
     log_level: Annotated[str, msgspec.Meta(pattern="^(debug|info|warning|error)$")] = "info"
@@ -56,6 +61,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     max_unprojected_entries: Positive = 100_000
     space_floor_mebibytes: Positive = 64
     drain_seconds: Seconds = 20
+
+    @property
+    def admin_listen_port(self) -> int:
+        """The port for operators: the one behind ``port`` where none is given, and any where that is any."""
+        if self.admin_port is not None:
+            return self.admin_port
+        return self.port + 1 if 0 < self.port < 65535 else 0
 
     @property
     def token_file(self) -> Path:

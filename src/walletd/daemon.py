@@ -14,7 +14,7 @@ import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import trio
 
@@ -31,6 +31,7 @@ from walletd.gateway.websocket import Policy
 from walletd.journal.failures import JournalCorrupt, JournalFailure, JournalLocked, JournalUnsupported
 from walletd.journal.sqlite_store import SqliteJournalStore, open_journal
 from walletd.lifecycle import Lifecycle
+from walletd.metrics import DaemonCollector, MetricsPage
 from walletd.operator_token import operator_register
 from walletd.protocol.access import TokenRegister
 from walletd.protocol.messages import DaemonStatus, LifecycleNotice, Limits
@@ -44,6 +45,7 @@ log = logging.getLogger(__name__)
 
 MEBIBYTE = 1024 * 1024
 RESTART_RETRY_MS = 1000
+MAX_ADMIN_CONNECTIONS = 64
 GARBAGE_THRESHOLDS = (50_000, 20, 50)
 
 # sysexits.h: what a service manager can tell apart.
@@ -62,6 +64,7 @@ class Announcement(NamedTuple):
     settings: Settings
     head: int
     rebuilt: bool
+    admin_url: str = ""
 
 
 Announce = Callable[[Announcement], None]
@@ -153,9 +156,12 @@ async def _serve(
         async with trio.open_nursery() as edge:
             await edge.start(services.run)
             addresses = await edge.start(server.serve)
+            admin = _admin(settings, core, server, lifecycle)
+            admin_addresses = await edge.start(admin.serve)
             _collect_garbage_rarely()
             lifecycle.move(DaemonState.SERVING)
-            announce(Announcement(f"ws://{addresses[0]}", settings, core.writer.durable_head, rebuilt))
+            url, admin_url = f"ws://{addresses[0]}", f"http://{admin_addresses[0]}"
+            announce(Announcement(url, settings, core.writer.durable_head, rebuilt, admin_url))
             await _until_told_to_stop()
             lifecycle.move(DaemonState.DRAINING)
             await core.writer.drain()
@@ -232,6 +238,28 @@ def _gateway(settings: Settings, services: Services, lifecycle: Lifecycle) -> Ga
     return GatewayServer(settings.host, settings.port, policy, deadlines, Bounds(), caps, open_endpoint)
 
 
+def _admin(settings: Settings, core: Core, gateway: GatewayServer, lifecycle: Lifecycle) -> GatewayServer:
+    """The listener for operators: metrics and status pages over plain HTTP, and nothing that speaks websocket."""
+
+    def no_endpoint(connection: Connection, handshake: Handshake) -> NoReturn:
+        raise AssertionError("nobody can be let in here")
+
+    collector = DaemonCollector(core, gateway.traffic, lifecycle, version("walletd"))
+    policy = Policy(
+        allowed_hosts=frozenset(),
+        allowed_origins=frozenset(),
+        max_message_bytes=settings.max_frame_bytes,
+        page=MetricsPage(collector, StatusPages(lambda: lifecycle.state).page).page,
+        admits=lambda token: False,
+        is_draining=lambda: False,
+    )
+    deadlines = Deadlines(handshake_seconds=settings.handshake_seconds)
+    caps = Caps(MAX_ADMIN_CONNECTIONS, MAX_ADMIN_CONNECTIONS)
+    return GatewayServer(
+        settings.admin_host, settings.admin_listen_port, policy, deadlines, Bounds(), caps, no_endpoint
+    )
+
+
 def _follow_the_journal(core: Core, lifecycle: Lifecycle) -> None:
     """A full disk degrades the daemon; space that is there again makes it serve."""
 
@@ -241,7 +269,6 @@ def _follow_the_journal(core: Core, lifecycle: Lifecycle) -> None:
 
     def writable() -> None:
         if lifecycle.state is DaemonState.DEGRADED:
-            _collect_garbage_rarely()
             lifecycle.move(DaemonState.SERVING)
 
     core.on_degraded, core.on_writable = degraded, writable

@@ -161,6 +161,24 @@ def test_a_stop_under_load_answers_or_can_be_repeated_and_loses_nothing(tmp_path
             assert posted(again, "bob") == 102_000
 
 
+def test_the_metrics_tell_what_happened_and_name_no_wallet(tmp_path: Path) -> None:
+    with Daemon(tmp_path / "data") as daemon, daemon.client() as client:
+        furnish(client, "secretive-wallet", amount=1000)
+        client.refused("transfer.post", **transfer("too-much", "secretive-wallet", "@external", 1001))
+        client.call("transfer.post", **transfer("fund-secretive-wallet", "@external", "secretive-wallet", 1000))
+        with urllib.request.urlopen(f"{daemon.admin_url}/metrics", timeout=10) as page:
+            metrics = page.read().decode()
+        assert 'walletd_commands_total{outcome="applied",reason=""} 4.0' in metrics
+        assert 'walletd_commands_total{outcome="refused",reason="insufficient_funds"} 1.0' in metrics
+        assert "walletd_command_replays_total 1.0" in metrics
+        assert 'walletd_lifecycle_state{walletd_lifecycle_state="serving"} 1.0' in metrics
+        assert "walletd_connections 1.0" in metrics
+        assert "process_resident_memory_bytes" in metrics
+        assert "secretive" not in metrics
+        with urllib.request.urlopen(f"{daemon.admin_url}/readyz", timeout=10) as page:
+            assert page.status == 200
+
+
 def test_the_status_pages_tell_life_and_readiness(tmp_path: Path) -> None:
     with Daemon(tmp_path / "data") as daemon:
         pages = daemon.url.replace("ws://", "http://")
