@@ -31,8 +31,9 @@ Walletd = Callable[..., Ended]
 @pytest.fixture(autouse=True)
 def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No variable and no token file but those that a test makes."""
-    for name in ("URL", "TOKEN", "TOKEN_FILE", "CONFIG"):
-        monkeypatch.delenv(f"WALLETD_{name}", raising=False)
+    for name in ("WALLETD_URL", "WALLETD_TOKEN", "WALLETD_TOKEN_FILE", "WALLETD_CONFIG", "CREDENTIALS_DIRECTORY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("walletd.cli.connection.SERVICE_TOKEN_FILE", tmp_path / "service/operator.token")
     monkeypatch.chdir(tmp_path)
 
 

@@ -30,12 +30,14 @@ class Called(NamedTuple):
 
 
 class StandIn:
-    """Each call is remembered in ``calls``; ``failing`` maps a call's name to what it raises."""
+    """Each call is remembered in ``calls``; ``failing`` maps a call's name to what it raises, ``fails_after`` to how
+    many go well before it does."""
 
     def __init__(self) -> None:
         self.calls: list[Called] = []
         self.connected_with: dict[str, Any] = {}
         self.failing: dict[str, BaseException] = {}
+        self.fails_after: dict[str, tuple[int, BaseException]] = {}
         self.scales = {"EUR": 2}
         self.answer = applied(balance("alice", "EUR", 8750), balance("bob", "EUR", 1250), transfer="t7")
         self.lines: list[StatementLine] = []
@@ -106,6 +108,9 @@ class StandIn:
         self.calls.append(Called(name, arguments, named))
         if name in self.failing:
             raise self.failing[name]
+        good, failure = self.fails_after.get(name, (len(self.calls), None))
+        if failure is not None and len(self.asked(name)) > good:
+            raise failure
 
     def asked(self, name: str) -> list[Called]:
         return [call for call in self.calls if call.name == name]

@@ -48,6 +48,21 @@ def test_the_nearest_token_wins(
     assert daemon.connected_with["token"] == token
 
 
+def test_without_a_token_here_that_of_the_unit_is_taken_and_then_that_of_the_service(
+    walletd: Walletd, daemon: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for directory, name in (("var", "operator"), ("credentials", "walletd"), ("service", "operator")):
+        Path(directory).mkdir()
+        Path(directory, f"{name}.token").write_text(f"of {directory}\n")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", "credentials")
+    for directory, name in (("var", "operator"), ("credentials", "walletd"), ("service", "operator")):
+        walletd("status")
+        assert daemon.connected_with["token"] == f"of {directory}"
+        Path(directory, f"{name}.token").unlink()
+    walletd("status")
+    assert daemon.connected_with["token"] is None
+
+
 def test_the_address_can_be_given_by_flag_and_by_environment(
     walletd: Walletd, daemon: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:

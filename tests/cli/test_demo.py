@@ -7,13 +7,15 @@ from typing import Any
 
 import msgspec
 import pytest
+import trio
+from trio.testing import MockClock
 
 from tests.cli.standin import applied, balance, view
 from walletd.cli.demo.deeds import Dealer, Deed
 from walletd.cli.demo.proof import Proof, proofs_of
 from walletd.cli.demo.summary import percentile, summary_of
 from walletd.cli.demo.town import SCALES, Town, run_name
-from walletd.cli.demo.workload import Account, Workload
+from walletd.cli.demo.workload import Account, Extent, Workload
 from walletd.client import Applied, Leg, OutcomeUnknown, Refused
 from walletd.protocol.messages import AssetTotal, AuditReport
 from walletd.vocabulary.error_codes import Outcome, Reason
@@ -163,6 +165,31 @@ async def test_as_many_operations_are_done_as_were_asked_for_and_each_is_account
     assert not account.surprises
 
 
+async def test_when_the_time_is_over_nobody_begins_anything_new(autojump_clock: MockClock) -> None:
+    class SlowLedger(Ledger):
+        async def post(self, legs: tuple[Leg, ...], *, reference: str, command_id: str) -> Applied:
+            await trio.sleep(1)
+            return await super().post(legs, reference=reference, command_id=command_id)
+
+    played = town()
+    workload = Workload(played, seed=7)
+    clients: list[Any] = [SlowLedger(played)]
+    began = trio.current_time()
+    workload.ends_at = began + 60
+    await workload.bring_money(clients, 10**9)
+    await workload.run(clients, 10**9)
+    assert 60 <= trio.current_time() - began <= 62
+    assert 32 * 59 <= workload.account.operations <= 32 * 63
+    assert not workload.account.surprises
+
+
+def test_the_bar_follows_whichever_bound_is_nearer() -> None:
+    assert Extent(100, None).progress(25, 1000) == 0.25
+    assert Extent(None, 10).progress(25, 5) == 0.5
+    assert Extent(100, 10).progress(75, 5) == 0.75
+    assert Extent(100, 10).progress(10, 50) == 1.0
+
+
 async def test_a_command_whose_answer_was_lost_is_sent_again_and_counted_once() -> None:
     account = await account_of("loses answers")
     assert account.operations == 500
@@ -245,7 +272,7 @@ async def test_each_lie_breaks_its_own_proof(lie: dict[str, Any], claim: str, sh
 
 async def test_a_summary_with_one_broken_proof_is_not_proven() -> None:
     account = Account()
-    account.latencies = [0.001]
+    account.latencies.append(0.001)
     right = summary_of(town(), 7, 4, account, 1.0, 4, 4, await proven())
     wrong = summary_of(town(), 7, 4, account, 1.0, 4, 4, await proven(cents=76))
     assert (right.is_proven, wrong.is_proven) == (True, False)

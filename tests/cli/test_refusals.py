@@ -4,7 +4,15 @@ import pytest
 
 from tests.cli.conftest import Walletd
 from tests.cli.standin import StandIn
-from walletd.client import AuthenticationFailed, ClientError, NotReachable, OutcomeUnknown, Refused, RequestFailed
+from walletd.client import (
+    AuthenticationFailed,
+    ClientError,
+    NotAnAddress,
+    NotReachable,
+    OutcomeUnknown,
+    Refused,
+    RequestFailed,
+)
 from walletd.vocabulary.error_codes import Outcome, Reason
 
 PAY = ("pay", "alice", "bob", "12.50", "EUR")
@@ -30,6 +38,7 @@ SHORT = failed(Reason.INSUFFICIENT_FUNDS, wallet="alice", asset="EUR", available
         (failed("a_new_reason", "new"), 1, "new (a_new_reason)"),
         (failed(Reason.INVALID_PARAMS, "'from' must be a wallet name"), 64, "must be a wallet name"),
         (failed(Reason.FORBIDDEN, "the token does not permit it"), 77, "does not permit"),
+        (NotAnAddress("'http://x' is not a websocket address"), 64, "not a websocket address"),
         (NotReachable("cannot reach the daemon; is it running?"), 69, "start the daemon with: make run"),
         (AuthenticationFailed("the daemon needs a token"), 77, "--token-file"),
         (OutcomeUnknown("c1", "transfer.post"), 75, "--command-id c1"),
@@ -100,6 +109,8 @@ def test_of_several_wallets_each_is_tried_and_the_refused_one_decides_the_exit_c
         (("asset", "define"), "ASSETS"),
         (("wallet", "open", "a", "b", "--command-id", "c"), "one command"),
         (("statement", "alice", "--limit", "0"), "at least 1"),
+        (("wallet", "list", "--limit", "0"), "at least 1"),
+        (("wallet", "list", "--limit", "-1"), "at least 1"),
         (("watch", "alice", "--all"), "one of"),
         (("watch", "--prefix", "a", "--all"), "one of"),
         (("entry",), "by its sequence"),
@@ -107,6 +118,7 @@ def test_of_several_wallets_each_is_tried_and_the_refused_one_decides_the_exit_c
         (("entry", "twelve"), "twelve"),
         (("completion", "tcsh"), "tcsh"),
         (("demo", "--operations", "0"), "operations"),
+        (("demo", "--seconds", "0"), "seconds"),
         (("paay",), "paay"),
     ],
 )
@@ -132,3 +144,27 @@ def test_an_amount_finer_than_the_asset_is_wrong_usage(walletd: Walletd, daemon:
 def test_ctrl_c_ends_a_command_as_a_shell_expects(walletd: Walletd, daemon: StandIn) -> None:
     daemon.failing["pay"] = KeyboardInterrupt()
     assert walletd(*PAY).exit_code == 130
+
+
+def test_a_payment_that_ctrl_c_interrupts_names_the_command_id_with_which_to_find_out(
+    walletd: Walletd, daemon: StandIn
+) -> None:
+    daemon.failing["pay"] = KeyboardInterrupt()
+    ended = walletd(*PAY)
+    (paid,) = daemon.asked("pay")
+    assert len(paid.named["command_id"]) == 32
+    assert f"repeat it with --command-id {paid.named['command_id']}" in ended.err
+    assert walletd(*PAY, "--dry-run").err == ""
+
+
+def test_an_empty_command_id_is_sent_as_it_is_and_not_replaced(walletd: Walletd, daemon: StandIn) -> None:
+    walletd(*PAY, "--command-id", "")
+    (paid,) = daemon.asked("pay")
+    assert paid.named["command_id"] == ""
+
+
+def test_what_was_done_before_the_daemon_went_away_is_answered_all_the_same(walletd: Walletd, daemon: StandIn) -> None:
+    daemon.fails_after["open_wallet"] = (1, NotReachable("gone"))
+    ended = walletd("wallet", "open", "alice", "bob", "carol", "--json")
+    assert ended.exit_code == 69
+    assert [row.get("sequence") or row["error"]["reason"] for row in ended.document] == [7, "not_reachable"]

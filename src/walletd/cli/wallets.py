@@ -7,6 +7,7 @@ from rich.console import Group
 
 from walletd.cli.connection import DEFAULT, CommandId, Connection, talk
 from walletd.cli.each import each
+from walletd.cli.failures import UsageError
 from walletd.cli.groups import MONEY
 from walletd.cli.output import Output, amount, balances_table, clean, moment, new_table
 from walletd.client import Applied, Client
@@ -91,6 +92,8 @@ def list_(prefix: str = "", /, *, limit: int = 1000, connection: Connection = DE
     limit
         How many at most.
     """
+    if limit < 1:
+        raise UsageError("--limit must be at least 1")
 
     async def show(client: Client, output: Output) -> int:
         views: list[WalletView] = []
