@@ -28,15 +28,19 @@ KIBIBYTE = 1024
 
 
 class NotingStream(trio.abc.HalfCloseableStream):
-    """A stream that notes each write."""
+    """A stream that notes each write, and takes one at a time, as a socket does."""
 
     def __init__(self, stream: trio.abc.HalfCloseableStream) -> None:
         self._stream = stream
+        self._is_sending = False
         self.writes: list[bytes] = []
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        assert not self._is_sending
+        self._is_sending = True
         self.writes.append(bytes(data))
         await self._stream.send_all(data)
+        self._is_sending = False
 
     async def wait_send_all_might_not_block(self) -> None:
         await self._stream.wait_send_all_might_not_block()
@@ -45,6 +49,7 @@ class NotingStream(trio.abc.HalfCloseableStream):
         return await self._stream.receive_some(max_bytes)
 
     async def send_eof(self) -> None:
+        assert not self._is_sending
         await self._stream.send_eof()
 
     async def aclose(self) -> None:
@@ -235,6 +240,22 @@ async def test_who_is_turned_away_has_no_endpoint() -> None:
     assert host.traffic.refused == {"full": 1}
 
 
+async def test_the_stream_ends_behind_the_last_write_however_slow_it_is() -> None:
+    host = Host()
+    near, far = lockstep_stream_pair()
+    connection = Connection(NotingStream(far), host.terms, FULL)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(near.send_all, request())
+        nursery.start_soon(connection.run)
+        await wait_all_tasks_blocked()
+        connection.close(1012, "")
+        await wait_all_tasks_blocked()
+        received = b"".join([bytes(data) async for data in near])
+        assert received.startswith(b"HTTP/1.1 503 ")
+        assert received.endswith(b".\n")
+        await near.aclose()
+
+
 async def test_a_stream_that_has_no_halves_is_closed_whole() -> None:
     host = Host()
     near, far = memory_stream_pair()
@@ -285,6 +306,19 @@ async def test_an_idle_peer_is_pinged_and_one_that_answers_stays(autojump_clock:
             assert sent_frames(bytes(await peer.stream.receive_some())) == [(Opcode.PING, b"")]
             await peer.stream.send_all(frame(Opcode.PONG))
         assert trio.current_time() >= 200
+        await peer.stream.aclose()
+
+
+async def test_a_ping_that_is_followed_by_a_long_write_has_all_its_time_behind_it(autojump_clock: MockClock) -> None:
+    host = Host()
+    async with served(host, lockstep=True) as peer:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(peer.shake)
+        assert sent_frames(bytes(await peer.stream.receive_some())) == [(Opcode.PING, b"")]
+        host.endpoint.connection.send(b"x")
+        await trio.sleep(25)
+        assert sent_texts(bytes(await peer.stream.receive_some())) == [b"x"]
+        assert sent_frames(bytes(await peer.stream.receive_some())) == [(Opcode.PING, b"")], "another one"
         await peer.stream.aclose()
 
 
@@ -344,6 +378,7 @@ async def test_a_peer_that_reads_slowly_but_steadily_stays(autojump_clock: MockC
             received += await peer.stream.receive_some(4 * KIBIBYTE)
         assert trio.current_time() > 200
         assert sent_texts(received) == [payload]
+        assert host.endpoint.times_drained <= 2, "only when little is queued"
         host.endpoint.connection.abort()
     assert host.endpoint.noted == ["opened", 1006]
 

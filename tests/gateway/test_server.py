@@ -147,16 +147,21 @@ async def test_a_full_server_says_so_over_http_and_has_room_again_later() -> Non
 
 async def test_one_address_has_its_own_cap() -> None:
     server = gateway(Host(), Caps(connections=100, connections_per_address=1))
-    async with serving(server) as address, connect(f"ws://{address}/"):
-        with pytest.raises(InvalidStatus):
-            async with connect(f"ws://{address}/"):
-                pass
-        near, far = memory_stream_pair()
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(server.serve_stream, far, "192.0.2.7")
-            await near.send_all(request())
-            assert (await near.receive_some()).startswith(b"HTTP/1.1 101")
-            await near.aclose()
+    async with serving(server) as address:
+        async with connect(f"ws://{address}/"):
+            with pytest.raises(InvalidStatus):
+                async with connect(f"ws://{address}/"):
+                    pass
+            near, far = memory_stream_pair()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(server.serve_stream, far, "192.0.2.7")
+                await near.send_all(request())
+                assert (await near.receive_some()).startswith(b"HTTP/1.1 101")
+                await near.aclose()
+        for _ in range(2):
+            await until(lambda: len(server) == 0)
+            async with connect(f"ws://{address}/") as client:
+                assert await client.recv() == "hello"
     assert server.traffic.refused == {"full": 1}
 
 
@@ -318,6 +323,32 @@ async def test_closes_are_spread_and_who_does_not_leave_is_cut_off(autojump_cloc
 
 async def drain(server: GatewayServer, seconds: float, cut_off: list[int]) -> None:
     cut_off.append(await server.drain(seconds, random.Random(3)))
+
+
+async def test_draining_ends_when_the_last_has_left_whoever_still_knocks(autojump_clock: MockClock) -> None:
+    server = gateway(Host())
+    async with trio.open_nursery() as nursery:
+        for _ in range(2):
+            near, far = memory_stream_pair()
+            nursery.start_soon(server.serve_stream, far)
+            await near.send_all(request())
+            nursery.start_soon(leave_after, near, 2.5)
+        await wait_all_tasks_blocked()
+        nursery.start_soon(knock_after, server, 1.0)
+        assert await server.drain(60, CHANCE) == 0
+        assert trio.current_time() == 2.5
+        nursery.cancel_scope.cancel()
+
+
+async def leave_after(stream: trio.abc.AsyncResource, seconds: float) -> None:
+    await trio.sleep(seconds)
+    await stream.aclose()
+
+
+async def knock_after(server: GatewayServer, seconds: float) -> None:
+    await trio.sleep(seconds)
+    _, far = memory_stream_pair()
+    await server.serve_stream(far)
 
 
 async def test_an_empty_server_drains_at_once(autojump_clock: MockClock) -> None:

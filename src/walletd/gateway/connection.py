@@ -173,8 +173,10 @@ class Connection:
                 nursery.start_soon(self._write)
                 await self._read()
         finally:
-            self._end()
-            await trio.aclose_forcefully(self._stream)
+            try:
+                await trio.aclose_forcefully(self._stream)
+            finally:
+                self._end()
 
     def tick(self, now: float) -> None:
         """Look at every deadline."""
@@ -254,7 +256,7 @@ class Connection:
 
     async def _write(self) -> None:
         try:
-            while not self._frames.is_finished:
+            while self._writing or not self._frames.is_finished:
                 await self._wake.wait()
                 self._wake = trio.Event()
                 if not self._writing:
