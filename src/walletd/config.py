@@ -55,7 +55,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     heartbeat_seconds: Seconds = 10
 
     max_warm_wallets: Positive = 20_000
-    max_mailbox: Positive = 1024
+    max_mailbox: Positive = 10_000
     idle_wallet_seconds: Seconds = 300
     max_queued_entries: Positive = 16_384
     max_unprojected_entries: Positive = 100_000

@@ -157,7 +157,7 @@ async def _serve(
             await edge.start(services.run)
             addresses = await edge.start(server.serve)
             admin = _admin(settings, core, server, lifecycle)
-            admin_addresses = await edge.start(admin.serve)
+            admin_addresses = await edge.start(_serve_operators, admin)
             _collect_garbage_rarely()
             lifecycle.move(DaemonState.SERVING)
             url, admin_url = f"ws://{addresses[0]}", f"http://{admin_addresses[0]}"
@@ -258,6 +258,13 @@ def _admin(settings: Settings, core: Core, gateway: GatewayServer, lifecycle: Li
     return GatewayServer(
         settings.admin_host, settings.admin_listen_port, policy, deadlines, Bounds(), caps, no_endpoint
     )
+
+
+async def _serve_operators(admin: GatewayServer, task_status: trio.TaskStatus[list[str]]) -> None:
+    try:
+        await admin.serve(task_status)
+    except ListenFailed as error:
+        raise ListenFailed(f"the listener for operators, set by admin_port (or WALLETD_ADMIN_PORT): {error}") from error
 
 
 def _follow_the_journal(core: Core, lifecycle: Lifecycle) -> None:

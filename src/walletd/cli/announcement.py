@@ -27,6 +27,7 @@ def announcement(serving: Announcement) -> str:
         [
             "",
             f"walletd {version('walletd')} is serving",
+            f"  process    {os.getpid()}",
             f"  websocket  {serving.url}",
             f"  token      {token_file} (readable by its owner alone)",
             f"  journal    {serving.settings.data}, at entry {serving.head:,}{rebuilt}",

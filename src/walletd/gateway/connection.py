@@ -23,6 +23,7 @@ import trio
 from walletd.gateway.counters import TrafficCounters
 from walletd.gateway.handshake import Handshake, Policy, Refusal
 from walletd.gateway.websocket import FrameProtocol, State
+from walletd.wallets.read_tables import ReadTablesRotten
 
 READ_BYTES = 16384
 """Taken in at a time: about a hundred requests are one client's turn, before the others have theirs."""
@@ -166,7 +167,7 @@ class Connection:
     # --- the life of a connection ----------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Serve the peer until either side is done."""
+        """Serve the peer until either side is done.  Raises only what must end the daemon: ReadTablesRotten."""
         try:
             async with trio.open_nursery() as nursery:
                 self._scope = nursery.cancel_scope
@@ -239,6 +240,8 @@ class Connection:
                 self._open(frames.handshake)
             if messages and self._endpoint is not None:
                 self._endpoint.received(messages)
+        except ReadTablesRotten:
+            raise
         except Exception:
             log.exception("a connection is closed because of a fault of ours")
             self.close(INTERNAL_ERROR, "internal error")
