@@ -23,11 +23,10 @@ from walletd.core import Core, wall_clock
 from walletd.gateway import dispatch
 from walletd.gateway.connection import Bounds, Connection, Deadlines
 from walletd.gateway.endpoint import ClientEndpoint
-from walletd.gateway.handshake import LOOPBACK_HOSTS, Handshake
+from walletd.gateway.handshake import LOOPBACK_HOSTS, Handshake, Policy
 from walletd.gateway.http_pages import StatusPages
 from walletd.gateway.server import Caps, GatewayServer, ListenFailed
 from walletd.gateway.services import Services, connection_id
-from walletd.gateway.websocket import Policy
 from walletd.journal.failures import JournalCorrupt, JournalFailure, JournalLocked, JournalUnsupported
 from walletd.journal.sqlite_store import SqliteJournalStore, open_journal
 from walletd.lifecycle import Lifecycle
@@ -86,17 +85,39 @@ def serve(settings: Settings, announce: Announce, report: Report) -> int:
         return _exit_code(failure)
 
 
+class Stop:
+    """The wish that the daemon ends.  It cuts a recovery short; from serving on, it is waited for."""
+
+    def __init__(self) -> None:
+        self.wished = trio.Event()
+        self.recovery = trio.CancelScope()
+
+    async def listen(self) -> None:
+        """Take SIGTERM and SIGINT as the wish."""
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            async for number in signals:
+                log.info("told to stop by %s", signal.Signals(number).name)
+                self.wished.set()
+                self.recovery.cancel()
+
+
 async def _run(settings: Settings, announce: Announce, report: Report) -> None:
-    lifecycle = Lifecycle(wall_clock)
+    lifecycle, stop = Lifecycle(wall_clock), Stop()
     try:
-        async with open_journal(settings.data, space_floor_bytes=settings.space_floor_mebibytes * MEBIBYTE) as store:
-            register = operator_register(settings.token_file)
-            lifecycle.move(DaemonState.RECOVERING)
-            await _recover_and_serve(settings, store, register, lifecycle, announce, report)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stop.listen)
+            async with open_journal(
+                settings.data, space_floor_bytes=settings.space_floor_mebibytes * MEBIBYTE
+            ) as store:
+                register = operator_register(settings.token_file)
+                lifecycle.move(DaemonState.RECOVERING)
+                await _recover_and_serve(settings, store, register, lifecycle, stop, announce, report)
+            nursery.cancel_scope.cancel()
+        if lifecycle.state is not DaemonState.DRAINING:
+            lifecycle.move(DaemonState.DRAINING)
         lifecycle.move(DaemonState.STOPPED)
     except BaseException:
-        if lifecycle.state is not DaemonState.STOPPED:
-            lifecycle.move(DaemonState.FAILED)
+        lifecycle.move(DaemonState.FAILED)
         raise
 
 
@@ -105,16 +126,20 @@ async def _recover_and_serve(
     store: SqliteJournalStore,
     register: TokenRegister,
     lifecycle: Lifecycle,
+    stop: Stop,
     announce: Announce,
     report: Report,
 ) -> None:
-    recovered = await recover(store, settings.data, report)
+    with stop.recovery:
+        recovered = await recover(store, settings.data, report)
+    if stop.recovery.cancelled_caught:
+        return
     try:
         async with _reading(recovered) as readings:
             await _audit(readings)
             core = Core(settings, store, recovered, readings, await store.head())
             core.books.assets.update({asset.asset: asset for asset in await readings.assets()})
-            await _serve(settings, core, register, lifecycle, announce, recovered.rebuilt)
+            await _serve(settings, core, register, lifecycle, stop, announce, recovered.rebuilt)
             await core.projector.drain()
     finally:
         with trio.CancelScope(shield=True):
@@ -143,6 +168,7 @@ async def _serve(
     core: Core,
     register: TokenRegister,
     lifecycle: Lifecycle,
+    stop: Stop,
     announce: Announce,
     rebuilt: bool,
 ) -> None:
@@ -162,7 +188,7 @@ async def _serve(
             lifecycle.move(DaemonState.SERVING)
             url, admin_url = f"ws://{addresses[0]}", f"http://{admin_addresses[0]}"
             announce(Announcement(url, settings, core.writer.durable_head, rebuilt, admin_url))
-            await _until_told_to_stop()
+            await stop.wished.wait()
             lifecycle.move(DaemonState.DRAINING)
             await core.writer.drain()
             await server.drain(settings.drain_seconds, random.Random())
@@ -285,13 +311,6 @@ def _tell_sessions(services: Services, state: DaemonState) -> None:
     notice = LifecycleNotice(state, RESTART_RETRY_MS if state is DaemonState.DRAINING else None)
     for endpoint in services.endpoints:
         endpoint.notify("lifecycle", notice)
-
-
-async def _until_told_to_stop() -> None:
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async for number in signals:
-            log.info("told to stop by %s", signal.Signals(number).name)
-            return
 
 
 def _first(failure: BaseException) -> BaseException:

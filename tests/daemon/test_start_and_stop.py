@@ -1,7 +1,9 @@
 """Starting and stopping: one line that says what to do, the right exit code, nothing lost."""
 
+import contextlib
 import json
 import os
+import random
 import signal
 import stat
 import subprocess
@@ -159,6 +161,29 @@ def test_a_stop_under_load_answers_or_can_be_repeated_and_loses_nothing(tmp_path
             asked = [again.send("transfer.post", **transfer(name, "alice", "bob", 1)) for name in sorted(rest)]
             assert all("result" in again.reply(request_id) for request_id in asked)
             assert posted(again, "bob") == 102_000
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_at_any_moment_of_the_start_is_clean(tmp_path: Path, number: int) -> None:
+    with Daemon(tmp_path / "data") as daemon, daemon.client() as client:
+        furnish(client, "alice", "bob", amount=100_000)
+        sent = [client.send("transfer.post", **transfer(f"t-{n}", "alice", "bob", 1)) for n in range(3000)]
+        assert all("result" in client.reply(request_id) for request_id in sent)
+        daemon.kill()
+        chance = random.Random(number)
+        for _ in range(6):
+            for file in daemon.data.glob("state.db*"):
+                file.unlink()
+            seen = len(daemon.log())
+            process = daemon.launch()
+            while "starting -> recovering" not in daemon.log()[seen:]:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(timeout=chance.uniform(0.001, 0.05))
+            daemon.signal(number)
+            assert daemon.wait() == 0
+        daemon.start()
+        with daemon.client() as again:
+            assert posted(again, "bob") == 103_000
 
 
 def test_the_metrics_tell_what_happened_and_name_no_wallet(tmp_path: Path) -> None:

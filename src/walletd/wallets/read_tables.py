@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import aiosqlite
 import msgspec
+import trio
 from trio_asyncio import aio_as_trio  # type: ignore[import-untyped]
 
 from walletd.ledger.statement import lines_of
@@ -103,9 +104,12 @@ class ReadTables:
             raise ReadTablesRotten("the progress") from error
 
     async def project(self, entries: Sequence[Entry], progress: Progress) -> None:
-        """Fold durable entries, in order, into the tables; all of them and the progress, or nothing."""
+        """Fold durable entries, in order, into the tables; all of them and the progress, or nothing.
+
+        A transaction that was begun is finished, whatever is cancelled.
+        """
         rows = rows_of(entries)
-        with rot_reported():
+        with rot_reported(), trio.CancelScope(shield=True):
             await self._write(rows, progress)
 
     async def _write(self, rows: "Rows", progress: Progress) -> None:

@@ -86,6 +86,7 @@ async def _fold(
     frontier = Frontier.from_bytes(progress.frontier)
     first = progress.sequence
     while progress.sequence < head.sequence:
+        await trio.lowlevel.checkpoint()
         segments = await store.read(after=progress.sequence, limit=READ_BYTES)
         batch = []
         for segment in segments:
