@@ -24,7 +24,7 @@ from websockets.protocol import Protocol, Side
 from websockets.protocol import State as LibraryState
 
 from walletd.gateway.fragments import MAX_FRAGMENTS, FragmentedText, TooManyFragments
-from walletd.gateway.handshake import DRAINING, Handshake, Refusal, choose_subprotocol, is_admitted
+from walletd.gateway.handshake import DRAINING, Handshake, Policy, Refusal, choose_subprotocol, is_admitted
 from walletd.gateway.opening import SILENT, Opening
 from walletd.protocol.messages import SUBPROTOCOL
 
