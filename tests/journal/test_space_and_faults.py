@@ -1,7 +1,5 @@
 """A disk that runs full, a log that cannot be folded away, a thread that dies: certain, or the end of the process."""
 
-
-
 from __future__ import annotations
 
 import os

@@ -1,7 +1,7 @@
 """The core under test: the real one, or a copy of it with a planted bug.
 
     core = REAL
-    core = planted("rules", old="required <= available", new="required < available")
+    core = planted("guards", old="left < 0", new="left <= 0")
 
 A planted bug changes one place of a module's source text, in memory; files and imported modules stay as they are.
 """
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from walletd.ledger import audit, book, rules
 
-_LEDGER = ("book", "rules", "audit")
+_LEDGER = ("book", "draft", "guards", "transfers", "wallets", "holds", "rules", "audit")
 
 
 class Core(NamedTuple):
@@ -36,7 +36,7 @@ def planted(module: str, *, old: str, new: str) -> Core:
     """The core with ``old`` replaced by ``new`` in one of its modules; ``old`` must be there exactly once."""
     names = [f"walletd.ledger.{name}" for name in _LEDGER]
     copies = patched_copies(names, f"walletd.ledger.{module}", old, new)
-    book_copy, rules_copy, audit_copy = (copies[name] for name in names)
+    book_copy, rules_copy, audit_copy = (copies[f"walletd.ledger.{name}"] for name in ("book", "rules", "audit"))
     return Core(rules_copy.decide, book_copy.apply, book_copy.Books, book_copy.restore_book, audit_copy.Audit)
 
 

@@ -29,6 +29,7 @@ FACTS: dict[Reason, set[str]] = {
     Reason.EPOCH_CHANGED: {"cursor_epoch", "epoch"},
     Reason.FUTURE_CURSOR: {"cursor", "head"},
     Reason.CURSOR_EXPIRED: {"oldest"},
+    Reason.HOLD_NOT_FOUND: {"wallet", "hold"},
     Reason.COMMAND_ID_REUSED: {"command_id", "sequence", "field"},
     Reason.COMMAND_EXPIRED: {"valid_until", "time"},
     Reason.ASSET_ALREADY_DEFINED: {"asset", "scale"},
@@ -39,6 +40,16 @@ FACTS: dict[Reason, set[str]] = {
     Reason.VERSION_MISMATCH: {"wallet", "version", "demanded"},
     Reason.WALLET_CLOSED: {"wallet"},
     Reason.INSUFFICIENT_FUNDS: {"wallet", "asset", "available", "required", "short_by"},
+    Reason.WALLET_FROZEN: {"wallet", "frozen", "why"},
+    Reason.WALLET_NOT_FROZEN: {"wallet"},
+    Reason.HOLD_NOT_OPEN: {"wallet", "hold"},
+    Reason.MOMENT_PASSED: {"field", "moment", "time"},
+    Reason.TOO_MANY_HOLDS: {"wallet", "limit"},
+    Reason.HOLDS_OPEN: {"wallet", "holds"},
+    Reason.CAPTURE_EXCEEDS_HOLD: {"hold", "reserved", "required"},
+    Reason.WALLET_NOT_EMPTY: {"wallet", "asset", "posted"},
+    Reason.LIMITS_NOT_MET: {"wallet", "asset", "posted"},
+    Reason.ABOVE_MAXIMUM: {"wallet", "asset", "maximum", "would_have"},
 }
 
 

@@ -395,9 +395,7 @@ class FrameProtocol:
         """Go on with a library that never saw the request: its parser would keep it, and the token in it, for good."""
         self._collect()
         extensions = self._library.extensions
-        self._library = ServerProtocol(
-            state=LibraryState.OPEN, max_size=self._policy.max_message_bytes, logger=_SILENT
-        )
+        self._library = ServerProtocol(state=LibraryState.OPEN, max_size=self._policy.max_message_bytes, logger=_SILENT)
         self._library.extensions = extensions
 
     def _refuse(self, refusal: Refusal) -> None:

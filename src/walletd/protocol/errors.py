@@ -32,6 +32,7 @@ SENTENCES: dict[Reason, str] = {
     ),
     Reason.EPOCH_CHANGED: "the cursor is of epoch {cursor_epoch}, the journal is at {epoch}; start from a snapshot",
     Reason.FUTURE_CURSOR: "the cursor {cursor} lies beyond the head {head}",
+    Reason.HOLD_NOT_FOUND: "wallet {wallet} never had a hold {hold}",
     Reason.CURSOR_EXPIRED: "the journal begins at {oldest}; start from a snapshot",
     Reason.COMMAND_ID_REUSED: (
         "command id {command_id!r} already stands for another command (entry {sequence}): {field} differs; "
@@ -49,6 +50,16 @@ SENTENCES: dict[Reason, str] = {
         "wallet {wallet} has {available} of {asset} available and needs {required}: {short_by} short, "
         "in the asset's smallest unit"
     ),
+    Reason.WALLET_FROZEN: "wallet {wallet} is frozen ({frozen}): {why}",
+    Reason.WALLET_NOT_FROZEN: "wallet {wallet} is not frozen",
+    Reason.HOLD_NOT_OPEN: "wallet {wallet} has no open hold {hold}; hold.get says what became of it",
+    Reason.MOMENT_PASSED: "{field} is {moment}, and it is {time} already",
+    Reason.TOO_MANY_HOLDS: "wallet {wallet} has {limit} open holds, as many as it may have; capture or void some",
+    Reason.HOLDS_OPEN: "wallet {wallet} has {holds} open holds; capture or void them before it is closed",
+    Reason.CAPTURE_EXCEEDS_HOLD: "hold {hold} still reserves {reserved}; the capture asks for {required}",
+    Reason.WALLET_NOT_EMPTY: "wallet {wallet} still has {posted} of {asset}; name a wallet in sweep_to, or settle it",
+    Reason.LIMITS_NOT_MET: "wallet {wallet} has {posted} of {asset} posted and is not within these limits",
+    Reason.ABOVE_MAXIMUM: "wallet {wallet} may have at most {maximum} of {asset} and would have {would_have}",
 }
 
 _HINTS = {
@@ -62,16 +73,20 @@ _HINTS = {
     "scale": "the number of decimal places, a whole number from 0 to 30",
     "command_id": "a command id of your own: 1 to 64 printable ASCII characters without spaces",
     "transfer": 'a transfer id such as "t123"',
+    "hold": 'a hold id such as "h123"',
+    "credit_limit": "a whole number of the asset's smallest unit from 0 to 10^36-1, as a decimal string",
     "token": "a token: a string of at most 256 characters",
     "id": "a whole number up to 2^53-1 or a string of at most 64 characters",
     "jsonrpc": 'the string "2.0"',
     "params": "an object",
     "valid_until": 'a time with its offset, such as "2030-01-31T12:00:00Z"',
 }
-_HINTS["from"] = _HINTS["to"] = _HINTS["wallets"] = _HINTS["wallet"]
+_HINTS["expires_at"] = _HINTS["until"] = _HINTS["valid_until"]
+_HINTS["minimum"] = _HINTS["maximum"] = _HINTS["credit_limit"]
+_HINTS["sweep_to"] = _HINTS["from"] = _HINTS["to"] = _HINTS["wallets"] = _HINTS["wallet"]
 
 
-_KEY_HINTS = {"if_version": _HINTS["wallet"], "metadata": "a string of 1 to 40 characters"}
+_KEY_HINTS = {"if_version": _HINTS["wallet"], "limits": _HINTS["asset"], "metadata": "a string of 1 to 40 characters"}
 
 
 class InvalidParams(Exception):

@@ -17,9 +17,10 @@ import trio
 from walletd.journal.failures import JournalFull
 from walletd.journal.writer import JournalWriter, Pending
 from walletd.ledger.book import Book, Books, apply
-from walletd.ledger.rules import Verdict, decide
+from walletd.ledger.guards import Verdict
+from walletd.ledger.rules import decide
 from walletd.vocabulary.commands import AnyCommand, first_difference, wallets_of
-from walletd.vocabulary.entries import Effects, Entry, Refusal, encode_entry
+from walletd.vocabulary.entries import Effects, Entry, HoldRecord, Refusal, encode_entry
 from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import CommandId, Principal, WalletId
 from walletd.vocabulary.identifiers import Sequence as SequenceNumber
@@ -111,6 +112,7 @@ class Supervisor:
         last_time: datetime,
         read_books: LoadBooks,
         read_entry: ReadEntry,
+        follow_holds: Callable[[Sequence[HoldRecord]], None],
     ) -> None:
         self._books = books
         self._roster = roster
@@ -122,6 +124,7 @@ class Supervisor:
         self._last_time = last_time
         self._read_books = read_books
         self._read_entry = read_entry
+        self._follow_holds = follow_holds
         self._recent: dict[tuple[Principal, CommandId], Submission] = {}
         self._load_floor = 0
         self._nursery: trio.Nursery | None = None
@@ -181,8 +184,8 @@ class Supervisor:
             self._give_up(submission, *obstacle)
             return
         now = self._now()
-        verdict = decide(self._books, submission.command, now)
         sequence = SequenceNumber(self._writer.head + 1)
+        verdict = decide(self._books, submission.command, now, sequence)
         entry = _entry(sequence, now, submission, verdict)
         record = encode_entry(entry)
         if isinstance(verdict, Effects):
@@ -196,7 +199,7 @@ class Supervisor:
 
     def _foresee(self, submission: Submission, wallets: list[WalletId]) -> None:
         now = self._now()
-        foreseen = Foreseen(decide(self._books, submission.command, now), now)
+        foreseen = Foreseen(decide(self._books, submission.command, now, self._writer.head + 1), now)
         self._when_durable(
             self._roster.last_sequence(wallets),
             lambda: submission.settle(foreseen),
@@ -266,7 +269,7 @@ class Supervisor:
                 reply(self._books.wallets.get(wallet), self._writer.durable_head)
                 return
             book = self._books.wallets.get(wallet)
-            copied = None if book is None else _copy(book)
+            copied = None if book is None else book.copy()
             self._when_durable(seen, lambda: reply(copied, seen), failed)
 
         self._roster.claim(Claim((wallet,), run=read, fail=failed))
@@ -293,6 +296,9 @@ class Supervisor:
             refusal = submission.durable.entry.refusal
             reason = None if refusal is None else refusal.reason
             self.outcomes[reason] = self.outcomes.get(reason, 0) + 1
+            effects = submission.durable.entry.effects
+            if effects is not None and effects.holds:
+                self._follow_holds(effects.holds)
             submission.settle(Answer(submission.durable, replayed=False))
             self._publisher.publish(submission.durable)
         self._projector.extend(entries)
@@ -340,11 +346,3 @@ def _answer_again(durable: DurableEntry, command: AnyCommand) -> Answer | NotDec
         return Answer(durable, replayed=True)
     facts = {"command_id": command.command_id, "field": difference, "sequence": durable.entry.sequence}
     return NotDecided(Reason.COMMAND_ID_REUSED, facts)
-
-
-def _copy(book: Book) -> Book:
-    """The book as it stands now; later entries change the original."""
-    copied = Book(book.record())
-    for asset, balance in book.balances.items():
-        copied.balances[asset] = type(balance)(balance.posted, balance.held)
-    return copied
