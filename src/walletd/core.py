@@ -90,6 +90,7 @@ class Core:
             clock=clock,
             last_time=recovered.progress.time,
             read_books=readings.books,
+            read_transfer=readings.transfer,
             read_entry=self.history.entry,
             follow_holds=lambda holds: self.timers.follow(holds),
         )

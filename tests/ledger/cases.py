@@ -25,13 +25,23 @@ from walletd.vocabulary.commands import (
     PlaceHold,
     Posting,
     PostTransfer,
+    RefundTransfer,
     UnfreezeWallet,
     UpdateWallet,
     VoidHold,
 )
 from walletd.vocabulary.entries import AssetRecord, BalanceRecord, Effects, Entry, HoldRecord, Refusal, WalletRecord
 from walletd.vocabulary.error_codes import Reason
-from walletd.vocabulary.identifiers import AssetCode, CommandId, HoldId, Principal, Sequence, Version, WalletId
+from walletd.vocabulary.identifiers import (
+    AssetCode,
+    CommandId,
+    HoldId,
+    Principal,
+    Sequence,
+    TransferId,
+    Version,
+    WalletId,
+)
 from walletd.vocabulary.lifecycle import FrozenSide, HoldState, WalletStatus
 
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
@@ -62,6 +72,11 @@ def transfer(*postings: Posting, **conditions: Any) -> PostTransfer:
 def pay(source: str, to: str, asset: str, amount: int, **conditions: Any) -> PostTransfer:
     """A transfer of one posting."""
     return transfer(posting(source, to, asset, amount), **conditions)
+
+
+def refund(transfer_id: str, *postings: Posting, **conditions: Any) -> RefundTransfer:
+    """Move money of a transfer back."""
+    return RefundTransfer(transfer=TransferId(transfer_id), postings=postings, **_with_id(conditions))
 
 
 def update(wallet: str, metadata: dict[str, str] | None = None, **conditions: Any) -> UpdateWallet:
@@ -156,6 +171,7 @@ class Ledger:
         self.entries.append(entry(sequence, with_command_id(command, f"c{sequence}"), verdict, now))
         if isinstance(verdict, Effects):
             self.core.apply(self.books, verdict)
+            self.core.remember(self.books, self.entries[-1])
         return verdict
 
     def after(self, *commands: AnyCommand) -> Self:
@@ -347,6 +363,19 @@ REFUSALS: tuple[RefusalCase, ...] = (
         {"wallet": "@fees", "posting": 1},
     ),
     RefusalCase(
+        Reason.ORIGINAL_NOT_FOUND,
+        "there was never such a transfer",
+        refund("t99", posting("bob", "alice", "EUR", 1)),
+        {"transfer": "t99"},
+    ),
+    RefusalCase(
+        Reason.ORIGINAL_NOT_FOUND,
+        "a refund is not refunded",
+        refund("t11", posting("alice", "bob", "EUR", 1)),
+        {"transfer": "t11"},
+        lambda ledger: ledger.after(pay("alice", "bob", "EUR", 10), refund("t10", posting("bob", "alice", "EUR", 10))),
+    ),
+    RefusalCase(
         Reason.VERSION_MISMATCH,
         "the payer has moved on",
         pay("alice", "bob", "EUR", 1, if_version={"alice": 1}),
@@ -375,6 +404,26 @@ REFUSALS: tuple[RefusalCase, ...] = (
         "opening a wallet only if another stands as it was read",
         open_wallet("dave", if_version={"dave": 0, "alice": 1}),
         {"wallet": "alice", "version": 2, "demanded": 1},
+    ),
+    RefusalCase(
+        Reason.REFUND_EXCEEDS_ORIGINAL,
+        "several refunds together are one unit more than was paid",
+        refund("t10", posting("bob", "alice", "EUR", 4), posting("bob", "alice", "EUR", 3)),
+        {"transfer": "t10", "wallet": "bob", "to": "alice", "asset": "EUR", "refundable": "2", "required": "3"},
+        lambda ledger: ledger.after(pay("alice", "bob", "EUR", 10), refund("t10", posting("bob", "alice", "EUR", 4))),
+    ),
+    RefusalCase(
+        Reason.REFUND_EXCEEDS_ORIGINAL,
+        "the original moved nothing this way",
+        refund("t8", posting("@external", "alice", "EUR", 1)),
+        {"transfer": "t8", "wallet": "@external", "to": "alice", "asset": "EUR", "refundable": "0", "required": "1"},
+    ),
+    RefusalCase(
+        Reason.REFUND_EXCEEDS_ORIGINAL,
+        "a capture is refunded up to what was captured",
+        refund("t11", posting("bob", "alice", "EUR", 101)),
+        {"transfer": "t11", "wallet": "bob", "to": "alice", "asset": "EUR", "refundable": "100", "required": "101"},
+        lambda ledger: ledger.hold("alice", "EUR", 300).after(capture("alice", "h10", ("bob", 100))),
     ),
     RefusalCase(
         Reason.WALLET_CLOSED,
@@ -634,6 +683,13 @@ REFUSALS: tuple[RefusalCase, ...] = (
         pay("alice", "bob", "EUR", 1001),
         {"wallet": "alice", "asset": "EUR", "available": "1000", "required": "1001", "short_by": "1"},
         lambda ledger: ledger.at(NOW - TICK, place("alice", "EUR", 300, expires_at=NOW)),
+    ),
+    RefusalCase(
+        Reason.INSUFFICIENT_FUNDS,
+        "who has spent it cannot give it back",
+        refund("t10", posting("bob", "alice", "EUR", 10)),
+        {"wallet": "bob", "asset": "EUR", "available": "9", "required": "10", "short_by": "1"},
+        lambda ledger: ledger.after(pay("alice", "bob", "EUR", 10), pay("bob", "@fees", "EUR", 1)),
     ),
     RefusalCase(
         Reason.ABOVE_MAXIMUM,

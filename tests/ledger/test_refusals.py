@@ -25,6 +25,7 @@ from tests.ledger.cases import (
     pay,
     place,
     posting,
+    refund,
     shop,
     snapshot,
     transfer,
@@ -49,6 +50,7 @@ from walletd.vocabulary.commands import (
     PlaceHold,
     Posting,
     PostTransfer,
+    RefundTransfer,
     UnfreezeWallet,
     UpdateWallet,
     VoidHold,
@@ -193,7 +195,19 @@ FAULTS_OF_A_VOID: dict[Reason, Any] = {
 FAULTS_OF_AN_EXPIRY: dict[Reason, Any] = {
     reason: fault for reason, fault in FAULTS_OF_A_VOID.items() if reason is not Reason.WALLET_CLOSED
 }
+FAULTS_OF_A_REFUND: dict[Reason, Any] = {
+    Reason.COMMAND_EXPIRED: EXPIRED,
+    Reason.WALLET_NOT_FOUND: posting("ghost", "alice", "EUR", 1),
+    Reason.SELF_TRANSFER: posting("alice", "alice", "EUR", 1),
+    Reason.ORIGINAL_NOT_FOUND: {"transfer": "t99"},
+    Reason.VERSION_MISMATCH: STALE,
+    Reason.REFUND_EXCEEDS_ORIGINAL: posting("dave", "alice", "EUR", 99),
+    Reason.WALLET_FROZEN: freeze("dave"),
+    Reason.INSUFFICIENT_FUNDS: pay("dave", "@fees", "EUR", 11),
+    Reason.ABOVE_MAXIMUM: limit("alice", "EUR", maximum=995),
+}
 FAULTS: dict[type, dict[Reason, Any]] = {
+    RefundTransfer: FAULTS_OF_A_REFUND,
     UpdateWallet: FAULTS_OF_AN_UPDATE,
     FreezeWallet: FAULTS_OF_A_FREEZE,
     UnfreezeWallet: FAULTS_OF_AN_UNFREEZE,
@@ -218,6 +232,7 @@ GOOD: dict[type, Callable[[], AnyCommand]] = {
     UnfreezeWallet: lambda: unfreeze("eve"),
     CloseWallet: lambda: close("dave", "bob"),
     PostTransfer: lambda: transfer(posting("alice", "bob", "EUR", 5), posting("dave", "@fees", "EUR", 1)),
+    RefundTransfer: lambda: refund("t18", posting("dave", "alice", "EUR", 5)),
     PlaceHold: lambda: place("dave", "EUR", 1),
     CaptureHold: lambda: capture("alice", "h15", ("bob", 1)),
     ExtendHold: lambda: extend("alice", "h15", LATER),
@@ -228,12 +243,13 @@ GOOD: dict[type, Callable[[], AnyCommand]] = {
 
 
 def stage(core: Core = REAL) -> Ledger:
-    """The shop; dave with 10 EUR and credit; eve, who is frozen; a hold of alice's, and one of eve's that expires just now."""
+    """The shop; dave with 10 EUR and credit; eve, who is frozen; a hold of alice's; one of eve's that expires now."""
     ledger = shop(core).after(open_wallet("dave"), open_wallet("eve"))
     ledger.after(limit("dave", "BTC", credit_limit=1)).bring("dave", "EUR", 10).bring("eve", "EUR", 10).hold(
         "alice", "EUR", 300
     )
-    return ledger.at(NOW - TICK, place("eve", "EUR", 1, expires_at=NOW), freeze("eve"))
+    ledger.at(NOW - TICK, place("eve", "EUR", 1, expires_at=NOW), freeze("eve"))
+    return ledger.after(pay("alice", "dave", "EUR", 5))
 
 
 def faulty(kind: type, reasons: tuple[Reason, ...]) -> tuple[AnyCommand, list[AnyCommand]]:

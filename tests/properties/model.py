@@ -43,6 +43,7 @@ class Model:
         self.limits: dict[tuple[str, str], c.Limits] = {}
         self.frozen: dict[str, tuple[str, datetime | None]] = {}
         self.closed: set[str] = set()
+        self.refundable: dict[str, list[list[Any]]] = {}
         self.unrecorded: list[tuple[str, str]] = []
         """Holds that have expired and whose wallet no entry has touched since, with their wallets."""
 
@@ -100,11 +101,14 @@ class Model:
                 self._require_versions(command)
                 self._require_may_move(movements, now)
                 self._move(movements)
+                self.refundable["t" + hold[1:]] = [list(movement) for movement in movements]
                 return {wallet for movement in movements for wallet in movement[:2]}
+            case c.RefundTransfer():
+                return self._refund(command, now)
             case c.CloseWallet():
                 return self._close(command, now)
             case c.CaptureHold():
-                return self._capture(command, now)
+                return self._capture(command, now, hold)
             case _:
                 return self._change_one(command, now, hold)
 
@@ -153,7 +157,7 @@ class Model:
         is_covered = (self.available(hold.wallet, hold.asset) or ZERO) >= 0
         self._require(not is_more or is_covered, "insufficient_funds")
 
-    def _capture(self, command: c.CaptureHold, now: datetime) -> set[str]:
+    def _capture(self, command: c.CaptureHold, now: datetime, name: str) -> set[str]:
         wallets = [command.wallet, *(part.to for part in command.parts)]
         self._require(all(wallet in self.versions for wallet in wallets), "wallet_not_found")
         self._require(command.wallet not in wallets[1:], "self_transfer")
@@ -165,8 +169,27 @@ class Model:
         self._require(hold.left >= 0, "capture_exceeds_hold")
         if hold.left == 0 or command.final:
             del self.holds[command.hold]
-        self._move([(source, to, hold.asset, amount) for source, to, _, amount in movements])
+        moved = [(source, to, hold.asset, amount) for source, to, _, amount in movements]
+        self._move(moved)
+        self.refundable["t" + name[1:]] = [list(movement) for movement in moved]
         return set(wallets)
+
+    def _refund(self, command: c.RefundTransfer, now: datetime) -> set[str]:
+        movements = [(p.source, p.to, p.asset, Fraction(p.amount)) for p in command.postings]
+        self._require(all(w in self.versions for m in movements for w in m[:2]), "wallet_not_found")
+        self._require(all(source != to for source, to, _, _ in movements), "self_transfer")
+        self._require(command.transfer in self.refundable, "original_not_found")
+        self._require_versions(command)
+        for source, to, asset, amount in movements:
+            for original in self.refundable[command.transfer]:
+                if original[:3] == [to, source, asset]:
+                    taken = min(amount, original[3])
+                    original[3] -= taken
+                    amount -= taken
+            self._require(amount == 0, "refund_exceeds_original")
+        self._require_may_move(movements, now)
+        self._move(movements)
+        return {wallet for movement in movements for wallet in movement[:2]}
 
     def _close(self, command: c.CloseWallet, now: datetime) -> set[str]:
         wallet, target = command.wallet, command.sweep_to

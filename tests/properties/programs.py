@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.ledger.core import REAL, Core
 from tests.properties.model import APPLIED, Model
 from walletd.ledger.book import reserved
+from walletd.ledger.statement import movements_of
 from walletd.vocabulary.commands import (
     AdjustHold,
     AnyCommand,
@@ -27,12 +28,22 @@ from walletd.vocabulary.commands import (
     PlaceHold,
     Posting,
     PostTransfer,
+    RefundTransfer,
     UnfreezeWallet,
     UpdateWallet,
     VoidHold,
 )
 from walletd.vocabulary.entries import Effects, Entry, Refusal, decode_entry, encode_entry
-from walletd.vocabulary.identifiers import AssetCode, CommandId, HoldId, Principal, Sequence, WalletId
+from walletd.vocabulary.identifiers import (
+    AssetCode,
+    CommandId,
+    HoldId,
+    Principal,
+    Sequence,
+    TransferId,
+    WalletId,
+    transfer_id,
+)
 from walletd.vocabulary.lifecycle import FrozenSide, WalletStatus
 from walletd.vocabulary.money import MAX_AMOUNT
 
@@ -118,7 +129,14 @@ _states = _mostly(
     st.builds(UnfreezeWallet, wallet=_any_wallet, **_shape),
     st.builds(CloseWallet, wallet=_any_wallet, sweep_to=st.none() | _any_wallet, **_shape),
 )
-commands = _mostly(_transfers, 5, _about_holds, _about_holds, _about_holds, _states, _openings, _definitions)
+_refunds = st.builds(
+    RefundTransfer,
+    transfer=st.integers(1, 4).map(lambda place: TransferId(f"t{place}")),
+    postings=st.lists(_postings, min_size=0, max_size=1).map(tuple),
+    **_shape,
+)
+"""A refund of one of the last transfers: of all that it moved, and then maybe of something else."""
+commands = _mostly(_transfers, 5, _refunds, _about_holds, _about_holds, _about_holds, _states, _openings, _definitions)
 _pauses = st.sampled_from([timedelta(0), TICK])
 _patiences = st.sampled_from([None] * 12 + [-TICK, timedelta(0), TICK])
 _steps = st.builds(Step, commands, _pauses, _patiences)
@@ -189,6 +207,8 @@ class Run:
             assert stored.effects is not None
             self.core.apply(self.books, verdict)
             self.core.apply(self.folded, stored.effects)
+            self.core.remember(self.books, stored)
+            self.core.remember(self.folded, stored)
 
     def _broken_invariant(self) -> str | None:
         books = contents(self.books)
@@ -266,6 +286,11 @@ def _made_exact(step: Step, sequence: int, now: datetime, versions: dict[str, in
     for name in ("expires_at", "until"):
         if fields.get(name) is not None:
             fields[name] = now + (fields[name] - START)
+    if isinstance(step.command, RefundTransfer):
+        moving = [entry for entry in entries if entry.effects is not None and movements_of(entry)]
+        original = moving[-int(fields["transfer"][1:]) :][0]
+        back = [Posting(m.to, m.source, m.asset, str(min(m.amount, 3))) for m in movements_of(original)]
+        fields |= {"transfer": transfer_id(original.sequence), "postings": (*back, *fields["postings"])[:2]}
     if "hold" in fields:
         placed = [
             (HoldId(f"h{entry.sequence}"), entry.command.wallet)

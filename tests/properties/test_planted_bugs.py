@@ -201,10 +201,10 @@ BUGS_IN_THE_RULES: list[Bug] = [
     ),
     # holds
     Bug("a hold may be captured twice", "holds", "-left if is_over else -taken", "0"),
-    Bug("a final capture keeps the rest reserved", "holds", "-left if is_over else -taken", "-taken"),
+    Bug("a final capture keeps the rest reserved", "holds", "-left if is_over else -taken", "-taken", model=False),
     Bug("one unit too many is captured", "holds", "if taken > left:", "if taken > left + 1:"),
     Bug("all of a hold cannot be captured", "holds", "if taken > left:", "if taken >= left:"),
-    Bug("a capture forgets what was captured before", "holds", "int(hold.captured) + taken)", "taken)"),
+    Bug("a capture forgets what was captured before", "holds", "int(hold.captured) + taken, model=False)", "taken)"),
     Bug("a hold is placed for nothing", "holds", "int(command.amount))\n    if refusal", "0)\n    if refusal"),
     Bug("a void keeps one unit", "holds", "-reserved(hold))", "1 - reserved(hold))"),
     Bug(
@@ -212,6 +212,7 @@ BUGS_IN_THE_RULES: list[Bug] = [
         "holds",
         "int(hold.captured) + int(command.amount)",
         "int(command.amount)",
+        model=False,
     ),
     Bug(
         "raising needs no funds",
@@ -236,16 +237,43 @@ BUGS_IN_THE_RULES: list[Bug] = [
     Bug(
         "holds are placed in a frozen wallet",
         "holds",
-        "FrozenSide.DEBITS, now)\n        or moment",
+        "FrozenSide.DEBITS, now, model=False)\n        or moment",
         "FrozenSide.CREDITS, now)\n        or moment",
     ),
+    # refunds
+    Bug(
+        "a refund is not counted",
+        "refunds",
+        "refunded = int(part.refunded) + int(posting.amount)",
+        "refunded = int(part.refunded)",
+    ),
+    Bug(
+        "one unit too many is refunded",
+        "refunds",
+        "if int(posting.amount) <= left:",
+        "if int(posting.amount) <= left + 1:",
+    ),
+    Bug(
+        "all of a transfer cannot be refunded",
+        "refunds",
+        "if int(posting.amount) <= left:",
+        "if int(posting.amount) < left:",
+    ),
+    Bug("refunds are refunded", "refunds", "in (TRANSFER, CAPTURE)", "is not None"),
+    Bug("captures are not refunded", "refunds", "in (TRANSFER, CAPTURE)", "== TRANSFER"),
     # limits, freezes, closing
     Bug("a freeze ends one moment late", "book", "now < freeze.until", "now <= freeze.until"),
     Bug(
         "a freeze of debits stops credits", "guards", "posting.to, FrozenSide.CREDITS", "posting.to, FrozenSide.DEBITS"
     ),
-    Bug("the maximum is not reached", "guards", "if posted > int(limits.maximum)", "if posted >= int(limits.maximum)"),
-    Bug("a maximum stops who pays, too", "guards", "if gained <= 0 or", "if"),
+    Bug(
+        "the maximum is not reached",
+        "guards",
+        "if posted > int(limits.maximum)",
+        "if posted >= int(limits.maximum)",
+        model=False,
+    ),
+    Bug("a maximum stops who pays, too", "guards", "if gained <= 0 or", "if", model=False),
     Bug("credit is a minimum", "book", "-int(limits.credit_limit)", "int(limits.credit_limit)"),
     Bug(
         "limits are not looked at when they are set",
@@ -254,7 +282,7 @@ BUGS_IN_THE_RULES: list[Bug] = [
         "if False:",
     ),
     Bug("a wallet with holds is closed", "wallets", "if number := draft.open_holds(wallet):", "if number := 0:"),
-    Bug("a debt is swept", "wallets", "if balance.posted > 0", "if balance.posted != 0"),
+    Bug("a debt is swept", "wallets", "if balance.posted > 0", "if balance.posted != 0", model=False),
     Bug("a wallet with money is closed", "wallets", "if posted != 0:", "if posted < 0:"),
 ]
 EQUIVALENT: set[str] = set()
@@ -343,7 +371,7 @@ BUGS_IN_THE_PROTOCOL: list[tuple[str, str, str, str]] = [
     ),
     ("the payee must agree, not the payer", "methods", "Need.spend(posting.source)", "Need.spend(posting.to)"),
     ("seeing is paying", "methods", "Need.spend(posting.source)", "Need.view(posting.source)"),
-    ("any version may be probed", "methods", " + [Need.view(w) for w in params.if_version]", ""),
+    ("any version may be probed", "methods", "[Need.view(wallet) for wallet in params.if_version]", "[]"),
     (
         "the whole journal is free",
         "methods",

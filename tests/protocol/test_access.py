@@ -38,6 +38,7 @@ PERMITTED: dict[str, str] = {
     "wallet.get":         "no   no   yes  yes  yes  yes  yes  yes  yes  yes",
     "wallet.list":        "no   no   no   yes  yes  no   yes  yes  yes  yes",
     "transfer.post":      "no   no   no   no   no   yes  yes  yes  yes  yes",
+    "transfer.refund":    "no   no   no   no   no   yes  yes  yes  yes  yes",
     "transfer.get":       "no   no   no   no   no   no   no   no   yes  yes",
     "hold.place":         "no   no   no   no   no   yes  yes  yes  yes  yes",
     "hold.capture":       "no   no   no   no   no   yes  yes  yes  yes  yes",

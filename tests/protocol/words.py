@@ -70,6 +70,14 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "valid_until": "2030-01-31T12:00:00Z",
         "dry_run": False,
     },
+    "transfer.refund": {
+        "command_id": "c1",
+        "transfer": "t123",
+        "postings": [POSTING],
+        "reference": "invoice 7",
+        "metadata": {"why": "broken"},
+        **CONDITIONS,
+    },
     "transfer.get": {"transfer": "t123"},
     "hold.place": {
         "command_id": "c1",

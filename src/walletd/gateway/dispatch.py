@@ -254,6 +254,7 @@ async def transfer_get(endpoint: ClientEndpoint, call: Call) -> None:
     movements = [movement for movement in movements_of(entry) if movement.transfer == transfer]
     if not movements:
         raise Refused(Reason.TRANSFER_NOT_FOUND, transfer=transfer)
+    refunded = await endpoint.services.readings.transfer(transfer)
     view = m.TransferView(
         transfer=transfer,
         sequence=entry.sequence,
@@ -262,6 +263,8 @@ async def transfer_get(endpoint: ClientEndpoint, call: Call) -> None:
         command_id=entry.command.command_id,
         entry_hash=durable.leaf.hex(),
         kind=movements[0].kind,
+        original=getattr(entry.command, "transfer", None),
+        refunded=refunded.parts if refunded is not None else (),
         postings=tuple(m.PostingView(p.source, p.to, p.asset, str(p.amount)) for p in movements),
         reference=movements[0].reference,
         metadata=getattr(entry.command, "metadata", {}),

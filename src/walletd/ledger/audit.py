@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from walletd.ledger.book import Books, apply, reserved
+from walletd.ledger.refunds import remember_transfers
 from walletd.ledger.rules import decide
 from walletd.vocabulary.entries import Effects, Entry, Refusal
 from walletd.vocabulary.identifiers import AssetCode
@@ -140,6 +141,7 @@ class Audit:
         self.applied += 1
         try:
             apply(self.books, effects)
+            remember_transfers(self.books, entry)
         except (AssertionError, KeyError, ValueError) as broken:
             self._expect(False, entry, f"cannot be applied: {broken!r}")
 

@@ -11,9 +11,17 @@ from collections.abc import Iterable
 from datetime import datetime
 from heapq import heapify, heappop, heappush
 
-from walletd.vocabulary.commands import Limits
-from walletd.vocabulary.entries import AssetRecord, BalanceRecord, Effects, Freeze, HoldRecord, WalletRecord
-from walletd.vocabulary.identifiers import AssetCode, HoldId, Version, WalletId, is_system_wallet
+from walletd.vocabulary.commands import TRANSFER_MARK, Limits
+from walletd.vocabulary.entries import (
+    AssetRecord,
+    BalanceRecord,
+    Effects,
+    Freeze,
+    HoldRecord,
+    TransferRecord,
+    WalletRecord,
+)
+from walletd.vocabulary.identifiers import AssetCode, HoldId, TransferId, Version, WalletId, is_system_wallet
 from walletd.vocabulary.lifecycle import HoldState, WalletStatus
 
 MAX_OPEN_HOLDS = 10_000
@@ -150,11 +158,27 @@ def reserved(hold: HoldRecord) -> int:
 class Books:
     """The assets, and the books of the wallets at hand."""
 
-    __slots__ = ("assets", "wallets")
+    __slots__ = ("assets", "transfers", "wallets")
 
     def __init__(self) -> None:
         self.assets: dict[AssetCode, AssetRecord] = {}
         self.wallets: dict[WalletId, Book] = {}
+        self.transfers: dict[TransferId, TransferRecord] = {}
+        """Of the transfers at hand, what can be refunded; the daemon has here only those that are about to be."""
+
+    def put(self, name: WalletId, found: Book | TransferRecord) -> None:
+        """Have a wallet or, under its marked name, a transfer at hand."""
+        if isinstance(found, TransferRecord):
+            self.transfers[found.transfer] = found
+        else:
+            self.wallets[name] = found
+
+    def drop(self, name: WalletId) -> None:
+        """Let go of a wallet or a transfer, if it is at hand."""
+        if name.startswith(TRANSFER_MARK):
+            self.transfers.pop(TransferId(name[1:]), None)
+        else:
+            self.wallets.pop(name, None)
 
 
 def balance_record(
@@ -179,6 +203,9 @@ def apply(books: Books, effects: Effects) -> None:
         _apply_balance(books, balance)
     for hold in effects.holds:
         _apply_hold(books.wallets[hold.wallet], hold)
+    for transfer in effects.transfers:
+        assert transfer.transfer in books.transfers
+        books.transfers[transfer.transfer] = transfer
 
 
 def restore_book(record: WalletRecord, balances: Iterable[BalanceRecord], holds: Iterable[HoldRecord] = ()) -> Book:

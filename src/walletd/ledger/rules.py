@@ -12,9 +12,12 @@ Nothing is changed here: the verdict is a value.  ``sequence`` is the entry's, f
 from datetime import datetime
 from typing import assert_never
 
-from walletd.ledger import holds, transfers, wallets
 from walletd.ledger.book import Books
 from walletd.ledger.guards import Verdict, expiry_guard, refuse, version_guard
+from walletd.ledger.holds import adjust_hold, capture_hold, expire_hold, extend_hold, place_hold, void_hold
+from walletd.ledger.refunds import refund_transfer
+from walletd.ledger.transfers import post_transfer
+from walletd.ledger.wallets import close_wallet, freeze_wallet, open_wallet, unfreeze_wallet, update_wallet
 from walletd.vocabulary import commands as c
 from walletd.vocabulary.entries import AssetRecord, Effects
 from walletd.vocabulary.error_codes import Reason
@@ -32,29 +35,31 @@ def decide(books: Books, command: c.AnyCommand, now: datetime, sequence: int) ->
         case c.DefineAsset():
             return _define_asset(books, command)
         case c.OpenWallet():
-            return wallets.open_wallet(books, command, now)
+            return open_wallet(books, command, now)
         case c.UpdateWallet():
-            return wallets.update_wallet(books, command, now)
+            return update_wallet(books, command, now)
         case c.FreezeWallet():
-            return wallets.freeze_wallet(books, command, now)
+            return freeze_wallet(books, command, now)
         case c.UnfreezeWallet():
-            return wallets.unfreeze_wallet(books, command, now)
+            return unfreeze_wallet(books, command, now)
         case c.CloseWallet():
-            return wallets.close_wallet(books, command, now)
+            return close_wallet(books, command, now)
         case c.PostTransfer():
-            return transfers.post_transfer(books, command, now)
+            return post_transfer(books, command, now)
+        case c.RefundTransfer():
+            return refund_transfer(books, command, now)
         case c.PlaceHold():
-            return holds.place_hold(books, command, now, hold_id(sequence))
+            return place_hold(books, command, now, hold_id(sequence))
         case c.CaptureHold():
-            return holds.capture_hold(books, command, now)
+            return capture_hold(books, command, now)
         case c.ExtendHold():
-            return holds.extend_hold(books, command, now)
+            return extend_hold(books, command, now)
         case c.AdjustHold():
-            return holds.adjust_hold(books, command, now)
+            return adjust_hold(books, command, now)
         case c.VoidHold():
-            return holds.void_hold(books, command, now)
+            return void_hold(books, command, now)
         case c.ExpireHold():
-            return holds.expire_hold(books, command, now)
+            return expire_hold(books, command, now)
         case _:
             assert_never(command)
 

@@ -5,9 +5,11 @@ for line in lines_of(entry): ...           # one for each side of each posting, 
 
 from typing import NamedTuple
 
-from walletd.vocabulary.commands import CaptureHold, CloseWallet, PostTransfer
+from walletd.vocabulary.commands import CaptureHold, CloseWallet, PostTransfer, RefundTransfer
 from walletd.vocabulary.entries import Entry
 from walletd.vocabulary.identifiers import AssetCode, TransferId, WalletId, transfer_id
+
+TRANSFER, REFUND, CAPTURE, SWEEP = "transfer", "refund", "capture", "sweep"
 
 
 class Movement(NamedTuple):
@@ -44,11 +46,13 @@ def movements_of(entry: Entry) -> list[Movement]:
     transfer = transfer_id(entry.sequence)
     match entry.command:
         case PostTransfer(postings=postings, reference=reference):
-            moved, kind = [(p.source, p.to, p.asset, p.amount) for p in postings], "transfer"
+            moved, kind = [(p.source, p.to, p.asset, p.amount) for p in postings], TRANSFER
+        case RefundTransfer(postings=postings, reference=reference):
+            moved, kind = [(p.source, p.to, p.asset, p.amount) for p in postings], REFUND
         case CaptureHold(reference=reference):
-            moved, kind = [(m.source, m.to, m.asset, m.amount) for m in entry.effects.moved], "capture"
+            moved, kind = [(m.source, m.to, m.asset, m.amount) for m in entry.effects.moved], CAPTURE
         case CloseWallet():
-            moved, kind = [(m.source, m.to, m.asset, m.amount) for m in entry.effects.moved], "sweep"
+            moved, kind = [(m.source, m.to, m.asset, m.amount) for m in entry.effects.moved], SWEEP
             reference = None
         case _:
             return []

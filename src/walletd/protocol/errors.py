@@ -44,7 +44,12 @@ SENTENCES: dict[Reason, str] = {
     Reason.WALLET_ALREADY_EXISTS: "wallet {wallet} exists since {opened_at}",
     Reason.WALLET_NOT_FOUND: "there is no wallet {wallet}; open it first with wallet.open",
     Reason.SELF_TRANSFER: "posting {posting} moves money from {wallet} to itself",
+    Reason.ORIGINAL_NOT_FOUND: "there is no transfer or capture {transfer} that could be refunded",
     Reason.VERSION_MISMATCH: "wallet {wallet} is at version {version}, not {demanded}; read it again",
+    Reason.REFUND_EXCEEDS_ORIGINAL: (
+        "of what {transfer} moved to {wallet}, {refundable} of {asset} can still go back to {to}; "
+        "the refund asks for {required}"
+    ),
     Reason.WALLET_CLOSED: "wallet {wallet} was closed",
     Reason.INSUFFICIENT_FUNDS: (
         "wallet {wallet} has {available} of {asset} available and needs {required}: {short_by} short, "

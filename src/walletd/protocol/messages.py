@@ -12,7 +12,7 @@ import msgspec
 
 from walletd.vocabulary.commands import Limits as WalletLimits
 from walletd.vocabulary.commands import Metadata
-from walletd.vocabulary.entries import AssetRecord, BalanceRecord, Freeze, HoldRecord, WalletRecord
+from walletd.vocabulary.entries import AssetRecord, BalanceRecord, Freeze, HoldRecord, Refundable, WalletRecord
 from walletd.vocabulary.identifiers import (
     AssetCode,
     AssetName,
@@ -170,7 +170,7 @@ class PostingView(msgspec.Struct, frozen=True):
 
 
 class TransferView(Result, frozen=True, kw_only=True):
-    """A transfer as it was posted."""
+    """A transfer as it was posted; what of it was refunded, or what it refunds."""
 
     transfer: str
     sequence: int
@@ -180,6 +180,8 @@ class TransferView(Result, frozen=True, kw_only=True):
     entry_hash: str
     kind: str = "transfer"
     postings: tuple[PostingView, ...]
+    original: str | None = None
+    refunded: tuple[Refundable, ...] = ()
     reference: str | None = None
     metadata: Metadata = {}
 

@@ -40,7 +40,7 @@ def _always(need: Need) -> Callable[[Any], Iterable[Need]]:
     return lambda params: (need,)
 
 
-def _spends_from_all(params: c.PostTransfer) -> Iterable[Need]:
+def _spends_from_all(params: c.PostTransfer | c.RefundTransfer) -> Iterable[Need]:
     return [Need.spend(posting.source) for posting in params.postings] + _views_conditions(params)
 
 
@@ -84,6 +84,7 @@ _ROWS: tuple[tuple[str, Kind, type, type, Callable[[Any], Iterable[Need]], str],
     ("wallet.get", Kind.READ, m.GetWallet, m.WalletView, _views_wallet, "Show a wallet with its balances."),
     ("wallet.list", Kind.READ, m.ListWallets, m.WalletPage, _views_prefix, "Page through wallets by name."),
     ("transfer.post", Kind.COMMAND, c.PostTransfer, m.Applied, _spends_from_all, "Move money, all or nothing."),
+    ("transfer.refund", Kind.COMMAND, c.RefundTransfer, m.Applied, _spends_from_all, "Move money back."),
     ("transfer.get", Kind.READ, m.GetTransfer, m.TransferView, _operate, "Show a transfer."),
     ("hold.place", Kind.COMMAND, c.PlaceHold, m.Applied, _spends_from_wallet, "Reserve money of a wallet."),
     ("hold.capture", Kind.COMMAND, c.CaptureHold, m.Applied, _spends_from_wallet, "Pay from what a hold reserves."),

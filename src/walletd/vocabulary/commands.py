@@ -11,7 +11,15 @@ from typing import Annotated, Any
 
 import msgspec
 
-from walletd.vocabulary.identifiers import AssetName, CommandName, HoldName, VersionNumber, WalletId, WalletName
+from walletd.vocabulary.identifiers import (
+    AssetName,
+    CommandName,
+    HoldName,
+    TransferName,
+    VersionNumber,
+    WalletId,
+    WalletName,
+)
 from walletd.vocabulary.lifecycle import FrozenSide
 from walletd.vocabulary.money import AmountText, LimitText, Scale
 
@@ -75,6 +83,18 @@ class PostTransfer(Command, frozen=True, kw_only=True, tag_field="method", tag="
     The postings are judged together: a wallet must be able to pay what it gives, less what it gets, in each asset.
     """
 
+    postings: Annotated[tuple[Posting, ...], msgspec.Meta(min_length=1, max_length=MAX_POSTINGS)]
+    reference: Reference | None = None
+    metadata: Metadata = {}
+
+
+class RefundTransfer(Command, frozen=True, kw_only=True, tag_field="method", tag="transfer.refund"):
+    """Move money of a transfer or a capture back, in parts if need be, never more than it moved.
+
+    The postings run against those of the original: what ``bob`` got from ``alice`` goes from ``bob`` to ``alice``.
+    """
+
+    transfer: TransferName
     postings: Annotated[tuple[Posting, ...], msgspec.Meta(min_length=1, max_length=MAX_POSTINGS)]
     reference: Reference | None = None
     metadata: Metadata = {}
@@ -197,6 +217,7 @@ AnyCommand = (
     | UnfreezeWallet
     | CloseWallet
     | PostTransfer
+    | RefundTransfer
     | PlaceHold
     | CaptureHold
     | ExtendHold
@@ -215,7 +236,7 @@ def wallets_of(command: AnyCommand) -> list[WalletId]:
             wallets = {wallet, target}
         case CaptureHold(wallet=wallet, parts=parts):
             wallets = {wallet, *(part.to for part in parts)}
-        case PostTransfer(postings=postings):
+        case PostTransfer(postings=postings) | RefundTransfer(postings=postings):
             wallets = {posting.source for posting in postings}
             wallets.update(posting.to for posting in postings)
         case _:
@@ -223,6 +244,18 @@ def wallets_of(command: AnyCommand) -> list[WalletId]:
     if command.if_version:
         wallets.update(command.if_version)
     return sorted(wallets)
+
+
+TRANSFER_MARK = "~"
+"""No wallet's name begins like this: the claim on a transfer that is to be refunded stands among those on wallets."""
+
+
+def claims_of(command: AnyCommand) -> list[WalletId]:
+    """The wallets of the command and, behind a mark, the transfer that it refunds: all whose turn it needs, sorted."""
+    wallets = wallets_of(command)
+    if isinstance(command, RefundTransfer):
+        wallets.append(WalletId(TRANSFER_MARK + command.transfer))
+    return wallets
 
 
 def first_difference(one: AnyCommand, other: AnyCommand) -> str | None:

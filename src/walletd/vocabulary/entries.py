@@ -12,7 +12,7 @@ import msgspec
 
 from walletd.vocabulary.commands import AnyCommand, Instant, Limits, Metadata
 from walletd.vocabulary.error_codes import Reason
-from walletd.vocabulary.identifiers import AssetCode, HoldId, Principal, Sequence, Version, WalletId
+from walletd.vocabulary.identifiers import AssetCode, HoldId, Principal, Sequence, TransferId, Version, WalletId
 from walletd.vocabulary.lifecycle import FrozenSide, HoldState, WalletStatus
 from walletd.vocabulary.money import SignedAmountText
 
@@ -89,6 +89,23 @@ class Moved(msgspec.Struct, frozen=True):
     amount: SignedAmountText
 
 
+class Refundable(msgspec.Struct, frozen=True):
+    """What a transfer moved from one wallet to another in one asset, and how much of it went back."""
+
+    source: WalletId = msgspec.field(name="from")
+    to: WalletId
+    asset: AssetCode
+    amount: SignedAmountText
+    refunded: SignedAmountText = "0"
+
+
+class TransferRecord(msgspec.Struct, frozen=True):
+    """A transfer or capture of which something was refunded, as it stands."""
+
+    transfer: TransferId
+    parts: tuple[Refundable, ...]
+
+
 class Effects(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The records after a command that was applied: everything that it touched, as it then stands."""
 
@@ -97,6 +114,7 @@ class Effects(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     balances: tuple[BalanceRecord, ...] = ()
     holds: tuple[HoldRecord, ...] = ()
     moved: tuple[Moved, ...] = ()
+    transfers: tuple[TransferRecord, ...] = ()
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

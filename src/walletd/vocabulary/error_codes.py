@@ -112,7 +112,19 @@ class Reason(enum.Enum):
     WALLET_ALREADY_EXISTS = "wallet_already_exists", 3020, Retry.NEVER, "A wallet of this name is or was open."
     WALLET_NOT_FOUND = "wallet_not_found", 3021, Retry.NEW_COMMAND_ID, "No wallet of this name was opened."
     SELF_TRANSFER = "self_transfer", 3022, Retry.NEVER, "A posting moves money from a wallet to itself."
+    ORIGINAL_NOT_FOUND = (
+        "original_not_found",
+        3023,
+        Retry.NEW_COMMAND_ID,
+        "There is no transfer or capture of this id that could be refunded.",
+    )
     VERSION_MISMATCH = "version_mismatch", 3030, Retry.NEW_COMMAND_ID, "The wallet is not at the version demanded."
+    REFUND_EXCEEDS_ORIGINAL = (
+        "refund_exceeds_original",
+        3035,
+        Retry.NEW_COMMAND_ID,
+        "More would go back than the original moved along this way, less what was refunded of it before.",
+    )
     WALLET_CLOSED = "wallet_closed", 3040, Retry.NEVER, "The wallet was closed."
     WALLET_FROZEN = "wallet_frozen", 3041, Retry.NEW_COMMAND_ID, "A freeze stops what the command would do."
     WALLET_NOT_FROZEN = "wallet_not_frozen", 3042, Retry.NEVER, "The wallet has no freeze that could be ended."

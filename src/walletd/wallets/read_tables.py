@@ -19,8 +19,8 @@ import msgspec
 from trio_asyncio import aio_as_trio  # type: ignore[import-untyped]
 
 from walletd.ledger.statement import lines_of
-from walletd.vocabulary.entries import BalanceRecord, Entry, HoldRecord, WalletRecord
-from walletd.vocabulary.identifiers import HoldId
+from walletd.vocabulary.entries import BalanceRecord, Entry, HoldRecord, TransferRecord, WalletRecord
+from walletd.vocabulary.identifiers import HoldId, TransferId
 from walletd.vocabulary.lifecycle import HoldState
 
 FORMAT = 2
@@ -48,6 +48,9 @@ CREATE TABLE statement_line (
 CREATE TABLE hold (
     wallet TEXT NOT NULL, number INTEGER NOT NULL, place INTEGER NOT NULL, is_open INTEGER NOT NULL, expires INTEGER,
     record BLOB NOT NULL, seal BLOB NOT NULL, PRIMARY KEY (number, place)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE refunded (
+    transfer TEXT PRIMARY KEY, record BLOB NOT NULL, seal BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX open_hold ON hold (wallet, number, place) WHERE is_open;
 CREATE INDEX expiring_hold ON hold (wallet, expires) WHERE is_open AND expires IS NOT NULL;
@@ -160,6 +163,7 @@ class Rows(NamedTuple):
     balances: list[tuple[Any, ...]]
     lines: list[tuple[Any, ...]]
     holds: list[tuple[Any, ...]]
+    refunded: list[tuple[Any, ...]]
     commands: list[tuple[Any, ...]]
 
     def statements(self) -> Iterable[tuple[str, list[tuple[Any, ...]]]]:
@@ -170,6 +174,7 @@ class Rows(NamedTuple):
         yield "INSERT OR REPLACE INTO balance VALUES (?, ?, ?, ?)", self.balances
         yield "INSERT INTO statement_line VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", self.lines
         yield "INSERT OR REPLACE INTO hold VALUES (?, ?, ?, ?, ?, ?, ?)", self.holds
+        yield "INSERT OR REPLACE INTO refunded VALUES (?, ?, ?)", self.refunded
         yield "INSERT INTO command VALUES (?, ?, ?, ?)", self.commands
 
 
@@ -179,7 +184,8 @@ def rows_of(entries: Sequence[Entry]) -> Rows:
     versions: dict[str, int] = {}
     balances: dict[tuple[str, str], BalanceRecord] = {}
     holds: dict[HoldId, HoldRecord] = {}
-    rows = Rows([], [], [], [], [], [], [])
+    transfers: dict[TransferId, TransferRecord] = {}
+    rows = Rows([], [], [], [], [], [], [], [])
     for entry in entries:
         command_row = (entry.principal, entry.command.command_id, entry.sequence)
         rows.commands.append((*command_row, seal(*command_row)))
@@ -193,6 +199,7 @@ def rows_of(entries: Sequence[Entry]) -> Rows:
         for balance in entry.effects.balances:
             balances[balance.wallet, balance.asset] = balance
             versions[balance.wallet] = balance.version
+        transfers.update((transfer.transfer, transfer) for transfer in entry.effects.transfers)
         holds.update((hold.hold, hold) for hold in entry.effects.holds)
         time = microseconds(entry.time)
         for line in lines_of(entry):
@@ -217,6 +224,9 @@ def rows_of(entries: Sequence[Entry]) -> Rows:
     for (name, asset_code), balance in balances.items():
         body = _encode(balance)
         rows.balances.append((name, asset_code, body, seal(name, asset_code, body)))
+    for transfer in transfers.values():
+        body = _encode(transfer)
+        rows.refunded.append((transfer.transfer, body, seal(transfer.transfer, body)))
     rows.holds.extend(hold_row(hold) for hold in holds.values())
     return rows
 

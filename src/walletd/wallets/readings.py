@@ -28,8 +28,8 @@ from walletd.protocol.messages import (
     WalletPage,
     WalletView,
 )
-from walletd.vocabulary.entries import AssetRecord, BalanceRecord, HoldRecord, WalletRecord
-from walletd.vocabulary.identifiers import AssetCode, HoldId, WalletId, is_system_wallet
+from walletd.vocabulary.entries import AssetRecord, BalanceRecord, HoldRecord, TransferRecord, WalletRecord
+from walletd.vocabulary.identifiers import AssetCode, HoldId, TransferId, WalletId, is_system_wallet
 from walletd.vocabulary.lifecycle import HoldState, WalletStatus
 from walletd.wallets.read_tables import (
     check_seal,
@@ -42,6 +42,7 @@ from walletd.wallets.read_tables import (
 
 _decode_wallet = msgspec.json.Decoder(WalletRecord).decode
 _decode_balance = msgspec.json.Decoder(BalanceRecord).decode
+_decode_transfer = msgspec.json.Decoder(TransferRecord).decode
 _decode_hold = msgspec.json.Decoder(HoldRecord).decode
 _PAST_ALL_NAMES = "\x7f"
 _AUDIT_PAGE = 10_000
@@ -117,6 +118,13 @@ class Readings:
             name: restore_book(_wallet_record(group[0]), _balance_records(group), holds.get(name, ()))
             for name, group in _by_wallet(rows)
         }
+
+    async def transfer(self, transfer: TransferId) -> TransferRecord | None:
+        """How much of a transfer was refunded; None where nothing was."""
+        rows = await self._query("SELECT record, seal FROM refunded WHERE transfer = ?", (transfer,))
+        for record, sealed in rows:
+            check_seal("refunded", sealed, transfer, record)
+        return _decode_transfer(rows[0][0]) if rows else None
 
     async def hold(self, hold: HoldId) -> HoldView | None:
         """The hold as it stands at this moment; None where there is none of this id."""
