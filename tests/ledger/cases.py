@@ -13,6 +13,7 @@ from tests.ledger.core import REAL, Core
 from walletd.vocabulary.commands import (
     AdjustHold,
     AnyCommand,
+    BalanceCondition,
     CaptureHold,
     CloseWallet,
     DefineAsset,
@@ -72,6 +73,11 @@ def transfer(*postings: Posting, **conditions: Any) -> PostTransfer:
 def pay(source: str, to: str, asset: str, amount: int, **conditions: Any) -> PostTransfer:
     """A transfer of one posting."""
     return transfer(posting(source, to, asset, amount), **conditions)
+
+
+def demand(wallet: str, asset: str = "EUR", **bounds: Any) -> BalanceCondition:
+    """A condition on a balance."""
+    return BalanceCondition(wallet=WalletId(wallet), asset=AssetCode(asset), **bounds)
 
 
 def refund(transfer_id: str, *postings: Posting, **conditions: Any) -> RefundTransfer:
@@ -404,6 +410,31 @@ REFUSALS: tuple[RefusalCase, ...] = (
         "opening a wallet only if another stands as it was read",
         open_wallet("dave", if_version={"dave": 0, "alice": 1}),
         {"wallet": "alice", "version": 2, "demanded": 1},
+    ),
+    RefusalCase(
+        Reason.BALANCE_MISMATCH,
+        "less is available than the client thinks",
+        pay("alice", "bob", "EUR", 1, if_balance=(demand("bob", lte="0"), demand("alice", gte="701"))),
+        {"wallet": "alice", "asset": "EUR", "amount": "available", "stands": "700", "condition": 1},
+        lambda ledger: ledger.hold("alice", "EUR", 300),
+    ),
+    RefusalCase(
+        Reason.BALANCE_MISMATCH,
+        "something else is posted",
+        define("ETH", 18, if_balance=(demand("alice", amount="posted", eq="999"),)),
+        {"wallet": "alice", "asset": "EUR", "amount": "posted", "stands": "1000", "condition": 0},
+    ),
+    RefusalCase(
+        Reason.BALANCE_MISMATCH,
+        "a wallet that nobody opened has nothing",
+        open_wallet("dave", if_balance=(demand("dave", gte="1"),)),
+        {"wallet": "dave", "asset": "EUR", "amount": "available", "stands": "0", "condition": 0},
+    ),
+    RefusalCase(
+        Reason.BALANCE_MISMATCH,
+        "no bound from above holds where there is no floor",
+        pay("alice", "bob", "EUR", 1, if_balance=(demand("@fees", lte="5"),)),
+        {"wallet": "@fees", "asset": "EUR", "amount": "available", "stands": None, "condition": 0},
     ),
     RefusalCase(
         Reason.REFUND_EXCEEDS_ORIGINAL,

@@ -17,6 +17,7 @@ from tests.ledger.cases import (
     capture,
     close,
     define,
+    demand,
     expire,
     extend,
     freeze,
@@ -97,12 +98,15 @@ def test_the_rows_stand_in_the_order_of_the_enum() -> None:
 EXPIRED: dict[str, Any] = {"valid_until": NOW - TICK}
 STALE: dict[str, Any] = {"if_version": {"alice": 7}}
 
+POORER: dict[str, Any] = {"if_balance": (demand("alice", amount="posted", eq="7"),)}
+
 FAULTS_OF_A_TRANSFER: dict[Reason, Any] = {
     Reason.COMMAND_EXPIRED: EXPIRED,
     Reason.ASSET_NOT_FOUND: posting("alice", "bob", "DOGE", 1),
     Reason.WALLET_NOT_FOUND: posting("alice", "ghost", "EUR", 1),
     Reason.SELF_TRANSFER: posting("alice", "alice", "EUR", 1),
     Reason.VERSION_MISMATCH: STALE,
+    Reason.BALANCE_MISMATCH: POORER,
     Reason.WALLET_CLOSED: posting("alice", "carol", "EUR", 1),
     Reason.WALLET_FROZEN: freeze("dave"),
     Reason.INSUFFICIENT_FUNDS: posting("bob", "alice", "EUR", 5000),
@@ -112,11 +116,13 @@ FAULTS_OF_AN_OPENING: dict[Reason, Any] = {
     Reason.COMMAND_EXPIRED: EXPIRED,
     Reason.WALLET_ALREADY_EXISTS: {"wallet": "bob"},
     Reason.VERSION_MISMATCH: STALE,
+    Reason.BALANCE_MISMATCH: POORER,
 }
 FAULTS_OF_A_DEFINITION: dict[Reason, Any] = {
     Reason.COMMAND_EXPIRED: EXPIRED,
     Reason.ASSET_ALREADY_DEFINED: {"asset": "BTC"},
     Reason.VERSION_MISMATCH: STALE,
+    Reason.BALANCE_MISMATCH: POORER,
 }
 LATER = NOW + TICK
 FAULTS_OF_AN_UPDATE: dict[Reason, Any] = {
@@ -124,6 +130,7 @@ FAULTS_OF_AN_UPDATE: dict[Reason, Any] = {
     Reason.ASSET_NOT_FOUND: {"limits": {"DOGE": Limits()}},
     Reason.WALLET_NOT_FOUND: {"wallet": "ghost"},
     Reason.VERSION_MISMATCH: STALE,
+    Reason.BALANCE_MISMATCH: POORER,
     Reason.WALLET_CLOSED: {"wallet": "carol"},
     Reason.LIMITS_NOT_MET: {"limits": {"EUR": Limits(minimum="1001")}},
 }
@@ -131,6 +138,7 @@ FAULTS_OF_A_FREEZE: dict[Reason, Any] = {
     Reason.COMMAND_EXPIRED: EXPIRED,
     Reason.WALLET_NOT_FOUND: {"wallet": "ghost"},
     Reason.VERSION_MISMATCH: STALE,
+    Reason.BALANCE_MISMATCH: POORER,
     Reason.WALLET_CLOSED: {"wallet": "carol"},
     Reason.MOMENT_PASSED: {"until": NOW},
 }
@@ -138,6 +146,7 @@ FAULTS_OF_AN_UNFREEZE: dict[Reason, Any] = {
     Reason.COMMAND_EXPIRED: EXPIRED,
     Reason.WALLET_NOT_FOUND: {"wallet": "ghost"},
     Reason.VERSION_MISMATCH: STALE,
+    Reason.BALANCE_MISMATCH: POORER,
     Reason.WALLET_CLOSED: {"wallet": "carol"},
     Reason.WALLET_NOT_FROZEN: {"wallet": "alice"},
 }
@@ -146,6 +155,7 @@ FAULTS_OF_A_CLOSING: dict[Reason, Any] = {
     Reason.WALLET_NOT_FOUND: {"sweep_to": "ghost"},
     Reason.SELF_TRANSFER: {"sweep_to": "dave"},
     Reason.VERSION_MISMATCH: STALE,
+    Reason.BALANCE_MISMATCH: POORER,
     Reason.WALLET_CLOSED: {"sweep_to": "carol"},
     Reason.WALLET_FROZEN: freeze("dave"),
     Reason.HOLDS_OPEN: place("dave", "EUR", 1),
@@ -157,6 +167,7 @@ FAULTS_OF_A_HOLD: dict[Reason, Any] = {
     Reason.ASSET_NOT_FOUND: {"asset": "DOGE"},
     Reason.WALLET_NOT_FOUND: {"wallet": "ghost"},
     Reason.VERSION_MISMATCH: STALE,
+    Reason.BALANCE_MISMATCH: POORER,
     Reason.WALLET_CLOSED: {"wallet": "carol"},
     Reason.WALLET_FROZEN: freeze("dave"),
     Reason.MOMENT_PASSED: {"expires_at": NOW},
@@ -167,6 +178,7 @@ FAULTS_OF_A_CAPTURE: dict[Reason, Any] = {
     Reason.WALLET_NOT_FOUND: Part(WalletId("ghost"), "1"),
     Reason.SELF_TRANSFER: Part(WalletId("alice"), "1"),
     Reason.VERSION_MISMATCH: STALE,
+    Reason.BALANCE_MISMATCH: POORER,
     Reason.WALLET_CLOSED: Part(WalletId("carol"), "1"),
     Reason.WALLET_FROZEN: freeze("alice", FrozenSide.DEBITS),
     Reason.HOLD_NOT_OPEN: {"hold": "h99"},
@@ -177,6 +189,7 @@ FAULTS_OF_AN_EXTENSION: dict[Reason, Any] = {
     Reason.COMMAND_EXPIRED: EXPIRED,
     Reason.WALLET_NOT_FOUND: {"wallet": "ghost"},
     Reason.VERSION_MISMATCH: STALE,
+    Reason.BALANCE_MISMATCH: POORER,
     Reason.WALLET_CLOSED: {"wallet": "carol"},
     Reason.HOLD_NOT_OPEN: {"hold": "h99"},
     Reason.MOMENT_PASSED: {"expires_at": NOW},
@@ -185,6 +198,7 @@ FAULTS_OF_AN_ADJUSTMENT: dict[Reason, Any] = {
     Reason.COMMAND_EXPIRED: EXPIRED,
     Reason.WALLET_NOT_FOUND: {"wallet": "ghost"},
     Reason.VERSION_MISMATCH: STALE,
+    Reason.BALANCE_MISMATCH: POORER,
     Reason.WALLET_CLOSED: {"wallet": "carol"},
     Reason.HOLD_NOT_OPEN: {"hold": "h99"},
     Reason.INSUFFICIENT_FUNDS: {"amount": "5000"},
@@ -201,6 +215,7 @@ FAULTS_OF_A_REFUND: dict[Reason, Any] = {
     Reason.SELF_TRANSFER: posting("alice", "alice", "EUR", 1),
     Reason.ORIGINAL_NOT_FOUND: {"transfer": "t99"},
     Reason.VERSION_MISMATCH: STALE,
+    Reason.BALANCE_MISMATCH: POORER,
     Reason.REFUND_EXCEEDS_ORIGINAL: posting("dave", "alice", "EUR", 99),
     Reason.WALLET_FROZEN: freeze("dave"),
     Reason.INSUFFICIENT_FUNDS: pay("dave", "@fees", "EUR", 11),

@@ -245,6 +245,18 @@ class Model:
     def _require_versions(self, command: c.AnyCommand) -> None:
         stands = all(self.versions.get(wallet, 0) == version for wallet, version in command.if_version.items())
         self._require(stands, "version_mismatch")
+        for condition in command.if_balance:
+            posted = self.money.get((condition.wallet, condition.asset), ZERO)
+            is_known = condition.wallet in self.versions
+            available = self.available(condition.wallet, condition.asset) if is_known else ZERO
+            has = posted if condition.amount == "posted" else available
+            as_if = Fraction(10**99) if has is None else has
+            low, high, exact = (
+                None if b is None else Fraction(b) for b in (condition.gte, condition.lte, condition.eq)
+            )
+            self._require(low is None or as_if >= low, "balance_mismatch")
+            self._require(high is None or as_if <= high, "balance_mismatch")
+            self._require(exact is None or as_if == exact, "balance_mismatch")
 
     def _require(self, holds: bool, word: str) -> None:
         if not holds:

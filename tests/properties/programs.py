@@ -16,6 +16,7 @@ from walletd.ledger.statement import movements_of
 from walletd.vocabulary.commands import (
     AdjustHold,
     AnyCommand,
+    BalanceCondition,
     CaptureHold,
     CloseWallet,
     DefineAsset,
@@ -91,8 +92,22 @@ _postings = st.builds(
 _ids = st.just(CommandId("to be numbered"))
 _demands = st.sampled_from([AS_IT_STANDS] * 7 + list(range(7)))
 _versions = _mostly(st.just({}), 2, st.dictionaries(_any_wallet, _demands, max_size=2))
+_near = st.none() | st.integers(-1, 8).map(str)
+_demanded = st.builds(
+    BalanceCondition,
+    wallet=_any_wallet,
+    asset=_assets,
+    amount=st.sampled_from(["posted", "available"]),
+    gte=_near,
+    lte=st.none() | _near,
+    eq=st.none() | st.none() | _near,
+)
 _transfers = st.builds(
-    PostTransfer, command_id=_ids, if_version=_versions, postings=st.lists(_postings, min_size=1, max_size=5).map(tuple)
+    PostTransfer,
+    command_id=_ids,
+    if_version=_versions,
+    if_balance=_mostly(st.just(()), 5, st.tuples(_demanded)),
+    postings=st.lists(_postings, min_size=1, max_size=5).map(tuple),
 )
 _openings = st.builds(OpenWallet, command_id=_ids, if_version=_versions, wallet=_any_wallet)
 _definitions = st.builds(DefineAsset, command_id=_ids, if_version=_versions, asset=_assets, scale=st.integers(0, 30))

@@ -11,6 +11,7 @@ from tests.properties import times
 from walletd.vocabulary.commands import (
     AdjustHold,
     AnyCommand,
+    BalanceCondition,
     CaptureHold,
     CloseWallet,
     DefineAsset,
@@ -62,6 +63,9 @@ _metadata = st.dictionaries(_words, _words, max_size=4)
 _conditions: Any = {
     "command_id": _command_ids,
     "if_version": st.dictionaries(_wallets, _versions, max_size=3),
+    "if_balance": st.lists(
+        st.builds(BalanceCondition, wallet=_wallets, asset=_assets, gte=st.none() | _balances), max_size=2
+    ).map(tuple),
     "valid_until": st.none() | _instants,
     "dry_run": st.booleans(),
 }

@@ -161,7 +161,7 @@ BUGS_IN_THE_RULES: list[Bug] = [
         "a version comes before a defined asset",
         "rules",
         "    known = books.assets.get(command.asset)\n",
-        "    if refusal := version_guard(books, command):\n"
+        "    if refusal := conditions_guard(books, command, now):\n"
         "        return refusal\n"
         "    known = books.assets.get(command.asset)\n",
     ),
@@ -169,7 +169,7 @@ BUGS_IN_THE_RULES: list[Bug] = [
         "a version comes before an existing wallet",
         "wallets",
         "    known = books.wallets.get(command.wallet)\n",
-        "    if refusal := version_guard(books, command):\n"
+        "    if refusal := conditions_guard(books, command, now):\n"
         "        return refusal\n"
         "    known = books.wallets.get(command.wallet)\n",
     ),

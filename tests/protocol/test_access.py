@@ -123,6 +123,13 @@ REQUESTS: list[tuple[str, str, dict[str, Any], tuple[str, ...], bool]] = [
         False,
     ),
     (
+        "a balance of a wallet unseen",
+        "transfer.post",
+        {"postings": [POSTING], "if_balance": [{"wallet": "bob", "asset": "EUR", "gte": "1"}]},
+        ("spend:shop:1",),
+        False,
+    ),
+    (
         "a dry run needs the same right",
         "transfer.post",
         {"postings": [POSTING], "dry_run": True},

@@ -39,6 +39,7 @@ FACTS: dict[Reason, set[str]] = {
     Reason.SELF_TRANSFER: {"posting", "wallet"},
     Reason.ORIGINAL_NOT_FOUND: {"transfer"},
     Reason.VERSION_MISMATCH: {"wallet", "version", "demanded"},
+    Reason.BALANCE_MISMATCH: {"condition", "amount", "asset", "wallet", "stands"},
     Reason.REFUND_EXCEEDS_ORIGINAL: {"transfer", "wallet", "to", "asset", "refundable", "required"},
     Reason.WALLET_CLOSED: {"wallet"},
     Reason.INSUFFICIENT_FUNDS: {"wallet", "asset", "available", "required", "short_by"},

@@ -15,7 +15,9 @@ LIMITS = Limits(max_frame_bytes=1_000_000, max_in_flight=3, max_subscriptions=4)
 
 POSTING: dict[str, Any] = {"from": "shop:1", "to": "bob", "asset": "EUR", "amount": "1250"}
 
+BALANCE: dict[str, Any] = {"wallet": "shop:1", "asset": "EUR", "amount": "posted", "gte": "1", "lte": "2", "eq": "-3"}
 CONDITIONS: dict[str, Any] = {
+    "if_balance": [BALANCE],
     "if_version": {"shop:1": 3},
     "valid_until": "2030-01-31T12:00:00Z",
     "dry_run": False,
@@ -29,6 +31,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "command_id": "c1",
         "asset": "EUR",
         "scale": 2,
+        "if_balance": [BALANCE],
         "if_version": {"shop:1": 3},
         "valid_until": "2030-01-31T12:00:00Z",
         "dry_run": True,
@@ -38,6 +41,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "command_id": "c1",
         "wallet": "shop:1",
         "metadata": {"tier": "gold"},
+        "if_balance": [BALANCE],
         "if_version": {"shop:1": 0},
         "valid_until": "2030-01-31T12:00:00+01:00",
         "dry_run": False,
@@ -66,6 +70,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "postings": [POSTING],
         "reference": "invoice 7",
         "metadata": {"order": "7"},
+        "if_balance": [BALANCE],
         "if_version": {"shop:1": 3},
         "valid_until": "2030-01-31T12:00:00Z",
         "dry_run": False,

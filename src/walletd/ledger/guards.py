@@ -1,6 +1,6 @@
 """Guards: the conditions that several commands share, each answering with a refusal or None.
 
-if refusal := version_guard(books, command): return refusal
+if refusal := conditions_guard(books, command, now): return refusal
 """
 
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ import msgspec
 
 from walletd.ledger.book import Books
 from walletd.ledger.draft import Draft
-from walletd.vocabulary.commands import AnyCommand, Posting
+from walletd.vocabulary.commands import AnyCommand, BalanceCondition, Posting
 from walletd.vocabulary.entries import Effects, Refusal
 from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import AssetCode, WalletId
@@ -43,14 +43,39 @@ def wallet_guard(books: Books, wallet: WalletId) -> Refusal | None:
     return None if wallet in books.wallets else refuse(Reason.WALLET_NOT_FOUND, wallet=wallet)
 
 
-def version_guard(books: Books, command: AnyCommand) -> Refusal | None:
-    """Every wallet is at the version that the command demands."""
+def conditions_guard(books: Books, command: AnyCommand, now: datetime) -> Refusal | None:
+    """Every wallet is at the version, and every balance where the command demands it."""
     for wallet, demanded in command.if_version.items():
         book = books.wallets.get(wallet)
         version = book.version if book else 0
         if version != demanded:
             return refuse(Reason.VERSION_MISMATCH, wallet=wallet, version=version, demanded=demanded)
+    for index, condition in enumerate(command.if_balance):
+        if refusal := _balance_guard(books, condition, now, index):
+            return refusal
     return None
+
+
+def _balance_guard(books: Books, condition: BalanceCondition, now: datetime, index: int) -> Refusal | None:
+    """A system wallet without a floor has more available than anybody can ask for; a wallet not opened has nothing."""
+    book = books.wallets.get(condition.wallet)
+    record = None if book is None else book.balance_record(condition.asset, now)
+    has = "0" if record is None else record.posted if condition.amount == "posted" else record.available
+    is_met = (
+        (condition.gte is None or has is None or int(has) >= int(condition.gte))
+        and (condition.lte is None or (has is not None and int(has) <= int(condition.lte)))
+        and (condition.eq is None or (has is not None and int(has) == int(condition.eq)))
+    )
+    if is_met:
+        return None
+    return refuse(
+        Reason.BALANCE_MISMATCH,
+        wallet=condition.wallet,
+        asset=condition.asset,
+        amount=condition.amount,
+        stands=has,
+        condition=index,
+    )
 
 
 def open_guard(books: Books, wallet: WalletId) -> Refusal | None:

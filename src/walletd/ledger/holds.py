@@ -13,6 +13,7 @@ from walletd.ledger.draft import Draft
 from walletd.ledger.guards import (
     Verdict,
     asset_guard,
+    conditions_guard,
     freeze_guard,
     funds_guard,
     maximum_guard,
@@ -20,7 +21,6 @@ from walletd.ledger.guards import (
     open_guard,
     postings_guard,
     refuse,
-    version_guard,
     wallet_guard,
 )
 from walletd.vocabulary.commands import (
@@ -44,7 +44,7 @@ def place_hold(books: Books, command: PlaceHold, now: datetime, hold: HoldId) ->
     if refusal := (
         asset_guard(books, command.asset)
         or wallet_guard(books, wallet)
-        or version_guard(books, command)
+        or conditions_guard(books, command, now)
         or open_guard(books, wallet)
         or freeze_guard(books, wallet, FrozenSide.DEBITS, now)
         or moment_guard("expires_at", command.expires_at, now)
@@ -82,7 +82,7 @@ def capture_hold(books: Books, command: CaptureHold, now: datetime) -> Verdict:
     for index, part in enumerate(command.parts):
         if part.to == wallet:
             return refuse(Reason.SELF_TRANSFER, wallet=wallet, posting=index)
-    if refusal := version_guard(books, command):
+    if refusal := conditions_guard(books, command, now):
         return refusal
     draft = Draft(books, now)
     hold = draft.open_hold(wallet, command.hold)
@@ -113,7 +113,7 @@ def capture_hold(books: Books, command: CaptureHold, now: datetime) -> Verdict:
 
 def extend_hold(books: Books, command: ExtendHold, now: datetime) -> Verdict:
     """Another expiry, later or earlier, but not in the past."""
-    if refusal := _state_guard(books, command):
+    if refusal := _state_guard(books, command, now):
         return refusal
     draft = Draft(books, now)
     hold = draft.open_hold(command.wallet, command.hold)
@@ -129,7 +129,7 @@ def extend_hold(books: Books, command: ExtendHold, now: datetime) -> Verdict:
 
 def adjust_hold(books: Books, command: AdjustHold, now: datetime) -> Verdict:
     """Reserve more or less from now on.  Only more can fail, for a freeze or for funds."""
-    if refusal := _state_guard(books, command):
+    if refusal := _state_guard(books, command, now):
         return refusal
     draft = Draft(books, now)
     hold = draft.open_hold(command.wallet, command.hold)
@@ -149,7 +149,7 @@ def adjust_hold(books: Books, command: AdjustHold, now: datetime) -> Verdict:
 
 def void_hold(books: Books, command: VoidHold, now: datetime) -> Verdict:
     """Give back what the hold still reserves.  No freeze stops it."""
-    if refusal := _state_guard(books, command):
+    if refusal := _state_guard(books, command, now):
         return refusal
     draft = Draft(books, now)
     hold = draft.open_hold(command.wallet, command.hold)
@@ -163,7 +163,7 @@ def void_hold(books: Books, command: VoidHold, now: datetime) -> Verdict:
 
 def expire_hold(books: Books, command: ExpireHold, now: datetime) -> Verdict:
     """Record what time has done already: the first touch of the wallet takes in all of its holds that have expired."""
-    if refusal := wallet_guard(books, command.wallet) or version_guard(books, command):
+    if refusal := wallet_guard(books, command.wallet) or conditions_guard(books, command, now):
         return refusal
     if command.hold not in (hold.hold for hold in books.wallets[command.wallet].lapsed(now)):
         return _not_open(command.wallet, command.hold)
@@ -173,8 +173,12 @@ def expire_hold(books: Books, command: ExpireHold, now: datetime) -> Verdict:
     return draft.effects()
 
 
-def _state_guard(books: Books, command: ExtendHold | AdjustHold | VoidHold) -> Refusal | None:
-    return wallet_guard(books, command.wallet) or version_guard(books, command) or open_guard(books, command.wallet)
+def _state_guard(books: Books, command: ExtendHold | AdjustHold | VoidHold, now: datetime) -> Refusal | None:
+    return (
+        wallet_guard(books, command.wallet)
+        or conditions_guard(books, command, now)
+        or open_guard(books, command.wallet)
+    )
 
 
 def _not_open(wallet: str, hold: HoldId) -> Refusal:

@@ -11,11 +11,11 @@ from walletd.ledger.book import Books
 from walletd.ledger.draft import Draft
 from walletd.ledger.guards import (
     Verdict,
+    conditions_guard,
     funds_guard,
     maximum_guard,
     postings_guard,
     refuse,
-    version_guard,
 )
 from walletd.ledger.statement import CAPTURE, TRANSFER, movements_of
 from walletd.vocabulary.commands import Posting, RefundTransfer
@@ -35,7 +35,7 @@ def refund_transfer(books: Books, command: RefundTransfer, now: datetime) -> Ver
     original = books.transfers.get(command.transfer)
     if original is None:
         return refuse(Reason.ORIGINAL_NOT_FOUND, transfer=command.transfer)
-    if refusal := version_guard(books, command):
+    if refusal := conditions_guard(books, command, now):
         return refusal
     parts = list(original.parts)
     for posting in command.postings:

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import assert_never
 
 from walletd.ledger.book import Books
-from walletd.ledger.guards import Verdict, expiry_guard, refuse, version_guard
+from walletd.ledger.guards import Verdict, conditions_guard, expiry_guard, refuse
 from walletd.ledger.holds import adjust_hold, capture_hold, expire_hold, extend_hold, place_hold, void_hold
 from walletd.ledger.refunds import refund_transfer
 from walletd.ledger.transfers import post_transfer
@@ -33,7 +33,7 @@ def decide(books: Books, command: c.AnyCommand, now: datetime, sequence: int) ->
         return refusal
     match command:
         case c.DefineAsset():
-            return _define_asset(books, command)
+            return _define_asset(books, command, now)
         case c.OpenWallet():
             return open_wallet(books, command, now)
         case c.UpdateWallet():
@@ -64,11 +64,11 @@ def decide(books: Books, command: c.AnyCommand, now: datetime, sequence: int) ->
             assert_never(command)
 
 
-def _define_asset(books: Books, command: c.DefineAsset) -> Verdict:
+def _define_asset(books: Books, command: c.DefineAsset, now: datetime) -> Verdict:
     known = books.assets.get(command.asset)
     if known is not None:
         return refuse(Reason.ASSET_ALREADY_DEFINED, asset=known.asset, scale=known.scale)
-    if refusal := version_guard(books, command):
+    if refusal := conditions_guard(books, command, now):
         return refusal
     # After this point it must succeed.
     return Effects(assets=(AssetRecord(command.asset, command.scale),))

@@ -6,11 +6,11 @@ from walletd.ledger.book import Books
 from walletd.ledger.draft import Draft
 from walletd.ledger.guards import (
     Verdict,
+    conditions_guard,
     funds_guard,
     maximum_guard,
     postings_guard,
     refuse,
-    version_guard,
 )
 from walletd.vocabulary.commands import PostTransfer
 from walletd.vocabulary.error_codes import Reason
@@ -29,7 +29,7 @@ def post_transfer(books: Books, command: PostTransfer, now: datetime) -> Verdict
     for index, posting in enumerate(postings):
         if posting.source == posting.to:
             return refuse(Reason.SELF_TRANSFER, wallet=posting.to, posting=index)
-    if refusal := version_guard(books, command) or postings_guard(books, postings, now):
+    if refusal := conditions_guard(books, command, now) or postings_guard(books, postings, now):
         return refusal
     draft = Draft(books, now)
     for posting in postings:

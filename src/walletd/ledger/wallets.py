@@ -9,12 +9,12 @@ from walletd.ledger.draft import Draft
 from walletd.ledger.guards import (
     Verdict,
     asset_guard,
+    conditions_guard,
     freeze_guard,
     maximum_guard,
     moment_guard,
     open_guard,
     refuse,
-    version_guard,
     wallet_guard,
 )
 from walletd.vocabulary.commands import CloseWallet, FreezeWallet, OpenWallet, UnfreezeWallet, UpdateWallet
@@ -29,7 +29,7 @@ def open_wallet(books: Books, command: OpenWallet, now: datetime) -> Verdict:
     known = books.wallets.get(command.wallet)
     if known is not None:
         return refuse(Reason.WALLET_ALREADY_EXISTS, wallet=known.wallet, opened_at=known.opened_at)
-    if refusal := version_guard(books, command):
+    if refusal := conditions_guard(books, command, now):
         return refusal
     # After this point it must succeed.
     record = WalletRecord(
@@ -47,7 +47,7 @@ def update_wallet(books: Books, command: UpdateWallet, now: datetime) -> Verdict
     for asset in command.limits:
         if refusal := asset_guard(books, asset):
             return refusal
-    if refusal := _state_guard(books, command):
+    if refusal := _state_guard(books, command, now):
         return refusal
     record = books.wallets[command.wallet].record()
     limits = {asset: limit for asset, limit in (record.limits | command.limits).items() if limit is not None}
@@ -65,7 +65,7 @@ def update_wallet(books: Books, command: UpdateWallet, now: datetime) -> Verdict
 
 def freeze_wallet(books: Books, command: FreezeWallet, now: datetime) -> Verdict:
     """A freeze, in the place of the one before it."""
-    if refusal := _state_guard(books, command) or moment_guard("until", command.until, now):
+    if refusal := _state_guard(books, command, now) or moment_guard("until", command.until, now):
         return refusal
     # After this point it must succeed.
     freeze = Freeze(frozen=command.frozen, why=command.why, until=command.until)
@@ -77,7 +77,7 @@ def freeze_wallet(books: Books, command: FreezeWallet, now: datetime) -> Verdict
 
 def unfreeze_wallet(books: Books, command: UnfreezeWallet, now: datetime) -> Verdict:
     """No freeze any more.  One whose time has passed is none, and cannot be ended."""
-    if refusal := _state_guard(books, command):
+    if refusal := _state_guard(books, command, now):
         return refusal
     if books.wallets[command.wallet].freeze_at(now) is None:
         return refuse(Reason.WALLET_NOT_FROZEN, wallet=command.wallet)
@@ -96,7 +96,7 @@ def close_wallet(books: Books, command: CloseWallet, now: datetime) -> Verdict:
             return refusal
     if wallet == target:
         return refuse(Reason.SELF_TRANSFER, wallet=wallet)
-    if refusal := version_guard(books, command):
+    if refusal := conditions_guard(books, command, now):
         return refusal
     for name in (wallet, target):
         if name is not None and (refusal := open_guard(books, name)):
@@ -122,8 +122,12 @@ def close_wallet(books: Books, command: CloseWallet, now: datetime) -> Verdict:
     return draft.effects()
 
 
-def _state_guard(books: Books, command: UpdateWallet | FreezeWallet | UnfreezeWallet) -> Refusal | None:
-    return wallet_guard(books, command.wallet) or version_guard(books, command) or open_guard(books, command.wallet)
+def _state_guard(books: Books, command: UpdateWallet | FreezeWallet | UnfreezeWallet, now: datetime) -> Refusal | None:
+    return (
+        wallet_guard(books, command.wallet)
+        or conditions_guard(books, command, now)
+        or open_guard(books, command.wallet)
+    )
 
 
 def _at(now: datetime, record: WalletRecord) -> WalletRecord:

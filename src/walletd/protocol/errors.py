@@ -46,6 +46,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.SELF_TRANSFER: "posting {posting} moves money from {wallet} to itself",
     Reason.ORIGINAL_NOT_FOUND: "there is no transfer or capture {transfer} that could be refunded",
     Reason.VERSION_MISMATCH: "wallet {wallet} is at version {version}, not {demanded}; read it again",
+    Reason.BALANCE_MISMATCH: "condition {condition} does not hold: {amount} of {asset} in {wallet} is {stands}",
     Reason.REFUND_EXCEEDS_ORIGINAL: (
         "of what {transfer} moved to {wallet}, {refundable} of {asset} can still go back to {to}; "
         "the refund asks for {required}"
@@ -79,6 +80,7 @@ _HINTS = {
     "command_id": "a command id of your own: 1 to 64 printable ASCII characters without spaces",
     "transfer": 'a transfer id such as "t123"',
     "hold": 'a hold id such as "h123"',
+    "gte": "a whole number of the asset's smallest unit, as a decimal string, negative or not",
     "credit_limit": "a whole number of the asset's smallest unit from 0 to 10^36-1, as a decimal string",
     "token": "a token: a string of at most 256 characters",
     "id": "a whole number up to 2^53-1 or a string of at most 64 characters",
@@ -87,6 +89,7 @@ _HINTS = {
     "valid_until": 'a time with its offset, such as "2030-01-31T12:00:00Z"',
 }
 _HINTS["expires_at"] = _HINTS["until"] = _HINTS["valid_until"]
+_HINTS["lte"] = _HINTS["eq"] = _HINTS["gte"]
 _HINTS["minimum"] = _HINTS["maximum"] = _HINTS["credit_limit"]
 _HINTS["sweep_to"] = _HINTS["from"] = _HINTS["to"] = _HINTS["wallets"] = _HINTS["wallet"]
 

@@ -49,7 +49,9 @@ def _spends_from_wallet(params: Any) -> Iterable[Need]:
 
 
 def _views_conditions(params: c.AnyCommand) -> list[Need]:
-    return [Need.view(wallet) for wallet in params.if_version]
+    return [Need.view(wallet) for wallet in params.if_version] + [
+        Need.view(condition.wallet) for condition in params.if_balance
+    ]
 
 
 def _views_wallet(params: Any) -> Iterable[Need]:

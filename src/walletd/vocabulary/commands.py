@@ -7,7 +7,7 @@ command sent again can be compared field by field with the one that was decided.
 """
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -21,7 +21,7 @@ from walletd.vocabulary.identifiers import (
     WalletName,
 )
 from walletd.vocabulary.lifecycle import FrozenSide
-from walletd.vocabulary.money import AmountText, LimitText, Scale
+from walletd.vocabulary.money import AmountText, LimitText, Scale, SignedAmountText
 
 MAX_POSTINGS = 100
 """A transfer is one turn of every wallet in it; a hundred keeps that turn well below a millisecond."""
@@ -45,11 +45,23 @@ Reference = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 """The client's own name for what the money is about: an invoice, an order."""
 
 
+class BalanceCondition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a wallet must have of an asset, posted or available: at least, at most or exactly so much."""
+
+    wallet: WalletName
+    asset: AssetName
+    amount: Literal["posted", "available"] = "available"
+    gte: SignedAmountText | None = None
+    lte: SignedAmountText | None = None
+    eq: SignedAmountText | None = None
+
+
 class Command(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What every command carries: its id, and what must hold for it to be decided at all."""
 
     command_id: CommandName
     if_version: Annotated[dict[WalletName, VersionNumber], msgspec.Meta(max_length=2 * MAX_POSTINGS)] = {}
+    if_balance: Annotated[tuple[BalanceCondition, ...], msgspec.Meta(max_length=MAX_POSTINGS)] = ()
     valid_until: Instant | None = None
     dry_run: bool = False
 
@@ -243,6 +255,8 @@ def wallets_of(command: AnyCommand) -> list[WalletId]:
             wallets = {command.wallet}
     if command.if_version:
         wallets.update(command.if_version)
+    if command.if_balance:
+        wallets.update(condition.wallet for condition in command.if_balance)
     return sorted(wallets)
 
 

@@ -119,6 +119,7 @@ class Reason(enum.Enum):
         "There is no transfer or capture of this id that could be refunded.",
     )
     VERSION_MISMATCH = "version_mismatch", 3030, Retry.NEW_COMMAND_ID, "The wallet is not at the version demanded."
+    BALANCE_MISMATCH = "balance_mismatch", 3031, Retry.NEW_COMMAND_ID, "A balance is not where the command demands it."
     REFUND_EXCEEDS_ORIGINAL = (
         "refund_exceeds_original",
         3035,
