@@ -16,7 +16,7 @@ from walletd.journal.failures import JournalFull
 from walletd.journal.store import Head, JournalStore
 from walletd.journal.writer import JournalWriter, Pending
 from walletd.ledger.book import Books
-from walletd.vocabulary.commands import OpenWallet
+from walletd.vocabulary.commands import ExpireHold, OpenWallet
 from walletd.vocabulary.identifiers import DAEMON, EXTERNAL, CommandId
 from walletd.wallets.command_index import CommandIndex
 from walletd.wallets.history import History
@@ -26,6 +26,7 @@ from walletd.wallets.readings import Readings
 from walletd.wallets.recovery import Recovered
 from walletd.wallets.roster import Roster
 from walletd.wallets.supervisor import Answer, Foreseen, NotDecided, Submission, Supervisor
+from walletd.wallets.timers import Timers
 
 Clock = Callable[[], datetime]
 
@@ -89,8 +90,12 @@ class Core:
             clock=clock,
             last_time=recovered.progress.time,
             read_books=readings.books,
+            read_transfer=readings.transfer,
             read_entry=self.history.entry,
+            follow_holds=lambda holds: self.timers.follow(holds),
         )
+        self.timers = Timers(self._expire, clock)
+        readings.clock = clock
         self.on_degraded: Callable[[], None] = lambda: None
         self.on_writable: Callable[[], None] = lambda: None
 
@@ -98,14 +103,19 @@ class Core:
         self.supervisor.on_rolled_back(undone, why)
         self.on_degraded()
 
+    def _expire(self, command: ExpireHold, decided: Callable[[bool], None]) -> None:
+        self.supervisor.submit(Submission(command, DAEMON, lambda answer: decided(isinstance(answer, Answer))))
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """All parts at work.  At the end what is queued is written, then everything stops."""
+        self.timers.load(await self.readings.expiries())
         async with trio.open_nursery() as nursery:
             for part in (self.projector, self.publisher, self.roster, self.supervisor):
                 await nursery.start(part.run)
             async with trio.open_nursery() as writing:
                 await writing.start(self.writer.run)
+                await writing.start(self.timers.run)
                 yield
                 await self.writer.drain()
                 writing.cancel_scope.cancel()

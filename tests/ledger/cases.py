@@ -10,11 +10,40 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, Self
 
 from tests.ledger.core import REAL, Core
-from walletd.vocabulary.commands import AnyCommand, DefineAsset, OpenWallet, Posting, PostTransfer
-from walletd.vocabulary.entries import AssetRecord, BalanceRecord, Effects, Entry, Refusal, WalletRecord
+from walletd.vocabulary.commands import (
+    AdjustHold,
+    AnyCommand,
+    BalanceCondition,
+    CaptureHold,
+    CloseWallet,
+    DefineAsset,
+    ExpireHold,
+    ExtendHold,
+    FreezeWallet,
+    Limits,
+    OpenWallet,
+    Part,
+    PlaceHold,
+    Posting,
+    PostTransfer,
+    RefundTransfer,
+    UnfreezeWallet,
+    UpdateWallet,
+    VoidHold,
+)
+from walletd.vocabulary.entries import AssetRecord, BalanceRecord, Effects, Entry, HoldRecord, Refusal, WalletRecord
 from walletd.vocabulary.error_codes import Reason
-from walletd.vocabulary.identifiers import AssetCode, CommandId, Principal, Sequence, Version, WalletId
-from walletd.vocabulary.lifecycle import WalletStatus
+from walletd.vocabulary.identifiers import (
+    AssetCode,
+    CommandId,
+    HoldId,
+    Principal,
+    Sequence,
+    TransferId,
+    Version,
+    WalletId,
+)
+from walletd.vocabulary.lifecycle import FrozenSide, HoldState, WalletStatus
 
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
 TICK = timedelta(microseconds=1)
@@ -46,6 +75,74 @@ def pay(source: str, to: str, asset: str, amount: int, **conditions: Any) -> Pos
     return transfer(posting(source, to, asset, amount), **conditions)
 
 
+def demand(wallet: str, asset: str = "EUR", **bounds: Any) -> BalanceCondition:
+    """A condition on a balance."""
+    return BalanceCondition(wallet=WalletId(wallet), asset=AssetCode(asset), **bounds)
+
+
+def refund(transfer_id: str, *postings: Posting, **conditions: Any) -> RefundTransfer:
+    """Move money of a transfer back."""
+    return RefundTransfer(transfer=TransferId(transfer_id), postings=postings, **_with_id(conditions))
+
+
+def update(wallet: str, metadata: dict[str, str] | None = None, **conditions: Any) -> UpdateWallet:
+    """Change a wallet's metadata."""
+    return UpdateWallet(wallet=WalletId(wallet), metadata=metadata, **_with_id(conditions))
+
+
+def limit(wallet: str, asset: str, **limits: Any) -> UpdateWallet:
+    """Give a wallet these limits of one asset."""
+    given = Limits(**{name: value if isinstance(value, tuple) else str(value) for name, value in limits.items()})
+    return UpdateWallet(wallet=WalletId(wallet), limits={AssetCode(asset): given}, **_with_id({}))
+
+
+def freeze(wallet: str, frozen: FrozenSide = FrozenSide.BOTH, **conditions: Any) -> FreezeWallet:
+    """Freeze a wallet."""
+    return FreezeWallet(wallet=WalletId(wallet), frozen=frozen, why="court order", **_with_id(conditions))
+
+
+def unfreeze(wallet: str, **conditions: Any) -> UnfreezeWallet:
+    """End a freeze."""
+    return UnfreezeWallet(wallet=WalletId(wallet), **_with_id(conditions))
+
+
+def close(wallet: str, sweep_to: str | None = None, **conditions: Any) -> CloseWallet:
+    """Close a wallet."""
+    target = None if sweep_to is None else WalletId(sweep_to)
+    return CloseWallet(wallet=WalletId(wallet), sweep_to=target, **_with_id(conditions))
+
+
+def place(wallet: str, asset: str, amount: int, **conditions: Any) -> PlaceHold:
+    """Place a hold."""
+    return PlaceHold(wallet=WalletId(wallet), asset=AssetCode(asset), amount=str(amount), **_with_id(conditions))
+
+
+def capture(wallet: str, hold: str, *parts: tuple[str, int], **conditions: Any) -> CaptureHold:
+    """Capture parts of a hold."""
+    shares = tuple(Part(WalletId(to), str(amount)) for to, amount in parts)
+    return CaptureHold(wallet=WalletId(wallet), hold=HoldId(hold), parts=shares, **_with_id(conditions))
+
+
+def extend(wallet: str, hold: str, expires_at: datetime | None, **conditions: Any) -> ExtendHold:
+    """Give a hold another expiry."""
+    return ExtendHold(wallet=WalletId(wallet), hold=HoldId(hold), expires_at=expires_at, **_with_id(conditions))
+
+
+def adjust(wallet: str, hold: str, amount: int, **conditions: Any) -> AdjustHold:
+    """Let a hold reserve another amount."""
+    return AdjustHold(wallet=WalletId(wallet), hold=HoldId(hold), amount=str(amount), **_with_id(conditions))
+
+
+def void(wallet: str, hold: str, **conditions: Any) -> VoidHold:
+    """Release a hold."""
+    return VoidHold(wallet=WalletId(wallet), hold=HoldId(hold), **_with_id(conditions))
+
+
+def expire(wallet: str, hold: str, **conditions: Any) -> ExpireHold:
+    """Record a hold's expiry."""
+    return ExpireHold(wallet=WalletId(wallet), hold=HoldId(hold), **_with_id(conditions))
+
+
 def _with_id(conditions: dict[str, Any]) -> dict[str, Any]:
     return {"command_id": CommandId("c"), **conditions}
 
@@ -70,7 +167,7 @@ class Ledger:
 
     def decide(self, command: AnyCommand, now: datetime = NOW) -> Effects | Refusal:
         """The verdict; nothing is changed."""
-        verdict: Effects | Refusal = self.core.decide(self.books, command, now)
+        verdict: Effects | Refusal = self.core.decide(self.books, command, now, len(self.entries) + 1)
         return verdict
 
     def run(self, command: AnyCommand, now: datetime = NOW) -> Effects | Refusal:
@@ -80,6 +177,7 @@ class Ledger:
         self.entries.append(entry(sequence, with_command_id(command, f"c{sequence}"), verdict, now))
         if isinstance(verdict, Effects):
             self.core.apply(self.books, verdict)
+            self.core.remember(self.books, self.entries[-1])
         return verdict
 
     def after(self, *commands: AnyCommand) -> Self:
@@ -94,17 +192,42 @@ class Ledger:
         return self.after(pay("@external", wallet, asset, amount))
 
     def close(self, wallet: str) -> Self:
-        """This ledger with the wallet closed, by an effect: no command closes yet."""
-        self.core.apply(self.books, closing(self.books.wallets[WalletId(wallet)].record()))
+        """This ledger with the wallet, which must be empty, closed."""
+        return self.after(close(wallet))
+
+    def hold(self, wallet: str, asset: str, amount: int, **fields: Any) -> Self:
+        """This ledger with so much of the wallet held: by hold ``h<number of entries>``."""
+        return self.after(place(wallet, asset, amount, **fields))
+
+    def with_many_holds(self, wallet: str, number: int) -> Self:
+        """This ledger with so many open holds of one unit each, by one effect."""
+        posted, version = self.posted(wallet, "EUR"), self.version(wallet) + 1
+        holds = tuple(
+            HoldRecord(
+                hold=HoldId(f"h1.{index}"),
+                wallet=WalletId(wallet),
+                asset=AssetCode("EUR"),
+                amount="1",
+                state=HoldState.OPEN,
+                placed_at=NOW,
+            )
+            for index in range(number)
+        )
+        record = balance(wallet, "EUR", str(posted), str(number), str(posted - number), version)
+        self.core.apply(self.books, Effects(balances=(record,), holds=holds))
         return self
 
-    def hold(self, wallet: str, asset: str, amount: int) -> Self:
-        """This ledger with so much of the wallet held, by an effect: no command holds yet."""
-        posted = self.posted(wallet, asset)
-        version = self.version(wallet) + 1
-        record = balance(wallet, asset, str(posted), str(amount), str(posted - amount), version)
-        self.core.apply(self.books, Effects(balances=(record,)))
+    def at(self, now: datetime, *commands: AnyCommand) -> Self:
+        """This ledger after these commands, decided at that time, none of which may be refused."""
+        for command in commands:
+            verdict = self.run(command, now)
+            assert isinstance(verdict, Effects), verdict
         return self
+
+    def held(self, wallet: str, asset: str) -> int:
+        """What is held of the wallet's asset, as recorded."""
+        held: int = self.books.wallets[WalletId(wallet)].balance(AssetCode(asset)).held
+        return held
 
     def posted(self, wallet: str, asset: str) -> int:
         """What the wallet has of the asset."""
@@ -163,7 +286,7 @@ def snapshot(books: Any) -> Any:
     """All that the books hold, as plain values."""
     return (
         dict(books.assets),
-        {name: (book.record(), book.balance_records()) for name, book in books.wallets.items()},
+        {name: (book.record(), book.balance_records(), dict(book.holds)) for name, book in books.wallets.items()},
     )
 
 
@@ -246,6 +369,19 @@ REFUSALS: tuple[RefusalCase, ...] = (
         {"wallet": "@fees", "posting": 1},
     ),
     RefusalCase(
+        Reason.ORIGINAL_NOT_FOUND,
+        "there was never such a transfer",
+        refund("t99", posting("bob", "alice", "EUR", 1)),
+        {"transfer": "t99"},
+    ),
+    RefusalCase(
+        Reason.ORIGINAL_NOT_FOUND,
+        "a refund is not refunded",
+        refund("t11", posting("alice", "bob", "EUR", 1)),
+        {"transfer": "t11"},
+        lambda ledger: ledger.after(pay("alice", "bob", "EUR", 10), refund("t10", posting("bob", "alice", "EUR", 10))),
+    ),
+    RefusalCase(
         Reason.VERSION_MISMATCH,
         "the payer has moved on",
         pay("alice", "bob", "EUR", 1, if_version={"alice": 1}),
@@ -276,6 +412,51 @@ REFUSALS: tuple[RefusalCase, ...] = (
         {"wallet": "alice", "version": 2, "demanded": 1},
     ),
     RefusalCase(
+        Reason.BALANCE_MISMATCH,
+        "less is available than the client thinks",
+        pay("alice", "bob", "EUR", 1, if_balance=(demand("bob", lte="0"), demand("alice", gte="701"))),
+        {"wallet": "alice", "asset": "EUR", "amount": "available", "stands": "700", "condition": 1},
+        lambda ledger: ledger.hold("alice", "EUR", 300),
+    ),
+    RefusalCase(
+        Reason.BALANCE_MISMATCH,
+        "something else is posted",
+        define("ETH", 18, if_balance=(demand("alice", amount="posted", eq="999"),)),
+        {"wallet": "alice", "asset": "EUR", "amount": "posted", "stands": "1000", "condition": 0},
+    ),
+    RefusalCase(
+        Reason.BALANCE_MISMATCH,
+        "a wallet that nobody opened has nothing",
+        open_wallet("dave", if_balance=(demand("dave", gte="1"),)),
+        {"wallet": "dave", "asset": "EUR", "amount": "available", "stands": "0", "condition": 0},
+    ),
+    RefusalCase(
+        Reason.BALANCE_MISMATCH,
+        "no bound from above holds where there is no floor",
+        pay("alice", "bob", "EUR", 1, if_balance=(demand("@fees", lte="5"),)),
+        {"wallet": "@fees", "asset": "EUR", "amount": "available", "stands": None, "condition": 0},
+    ),
+    RefusalCase(
+        Reason.REFUND_EXCEEDS_ORIGINAL,
+        "several refunds together are one unit more than was paid",
+        refund("t10", posting("bob", "alice", "EUR", 4), posting("bob", "alice", "EUR", 3)),
+        {"transfer": "t10", "wallet": "bob", "to": "alice", "asset": "EUR", "refundable": "2", "required": "3"},
+        lambda ledger: ledger.after(pay("alice", "bob", "EUR", 10), refund("t10", posting("bob", "alice", "EUR", 4))),
+    ),
+    RefusalCase(
+        Reason.REFUND_EXCEEDS_ORIGINAL,
+        "the original moved nothing this way",
+        refund("t8", posting("@external", "alice", "EUR", 1)),
+        {"transfer": "t8", "wallet": "@external", "to": "alice", "asset": "EUR", "refundable": "0", "required": "1"},
+    ),
+    RefusalCase(
+        Reason.REFUND_EXCEEDS_ORIGINAL,
+        "a capture is refunded up to what was captured",
+        refund("t11", posting("bob", "alice", "EUR", 101)),
+        {"transfer": "t11", "wallet": "bob", "to": "alice", "asset": "EUR", "refundable": "100", "required": "101"},
+        lambda ledger: ledger.hold("alice", "EUR", 300).after(capture("alice", "h10", ("bob", 100))),
+    ),
+    RefusalCase(
         Reason.WALLET_CLOSED,
         "the payee was closed",
         pay("alice", "carol", "EUR", 1),
@@ -292,6 +473,163 @@ REFUSALS: tuple[RefusalCase, ...] = (
         "even where the postings leave it with what it had",
         transfer(posting("alice", "carol", "EUR", 1), posting("carol", "bob", "EUR", 1)),
         {"wallet": "carol", "posting": 0},
+    ),
+    RefusalCase(
+        Reason.WALLET_CLOSED, "a closed wallet is not updated", update("carol", {"k": "v"}), {"wallet": "carol"}
+    ),
+    RefusalCase(
+        Reason.WALLET_CLOSED, "nothing is swept to a closed wallet", close("bob", "carol"), {"wallet": "carol"}
+    ),
+    RefusalCase(Reason.WALLET_CLOSED, "a wallet is closed once", close("carol"), {"wallet": "carol"}),
+    RefusalCase(Reason.WALLET_CLOSED, "nothing is held in it", place("carol", "EUR", 1), {"wallet": "carol"}),
+    RefusalCase(
+        Reason.WALLET_FROZEN,
+        "the payer's debits are frozen",
+        pay("alice", "bob", "EUR", 1),
+        {"wallet": "alice", "frozen": "debits", "why": "court order", "until": None, "posting": 0},
+        lambda ledger: ledger.after(freeze("alice", FrozenSide.DEBITS)),
+    ),
+    RefusalCase(
+        Reason.WALLET_FROZEN,
+        "the payee's credits are frozen, a microsecond longer",
+        pay("alice", "bob", "EUR", 1),
+        {
+            "wallet": "bob",
+            "frozen": "credits",
+            "why": "court order",
+            "until": "2030-01-01T12:00:00.000001Z",
+            "posting": 0,
+        },
+        lambda ledger: ledger.after(freeze("bob", FrozenSide.CREDITS, until=NOW + TICK)),
+    ),
+    RefusalCase(
+        Reason.WALLET_FROZEN,
+        "a hold takes from what can be paid",
+        place("alice", "EUR", 1),
+        {"wallet": "alice", "frozen": "both", "why": "court order", "until": None},
+        lambda ledger: ledger.after(freeze("alice")),
+    ),
+    RefusalCase(
+        Reason.WALLET_FROZEN,
+        "a capture does not pass a freeze of the payer",
+        capture("alice", "h10", ("bob", 1)),
+        {"wallet": "alice", "frozen": "debits", "why": "court order", "until": None, "posting": 0},
+        lambda ledger: ledger.hold("alice", "EUR", 300).after(freeze("alice", FrozenSide.DEBITS)),
+    ),
+    RefusalCase(
+        Reason.WALLET_FROZEN,
+        "a hold is not raised in a frozen wallet",
+        adjust("alice", "h10", 301),
+        {"wallet": "alice", "frozen": "both", "why": "court order", "until": None},
+        lambda ledger: ledger.hold("alice", "EUR", 300).after(freeze("alice")),
+    ),
+    RefusalCase(
+        Reason.WALLET_FROZEN,
+        "a frozen wallet is not swept",
+        close("alice", "bob"),
+        {"wallet": "alice", "frozen": "both", "why": "court order", "until": None},
+        lambda ledger: ledger.after(freeze("alice")),
+    ),
+    RefusalCase(Reason.WALLET_NOT_FROZEN, "it never was", unfreeze("alice"), {"wallet": "alice"}),
+    RefusalCase(
+        Reason.HOLD_NOT_OPEN,
+        "there was never such a hold",
+        capture("alice", "h99", ("bob", 1)),
+        {"wallet": "alice", "hold": "h99"},
+    ),
+    RefusalCase(
+        Reason.HOLD_NOT_OPEN,
+        "it is another wallet's",
+        void("bob", "h10"),
+        {"wallet": "bob", "hold": "h10"},
+        lambda ledger: ledger.hold("alice", "EUR", 300),
+    ),
+    RefusalCase(
+        Reason.HOLD_NOT_OPEN,
+        "it was voided",
+        extend("alice", "h10", None),
+        {"wallet": "alice", "hold": "h10"},
+        lambda ledger: ledger.hold("alice", "EUR", 300).after(void("alice", "h10")),
+    ),
+    RefusalCase(
+        Reason.HOLD_NOT_OPEN,
+        "it expires at this very moment, and no entry says so yet",
+        capture("alice", "h10", ("bob", 1)),
+        {"wallet": "alice", "hold": "h10"},
+        lambda ledger: ledger.at(NOW - TICK, place("alice", "EUR", 300, expires_at=NOW)),
+    ),
+    RefusalCase(
+        Reason.HOLD_NOT_OPEN,
+        "its expiry is recorded too early",
+        expire("alice", "h10"),
+        {"wallet": "alice", "hold": "h10"},
+        lambda ledger: ledger.hold("alice", "EUR", 300, expires_at=NOW + TICK),
+    ),
+    RefusalCase(
+        Reason.MOMENT_PASSED,
+        "a hold that would expire at once",
+        place("alice", "EUR", 1, expires_at=NOW),
+        {"field": "expires_at", "moment": "2030-01-01T12:00:00Z", "time": "2030-01-01T12:00:00Z"},
+    ),
+    RefusalCase(
+        Reason.MOMENT_PASSED,
+        "a hold is not extended into the past",
+        extend("alice", "h10", NOW - TICK),
+        {"field": "expires_at", "moment": "2030-01-01T11:59:59.999999Z", "time": "2030-01-01T12:00:00Z"},
+        lambda ledger: ledger.hold("alice", "EUR", 300),
+    ),
+    RefusalCase(
+        Reason.MOMENT_PASSED,
+        "a freeze that would end at once",
+        freeze("alice", until=NOW),
+        {"field": "until", "moment": "2030-01-01T12:00:00Z", "time": "2030-01-01T12:00:00Z"},
+    ),
+    RefusalCase(
+        Reason.TOO_MANY_HOLDS,
+        "one more than ten thousand",
+        place("alice", "EUR", 1),
+        {"wallet": "alice", "limit": 10_000},
+        lambda ledger: ledger.with_many_holds("alice", 10_000),
+    ),
+    RefusalCase(
+        Reason.HOLDS_OPEN,
+        "even where all of it would be swept",
+        close("alice", "bob"),
+        {"wallet": "alice", "holds": 1},
+        lambda ledger: ledger.hold("alice", "EUR", 300),
+    ),
+    RefusalCase(
+        Reason.CAPTURE_EXCEEDS_HOLD,
+        "one smallest unit more than is still reserved, in two parts",
+        capture("alice", "h10", ("bob", 100), ("@fees", 101)),
+        {"wallet": "alice", "hold": "h10", "reserved": "200", "required": "201"},
+        lambda ledger: ledger.hold("alice", "EUR", 300).after(capture("alice", "h10", ("bob", 100))),
+    ),
+    RefusalCase(
+        Reason.WALLET_NOT_EMPTY,
+        "and no wallet is named that gets it",
+        close("alice"),
+        {"wallet": "alice", "asset": "EUR", "posted": "1000"},
+    ),
+    RefusalCase(
+        Reason.WALLET_NOT_EMPTY,
+        "a debt is not swept",
+        close("bob", "alice"),
+        {"wallet": "bob", "asset": "EUR", "posted": "-5"},
+        lambda ledger: ledger.after(limit("bob", "EUR", credit_limit=5), pay("bob", "alice", "EUR", 5)),
+    ),
+    RefusalCase(
+        Reason.LIMITS_NOT_MET,
+        "a minimum above what is available",
+        limit("alice", "EUR", minimum=701),
+        {"wallet": "alice", "asset": "EUR", "posted": "1000", "held": "300", "floor": "701"},
+        lambda ledger: ledger.hold("alice", "EUR", 300),
+    ),
+    RefusalCase(
+        Reason.LIMITS_NOT_MET,
+        "a maximum below what is posted",
+        limit("alice", "EUR", maximum=999),
+        {"wallet": "alice", "asset": "EUR", "posted": "1000", "maximum": "999"},
     ),
     RefusalCase(
         Reason.INSUFFICIENT_FUNDS,
@@ -341,5 +679,61 @@ REFUSALS: tuple[RefusalCase, ...] = (
             "required": "9" * 36,
             "short_by": "9" * 32 + "8999",
         },
+    ),
+    RefusalCase(
+        Reason.INSUFFICIENT_FUNDS,
+        "one unit below the minimum",
+        pay("alice", "bob", "EUR", 901),
+        {"wallet": "alice", "asset": "EUR", "available": "900", "required": "901", "short_by": "1"},
+        lambda ledger: ledger.after(limit("alice", "EUR", minimum=100)),
+    ),
+    RefusalCase(
+        Reason.INSUFFICIENT_FUNDS,
+        "one unit beyond the credit",
+        place("bob", "EUR", 51),
+        {"wallet": "bob", "asset": "EUR", "available": "50", "required": "51", "short_by": "1"},
+        lambda ledger: ledger.after(limit("bob", "EUR", credit_limit=50)),
+    ),
+    RefusalCase(
+        Reason.INSUFFICIENT_FUNDS,
+        "a system wallet with a credit limit has a floor",
+        pay("@external", "bob", "EUR", 6),
+        {"wallet": "@external", "asset": "EUR", "available": "5", "required": "6", "short_by": "1"},
+        lambda ledger: ledger.after(limit("@external", "EUR", credit_limit=1005)),
+    ),
+    RefusalCase(
+        Reason.INSUFFICIENT_FUNDS,
+        "a hold is raised by one unit too many",
+        adjust("alice", "h10", 1001),
+        {"wallet": "alice", "asset": "EUR", "available": "700", "required": "701", "short_by": "1"},
+        lambda ledger: ledger.hold("alice", "EUR", 300),
+    ),
+    RefusalCase(
+        Reason.INSUFFICIENT_FUNDS,
+        "what an expired hold gives back is counted, and no more",
+        pay("alice", "bob", "EUR", 1001),
+        {"wallet": "alice", "asset": "EUR", "available": "1000", "required": "1001", "short_by": "1"},
+        lambda ledger: ledger.at(NOW - TICK, place("alice", "EUR", 300, expires_at=NOW)),
+    ),
+    RefusalCase(
+        Reason.INSUFFICIENT_FUNDS,
+        "who has spent it cannot give it back",
+        refund("t10", posting("bob", "alice", "EUR", 10)),
+        {"wallet": "bob", "asset": "EUR", "available": "9", "required": "10", "short_by": "1"},
+        lambda ledger: ledger.after(pay("alice", "bob", "EUR", 10), pay("bob", "@fees", "EUR", 1)),
+    ),
+    RefusalCase(
+        Reason.ABOVE_MAXIMUM,
+        "one unit more than the payee may have",
+        pay("alice", "bob", "EUR", 501),
+        {"wallet": "bob", "asset": "EUR", "maximum": "500", "would_have": "501"},
+        lambda ledger: ledger.after(limit("bob", "EUR", maximum=500)),
+    ),
+    RefusalCase(
+        Reason.ABOVE_MAXIMUM,
+        "a sweep is more than the target may have",
+        close("alice", "bob"),
+        {"wallet": "bob", "asset": "EUR", "maximum": "500", "would_have": "1000"},
+        lambda ledger: ledger.after(limit("bob", "EUR", maximum=500)),
     ),
 )

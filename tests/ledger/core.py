@@ -1,7 +1,7 @@
 """The core under test: the real one, or a copy of it with a planted bug.
 
     core = REAL
-    core = planted("rules", old="required <= available", new="required < available")
+    core = planted("guards", old="left < 0", new="left <= 0")
 
 A planted bug changes one place of a module's source text, in memory; files and imported modules stay as they are.
 """
@@ -14,9 +14,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from walletd.ledger import audit, book, rules
+from walletd.ledger import audit, book, refunds, rules
 
-_LEDGER = ("book", "rules", "audit")
+_LEDGER = ("statement", "book", "draft", "guards", "transfers", "wallets", "holds", "refunds", "rules", "audit")
 
 
 class Core(NamedTuple):
@@ -27,17 +27,26 @@ class Core(NamedTuple):
     books: Callable[[], Any]
     restore_book: Callable[..., Any]
     audit: Callable[[], Any]
+    remember: Callable[..., None]
 
 
-REAL = Core(rules.decide, book.apply, book.Books, book.restore_book, audit.Audit)
+REAL = Core(rules.decide, book.apply, book.Books, book.restore_book, audit.Audit, refunds.remember_transfers)
 
 
 def planted(module: str, *, old: str, new: str) -> Core:
     """The core with ``old`` replaced by ``new`` in one of its modules; ``old`` must be there exactly once."""
     names = [f"walletd.ledger.{name}" for name in _LEDGER]
     copies = patched_copies(names, f"walletd.ledger.{module}", old, new)
-    book_copy, rules_copy, audit_copy = (copies[name] for name in names)
-    return Core(rules_copy.decide, book_copy.apply, book_copy.Books, book_copy.restore_book, audit_copy.Audit)
+    kept = ("book", "rules", "audit", "refunds")
+    book_copy, rules_copy, audit_copy, refunds_copy = (copies[f"walletd.ledger.{name}"] for name in kept)
+    return Core(
+        rules_copy.decide,
+        book_copy.apply,
+        book_copy.Books,
+        book_copy.restore_book,
+        audit_copy.Audit,
+        refunds_copy.remember_transfers,
+    )
 
 
 def patched_copies(names: list[str], patched: str, old: str, new: str) -> dict[str, ModuleType]:

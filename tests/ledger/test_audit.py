@@ -26,10 +26,10 @@ from tests.ledger.cases import (
 from tests.ledger.core import REAL, Core
 from walletd.ledger import audit
 from walletd.ledger.book import Balance, Books
-from walletd.vocabulary.commands import PostTransfer
+from walletd.vocabulary.commands import Limits, PostTransfer
 from walletd.vocabulary.entries import Effects, Entry, Refusal, decode_entry, encode_entry
 from walletd.vocabulary.error_codes import Reason
-from walletd.vocabulary.identifiers import WalletId
+from walletd.vocabulary.identifiers import AssetCode, WalletId
 from walletd.vocabulary.lifecycle import WalletStatus
 
 History = list[Entry]
@@ -262,10 +262,19 @@ BROKEN_BOOKS: list[tuple[str, Callable[[Books], None], list[str]]] = [
     ),
     (
         "customers_are_above_their_floor",
-        set_balance("alice", "EUR", held=1001),
+        lambda books: books.wallets[WalletId("alice")].limits.update({AssetCode("EUR"): Limits(minimum="1001")}),
         ["wallet alice has -1 of EUR available"],
     ),
-    ("held_is_not_negative", set_balance("@fees", "EUR", held=-1), ["wallet @fees holds -1 of EUR"]),
+    (
+        "held_is_not_negative",
+        set_balance("@fees", "EUR", held=-1),
+        ["wallet @fees holds -1 of EUR"],
+    ),
+    (
+        "held_is_what_open_holds_reserve",
+        set_balance("alice", "EUR", held=7),
+        ["wallet alice holds 7 of EUR, its holds reserve 0"],
+    ),
     ("closed_wallets_are_empty", set_status_closed("alice"), ["wallet alice is closed but not empty"]),
     (
         "assets_are_defined",
@@ -281,7 +290,7 @@ def test_a_truth_that_does_not_hold_is_said_in_a_sentence(
 ) -> None:
     books = shop().books
     spoil(books)
-    assert audit.violations(books) == sentences
+    assert set(sentences) <= set(audit.violations(books))
     assert list(getattr(audit, truth)(books)) == sentences
 
 

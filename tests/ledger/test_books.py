@@ -89,7 +89,7 @@ def busy() -> Ledger:
 @pytest.mark.parametrize("name", ["alice", "bob", "carol", "@external", "@fees"])
 def test_a_book_restored_from_its_records_is_the_same_book(name: str) -> None:
     book: Book = busy().books.wallets[name]
-    restored = restore_book(book.record(), book.balance_records())
+    restored = restore_book(book.record(), book.balance_records(), book.holds.values())
     assert {slot: getattr(restored, slot) for slot in Book.__slots__} == {
         slot: getattr(book, slot) for slot in Book.__slots__
     }
@@ -100,7 +100,7 @@ def test_the_rules_see_no_difference_between_a_book_and_its_restoration() -> Non
     command = pay("alice", "bob", "EUR", 700)
     before = ledger.decide(command)
     for name, book in ledger.books.wallets.items():
-        ledger.books.wallets[name] = restore_book(book.record(), book.balance_records())
+        ledger.books.wallets[name] = restore_book(book.record(), book.balance_records(), book.holds.values())
     assert ledger.decide(command) == before
 
 

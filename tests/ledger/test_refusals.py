@@ -1,5 +1,6 @@
 """What decide() refuses, and with which facts; which reason wins where several hold at once."""
 
+from collections.abc import Callable
 from itertools import chain, combinations
 from typing import Any, get_args
 
@@ -10,18 +11,55 @@ from tests.ledger.cases import (
     NOW,
     REFUSALS,
     TICK,
+    Ledger,
     RefusalCase,
+    adjust,
+    capture,
+    close,
     define,
+    demand,
+    expire,
+    extend,
+    freeze,
+    limit,
     open_wallet,
+    pay,
+    place,
     posting,
+    refund,
     shop,
     snapshot,
     transfer,
+    unfreeze,
+    update,
+    void,
 )
 from tests.ledger.core import REAL, Core
-from walletd.vocabulary.commands import AnyCommand, DefineAsset, OpenWallet, PostTransfer
+from walletd.vocabulary.commands import (
+    AdjustHold,
+    AnyCommand,
+    CaptureHold,
+    CloseWallet,
+    Command,
+    DefineAsset,
+    ExpireHold,
+    ExtendHold,
+    FreezeWallet,
+    Limits,
+    OpenWallet,
+    Part,
+    PlaceHold,
+    Posting,
+    PostTransfer,
+    RefundTransfer,
+    UnfreezeWallet,
+    UpdateWallet,
+    VoidHold,
+)
 from walletd.vocabulary.entries import Effects, Refusal
 from walletd.vocabulary.error_codes import Reason
+from walletd.vocabulary.identifiers import WalletId
+from walletd.vocabulary.lifecycle import FrozenSide
 
 ORDER = list(Reason)
 
@@ -60,42 +98,191 @@ def test_the_rows_stand_in_the_order_of_the_enum() -> None:
 EXPIRED: dict[str, Any] = {"valid_until": NOW - TICK}
 STALE: dict[str, Any] = {"if_version": {"alice": 7}}
 
+POORER: dict[str, Any] = {"if_balance": (demand("alice", amount="posted", eq="7"),)}
+
 FAULTS_OF_A_TRANSFER: dict[Reason, Any] = {
     Reason.COMMAND_EXPIRED: EXPIRED,
     Reason.ASSET_NOT_FOUND: posting("alice", "bob", "DOGE", 1),
     Reason.WALLET_NOT_FOUND: posting("alice", "ghost", "EUR", 1),
     Reason.SELF_TRANSFER: posting("alice", "alice", "EUR", 1),
     Reason.VERSION_MISMATCH: STALE,
+    Reason.BALANCE_MISMATCH: POORER,
     Reason.WALLET_CLOSED: posting("alice", "carol", "EUR", 1),
+    Reason.WALLET_FROZEN: freeze("dave"),
     Reason.INSUFFICIENT_FUNDS: posting("bob", "alice", "EUR", 5000),
+    Reason.ABOVE_MAXIMUM: limit("bob", "EUR", maximum=0),
 }
 FAULTS_OF_AN_OPENING: dict[Reason, Any] = {
     Reason.COMMAND_EXPIRED: EXPIRED,
     Reason.WALLET_ALREADY_EXISTS: {"wallet": "bob"},
     Reason.VERSION_MISMATCH: STALE,
+    Reason.BALANCE_MISMATCH: POORER,
 }
 FAULTS_OF_A_DEFINITION: dict[Reason, Any] = {
     Reason.COMMAND_EXPIRED: EXPIRED,
     Reason.ASSET_ALREADY_DEFINED: {"asset": "BTC"},
     Reason.VERSION_MISMATCH: STALE,
+    Reason.BALANCE_MISMATCH: POORER,
+}
+LATER = NOW + TICK
+FAULTS_OF_AN_UPDATE: dict[Reason, Any] = {
+    Reason.COMMAND_EXPIRED: EXPIRED,
+    Reason.ASSET_NOT_FOUND: {"limits": {"DOGE": Limits()}},
+    Reason.WALLET_NOT_FOUND: {"wallet": "ghost"},
+    Reason.VERSION_MISMATCH: STALE,
+    Reason.BALANCE_MISMATCH: POORER,
+    Reason.WALLET_CLOSED: {"wallet": "carol"},
+    Reason.LIMITS_NOT_MET: {"limits": {"EUR": Limits(minimum="1001")}},
+}
+FAULTS_OF_A_FREEZE: dict[Reason, Any] = {
+    Reason.COMMAND_EXPIRED: EXPIRED,
+    Reason.WALLET_NOT_FOUND: {"wallet": "ghost"},
+    Reason.VERSION_MISMATCH: STALE,
+    Reason.BALANCE_MISMATCH: POORER,
+    Reason.WALLET_CLOSED: {"wallet": "carol"},
+    Reason.MOMENT_PASSED: {"until": NOW},
+}
+FAULTS_OF_AN_UNFREEZE: dict[Reason, Any] = {
+    Reason.COMMAND_EXPIRED: EXPIRED,
+    Reason.WALLET_NOT_FOUND: {"wallet": "ghost"},
+    Reason.VERSION_MISMATCH: STALE,
+    Reason.BALANCE_MISMATCH: POORER,
+    Reason.WALLET_CLOSED: {"wallet": "carol"},
+    Reason.WALLET_NOT_FROZEN: {"wallet": "alice"},
+}
+FAULTS_OF_A_CLOSING: dict[Reason, Any] = {
+    Reason.COMMAND_EXPIRED: EXPIRED,
+    Reason.WALLET_NOT_FOUND: {"sweep_to": "ghost"},
+    Reason.SELF_TRANSFER: {"sweep_to": "dave"},
+    Reason.VERSION_MISMATCH: STALE,
+    Reason.BALANCE_MISMATCH: POORER,
+    Reason.WALLET_CLOSED: {"sweep_to": "carol"},
+    Reason.WALLET_FROZEN: freeze("dave"),
+    Reason.HOLDS_OPEN: place("dave", "EUR", 1),
+    Reason.WALLET_NOT_EMPTY: pay("dave", "@fees", "BTC", 1),
+    Reason.ABOVE_MAXIMUM: limit("bob", "EUR", maximum=9),
+}
+FAULTS_OF_A_HOLD: dict[Reason, Any] = {
+    Reason.COMMAND_EXPIRED: EXPIRED,
+    Reason.ASSET_NOT_FOUND: {"asset": "DOGE"},
+    Reason.WALLET_NOT_FOUND: {"wallet": "ghost"},
+    Reason.VERSION_MISMATCH: STALE,
+    Reason.BALANCE_MISMATCH: POORER,
+    Reason.WALLET_CLOSED: {"wallet": "carol"},
+    Reason.WALLET_FROZEN: freeze("dave"),
+    Reason.MOMENT_PASSED: {"expires_at": NOW},
+    Reason.INSUFFICIENT_FUNDS: {"amount": "5000"},
+}
+FAULTS_OF_A_CAPTURE: dict[Reason, Any] = {
+    Reason.COMMAND_EXPIRED: EXPIRED,
+    Reason.WALLET_NOT_FOUND: Part(WalletId("ghost"), "1"),
+    Reason.SELF_TRANSFER: Part(WalletId("alice"), "1"),
+    Reason.VERSION_MISMATCH: STALE,
+    Reason.BALANCE_MISMATCH: POORER,
+    Reason.WALLET_CLOSED: Part(WalletId("carol"), "1"),
+    Reason.WALLET_FROZEN: freeze("alice", FrozenSide.DEBITS),
+    Reason.HOLD_NOT_OPEN: {"hold": "h99"},
+    Reason.CAPTURE_EXCEEDS_HOLD: Part(WalletId("@fees"), "300"),
+    Reason.ABOVE_MAXIMUM: limit("bob", "EUR", maximum=0),
+}
+FAULTS_OF_AN_EXTENSION: dict[Reason, Any] = {
+    Reason.COMMAND_EXPIRED: EXPIRED,
+    Reason.WALLET_NOT_FOUND: {"wallet": "ghost"},
+    Reason.VERSION_MISMATCH: STALE,
+    Reason.BALANCE_MISMATCH: POORER,
+    Reason.WALLET_CLOSED: {"wallet": "carol"},
+    Reason.HOLD_NOT_OPEN: {"hold": "h99"},
+    Reason.MOMENT_PASSED: {"expires_at": NOW},
+}
+FAULTS_OF_AN_ADJUSTMENT: dict[Reason, Any] = {
+    Reason.COMMAND_EXPIRED: EXPIRED,
+    Reason.WALLET_NOT_FOUND: {"wallet": "ghost"},
+    Reason.VERSION_MISMATCH: STALE,
+    Reason.BALANCE_MISMATCH: POORER,
+    Reason.WALLET_CLOSED: {"wallet": "carol"},
+    Reason.HOLD_NOT_OPEN: {"hold": "h99"},
+    Reason.INSUFFICIENT_FUNDS: {"amount": "5000"},
+}
+FAULTS_OF_A_VOID: dict[Reason, Any] = {
+    reason: fault for reason, fault in FAULTS_OF_AN_ADJUSTMENT.items() if reason is not Reason.INSUFFICIENT_FUNDS
+}
+FAULTS_OF_AN_EXPIRY: dict[Reason, Any] = {
+    reason: fault for reason, fault in FAULTS_OF_A_VOID.items() if reason is not Reason.WALLET_CLOSED
+}
+FAULTS_OF_A_REFUND: dict[Reason, Any] = {
+    Reason.COMMAND_EXPIRED: EXPIRED,
+    Reason.WALLET_NOT_FOUND: posting("ghost", "alice", "EUR", 1),
+    Reason.SELF_TRANSFER: posting("alice", "alice", "EUR", 1),
+    Reason.ORIGINAL_NOT_FOUND: {"transfer": "t99"},
+    Reason.VERSION_MISMATCH: STALE,
+    Reason.BALANCE_MISMATCH: POORER,
+    Reason.REFUND_EXCEEDS_ORIGINAL: posting("dave", "alice", "EUR", 99),
+    Reason.WALLET_FROZEN: freeze("dave"),
+    Reason.INSUFFICIENT_FUNDS: pay("dave", "@fees", "EUR", 11),
+    Reason.ABOVE_MAXIMUM: limit("alice", "EUR", maximum=995),
 }
 FAULTS: dict[type, dict[Reason, Any]] = {
+    RefundTransfer: FAULTS_OF_A_REFUND,
+    UpdateWallet: FAULTS_OF_AN_UPDATE,
+    FreezeWallet: FAULTS_OF_A_FREEZE,
+    UnfreezeWallet: FAULTS_OF_AN_UNFREEZE,
+    CloseWallet: FAULTS_OF_A_CLOSING,
+    PlaceHold: FAULTS_OF_A_HOLD,
+    CaptureHold: FAULTS_OF_A_CAPTURE,
+    ExtendHold: FAULTS_OF_AN_EXTENSION,
+    AdjustHold: FAULTS_OF_AN_ADJUSTMENT,
+    VoidHold: FAULTS_OF_A_VOID,
+    ExpireHold: FAULTS_OF_AN_EXPIRY,
     PostTransfer: FAULTS_OF_A_TRANSFER,
     OpenWallet: FAULTS_OF_AN_OPENING,
     DefineAsset: FAULTS_OF_A_DEFINITION,
 }
 
 
-def faulty(kind: type, reasons: tuple[Reason, ...]) -> AnyCommand:
-    """A command that fails for exactly these reasons; the postings stand in the reverse of the enum's order."""
+GOOD: dict[type, Callable[[], AnyCommand]] = {
+    DefineAsset: lambda: define("ETH", 18),
+    OpenWallet: lambda: open_wallet("erin"),
+    UpdateWallet: lambda: update("alice", {"k": "v"}),
+    FreezeWallet: lambda: freeze("alice", until=LATER),
+    UnfreezeWallet: lambda: unfreeze("eve"),
+    CloseWallet: lambda: close("dave", "bob"),
+    PostTransfer: lambda: transfer(posting("alice", "bob", "EUR", 5), posting("dave", "@fees", "EUR", 1)),
+    RefundTransfer: lambda: refund("t18", posting("dave", "alice", "EUR", 5)),
+    PlaceHold: lambda: place("dave", "EUR", 1),
+    CaptureHold: lambda: capture("alice", "h15", ("bob", 1)),
+    ExtendHold: lambda: extend("alice", "h15", LATER),
+    AdjustHold: lambda: adjust("alice", "h15", 400),
+    VoidHold: lambda: void("alice", "h15"),
+    ExpireHold: lambda: expire("eve", "h16"),
+}
+
+
+def stage(core: Core = REAL) -> Ledger:
+    """The shop; dave with 10 EUR and credit; eve, who is frozen; a hold of alice's; one of eve's that expires now."""
+    ledger = shop(core).after(open_wallet("dave"), open_wallet("eve"))
+    ledger.after(limit("dave", "BTC", credit_limit=1)).bring("dave", "EUR", 10).bring("eve", "EUR", 10).hold(
+        "alice", "EUR", 300
+    )
+    ledger.at(NOW - TICK, place("eve", "EUR", 1, expires_at=NOW), freeze("eve"))
+    return ledger.after(pay("alice", "dave", "EUR", 5))
+
+
+def faulty(kind: type, reasons: tuple[Reason, ...]) -> tuple[AnyCommand, list[AnyCommand]]:
+    """A command that fails for exactly these reasons, and what must have happened before it for that.
+
+    Where two faults change the same field, the earlier reason's does; postings stand in the reverse of the order.
+    """
+    good = GOOD[kind]()
     faults = [FAULTS[kind][reason] for reason in reasons]
-    changes = {name: value for fault in faults if isinstance(fault, dict) for name, value in fault.items()}
-    if kind is DefineAsset:
-        return define(**({"asset": "ETH", "scale": 18} | changes))
-    if kind is OpenWallet:
-        return open_wallet(**({"wallet": "dave"} | changes))
-    postings = [fault for fault in faults if not isinstance(fault, dict)]
-    return transfer(posting("alice", "bob", "EUR", 1), *reversed(postings), **changes)
+    fields = {name: getattr(good, name) for name in good.__struct_fields__}
+    for fault in reversed(faults):
+        if isinstance(fault, dict):
+            fields |= fault
+        elif isinstance(fault, Posting):
+            fields["postings"] += (fault,)
+        elif isinstance(fault, Part):
+            fields["parts"] += (fault,)
+    return kind(**fields), [fault for fault in faults if isinstance(fault, Command)]
 
 
 def sets_of_reasons() -> list[tuple[type, tuple[Reason, ...]]]:
@@ -111,7 +298,8 @@ def precedence_violations(core: Core) -> list[str]:
     """Where the answer does not name the earliest of the reasons that hold."""
     found = []
     for kind, reasons in sets_of_reasons():
-        verdict = shop(core).decide(faulty(kind, reasons))
+        command, before = faulty(kind, reasons)
+        verdict = stage(core).after(*sorted(before, key=lambda first: isinstance(first, FreezeWallet))).decide(command)
         named = verdict.reason if isinstance(verdict, Refusal) else None
         if named is not min(reasons, key=ORDER.index):
             found.append(f"{kind.__name__} with {[r.value for r in reasons]} is answered {named}")
@@ -119,13 +307,13 @@ def precedence_violations(core: Core) -> list[str]:
 
 
 def test_of_all_reasons_that_hold_at_once_the_earliest_of_the_enum_is_named() -> None:
-    assert len(sets_of_reasons()) == 2**7 - 1 + 2**3 - 1 + 2**3 - 1
+    assert len(sets_of_reasons()) == sum(2 ** len(faults) - 1 for faults in FAULTS.values()) > 2000
     assert precedence_violations(REAL) == []
 
 
 @pytest.mark.parametrize("kind", FAULTS, ids=lambda kind: kind.__name__)
 def test_without_a_fault_the_same_command_is_applied(kind: type) -> None:
-    assert isinstance(shop().decide(faulty(kind, ())), Effects)
+    assert isinstance(stage().decide(faulty(kind, ())[0]), Effects)
 
 
 def test_every_kind_of_command_has_its_faults_listed() -> None:
@@ -133,7 +321,8 @@ def test_every_kind_of_command_has_its_faults_listed() -> None:
 
 
 def test_every_refusal_takes_part_in_the_precedence() -> None:
-    assert set().union(*FAULTS.values()) == {reason for reason in Reason if reason.is_refusal}
+    # One more hold than there may be is a matter of thousands of holds; its row in the table must do.
+    assert set().union(*FAULTS.values()) == {r for r in Reason if r.is_refusal} - {Reason.TOO_MANY_HOLDS}
 
 
 def test_of_two_postings_with_the_same_fault_the_first_is_named() -> None:

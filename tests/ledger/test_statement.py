@@ -13,8 +13,8 @@ def lines_after(ledger: Ledger, command: AnyCommand) -> list[Line]:
 
 def test_a_posting_is_a_debit_of_the_payer_and_a_credit_of_the_payee() -> None:
     assert lines_after(shop(), pay("alice", "bob", "EUR", 250, reference="invoice 7")) == [
-        ("alice", 0, "EUR", -250, 750, "bob", "invoice 7"),
-        ("bob", 0, "EUR", 250, 250, "alice", "invoice 7"),
+        ("alice", 0, "EUR", -250, 750, "bob", "invoice 7", "transfer", "t10"),
+        ("bob", 0, "EUR", 250, 250, "alice", "invoice 7", "transfer", "t10"),
     ]
 
 

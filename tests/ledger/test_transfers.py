@@ -12,6 +12,7 @@ from tests.ledger.cases import (
     asset,
     balance,
     define,
+    demand,
     open_wallet,
     pay,
     posting,
@@ -243,6 +244,10 @@ CONDITIONS_THAT_HOLD: list[tuple[str, dict[str, Any]]] = [
         {"valid_until": (NOW + timedelta(hours=0)).astimezone(timezone(timedelta(hours=9)))},
     ),
     ("every wallet at the version demanded", {"if_version": {"alice": 2, "bob": 1, "carol": 2, "@external": 2}}),
+    (
+        "every bound is met",
+        {"if_balance": (demand("alice", gte="1000", lte="1000", eq="1000"), demand("@fees", gte="9"))},
+    ),
     ("a wallet that must not exist, and does not", {"if_version": {"ghost": 0}}),
 ]
 

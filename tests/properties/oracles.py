@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from tests.ledger.cases import REFUSALS, open_wallet, pay, posting, shop, transfer
 from tests.ledger.core import Core
 from tests.ledger.test_audit import FALSIFICATIONS, honest_history, violations_of
+from tests.ledger.test_holds import situations_against
 from tests.ledger.test_refusals import precedence_violations
 from tests.ledger.test_transfers import CONDITIONS_THAT_HOLD, NETTING
 from tests.properties.programs import Step, find_disagreement, programs
@@ -55,6 +56,7 @@ def tables_against(core: Core) -> list[str]:
             *_conditions_against(core),
             *_netting_against(core),
             *precedence_violations(core),
+            *situations_against(core),
         ]
     except (AssertionError, KeyError) as broken:
         return [f"a table cannot be run: {broken!r}"]

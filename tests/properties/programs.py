@@ -11,9 +11,41 @@ from hypothesis import strategies as st
 
 from tests.ledger.core import REAL, Core
 from tests.properties.model import APPLIED, Model
-from walletd.vocabulary.commands import AnyCommand, DefineAsset, OpenWallet, Posting, PostTransfer
+from walletd.ledger.book import reserved
+from walletd.ledger.statement import movements_of
+from walletd.vocabulary.commands import (
+    AdjustHold,
+    AnyCommand,
+    BalanceCondition,
+    CaptureHold,
+    CloseWallet,
+    DefineAsset,
+    ExpireHold,
+    ExtendHold,
+    FreezeWallet,
+    Limits,
+    OpenWallet,
+    Part,
+    PlaceHold,
+    Posting,
+    PostTransfer,
+    RefundTransfer,
+    UnfreezeWallet,
+    UpdateWallet,
+    VoidHold,
+)
 from walletd.vocabulary.entries import Effects, Entry, Refusal, decode_entry, encode_entry
-from walletd.vocabulary.identifiers import AssetCode, CommandId, Principal, Sequence, WalletId
+from walletd.vocabulary.identifiers import (
+    AssetCode,
+    CommandId,
+    HoldId,
+    Principal,
+    Sequence,
+    TransferId,
+    WalletId,
+    transfer_id,
+)
+from walletd.vocabulary.lifecycle import FrozenSide, WalletStatus
 from walletd.vocabulary.money import MAX_AMOUNT
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
@@ -60,12 +92,66 @@ _postings = st.builds(
 _ids = st.just(CommandId("to be numbered"))
 _demands = st.sampled_from([AS_IT_STANDS] * 7 + list(range(7)))
 _versions = _mostly(st.just({}), 2, st.dictionaries(_any_wallet, _demands, max_size=2))
+_near = st.none() | st.integers(-1, 8).map(str)
+_demanded = st.builds(
+    BalanceCondition,
+    wallet=_any_wallet,
+    asset=_assets,
+    amount=st.sampled_from(["posted", "available"]),
+    gte=_near,
+    lte=st.none() | _near,
+    eq=st.none() | st.none() | _near,
+)
 _transfers = st.builds(
-    PostTransfer, command_id=_ids, if_version=_versions, postings=st.lists(_postings, min_size=1, max_size=5).map(tuple)
+    PostTransfer,
+    command_id=_ids,
+    if_version=_versions,
+    if_balance=_mostly(st.just(()), 5, st.tuples(_demanded)),
+    postings=st.lists(_postings, min_size=1, max_size=5).map(tuple),
 )
 _openings = st.builds(OpenWallet, command_id=_ids, if_version=_versions, wallet=_any_wallet)
 _definitions = st.builds(DefineAsset, command_id=_ids, if_version=_versions, asset=_assets, scale=st.integers(0, 30))
-commands = _mostly(_transfers, 10, _openings, _definitions)
+# Moments are drawn as distances from START and made exact at their step; holds by the order of their placing.
+_ends = st.sampled_from([None, None] + [START + TICK * n for n in (0, 1, 2, 2, 3, 4, 8)])
+_small = st.sampled_from(["1", "1", "2", "3", "5"])
+_shape: dict[str, Any] = {"command_id": _ids, "if_version": _mostly(st.just({}), 5, _versions)}
+_places_in_order = st.integers(1, 9).map(lambda place: HoldId(f"h{place}"))
+_of_hold: dict[str, Any] = {**_shape, "wallet": _mostly(st.just(""), 9, _any_wallet), "hold": _places_in_order}
+_bounds = st.none() | st.sampled_from(["0", "1", "3", "5", "10"])
+_limits = st.builds(Limits, credit_limit=_bounds, minimum=st.none() | _bounds, maximum=st.none() | st.none() | _bounds)
+_placements = st.builds(PlaceHold, wallet=_any_wallet, asset=_assets, amount=_small, expires_at=_ends, **_shape)
+_parts = st.lists(st.builds(Part, _any_wallet, st.sampled_from(["1", "1", "2"])), min_size=1, max_size=2).map(tuple)
+_captures = st.builds(CaptureHold, parts=_parts, final=st.booleans(), **_of_hold)
+_about_holds = st.one_of(
+    _placements,
+    _placements,
+    _captures,
+    _captures,
+    st.builds(ExtendHold, expires_at=_ends, **_of_hold),
+    st.builds(AdjustHold, amount=_small, **_of_hold),
+    st.builds(VoidHold, **_of_hold),
+    st.builds(ExpireHold, **_of_hold),
+)
+_updates = st.builds(
+    UpdateWallet, wallet=_any_wallet, limits=st.dictionaries(_assets, st.none() | _limits, max_size=2), **_shape
+)
+_states = _mostly(
+    _updates,
+    4,
+    st.builds(
+        FreezeWallet, wallet=_any_wallet, frozen=st.sampled_from(FrozenSide), why=st.just("w"), until=_ends, **_shape
+    ),
+    st.builds(UnfreezeWallet, wallet=_any_wallet, **_shape),
+    st.builds(CloseWallet, wallet=_any_wallet, sweep_to=st.none() | _any_wallet, **_shape),
+)
+_refunds = st.builds(
+    RefundTransfer,
+    transfer=st.integers(1, 4).map(lambda place: TransferId(f"t{place}")),
+    postings=st.lists(_postings, min_size=0, max_size=1).map(tuple),
+    **_shape,
+)
+"""A refund of one of the last transfers: of all that it moved, and then maybe of something else."""
+commands = _mostly(_transfers, 5, _refunds, _about_holds, _about_holds, _about_holds, _states, _openings, _definitions)
 _pauses = st.sampled_from([timedelta(0), TICK])
 _patiences = st.sampled_from([None] * 12 + [-TICK, timedelta(0), TICK])
 _steps = st.builds(Step, commands, _pauses, _patiences)
@@ -99,11 +185,11 @@ class Run:
         """One command through both; what does not hold afterwards."""
         self.now += step.pause
         self.sequence += 1
-        command = _made_exact(step, self.sequence, self.now, self.model.versions)
-        verdict = self.core.decide(self.books, command, self.now)
+        command = _made_exact(step, self.sequence, self.now, self.model.versions, self.entries)
+        verdict = self.core.decide(self.books, command, self.now, self.sequence)
         said = verdict.reason.value if isinstance(verdict, Refusal) else APPLIED
         self._record(command, verdict)
-        expected = self.model.run(command, self.now)
+        expected = self.model.run(command, self.now, self.sequence)
         if said != expected:
             return f"the core says {said}, the model {expected}"
         try:
@@ -136,6 +222,8 @@ class Run:
             assert stored.effects is not None
             self.core.apply(self.books, verdict)
             self.core.apply(self.folded, stored.effects)
+            self.core.remember(self.books, stored)
+            self.core.remember(self.folded, stored)
 
     def _broken_invariant(self) -> str | None:
         books = contents(self.books)
@@ -143,31 +231,89 @@ class Run:
             return "the fold of the stored entries is not the books"
         if books != modelled(self.model):
             return f"the core has {books}, the model {modelled(self.model)}"
+        self.model.forget_expired(self.now)
+        if available_now(self.books, self.now) != (said := modelled_available(self.model, self.books)):
+            return f"the core has {available_now(self.books, self.now)} available, the model {said}"
+        if (open_holds := holds_now(self.books, self.now)) != modelled_holds(self.model):
+            return f"the core holds {open_holds}, the model {modelled_holds(self.model)}"
         for asset in self.books.assets:
             if sum(book.balance(asset).posted for book in self.books.wallets.values()) != 0:
                 return f"{asset} was made or lost"
         for book in self.books.wallets.values():
-            if any(balance.posted < 0 for balance in book.balances.values()) and not book.wallet.startswith("@"):
-                return f"{book.wallet} is in debt"
+            if any((book.available(asset) or 0) < 0 for asset in book.balances):
+                return f"{book.wallet} is below its floor"
+            if book.status is WalletStatus.CLOSED and any(b.posted or b.held for b in book.balances.values()):
+                return f"{book.wallet} is closed but not empty"
         return f"the audit finds {self.checker.violations}" if self.checker.violations else None
 
 
 def contents(books: Any) -> tuple[dict[str, int], dict[str, int], dict[tuple[str, str], int]]:
-    """Scales, versions and balances of the books."""
+    """Scales, versions and balances of the books; a balance of nothing may be there or not."""
     return (
         {asset: record.scale for asset, record in books.assets.items()},
         {name: book.version for name, book in books.wallets.items()},
-        {(name, asset): b.posted for name, book in books.wallets.items() for asset, b in book.balances.items()},
+        {
+            (name, asset): b.posted
+            for name, book in books.wallets.items()
+            for asset, b in book.balances.items()
+            if b.posted
+        },
     )
 
 
 def modelled(model: Model) -> tuple[dict[str, int], dict[str, int], dict[tuple[str, str], int]]:
     """The same of the model."""
-    return model.scales, model.versions, {place: int(amount) for place, amount in model.money.items()}
+    return model.scales, model.versions, {place: int(amount) for place, amount in model.money.items() if amount}
 
 
-def _made_exact(step: Step, sequence: int, now: datetime, versions: dict[str, int]) -> AnyCommand:
+def available_now(books: Any, now: datetime) -> dict[tuple[str, str], str | None]:
+    """What is available in every wallet at this moment, as a read shows it."""
+    return {
+        (name, asset): book.balance_record(asset, now).available
+        for name, book in books.wallets.items()
+        for asset in books.assets
+    }
+
+
+def modelled_available(model: Model, books: Any) -> dict[tuple[str, str], str | None]:
+    """The same of the model."""
+    found = {(name, asset): model.available(name, asset) for name in books.wallets for asset in books.assets}
+    return {place: None if amount is None else str(amount) for place, amount in found.items()}
+
+
+def holds_now(books: Any, now: datetime) -> dict[str, tuple[str, str, int]]:
+    """Every hold that is open at this moment, and what it reserves."""
+    return {
+        name: (hold.wallet, hold.asset, reserved(hold))
+        for book in books.wallets.values()
+        for name, hold in book.holds.items()
+        if hold.expires_at is None or now < hold.expires_at
+    }
+
+
+def modelled_holds(model: Model) -> dict[str, tuple[str, str, int]]:
+    """The same of the model."""
+    return {name: (hold.wallet, hold.asset, int(hold.left)) for name, hold in model.holds.items()}
+
+
+def _made_exact(step: Step, sequence: int, now: datetime, versions: dict[str, int], entries: list[Entry]) -> AnyCommand:
     fields = {name: getattr(step.command, name) for name in step.command.__struct_fields__}
+    for name in ("expires_at", "until"):
+        if fields.get(name) is not None:
+            fields[name] = now + (fields[name] - START)
+    if isinstance(step.command, RefundTransfer):
+        moving = [entry for entry in entries if entry.effects is not None and movements_of(entry)]
+        original = moving[-int(fields["transfer"][1:]) :][0]
+        back = [Posting(m.to, m.source, m.asset, str(min(m.amount, 3))) for m in movements_of(original)]
+        fields |= {"transfer": transfer_id(original.sequence), "postings": (*back, *fields["postings"])[:2]}
+    if "hold" in fields:
+        placed = [
+            (HoldId(f"h{entry.sequence}"), entry.command.wallet)
+            for entry in entries
+            if entry.effects is not None and isinstance(entry.command, PlaceHold)
+        ]
+        hold, wallet = (placed * 9)[-int(fields["hold"][1:])] if placed else (fields["hold"], WALLETS[0])
+        fields |= {"hold": hold, "wallet": fields["wallet"] or wallet}
     fields["command_id"] = CommandId(f"c{sequence}")
     fields["valid_until"] = None if step.patience is None else now + step.patience
     fields["if_version"] = {

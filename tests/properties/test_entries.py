@@ -8,19 +8,41 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.properties import times
-from walletd.vocabulary.commands import AnyCommand, DefineAsset, OpenWallet, Posting, PostTransfer, first_difference
+from walletd.vocabulary.commands import (
+    AdjustHold,
+    AnyCommand,
+    BalanceCondition,
+    CaptureHold,
+    CloseWallet,
+    DefineAsset,
+    ExpireHold,
+    ExtendHold,
+    FreezeWallet,
+    Limits,
+    OpenWallet,
+    Part,
+    PlaceHold,
+    Posting,
+    PostTransfer,
+    UpdateWallet,
+    VoidHold,
+    first_difference,
+)
 from walletd.vocabulary.entries import (
     AssetRecord,
     BalanceRecord,
     Effects,
     Entry,
+    Freeze,
+    HoldRecord,
+    Moved,
     Refusal,
     WalletRecord,
     decode_entry,
     encode_entry,
 )
 from walletd.vocabulary.error_codes import Reason
-from walletd.vocabulary.lifecycle import WalletStatus
+from walletd.vocabulary.lifecycle import FrozenSide, HoldState, WalletStatus
 from walletd.vocabulary.money import MAX_AMOUNT, MAX_SCALE
 
 _words = st.text(st.characters(codec="utf-8"), min_size=1, max_size=40)
@@ -41,9 +63,15 @@ _metadata = st.dictionaries(_words, _words, max_size=4)
 _conditions: Any = {
     "command_id": _command_ids,
     "if_version": st.dictionaries(_wallets, _versions, max_size=3),
+    "if_balance": st.lists(
+        st.builds(BalanceCondition, wallet=_wallets, asset=_assets, gte=st.none() | _balances), max_size=2
+    ).map(tuple),
     "valid_until": st.none() | _instants,
     "dry_run": st.booleans(),
 }
+_hold_ids: Any = st.from_regex(r"\Ah[1-9][0-9]{0,15}(\.[0-9]{1,3})?\Z")
+_bounds = st.none() | st.integers(0, MAX_AMOUNT).map(str)
+_limits = st.builds(Limits, credit_limit=_bounds, minimum=_bounds, maximum=_bounds)
 _postings = st.builds(Posting, _wallets, _wallets, _assets, _amounts)
 commands: st.SearchStrategy[AnyCommand] = st.one_of(
     st.builds(DefineAsset, asset=_assets, scale=st.integers(0, MAX_SCALE), **_conditions),
@@ -55,6 +83,36 @@ commands: st.SearchStrategy[AnyCommand] = st.one_of(
         metadata=_metadata,
         **_conditions,
     ),
+    st.builds(
+        UpdateWallet,
+        wallet=_wallets,
+        metadata=st.none() | _metadata,
+        limits=st.dictionaries(_assets, st.none() | _limits, max_size=2),
+        **_conditions,
+    ),
+    st.builds(
+        FreezeWallet,
+        wallet=_wallets,
+        frozen=st.sampled_from(FrozenSide),
+        why=_words,
+        until=st.none() | _instants,
+        **_conditions,
+    ),
+    st.builds(CloseWallet, wallet=_wallets, sweep_to=st.none() | _wallets, **_conditions),
+    st.builds(
+        PlaceHold, wallet=_wallets, asset=_assets, amount=_amounts, expires_at=st.none() | _instants, **_conditions
+    ),
+    st.builds(
+        CaptureHold,
+        wallet=_wallets,
+        hold=_hold_ids,
+        parts=st.lists(st.builds(Part, _wallets, _amounts), min_size=1, max_size=3).map(tuple),
+        final=st.booleans(),
+        **_conditions,
+    ),
+    st.builds(ExtendHold, wallet=_wallets, hold=_hold_ids, expires_at=st.none() | _instants, **_conditions),
+    st.builds(AdjustHold, wallet=_wallets, hold=_hold_ids, amount=_amounts, **_conditions),
+    st.one_of(st.builds(kind, wallet=_wallets, hold=_hold_ids, **_conditions) for kind in (VoidHold, ExpireHold)),
 )
 _effects = st.builds(
     Effects,
@@ -67,12 +125,32 @@ _effects = st.builds(
             version=_versions,
             opened_at=_utc_times,
             metadata=_metadata,
+            limits=st.dictionaries(_assets, _limits, max_size=2),
+            freeze=st.none()
+            | st.builds(Freeze, frozen=st.sampled_from(FrozenSide), why=_words, until=st.none() | _utc_times),
         ),
         max_size=2,
     ).map(tuple),
     balances=st.lists(
         st.builds(BalanceRecord, _wallets, _assets, _balances, _balances, st.none() | _balances, _versions), max_size=4
     ).map(tuple),
+    holds=st.lists(
+        st.builds(
+            HoldRecord,
+            hold=_hold_ids,
+            wallet=_wallets,
+            asset=_assets,
+            amount=_amounts,
+            captured=_amounts,
+            state=st.sampled_from(HoldState),
+            placed_at=_utc_times,
+            expires_at=st.none() | _utc_times,
+            reference=st.none() | _words,
+            metadata=_metadata,
+        ),
+        max_size=2,
+    ).map(tuple),
+    moved=st.lists(st.builds(Moved, _wallets, _wallets, _assets, _amounts), max_size=2).map(tuple),
 )
 _facts = st.dictionaries(_words, _words | st.integers(-(2**53), 2**53) | st.none() | st.booleans(), max_size=4)
 _refusals = st.builds(Refusal, st.sampled_from([reason for reason in Reason if reason.is_refusal]), _facts)

@@ -29,7 +29,7 @@ def test_every_wallets_statement_adds_up_from_nothing_to_its_balance(program: li
             assert line.posted == running.get(place, 0) + line.amount
             running[place] = line.posted
     posted = {(n, a): b.posted for n, book in run.books.wallets.items() for a, b in book.balances.items()}
-    assert running == posted
+    assert running == {place: amount for place, amount in posted.items() if amount or place in running}
 
 
 @settings(max_examples=times(1), deadline=None)
@@ -38,7 +38,7 @@ def test_a_book_restored_at_any_step_goes_on_as_if_nothing_had_happened(program:
     run = Run(REAL)
     for step in PRELUDE + program:
         for name, book in run.books.wallets.items():
-            run.books.wallets[name] = REAL.restore_book(book.record(), book.balance_records())
+            run.books.wallets[name] = REAL.restore_book(book.record(), book.balance_records(), book.holds.values())
         assert run.step(step) is None
 
 

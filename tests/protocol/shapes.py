@@ -94,7 +94,7 @@ def _kinds(declared: inspect.Type) -> frozenset[str]:
             return frozenset().union(*(_kinds(alternative) for alternative in types))
         case inspect.LiteralType(values=values):
             return frozenset(_kind_of(value) for value in values)
-        case inspect.StrType() | inspect.DateTimeType():
+        case inspect.StrType() | inspect.DateTimeType() | inspect.EnumType():
             return frozenset({"string"})
         case inspect.IntType():
             return frozenset({"whole number"})

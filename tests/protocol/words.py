@@ -15,6 +15,14 @@ LIMITS = Limits(max_frame_bytes=1_000_000, max_in_flight=3, max_subscriptions=4)
 
 POSTING: dict[str, Any] = {"from": "shop:1", "to": "bob", "asset": "EUR", "amount": "1250"}
 
+BALANCE: dict[str, Any] = {"wallet": "shop:1", "asset": "EUR", "amount": "posted", "gte": "1", "lte": "2", "eq": "-3"}
+CONDITIONS: dict[str, Any] = {
+    "if_balance": [BALANCE],
+    "if_version": {"shop:1": 3},
+    "valid_until": "2030-01-31T12:00:00Z",
+    "dry_run": False,
+}
+
 # For every method, params that it takes: each of its fields is there, optional ones too, as far as they go together.
 EXAMPLES: dict[str, dict[str, Any]] = {
     "session.authenticate": {"token": "secret"},
@@ -23,6 +31,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "command_id": "c1",
         "asset": "EUR",
         "scale": 2,
+        "if_balance": [BALANCE],
         "if_version": {"shop:1": 3},
         "valid_until": "2030-01-31T12:00:00Z",
         "dry_run": True,
@@ -32,10 +41,28 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "command_id": "c1",
         "wallet": "shop:1",
         "metadata": {"tier": "gold"},
+        "if_balance": [BALANCE],
         "if_version": {"shop:1": 0},
         "valid_until": "2030-01-31T12:00:00+01:00",
         "dry_run": False,
     },
+    "wallet.update": {
+        "command_id": "c1",
+        "wallet": "shop:1",
+        "metadata": {"tier": "gold"},
+        "limits": {"EUR": {"credit_limit": "100", "minimum": None, "maximum": "5000"}},
+        **CONDITIONS,
+    },
+    "wallet.freeze": {
+        "command_id": "c1",
+        "wallet": "shop:1",
+        "frozen": "debits",
+        "why": "court order",
+        "until": "2030-01-31T12:00:00Z",
+        **CONDITIONS,
+    },
+    "wallet.unfreeze": {"command_id": "c1", "wallet": "shop:1", **CONDITIONS},
+    "wallet.close": {"command_id": "c1", "wallet": "shop:1", "sweep_to": "bob", **CONDITIONS},
     "wallet.get": {"wallet": "shop:1"},
     "wallet.list": {"prefix": "shop:", "after": "shop:1", "limit": 10},
     "transfer.post": {
@@ -43,11 +70,51 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "postings": [POSTING],
         "reference": "invoice 7",
         "metadata": {"order": "7"},
+        "if_balance": [BALANCE],
         "if_version": {"shop:1": 3},
         "valid_until": "2030-01-31T12:00:00Z",
         "dry_run": False,
     },
+    "transfer.refund": {
+        "command_id": "c1",
+        "transfer": "t123",
+        "postings": [POSTING],
+        "reference": "invoice 7",
+        "metadata": {"why": "broken"},
+        **CONDITIONS,
+    },
     "transfer.get": {"transfer": "t123"},
+    "hold.place": {
+        "command_id": "c1",
+        "wallet": "shop:1",
+        "asset": "EUR",
+        "amount": "1250",
+        "expires_at": "2030-01-31T12:00:00Z",
+        "reference": "room 7",
+        "metadata": {"nights": "3"},
+        **CONDITIONS,
+    },
+    "hold.capture": {
+        "command_id": "c1",
+        "wallet": "shop:1",
+        "hold": "h123",
+        "parts": [{"to": "bob", "amount": "1250"}],
+        "final": True,
+        "reference": "room 7",
+        "metadata": {"nights": "3"},
+        **CONDITIONS,
+    },
+    "hold.extend": {
+        "command_id": "c1",
+        "wallet": "shop:1",
+        "hold": "h123.4",
+        "expires_at": "2030-01-31T12:00:00Z",
+        **CONDITIONS,
+    },
+    "hold.adjust": {"command_id": "c1", "wallet": "shop:1", "hold": "h123", "amount": "1250", **CONDITIONS},
+    "hold.void": {"command_id": "c1", "wallet": "shop:1", "hold": "h123", **CONDITIONS},
+    "hold.get": {"wallet": "shop:1", "hold": "h123"},
+    "hold.list": {"wallet": "shop:1", "also_closed": True, "after": "h123", "limit": 10},
     "balance.get": {"wallet": "shop:1", "asset": "EUR"},
     "statement.get": {"wallet": "shop:1", "asset": "EUR", "newest_first": True, "cursor": "7.0", "limit": 1000},
     "entry.get": {"sequence": 7, "command_id": "c1"},

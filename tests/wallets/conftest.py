@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from walletd.config import Settings
-from walletd.core import Core
+from walletd.core import Clock, Core, wall_clock
 from walletd.journal.connection import asyncio_loop
 from walletd.journal.memory_store import MemoryJournalStore
 from walletd.journal.store import JournalStore
@@ -24,12 +24,14 @@ CLIENT = Principal("client")
 
 
 @asynccontextmanager
-async def open_core(directory: Path, store: JournalStore, **settings: Any) -> AsyncIterator[Core]:
+async def open_core(
+    directory: Path, store: JournalStore, *, clock: Clock = wall_clock, **settings: Any
+) -> AsyncIterator[Core]:
     """The core at work over this journal, with its read tables in the directory."""
     recovered = await recover(store, directory, lambda done, whole: None)
     readings = await open_readings(recovered.tables.path)
     try:
-        core = Core(Settings(data=directory, **settings), store, recovered, readings, await store.head())
+        core = Core(Settings(data=directory, **settings), store, recovered, readings, await store.head(), clock)
         core.books.assets.update({asset.asset: asset for asset in await readings.assets()})
         async with core.running():
             if core.writer.head == 0:

@@ -13,14 +13,15 @@ import trio
 
 from walletd.gateway.endpoint import ClientEndpoint
 from walletd.ledger.book import Book
+from walletd.ledger.statement import movements_of
 from walletd.protocol import messages as m
 from walletd.protocol.errors import InvalidParams
 from walletd.protocol.methods import METHODS, Kind
 from walletd.protocol.session import Call
-from walletd.vocabulary.commands import PostTransfer
+from walletd.vocabulary.commands import PlaceHold
 from walletd.vocabulary.entries import Effects
 from walletd.vocabulary.error_codes import Reason
-from walletd.vocabulary.identifiers import sequence_of, transfer_id
+from walletd.vocabulary.identifiers import hold_id, sequence_of
 from walletd.vocabulary.lifecycle import DaemonState
 from walletd.wallets.projector import DurableEntry
 from walletd.wallets.publisher import Subscription, Watched
@@ -107,10 +108,12 @@ def _reply_answer(endpoint: ClientEndpoint, call: Call, answer: Answer) -> None:
         sequence=entry.sequence,
         time=entry.time,
         entry_hash=answer.durable.leaf.hex(),
-        transfer=transfer_id(entry.sequence) if isinstance(entry.command, PostTransfer) else None,
+        transfer=next((movement.transfer for movement in movements_of(entry)), None),
+        hold=hold_id(entry.sequence) if isinstance(entry.command, PlaceHold) else None,
         assets=entry.effects.assets,
         wallets=entry.effects.wallets,
         balances=entry.effects.balances,
+        holds=entry.effects.holds,
         replayed=answer.replayed,
     )
     endpoint.reply(call, applied)
@@ -124,6 +127,7 @@ def _reply_foreseen(endpoint: ClientEndpoint, call: Call, foreseen: Foreseen) ->
             assets=effects.assets,
             wallets=effects.wallets,
             balances=effects.balances,
+            holds=effects.holds,
             dry_run=True,
         )
         endpoint.reply(call, applied)
@@ -141,18 +145,19 @@ def ping(endpoint: ClientEndpoint, call: Call) -> None:
 
 def wallet_get(endpoint: ClientEndpoint, call: Call) -> None:
     """A wallet from its book."""
-    _read_book(endpoint, call, lambda book, sequence: view_of(book.record(), book.balance_records(), sequence))
+    now = endpoint.services.clock()
+    _read_book(endpoint, call, lambda book, sequence: view_of(book.record(), book.balance_records(now), sequence, now))
 
 
 def balance_get(endpoint: ClientEndpoint, call: Call) -> None:
     """A wallet's balances from its book."""
-    asset = call.params.asset
+    asset, now = call.params.asset, endpoint.services.clock()
     if asset is not None and asset not in endpoint.services.books.assets:
         endpoint.refuse(call, Reason.ASSET_NOT_FOUND, {"asset": asset})
         return
 
     def balances(book: Book, sequence: int) -> m.Balances:
-        records = book.balance_records() if asset is None else (book.balance_record(asset),)
+        records = book.balance_records(now) if asset is None else (book.balance_record(asset, now),)
         return m.Balances(balances=records, sequence=sequence)
 
     _read_book(endpoint, call, balances)
@@ -238,12 +243,14 @@ async def transfer_get(endpoint: ClientEndpoint, call: Call) -> None:
     """A transfer from its entry."""
     transfer = call.params.transfer
     sequence = sequence_of(transfer)
-    if transfer != transfer_id(sequence) or sequence > endpoint.services.publisher.head:
+    if sequence > endpoint.services.publisher.head:
         raise Refused(Reason.TRANSFER_NOT_FOUND, transfer=transfer)
     durable = await endpoint.services.history.entry(sequence)
     entry = durable.entry
-    if entry.effects is None or not isinstance(entry.command, PostTransfer):
+    movements = [movement for movement in movements_of(entry) if movement.transfer == transfer]
+    if not movements:
         raise Refused(Reason.TRANSFER_NOT_FOUND, transfer=transfer)
+    refunded = await endpoint.services.readings.transfer(transfer)
     view = m.TransferView(
         transfer=transfer,
         sequence=entry.sequence,
@@ -251,11 +258,32 @@ async def transfer_get(endpoint: ClientEndpoint, call: Call) -> None:
         principal=entry.principal,
         command_id=entry.command.command_id,
         entry_hash=durable.leaf.hex(),
-        postings=tuple(m.PostingView(p.source, p.to, p.asset, p.amount) for p in entry.command.postings),
-        reference=entry.command.reference,
-        metadata=entry.command.metadata,
+        kind=movements[0].kind,
+        original=getattr(entry.command, "transfer", None),
+        refunded=refunded.parts if refunded is not None else (),
+        postings=tuple(m.PostingView(p.source, p.to, p.asset, str(p.amount)) for p in movements),
+        reference=movements[0].reference,
+        metadata=getattr(entry.command, "metadata", {}),
     )
     endpoint.reply(call, view)
+
+
+async def hold_get(endpoint: ClientEndpoint, call: Call) -> None:
+    """A hold as it stands now."""
+    params = call.params
+    view = await endpoint.services.readings.hold(params.hold)
+    if view is None or view.wallet != params.wallet:
+        raise Refused(Reason.HOLD_NOT_FOUND, wallet=params.wallet, hold=params.hold)
+    endpoint.reply(call, view)
+
+
+async def hold_list(endpoint: ClientEndpoint, call: Call) -> None:
+    """A page of a wallet's holds."""
+    params, readings = call.params, endpoint.services.readings
+    page = await readings.list_holds(params.wallet, params.also_closed, params.after, params.limit)
+    if not page.holds and params.wallet not in await readings.books([params.wallet]):
+        raise Refused(Reason.UNKNOWN_WALLET, wallet=params.wallet)
+    endpoint.reply(call, page)
 
 
 async def entry_get(endpoint: ClientEndpoint, call: Call) -> None:
@@ -358,6 +386,8 @@ FROM_TABLES: dict[str, Callable[[ClientEndpoint, Call], Awaitable[None]]] = {
     "wallet.list": wallet_list,
     "statement.get": statement_get,
     "transfer.get": transfer_get,
+    "hold.get": hold_get,
+    "hold.list": hold_list,
     "entry.get": entry_get,
     "entry.list": entry_list,
     "daemon.audit": daemon_audit,

@@ -11,7 +11,8 @@ They run after recovery, by ``walletd verify`` and in tests.  A violation is a s
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
-from walletd.ledger.book import Books, apply
+from walletd.ledger.book import Books, apply, reserved
+from walletd.ledger.refunds import remember_transfers
 from walletd.ledger.rules import decide
 from walletd.vocabulary.entries import Effects, Entry, Refusal
 from walletd.vocabulary.identifiers import AssetCode
@@ -45,10 +46,23 @@ def held_is_not_negative(books: Books) -> Iterator[str]:
                 yield f"wallet {book.wallet} holds {balance.held} of {asset}"
 
 
+def held_is_what_open_holds_reserve(books: Books) -> Iterator[str]:
+    """Each balance's held is the sum of what the open holds of its wallet and asset still reserve."""
+    for book in books.wallets.values():
+        sums = dict.fromkeys(book.balances, 0)
+        for hold in book.holds.values():
+            sums[hold.asset] = sums.get(hold.asset, 0) + reserved(hold)
+        for asset, total in sums.items():
+            if book.balance(asset).held != total:
+                yield f"wallet {book.wallet} holds {book.balance(asset).held} of {asset}, its holds reserve {total}"
+
+
 def closed_wallets_are_empty(books: Books) -> Iterator[str]:
     """A closed wallet has no balance and no open hold."""
     for book in books.wallets.values():
-        if book.status is WalletStatus.CLOSED and any(b.posted or b.held for b in book.balances.values()):
+        if book.status is WalletStatus.CLOSED and (
+            book.holds or any(b.posted or b.held for b in book.balances.values())
+        ):
             yield f"wallet {book.wallet} is closed but not empty"
 
 
@@ -64,6 +78,7 @@ WHOLE_BOOK_TRUTHS: tuple[Callable[[Books], Iterator[str]], ...] = (
     posted_sums_to_zero,
     customers_are_above_their_floor,
     held_is_not_negative,
+    held_is_what_open_holds_reserve,
     closed_wallets_are_empty,
     assets_are_defined,
 )
@@ -106,7 +121,7 @@ class Audit:
         self.time = entry.time
         self._expect(not entry.command.dry_run, entry, "is a dry run, which is never journaled")
         self._expect((entry.effects is None) != (entry.refusal is None), entry, "has not exactly one outcome")
-        verdict = decide(self.books, entry.command, entry.time)
+        verdict = decide(self.books, entry.command, entry.time, entry.sequence)
         if entry.effects is not None:
             self._expect(verdict == entry.effects, entry, f"has other effects than its command: {verdict}")
             self._apply(entry, entry.effects)
@@ -126,6 +141,7 @@ class Audit:
         self.applied += 1
         try:
             apply(self.books, effects)
+            remember_transfers(self.books, entry)
         except (AssertionError, KeyError, ValueError) as broken:
             self._expect(False, entry, f"cannot be applied: {broken!r}")
 

@@ -7,11 +7,25 @@
 ``Books`` may hold all wallets (an audit) or only those that are warm (the daemon).  The assets are always all there.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
+from heapq import heapify, heappop, heappush
 
-from walletd.vocabulary.entries import AssetRecord, BalanceRecord, Effects, WalletRecord
-from walletd.vocabulary.identifiers import AssetCode, Version, WalletId, is_system_wallet
-from walletd.vocabulary.lifecycle import WalletStatus
+from walletd.vocabulary.commands import TRANSFER_MARK, Limits
+from walletd.vocabulary.entries import (
+    AssetRecord,
+    BalanceRecord,
+    Effects,
+    Freeze,
+    HoldRecord,
+    TransferRecord,
+    WalletRecord,
+)
+from walletd.vocabulary.identifiers import AssetCode, HoldId, TransferId, Version, WalletId, is_system_wallet
+from walletd.vocabulary.lifecycle import HoldState, WalletStatus
+
+MAX_OPEN_HOLDS = 10_000
+"""Of one wallet: they are in memory while it is warm, about 700 bytes each, and may all expire in one entry."""
 
 
 class Balance:
@@ -33,9 +47,21 @@ class Balance:
 
 
 class Book:
-    """One wallet: its status, its version and its balances.  Only ``apply`` changes it."""
+    """One wallet: its status, its version, its balances and its open holds.  Only ``apply`` changes it."""
 
-    __slots__ = ("balances", "is_system", "metadata", "opened_at", "status", "version", "wallet")
+    __slots__ = (
+        "balances",
+        "expiries",
+        "freeze",
+        "holds",
+        "is_system",
+        "limits",
+        "metadata",
+        "opened_at",
+        "status",
+        "version",
+        "wallet",
+    )
 
     def __init__(self, record: WalletRecord) -> None:
         self.wallet: WalletId = record.wallet
@@ -44,23 +70,39 @@ class Book:
         self.version: Version = record.version
         self.opened_at: datetime = record.opened_at
         self.metadata: dict[str, str] = record.metadata
+        self.limits: dict[AssetCode, Limits] = record.limits
+        self.freeze: Freeze | None = record.freeze
         self.balances: dict[AssetCode, Balance] = {}
+        self.holds: dict[HoldId, HoldRecord] = {}
+        self.expiries: list[tuple[datetime, HoldId]] = []
+        """A heap; the first is an open hold's, so that a look at it says whether anything has expired."""
 
     def balance(self, asset: AssetCode) -> Balance:
         """What the wallet has of the asset; nothing, where it was never touched."""
         return self.balances.get(asset) or Balance()
 
     def floor(self, asset: AssetCode) -> int | None:
-        """How low the posted balance may go; None for a system wallet, which has no floor."""
-        return None if self.is_system else 0
+        """How low the posted balance may go; None for a system wallet without limits, which has no floor."""
+        return floor(self.is_system, self.limits.get(asset))
 
     def available(self, asset: AssetCode) -> int | None:
-        """What can be paid now: posted − held − floor; None where there is no floor."""
+        """What can be paid: posted − held − floor, with holds as they are recorded; None where there is no floor."""
         floor = self.floor(asset)
         if floor is None:
             return None
         balance = self.balance(asset)
         return balance.posted - balance.held - floor
+
+    def lapsed(self, now: datetime) -> list[HoldRecord]:
+        """The holds that have expired, but of which no entry says so yet, by id.  O(1) where there are none."""
+        if not self.expiries or self.expiries[0][0] > now:
+            return []
+        due = [hold for hold in self.holds.values() if hold.expires_at is not None and hold.expires_at <= now]
+        return sorted(due, key=lambda hold: (len(hold.hold), hold.hold))
+
+    def freeze_at(self, now: datetime) -> Freeze | None:
+        """The freeze in force."""
+        return freeze_at(self.freeze, now)
 
     def record(self) -> WalletRecord:
         """The wallet as it stands, without its balances."""
@@ -70,33 +112,81 @@ class Book:
             version=self.version,
             opened_at=self.opened_at,
             metadata=self.metadata,
+            limits=self.limits,
+            freeze=self.freeze,
         )
 
-    def balance_record(self, asset: AssetCode) -> BalanceRecord:
-        """What the wallet has of one asset, as messages and the read tables show it."""
+    def balance_record(self, asset: AssetCode, now: datetime | None = None) -> BalanceRecord:
+        """What the wallet has of one asset: as recorded or, with ``now``, without the holds that have expired."""
         balance = self.balance(asset)
-        return balance_record(self, asset, balance.posted, balance.held, self.version)
+        freed = sum(reserved(hold) for hold in self.lapsed(now) if hold.asset == asset) if now is not None else 0
+        held = balance.held - freed
+        return balance_record(self.wallet, asset, balance.posted, held, self.version, self.floor(asset))
 
-    def balance_records(self) -> tuple[BalanceRecord, ...]:
+    def balance_records(self, now: datetime | None = None) -> tuple[BalanceRecord, ...]:
         """Every asset that the wallet was ever touched in, by code."""
-        return tuple(self.balance_record(asset) for asset in sorted(self.balances))
+        return tuple(self.balance_record(asset, now) for asset in sorted(self.balances))
+
+    def copy(self) -> "Book":
+        """The book as it stands now; later entries change the original."""
+        copied = Book(self.record())
+        copied.balances = {asset: Balance(balance.posted, balance.held) for asset, balance in self.balances.items()}
+        copied.holds = dict(self.holds)
+        copied.expiries = list(self.expiries)
+        return copied
+
+
+def floor(is_system: bool, limits: Limits | None) -> int | None:
+    """How low a balance with these limits may go: to its minimum, or to the end of its credit."""
+    if limits is not None and limits.minimum is not None:
+        return int(limits.minimum)
+    if limits is not None and limits.credit_limit is not None:
+        return -int(limits.credit_limit)
+    return None if is_system else 0
+
+
+def freeze_at(freeze: Freeze | None, now: datetime) -> Freeze | None:
+    """The freeze, as far as its time has not passed."""
+    return freeze if freeze is not None and (freeze.until is None or now < freeze.until) else None
+
+
+def reserved(hold: HoldRecord) -> int:
+    """What a hold still reserves."""
+    return int(hold.amount) - int(hold.captured) if hold.state is HoldState.OPEN else 0
 
 
 class Books:
     """The assets, and the books of the wallets at hand."""
 
-    __slots__ = ("assets", "wallets")
+    __slots__ = ("assets", "transfers", "wallets")
 
     def __init__(self) -> None:
         self.assets: dict[AssetCode, AssetRecord] = {}
         self.wallets: dict[WalletId, Book] = {}
+        self.transfers: dict[TransferId, TransferRecord] = {}
+        """Of the transfers at hand, what can be refunded; the daemon has here only those that are about to be."""
+
+    def put(self, name: WalletId, found: Book | TransferRecord) -> None:
+        """Have a wallet or, under its marked name, a transfer at hand."""
+        if isinstance(found, TransferRecord):
+            self.transfers[found.transfer] = found
+        else:
+            self.wallets[name] = found
+
+    def drop(self, name: WalletId) -> None:
+        """Let go of a wallet or a transfer, if it is at hand."""
+        if name.startswith(TRANSFER_MARK):
+            self.transfers.pop(TransferId(name[1:]), None)
+        else:
+            self.wallets.pop(name, None)
 
 
-def balance_record(book: Book, asset: AssetCode, posted: int, held: int, version: int) -> BalanceRecord:
-    """The record of a balance of this wallet, with what of it is available."""
-    floor = book.floor(asset)
+def balance_record(
+    wallet: WalletId, asset: AssetCode, posted: int, held: int, version: int, floor: int | None
+) -> BalanceRecord:
+    """The record of a balance, with what of it is available above the floor."""
     available = None if floor is None else str(posted - held - floor)
-    return BalanceRecord(book.wallet, asset, str(posted), str(held), available, Version(version))
+    return BalanceRecord(wallet, asset, str(posted), str(held), available, Version(version))
 
 
 def apply(books: Books, effects: Effects) -> None:
@@ -111,15 +201,26 @@ def apply(books: Books, effects: Effects) -> None:
         _apply_wallet(books, record)
     for balance in effects.balances:
         _apply_balance(books, balance)
+    for hold in effects.holds:
+        _apply_hold(books.wallets[hold.wallet], hold)
+    for transfer in effects.transfers:
+        assert transfer.transfer in books.transfers
+        books.transfers[transfer.transfer] = transfer
 
 
-def restore_book(record: WalletRecord, balances: tuple[BalanceRecord, ...]) -> Book:
-    """The book that these records describe, as the read tables keep them."""
+def restore_book(record: WalletRecord, balances: Iterable[BalanceRecord], holds: Iterable[HoldRecord] = ()) -> Book:
+    """The book that these records describe, as the read tables keep them; of its holds only those that are open."""
     book = Book(record)
     for balance in balances:
         assert balance.wallet == record.wallet
         assert balance.version <= record.version
         book.balances[balance.asset] = Balance(int(balance.posted), int(balance.held))
+    for hold in holds:
+        assert hold.wallet == record.wallet
+        assert hold.state is HoldState.OPEN
+        book.holds[hold.hold] = hold
+    book.expiries = [(hold.expires_at, hold.hold) for hold in book.holds.values() if hold.expires_at is not None]
+    heapify(book.expiries)
     return book
 
 
@@ -134,6 +235,8 @@ def _apply_wallet(books: Books, record: WalletRecord) -> None:
     book.status = record.status
     book.version = record.version
     book.metadata = record.metadata
+    book.limits = record.limits
+    book.freeze = record.freeze
 
 
 def _apply_balance(books: Books, record: BalanceRecord) -> None:
@@ -147,3 +250,20 @@ def _apply_balance(books: Books, record: BalanceRecord) -> None:
     balance.posted = int(record.posted)
     balance.held = int(record.held)
     assert balance.held >= 0
+
+
+def _apply_hold(book: Book, record: HoldRecord) -> None:
+    known = book.holds.pop(record.hold, None)
+    assert known is None or (known.asset, known.placed_at) == (record.asset, record.placed_at)
+    if record.state is HoldState.OPEN:
+        assert reserved(record) > 0
+        book.holds[record.hold] = record
+        if record.expires_at is not None and (known is None or known.expires_at != record.expires_at):
+            heappush(book.expiries, (record.expires_at, record.hold))
+    while book.expiries and not _is_due_then(book, *book.expiries[0]):
+        heappop(book.expiries)
+
+
+def _is_due_then(book: Book, moment: datetime, hold: HoldId) -> bool:
+    """Whether the hold is open and expires at this moment, and not at another that it was given since."""
+    return hold in book.holds and book.holds[hold].expires_at == moment

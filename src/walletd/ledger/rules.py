@@ -1,143 +1,74 @@
-"""The rules: ``decide(books, command, now)`` says what a command does, or why it may not.
+"""The rules: ``decide(books, command, now, sequence)`` says what a command does, or why it may not.
 
-    verdict = decide(books, command, now)
+    verdict = decide(books, command, now, sequence)
     match verdict:
         case Effects(): apply(books, verdict)
         case Refusal(): ...                    # an answer, journaled like any other
 
 Guards stand in the order of the ``Reason`` enum; behind the line "after this point it must succeed" nothing refuses.
-Nothing is changed here: the verdict is a value.
+Nothing is changed here: the verdict is a value.  ``sequence`` is the entry's, from which new holds get their ids.
 """
 
-from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, assert_never
+from typing import assert_never
 
-import msgspec
-
-from walletd.ledger.book import Book, Books, balance_record
-from walletd.vocabulary.commands import AnyCommand, DefineAsset, OpenWallet, Posting, PostTransfer
-from walletd.vocabulary.entries import AssetRecord, Effects, Refusal, WalletRecord
+from walletd.ledger.book import Books
+from walletd.ledger.guards import Verdict, conditions_guard, expiry_guard, refuse
+from walletd.ledger.holds import adjust_hold, capture_hold, expire_hold, extend_hold, place_hold, void_hold
+from walletd.ledger.refunds import refund_transfer
+from walletd.ledger.transfers import post_transfer
+from walletd.ledger.wallets import close_wallet, freeze_wallet, open_wallet, unfreeze_wallet, update_wallet
+from walletd.vocabulary import commands as c
+from walletd.vocabulary.entries import AssetRecord, Effects
 from walletd.vocabulary.error_codes import Reason
-from walletd.vocabulary.identifiers import AssetCode, Version, WalletId
-from walletd.vocabulary.lifecycle import WalletStatus
-
-Verdict = Effects | Refusal
+from walletd.vocabulary.identifiers import hold_id
 
 
-def decide(books: Books, command: AnyCommand, now: datetime) -> Verdict:
+def decide(books: Books, command: c.AnyCommand, now: datetime, sequence: int) -> Verdict:
     """What the command does to the books at this moment, or the first reason, in the enum's order, against it.
 
-    ``books`` must hold every wallet of ``wallets_of(command)`` that exists.  O(postings).
+    ``books`` must hold every wallet of ``wallets_of(command)`` that exists.  O(postings), where no hold has expired.
     """
-    if command.valid_until is not None and now > command.valid_until:
-        return refuse(Reason.COMMAND_EXPIRED, valid_until=command.valid_until, time=now)
+    if refusal := expiry_guard(command, now):
+        return refusal
     match command:
-        case DefineAsset():
-            return _define_asset(books, command)
-        case OpenWallet():
-            return _open_wallet(books, command, now)
-        case PostTransfer():
-            return _post_transfer(books, command)
+        case c.DefineAsset():
+            return _define_asset(books, command, now)
+        case c.OpenWallet():
+            return open_wallet(books, command, now)
+        case c.UpdateWallet():
+            return update_wallet(books, command, now)
+        case c.FreezeWallet():
+            return freeze_wallet(books, command, now)
+        case c.UnfreezeWallet():
+            return unfreeze_wallet(books, command, now)
+        case c.CloseWallet():
+            return close_wallet(books, command, now)
+        case c.PostTransfer():
+            return post_transfer(books, command, now)
+        case c.RefundTransfer():
+            return refund_transfer(books, command, now)
+        case c.PlaceHold():
+            return place_hold(books, command, now, hold_id(sequence))
+        case c.CaptureHold():
+            return capture_hold(books, command, now)
+        case c.ExtendHold():
+            return extend_hold(books, command, now)
+        case c.AdjustHold():
+            return adjust_hold(books, command, now)
+        case c.VoidHold():
+            return void_hold(books, command, now)
+        case c.ExpireHold():
+            return expire_hold(books, command, now)
         case _:
             assert_never(command)
 
 
-def refuse(reason: Reason, **facts: Any) -> Refusal:
-    """The refusal for this reason, with the facts that explain it: as plain as the journal gives them back."""
-    assert reason.is_refusal
-    return Refusal(reason, msgspec.to_builtins(facts))
-
-
-def _define_asset(books: Books, command: DefineAsset) -> Verdict:
+def _define_asset(books: Books, command: c.DefineAsset, now: datetime) -> Verdict:
     known = books.assets.get(command.asset)
     if known is not None:
         return refuse(Reason.ASSET_ALREADY_DEFINED, asset=known.asset, scale=known.scale)
-    if refusal := _version_guard(books, command):
+    if refusal := conditions_guard(books, command, now):
         return refusal
     # After this point it must succeed.
     return Effects(assets=(AssetRecord(command.asset, command.scale),))
-
-
-def _open_wallet(books: Books, command: OpenWallet, now: datetime) -> Verdict:
-    known = books.wallets.get(command.wallet)
-    if known is not None:
-        return refuse(Reason.WALLET_ALREADY_EXISTS, wallet=known.wallet, opened_at=known.opened_at)
-    if refusal := _version_guard(books, command):
-        return refusal
-    # After this point it must succeed.
-    record = WalletRecord(
-        wallet=command.wallet,
-        status=WalletStatus.OPEN,
-        version=Version(1),
-        opened_at=now,
-        metadata=command.metadata,
-    )
-    return Effects(wallets=(record,))
-
-
-def _post_transfer(books: Books, command: PostTransfer) -> Verdict:
-    postings = command.postings
-    for index, posting in enumerate(postings):
-        if posting.asset not in books.assets:
-            return refuse(Reason.ASSET_NOT_FOUND, asset=posting.asset, posting=index)
-    for index, posting in enumerate(postings):
-        for wallet in (posting.source, posting.to):
-            if wallet not in books.wallets:
-                return refuse(Reason.WALLET_NOT_FOUND, wallet=wallet, posting=index)
-    for index, posting in enumerate(postings):
-        if posting.source == posting.to:
-            return refuse(Reason.SELF_TRANSFER, wallet=posting.to, posting=index)
-    if refusal := _version_guard(books, command):
-        return refusal
-    for index, posting in enumerate(postings):
-        for wallet in (posting.source, posting.to):
-            if books.wallets[wallet].status is WalletStatus.CLOSED:
-                return refuse(Reason.WALLET_CLOSED, wallet=wallet, posting=index)
-    changes = _net_changes(postings)
-    for (wallet, asset), change in changes.items():
-        if change < 0 and (refusal := _funds_guard(books.wallets[wallet], asset, -change)):
-            return refusal
-    # After this point it must succeed.
-    return Effects(
-        balances=tuple(
-            balance_record(book, asset, balance.posted + change, balance.held, book.version + 1)
-            for (wallet, asset), change in changes.items()
-            for book in (books.wallets[wallet],)
-            for balance in (book.balance(asset),)
-        )
-    )
-
-
-def _version_guard(books: Books, command: AnyCommand) -> Refusal | None:
-    for wallet, demanded in command.if_version.items():
-        book = books.wallets.get(wallet)
-        version = book.version if book else 0
-        if version != demanded:
-            return refuse(Reason.VERSION_MISMATCH, wallet=wallet, version=version, demanded=demanded)
-    return None
-
-
-def _funds_guard(book: Book, asset: AssetCode, required: int) -> Refusal | None:
-    available = book.available(asset)
-    if available is None or required <= available:
-        return None
-    return refuse(
-        Reason.INSUFFICIENT_FUNDS,
-        wallet=book.wallet,
-        asset=asset,
-        available=str(available),
-        required=str(required),
-        short_by=str(required - available),
-    )
-
-
-def _net_changes(postings: Iterable[Posting]) -> dict[tuple[WalletId, AssetCode], int]:
-    """What each wallet gains or loses of each asset over all the postings; their sum per asset is zero."""
-    changes: dict[tuple[WalletId, AssetCode], int] = {}
-    for posting in postings:
-        amount = int(posting.amount)
-        payer, payee = (posting.source, posting.asset), (posting.to, posting.asset)
-        changes[payer] = changes.get(payer, 0) - amount
-        changes[payee] = changes.get(payee, 0) + amount
-    return changes

@@ -5,13 +5,28 @@ for line in lines_of(entry): ...           # one for each side of each posting, 
 
 from typing import NamedTuple
 
-from walletd.vocabulary.commands import PostTransfer
+from walletd.vocabulary.commands import CaptureHold, CloseWallet, PostTransfer, RefundTransfer
 from walletd.vocabulary.entries import Entry
-from walletd.vocabulary.identifiers import AssetCode, WalletId
+from walletd.vocabulary.identifiers import AssetCode, TransferId, WalletId, transfer_id
+
+TRANSFER, REFUND, CAPTURE, SWEEP = "transfer", "refund", "capture", "sweep"
+
+
+class Movement(NamedTuple):
+    """Money that an entry moved: along which posting of which transfer, by what kind of command, and for what."""
+
+    line: int
+    source: WalletId
+    to: WalletId
+    asset: AssetCode
+    amount: int
+    kind: str
+    transfer: TransferId
+    reference: str | None
 
 
 class Line(NamedTuple):
-    """One posting as one wallet sees it: ``amount`` is signed, ``posted`` the wallet's balance after this line."""
+    """One movement as one wallet sees it: ``amount`` is signed, ``posted`` the wallet's balance after this line."""
 
     wallet: WalletId
     line: int
@@ -20,25 +35,47 @@ class Line(NamedTuple):
     posted: int
     counterparty: WalletId
     reference: str | None
+    kind: str
+    transfer: TransferId
+
+
+def movements_of(entry: Entry) -> list[Movement]:
+    """All the money that the entry moved, in order; none where it was refused."""
+    if entry.effects is None:
+        return []
+    transfer = transfer_id(entry.sequence)
+    match entry.command:
+        case PostTransfer(postings=postings, reference=reference):
+            moved, kind = [(p.source, p.to, p.asset, p.amount) for p in postings], TRANSFER
+        case RefundTransfer(postings=postings, reference=reference):
+            moved, kind = [(p.source, p.to, p.asset, p.amount) for p in postings], REFUND
+        case CaptureHold(reference=reference):
+            moved, kind = [(m.source, m.to, m.asset, m.amount) for m in entry.effects.moved], CAPTURE
+        case CloseWallet():
+            moved, kind = [(m.source, m.to, m.asset, m.amount) for m in entry.effects.moved], SWEEP
+            reference = None
+        case _:
+            return []
+    return [
+        Movement(line, source, to, asset, int(amount), kind, transfer, reference)
+        for line, (source, to, asset, amount) in enumerate(moved)
+    ]
 
 
 def lines_of(entry: Entry) -> list[Line]:
-    """The lines of all wallets, posting by posting; none where the entry moved nothing.
+    """The lines of all wallets, movement by movement; none where the entry moved nothing.
 
     An entry records each balance as it stands at its end, so the running balance is reckoned backwards from there.
     """
-    if entry.effects is None or not isinstance(entry.command, PostTransfer):
+    movements = movements_of(entry)
+    if not movements or entry.effects is None:
         return []
     running = {(b.wallet, b.asset): int(b.posted) for b in entry.effects.balances}
     lines: list[Line] = []
-    postings = entry.command.postings
-    reference = entry.command.reference
-    for index in range(len(postings) - 1, -1, -1):
-        posting = postings[index]
-        amount = int(posting.amount)
-        for wallet, other, change in ((posting.to, posting.source, amount), (posting.source, posting.to, -amount)):
-            posted = running[wallet, posting.asset]
-            lines.append(Line(wallet, index, posting.asset, change, posted, other, reference))
-            running[wallet, posting.asset] = posted - change
+    for line, source, to, asset, amount, kind, transfer, reference in reversed(movements):
+        for wallet, other, change in ((to, source, amount), (source, to, -amount)):
+            posted = running[wallet, asset]
+            lines.append(Line(wallet, line, asset, change, posted, other, reference, kind, transfer))
+            running[wallet, asset] = posted - change
     lines.reverse()
     return lines

@@ -32,6 +32,7 @@ SENTENCES: dict[Reason, str] = {
     ),
     Reason.EPOCH_CHANGED: "the cursor is of epoch {cursor_epoch}, the journal is at {epoch}; start from a snapshot",
     Reason.FUTURE_CURSOR: "the cursor {cursor} lies beyond the head {head}",
+    Reason.HOLD_NOT_FOUND: "wallet {wallet} never had a hold {hold}",
     Reason.CURSOR_EXPIRED: "the journal begins at {oldest}; start from a snapshot",
     Reason.COMMAND_ID_REUSED: (
         "command id {command_id!r} already stands for another command (entry {sequence}): {field} differs; "
@@ -43,12 +44,28 @@ SENTENCES: dict[Reason, str] = {
     Reason.WALLET_ALREADY_EXISTS: "wallet {wallet} exists since {opened_at}",
     Reason.WALLET_NOT_FOUND: "there is no wallet {wallet}; open it first with wallet.open",
     Reason.SELF_TRANSFER: "posting {posting} moves money from {wallet} to itself",
+    Reason.ORIGINAL_NOT_FOUND: "there is no transfer or capture {transfer} that could be refunded",
     Reason.VERSION_MISMATCH: "wallet {wallet} is at version {version}, not {demanded}; read it again",
+    Reason.BALANCE_MISMATCH: "condition {condition} does not hold: {amount} of {asset} in {wallet} is {stands}",
+    Reason.REFUND_EXCEEDS_ORIGINAL: (
+        "of what {transfer} moved to {wallet}, {refundable} of {asset} can still go back to {to}; "
+        "the refund asks for {required}"
+    ),
     Reason.WALLET_CLOSED: "wallet {wallet} was closed",
     Reason.INSUFFICIENT_FUNDS: (
         "wallet {wallet} has {available} of {asset} available and needs {required}: {short_by} short, "
         "in the asset's smallest unit"
     ),
+    Reason.WALLET_FROZEN: "wallet {wallet} is frozen ({frozen}): {why}",
+    Reason.WALLET_NOT_FROZEN: "wallet {wallet} is not frozen",
+    Reason.HOLD_NOT_OPEN: "wallet {wallet} has no open hold {hold}; hold.get says what became of it",
+    Reason.MOMENT_PASSED: "{field} is {moment}, and it is {time} already",
+    Reason.TOO_MANY_HOLDS: "wallet {wallet} has {limit} open holds, as many as it may have; capture or void some",
+    Reason.HOLDS_OPEN: "wallet {wallet} has {holds} open holds; capture or void them before it is closed",
+    Reason.CAPTURE_EXCEEDS_HOLD: "hold {hold} still reserves {reserved}; the capture asks for {required}",
+    Reason.WALLET_NOT_EMPTY: "wallet {wallet} still has {posted} of {asset}; name a wallet in sweep_to, or settle it",
+    Reason.LIMITS_NOT_MET: "wallet {wallet} has {posted} of {asset} posted and is not within these limits",
+    Reason.ABOVE_MAXIMUM: "wallet {wallet} may have at most {maximum} of {asset} and would have {would_have}",
 }
 
 _HINTS = {
@@ -62,16 +79,22 @@ _HINTS = {
     "scale": "the number of decimal places, a whole number from 0 to 30",
     "command_id": "a command id of your own: 1 to 64 printable ASCII characters without spaces",
     "transfer": 'a transfer id such as "t123"',
+    "hold": 'a hold id such as "h123"',
+    "gte": "a whole number of the asset's smallest unit, as a decimal string, negative or not",
+    "credit_limit": "a whole number of the asset's smallest unit from 0 to 10^36-1, as a decimal string",
     "token": "a token: a string of at most 256 characters",
     "id": "a whole number up to 2^53-1 or a string of at most 64 characters",
     "jsonrpc": 'the string "2.0"',
     "params": "an object",
     "valid_until": 'a time with its offset, such as "2030-01-31T12:00:00Z"',
 }
-_HINTS["from"] = _HINTS["to"] = _HINTS["wallets"] = _HINTS["wallet"]
+_HINTS["expires_at"] = _HINTS["until"] = _HINTS["valid_until"]
+_HINTS["lte"] = _HINTS["eq"] = _HINTS["gte"]
+_HINTS["minimum"] = _HINTS["maximum"] = _HINTS["credit_limit"]
+_HINTS["sweep_to"] = _HINTS["from"] = _HINTS["to"] = _HINTS["wallets"] = _HINTS["wallet"]
 
 
-_KEY_HINTS = {"if_version": _HINTS["wallet"], "metadata": "a string of 1 to 40 characters"}
+_KEY_HINTS = {"if_version": _HINTS["wallet"], "limits": _HINTS["asset"], "metadata": "a string of 1 to 40 characters"}
 
 
 class InvalidParams(Exception):

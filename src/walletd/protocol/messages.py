@@ -10,19 +10,22 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from walletd.vocabulary.commands import Limits as WalletLimits
 from walletd.vocabulary.commands import Metadata
-from walletd.vocabulary.entries import AssetRecord, BalanceRecord, WalletRecord
+from walletd.vocabulary.entries import AssetRecord, BalanceRecord, Freeze, HoldRecord, Refundable, WalletRecord
 from walletd.vocabulary.identifiers import (
     AssetCode,
     AssetName,
     CommandName,
+    HoldId,
+    HoldName,
     SequenceNumber,
     TransferName,
     WalletId,
     WalletName,
     WalletPrefix,
 )
-from walletd.vocabulary.lifecycle import DaemonState, WalletStatus
+from walletd.vocabulary.lifecycle import DaemonState, HoldState, WalletStatus
 
 PROTOCOL_VERSION = "1"
 SUBPROTOCOL = "walletd.v1"
@@ -83,9 +86,11 @@ class Applied(Result, frozen=True, kw_only=True):
     time: datetime
     entry_hash: str | None = None
     transfer: str | None = None
+    hold: str | None = None
     assets: tuple[AssetRecord, ...] = ()
     wallets: tuple[WalletRecord, ...] = ()
     balances: tuple[BalanceRecord, ...]
+    holds: tuple[HoldRecord, ...] = ()
     replayed: bool = False
     dry_run: bool = False
 
@@ -113,6 +118,8 @@ class WalletView(Result, frozen=True, kw_only=True):
     version: int
     opened_at: datetime
     metadata: Metadata = {}
+    limits: dict[AssetCode, WalletLimits] = {}
+    freeze: Freeze | None = None
     balances: tuple[BalanceRecord, ...]
     sequence: int
 
@@ -163,7 +170,7 @@ class PostingView(msgspec.Struct, frozen=True):
 
 
 class TransferView(Result, frozen=True, kw_only=True):
-    """A transfer as it was posted."""
+    """A transfer as it was posted; what of it was refunded, or what it refunds."""
 
     transfer: str
     sequence: int
@@ -171,9 +178,53 @@ class TransferView(Result, frozen=True, kw_only=True):
     principal: str
     command_id: str
     entry_hash: str
+    kind: str = "transfer"
     postings: tuple[PostingView, ...]
+    original: str | None = None
+    refunded: tuple[Refundable, ...] = ()
     reference: str | None = None
     metadata: Metadata = {}
+
+
+class GetHold(Params, frozen=True, kw_only=True):
+    """A hold of a wallet, by its id."""
+
+    wallet: WalletName
+    hold: HoldName
+
+
+class HoldView(Result, frozen=True, kw_only=True):
+    """A hold as it stands at the moment of asking; ``reserved`` is what of it can still be captured."""
+
+    hold: HoldId
+    wallet: WalletId
+    asset: AssetCode
+    amount: str
+    captured: str
+    reserved: str
+    state: HoldState
+    placed_at: datetime
+    expires_at: datetime | None = None
+    reference: str | None = None
+    metadata: Metadata = {}
+    sequence: int
+
+
+class ListHolds(Params, frozen=True, kw_only=True):
+    """The open holds of a wallet in order of placing, or all of them; ``after`` is the last id of the page before."""
+
+    wallet: WalletName
+    also_closed: bool = False
+    after: HoldName | None = None
+    limit: PageLimit = 100
+
+
+class HoldPage(Result, frozen=True, kw_only=True):
+    """One page of holds; ``next`` is the ``after`` of the following page, absent on the last."""
+
+    holds: tuple[HoldView, ...]
+    sequence: int
+    next: HoldId | None = None
 
 
 class GetStatement(Params, frozen=True, kw_only=True):

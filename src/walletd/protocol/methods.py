@@ -40,8 +40,18 @@ def _always(need: Need) -> Callable[[Any], Iterable[Need]]:
     return lambda params: (need,)
 
 
-def _spends_from_all(params: c.PostTransfer) -> Iterable[Need]:
-    return [Need.spend(posting.source) for posting in params.postings] + [Need.view(w) for w in params.if_version]
+def _spends_from_all(params: c.PostTransfer | c.RefundTransfer) -> Iterable[Need]:
+    return [Need.spend(posting.source) for posting in params.postings] + _views_conditions(params)
+
+
+def _spends_from_wallet(params: Any) -> Iterable[Need]:
+    return [Need.spend(params.wallet), *_views_conditions(params)]
+
+
+def _views_conditions(params: c.AnyCommand) -> list[Need]:
+    return [Need.view(wallet) for wallet in params.if_version] + [
+        Need.view(condition.wallet) for condition in params.if_balance
+    ]
 
 
 def _views_wallet(params: Any) -> Iterable[Need]:
@@ -69,10 +79,22 @@ _ROWS: tuple[tuple[str, Kind, type, type, Callable[[Any], Iterable[Need]], str],
     ("asset.define", Kind.COMMAND, c.DefineAsset, m.Applied, _operate, "Define an asset and its scale."),
     ("asset.list", Kind.READ, m.NoParams, m.Assets, _free, "List the assets."),
     ("wallet.open", Kind.COMMAND, c.OpenWallet, m.Applied, _operate, "Open a wallet."),
+    ("wallet.update", Kind.COMMAND, c.UpdateWallet, m.Applied, _operate, "Change a wallet's limits or metadata."),
+    ("wallet.freeze", Kind.COMMAND, c.FreezeWallet, m.Applied, _operate, "Stop money out of a wallet or into it."),
+    ("wallet.unfreeze", Kind.COMMAND, c.UnfreezeWallet, m.Applied, _operate, "End a freeze."),
+    ("wallet.close", Kind.COMMAND, c.CloseWallet, m.Applied, _operate, "Close a wallet for ever."),
     ("wallet.get", Kind.READ, m.GetWallet, m.WalletView, _views_wallet, "Show a wallet with its balances."),
     ("wallet.list", Kind.READ, m.ListWallets, m.WalletPage, _views_prefix, "Page through wallets by name."),
     ("transfer.post", Kind.COMMAND, c.PostTransfer, m.Applied, _spends_from_all, "Move money, all or nothing."),
+    ("transfer.refund", Kind.COMMAND, c.RefundTransfer, m.Applied, _spends_from_all, "Move money back."),
     ("transfer.get", Kind.READ, m.GetTransfer, m.TransferView, _operate, "Show a transfer."),
+    ("hold.place", Kind.COMMAND, c.PlaceHold, m.Applied, _spends_from_wallet, "Reserve money of a wallet."),
+    ("hold.capture", Kind.COMMAND, c.CaptureHold, m.Applied, _spends_from_wallet, "Pay from what a hold reserves."),
+    ("hold.extend", Kind.COMMAND, c.ExtendHold, m.Applied, _spends_from_wallet, "Give a hold another expiry."),
+    ("hold.adjust", Kind.COMMAND, c.AdjustHold, m.Applied, _spends_from_wallet, "Let a hold reserve more or less."),
+    ("hold.void", Kind.COMMAND, c.VoidHold, m.Applied, _spends_from_wallet, "Release a hold."),
+    ("hold.get", Kind.READ, m.GetHold, m.HoldView, _views_wallet, "Show a hold."),
+    ("hold.list", Kind.READ, m.ListHolds, m.HoldPage, _views_wallet, "Page through a wallet's holds."),
     ("balance.get", Kind.READ, m.GetBalance, m.Balances, _views_wallet, "Show what a wallet has."),
     ("statement.get", Kind.READ, m.GetStatement, m.Statement, _views_wallet, "Page through a wallet's movements."),
     ("entry.get", Kind.READ, m.GetEntry, m.EntryView, _operate, "Show a journal entry."),

@@ -7,12 +7,21 @@ command sent again can be compared field by field with the one that was decided.
 """
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
-from walletd.vocabulary.identifiers import AssetName, CommandName, VersionNumber, WalletId, WalletName
-from walletd.vocabulary.money import AmountText, Scale
+from walletd.vocabulary.identifiers import (
+    AssetName,
+    CommandName,
+    HoldName,
+    TransferName,
+    VersionNumber,
+    WalletId,
+    WalletName,
+)
+from walletd.vocabulary.lifecycle import FrozenSide
+from walletd.vocabulary.money import AmountText, LimitText, Scale, SignedAmountText
 
 MAX_POSTINGS = 100
 """A transfer is one turn of every wallet in it; a hundred keeps that turn well below a millisecond."""
@@ -26,8 +35,25 @@ Metadata = Annotated[
 ]
 """Free words of the client's own about a wallet or a transfer; at most 16 keys."""
 
+MAX_LIMITED_ASSETS = 32
+"""How many assets of one wallet may have limits."""
+
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 """A moment in RFC 3339 with its offset, to the microsecond."""
+
+Reference = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+"""The client's own name for what the money is about: an invoice, an order."""
+
+
+class BalanceCondition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a wallet must have of an asset, posted or available: at least, at most or exactly so much."""
+
+    wallet: WalletName
+    asset: AssetName
+    amount: Literal["posted", "available"] = "available"
+    gte: SignedAmountText | None = None
+    lte: SignedAmountText | None = None
+    eq: SignedAmountText | None = None
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -35,6 +61,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     command_id: CommandName
     if_version: Annotated[dict[WalletName, VersionNumber], msgspec.Meta(max_length=2 * MAX_POSTINGS)] = {}
+    if_balance: Annotated[tuple[BalanceCondition, ...], msgspec.Meta(max_length=MAX_POSTINGS)] = ()
     valid_until: Instant | None = None
     dry_run: bool = False
 
@@ -69,11 +96,147 @@ class PostTransfer(Command, frozen=True, kw_only=True, tag_field="method", tag="
     """
 
     postings: Annotated[tuple[Posting, ...], msgspec.Meta(min_length=1, max_length=MAX_POSTINGS)]
-    reference: Annotated[str, msgspec.Meta(min_length=1, max_length=128)] | None = None
+    reference: Reference | None = None
     metadata: Metadata = {}
 
 
-AnyCommand = DefineAsset | OpenWallet | PostTransfer
+class RefundTransfer(Command, frozen=True, kw_only=True, tag_field="method", tag="transfer.refund"):
+    """Move money of a transfer or a capture back, in parts if need be, never more than it moved.
+
+    The postings run against those of the original: what ``bob`` got from ``alice`` goes from ``bob`` to ``alice``.
+    """
+
+    transfer: TransferName
+    postings: Annotated[tuple[Posting, ...], msgspec.Meta(min_length=1, max_length=MAX_POSTINGS)]
+    reference: Reference | None = None
+    metadata: Metadata = {}
+
+
+# --- the state of a wallet -----------------------------------------------------------------------------------------
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a wallet may have of one asset: how far below zero, at least how much, at most how much."""
+
+    credit_limit: LimitText | None = None
+    minimum: LimitText | None = None
+    maximum: LimitText | None = None
+
+
+class UpdateWallet(Command, frozen=True, kw_only=True, tag_field="method", tag="wallet.update"):
+    """Replace a wallet's metadata, the limits of some of its assets, or both.
+
+    What is not named stays as it is; null takes an asset's limits away.
+    """
+
+    wallet: WalletName
+    metadata: Metadata | None = None
+    limits: Annotated[dict[AssetName, Limits | None], msgspec.Meta(max_length=MAX_LIMITED_ASSETS)] = {}
+
+
+class FreezeWallet(Command, frozen=True, kw_only=True, tag_field="method", tag="wallet.freeze"):
+    """Stop money out of a wallet, into it, or both; until a moment, or until it is unfrozen.  Replaces a freeze.
+
+    Voids and expiries of holds are never stopped.  Captures are: a hold reserves money, it does not pass a freeze.
+    """
+
+    wallet: WalletName
+    frozen: FrozenSide = FrozenSide.BOTH
+    why: Reference
+    until: Instant | None = None
+
+
+class UnfreezeWallet(Command, frozen=True, kw_only=True, tag_field="method", tag="wallet.unfreeze"):
+    """End a wallet's freeze before its time."""
+
+    wallet: WalletName
+
+
+class CloseWallet(Command, frozen=True, kw_only=True, tag_field="method", tag="wallet.close"):
+    """Close a wallet for ever.  It must be empty, or say which wallet gets all that is in it."""
+
+    wallet: WalletName
+    sweep_to: WalletName | None = None
+
+
+# --- holds ---------------------------------------------------------------------------------------------------------
+
+
+class PlaceHold(Command, frozen=True, kw_only=True, tag_field="method", tag="hold.place"):
+    """Reserve money of a wallet, so that a capture of it cannot fail for funds; until ``expires_at``, if given."""
+
+    wallet: WalletName
+    asset: AssetName
+    amount: AmountText
+    expires_at: Instant | None = None
+    reference: Reference | None = None
+    metadata: Metadata = {}
+
+
+class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One part of a capture: so much of the hold goes to this wallet."""
+
+    to: WalletName
+    amount: AmountText
+
+
+class CaptureHold(Command, frozen=True, kw_only=True, tag_field="method", tag="hold.capture"):
+    """Pay from what a hold reserves, to one or several wallets.  ``final`` releases what is left of it."""
+
+    wallet: WalletName
+    hold: HoldName
+    parts: Annotated[tuple[Part, ...], msgspec.Meta(min_length=1, max_length=MAX_POSTINGS)]
+    final: bool = False
+    reference: Reference | None = None
+    metadata: Metadata = {}
+
+
+class ExtendHold(Command, frozen=True, kw_only=True, tag_field="method", tag="hold.extend"):
+    """Give an open hold another expiry; null lets it stand until it is captured or voided."""
+
+    wallet: WalletName
+    hold: HoldName
+    expires_at: Instant | None
+
+
+class AdjustHold(Command, frozen=True, kw_only=True, tag_field="method", tag="hold.adjust"):
+    """Raise or lower what an open hold reserves from now on; what was captured of it stays captured."""
+
+    wallet: WalletName
+    hold: HoldName
+    amount: AmountText
+
+
+class VoidHold(Command, frozen=True, kw_only=True, tag_field="method", tag="hold.void"):
+    """Release all that an open hold still reserves."""
+
+    wallet: WalletName
+    hold: HoldName
+
+
+class ExpireHold(Command, frozen=True, kw_only=True, tag_field="method", tag="hold.expire"):
+    """Record that a hold has expired, and with it every other of the wallet that has.  Only the daemon sends it."""
+
+    wallet: WalletName
+    hold: HoldName
+
+
+AnyCommand = (
+    DefineAsset
+    | OpenWallet
+    | UpdateWallet
+    | FreezeWallet
+    | UnfreezeWallet
+    | CloseWallet
+    | PostTransfer
+    | RefundTransfer
+    | PlaceHold
+    | CaptureHold
+    | ExtendHold
+    | AdjustHold
+    | VoidHold
+    | ExpireHold
+)
 
 
 def wallets_of(command: AnyCommand) -> list[WalletId]:
@@ -81,14 +244,32 @@ def wallets_of(command: AnyCommand) -> list[WalletId]:
     match command:
         case DefineAsset():
             wallets: set[WalletId] = set()
-        case OpenWallet(wallet=wallet):
-            wallets = {wallet}
-        case PostTransfer(postings=postings):
+        case CloseWallet(wallet=wallet, sweep_to=target) if target is not None:
+            wallets = {wallet, target}
+        case CaptureHold(wallet=wallet, parts=parts):
+            wallets = {wallet, *(part.to for part in parts)}
+        case PostTransfer(postings=postings) | RefundTransfer(postings=postings):
             wallets = {posting.source for posting in postings}
             wallets.update(posting.to for posting in postings)
+        case _:
+            wallets = {command.wallet}
     if command.if_version:
         wallets.update(command.if_version)
+    if command.if_balance:
+        wallets.update(condition.wallet for condition in command.if_balance)
     return sorted(wallets)
+
+
+TRANSFER_MARK = "~"
+"""No wallet's name begins like this: the claim on a transfer that is to be refunded stands among those on wallets."""
+
+
+def claims_of(command: AnyCommand) -> list[WalletId]:
+    """The wallets of the command and, behind a mark, the transfer that it refunds: all whose turn it needs, sorted."""
+    wallets = wallets_of(command)
+    if isinstance(command, RefundTransfer):
+        wallets.append(WalletId(TRANSFER_MARK + command.transfer))
+    return wallets
 
 
 def first_difference(one: AnyCommand, other: AnyCommand) -> str | None:

@@ -10,10 +10,10 @@ from typing import Any
 
 import msgspec
 
-from walletd.vocabulary.commands import AnyCommand, Instant, Metadata
+from walletd.vocabulary.commands import AnyCommand, Instant, Limits, Metadata
 from walletd.vocabulary.error_codes import Reason
-from walletd.vocabulary.identifiers import AssetCode, Principal, Sequence, Version, WalletId
-from walletd.vocabulary.lifecycle import WalletStatus
+from walletd.vocabulary.identifiers import AssetCode, HoldId, Principal, Sequence, TransferId, Version, WalletId
+from walletd.vocabulary.lifecycle import FrozenSide, HoldState, WalletStatus
 from walletd.vocabulary.money import SignedAmountText
 
 
@@ -31,6 +31,14 @@ class AssetRecord(msgspec.Struct, frozen=True):
     scale: int
 
 
+class Freeze(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is stopped, why, and until when; from that moment on the freeze is none."""
+
+    frozen: FrozenSide
+    why: str
+    until: Instant | None = None
+
+
 class WalletRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A wallet as it stands after the entry; its balances stand beside it."""
 
@@ -39,6 +47,8 @@ class WalletRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     version: Version
     opened_at: Instant
     metadata: Metadata = {}
+    limits: dict[AssetCode, Limits] = {}
+    freeze: Freeze | None = None
 
 
 class BalanceRecord(msgspec.Struct, frozen=True):
@@ -55,12 +65,56 @@ class BalanceRecord(msgspec.Struct, frozen=True):
     version: Version
 
 
+class HoldRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A hold as it stands: of ``amount``, so much is ``captured``; while it is open, the rest is reserved."""
+
+    hold: HoldId
+    wallet: WalletId
+    asset: AssetCode
+    amount: SignedAmountText
+    captured: SignedAmountText = "0"
+    state: HoldState
+    placed_at: Instant
+    expires_at: Instant | None = None
+    reference: str | None = None
+    metadata: Metadata = {}
+
+
+class Moved(msgspec.Struct, frozen=True):
+    """Money that a command moved without spelling it out: the parts of a capture, what was swept at a closing."""
+
+    source: WalletId = msgspec.field(name="from")
+    to: WalletId
+    asset: AssetCode
+    amount: SignedAmountText
+
+
+class Refundable(msgspec.Struct, frozen=True):
+    """What a transfer moved from one wallet to another in one asset, and how much of it went back."""
+
+    source: WalletId = msgspec.field(name="from")
+    to: WalletId
+    asset: AssetCode
+    amount: SignedAmountText
+    refunded: SignedAmountText = "0"
+
+
+class TransferRecord(msgspec.Struct, frozen=True):
+    """A transfer or capture of which something was refunded, as it stands."""
+
+    transfer: TransferId
+    parts: tuple[Refundable, ...]
+
+
 class Effects(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The records after a command that was applied: everything that it touched, as it then stands."""
 
     assets: tuple[AssetRecord, ...] = ()
     wallets: tuple[WalletRecord, ...] = ()
     balances: tuple[BalanceRecord, ...] = ()
+    holds: tuple[HoldRecord, ...] = ()
+    moved: tuple[Moved, ...] = ()
+    transfers: tuple[TransferRecord, ...] = ()
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -97,6 +97,7 @@ class Reason(enum.Enum):
     FUTURE_CURSOR = "future_cursor", 2008, Retry.NEVER, "The cursor lies beyond the journal's head."
     CURSOR_EXPIRED = "cursor_expired", 2009, Retry.NEVER, "The journal no longer holds what the cursor asks for."
     INVALID_CURSOR = "invalid_cursor", 2010, Retry.NEVER, "The page cursor was not made by this method."
+    HOLD_NOT_FOUND = "hold_not_found", 2011, Retry.NEVER, "There is no hold of this id to read."
 
     # Refusals of a command: decided, journaled and answered the same for ever.
     COMMAND_ID_REUSED = (
@@ -111,14 +112,52 @@ class Reason(enum.Enum):
     WALLET_ALREADY_EXISTS = "wallet_already_exists", 3020, Retry.NEVER, "A wallet of this name is or was open."
     WALLET_NOT_FOUND = "wallet_not_found", 3021, Retry.NEW_COMMAND_ID, "No wallet of this name was opened."
     SELF_TRANSFER = "self_transfer", 3022, Retry.NEVER, "A posting moves money from a wallet to itself."
+    ORIGINAL_NOT_FOUND = (
+        "original_not_found",
+        3023,
+        Retry.NEW_COMMAND_ID,
+        "There is no transfer or capture of this id that could be refunded.",
+    )
     VERSION_MISMATCH = "version_mismatch", 3030, Retry.NEW_COMMAND_ID, "The wallet is not at the version demanded."
+    BALANCE_MISMATCH = "balance_mismatch", 3031, Retry.NEW_COMMAND_ID, "A balance is not where the command demands it."
+    REFUND_EXCEEDS_ORIGINAL = (
+        "refund_exceeds_original",
+        3035,
+        Retry.NEW_COMMAND_ID,
+        "More would go back than the original moved along this way, less what was refunded of it before.",
+    )
     WALLET_CLOSED = "wallet_closed", 3040, Retry.NEVER, "The wallet was closed."
+    WALLET_FROZEN = "wallet_frozen", 3041, Retry.NEW_COMMAND_ID, "A freeze stops what the command would do."
+    WALLET_NOT_FROZEN = "wallet_not_frozen", 3042, Retry.NEVER, "The wallet has no freeze that could be ended."
+    HOLD_NOT_OPEN = (
+        "hold_not_open",
+        3043,
+        Retry.NEVER,
+        "The wallet has no open hold of this id: it is captured, voided or expired, or was never placed.",
+    )
+    MOMENT_PASSED = "moment_passed", 3044, Retry.NEW_COMMAND_ID, "An end was named that lies in the past."
+    TOO_MANY_HOLDS = "too_many_holds", 3045, Retry.NEW_COMMAND_ID, "The wallet has as many open holds as it may have."
+    HOLDS_OPEN = "holds_open", 3046, Retry.NEW_COMMAND_ID, "A wallet with open holds cannot be closed."
+    CAPTURE_EXCEEDS_HOLD = (
+        "capture_exceeds_hold",
+        3047,
+        Retry.NEW_COMMAND_ID,
+        "The parts of the capture are more than the hold still reserves.",
+    )
+    WALLET_NOT_EMPTY = (
+        "wallet_not_empty",
+        3048,
+        Retry.NEW_COMMAND_ID,
+        "A wallet that owes or has something cannot be closed without a sweep, and one that owes not at all.",
+    )
+    LIMITS_NOT_MET = "limits_not_met", 3049, Retry.NEW_COMMAND_ID, "The wallet is not within the limits demanded."
     INSUFFICIENT_FUNDS = (
         "insufficient_funds",
         3050,
         Retry.NEW_COMMAND_ID,
         "The wallet has less available than the command takes from it.",
     )
+    ABOVE_MAXIMUM = "above_maximum", 3052, Retry.NEW_COMMAND_ID, "The wallet would have more than its maximum."
 
     @property
     def is_refusal(self) -> bool:

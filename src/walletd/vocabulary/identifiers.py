@@ -17,6 +17,7 @@ AssetCode = NewType("AssetCode", str)
 CommandId = NewType("CommandId", str)
 Principal = NewType("Principal", str)
 TransferId = NewType("TransferId", str)
+HoldId = NewType("HoldId", str)
 Sequence = NewType("Sequence", int)
 Version = NewType("Version", int)
 
@@ -25,6 +26,7 @@ WALLET_ID_PATTERN = r"^@?[A-Za-z0-9][A-Za-z0-9._:/-]{0,62}\Z"
 ASSET_CODE_PATTERN = r"^[A-Z][A-Z0-9._-]{0,15}\Z"
 COMMAND_ID_PATTERN = r"^[\x21-\x7e]{1,64}\Z"
 TRANSFER_ID_PATTERN = r"^t[1-9][0-9]{0,15}(\.[0-9]{1,3})?\Z"
+HOLD_ID_PATTERN = r"^h[1-9][0-9]{0,15}(\.[0-9]{1,3})?\Z"
 WALLET_PREFIX_PATTERN = r"^(|@|@?[A-Za-z0-9][A-Za-z0-9._:/-]{0,62})\Z"
 
 WalletName = Annotated[WalletId, msgspec.Meta(pattern=WALLET_ID_PATTERN)]
@@ -32,6 +34,7 @@ WalletPrefix = Annotated[str, msgspec.Meta(pattern=WALLET_PREFIX_PATTERN)]
 AssetName = Annotated[AssetCode, msgspec.Meta(pattern=ASSET_CODE_PATTERN)]
 CommandName = Annotated[CommandId, msgspec.Meta(pattern=COMMAND_ID_PATTERN)]
 TransferName = Annotated[TransferId, msgspec.Meta(pattern=TRANSFER_ID_PATTERN)]
+HoldName = Annotated[HoldId, msgspec.Meta(pattern=HOLD_ID_PATTERN)]
 SequenceNumber = Annotated[Sequence, msgspec.Meta(ge=0, le=2**53 - 1)]
 VersionNumber = Annotated[Version, msgspec.Meta(ge=0, le=2**53 - 1)]
 
@@ -47,11 +50,16 @@ def is_system_wallet(wallet: str) -> bool:
     return wallet.startswith("@")
 
 
-def transfer_id(sequence: int) -> TransferId:
-    """The id of the transfer that the entry of this sequence posted: ``t`` and the sequence."""
-    return TransferId(f"t{sequence}")
+def transfer_id(sequence: int, index: int | None = None) -> TransferId:
+    """The id of the transfer that this entry posted: ``t``, the sequence and, in a batch, the command's index."""
+    return TransferId(f"t{sequence}" if index is None else f"t{sequence}.{index}")
 
 
-def sequence_of(transfer: TransferId) -> Sequence:
-    """The sequence of the entry that posted this transfer; the inverse of ``transfer_id``."""
+def hold_id(sequence: int, index: int | None = None) -> HoldId:
+    """The id of the hold that this entry placed: ``h``, the sequence and, in a batch, the command's index."""
+    return HoldId(f"h{sequence}" if index is None else f"h{sequence}.{index}")
+
+
+def sequence_of(transfer: TransferId | HoldId) -> Sequence:
+    """The sequence of the entry that posted this transfer or placed this hold."""
     return Sequence(int(transfer[1:].partition(".")[0]))

@@ -45,6 +45,23 @@ class WalletStatus(enum.Enum):
     CLOSED = "closed"
 
 
+class HoldState(enum.Enum):
+    """Whether a hold still reserves.  Only an open one does; the others are how it ended."""
+
+    OPEN = "open"
+    CAPTURED = "captured"
+    VOIDED = "voided"
+    EXPIRED = "expired"
+
+
+class FrozenSide(enum.Enum):
+    """What a freeze stops: money out of the wallet, money into it, or both."""
+
+    DEBITS = "debits"
+    CREDITS = "credits"
+    BOTH = "both"
+
+
 class ActorState(enum.Enum):
     """Whether a wallet's actor holds its book.  A dormant wallet has no actor at all."""
 

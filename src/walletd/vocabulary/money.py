@@ -25,6 +25,9 @@ AMOUNT_PATTERN = r"^[1-9][0-9]{0,35}\Z"
 AmountText = Annotated[str, msgspec.Meta(pattern=AMOUNT_PATTERN)]
 """A movement of money: 1 to 10^36 - 1, as a decimal string."""
 
+LimitText = Annotated[str, msgspec.Meta(pattern=r"^(0|[1-9][0-9]{0,35})\Z")]
+"""A limit: 0 to 10^36 - 1, as a decimal string."""
+
 SignedAmountText = Annotated[str, msgspec.Meta(pattern=r"^(0|-?[1-9][0-9]{0,71})\Z")]
 """A balance: any whole number, as a decimal string."""
 

@@ -21,9 +21,11 @@ import trio
 from trio_asyncio import aio_as_trio  # type: ignore[import-untyped]
 
 from walletd.ledger.statement import lines_of
-from walletd.vocabulary.entries import BalanceRecord, Entry, WalletRecord
+from walletd.vocabulary.entries import BalanceRecord, Entry, HoldRecord, TransferRecord, WalletRecord
+from walletd.vocabulary.identifiers import HoldId, TransferId
+from walletd.vocabulary.lifecycle import HoldState
 
-FORMAT = 1
+FORMAT = 2
 FILE_NAME = "state.db"
 
 SCHEMA = """
@@ -43,8 +45,18 @@ CREATE TABLE balance (
 CREATE TABLE statement_line (
     wallet TEXT NOT NULL, sequence INTEGER NOT NULL, line INTEGER NOT NULL, time INTEGER NOT NULL,
     asset TEXT NOT NULL, amount TEXT NOT NULL, posted TEXT NOT NULL, counterparty TEXT NOT NULL, reference TEXT,
-    seal BLOB NOT NULL, PRIMARY KEY (wallet, sequence, line)
+    kind TEXT NOT NULL, transfer TEXT NOT NULL, seal BLOB NOT NULL, PRIMARY KEY (wallet, sequence, line)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE hold (
+    wallet TEXT NOT NULL, number INTEGER NOT NULL, place INTEGER NOT NULL, is_open INTEGER NOT NULL, expires INTEGER,
+    record BLOB NOT NULL, seal BLOB NOT NULL, PRIMARY KEY (number, place)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE refunded (
+    transfer TEXT PRIMARY KEY, record BLOB NOT NULL, seal BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX open_hold ON hold (wallet, number, place) WHERE is_open;
+CREATE INDEX expiring_hold ON hold (wallet, expires) WHERE is_open AND expires IS NOT NULL;
+CREATE INDEX hold_of_wallet ON hold (wallet, number, place);
 CREATE TABLE command (
     principal TEXT NOT NULL, command_id TEXT NOT NULL, sequence INTEGER NOT NULL, seal BLOB NOT NULL,
     PRIMARY KEY (principal, command_id)
@@ -172,6 +184,8 @@ class Rows(NamedTuple):
     versions: list[tuple[Any, ...]]
     balances: list[tuple[Any, ...]]
     lines: list[tuple[Any, ...]]
+    holds: list[tuple[Any, ...]]
+    refunded: list[tuple[Any, ...]]
     commands: list[tuple[Any, ...]]
 
     def statements(self) -> Iterable[tuple[str, list[tuple[Any, ...]]]]:
@@ -180,7 +194,9 @@ class Rows(NamedTuple):
         yield "INSERT OR REPLACE INTO wallet VALUES (?, ?, ?, 0, x'')", self.wallets
         yield "UPDATE wallet SET version = ?, version_seal = ? WHERE wallet = ?", self.versions
         yield "INSERT OR REPLACE INTO balance VALUES (?, ?, ?, ?)", self.balances
-        yield "INSERT INTO statement_line VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", self.lines
+        yield "INSERT INTO statement_line VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", self.lines
+        yield "INSERT OR REPLACE INTO hold VALUES (?, ?, ?, ?, ?, ?, ?)", self.holds
+        yield "INSERT OR REPLACE INTO refunded VALUES (?, ?, ?)", self.refunded
         yield "INSERT INTO command VALUES (?, ?, ?, ?)", self.commands
 
 
@@ -189,7 +205,9 @@ def rows_of(entries: Sequence[Entry]) -> Rows:
     wallets: dict[str, WalletRecord] = {}
     versions: dict[str, int] = {}
     balances: dict[tuple[str, str], BalanceRecord] = {}
-    rows = Rows([], [], [], [], [], [])
+    holds: dict[HoldId, HoldRecord] = {}
+    transfers: dict[TransferId, TransferRecord] = {}
+    rows = Rows([], [], [], [], [], [], [], [])
     for entry in entries:
         command_row = (entry.principal, entry.command.command_id, entry.sequence)
         rows.commands.append((*command_row, seal(*command_row)))
@@ -203,6 +221,8 @@ def rows_of(entries: Sequence[Entry]) -> Rows:
         for balance in entry.effects.balances:
             balances[balance.wallet, balance.asset] = balance
             versions[balance.wallet] = balance.version
+        transfers.update((transfer.transfer, transfer) for transfer in entry.effects.transfers)
+        holds.update((hold.hold, hold) for hold in entry.effects.holds)
         time = microseconds(entry.time)
         for line in lines_of(entry):
             line_row = (
@@ -215,6 +235,8 @@ def rows_of(entries: Sequence[Entry]) -> Rows:
                 str(line.posted),
                 line.counterparty,
                 line.reference,
+                line.kind,
+                line.transfer,
             )
             rows.lines.append((*line_row, seal(*line_row)))
     for name, record in wallets.items():
@@ -224,7 +246,25 @@ def rows_of(entries: Sequence[Entry]) -> Rows:
     for (name, asset_code), balance in balances.items():
         body = _encode(balance)
         rows.balances.append((name, asset_code, body, seal(name, asset_code, body)))
+    for transfer in transfers.values():
+        body = _encode(transfer)
+        rows.refunded.append((transfer.transfer, body, seal(transfer.transfer, body)))
+    rows.holds.extend(hold_row(hold) for hold in holds.values())
     return rows
+
+
+def hold_key(hold: HoldId) -> tuple[int, int]:
+    """The entry that placed the hold and its place there, as numbers that sort in order of placing."""
+    sequence, _, index = hold[1:].partition(".")
+    return int(sequence), int(index or -1)
+
+
+def hold_row(hold: HoldRecord) -> tuple[Any, ...]:
+    """A hold's row, whose last column is its seal."""
+    body = _encode(hold)
+    expires = None if hold.expires_at is None else microseconds(hold.expires_at)
+    row = (hold.wallet, *hold_key(hold.hold), int(hold.state is HoldState.OPEN), expires, body)
+    return (*row, seal(*row))
 
 
 def seal(*values: Any) -> bytes:

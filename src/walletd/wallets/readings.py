@@ -7,7 +7,8 @@ What an answer shows stood together: it is read by one SQL statement.  ``sequenc
 nothing that happened up to there is missing from it.  Every row's seal is checked before it is shown.
 """
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -16,18 +17,43 @@ import aiosqlite
 import msgspec
 from trio_asyncio import aio_as_trio  # type: ignore[import-untyped]
 
-from walletd.ledger.book import Book, restore_book
-from walletd.protocol.messages import AssetTotal, AuditReport, Statement, StatementLine, WalletPage, WalletView
-from walletd.vocabulary.entries import AssetRecord, BalanceRecord, WalletRecord
-from walletd.vocabulary.identifiers import AssetCode, WalletId, is_system_wallet, transfer_id
-from walletd.wallets.read_tables import check_seal, from_microseconds, read_only, rot_reported
+from walletd.ledger.book import Book, freeze_at, reserved, restore_book
+from walletd.protocol.messages import (
+    AssetTotal,
+    AuditReport,
+    HoldPage,
+    HoldView,
+    Statement,
+    StatementLine,
+    WalletPage,
+    WalletView,
+)
+from walletd.vocabulary.entries import AssetRecord, BalanceRecord, HoldRecord, TransferRecord, WalletRecord
+from walletd.vocabulary.identifiers import AssetCode, HoldId, TransferId, WalletId, is_system_wallet
+from walletd.vocabulary.lifecycle import HoldState, WalletStatus
+from walletd.wallets.read_tables import (
+    check_seal,
+    from_microseconds,
+    hold_key,
+    hold_row,
+    microseconds,
+    read_only,
+    rot_reported,
+)
 
 _decode_wallet = msgspec.json.Decoder(WalletRecord).decode
 _decode_balance = msgspec.json.Decoder(BalanceRecord).decode
+_decode_transfer = msgspec.json.Decoder(TransferRecord).decode
+_decode_hold = msgspec.json.Decoder(HoldRecord).decode
 _PAST_ALL_NAMES = "\x7f"
 _AUDIT_PAGE = 10_000
 
-_WALLET_COLUMNS = "w.wallet, w.record, w.seal, w.version, w.version_seal, b.asset, b.record, b.seal"
+# The last column: the wallet's holds that have expired while no entry says so, one on a line, each with its seal.
+_WALLET_COLUMNS = """
+w.wallet, w.record, w.seal, w.version, w.version_seal, b.asset, b.record, b.seal,
+(SELECT group_concat(hex(h.seal) || CAST(h.record AS TEXT), char(10)) FROM hold h
+ WHERE h.wallet = w.wallet AND h.is_open AND h.expires <= ?)
+"""
 _SEQUENCE = "(SELECT sequence FROM progress)"
 
 SOME_WALLETS = f"""
@@ -40,10 +66,23 @@ FROM (SELECT * FROM wallet WHERE wallet >= ? AND wallet < ? AND wallet > ? ORDER
 LEFT JOIN balance b USING (wallet) ORDER BY w.wallet, b.asset
 """
 STATEMENT = """
-SELECT wallet, sequence, line, time, asset, amount, posted, counterparty, reference, seal FROM statement_line
+SELECT wallet, sequence, line, time, asset, amount, posted, counterparty, reference, kind, transfer, seal
+FROM statement_line
 WHERE wallet = ? AND sequence <= ? AND (? IS NULL OR asset = ?) AND (sequence, line) {comparison} (?, ?)
 ORDER BY sequence {order}, line {order} LIMIT ?
 """
+HOLD_COLUMNS = "h.wallet, h.number, h.place, h.is_open, h.expires, h.record, h.seal"
+OPEN_HOLDS = f"""
+SELECT {HOLD_COLUMNS} FROM json_each(?) w CROSS JOIN hold h ON h.wallet = w.value AND h.is_open
+ORDER BY h.wallet, h.number, h.place
+"""
+HOLDS = f"""
+SELECT {HOLD_COLUMNS}, {_SEQUENCE} FROM hold h
+WHERE h.wallet = ? AND (? OR (h.is_open AND (h.expires IS NULL OR h.expires > ?)))
+AND (h.number, h.place) > (?, ?) ORDER BY h.number, h.place LIMIT ?
+"""
+HOLD = f"SELECT {HOLD_COLUMNS}, {_SEQUENCE} FROM hold h WHERE h.number = ? AND h.place = ?"
+EXPIRIES = f"SELECT {HOLD_COLUMNS} FROM hold h WHERE h.is_open AND h.expires IS NOT NULL"
 BALANCES = (
     "SELECT wallet, asset, record, seal FROM balance WHERE (wallet, asset) > (?, ?) ORDER BY wallet, asset LIMIT ?"
 )
@@ -55,6 +94,8 @@ class Readings:
     def __init__(self, connection: aiosqlite.Connection, path: Path) -> None:
         self._connection = connection
         self._path = path
+        self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        """What moment it is: holds and freezes end exactly when their time comes."""
 
     async def aclose(self) -> None:
         """Close the connection."""
@@ -69,16 +110,48 @@ class Readings:
 
     async def books(self, wallets: Iterable[WalletId]) -> dict[WalletId, Book]:
         """The books of those of the wallets that exist.  O(wallets × assets) look-ups, one hop."""
-        rows = await self._query(SOME_WALLETS, (msgspec.json.encode(list(wallets)).decode(),))
+        names = msgspec.json.encode(list(wallets)).decode()
+        rows = await self._query(SOME_WALLETS, (0, names))
+        holds: dict[WalletId, list[HoldRecord]] = {}
+        for row in await self._query(OPEN_HOLDS, (names,)):
+            holds.setdefault(row[0], []).append(_hold_record(row))
         return {
-            name: restore_book(_wallet_record(group[0]), _balance_records(group)) for name, group in _by_wallet(rows)
+            name: restore_book(_wallet_record(group[0]), _balance_records(group), holds.get(name, ()))
+            for name, group in _by_wallet(rows)
         }
+
+    async def transfer(self, transfer: TransferId) -> TransferRecord | None:
+        """How much of a transfer was refunded; None where nothing was."""
+        rows = await self._query("SELECT record, seal FROM refunded WHERE transfer = ?", (transfer,))
+        for record, sealed in rows:
+            check_seal("refunded", sealed, transfer, record)
+        return _decode_transfer(rows[0][0]) if rows else None
+
+    async def hold(self, hold: HoldId) -> HoldView | None:
+        """The hold as it stands at this moment; None where there is none of this id."""
+        rows = await self._query(HOLD, hold_key(hold))
+        return _hold_view(rows[0], rows[0][-1], self.clock()) if rows else None
+
+    async def list_holds(self, wallet: WalletId, also_closed: bool, after: HoldId | None, limit: int) -> HoldPage:
+        """One page of the wallet's holds in order of placing: those that are open at this moment, or all."""
+        now = self.clock()
+        key = (0, 0) if after is None else hold_key(after)
+        sequence = await self.sequence()
+        rows = await self._query(HOLDS, (wallet, also_closed, microseconds(now), *key, limit + 1))
+        views = tuple(_hold_view(row, sequence, now) for row in rows[:limit])
+        return HoldPage(holds=views, sequence=sequence, next=views[-1].hold if len(rows) > limit else None)
+
+    async def expiries(self) -> list[tuple[datetime, WalletId, HoldId]]:
+        """Every open hold that will expire, with its moment.  O(open holds)."""
+        holds = [_hold_record(row) for row in await self._query(EXPIRIES)]
+        return [(hold.expires_at, hold.wallet, hold.hold) for hold in holds if hold.expires_at is not None]
 
     async def list_wallets(self, prefix: str, after: str | None, limit: int) -> WalletPage:
         """One page of the wallets whose names start with the prefix, in the order of their names."""
-        bounds = (prefix, prefix + _PAST_ALL_NAMES, after or "", limit + 1)
+        now = self.clock()
+        bounds = (microseconds(now), prefix, prefix + _PAST_ALL_NAMES, after or "", limit + 1)
         rows, sequence = await self._query_wallets(WALLETS, bounds)
-        views = [_wallet_view(group, sequence) for _, group in _by_wallet(rows)]
+        views = [_wallet_view(group, sequence, now) for _, group in _by_wallet(rows)]
         more = len(views) > limit
         return WalletPage(
             wallets=tuple(views[:limit]), sequence=sequence, next=views[limit - 1].wallet if more else None
@@ -87,10 +160,10 @@ class Readings:
     async def some_wallets(self, wallets: Iterable[WalletId]) -> WalletPage:
         """Those of the wallets that exist, all at one sequence."""
         names = msgspec.json.encode(list(wallets)).decode()
-        rows, sequence = await self._query_wallets(SOME_WALLETS, (names,))
-        return WalletPage(
-            wallets=tuple(_wallet_view(group, sequence) for _, group in _by_wallet(rows)), sequence=sequence
-        )
+        now = self.clock()
+        rows, sequence = await self._query_wallets(SOME_WALLETS, (microseconds(now), names))
+        views = tuple(_wallet_view(group, sequence, now) for _, group in _by_wallet(rows))
+        return WalletPage(wallets=views, sequence=sequence)
 
     async def sequence(self) -> int:
         """After which entry the tables stand."""
@@ -199,36 +272,68 @@ def _balance_records(group: list[Any]) -> tuple[BalanceRecord, ...]:
     return tuple(_decode_balance(record) for _, _, record, _ in balances)
 
 
-def _wallet_view(group: list[Any], sequence: int) -> WalletView:
-    return view_of(_wallet_record(group[0]), _balance_records(group), sequence)
+def _wallet_view(group: list[Any], sequence: int, now: datetime) -> WalletView:
+    record, balances = _wallet_record(group[0]), _balance_records(group)
+    for line in group[0][8].split("\n") if group[0][8] else ():
+        hold = _decode_hold(line[16:])
+        *values, _ = hold_row(hold)
+        check_seal("hold", bytes.fromhex(line[:16]), *values)
+        balances = tuple(_less_held(balance, hold) for balance in balances)
+    return view_of(record, balances, sequence, now)
 
 
-def view_of(record: WalletRecord, balances: tuple[BalanceRecord, ...], sequence: int) -> WalletView:
-    """A wallet with its balances as a client sees it."""
+def _less_held(balance: BalanceRecord, hold: HoldRecord) -> BalanceRecord:
+    """The balance without what this hold reserved."""
+    if balance.asset != hold.asset:
+        return balance
+    available = None if balance.available is None else str(int(balance.available) + reserved(hold))
+    return msgspec.structs.replace(balance, held=str(int(balance.held) - reserved(hold)), available=available)
+
+
+def view_of(record: WalletRecord, balances: tuple[BalanceRecord, ...], sequence: int, now: datetime) -> WalletView:
+    """A wallet with its balances as a client sees it at this moment: a freeze whose time has passed is none."""
+    freeze = freeze_at(record.freeze, now)
+    thawed = record.status is WalletStatus.FROZEN and freeze is None
     return WalletView(
         wallet=record.wallet,
-        status=record.status,
+        status=WalletStatus.OPEN if thawed else record.status,
         version=record.version,
         opened_at=record.opened_at,
         metadata=record.metadata,
+        limits=record.limits,
+        freeze=freeze,
         balances=balances,
         sequence=sequence,
     )
 
 
+def _hold_record(row: Any) -> HoldRecord:
+    *values, sealed = row[:7]
+    check_seal("hold", sealed, *values)
+    return _decode_hold(row[5])
+
+
+def _hold_view(row: Any, sequence: int, now: datetime) -> HoldView:
+    record = _hold_record(row)
+    if record.state is HoldState.OPEN and record.expires_at is not None and record.expires_at <= now:
+        record = msgspec.structs.replace(record, state=HoldState.EXPIRED)
+    fields = {name: getattr(record, name) for name in record.__struct_fields__}
+    return HoldView(**fields, reserved=str(reserved(record)), sequence=sequence)
+
+
 def _statement_line(row: Any) -> StatementLine:
     *values, sealed = row
     check_seal("statement_line", sealed, *values)
-    _, sequence, line, time, asset, amount, posted, counterparty, reference = values
+    _, sequence, line, time, asset, amount, posted, counterparty, reference, kind, transfer = values
     return StatementLine(
         sequence=sequence,
         line=line,
         time=from_microseconds(time),
-        kind="transfer",
+        kind=kind,
         asset=asset,
         amount=amount,
         posted=posted,
         counterparty=counterparty,
-        transfer=transfer_id(sequence),
+        transfer=transfer,
         reference=reference,
     )

@@ -10,13 +10,14 @@ tables hold all that it knows.
 
 import logging
 from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from itertools import islice
 from typing import Any
 
 import trio
 
 from walletd.ledger.book import Book, Books
+from walletd.vocabulary.entries import TransferRecord
 from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import WalletId
 from walletd.vocabulary.lifecycle import ActorState
@@ -32,7 +33,7 @@ RETIREMENTS_PER_CLAIM = 4
 
 OVERLOADED_RETRY_MS = 100
 
-LoadBooks = Callable[[Iterable[WalletId]], Awaitable[dict[WalletId, Book]]]
+LoadBooks = Callable[[Iterable[WalletId]], Awaitable[Mapping[WalletId, Book | TransferRecord]]]
 
 
 class Roster:
@@ -101,6 +102,10 @@ class Roster:
         for wallet in wallets:
             self._actors[wallet].last_sequence = sequence
 
+    def has(self, name: WalletId) -> bool:
+        """Whether there is an actor of this name."""
+        return name in self._actors
+
     def last_sequence(self, wallets: Iterable[WalletId]) -> int:
         """The last entry that touched any of these wallets, whose turns are in hand; it may not be durable yet."""
         return max((self._actors[wallet].last_sequence for wallet in wallets), default=0)
@@ -164,7 +169,7 @@ class Roster:
         for actor, loaded in wanted:
             book = books.get(actor.wallet)
             if book is not None and self._actors.get(actor.wallet) is actor:
-                self._books.wallets[actor.wallet] = book
+                self._books.put(actor.wallet, book)
             loaded.set()
 
     async def _run_ready(self) -> None:
@@ -216,7 +221,7 @@ class Roster:
             return
         actor.state = ActorState.RETIRING
         del self._actors[actor.wallet]
-        self._books.wallets.pop(actor.wallet, None)
+        self._books.drop(actor.wallet)
         self.retirements += 1
 
     def forget_all(self, reason: Reason, facts: dict[str, Any]) -> None:
@@ -231,6 +236,7 @@ class Roster:
                 del self._actors[actor.wallet]
         self._ready.clear()
         self._books.wallets.clear()
+        self._books.transfers.clear()
         for claim in waiting:
             claim.fail(reason, facts)
 
@@ -239,5 +245,5 @@ class Roster:
         for wallet in claim.wallets:
             log.error("wallet %s is quarantined", wallet, exc_info=broken)
             self._actors[wallet].state = ActorState.QUARANTINED
-            self._books.wallets.pop(wallet, None)
+            self._books.drop(wallet)
         claim.fail(Reason.INTERNAL_ERROR, {"wallets": list(claim.wallets)})

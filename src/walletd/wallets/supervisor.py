@@ -8,7 +8,7 @@ is applied to the tentative books at once and queued for the journal; the turns 
 asked.  ``reply`` is called only once the segment with the entry, and so everything it saw, is durable.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -17,17 +17,19 @@ import trio
 from walletd.journal.failures import JournalFull
 from walletd.journal.writer import JournalWriter, Pending
 from walletd.ledger.book import Book, Books, apply
-from walletd.ledger.rules import Verdict, decide
-from walletd.vocabulary.commands import AnyCommand, first_difference, wallets_of
-from walletd.vocabulary.entries import Effects, Entry, Refusal, encode_entry
+from walletd.ledger.guards import Verdict
+from walletd.ledger.refunds import refundable_transfers, remember_transfers
+from walletd.ledger.rules import decide
+from walletd.vocabulary.commands import TRANSFER_MARK, AnyCommand, claims_of, first_difference
+from walletd.vocabulary.entries import Effects, Entry, HoldRecord, Refusal, TransferRecord, encode_entry
 from walletd.vocabulary.error_codes import Reason
-from walletd.vocabulary.identifiers import CommandId, Principal, WalletId
+from walletd.vocabulary.identifiers import CommandId, Principal, TransferId, WalletId, sequence_of, transfer_id
 from walletd.vocabulary.identifiers import Sequence as SequenceNumber
 from walletd.wallets.actor import Claim
 from walletd.wallets.command_index import CommandIndex
 from walletd.wallets.projector import DurableEntry, Projector
 from walletd.wallets.publisher import Publisher
-from walletd.wallets.roster import LoadBooks, Roster
+from walletd.wallets.roster import Roster
 
 UNAVAILABLE_RETRY_MS = 1000
 OVERLOADED_RETRY_MS = 100
@@ -57,6 +59,8 @@ class NotDecided(NamedTuple):
 Reply = Callable[[Answer | Foreseen | NotDecided], None]
 ReadReply = Callable[[Book | None, int], None]
 Failed = Callable[[Reason, dict[str, Any]], None]
+ReadBooks = Callable[[Iterable[WalletId]], Awaitable[dict[WalletId, Book]]]
+ReadTransfer = Callable[[TransferId], Awaitable[TransferRecord | None]]
 ReadEntry = Callable[[int], Awaitable[DurableEntry]]
 
 
@@ -109,8 +113,10 @@ class Supervisor:
         *,
         clock: Callable[[], datetime],
         last_time: datetime,
-        read_books: LoadBooks,
+        read_books: ReadBooks,
+        read_transfer: ReadTransfer,
         read_entry: ReadEntry,
+        follow_holds: Callable[[Sequence[HoldRecord]], None],
     ) -> None:
         self._books = books
         self._roster = roster
@@ -121,7 +127,9 @@ class Supervisor:
         self._clock = clock
         self._last_time = last_time
         self._read_books = read_books
+        self._read_transfer = read_transfer
         self._read_entry = read_entry
+        self._follow_holds = follow_holds
         self._recent: dict[tuple[Principal, CommandId], Submission] = {}
         self._load_floor = 0
         self._nursery: trio.Nursery | None = None
@@ -165,7 +173,7 @@ class Supervisor:
         return min(sequence, self._writer.head)
 
     def _claim(self, submission: Submission, act: Callable[[Submission, list[WalletId]], None]) -> None:
-        wallets = wallets_of(submission.command)
+        wallets = claims_of(submission.command)
         self._roster.claim(
             Claim(
                 wallets,
@@ -181,13 +189,15 @@ class Supervisor:
             self._give_up(submission, *obstacle)
             return
         now = self._now()
-        verdict = decide(self._books, submission.command, now)
         sequence = SequenceNumber(self._writer.head + 1)
+        verdict = decide(self._books, submission.command, now, sequence)
         entry = _entry(sequence, now, submission, verdict)
         record = encode_entry(entry)
         if isinstance(verdict, Effects):
             apply(self._books, verdict)
             self._roster.touched(wallets, sequence)
+            if self._roster.has(WalletId(TRANSFER_MARK + transfer_id(sequence))):
+                remember_transfers(self._books, entry)
         # After this point it must succeed: the entry is on its way to the disk.
         self._last_time = now
         pending = self._writer.append(sequence, record, submission)
@@ -196,7 +206,7 @@ class Supervisor:
 
     def _foresee(self, submission: Submission, wallets: list[WalletId]) -> None:
         now = self._now()
-        foreseen = Foreseen(decide(self._books, submission.command, now), now)
+        foreseen = Foreseen(decide(self._books, submission.command, now, self._writer.head + 1), now)
         self._when_durable(
             self._roster.last_sequence(wallets),
             lambda: submission.settle(foreseen),
@@ -243,13 +253,31 @@ class Supervisor:
 
     # --- books of dormant wallets ----------------------------------------------------------------------------------
 
-    async def load_books(self, wallets: Iterable[WalletId]) -> dict[WalletId, Book]:
+    async def load_books(self, names: Iterable[WalletId]) -> Mapping[WalletId, Book | TransferRecord]:
         """The books of wallets without an actor, as the read tables have them; those of wallets that exist.
 
         An actor retires only when the tables know all that it knows; only after a roll-back may they be behind.
         """
         await self._projector.reach(self._load_floor)
-        return await self._read_books(wallets)
+        names = list(names)
+        wallets = [name for name in names if not name.startswith(TRANSFER_MARK)]
+        found: dict[WalletId, Book | TransferRecord] = {**await self._read_books(wallets)}
+        for name in names:
+            if name.startswith(TRANSFER_MARK) and (record := await self._load_transfer(TransferId(name[1:]))):
+                found[name] = record
+        return found
+
+    async def _load_transfer(self, transfer: TransferId) -> TransferRecord | None:
+        """What of a transfer can be refunded: as it was posted, or as the last refund left it."""
+        sequence = sequence_of(transfer)
+        await self._projector.reach(self.reachable(sequence))
+        if sequence > self._projector.sequence:
+            return None
+        refunded = await self._read_transfer(transfer)
+        if refunded is not None:
+            return refunded
+        entry = (await self._read_entry(sequence)).entry
+        return next((record for record in refundable_transfers(entry) if record.transfer == transfer), None)
 
     # --- reads -----------------------------------------------------------------------------------------------------
 
@@ -266,7 +294,7 @@ class Supervisor:
                 reply(self._books.wallets.get(wallet), self._writer.durable_head)
                 return
             book = self._books.wallets.get(wallet)
-            copied = None if book is None else _copy(book)
+            copied = None if book is None else book.copy()
             self._when_durable(seen, lambda: reply(copied, seen), failed)
 
         self._roster.claim(Claim((wallet,), run=read, fail=failed))
@@ -293,6 +321,9 @@ class Supervisor:
             refusal = submission.durable.entry.refusal
             reason = None if refusal is None else refusal.reason
             self.outcomes[reason] = self.outcomes.get(reason, 0) + 1
+            effects = submission.durable.entry.effects
+            if effects is not None and effects.holds:
+                self._follow_holds(effects.holds)
             submission.settle(Answer(submission.durable, replayed=False))
             self._publisher.publish(submission.durable)
         self._projector.extend(entries)
@@ -340,11 +371,3 @@ def _answer_again(durable: DurableEntry, command: AnyCommand) -> Answer | NotDec
         return Answer(durable, replayed=True)
     facts = {"command_id": command.command_id, "field": difference, "sequence": durable.entry.sequence}
     return NotDecided(Reason.COMMAND_ID_REUSED, facts)
-
-
-def _copy(book: Book) -> Book:
-    """The book as it stands now; later entries change the original."""
-    copied = Book(book.record())
-    for asset, balance in book.balances.items():
-        copied.balances[asset] = type(balance)(balance.posted, balance.held)
-    return copied

@@ -1,0 +1,129 @@
+"""A draft: what a command changes, collected wallet by wallet until it becomes the effects of its entry.
+
+    draft = Draft(books, now)
+    draft.move("alice", "bob", "EUR", 250)
+    draft.reserve("alice", "EUR", 100)
+    draft.effects()
+
+The first touch of a wallet takes in its holds that have expired unrecorded: every entry that touches a wallet says
+so of them, and what they held is free for the command itself.  The books are not changed.
+"""
+
+from datetime import datetime
+
+import msgspec
+
+from walletd.ledger.book import Book, Books, balance_record, floor, reserved
+from walletd.vocabulary.entries import Effects, HoldRecord, Moved, WalletRecord
+from walletd.vocabulary.identifiers import AssetCode, HoldId, Version, WalletId
+from walletd.vocabulary.lifecycle import HoldState
+
+Place = tuple[WalletId, AssetCode]
+
+
+class Draft:
+    """Changes to books, not made yet."""
+
+    __slots__ = ("_books", "_holds", "_touched", "_wallets", "changes", "moved", "now")
+
+    def __init__(self, books: Books, now: datetime) -> None:
+        self._books = books
+        self.now = now
+        self.changes: dict[Place, list[int]] = {}
+        """Of each balance: what is added to posted, what is held in addition, and what expired holds free."""
+        self._holds: dict[HoldId, HoldRecord] = {}
+        self._wallets: dict[WalletId, WalletRecord] = {}
+        self._touched: set[WalletId] = set()
+        self.moved: list[Moved] = []
+
+    def touch(self, wallet: WalletId) -> Book:
+        """The wallet's book; what of its holds has expired is freed from here on."""
+        book = self._books.wallets[wallet]
+        if wallet not in self._touched:
+            self._touched.add(wallet)
+            for hold in book.lapsed(self.now):
+                self.put_hold(msgspec.structs.replace(hold, state=HoldState.EXPIRED))
+                self._change(wallet, hold.asset)[2] += reserved(hold)
+        return book
+
+    def move(self, source: WalletId, to: WalletId, asset: AssetCode, amount: int) -> None:
+        """Move posted money from one wallet to another."""
+        self.touch(source)
+        self._change(source, asset)[0] -= amount
+        self.touch(to)
+        self._change(to, asset)[0] += amount
+
+    def reserve(self, wallet: WalletId, asset: AssetCode, amount: int) -> None:
+        """Hold more of a wallet's money; less, where the amount is negative."""
+        self.touch(wallet)
+        self._change(wallet, asset)[1] += amount
+
+    def show(self, wallet: WalletId, asset: AssetCode) -> None:
+        """Record the balance although nothing is moved: what is available of it changes with the limits."""
+        self.touch(wallet)
+        self._change(wallet, asset)
+
+    def put_hold(self, record: HoldRecord) -> None:
+        """The hold as it stands afterwards."""
+        self._holds[record.hold] = record
+
+    def put_wallet(self, record: WalletRecord) -> None:
+        """The wallet as it stands afterwards; its version is counted here."""
+        book = self.touch(record.wallet)
+        self._wallets[record.wallet] = msgspec.structs.replace(record, version=Version(book.version + 1))
+
+    def open_hold(self, wallet: WalletId, hold: HoldId) -> HoldRecord | None:
+        """The wallet's hold of this id, if it is open at this moment."""
+        record = self.touch(wallet).holds.get(hold)
+        return None if record is None or self._holds.get(hold, record).state is not HoldState.OPEN else record
+
+    def open_holds(self, wallet: WalletId) -> int:
+        """How many open holds the wallet has at this moment."""
+        book = self.touch(wallet)
+        return len(book.holds) - sum(hold.wallet == wallet and hold.hold in book.holds for hold in self._holds.values())
+
+    def posted(self, wallet: WalletId, asset: AssetCode) -> int:
+        """What is posted afterwards."""
+        return self.touch(wallet).balance(asset).posted + self._changed(wallet, asset)[0]
+
+    def held(self, wallet: WalletId, asset: AssetCode) -> int:
+        """What is held afterwards."""
+        _, more, freed = self._changed(wallet, asset)
+        return self.touch(wallet).balance(asset).held + more - freed
+
+    def available(self, wallet: WalletId, asset: AssetCode) -> int | None:
+        """What is available afterwards, less than nothing where the command takes too much; None without a floor."""
+        floor = self.floor(wallet, asset)
+        return None if floor is None else self.posted(wallet, asset) - self.held(wallet, asset) - floor
+
+    def floor(self, wallet: WalletId, asset: AssetCode) -> int | None:
+        """How low the posted balance may go afterwards."""
+        book = self.touch(wallet)
+        limits = self._wallets[wallet].limits if wallet in self._wallets else book.limits
+        return floor(book.is_system, limits.get(asset))
+
+    def effects(self) -> Effects:
+        """The records after all the changes."""
+        return Effects(
+            wallets=tuple(self._wallets.values()),
+            balances=tuple(
+                balance_record(
+                    wallet,
+                    asset,
+                    self.posted(wallet, asset),
+                    self.held(wallet, asset),
+                    self._books.wallets[wallet].version + 1,
+                    self.floor(wallet, asset),
+                )
+                for wallet, asset in self.changes
+            ),
+            holds=tuple(self._holds.values()),
+            moved=tuple(self.moved),
+        )
+
+    def _change(self, wallet: WalletId, asset: AssetCode) -> list[int]:
+        return self.changes.setdefault((wallet, asset), [0, 0, 0])
+
+    def _changed(self, wallet: WalletId, asset: AssetCode) -> list[int]:
+        self.touch(wallet)
+        return self.changes.get((wallet, asset), [0, 0, 0])

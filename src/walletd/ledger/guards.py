@@ -1,0 +1,147 @@
+"""Guards: the conditions that several commands share, each answering with a refusal or None.
+
+if refusal := conditions_guard(books, command, now): return refusal
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from walletd.ledger.book import Books
+from walletd.ledger.draft import Draft
+from walletd.vocabulary.commands import AnyCommand, BalanceCondition, Posting
+from walletd.vocabulary.entries import Effects, Refusal
+from walletd.vocabulary.error_codes import Reason
+from walletd.vocabulary.identifiers import AssetCode, WalletId
+from walletd.vocabulary.lifecycle import FrozenSide, WalletStatus
+
+Verdict = Effects | Refusal
+
+
+def refuse(reason: Reason, **facts: Any) -> Refusal:
+    """The refusal for this reason, with the facts that explain it: as plain as the journal gives them back."""
+    assert reason.is_refusal
+    return Refusal(reason, msgspec.to_builtins(facts))
+
+
+def expiry_guard(command: AnyCommand, now: datetime) -> Refusal | None:
+    """The command is still valid."""
+    if command.valid_until is not None and now > command.valid_until:
+        return refuse(Reason.COMMAND_EXPIRED, valid_until=command.valid_until, time=now)
+    return None
+
+
+def asset_guard(books: Books, asset: AssetCode) -> Refusal | None:
+    """The asset is defined."""
+    return None if asset in books.assets else refuse(Reason.ASSET_NOT_FOUND, asset=asset)
+
+
+def wallet_guard(books: Books, wallet: WalletId) -> Refusal | None:
+    """The wallet was opened."""
+    return None if wallet in books.wallets else refuse(Reason.WALLET_NOT_FOUND, wallet=wallet)
+
+
+def conditions_guard(books: Books, command: AnyCommand, now: datetime) -> Refusal | None:
+    """Every wallet is at the version, and every balance where the command demands it."""
+    for wallet, demanded in command.if_version.items():
+        book = books.wallets.get(wallet)
+        version = book.version if book else 0
+        if version != demanded:
+            return refuse(Reason.VERSION_MISMATCH, wallet=wallet, version=version, demanded=demanded)
+    for index, condition in enumerate(command.if_balance):
+        if refusal := _balance_guard(books, condition, now, index):
+            return refusal
+    return None
+
+
+def _balance_guard(books: Books, condition: BalanceCondition, now: datetime, index: int) -> Refusal | None:
+    """A system wallet without a floor has more available than anybody can ask for; a wallet not opened has nothing."""
+    book = books.wallets.get(condition.wallet)
+    record = None if book is None else book.balance_record(condition.asset, now)
+    has = "0" if record is None else record.posted if condition.amount == "posted" else record.available
+    is_met = (
+        (condition.gte is None or has is None or int(has) >= int(condition.gte))
+        and (condition.lte is None or (has is not None and int(has) <= int(condition.lte)))
+        and (condition.eq is None or (has is not None and int(has) == int(condition.eq)))
+    )
+    if is_met:
+        return None
+    return refuse(
+        Reason.BALANCE_MISMATCH,
+        wallet=condition.wallet,
+        asset=condition.asset,
+        amount=condition.amount,
+        stands=has,
+        condition=index,
+    )
+
+
+def open_guard(books: Books, wallet: WalletId) -> Refusal | None:
+    """The wallet was not closed."""
+    if books.wallets[wallet].status is WalletStatus.CLOSED:
+        return refuse(Reason.WALLET_CLOSED, wallet=wallet)
+    return None
+
+
+def freeze_guard(books: Books, wallet: WalletId, side: FrozenSide, now: datetime, **facts: Any) -> Refusal | None:
+    """No freeze stops this side of the wallet now."""
+    freeze = books.wallets[wallet].freeze_at(now)
+    if freeze is None or freeze.frozen not in (side, FrozenSide.BOTH):
+        return None
+    return refuse(
+        Reason.WALLET_FROZEN, wallet=wallet, frozen=freeze.frozen, why=freeze.why, until=freeze.until, **facts
+    )
+
+
+def moment_guard(field: str, moment: datetime | None, now: datetime) -> Refusal | None:
+    """The moment lies in the future."""
+    if moment is not None and moment <= now:
+        return refuse(Reason.MOMENT_PASSED, field=field, moment=moment, time=now)
+    return None
+
+
+def postings_guard(books: Books, postings: Iterable[Posting], now: datetime) -> Refusal | None:
+    """No wallet of the postings is closed, and no freeze stops one of them."""
+    for index, posting in enumerate(postings):
+        for wallet in (posting.source, posting.to):
+            if books.wallets[wallet].status is WalletStatus.CLOSED:
+                return refuse(Reason.WALLET_CLOSED, wallet=wallet, posting=index)
+    for index, posting in enumerate(postings):
+        for wallet, side in ((posting.source, FrozenSide.DEBITS), (posting.to, FrozenSide.CREDITS)):
+            if refusal := freeze_guard(books, wallet, side, now, posting=index):
+                return refusal
+    return None
+
+
+def funds_guard(draft: Draft) -> Refusal | None:
+    """Every wallet that loses or holds more has as much available."""
+    for (wallet, asset), (posted, held, _) in draft.changes.items():
+        taken = held - posted
+        left = draft.available(wallet, asset)
+        if taken > 0 and left is not None and left < 0:
+            available, required = left + taken, taken
+            return refuse(
+                Reason.INSUFFICIENT_FUNDS,
+                wallet=wallet,
+                asset=asset,
+                available=str(available),
+                required=str(required),
+                short_by=str(required - available),
+            )
+    return None
+
+
+def maximum_guard(books: Books, draft: Draft) -> Refusal | None:
+    """No wallet that gains anything has more than its maximum afterwards."""
+    for (wallet, asset), (gained, _, _) in draft.changes.items():
+        limits = books.wallets[wallet].limits.get(asset)
+        if gained <= 0 or limits is None or limits.maximum is None:
+            continue
+        posted = draft.posted(wallet, asset)
+        if posted > int(limits.maximum):
+            return refuse(
+                Reason.ABOVE_MAXIMUM, wallet=wallet, asset=asset, maximum=limits.maximum, would_have=str(posted)
+            )
+    return None

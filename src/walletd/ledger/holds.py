@@ -1,0 +1,185 @@
+"""The rules of holds: money reserved at once, paid later in parts or given back.
+
+A hold counts against what is available from the moment it is placed, so a capture within it takes nothing more and
+cannot fail for funds.  At ``expires_at`` it reserves nothing any more, whether an entry has said so yet or not.
+"""
+
+from datetime import datetime
+
+import msgspec
+
+from walletd.ledger.book import MAX_OPEN_HOLDS, Books, reserved
+from walletd.ledger.draft import Draft
+from walletd.ledger.guards import (
+    Verdict,
+    asset_guard,
+    conditions_guard,
+    freeze_guard,
+    funds_guard,
+    maximum_guard,
+    moment_guard,
+    open_guard,
+    postings_guard,
+    refuse,
+    wallet_guard,
+)
+from walletd.vocabulary.commands import (
+    AdjustHold,
+    CaptureHold,
+    ExpireHold,
+    ExtendHold,
+    PlaceHold,
+    Posting,
+    VoidHold,
+)
+from walletd.vocabulary.entries import HoldRecord, Moved, Refusal
+from walletd.vocabulary.error_codes import Reason
+from walletd.vocabulary.identifiers import HoldId
+from walletd.vocabulary.lifecycle import FrozenSide, HoldState
+
+
+def place_hold(books: Books, command: PlaceHold, now: datetime, hold: HoldId) -> Verdict:
+    """Reserve an amount under a new hold."""
+    wallet = command.wallet
+    if refusal := (
+        asset_guard(books, command.asset)
+        or wallet_guard(books, wallet)
+        or conditions_guard(books, command, now)
+        or open_guard(books, wallet)
+        or freeze_guard(books, wallet, FrozenSide.DEBITS, now)
+        or moment_guard("expires_at", command.expires_at, now)
+    ):
+        return refusal
+    draft = Draft(books, now)
+    if draft.open_holds(wallet) >= MAX_OPEN_HOLDS:
+        return refuse(Reason.TOO_MANY_HOLDS, wallet=wallet, limit=MAX_OPEN_HOLDS)
+    draft.reserve(wallet, command.asset, int(command.amount))
+    if refusal := funds_guard(draft):
+        return refusal
+    # After this point it must succeed.
+    draft.put_hold(
+        HoldRecord(
+            hold=hold,
+            wallet=wallet,
+            asset=command.asset,
+            amount=command.amount,
+            state=HoldState.OPEN,
+            placed_at=now,
+            expires_at=command.expires_at,
+            reference=command.reference,
+            metadata=command.metadata,
+        )
+    )
+    return draft.effects()
+
+
+def capture_hold(books: Books, command: CaptureHold, now: datetime) -> Verdict:
+    """Pay parts of what the hold reserves; the rest stays reserved, unless this capture is final."""
+    wallet = command.wallet
+    for name in (wallet, *(part.to for part in command.parts)):
+        if refusal := wallet_guard(books, name):
+            return refusal
+    for index, part in enumerate(command.parts):
+        if part.to == wallet:
+            return refuse(Reason.SELF_TRANSFER, wallet=wallet, posting=index)
+    if refusal := conditions_guard(books, command, now):
+        return refusal
+    draft = Draft(books, now)
+    hold = draft.open_hold(wallet, command.hold)
+    # Freezes and closings come before the hold, and do not depend on its asset.
+    asset = next(iter(books.assets)) if hold is None else hold.asset
+    postings = [Posting(wallet, part.to, asset, part.amount) for part in command.parts]
+    if refusal := postings_guard(books, postings, now):
+        return refusal
+    if hold is None:
+        return _not_open(wallet, command.hold)
+    taken, left = sum(int(part.amount) for part in command.parts), reserved(hold)
+    if taken > left:
+        return refuse(
+            Reason.CAPTURE_EXCEEDS_HOLD, wallet=wallet, hold=hold.hold, reserved=str(left), required=str(taken)
+        )
+    for posting in postings:
+        draft.move(posting.source, posting.to, posting.asset, int(posting.amount))
+        draft.moved.append(Moved(posting.source, posting.to, posting.asset, posting.amount))
+    is_over = command.final or taken == left
+    draft.reserve(wallet, hold.asset, -left if is_over else -taken)
+    if refusal := maximum_guard(books, draft):
+        return refusal
+    # After this point it must succeed.
+    state = HoldState.CAPTURED if is_over else HoldState.OPEN
+    draft.put_hold(msgspec.structs.replace(hold, captured=str(int(hold.captured) + taken), state=state))
+    return draft.effects()
+
+
+def extend_hold(books: Books, command: ExtendHold, now: datetime) -> Verdict:
+    """Another expiry, later or earlier, but not in the past."""
+    if refusal := _state_guard(books, command, now):
+        return refusal
+    draft = Draft(books, now)
+    hold = draft.open_hold(command.wallet, command.hold)
+    if hold is None:
+        return _not_open(command.wallet, command.hold)
+    if refusal := moment_guard("expires_at", command.expires_at, now):
+        return refusal
+    # After this point it must succeed.
+    draft.show(command.wallet, hold.asset)
+    draft.put_hold(msgspec.structs.replace(hold, expires_at=command.expires_at))
+    return draft.effects()
+
+
+def adjust_hold(books: Books, command: AdjustHold, now: datetime) -> Verdict:
+    """Reserve more or less from now on.  Only more can fail, for a freeze or for funds."""
+    if refusal := _state_guard(books, command, now):
+        return refusal
+    draft = Draft(books, now)
+    hold = draft.open_hold(command.wallet, command.hold)
+    more = 0 if hold is None else int(command.amount) - reserved(hold)
+    if more > 0 and (refusal := freeze_guard(books, command.wallet, FrozenSide.DEBITS, now)):
+        return refusal
+    if hold is None:
+        return _not_open(command.wallet, command.hold)
+    draft.reserve(command.wallet, hold.asset, more)
+    if refusal := funds_guard(draft):
+        return refusal
+    # After this point it must succeed.
+    amount = int(hold.captured) + int(command.amount)
+    draft.put_hold(msgspec.structs.replace(hold, amount=str(amount)))
+    return draft.effects()
+
+
+def void_hold(books: Books, command: VoidHold, now: datetime) -> Verdict:
+    """Give back what the hold still reserves.  No freeze stops it."""
+    if refusal := _state_guard(books, command, now):
+        return refusal
+    draft = Draft(books, now)
+    hold = draft.open_hold(command.wallet, command.hold)
+    if hold is None:
+        return _not_open(command.wallet, command.hold)
+    # After this point it must succeed.
+    draft.reserve(command.wallet, hold.asset, -reserved(hold))
+    draft.put_hold(msgspec.structs.replace(hold, state=HoldState.VOIDED))
+    return draft.effects()
+
+
+def expire_hold(books: Books, command: ExpireHold, now: datetime) -> Verdict:
+    """Record what time has done already: the first touch of the wallet takes in all of its holds that have expired."""
+    if refusal := wallet_guard(books, command.wallet) or conditions_guard(books, command, now):
+        return refusal
+    if command.hold not in (hold.hold for hold in books.wallets[command.wallet].lapsed(now)):
+        return _not_open(command.wallet, command.hold)
+    # After this point it must succeed.
+    draft = Draft(books, now)
+    draft.touch(command.wallet)
+    return draft.effects()
+
+
+def _state_guard(books: Books, command: ExtendHold | AdjustHold | VoidHold, now: datetime) -> Refusal | None:
+    return (
+        wallet_guard(books, command.wallet)
+        or conditions_guard(books, command, now)
+        or open_guard(books, command.wallet)
+    )
+
+
+def _not_open(wallet: str, hold: HoldId) -> Refusal:
+    return refuse(Reason.HOLD_NOT_OPEN, wallet=wallet, hold=hold)

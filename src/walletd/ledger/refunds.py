@@ -1,0 +1,97 @@
+"""The rules of refunds: what a transfer or a capture moved goes back along the same ways, in parts, never more.
+
+A way is a payer, a payee and an asset; several postings along one way count together.  A refund cannot be refunded.
+"""
+
+from datetime import datetime
+
+import msgspec
+
+from walletd.ledger.book import Books
+from walletd.ledger.draft import Draft
+from walletd.ledger.guards import (
+    Verdict,
+    conditions_guard,
+    funds_guard,
+    maximum_guard,
+    postings_guard,
+    refuse,
+)
+from walletd.ledger.statement import CAPTURE, TRANSFER, movements_of
+from walletd.vocabulary.commands import Posting, RefundTransfer
+from walletd.vocabulary.entries import Entry, Refundable, Refusal, TransferRecord
+from walletd.vocabulary.error_codes import Reason
+
+
+def refund_transfer(books: Books, command: RefundTransfer, now: datetime) -> Verdict:
+    """Move money back.  ``books.transfers`` must hold the original, if it exists."""
+    for index, posting in enumerate(command.postings):
+        for wallet in (posting.source, posting.to):
+            if wallet not in books.wallets:
+                return refuse(Reason.WALLET_NOT_FOUND, wallet=wallet, posting=index)
+    for index, posting in enumerate(command.postings):
+        if posting.source == posting.to:
+            return refuse(Reason.SELF_TRANSFER, wallet=posting.to, posting=index)
+    original = books.transfers.get(command.transfer)
+    if original is None:
+        return refuse(Reason.ORIGINAL_NOT_FOUND, transfer=command.transfer)
+    if refusal := conditions_guard(books, command, now):
+        return refusal
+    parts = list(original.parts)
+    for posting in command.postings:
+        if refusal := _take(original, parts, posting):
+            return refusal
+    if refusal := postings_guard(books, command.postings, now):
+        return refusal
+    draft = Draft(books, now)
+    for posting in command.postings:
+        draft.move(posting.source, posting.to, posting.asset, int(posting.amount))
+    if refusal := funds_guard(draft) or maximum_guard(books, draft):
+        return refusal
+    # After this point it must succeed.
+    refunded = TransferRecord(original.transfer, tuple(parts))
+    return msgspec.structs.replace(draft.effects(), transfers=(refunded,))
+
+
+def remember_transfers(books: Books, entry: Entry) -> None:
+    """Have at hand what of this entry's transfers can be refunded.  About 500 bytes each: only an audit keeps all."""
+    for record in refundable_transfers(entry):
+        books.transfers[record.transfer] = record
+
+
+def refundable_transfers(entry: Entry) -> list[TransferRecord]:
+    """The transfers and captures of the entry, none of which was refunded yet."""
+    found: dict[str, dict[tuple[str, str, str], int]] = {}
+    for movement in movements_of(entry):
+        if movement.kind in (TRANSFER, CAPTURE):
+            ways = found.setdefault(movement.transfer, {})
+            way = movement.source, movement.to, movement.asset
+            ways[way] = ways.get(way, 0) + movement.amount
+    return [
+        TransferRecord(
+            transfer,  # type: ignore[arg-type]
+            tuple(Refundable(source, to, asset, str(amount)) for (source, to, asset), amount in ways.items()),  # type: ignore[arg-type]
+        )
+        for transfer, ways in found.items()
+    ]
+
+
+def _take(original: TransferRecord, parts: list[Refundable], posting: Posting) -> Refusal | None:
+    """Count a posting as refunded in its part; refuse where too little is left of it, or there is no such part."""
+    left = 0
+    for index, part in enumerate(parts):
+        if (part.to, part.source, part.asset) == (posting.source, posting.to, posting.asset):
+            left = int(part.amount) - int(part.refunded)
+            if int(posting.amount) <= left:
+                refunded = int(part.refunded) + int(posting.amount)
+                parts[index] = msgspec.structs.replace(part, refunded=str(refunded))
+                return None
+    return refuse(
+        Reason.REFUND_EXCEEDS_ORIGINAL,
+        transfer=original.transfer,
+        wallet=posting.source,
+        to=posting.to,
+        asset=posting.asset,
+        refundable=str(left),
+        required=posting.amount,
+    )

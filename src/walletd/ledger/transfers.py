@@ -1,0 +1,40 @@
+"""The rules of transfers: money moves along all postings at once, or along none."""
+
+from datetime import datetime
+
+from walletd.ledger.book import Books
+from walletd.ledger.draft import Draft
+from walletd.ledger.guards import (
+    Verdict,
+    conditions_guard,
+    funds_guard,
+    maximum_guard,
+    postings_guard,
+    refuse,
+)
+from walletd.vocabulary.commands import PostTransfer
+from walletd.vocabulary.error_codes import Reason
+
+
+def post_transfer(books: Books, command: PostTransfer, now: datetime) -> Verdict:
+    """Move money along the postings, which are judged by what they change together."""
+    postings = command.postings
+    for index, posting in enumerate(postings):
+        if posting.asset not in books.assets:
+            return refuse(Reason.ASSET_NOT_FOUND, asset=posting.asset, posting=index)
+    for index, posting in enumerate(postings):
+        for wallet in (posting.source, posting.to):
+            if wallet not in books.wallets:
+                return refuse(Reason.WALLET_NOT_FOUND, wallet=wallet, posting=index)
+    for index, posting in enumerate(postings):
+        if posting.source == posting.to:
+            return refuse(Reason.SELF_TRANSFER, wallet=posting.to, posting=index)
+    if refusal := conditions_guard(books, command, now) or postings_guard(books, postings, now):
+        return refusal
+    draft = Draft(books, now)
+    for posting in postings:
+        draft.move(posting.source, posting.to, posting.asset, int(posting.amount))
+    if refusal := funds_guard(draft) or maximum_guard(books, draft):
+        return refusal
+    # After this point it must succeed.
+    return draft.effects()

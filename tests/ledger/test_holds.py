@@ -1,0 +1,255 @@
+"""What holds, limits, freezes, closings and refunds do when they are applied: a table of situations."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.ledger.cases import (
+    NOW,
+    TICK,
+    Ledger,
+    adjust,
+    capture,
+    close,
+    expire,
+    extend,
+    freeze,
+    limit,
+    pay,
+    place,
+    posting,
+    refund,
+    shop,
+    unfreeze,
+    update,
+    void,
+)
+from tests.ledger.core import REAL, Core
+from walletd.ledger.statement import lines_of
+from walletd.vocabulary.entries import Effects
+from walletd.vocabulary.lifecycle import FrozenSide
+
+
+def money(ledger: Ledger, *wallets: str) -> list[tuple[int, int]]:
+    """What these wallets have of EUR: posted and held."""
+    return [(ledger.posted(wallet, "EUR"), ledger.held(wallet, "EUR")) for wallet in wallets or ("alice",)]
+
+
+def last_hold(ledger: Ledger) -> tuple[str, str, str, str]:
+    """The last record of a hold in the history: its id, amount, captured and state."""
+    holds = [hold for entry in ledger.entries if entry.effects is not None for hold in entry.effects.holds]
+    return holds[-1].hold, holds[-1].amount, holds[-1].captured, holds[-1].state.value
+
+
+def held(core: Core, amount: int = 300, **fields: Any) -> Ledger:
+    """The shop, where hold h10 reserves of alice's 1000 EUR."""
+    return shop(core).hold("alice", "EUR", amount, **fields)
+
+
+SOON = NOW + TICK
+Situation = Callable[[Core], Any]
+SITUATIONS: list[tuple[str, Situation, Any]] = [
+    ("a hold reserves at once", lambda core: money(held(core)), [(1000, 300)]),
+    ("all that is there can be held", lambda core: money(held(core, 1000)), [(1000, 1000)]),
+    (
+        "a capture pays from the hold and leaves the rest reserved",
+        lambda core: money(held(core).after(capture("alice", "h10", ("bob", 100), ("@fees", 1))), "alice", "bob"),
+        [(899, 199), (100, 0)],
+    ),
+    (
+        "a hold is captured many times, until nothing is left",
+        lambda core: last_hold(held(core).after(*[capture("alice", "h10", ("bob", 100))] * 3)),
+        ("h10", "300", "300", "captured"),
+    ),
+    (
+        "a capture adds to what was captured before",
+        lambda core: last_hold(held(core).after(*[capture("alice", "h10", ("bob", 100))] * 2)),
+        ("h10", "300", "200", "open"),
+    ),
+    (
+        "all of a hold can be captured at once, though nothing else is available",
+        lambda core: money(held(core, 1000).after(capture("alice", "h10", ("bob", 1000))), "alice", "bob"),
+        [(0, 0), (1000, 0)],
+    ),
+    (
+        "a final capture releases the rest",
+        lambda core: money(held(core).after(capture("alice", "h10", ("bob", 100), final=True))),
+        [(900, 0)],
+    ),
+    ("a void releases all", lambda core: money(held(core).after(void("alice", "h10"))), [(1000, 0)]),
+    (
+        "a void after a capture releases what is left",
+        lambda core: money(held(core).after(capture("alice", "h10", ("bob", 100)), void("alice", "h10"))),
+        [(900, 0)],
+    ),
+    ("a hold can be raised", lambda core: money(held(core).after(adjust("alice", "h10", 1000))), [(1000, 1000)]),
+    ("a hold can be lowered", lambda core: money(held(core).after(adjust("alice", "h10", 1))), [(1000, 1)]),
+    (
+        "an adjustment is about what is still reserved",
+        lambda core: last_hold(held(core).after(capture("alice", "h10", ("bob", 100)), adjust("alice", "h10", 50))),
+        ("h10", "150", "100", "open"),
+    ),
+    (
+        "at its moment a hold has expired, and the next entry says so",
+        lambda core: money(held(core, expires_at=SOON).at(SOON, pay("alice", "bob", "EUR", 1000))),
+        [(0, 0)],
+    ),
+    (
+        "the daemon's entry records the expiry",
+        lambda core: last_hold(held(core, expires_at=SOON).at(SOON, expire("alice", "h10"))),
+        ("h10", "300", "0", "expired"),
+    ),
+    (
+        "one entry records all that has expired",
+        lambda core: money(
+            held(core, expires_at=SOON).hold("alice", "EUR", 50, expires_at=SOON).at(SOON, expire("alice", "h10"))
+        ),
+        [(1000, 0)],
+    ),
+    (
+        "an extended hold lives on",
+        lambda core: money(
+            held(core, expires_at=SOON).after(extend("alice", "h10", None)).at(SOON, update("alice", {}))
+        ),
+        [(1000, 300)],
+    ),
+    (
+        "a hold that was extended for a moment expires then",
+        lambda core: money(
+            held(core, expires_at=SOON)
+            .after(extend("alice", "h10", SOON + TICK))
+            .at(SOON, update("alice", {}))
+            .at(SOON + TICK, pay("alice", "bob", "EUR", 1000))
+        ),
+        [(0, 0)],
+    ),
+    (
+        "a credit limit lets a wallet go below zero",
+        lambda core: money(
+            shop(core).after(limit("bob", "EUR", credit_limit=50), pay("bob", "alice", "EUR", 50)), "bob"
+        ),
+        [(-50, 0)],
+    ),
+    (
+        "a maximum can be reached",
+        lambda core: money(shop(core).after(limit("bob", "EUR", maximum=500), pay("alice", "bob", "EUR", 500)), "bob"),
+        [(500, 0)],
+    ),
+    (
+        "a maximum does not keep a wallet from paying",
+        lambda core: money(
+            shop(core).after(limit("alice", "EUR", maximum=1000), pay("alice", "bob", "EUR", 1)), "alice"
+        ),
+        [(999, 0)],
+    ),
+    (
+        "limits show in what is available",
+        lambda core: shop(core).decide(limit("alice", "EUR", minimum=100)).balances[0].available,
+        "900",
+    ),
+    (
+        "a freeze of debits lets money in",
+        lambda core: money(shop(core).after(freeze("bob", FrozenSide.DEBITS), pay("alice", "bob", "EUR", 1)), "bob"),
+        [(1, 0)],
+    ),
+    (
+        "a freeze of credits lets money out, and into a hold",
+        lambda core: money(
+            held(core).after(
+                freeze("alice", FrozenSide.CREDITS), pay("alice", "bob", "EUR", 1), place("alice", "EUR", 5)
+            )
+        ),
+        [(999, 305)],
+    ),
+    (
+        "a freeze ends at its moment",
+        lambda core: money(shop(core).after(freeze("alice", until=SOON)).at(SOON, pay("alice", "bob", "EUR", 1))),
+        [(999, 0)],
+    ),
+    (
+        "a freeze that is ended is over",
+        lambda core: money(shop(core).after(freeze("alice"), unfreeze("alice"), pay("alice", "bob", "EUR", 1))),
+        [(999, 0)],
+    ),
+    (
+        "no freeze stops a void",
+        lambda core: money(held(core).after(freeze("alice"), void("alice", "h10"))),
+        [(1000, 0)],
+    ),
+    (
+        "a closed wallet was swept of every asset, below its minimum too",
+        lambda core: money(
+            shop(core).bring("alice", "BTC", 7).after(limit("alice", "EUR", minimum=9), close("alice", "bob")),
+            "alice",
+            "bob",
+        ),
+        [(0, 0), (1000, 0)],
+    ),
+    (
+        "what has expired does not keep a wallet open",
+        lambda core: money(held(core, expires_at=SOON).at(SOON, close("alice", "bob")), "alice", "bob"),
+        [(0, 0), (1000, 0)],
+    ),
+    (
+        "refunds go back in parts, up to all of it",
+        lambda core: money(
+            shop(core).after(
+                pay("alice", "bob", "EUR", 10),
+                refund("t10", posting("bob", "alice", "EUR", 4)),
+                refund("t10", posting("bob", "alice", "EUR", 3), posting("bob", "alice", "EUR", 3)),
+            )
+        ),
+        [(1000, 0)],
+    ),
+]
+
+
+def situations_against(core: Core) -> list[str]:
+    """Which situations come out otherwise."""
+    found = []
+    for name, situation, expected in SITUATIONS:
+        try:
+            if situation(core) != expected:
+                found.append(name)
+        except (AssertionError, KeyError, AttributeError) as broken:
+            found.append(f"{name}: {broken!r}")
+    return found
+
+
+@pytest.mark.parametrize(("situation", "expected"), [r[1:] for r in SITUATIONS], ids=[r[0] for r in SITUATIONS])
+def test_a_situation_comes_out_as_it_must(situation: Situation, expected: Any) -> None:
+    assert situation(REAL) == expected
+
+
+def test_a_capture_and_a_sweep_are_lines_of_the_statement() -> None:
+    ledger = held(REAL).after(capture("alice", "h10", ("bob", 300), reference="room 7"), close("alice", "bob"))
+    lines = [line for entry in ledger.entries[9:] for line in lines_of(entry) if line.wallet == "alice"]
+    assert [(line.kind, line.transfer, line.amount, line.posted, line.reference) for line in lines] == [
+        ("capture", "t11", -300, 700, "room 7"),
+        ("sweep", "t12", -700, 0, None),
+    ]
+
+
+def test_a_read_shows_an_expired_hold_as_free_before_any_entry_says_so() -> None:
+    book = held(REAL, expires_at=SOON).books.wallets["alice"]
+    assert [book.balance_record("EUR", now).available for now in (NOW, SOON, SOON + timedelta(days=1))] == [
+        "700",
+        "1000",
+        "1000",
+    ]
+
+
+def test_every_entry_of_a_hold_counts_one_version_of_its_wallet() -> None:
+    ledger = held(REAL)
+    before = ledger.version("alice")
+    ledger.after(extend("alice", "h10", SOON), adjust("alice", "h10", 5), void("alice", "h10"))
+    assert ledger.version("alice") == before + 3
+
+
+def test_an_expired_hold_is_recorded_by_whatever_touches_its_wallet_first() -> None:
+    verdict = held(REAL, expires_at=SOON).decide(update("alice", {"k": "v"}), SOON)
+    assert isinstance(verdict, Effects)
+    assert [hold.state.value for hold in verdict.holds] == ["expired"]
+    assert [(record.held, record.available) for record in verdict.balances] == [("0", "1000")]

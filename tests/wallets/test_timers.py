@@ -1,0 +1,152 @@
+"""Expiry: exact in decisions and reads, recorded by an entry, also when the daemon was down at the time."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from tests.wallets.conftest import answered, define, open_core, opening, submit, transfer
+from walletd.journal.connection import asyncio_loop
+from walletd.journal.memory_store import MemoryJournalStore
+from walletd.vocabulary.commands import CaptureHold, ExpireHold, Part, PlaceHold, VoidHold
+from walletd.vocabulary.identifiers import DAEMON
+from walletd.vocabulary.lifecycle import HoldState
+from walletd.wallets.supervisor import Answer
+from walletd.wallets.timers import RETRY_SECONDS, Timers, expiry_id
+
+NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+
+class Clock:
+    """A clock that a test puts forward."""
+
+    def __init__(self) -> None:
+        self.time = NOON
+
+    def __call__(self) -> datetime:
+        return self.time
+
+
+def hold(command_id: str, amount: int, expires_at: datetime | None = None) -> PlaceHold:
+    return PlaceHold(command_id=command_id, wallet="alice", asset="EUR", amount=str(amount), expires_at=expires_at)
+
+
+async def hold_ids(core: Any, *commands: PlaceHold) -> list[str]:
+    """Alice has 1000 EUR, and these holds."""
+    await answered(submit(core, define()), submit(core, opening("alice")), submit(core, opening("bob")))
+    await answered(submit(core, transfer("fund", ("@external", "alice", 1000))))
+    placed = [submit(core, command) for command in commands]
+    await answered(*placed)
+    return [outcomes[0].durable.entry.effects.holds[0].hold for outcomes in placed]
+
+
+async def recorded(core: Any, hold: str) -> HoldState:
+    """The state of the hold in its last record."""
+    await core.projector.reach(core.writer.durable_head)
+    rows = await core.readings._query("SELECT record FROM hold WHERE number = ?", (int(hold[1:]),))
+    return HoldState(__import__("msgspec").json.decode(rows[0][0])["state"])
+
+
+async def wait_for_entry(core: Any, number: int) -> None:
+    with trio.fail_after(10):
+        while core.writer.durable_head < number:
+            await trio.sleep(0.01)
+    await core.projector.reach(number)
+
+
+async def test_an_expiry_is_recorded_by_the_daemon_soon_after_its_time(tmp_path: Path) -> None:
+    clock = Clock()
+    async with asyncio_loop(), open_core(tmp_path, MemoryJournalStore(), clock=clock) as core:
+        (name,) = await hold_ids(core, hold("place", 300, NOON + MINUTE))
+        head = core.writer.durable_head
+        clock.time += MINUTE
+        core.timers.wake()
+        await wait_for_entry(core, head + 1)
+        entry = (await core.history.entry(head + 1)).entry
+        assert isinstance(entry.command, ExpireHold)
+        assert (entry.principal, entry.command.command_id) == (DAEMON, expiry_id(name, NOON + MINUTE))
+        assert [(h.hold, h.state) for h in entry.effects.holds] == [(name, HoldState.EXPIRED)]
+        assert [(b.held, b.available) for b in entry.effects.balances] == [("0", "1000")]
+
+
+async def test_what_fell_due_while_the_daemon_was_down_is_recorded_at_the_start(tmp_path: Path) -> None:
+    clock, store = Clock(), MemoryJournalStore()
+    async with asyncio_loop():
+        async with open_core(tmp_path, store, clock=clock) as core:
+            (name,) = await hold_ids(core, hold("place", 300, NOON + MINUTE))
+            head = core.writer.durable_head
+        clock.time += MINUTE
+        async with open_core(tmp_path, MemoryJournalStore(store.disk), clock=clock) as core:
+            await wait_for_entry(core, head + 1)
+            assert await recorded(core, name) is HoldState.EXPIRED
+        async with open_core(tmp_path, MemoryJournalStore(store.disk), clock=clock) as core:
+            await trio.sleep(0.05)
+            assert core.writer.durable_head == head + 1
+
+
+async def test_reads_and_decisions_know_of_the_expiry_before_it_is_recorded(tmp_path: Path) -> None:
+    clock = Clock()
+    async with asyncio_loop(), open_core(tmp_path, MemoryJournalStore(), clock=clock) as core:
+        first, other = await hold_ids(core, hold("one", 300, NOON + MINUTE), hold("two", 200))
+        await core.projector.reach(core.writer.durable_head)
+        clock.time += MINUTE
+        (view,) = (await core.readings.some_wallets(["alice"])).wallets
+        assert [(b.held, b.available) for b in view.balances] == [("200", "800")]
+        assert [h.hold for h in (await core.readings.list_holds("alice", False, None, 10)).holds] == [other]
+        everything = (await core.readings.list_holds("alice", True, None, 10)).holds
+        assert [(h.hold, h.state, h.reserved) for h in everything] == [
+            (first, HoldState.EXPIRED, "0"),
+            (other, HoldState.OPEN, "200"),
+        ]
+        capture = CaptureHold(command_id="late", wallet="alice", hold=first, parts=(Part("bob", "1"),))
+        late, rest = submit(core, capture), submit(core, transfer("all", ("alice", "bob", 800)))
+        await answered(late, rest)
+        assert late[0].durable.entry.refusal.reason.value == "hold_not_open"
+        assert [h.state for h in rest[0].durable.entry.effects.holds] == [HoldState.EXPIRED]
+        await trio.sleep(0.05)
+        core.timers.wake()
+        assert isinstance(rest[0], Answer)
+
+
+async def test_holds_survive_a_restart_and_the_loss_of_the_read_tables(tmp_path: Path) -> None:
+    clock, store = Clock(), MemoryJournalStore()
+    async with asyncio_loop():
+        async with open_core(tmp_path, store, clock=clock) as core:
+            first, other = await hold_ids(core, hold("one", 300, NOON + MINUTE), hold("two", 200))
+            capture = CaptureHold(command_id="some", wallet="alice", hold=first, parts=(Part("bob", "100"),))
+            await answered(submit(core, capture))
+        for file in tmp_path.glob("state.db*"):
+            file.unlink()
+        async with open_core(tmp_path, MemoryJournalStore(store.disk), clock=clock) as core:
+            capture = CaptureHold(command_id="more", wallet="alice", hold=first, parts=(Part("bob", "200"),))
+            captured = submit(core, capture)
+            voided = submit(core, VoidHold(command_id="void", wallet="alice", hold=other))
+            await answered(captured, voided)
+            assert [h.state for h in captured[0].durable.entry.effects.holds] == [HoldState.CAPTURED]
+            assert voided[0].durable.entry.effects.balances[0].available == "700"
+            assert len(core.timers) == 0
+
+
+async def test_a_timer_sleeps_until_something_is_due_and_tries_again_what_was_not_decided(autojump_clock: Any) -> None:
+    start = trio.current_time()
+    tried: list[tuple[float, str]] = []
+
+    def submit_command(command: ExpireHold, decided: Any) -> None:
+        tried.append((trio.current_time() - start, command.hold))
+        decided(len(tried) > 1)
+
+    timers = Timers(submit_command, lambda: NOON + timedelta(seconds=trio.current_time() - start))
+    timers.load([(NOON + timedelta(seconds=n), "alice", f"h{n}") for n in (500, 5)])
+    async with trio.open_nursery() as nursery:
+        await nursery.start(timers.run)
+        await trio.sleep(1000)
+        nursery.cancel_scope.cancel()
+    assert [(pytest.approx(at, abs=0.01), name) for at, name in tried] == [
+        (5, "h5"),
+        (5 + RETRY_SECONDS, "h5"),
+        (500, "h500"),
+    ]
+    assert len(timers) == 0
