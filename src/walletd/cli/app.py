@@ -16,9 +16,11 @@ from walletd.cli.demo.command import demo
 from walletd.cli.exits import EXIT_INPUT_OUTPUT, EXIT_OK, EXIT_USAGE
 from walletd.cli.failures import UsageError
 from walletd.cli.groups import DAEMON, LOOKING, MONEY, MORE
+from walletd.cli.holds import hold, refund
 from walletd.cli.payments import pay
 from walletd.cli.readings import balance, entry, statement, status
 from walletd.cli.verify import verify
+from walletd.cli.wallet_state import close, freeze, limit, unfreeze
 from walletd.cli.wallets import wallet
 from walletd.cli.watch import watch
 
@@ -97,7 +99,11 @@ app.command(demo, group=DAEMON)
 app.command(verify, group=DAEMON)
 app.command(status, group=DAEMON)
 app.command(asset)
+for change in (freeze, unfreeze, limit, close):
+    wallet.command(change)
 app.command(wallet)
+app.command(hold)
+app.command(refund, group=MONEY)
 app.command(pay, group=MONEY)
 app.command(balance, group=LOOKING)
 app.command(statement, group=LOOKING)

@@ -4,6 +4,7 @@ Calls and amounts enter; typed results, events and typed exceptions leave.
 This package imports only ``walletd.protocol`` and ``walletd.vocabulary``, and nothing of the daemon.
 """
 
+from walletd.client.asks import new_command_id
 from walletd.client.errors import (
     AuthenticationFailed,
     ClientError,
@@ -39,4 +40,5 @@ __all__ = [
     "connect",
     "connect_sync",
     "main_units",
+    "new_command_id",
 ]

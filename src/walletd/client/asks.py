@@ -9,9 +9,12 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Generic, NamedTuple, TypeVar
 
+import msgspec
+
 from walletd.client.results import Applied, EntryPage, EntryView
 from walletd.protocol import messages as m
 from walletd.protocol.methods import METHODS, Kind
+from walletd.vocabulary.commands import AnyCommand
 
 Answer = TypeVar("Answer")
 
@@ -78,6 +81,13 @@ def open_wallet(wallet: str, metadata: Mapping[str, str] | None, command_id: str
     return command("wallet.open", given(wallet=wallet, metadata=metadata or None), command_id)
 
 
+def submit(command: AnyCommand) -> Ask[Applied]:
+    """Any command of the protocol, as ``walletd.vocabulary.commands`` declares it."""
+    params = msgspec.to_builtins(command)
+    method = params.pop("method")
+    return Ask(method, params, Applied, command.command_id, changes=not command.dry_run)
+
+
 def post(
     postings: Iterable[tuple[str, str, str, int]],
     *,
@@ -139,6 +149,11 @@ def statement_page(
         cursor=cursor,
         limit=limit,
     )
+
+
+def hold_page(wallet: str, also_closed: bool, after: str | None, limit: int) -> Ask[m.HoldPage]:
+    """``hold.list``"""
+    return read("hold.list", m.HoldPage, wallet=wallet, also_closed=also_closed or None, after=after, limit=limit)
 
 
 def transfer(transfer: str) -> Ask[m.TransferView]:

@@ -21,11 +21,13 @@ from typing import Any, Literal, TypeVar
 
 import trio
 
+from walletd.client import asks
 from walletd.client.errors import NotReachable
 from walletd.client.event_stream import EventStream
 from walletd.client.results import Amount, Applied, EntryPage, EntryView, Event, Leg
 from walletd.client.trio_client import PAGE, Client, connect
 from walletd.protocol import messages as m
+from walletd.vocabulary.commands import AnyCommand
 
 Result = TypeVar("Result")
 
@@ -148,6 +150,10 @@ class SyncClient:
         )
         return self._run(posting)
 
+    def submit(self, command: AnyCommand) -> Applied:
+        """Send any command of ``walletd.vocabulary.commands``; see ``Client.submit``."""
+        return self._run(partial(self._client.submit, command))
+
     # --- reads -----------------------------------------------------------------------------------------------------
 
     def assets(self, *, refresh: bool = False) -> dict[str, int]:
@@ -170,6 +176,15 @@ class SyncClient:
     def wallet_page(self, prefix: str = "", after: str | None = None, limit: int = PAGE) -> m.WalletPage:
         """One page of wallets; its ``next`` is the ``after`` of the following one."""
         return self._run(partial(self._client.wallet_page, prefix, after, limit))
+
+    def holds(self, wallet: str, *, also_closed: bool = False) -> Iterator[m.HoldView]:
+        """The open holds of a wallet in order of placing, or all that it ever had."""
+        after: str | None = None
+        while True:
+            page = self._run(partial(self._client.ask, asks.hold_page(wallet, also_closed, after, PAGE)))
+            yield from page.holds
+            if (after := page.next) is None:
+                return
 
     def balance(self, wallet: str, asset: str | None = None) -> m.Balances:
         """What a wallet has, of one asset or of all, in smallest units."""

@@ -29,6 +29,7 @@ from walletd.client.reconnection import Backoff
 from walletd.client.results import Amount, Applied, EntryPage, EntryView, Leg, main_units, needs_scale, smallest_units
 from walletd.client.wire import Dial
 from walletd.protocol import messages as m
+from walletd.vocabulary.commands import AnyCommand
 from walletd.vocabulary.error_codes import Outcome, Reason
 
 PAGE = 500
@@ -158,6 +159,13 @@ class Client:
             )
         )
 
+    async def submit(self, command: AnyCommand) -> Applied:
+        """Send any command of ``walletd.vocabulary.commands``: holds, limits, freezes, refunds, batches.
+
+        Amounts in it are strings of smallest units; ``new_command_id()`` makes an id.
+        """
+        return await self.ask(asks.submit(command))
+
     # --- reads -----------------------------------------------------------------------------------------------------
 
     async def assets(self, *, refresh: bool = False) -> dict[str, int]:
@@ -184,6 +192,16 @@ class Client:
     async def wallet_page(self, prefix: str = "", after: str | None = None, limit: int = PAGE) -> m.WalletPage:
         """One page of wallets; its ``next`` is the ``after`` of the following one."""
         return await self.ask(asks.wallet_page(prefix, after, limit))
+
+    async def holds(self, wallet: str, *, also_closed: bool = False) -> AsyncIterator[m.HoldView]:
+        """The open holds of a wallet in order of placing, or all that it ever had."""
+        after: str | None = None
+        while True:
+            page = await self.ask(asks.hold_page(wallet, also_closed, after, PAGE))
+            for hold in page.holds:
+                yield hold
+            if (after := page.next) is None:
+                return
 
     async def balance(self, wallet: str, asset: str | None = None) -> m.Balances:
         """What a wallet has, of one asset or of all, in smallest units."""

@@ -1,0 +1,274 @@
+"""``walletd hold`` and ``walletd refund``: reserve money, pay from what is reserved, and give back what was paid."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from walletd.cli.changes import command, submit, units_of
+from walletd.cli.connection import DEFAULT, CommandId, Connection, talk
+from walletd.cli.failures import UsageError
+from walletd.cli.groups import MONEY
+from walletd.cli.output import Output, amount, clean, moment, new_table
+from walletd.client import Client
+from walletd.vocabulary.commands import AnyCommand
+
+hold = App(name="hold", group=MONEY, help="Reserve money, and pay from what is reserved.")
+
+
+@hold.command
+def place(
+    wallet: str,
+    amount: str,
+    asset: str,
+    /,
+    *,
+    minutes: float | None = None,
+    reference: str | None = None,
+    command_id: CommandId = None,
+    connection: Connection = DEFAULT,
+) -> int:
+    """Reserve money of a wallet, so that a later capture of it cannot fail for funds.
+
+    For example:
+
+        $ walletd hold place alice 20 EUR --minutes 30 --reference "room 12"
+
+    Parameters
+    ----------
+    wallet
+        The wallet whose money is reserved.
+    amount
+        In the asset's main unit, exact.
+    asset
+        The asset's code, such as EUR.
+    minutes
+        After how long the hold expires; without it, it stands until it is captured or voided.
+    reference
+        Free words that say what for.
+    command_id
+        An id of your own: sent again, it reserves nothing more.
+    """
+
+    async def make(client: Client) -> AnyCommand:
+        return command(
+            "hold.place",
+            command_id,
+            wallet=wallet,
+            asset=asset,
+            amount=await units_of(client, amount, asset),
+            expires_at=_in(minutes),
+            reference=reference,
+        )
+
+    return submit(connection, make, lambda applied: f"{amount} {asset} of {wallet} held, as {applied.hold}")
+
+
+@hold.command
+def capture(
+    wallet: str,
+    hold: str,
+    to: str,
+    amount: str,
+    /,
+    *,
+    final: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    reference: str | None = None,
+    command_id: CommandId = None,
+    connection: Connection = DEFAULT,
+) -> int:
+    """Pay from what a hold reserves: all of it or a part, as often as it lasts.
+
+    For example:
+
+        $ walletd hold capture alice h12 shop 15 --final
+
+    Parameters
+    ----------
+    wallet
+        The wallet whose hold it is.
+    hold
+        The hold's id.
+    to
+        The wallet that receives.
+    amount
+        In the main unit of the hold's asset, exact.
+    final
+        Release what is left of the hold.
+    reference
+        Free words that the statement shows.
+    command_id
+        An id of your own: sent again, it moves nothing more.
+    """
+
+    async def make(client: Client) -> AnyCommand:
+        asset = await _asset_of(client, wallet, hold)
+        part = {"to": to, "amount": await units_of(client, amount, asset)}
+        return command(
+            "hold.capture",
+            command_id,
+            wallet=wallet,
+            hold=hold,
+            parts=[part],
+            final=final,
+            reference=reference,
+        )
+
+    return submit(connection, make, lambda applied: f"captured {amount} of {hold} for {to}, as {applied.transfer}")
+
+
+@hold.command
+def extend(
+    wallet: str,
+    hold: str,
+    /,
+    *,
+    minutes: float | None = None,
+    command_id: CommandId = None,
+    connection: Connection = DEFAULT,
+) -> int:
+    """Give an open hold another expiry: so many minutes from now, or none.
+
+    For example:
+
+        $ walletd hold extend alice h12 --minutes 60
+    """
+
+    async def make(client: Client) -> AnyCommand:
+        return command(
+            "hold.extend", command_id, nullable="expires_at", wallet=wallet, hold=hold, expires_at=_in(minutes)
+        )
+
+    return submit(connection, make, lambda applied: f"hold {hold} has another expiry")
+
+
+@hold.command
+def adjust(
+    wallet: str,
+    hold: str,
+    amount: str,
+    /,
+    *,
+    command_id: CommandId = None,
+    connection: Connection = DEFAULT,
+) -> int:
+    """Raise or lower what an open hold stands for, in all.
+
+    For example:
+
+        $ walletd hold adjust alice h12 35
+    """
+
+    async def make(client: Client) -> AnyCommand:
+        asset = await _asset_of(client, wallet, hold)
+        units = await units_of(client, amount, asset)
+        return command("hold.adjust", command_id, wallet=wallet, hold=hold, amount=units)
+
+    return submit(connection, make, lambda applied: f"hold {hold} stands for {amount} now")
+
+
+@hold.command
+def void(wallet: str, hold: str, /, *, command_id: CommandId = None, connection: Connection = DEFAULT) -> int:
+    """Release all that an open hold still reserves.
+
+    For example:
+
+        $ walletd hold void alice h12
+    """
+
+    async def make(client: Client) -> AnyCommand:
+        return command("hold.void", command_id, wallet=wallet, hold=hold)
+
+    return submit(connection, make, lambda applied: f"hold {hold} is released")
+
+
+@hold.command(name="list")
+def list_(
+    wallet: str,
+    /,
+    *,
+    every: Annotated[bool, Parameter(name="--all", negative="", show_default=False)] = False,
+    connection: Connection = DEFAULT,
+) -> int:
+    """List a wallet's open holds; with --all, those too that were captured, voided or have expired.
+
+    For example:
+
+        $ walletd hold list alice
+    """
+
+    async def show(client: Client, output: Output) -> int:
+        holds = [found async for found in client.holds(wallet, also_closed=every)]
+        scales = await client.assets()
+        columns = ("hold", "state", "reserved", "captured", "asset", "expires at", "reference")
+        table = new_table(*columns, right=("reserved", "captured"))
+        for found in holds:
+            table.add_row(
+                found.hold,
+                found.state.value,
+                amount(found.reserved, found.asset, scales),
+                amount(found.captured, found.asset, scales),
+                found.asset,
+                "" if found.expires_at is None else moment(found.expires_at),
+                clean(found.reference),
+            )
+        output.answer({"holds": holds}, lambda: table)
+        return 0
+
+    return talk(connection, show)
+
+
+def refund(
+    transfer: str,
+    amount: str | None = None,
+    /,
+    *,
+    reference: str | None = None,
+    command_id: CommandId = None,
+    connection: Connection = DEFAULT,
+) -> int:
+    """Give back what a transfer or a capture moved: all of it, or an amount of one with a single posting.
+
+    For example:
+
+        $ walletd refund t12
+        $ walletd refund t12 4.50 --reference "one plate broken"
+
+    Parameters
+    ----------
+    transfer
+        The transfer's id.
+    amount
+        In the asset's main unit, exact; all of it where it is left out.
+    reference
+        Free words that the statement shows.
+    command_id
+        An id of your own: sent again, it moves nothing more.
+    """
+
+    async def make(client: Client) -> AnyCommand:
+        moved = (await client.transfer(transfer)).postings
+        if amount is not None and len(moved) != 1:
+            raise UsageError(f"{transfer} has {len(moved)} postings; an amount can be given back of a single one")
+        back = [_posting(posting.to, posting.source, posting.asset, posting.amount) for posting in moved]
+        if amount is not None:
+            units = await units_of(client, amount, moved[0].asset)
+            back = [_posting(moved[0].to, moved[0].source, moved[0].asset, units)]
+        return command("transfer.refund", command_id, transfer=transfer, postings=back, reference=reference)
+
+    return submit(connection, make, lambda applied: f"refunded {transfer}, as transfer {applied.transfer}")
+
+
+async def _asset_of(client: Client, wallet: str, hold: str) -> str:
+    async for found in client.holds(wallet, also_closed=True):
+        if found.hold == hold:
+            return found.asset
+    raise UsageError(f"wallet {wallet} has no hold {hold}; see: walletd hold list {wallet} --all")
+
+
+def _in(minutes: float | None) -> datetime | None:
+    return None if minutes is None else datetime.now(UTC) + timedelta(minutes=minutes)
+
+
+def _posting(source: str, to: str, asset: str, amount: str) -> dict[str, str]:
+    return {"from": source, "to": to, "asset": asset, "amount": amount}

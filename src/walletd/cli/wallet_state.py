@@ -1,0 +1,126 @@
+"""``walletd wallet freeze``, ``unfreeze``, ``limit`` and ``close``: what a wallet may do, and its end."""
+
+from datetime import UTC, datetime, timedelta
+
+from walletd.cli.changes import command, submit, units_of
+from walletd.cli.connection import DEFAULT, CommandId, Connection
+from walletd.client import Client
+from walletd.vocabulary.commands import AnyCommand
+from walletd.vocabulary.lifecycle import FrozenSide
+
+
+def freeze(
+    name: str,
+    /,
+    *,
+    why: str,
+    side: FrozenSide = FrozenSide.BOTH,
+    hours: float | None = None,
+    command_id: CommandId = None,
+    connection: Connection = DEFAULT,
+) -> int:
+    """Stop money out of a wallet, into it, or both.
+
+    For example:
+
+        $ walletd wallet freeze alice --why "chargeback 7"
+        $ walletd wallet freeze alice --why "under review" --side debits --hours 24
+
+    Parameters
+    ----------
+    name
+        The wallet's name.
+    why
+        The reason, which refusals name.
+    side
+        debits, credits or both.
+    hours
+        After how long the freeze ends by itself; without it, it lasts until it is lifted.
+    command_id
+        An id of your own.
+    """
+    until = None if hours is None else datetime.now(UTC) + timedelta(hours=hours)
+
+    async def make(client: Client) -> AnyCommand:
+        return command("wallet.freeze", command_id, wallet=name, frozen=side.value, why=why, until=until)
+
+    return submit(connection, make, lambda applied: f"wallet {name} is frozen: {side.value}")
+
+
+def unfreeze(name: str, /, *, command_id: CommandId = None, connection: Connection = DEFAULT) -> int:
+    """Lift a wallet's freeze.
+
+    For example:
+
+        $ walletd wallet unfreeze alice
+    """
+
+    async def make(client: Client) -> AnyCommand:
+        return command("wallet.unfreeze", command_id, wallet=name)
+
+    return submit(connection, make, lambda applied: f"wallet {name} is not frozen any more")
+
+
+def limit(
+    name: str,
+    asset: str,
+    /,
+    *,
+    credit: str | None = None,
+    minimum: str | None = None,
+    maximum: str | None = None,
+    command_id: CommandId = None,
+    connection: Connection = DEFAULT,
+) -> int:
+    """Set what a wallet may have of an asset; without a limit, take the asset's limits away.
+
+    For example:
+
+        $ walletd wallet limit alice EUR --credit 100 --maximum 5000
+
+    Parameters
+    ----------
+    name
+        The wallet's name.
+    asset
+        The asset's code.
+    credit
+        How far below zero it may go, in the main unit.
+    minimum
+        What must always stay in it.
+    maximum
+        What it may hold at most.
+    command_id
+        An id of your own.
+    """
+
+    async def make(client: Client) -> AnyCommand:
+        async def units(amount: str | None) -> str | None:
+            return None if amount is None else await units_of(client, amount, asset)
+
+        given = {"credit_limit": await units(credit), "minimum": await units(minimum), "maximum": await units(maximum)}
+        chosen = {name: value for name, value in given.items() if value is not None} or None
+        return command("wallet.update", command_id, wallet=name, limits={asset: chosen})
+
+    return submit(connection, make, lambda applied: f"the limits of {name} for {asset} are set")
+
+
+def close(
+    name: str,
+    /,
+    *,
+    sweep_to: str | None = None,
+    command_id: CommandId = None,
+    connection: Connection = DEFAULT,
+) -> int:
+    """Close a wallet for ever.  It must be empty, or say which wallet gets what is in it.
+
+    For example:
+
+        $ walletd wallet close alice --sweep-to bob
+    """
+
+    async def make(client: Client) -> AnyCommand:
+        return command("wallet.close", command_id, wallet=name, sweep_to=sweep_to)
+
+    return submit(connection, make, lambda applied: f"wallet {name} is closed for ever")
