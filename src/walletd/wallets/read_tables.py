@@ -181,7 +181,8 @@ class Rows(NamedTuple):
         yield "UPDATE wallet SET version = ?, version_seal = ? WHERE wallet = ?", self.versions
         yield "INSERT OR REPLACE INTO balance VALUES (?, ?, ?, ?)", self.balances
         yield "INSERT INTO statement_line VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", self.lines
-        yield "INSERT INTO command VALUES (?, ?, ?, ?)", self.commands
+        # The first entry of an id is the one that counts, also in a journal that holds an id twice.
+        yield "INSERT OR IGNORE INTO command VALUES (?, ?, ?, ?)", self.commands
 
 
 def rows_of(entries: Sequence[Entry]) -> Rows:
