@@ -1,5 +1,6 @@
 """A session on a real core: what one client may do, and what it sees of its own."""
 
+import json
 import random
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 import trio
 import trio.testing
 
-from tests.gateway.sessions import ADMIN, Desk, furnish, open_desk, payment
+from tests.gateway.sessions import ADMIN, PATIENCE_SECONDS, Desk, furnish, open_desk, payment
 from walletd.journal.memory_store import MemoryJournalStore
 from walletd.protocol.access import Grant
 from walletd.vocabulary.identifiers import Principal
@@ -150,6 +151,25 @@ async def test_an_opened_wallet_and_its_first_payment_can_be_sent_in_one_go(desk
     assert assets["result"]["assets"] == [{"asset": "EUR", "scale": 2}]
 
 
+async def test_a_read_behind_a_write_that_a_full_disk_undid_is_answered(
+    desk: Desk, journal: MemoryJournalStore
+) -> None:
+    client = desk.client()
+    await furnish(client, "alice")
+    journal.is_full = True
+    ids = client.ask(
+        ("transfer.post", payment("p1")),
+        ("statement.get", {"wallet": "alice"}),
+        ("balance.get", {"wallet": "alice"}),
+        ("entry.list", {}),
+    )
+    post, statement, _, entries = await client.all_replies(ids)
+    assert post["error"]["data"]["reason"] == "unavailable"
+    assert statement["result"]["lines"] == []
+    assert len(entries["result"]["entries"]) == 3
+    journal.is_full = False
+
+
 # --- bounds ---------------------------------------------------------------------------------------------------------
 
 
@@ -177,6 +197,20 @@ async def test_one_session_at_its_bound_does_not_refuse_another(tmp_path: Path, 
         await furnish(modest, "alice", "bob")
         greedy.ask(*[("transfer.post", payment(f"g{number}")) for number in range(100)])
         assert (await modest.call("transfer.post", **payment("m1", to="bob")))["sequence"] > 0
+
+
+async def test_subscriptions_are_bounded_also_when_they_are_asked_for_all_at_once(
+    tmp_path: Path, journal: MemoryJournalStore
+) -> None:
+    async with open_desk(tmp_path, journal, max_subscriptions=3) as desk:
+        client = desk.client()
+        ask = ("stream.subscribe", {"prefix": "", "snapshot": True})
+        answers = await client.all_replies(client.ask(*[ask] * 8))
+        granted = [response["result"]["subscription"] for response in answers if "result" in response]
+        assert len(granted) == 3
+        assert len(desk.core.publisher) == 3
+        await client.call("stream.unsubscribe", subscription=granted[0])
+        await client.call("stream.subscribe", all=True)
 
 
 async def test_every_request_is_answered_once_whatever_is_asked(desk: Desk) -> None:
@@ -245,3 +279,22 @@ async def test_while_the_daemon_drains_commands_are_refused_and_reads_answered(d
     desk.lifecycle = DaemonState.DRAINING
     assert (await client.refused("transfer.post", **payment("p1")))["outcome"] == "not_applied"
     assert (await client.call("wallet.get", wallet="alice"))["wallet"] == "alice"
+
+
+async def test_a_client_that_takes_nothing_does_not_make_the_daemon_hold_every_page_it_asked_for(desk: Desk) -> None:
+    """One frame of some hundred bytes can ask for a page of a megabyte."""
+    client = desk.client()
+    await furnish(client, "alice")
+    for start in range(0, 2000, 500):
+        await client.all_replies(client.ask(*[("transfer.post", payment(f"p{start + n}")) for n in range(500)]))
+    client.is_stuck = True
+    ids = client.ask(*[("entry.list", {"limit": 1000})] * 50)
+    with trio.fail_after(PATIENCE_SECONDS):
+        while client.endpoint.has_room():
+            await trio.lowlevel.checkpoint()
+    await trio.testing.wait_all_tasks_blocked(0.05)
+    assert client.most_queued < 2 * len(json.dumps(await desk.client().call("entry.list", limit=1000)))
+    client.vanish()
+    await trio.testing.wait_all_tasks_blocked(0.05)
+    assert not client.endpoint.reads
+    assert len(ids) == 50

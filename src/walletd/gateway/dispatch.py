@@ -46,16 +46,32 @@ def answer(endpoint: ClientEndpoint, call: Call) -> None:
         FROM_MEMORY[call.method.name](endpoint, call)
     else:
         check_params(call)
-        waits_for = list(endpoint.parked)
-        endpoint.services.start(_answer_later, endpoint, call, waits_for)
+        endpoint.reads.append(call)
+        if len(endpoint.reads) == 1:
+            endpoint.services.start(_answer_reads, endpoint)
 
 
-async def _answer_later(endpoint: ClientEndpoint, call: Call, waits_for: list[Submission]) -> None:
-    for submission in waits_for:
+async def _answer_reads(endpoint: ClientEndpoint) -> None:
+    """One after the other, and each only when there is room for its answer.
+
+    A few bytes can ask for a megabyte: a session that pipelines thousands of pages has one of them read at a time, so
+    that it fills neither the memory nor the queue in front of the disk, where others wait too.
+    """
+    while endpoint.reads:
+        await endpoint.wait_for_room()
+        if endpoint.is_closed:
+            endpoint.reads.clear()
+            return
+        await _answer_read(endpoint, endpoint.reads[0])
+        endpoint.reads.popleft()
+
+
+async def _answer_read(endpoint: ClientEndpoint, call: Call) -> None:
+    for submission in list(endpoint.parked):
         if not submission.is_decided:
             await _decided(submission)
     try:
-        await endpoint.services.projector.reach(endpoint.services.supervisor.reachable(endpoint.written))
+        await endpoint.services.supervisor.shown(endpoint.written)
         await FROM_TABLES[call.method.name](endpoint, call)
     except Refused as refused:
         endpoint.refuse(call, refused.reason, refused.facts)

@@ -4,6 +4,7 @@ Everything here is synchronous: all frames of one read are handled together, and
 the connection, which writes it out in one piece.  An endpoint is also the outlet of its subscriptions.
 """
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -47,6 +48,7 @@ class ClientEndpoint:
         "connection_id",
         "is_closed",
         "parked",
+        "reads",
         "services",
         "session",
         "subscriptions",
@@ -73,6 +75,8 @@ class ClientEndpoint:
         """The last sequence that a command of this session was given."""
         self.parked: dict[Submission, None] = {}
         """Commands of this session that are not decided yet, oldest first."""
+        self.reads: deque[Call] = deque()
+        """Reads of the tables and the journal that are not answered yet, oldest first."""
         self.subscriptions: dict[int, Subscription] = {}
         self.subscriptions_made = 0
         self._room: trio.Event | None = None
@@ -173,8 +177,8 @@ class ClientEndpoint:
         return self.wire.queued_bytes < self.services.max_event_bytes
 
     async def wait_for_room(self) -> None:
-        """Return once the outbox takes events again.  Cancelled with its subscription when the connection ends."""
-        while not self.has_room():
+        """Return once the outbox takes events again, or the connection is gone."""
+        while not (self.has_room() or self.is_closed):
             if self._room is None:
                 self._room = trio.Event()
             await self._room.wait()

@@ -197,7 +197,8 @@ class Rows(NamedTuple):
         yield "INSERT INTO statement_line VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", self.lines
         yield "INSERT OR REPLACE INTO hold VALUES (?, ?, ?, ?, ?, ?, ?)", self.holds
         yield "INSERT OR REPLACE INTO refunded VALUES (?, ?, ?)", self.refunded
-        yield "INSERT INTO command VALUES (?, ?, ?, ?)", self.commands
+        # The first entry of an id is the one that counts, also in a journal that holds an id twice.
+        yield "INSERT OR IGNORE INTO command VALUES (?, ?, ?, ?)", self.commands
 
 
 def rows_of(entries: Sequence[Entry]) -> Rows:

@@ -168,9 +168,12 @@ class Supervisor:
         self._recent[submission.key] = submission
         self._claim(submission, self._decide)
 
-    def reachable(self, sequence: int) -> int:
-        """The sequence, or the journal's head where a full disk undid what lay behind."""
-        return min(sequence, self._writer.head)
+    async def shown(self, sequence: int) -> None:
+        """Return once the read tables show this entry, or once it is certain that a full disk undid it."""
+        settled = trio.Event()
+        self._writer.when_durable(min(sequence, self._writer.head), lambda is_durable: settled.set())
+        await settled.wait()
+        await self._projector.reach(min(sequence, self._writer.durable_head))
 
     def _claim(self, submission: Submission, act: Callable[[Submission, list[WalletId]], None]) -> None:
         wallets = claims_of(submission.command)
