@@ -17,6 +17,7 @@ from walletd.vocabulary.commands import (
     CaptureHold,
     CloseWallet,
     DefineAsset,
+    ExecuteBatch,
     ExpireHold,
     ExtendHold,
     FreezeWallet,
@@ -73,6 +74,12 @@ def transfer(*postings: Posting, **conditions: Any) -> PostTransfer:
 def pay(source: str, to: str, asset: str, amount: int, **conditions: Any) -> PostTransfer:
     """A transfer of one posting."""
     return transfer(posting(source, to, asset, amount), **conditions)
+
+
+def batch(*commands: AnyCommand, atomic: bool = True, **conditions: Any) -> ExecuteBatch:
+    """A batch of these commands, each with an id of its own."""
+    numbered = tuple(with_command_id(command, f"b{index}") for index, command in enumerate(commands))
+    return ExecuteBatch(commands=numbered, atomic=atomic, **_with_id(conditions))  # type: ignore[arg-type]
 
 
 def demand(wallet: str, asset: str = "EUR", **bounds: Any) -> BalanceCondition:
@@ -174,7 +181,7 @@ class Ledger:
         """Decide, record, apply: the way of a command."""
         verdict = self.decide(command, now)
         sequence = Sequence(len(self.entries) + 1)
-        self.entries.append(entry(sequence, with_command_id(command, f"c{sequence}"), verdict, now))
+        self.entries.append(entry(sequence, _with_fresh_ids(command, f"c{sequence}"), verdict, now))
         if isinstance(verdict, Effects):
             self.core.apply(self.books, verdict)
             self.core.remember(self.books, self.entries[-1])
@@ -256,6 +263,13 @@ def with_command_id(command: AnyCommand, command_id: str) -> AnyCommand:
     """The same command under another id."""
     fields = {name: getattr(command, name) for name in command.__struct_fields__}
     return type(command)(**(fields | {"command_id": CommandId(command_id)}))
+
+
+def _with_fresh_ids(command: AnyCommand, command_id: str) -> AnyCommand:
+    if isinstance(command, ExecuteBatch):
+        inner = tuple(with_command_id(one, f"{command_id}.{index}") for index, one in enumerate(command.commands))
+        command = ExecuteBatch(commands=inner, atomic=command.atomic, command_id=command.command_id)  # type: ignore[arg-type]
+    return with_command_id(command, command_id)
 
 
 def closing(record: WalletRecord) -> Effects:
@@ -714,6 +728,12 @@ REFUSALS: tuple[RefusalCase, ...] = (
         pay("alice", "bob", "EUR", 1001),
         {"wallet": "alice", "asset": "EUR", "available": "1000", "required": "1001", "short_by": "1"},
         lambda ledger: ledger.at(NOW - TICK, place("alice", "EUR", 300, expires_at=NOW)),
+    ),
+    RefusalCase(
+        Reason.INSUFFICIENT_FUNDS,
+        "the third command of a batch, for what the first two paid",
+        batch(pay("alice", "bob", "EUR", 600), pay("alice", "bob", "EUR", 400), pay("alice", "bob", "EUR", 1)),
+        {"wallet": "alice", "asset": "EUR", "available": "0", "required": "1", "short_by": "1", "command": 2},
     ),
     RefusalCase(
         Reason.INSUFFICIENT_FUNDS,

@@ -16,7 +16,19 @@ from typing import Any, NamedTuple
 
 from walletd.ledger import audit, book, refunds, rules
 
-_LEDGER = ("statement", "book", "draft", "guards", "transfers", "wallets", "holds", "refunds", "rules", "audit")
+_LEDGER = (
+    "statement",
+    "book",
+    "draft",
+    "guards",
+    "transfers",
+    "wallets",
+    "holds",
+    "refunds",
+    "batches",
+    "rules",
+    "audit",
+)
 
 
 class Core(NamedTuple):

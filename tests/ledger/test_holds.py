@@ -11,12 +11,14 @@ from tests.ledger.cases import (
     TICK,
     Ledger,
     adjust,
+    batch,
     capture,
     close,
     expire,
     extend,
     freeze,
     limit,
+    open_wallet,
     pay,
     place,
     posting,
@@ -193,6 +195,62 @@ SITUATIONS: list[tuple[str, Situation, Any]] = [
         [(0, 0), (1000, 0)],
     ),
     (
+        "in a batch a later command sees the earlier ones",
+        lambda core: money(
+            shop(core).after(batch(open_wallet("dave"), pay("alice", "dave", "EUR", 9), pay("dave", "bob", "EUR", 9))),
+            "alice",
+            "dave",
+            "bob",
+        ),
+        [(991, 0), (0, 0), (9, 0)],
+    ),
+    (
+        "a batch is one step of each wallet's version",
+        lambda core: shop(core).after(batch(*[pay("alice", "bob", "EUR", 1)] * 5)).version("alice"),
+        3,
+    ),
+    (
+        "where each command stands for itself, those that can be applied are",
+        lambda core: money(
+            shop(core).after(batch(pay("alice", "bob", "EUR", 9999), pay("alice", "bob", "EUR", 7), atomic=False)),
+            "alice",
+            "bob",
+        ),
+        [(993, 0), (7, 0)],
+    ),
+    (
+        "a hold of a batch is named by its place there",
+        lambda core: last_hold(
+            shop(core)
+            .after(batch(pay("alice", "bob", "EUR", 1), place("alice", "EUR", 5)))
+            .after(capture("alice", "h10.1", ("bob", 5)))
+        ),
+        ("h10.1", "5", "5", "captured"),
+    ),
+    (
+        "a batch closes what it has emptied",
+        lambda core: money(shop(core).after(batch(pay("alice", "bob", "EUR", 1000), close("alice"))), "alice", "bob"),
+        [(0, 0), (1000, 0)],
+    ),
+    (
+        "a transfer of a batch is refunded by its place there",
+        lambda core: money(
+            shop(core)
+            .after(batch(open_wallet("dave"), pay("alice", "bob", "EUR", 10)))
+            .after(refund("t10.1", posting("bob", "alice", "EUR", 10)))
+        ),
+        [(1000, 0)],
+    ),
+    (
+        "a batch records what expired before it once",
+        lambda core: money(
+            held(core, expires_at=SOON).at(
+                SOON, batch(pay("alice", "bob", "EUR", 600), pay("alice", "bob", "EUR", 400))
+            )
+        ),
+        [(0, 0)],
+    ),
+    (
         "refunds go back in parts, up to all of it",
         lambda core: money(
             shop(core).after(
@@ -253,3 +311,16 @@ def test_an_expired_hold_is_recorded_by_whatever_touches_its_wallet_first() -> N
     assert isinstance(verdict, Effects)
     assert [hold.state.value for hold in verdict.holds] == ["expired"]
     assert [(record.held, record.available) for record in verdict.balances] == [("0", "1000")]
+
+
+def test_the_lines_of_a_batch_run_on_over_all_its_commands() -> None:
+    commands = [pay("alice", "bob", "EUR", 1), pay("alice", "bob", "EUR", 9999), pay("alice", "bob", "EUR", 2)]
+    ledger = shop().after(batch(*commands, atomic=False))
+    lines = [line for line in lines_of(ledger.entries[-1]) if line.wallet == "alice"]
+    assert [(line.line, line.transfer, line.posted) for line in lines] == [(0, "t10.0", 999), (1, "t10.2", 997)]
+
+
+def test_a_batch_that_is_not_atomic_records_why_each_was_refused() -> None:
+    verdict = shop().decide(batch(pay("alice", "alice", "EUR", 1), pay("alice", "bob", "EUR", 1), atomic=False))
+    assert isinstance(verdict, Effects)
+    assert [None if r is None else r.reason.value for r in verdict.outcomes] == ["self_transfer", None]

@@ -14,6 +14,7 @@ from tests.ledger.cases import (
     Ledger,
     RefusalCase,
     adjust,
+    batch,
     capture,
     close,
     define,
@@ -42,6 +43,7 @@ from walletd.vocabulary.commands import (
     CloseWallet,
     Command,
     DefineAsset,
+    ExecuteBatch,
     ExpireHold,
     ExtendHold,
     FreezeWallet,
@@ -221,7 +223,14 @@ FAULTS_OF_A_REFUND: dict[Reason, Any] = {
     Reason.INSUFFICIENT_FUNDS: pay("dave", "@fees", "EUR", 11),
     Reason.ABOVE_MAXIMUM: limit("alice", "EUR", maximum=995),
 }
+FAULTS_OF_A_BATCH: dict[Reason, Any] = {
+    Reason.COMMAND_EXPIRED: EXPIRED,
+    Reason.VERSION_MISMATCH: STALE,
+    Reason.BALANCE_MISMATCH: POORER,
+    Reason.WALLET_FROZEN: freeze("dave"),
+}
 FAULTS: dict[type, dict[Reason, Any]] = {
+    ExecuteBatch: FAULTS_OF_A_BATCH,
     RefundTransfer: FAULTS_OF_A_REFUND,
     UpdateWallet: FAULTS_OF_AN_UPDATE,
     FreezeWallet: FAULTS_OF_A_FREEZE,
@@ -248,6 +257,7 @@ GOOD: dict[type, Callable[[], AnyCommand]] = {
     CloseWallet: lambda: close("dave", "bob"),
     PostTransfer: lambda: transfer(posting("alice", "bob", "EUR", 5), posting("dave", "@fees", "EUR", 1)),
     RefundTransfer: lambda: refund("t18", posting("dave", "alice", "EUR", 5)),
+    ExecuteBatch: lambda: batch(pay("dave", "bob", "EUR", 1)),
     PlaceHold: lambda: place("dave", "EUR", 1),
     CaptureHold: lambda: capture("alice", "h15", ("bob", 1)),
     ExtendHold: lambda: extend("alice", "h15", LATER),

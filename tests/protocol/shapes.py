@@ -73,7 +73,7 @@ def _places(declared: inspect.Type, example: Any, path: tuple[str | int, ...]) -
     match declared:
         case inspect.UnionType(types=types):
             for alternative in types:
-                if _kinds(alternative) & {_kind_of(example)}:
+                if _kinds(alternative) & {_kind_of(example)} and _is_of(alternative, example):
                     yield from _places(alternative, example, path)
         case inspect.StructType(fields=fields):
             for field in fields:
@@ -86,6 +86,12 @@ def _places(declared: inspect.Type, example: Any, path: tuple[str | int, ...]) -
                 yield from _places(item, value, (*path, index))
         case _:
             return
+
+
+def _is_of(declared: inspect.Type, example: Any) -> bool:
+    """Whether the example is of this alternative of a tagged union."""
+    tag = declared.tag_field if isinstance(declared, inspect.StructType) else None
+    return tag is None or example.get(tag) == declared.tag  # type: ignore[attr-defined]
 
 
 def _kinds(declared: inspect.Type) -> frozenset[str]:

@@ -47,6 +47,7 @@ PERMITTED: dict[str, str] = {
     "hold.void":          "no   no   no   no   no   yes  yes  yes  yes  yes",
     "hold.get":           "no   no   yes  yes  yes  yes  yes  yes  yes  yes",
     "hold.list":          "no   no   yes  yes  yes  yes  yes  yes  yes  yes",
+    "batch.execute":      "no   no   no   no   no   yes  yes  yes  yes  yes",
     "balance.get":        "no   no   yes  yes  yes  yes  yes  yes  yes  yes",
     "statement.get":      "no   no   yes  yes  yes  yes  yes  yes  yes  yes",
     "entry.get":          "no   no   no   no   no   no   no   no   yes  yes",
@@ -120,6 +121,19 @@ REQUESTS: list[tuple[str, str, dict[str, Any], tuple[str, ...], bool]] = [
         "transfer.post",
         {"postings": [POSTING], "if_version": {"bob": 1}},
         ("spend:shop:1",),
+        False,
+    ),
+    (
+        "a batch needs what each of its commands needs",
+        "batch.execute",
+        {
+            "command_id": "c1",
+            "commands": [
+                {"method": "transfer.post", "command_id": "c2", "postings": [POSTING]},
+                {"method": "wallet.freeze", "command_id": "c3", "wallet": "shop:1", "why": "w"},
+            ],
+        },
+        ("spend:*",),
         False,
     ),
     (

@@ -115,6 +115,12 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "hold.void": {"command_id": "c1", "wallet": "shop:1", "hold": "h123", **CONDITIONS},
     "hold.get": {"wallet": "shop:1", "hold": "h123"},
     "hold.list": {"wallet": "shop:1", "also_closed": True, "after": "h123", "limit": 10},
+    "batch.execute": {
+        "command_id": "c1",
+        "commands": [{"method": "transfer.post", "command_id": "c2", "postings": [POSTING]}],
+        "atomic": True,
+        **CONDITIONS,
+    },
     "balance.get": {"wallet": "shop:1", "asset": "EUR"},
     "statement.get": {"wallet": "shop:1", "asset": "EUR", "newest_first": True, "cursor": "7.0", "limit": 1000},
     "entry.get": {"sequence": 7, "command_id": "c1"},

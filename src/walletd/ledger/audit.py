@@ -14,6 +14,7 @@ from datetime import datetime
 from walletd.ledger.book import Books, apply, reserved
 from walletd.ledger.refunds import remember_transfers
 from walletd.ledger.rules import decide
+from walletd.vocabulary.commands import ids_of
 from walletd.vocabulary.entries import Effects, Entry, Refusal
 from walletd.vocabulary.identifiers import AssetCode
 from walletd.vocabulary.lifecycle import WalletStatus
@@ -114,9 +115,10 @@ class Audit:
         """Check the entry against the books before it, then apply it."""
         self._expect(entry.sequence == self.sequence + 1, entry, f"follows entry {self.sequence}")
         self._expect(self.time is None or entry.time >= self.time, entry, "is earlier than the entry before it")
-        command_id = (entry.principal, entry.command.command_id)
-        self._expect(command_id not in self._command_ids, entry, "has a command id that was used before")
-        self._command_ids.add(command_id)
+        for name in ids_of(entry.command):
+            command_id = (entry.principal, name)
+            self._expect(command_id not in self._command_ids, entry, "has a command id that was used before")
+            self._command_ids.add(command_id)
         self.sequence = entry.sequence
         self.time = entry.time
         self._expect(not entry.command.dry_run, entry, "is a dry run, which is never journaled")

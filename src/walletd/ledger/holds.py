@@ -34,7 +34,7 @@ from walletd.vocabulary.commands import (
 )
 from walletd.vocabulary.entries import HoldRecord, Moved, Refusal
 from walletd.vocabulary.error_codes import Reason
-from walletd.vocabulary.identifiers import HoldId
+from walletd.vocabulary.identifiers import AssetCode, HoldId
 from walletd.vocabulary.lifecycle import FrozenSide, HoldState
 
 
@@ -87,7 +87,7 @@ def capture_hold(books: Books, command: CaptureHold, now: datetime) -> Verdict:
     draft = Draft(books, now)
     hold = draft.open_hold(wallet, command.hold)
     # Freezes and closings come before the hold, and do not depend on its asset.
-    asset = next(iter(books.assets)) if hold is None else hold.asset
+    asset = AssetCode("") if hold is None else hold.asset
     postings = [Posting(wallet, part.to, asset, part.amount) for part in command.parts]
     if refusal := postings_guard(books, postings, now):
         return refusal

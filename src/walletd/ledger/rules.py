@@ -12,6 +12,7 @@ Nothing is changed here: the verdict is a value.  ``sequence`` is the entry's, f
 from datetime import datetime
 from typing import assert_never
 
+from walletd.ledger.batches import execute_batch
 from walletd.ledger.book import Books
 from walletd.ledger.guards import Verdict, conditions_guard, expiry_guard, refuse
 from walletd.ledger.holds import adjust_hold, capture_hold, expire_hold, extend_hold, place_hold, void_hold
@@ -24,10 +25,11 @@ from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import hold_id
 
 
-def decide(books: Books, command: c.AnyCommand, now: datetime, sequence: int) -> Verdict:
+def decide(books: Books, command: c.AnyCommand, now: datetime, sequence: int, index: int | None = None) -> Verdict:
     """What the command does to the books at this moment, or the first reason, in the enum's order, against it.
 
-    ``books`` must hold every wallet of ``wallets_of(command)`` that exists.  O(postings), where no hold has expired.
+    ``index`` is the command's in its batch.  ``books`` must hold every wallet of ``wallets_of(command)`` that exists,
+    and the transfers that are refunded.  O(postings), where no hold has expired.
     """
     if refusal := expiry_guard(command, now):
         return refusal
@@ -49,7 +51,7 @@ def decide(books: Books, command: c.AnyCommand, now: datetime, sequence: int) ->
         case c.RefundTransfer():
             return refund_transfer(books, command, now)
         case c.PlaceHold():
-            return place_hold(books, command, now, hold_id(sequence))
+            return place_hold(books, command, now, hold_id(sequence, index))
         case c.CaptureHold():
             return capture_hold(books, command, now)
         case c.ExtendHold():
@@ -58,6 +60,8 @@ def decide(books: Books, command: c.AnyCommand, now: datetime, sequence: int) ->
             return adjust_hold(books, command, now)
         case c.VoidHold():
             return void_hold(books, command, now)
+        case c.ExecuteBatch():
+            return execute_batch(books, command, now, sequence, decide)
         case c.ExpireHold():
             return expire_hold(books, command, now)
         case _:

@@ -3,10 +3,18 @@
 for line in lines_of(entry): ...           # one for each side of each posting, in order
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from walletd.vocabulary.commands import CaptureHold, CloseWallet, PostTransfer, RefundTransfer
-from walletd.vocabulary.entries import Entry
+from walletd.vocabulary.commands import (
+    AnyCommand,
+    CaptureHold,
+    CloseWallet,
+    ExecuteBatch,
+    PostTransfer,
+    RefundTransfer,
+)
+from walletd.vocabulary.entries import Entry, Moved
 from walletd.vocabulary.identifiers import AssetCode, TransferId, WalletId, transfer_id
 
 TRANSFER, REFUND, CAPTURE, SWEEP = "transfer", "refund", "capture", "sweep"
@@ -43,22 +51,34 @@ def movements_of(entry: Entry) -> list[Movement]:
     """All the money that the entry moved, in order; none where it was refused."""
     if entry.effects is None:
         return []
-    transfer = transfer_id(entry.sequence)
-    match entry.command:
+    if not isinstance(entry.command, ExecuteBatch):
+        return _movements(entry.command, entry.effects.moved, transfer_id(entry.sequence), 0)
+    movements: list[Movement] = []
+    for index, inner in enumerate(entry.command.commands):
+        if entry.effects.outcomes and entry.effects.outcomes[index] is not None:
+            continue
+        moved = [moved for moved in entry.effects.moved if moved.command == index]
+        movements += _movements(inner, moved, transfer_id(entry.sequence, index), len(movements))
+    return movements
+
+
+def _movements(command: AnyCommand, unsaid: Iterable[Moved], transfer: TransferId, first_line: int) -> list[Movement]:
+    """What one command that was applied moved: what it says or, where it does not, what was recorded beside it."""
+    match command:
         case PostTransfer(postings=postings, reference=reference):
             moved, kind = [(p.source, p.to, p.asset, p.amount) for p in postings], TRANSFER
         case RefundTransfer(postings=postings, reference=reference):
             moved, kind = [(p.source, p.to, p.asset, p.amount) for p in postings], REFUND
         case CaptureHold(reference=reference):
-            moved, kind = [(m.source, m.to, m.asset, m.amount) for m in entry.effects.moved], CAPTURE
+            moved, kind = [(m.source, m.to, m.asset, m.amount) for m in unsaid], CAPTURE
         case CloseWallet():
-            moved, kind = [(m.source, m.to, m.asset, m.amount) for m in entry.effects.moved], SWEEP
+            moved, kind = [(m.source, m.to, m.asset, m.amount) for m in unsaid], SWEEP
             reference = None
         case _:
             return []
     return [
         Movement(line, source, to, asset, int(amount), kind, transfer, reference)
-        for line, (source, to, asset, amount) in enumerate(moved)
+        for line, (source, to, asset, amount) in enumerate(moved, first_line)
     ]
 
 

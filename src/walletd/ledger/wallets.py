@@ -118,6 +118,8 @@ def close_wallet(books: Books, command: CloseWallet, now: datetime) -> Verdict:
     # After this point it must succeed.
     draft.moved.extend(sweep)
     record = books.wallets[wallet].record()
+    for asset in record.limits:
+        draft.show(wallet, asset)
     draft.put_wallet(msgspec.structs.replace(record, status=WalletStatus.CLOSED, freeze=None, limits={}))
     return draft.effects()
 

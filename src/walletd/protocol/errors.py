@@ -115,8 +115,20 @@ def failure(
     message: str | None = None,
 ) -> bytes:
     """The response that says why the request failed."""
+    return _encode(Failure(id=request_id, error=error_object(reason, facts, outcome=outcome, message=message)))
+
+
+def error_object(
+    reason: Reason,
+    facts: Mapping[str, Any],
+    *,
+    outcome: Outcome = Outcome.NOT_APPLIED,
+    message: str | None = None,
+) -> ErrorObject:
+    """The error itself; that of a command in a batch names its place there."""
     data: dict[str, Any] = {"reason": reason.value, "outcome": outcome.value, "retry": reason.retry.value, **facts}
-    return _encode(Failure(id=request_id, error=ErrorObject(reason.code, message or sentence(reason, facts), data)))
+    place = f"command {facts['command']} of the batch: " if "command" in facts else ""
+    return ErrorObject(reason.code, message or place + sentence(reason, facts), data)
 
 
 def sentence(reason: Reason, facts: Mapping[str, Any]) -> str:

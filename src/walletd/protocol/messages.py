@@ -75,6 +75,23 @@ class Pong(Result, frozen=True, kw_only=True):
 # --- commands ------------------------------------------------------------------------------------------------------
 
 
+class ErrorObject(msgspec.Struct, frozen=True):
+    """Why a request failed: a code, a sentence for people, and ``data`` for programs."""
+
+    code: int
+    message: str
+    data: dict[str, Any]
+
+
+class BatchOutcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What came of one command of a batch: ``error`` says why it was refused, as an error of its own would."""
+
+    command_id: str
+    transfer: str | None = None
+    hold: str | None = None
+    error: ErrorObject | None = None
+
+
 class Applied(Result, frozen=True, kw_only=True):
     """A command was applied and is durable.
 
@@ -91,6 +108,7 @@ class Applied(Result, frozen=True, kw_only=True):
     wallets: tuple[WalletRecord, ...] = ()
     balances: tuple[BalanceRecord, ...]
     holds: tuple[HoldRecord, ...] = ()
+    outcomes: tuple[BatchOutcome, ...] = ()
     replayed: bool = False
     dry_run: bool = False
 
@@ -450,14 +468,6 @@ class Success(msgspec.Struct, frozen=True, kw_only=True):
     jsonrpc: Literal["2.0"] = "2.0"
     id: int | str
     result: Any
-
-
-class ErrorObject(msgspec.Struct, frozen=True):
-    """Why a request failed: a code, a sentence for people, and ``data`` for programs."""
-
-    code: int
-    message: str
-    data: dict[str, Any]
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):

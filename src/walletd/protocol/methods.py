@@ -54,6 +54,11 @@ def _views_conditions(params: c.AnyCommand) -> list[Need]:
     ]
 
 
+def _needs_all(params: c.ExecuteBatch) -> Iterable[Need]:
+    needs = [need for inner in params.commands for need in METHODS[_METHOD_OF[type(inner)]].needs(inner)]
+    return needs + _views_conditions(params)
+
+
 def _views_wallet(params: Any) -> Iterable[Need]:
     return (Need.view(params.wallet),)
 
@@ -95,6 +100,7 @@ _ROWS: tuple[tuple[str, Kind, type, type, Callable[[Any], Iterable[Need]], str],
     ("hold.void", Kind.COMMAND, c.VoidHold, m.Applied, _spends_from_wallet, "Release a hold."),
     ("hold.get", Kind.READ, m.GetHold, m.HoldView, _views_wallet, "Show a hold."),
     ("hold.list", Kind.READ, m.ListHolds, m.HoldPage, _views_wallet, "Page through a wallet's holds."),
+    ("batch.execute", Kind.COMMAND, c.ExecuteBatch, m.Applied, _needs_all, "Run commands, all or none or each."),
     ("balance.get", Kind.READ, m.GetBalance, m.Balances, _views_wallet, "Show what a wallet has."),
     ("statement.get", Kind.READ, m.GetStatement, m.Statement, _views_wallet, "Page through a wallet's movements."),
     ("entry.get", Kind.READ, m.GetEntry, m.EntryView, _operate, "Show a journal entry."),
@@ -109,5 +115,7 @@ METHODS: dict[str, Method] = {
     name: Method(name, kind, params, result, needs, meaning, msgspec.json.Decoder(params))
     for name, kind, params, result, needs, meaning in _ROWS
 }
+
+_METHOD_OF = {method.params: name for name, method in METHODS.items() if method.kind is Kind.COMMAND}
 
 assert len(METHODS) == len(_ROWS)

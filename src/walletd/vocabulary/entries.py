@@ -80,13 +80,17 @@ class HoldRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     metadata: Metadata = {}
 
 
-class Moved(msgspec.Struct, frozen=True):
-    """Money that a command moved without spelling it out: the parts of a capture, what was swept at a closing."""
+class Moved(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Money that a command moved without spelling it out: the parts of a capture, what was swept at a closing.
+
+    ``command`` is that command's index in its batch.
+    """
 
     source: WalletId = msgspec.field(name="from")
     to: WalletId
     asset: AssetCode
     amount: SignedAmountText
+    command: int = 0
 
 
 class Refundable(msgspec.Struct, frozen=True):
@@ -115,6 +119,8 @@ class Effects(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     holds: tuple[HoldRecord, ...] = ()
     moved: tuple[Moved, ...] = ()
     transfers: tuple[TransferRecord, ...] = ()
+    outcomes: tuple[Refusal | None, ...] = ()
+    """Of a batch that is not atomic: for each command why it was refused, or null where it was applied."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

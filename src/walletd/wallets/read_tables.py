@@ -21,6 +21,7 @@ import trio
 from trio_asyncio import aio_as_trio  # type: ignore[import-untyped]
 
 from walletd.ledger.statement import lines_of
+from walletd.vocabulary.commands import ids_of
 from walletd.vocabulary.entries import BalanceRecord, Entry, HoldRecord, TransferRecord, WalletRecord
 from walletd.vocabulary.identifiers import HoldId, TransferId
 from walletd.vocabulary.lifecycle import HoldState
@@ -210,8 +211,9 @@ def rows_of(entries: Sequence[Entry]) -> Rows:
     transfers: dict[TransferId, TransferRecord] = {}
     rows = Rows([], [], [], [], [], [], [], [])
     for entry in entries:
-        command_row = (entry.principal, entry.command.command_id, entry.sequence)
-        rows.commands.append((*command_row, seal(*command_row)))
+        for command_id in ids_of(entry.command):
+            command_row = (entry.principal, command_id, entry.sequence)
+            rows.commands.append((*command_row, seal(*command_row)))
         if entry.effects is None:
             continue
         for asset in entry.effects.assets:

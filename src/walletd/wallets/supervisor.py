@@ -20,7 +20,15 @@ from walletd.ledger.book import Book, Books, apply
 from walletd.ledger.guards import Verdict
 from walletd.ledger.refunds import refundable_transfers, remember_transfers
 from walletd.ledger.rules import decide
-from walletd.vocabulary.commands import TRANSFER_MARK, AnyCommand, claims_of, first_difference
+from walletd.vocabulary.commands import (
+    TRANSFER_MARK,
+    AnyCommand,
+    ExecuteBatch,
+    claims_of,
+    first_difference,
+    ids_of,
+    parts_of,
+)
 from walletd.vocabulary.entries import Effects, Entry, HoldRecord, Refusal, TransferRecord, encode_entry
 from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import CommandId, Principal, TransferId, WalletId, sequence_of, transfer_id
@@ -88,6 +96,11 @@ class Submission:
     def key(self) -> tuple[Principal, CommandId]:
         """What may be used only once."""
         return self.principal, self.command.command_id
+
+    @property
+    def keys(self) -> list[tuple[Principal, CommandId]]:
+        """Its own key, and those of the commands in it."""
+        return [(self.principal, name) for name in ids_of(self.command)]
 
     def settle(self, answer: Answer | Foreseen | NotDecided) -> None:
         """Answer whoever sent this, and then all who sent it again meanwhile."""
@@ -165,7 +178,14 @@ class Supervisor:
             assert self._nursery is not None
             self._nursery.start_soon(self._replay, sequence, submission)
             return
-        self._recent[submission.key] = submission
+        for key in submission.keys[1:]:
+            used = self._recent[key].sequence if key in self._recent else self._index.find(*key)
+            if used is not None:
+                facts = {"command_id": key[1], "field": "commands", "sequence": used}
+                submission.settle(NotDecided(Reason.COMMAND_ID_REUSED, facts))
+                return
+        for key in submission.keys:
+            self._recent[key] = submission
         self._claim(submission, self._decide)
 
     async def shown(self, sequence: int) -> None:
@@ -199,13 +219,20 @@ class Supervisor:
         if isinstance(verdict, Effects):
             apply(self._books, verdict)
             self._roster.touched(wallets, sequence)
-            if self._roster.has(WalletId(TRANSFER_MARK + transfer_id(sequence))):
-                remember_transfers(self._books, entry)
+            self._remember_awaited(entry)
         # After this point it must succeed: the entry is on its way to the disk.
         self._last_time = now
         pending = self._writer.append(sequence, record, submission)
         submission.sequence = sequence
         submission.durable = DurableEntry(entry, record, pending.leaf)
+
+    def _remember_awaited(self, entry: Entry) -> None:
+        """A refund may have asked for a transfer before it was there: then its actor must know of it now."""
+        for index in range(len(parts_of(entry.command))):
+            place = index if isinstance(entry.command, ExecuteBatch) else None
+            if self._roster.has(WalletId(TRANSFER_MARK + transfer_id(entry.sequence, place))):
+                remember_transfers(self._books, entry)
+                return
 
     def _foresee(self, submission: Submission, wallets: list[WalletId]) -> None:
         now = self._now()
@@ -230,8 +257,9 @@ class Supervisor:
         return max(self._clock(), self._last_time)
 
     def _give_up(self, submission: Submission, reason: Reason, facts: dict[str, Any]) -> None:
-        if self._recent.get(submission.key) is submission:
-            del self._recent[submission.key]
+        for key in submission.keys:
+            if self._recent.get(key) is submission:
+                del self._recent[key]
         submission.settle(NotDecided(reason, facts))
 
     # --- commands sent again ---------------------------------------------------------------------------------------
@@ -349,7 +377,8 @@ class Supervisor:
     def on_projected(self, entries: Sequence[DurableEntry]) -> None:
         """The read tables show these entries: their command ids are found there from now on."""
         for durable in entries:
-            del self._recent[durable.entry.principal, durable.entry.command.command_id]
+            for name in ids_of(durable.entry.command):
+                del self._recent[durable.entry.principal, name]
         self._roster.retire_some(len(entries))
 
 

@@ -1,0 +1,72 @@
+"""The rules of batches: several commands decided in order on a stage, and recorded as one entry.
+
+The stage is a copy of the wallets at hand, on which each command sees what the earlier ones did.  The entry has the
+last record of everything; it is one step of each wallet's version.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from walletd.ledger.book import Books, apply
+from walletd.ledger.guards import Verdict, conditions_guard
+from walletd.vocabulary.commands import AnyCommand, ExecuteBatch, wallets_of
+from walletd.vocabulary.entries import Effects, Moved, Refusal
+from walletd.vocabulary.identifiers import Version
+
+Decide = Callable[[Books, AnyCommand, datetime, int, int], Verdict]
+
+
+def execute_batch(books: Books, command: ExecuteBatch, now: datetime, sequence: int, decide: Decide) -> Verdict:
+    """All the commands or none or, where the batch is not atomic, those that can be applied.  O(commands and books)."""
+    if refusal := conditions_guard(books, command, now):
+        return refusal
+    stage = _Stage(books, command)
+    outcomes: list[Refusal | None] = []
+    for index, inner in enumerate(command.commands):
+        verdict = decide(stage.books, inner, now, sequence, index)
+        if isinstance(verdict, Effects):
+            stage.take(verdict, index)
+            outcomes.append(None)
+        elif command.atomic:
+            return Refusal(verdict.reason, {**verdict.facts, "command": index})
+        else:
+            outcomes.append(verdict)
+    # After this point it must succeed.
+    return stage.effects(() if command.atomic else tuple(outcomes))
+
+
+class _Stage:
+    """Copies of the books of a batch's wallets, and the last record of everything that was changed there."""
+
+    def __init__(self, books: Books, command: ExecuteBatch) -> None:
+        self.books = Books()
+        self.books.assets = dict(books.assets)
+        self.books.transfers = dict(books.transfers)
+        names = [wallet for wallet in wallets_of(command) if wallet in books.wallets]
+        self.books.wallets = {name: books.wallets[name].copy() for name in names}
+        self._versions = {name: book.version for name, book in self.books.wallets.items()}
+        self._last: dict[str, dict[Any, Any]] = {
+            name: {} for name in ("assets", "wallets", "balances", "holds", "transfers")
+        }
+        self._moved: list[Moved] = []
+
+    def take(self, effects: Effects, index: int) -> None:
+        """Apply what one command does; the version of a wallet moves once, however often it is touched."""
+        apply(self.books, effects)
+        for wallet in {r.wallet for r in effects.wallets} | {r.wallet for r in effects.balances}:
+            self.books.wallets[wallet].version = self._versions.get(wallet, Version(0))
+        last = self._last
+        last["assets"].update((record.asset, record) for record in effects.assets)
+        last["wallets"].update((record.wallet, record) for record in effects.wallets)
+        last["balances"].update(((record.wallet, record.asset), record) for record in effects.balances)
+        last["holds"].update((record.hold, record) for record in effects.holds)
+        last["transfers"].update((record.transfer, record) for record in effects.transfers)
+        self._moved += [msgspec.structs.replace(moved, command=index) for moved in effects.moved]
+
+    def effects(self, outcomes: tuple[Refusal | None, ...]) -> Effects:
+        """The effects of the whole batch."""
+        records = {name: tuple(found.values()) for name, found in self._last.items()}
+        return Effects(**records, moved=tuple(self._moved), outcomes=outcomes)
