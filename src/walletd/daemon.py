@@ -33,7 +33,8 @@ from walletd.lifecycle import Lifecycle
 from walletd.metrics import DaemonCollector, MetricsPage
 from walletd.operator_token import operator_register
 from walletd.protocol.access import TokenRegister
-from walletd.protocol.messages import DaemonStatus, LifecycleNotice, Limits
+from walletd.protocol.envelope import LifecycleNotice, Limits
+from walletd.protocol.messages import DaemonStatus
 from walletd.protocol.session import Session
 from walletd.vocabulary.lifecycle import DaemonState
 from walletd.wallets.read_tables import ReadTablesRotten, delete_read_tables

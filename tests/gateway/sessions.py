@@ -22,7 +22,8 @@ from walletd.gateway.services import Services
 from walletd.journal.connection import asyncio_loop
 from walletd.journal.store import JournalStore
 from walletd.protocol.access import Grant, TokenRegister
-from walletd.protocol.messages import DaemonStatus, Limits
+from walletd.protocol.envelope import Limits
+from walletd.protocol.messages import DaemonStatus
 from walletd.protocol.session import Session
 from walletd.vocabulary.identifiers import Principal
 from walletd.vocabulary.lifecycle import DaemonState

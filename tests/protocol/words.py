@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from walletd.protocol.access import Grant, TokenRegister
-from walletd.protocol.messages import Limits
+from walletd.protocol.envelope import Limits
 from walletd.protocol.session import Call, Session
 from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import Principal

@@ -26,7 +26,8 @@ from walletd.client.errors import (
 from walletd.client.exchange import BUSY, Exchange, decides, is_passing, too_large
 from walletd.client.results import Applied, Event
 from walletd.client.streams import Arrival, Stream, Verdict
-from walletd.protocol.messages import Cursor, Hello, LifecycleNotice, StreamHeartbeat, Subscribed, Unsubscribed
+from walletd.protocol.envelope import Hello, LifecycleNotice
+from walletd.protocol.messages import Cursor, StreamHeartbeat, Subscribed, Unsubscribed
 from walletd.vocabulary.error_codes import Outcome
 
 FIRST_BUSY_SECONDS = 0.05

@@ -26,6 +26,7 @@ from walletd.client.errors import NotReachable
 from walletd.client.event_stream import EventStream
 from walletd.client.results import Amount, Applied, EntryPage, EntryView, Event, Leg
 from walletd.client.trio_client import PAGE, Client, connect
+from walletd.protocol import envelope
 from walletd.protocol import messages as m
 from walletd.vocabulary.commands import AnyCommand
 
@@ -84,7 +85,7 @@ class SyncClient:
         self._over = over
 
     @property
-    def hello(self) -> m.Hello:
+    def hello(self) -> envelope.Hello:
         """The daemon's first words on the present connection; while there is none, on the last."""
         return self._client.hello
 

@@ -28,6 +28,7 @@ from walletd.client.link import Link
 from walletd.client.reconnection import Backoff
 from walletd.client.results import Amount, Applied, EntryPage, EntryView, Leg, main_units, needs_scale, smallest_units
 from walletd.client.wire import Dial
+from walletd.protocol import envelope
 from walletd.protocol import messages as m
 from walletd.vocabulary.commands import AnyCommand
 from walletd.vocabulary.error_codes import Outcome, Reason
@@ -89,7 +90,7 @@ class Client:
         self._scales: dict[str, int] | None = None
 
     @property
-    def hello(self) -> m.Hello:
+    def hello(self) -> envelope.Hello:
         """The daemon's first words on the present connection; while there is none, on the last."""
         assert self._core.hello is not None
         return self._core.hello

@@ -11,8 +11,9 @@ from typing import Any, Protocol
 import trio
 
 from walletd.gateway.services import Services
+from walletd.protocol.envelope import AuthenticationTerms, Hello
 from walletd.protocol.errors import InvalidParams, failure, invalid_params
-from walletd.protocol.messages import AuthenticationTerms, Hello, StreamHeartbeat
+from walletd.protocol.messages import StreamHeartbeat
 from walletd.protocol.session import Call, Session, notification, success
 from walletd.vocabulary.error_codes import Reason
 from walletd.wallets.publisher import Subscription

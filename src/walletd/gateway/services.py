@@ -10,7 +10,8 @@ import trio
 
 from walletd.ledger.book import Books
 from walletd.protocol.access import TokenRegister
-from walletd.protocol.messages import DaemonStatus, Limits
+from walletd.protocol.envelope import Limits
+from walletd.protocol.messages import DaemonStatus
 from walletd.protocol.session import Session
 from walletd.vocabulary.lifecycle import DaemonState
 from walletd.wallets.command_index import CommandIndex

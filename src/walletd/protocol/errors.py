@@ -11,7 +11,8 @@ from typing import Any
 
 import msgspec
 
-from walletd.protocol.messages import ErrorObject, Failure
+from walletd.protocol.envelope import Failure
+from walletd.protocol.messages import ErrorObject
 from walletd.vocabulary.error_codes import Outcome, Reason
 
 _encode = msgspec.json.Encoder().encode

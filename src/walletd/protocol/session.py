@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from walletd.protocol.access import Grant, TokenRegister
+from walletd.protocol.envelope import Limits, Notification, Request, Success
 from walletd.protocol.errors import explain, failure, invalid_params
-from walletd.protocol.messages import Authenticate, Authenticated, Limits, Notification, Request, Success
+from walletd.protocol.messages import Authenticate, Authenticated
 from walletd.protocol.methods import METHODS, Method
 from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import Principal

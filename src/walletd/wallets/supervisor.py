@@ -301,7 +301,7 @@ class Supervisor:
     async def _load_transfer(self, transfer: TransferId) -> TransferRecord | None:
         """What of a transfer can be refunded: as it was posted, or as the last refund left it."""
         sequence = sequence_of(transfer)
-        await self._projector.reach(self.reachable(sequence))
+        await self.shown(sequence)
         if sequence > self._projector.sequence:
             return None
         refunded = await self._read_transfer(transfer)

@@ -1,0 +1,87 @@
+"""What stands around every message: requests, responses and notifications, and what the server pushes unasked.
+
+JSON-RPC 2.0 under this protocol's profile: an id is required, params are an object, nobody sends batches.
+"""
+
+from typing import Any, Literal
+
+import msgspec
+
+from walletd.protocol.messages import PROTOCOL_VERSION, ErrorObject, RequestId
+from walletd.vocabulary.lifecycle import DaemonState
+
+# --- pushed --------------------------------------------------------------------------------------------------------
+
+
+class AuthenticationTerms(msgspec.Struct, frozen=True):
+    """Whether a token is needed, and how it can be carried."""
+
+    required: bool
+    methods: tuple[str, ...] = ("bearer_header", "bearer_subprotocol", "session.authenticate")
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What one session may do before it is refused."""
+
+    max_frame_bytes: int
+    max_in_flight: int
+    max_subscriptions: int
+    rate: float | None = None
+
+
+class Hello(msgspec.Struct, frozen=True, kw_only=True):
+    """The server's first words on a connection."""
+
+    protocol: str = PROTOCOL_VERSION
+    server_version: str
+    instance: str
+    epoch: int
+    lifecycle: DaemonState
+    connection: str
+    auth: AuthenticationTerms
+    limits: Limits
+    features: tuple[str, ...] = ("streams", "snapshots", "dry_run")
+    heartbeat_ms: int
+
+
+class LifecycleNotice(msgspec.Struct, frozen=True):
+    """The daemon moved to another state; sent to every session before it closes for a restart."""
+
+    lifecycle: DaemonState
+    retry_after_ms: int | None = None
+
+
+# --- envelope ------------------------------------------------------------------------------------------------------
+
+
+class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A JSON-RPC 2.0 request under this protocol's profile: an id is required, params are an object."""
+
+    jsonrpc: Literal["2.0"]
+    id: RequestId
+    method: str
+    params: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class Success(msgspec.Struct, frozen=True, kw_only=True):
+    """A JSON-RPC 2.0 response that carries a result."""
+
+    jsonrpc: Literal["2.0"] = "2.0"
+    id: int | str
+    result: Any
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """A JSON-RPC 2.0 response that carries an error; ``id`` is null where the request had none that could be read."""
+
+    jsonrpc: Literal["2.0"] = "2.0"
+    id: int | str | None
+    error: ErrorObject
+
+
+class Notification(msgspec.Struct, frozen=True, kw_only=True):
+    """What the server says unasked: ``hello``, ``lifecycle``, ``stream.event``, ``stream.heartbeat``."""
+
+    jsonrpc: Literal["2.0"] = "2.0"
+    method: str
+    params: Any
