@@ -291,6 +291,9 @@ def rot_reported() -> Iterator[None]:
         if code is None or code & 0xFF in _ROT:  # Without a code: text that is not UTF-8.
             raise ReadTablesRotten(f"something ({error})") from error
         raise
+    except UnicodeDecodeError as error:
+        # A message of SQLite's about a damaged name.
+        raise ReadTablesRotten(f"something ({error})") from error
 
 
 def microseconds(time: datetime) -> int:
