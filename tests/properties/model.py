@@ -54,7 +54,7 @@ class Model:
         try:
             if command.valid_until is not None and not now <= command.valid_until:
                 raise Refused("command_expired")
-            touched = self._carry_out(command, now, f"h{sequence}")
+            touched = self._carry_out_all(command, now, f"h{sequence}")
         except Refused as refused:
             self.__dict__ = before
             return str(refused)
@@ -62,6 +62,21 @@ class Model:
             self.versions[wallet] += 1
         self.unrecorded = [(hold, wallet) for hold, wallet in self.unrecorded if wallet not in touched]
         return APPLIED
+
+    def _carry_out_all(self, command: c.AnyCommand, now: datetime, name: str) -> set[str]:
+        if not isinstance(command, c.ExecuteBatch):
+            return self._carry_out(command, now, name)
+        self._require_versions(command)
+        touched: set[str] = set()
+        for index, inner in enumerate(command.commands):
+            before = copy.deepcopy(self.__dict__)
+            try:
+                touched |= self._carry_out(inner, now, f"{name}.{index}")
+            except Refused:
+                if command.atomic:
+                    raise
+                self.__dict__ = before
+        return touched
 
     def forget_expired(self, now: datetime) -> None:
         """What has expired reserves nothing."""

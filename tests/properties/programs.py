@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import permutations, product
 from typing import Any, NamedTuple
 
+import msgspec
 from hypothesis import strategies as st
 
 from tests.ledger.core import REAL, Core
@@ -20,6 +21,7 @@ from walletd.vocabulary.commands import (
     CaptureHold,
     CloseWallet,
     DefineAsset,
+    ExecuteBatch,
     ExpireHold,
     ExtendHold,
     FreezeWallet,
@@ -43,7 +45,6 @@ from walletd.vocabulary.identifiers import (
     Sequence,
     TransferId,
     WalletId,
-    transfer_id,
 )
 from walletd.vocabulary.lifecycle import FrozenSide, WalletStatus
 from walletd.vocabulary.money import MAX_AMOUNT
@@ -69,13 +70,19 @@ def _payment(*postings: Posting) -> PostTransfer:
     return PostTransfer(command_id=CommandId("to be numbered"), postings=postings)
 
 
+_FUNDING = _payment(*(Posting(WALLETS[3], payee, asset, "5") for payee in WALLETS[:2] for asset in ASSETS[:2]))
 _FIRST: list[AnyCommand] = [
     *(DefineAsset(command_id=CommandId("to be numbered"), asset=asset, scale=2) for asset in ASSETS[:2]),
     *(OpenWallet(command_id=CommandId("to be numbered"), wallet=name) for name in WALLETS[:5]),
-    _payment(*(Posting(WALLETS[3], payee, asset, "5") for payee in WALLETS[:2] for asset in ASSETS[:2])),
+    _FUNDING,
+    *(
+        PlaceHold(command_id=CommandId("to be numbered"), wallet=name, asset=asset, amount="4")
+        for name, asset in zip(WALLETS[:2], ASSETS[:2], strict=True)
+    ),
+    _FUNDING,
 ]
 PRELUDE = [Step(command, TICK, None) for command in _FIRST]
-"""Every program begins with alice and bob, who have 5 of each asset; whether the late ones come is left to chance."""
+"""Every program begins with alice and bob, who have 10 of each asset and a hold of 4; the late ones may come or not."""
 
 
 def _mostly(usual: st.SearchStrategy[Any], times: int, *others: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -120,7 +127,11 @@ _of_hold: dict[str, Any] = {**_shape, "wallet": _mostly(st.just(""), 9, _any_wal
 _bounds = st.none() | st.sampled_from(["0", "1", "3", "5", "10"])
 _limits = st.builds(Limits, credit_limit=_bounds, minimum=st.none() | _bounds, maximum=st.none() | st.none() | _bounds)
 _placements = st.builds(PlaceHold, wallet=_any_wallet, asset=_assets, amount=_small, expires_at=_ends, **_shape)
-_parts = st.lists(st.builds(Part, _any_wallet, st.sampled_from(["1", "1", "2"])), min_size=1, max_size=2).map(tuple)
+_parts = st.lists(
+    st.builds(Part, st.sampled_from(WALLETS[1:5] * 4 + WALLETS), st.sampled_from(["1", "1", "2"])),
+    min_size=1,
+    max_size=2,
+).map(tuple)
 _captures = st.builds(CaptureHold, parts=_parts, final=st.booleans(), **_of_hold)
 _about_holds = st.one_of(
     _placements,
@@ -151,7 +162,12 @@ _refunds = st.builds(
     **_shape,
 )
 """A refund of one of the last transfers: of all that it moved, and then maybe of something else."""
-commands = _mostly(_transfers, 5, _refunds, _about_holds, _about_holds, _about_holds, _states, _openings, _definitions)
+_single = _mostly(_transfers, 5, _refunds, _about_holds, _about_holds, _about_holds, _states, _openings, _definitions)
+_batched = _single.filter(lambda command: not isinstance(command, ExpireHold))
+_batches = st.builds(
+    ExecuteBatch, commands=st.lists(_batched, min_size=1, max_size=4).map(tuple), atomic=st.booleans(), **_shape
+)
+commands = _mostly(_single, 6, _batches)
 _pauses = st.sampled_from([timedelta(0), TICK])
 _patiences = st.sampled_from([None] * 12 + [-TICK, timedelta(0), TICK])
 _steps = st.builds(Step, commands, _pauses, _patiences)
@@ -185,7 +201,7 @@ class Run:
         """One command through both; what does not hold afterwards."""
         self.now += step.pause
         self.sequence += 1
-        command = _made_exact(step, self.sequence, self.now, self.model.versions, self.entries)
+        command = _made_exact(step, self.sequence, self.now, self.model, self.entries)
         verdict = self.core.decide(self.books, command, self.now, self.sequence)
         said = verdict.reason.value if isinstance(verdict, Refusal) else APPLIED
         self._record(command, verdict)
@@ -296,28 +312,32 @@ def modelled_holds(model: Model) -> dict[str, tuple[str, str, int]]:
     return {name: (hold.wallet, hold.asset, int(hold.left)) for name, hold in model.holds.items()}
 
 
-def _made_exact(step: Step, sequence: int, now: datetime, versions: dict[str, int], entries: list[Entry]) -> AnyCommand:
+def _made_exact(step: Step, sequence: int, now: datetime, model: Model, entries: list[Entry]) -> AnyCommand:
     fields = {name: getattr(step.command, name) for name in step.command.__struct_fields__}
     for name in ("expires_at", "until"):
         if fields.get(name) is not None:
             fields[name] = now + (fields[name] - START)
+    if isinstance(step.command, ExecuteBatch):
+        inner = (_made_exact(Step(one, TICK, None), sequence, now, model, entries) for one in step.command.commands)
+        fields["commands"] = tuple(
+            msgspec.structs.replace(one, command_id=CommandId(f"c{sequence}.{index}"))
+            for index, one in enumerate(inner)
+        )
     if isinstance(step.command, RefundTransfer):
         moving = [entry for entry in entries if entry.effects is not None and movements_of(entry)]
         original = moving[-int(fields["transfer"][1:]) :][0]
-        back = [Posting(m.to, m.source, m.asset, str(min(m.amount, 3))) for m in movements_of(original)]
-        fields |= {"transfer": transfer_id(original.sequence), "postings": (*back, *fields["postings"])[:2]}
+        back = [Posting(m.to, m.source, m.asset, str(min(m.amount, 3))) for m in movements_of(original)[:2]]
+        fields |= {"transfer": movements_of(original)[0].transfer, "postings": (*back, *fields["postings"])[:2]}
     if "hold" in fields:
-        placed = [
-            (HoldId(f"h{entry.sequence}"), entry.command.wallet)
-            for entry in entries
-            if entry.effects is not None and isinstance(entry.command, PlaceHold)
-        ]
+        records = [hold for entry in entries if entry.effects is not None for hold in entry.effects.holds]
+        placed = list({hold.hold: (hold.hold, hold.wallet) for hold in records}.values())
+        placed += [(HoldId(name), WalletId(hold.wallet)) for name, hold in model.holds.items()] * 3
         hold, wallet = (placed * 9)[-int(fields["hold"][1:])] if placed else (fields["hold"], WALLETS[0])
         fields |= {"hold": hold, "wallet": fields["wallet"] or wallet}
     fields["command_id"] = CommandId(f"c{sequence}")
     fields["valid_until"] = None if step.patience is None else now + step.patience
     fields["if_version"] = {
-        wallet: versions.get(wallet, 0) if version == AS_IT_STANDS else version
+        wallet: model.versions.get(wallet, 0) if version == AS_IT_STANDS else version
         for wallet, version in step.command.if_version.items()
     }
     return type(step.command)(**fields)

@@ -15,6 +15,7 @@ from walletd.vocabulary.commands import (
     CaptureHold,
     CloseWallet,
     DefineAsset,
+    ExecuteBatch,
     ExpireHold,
     ExtendHold,
     FreezeWallet,
@@ -24,6 +25,7 @@ from walletd.vocabulary.commands import (
     PlaceHold,
     Posting,
     PostTransfer,
+    RefundTransfer,
     UpdateWallet,
     VoidHold,
     first_difference,
@@ -73,7 +75,7 @@ _hold_ids: Any = st.from_regex(r"\Ah[1-9][0-9]{0,15}(\.[0-9]{1,3})?\Z")
 _bounds = st.none() | st.integers(0, MAX_AMOUNT).map(str)
 _limits = st.builds(Limits, credit_limit=_bounds, minimum=_bounds, maximum=_bounds)
 _postings = st.builds(Posting, _wallets, _wallets, _assets, _amounts)
-commands: st.SearchStrategy[AnyCommand] = st.one_of(
+_single: st.SearchStrategy[Any] = st.one_of(
     st.builds(DefineAsset, asset=_assets, scale=st.integers(0, MAX_SCALE), **_conditions),
     st.builds(OpenWallet, wallet=_wallets, metadata=_metadata, **_conditions),
     st.builds(
@@ -114,6 +116,19 @@ commands: st.SearchStrategy[AnyCommand] = st.one_of(
     st.builds(AdjustHold, wallet=_wallets, hold=_hold_ids, amount=_amounts, **_conditions),
     st.one_of(st.builds(kind, wallet=_wallets, hold=_hold_ids, **_conditions) for kind in (VoidHold, ExpireHold)),
 )
+_batches = st.builds(
+    ExecuteBatch,
+    commands=st.lists(_single.filter(lambda one: not isinstance(one, ExpireHold)), min_size=1, max_size=3).map(tuple),
+    atomic=st.booleans(),
+    **_conditions,
+)
+_refunds = st.builds(
+    RefundTransfer,
+    transfer=_hold_ids.map(lambda hold: "t" + hold[1:]),
+    postings=st.lists(_postings, min_size=1, max_size=3).map(tuple),
+    **_conditions,
+)
+commands: st.SearchStrategy[AnyCommand] = st.one_of(_single, _refunds, _batches)
 _effects = st.builds(
     Effects,
     assets=st.lists(st.builds(AssetRecord, _assets, st.integers(0, MAX_SCALE)), max_size=2).map(tuple),

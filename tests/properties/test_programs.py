@@ -9,7 +9,7 @@ from tests.properties import times
 from tests.properties.model import APPLIED, Model
 from tests.properties.programs import PRELUDE, Run, Step, find_disagreement, programs
 from walletd.ledger.statement import lines_of
-from walletd.vocabulary.commands import DefineAsset, OpenWallet, PostTransfer, wallets_of
+from walletd.vocabulary.commands import DefineAsset, OpenWallet, PlaceHold, PostTransfer, wallets_of
 
 
 @settings(max_examples=times(4), deadline=None)
@@ -58,13 +58,13 @@ def test_a_long_program_of_small_payments_keeps_every_balance_exact() -> None:
     pay = PRELUDE[-1].command
     for _ in range(1000):
         assert run.step(Step(pay, timedelta(0), None)) is None
-    assert run.books.wallets["bob"].balance("EUR").posted == 5005
+    assert run.books.wallets["bob"].balance("EUR").posted == 5010
 
 
 def test_the_model_itself_knows_the_prelude() -> None:
     model = Model()
     assert {model.run(step.command, Run(REAL).now) for step in PRELUDE} == {APPLIED}
-    assert {type(step.command) for step in PRELUDE} == {DefineAsset, OpenWallet, PostTransfer}
+    assert {type(step.command) for step in PRELUDE} == {DefineAsset, OpenWallet, PlaceHold, PostTransfer}
 
 
 def _run(program: list[Step]) -> Run:

@@ -9,12 +9,13 @@ The first touch of a wallet takes in its holds that have expired unrecorded: eve
 so of them, and what they held is free for the command itself.  The books are not changed.
 """
 
+from collections.abc import Iterator
 from datetime import datetime
 
 import msgspec
 
 from walletd.ledger.book import Book, Books, balance_record, floor, reserved
-from walletd.vocabulary.entries import Effects, HoldRecord, Moved, WalletRecord
+from walletd.vocabulary.entries import BalanceRecord, Effects, HoldRecord, Moved, WalletRecord
 from walletd.vocabulary.identifiers import AssetCode, HoldId, Version, WalletId
 from walletd.vocabulary.lifecycle import HoldState
 
@@ -106,20 +107,17 @@ class Draft:
         """The records after all the changes."""
         return Effects(
             wallets=tuple(self._wallets.values()),
-            balances=tuple(
-                balance_record(
-                    wallet,
-                    asset,
-                    self.posted(wallet, asset),
-                    self.held(wallet, asset),
-                    self._books.wallets[wallet].version + 1,
-                    self.floor(wallet, asset),
-                )
-                for wallet, asset in self.changes
-            ),
+            balances=tuple(self._balances_after()),
             holds=tuple(self._holds.values()),
             moved=tuple(self.moved),
         )
+
+    def _balances_after(self) -> Iterator[BalanceRecord]:
+        for (wallet, asset), (posted, more, freed) in self.changes.items():
+            balance = self._books.wallets[wallet].balance(asset)
+            version = self._books.wallets[wallet].version + 1
+            held = balance.held + more - freed
+            yield balance_record(wallet, asset, balance.posted + posted, held, version, self.floor(wallet, asset))
 
     def _change(self, wallet: WalletId, asset: AssetCode) -> list[int]:
         return self.changes.setdefault((wallet, asset), [0, 0, 0])

@@ -17,15 +17,13 @@ from walletd.vocabulary.identifiers import (
     AssetCode,
     AssetName,
     CommandName,
-    HoldId,
-    HoldName,
     SequenceNumber,
     TransferName,
     WalletId,
     WalletName,
     WalletPrefix,
 )
-from walletd.vocabulary.lifecycle import DaemonState, HoldState, WalletStatus
+from walletd.vocabulary.lifecycle import DaemonState, WalletStatus
 
 PROTOCOL_VERSION = "1"
 SUBPROTOCOL = "walletd.v1"
@@ -202,47 +200,6 @@ class TransferView(Result, frozen=True, kw_only=True):
     refunded: tuple[Refundable, ...] = ()
     reference: str | None = None
     metadata: Metadata = {}
-
-
-class GetHold(Params, frozen=True, kw_only=True):
-    """A hold of a wallet, by its id."""
-
-    wallet: WalletName
-    hold: HoldName
-
-
-class HoldView(Result, frozen=True, kw_only=True):
-    """A hold as it stands at the moment of asking; ``reserved`` is what of it can still be captured."""
-
-    hold: HoldId
-    wallet: WalletId
-    asset: AssetCode
-    amount: str
-    captured: str
-    reserved: str
-    state: HoldState
-    placed_at: datetime
-    expires_at: datetime | None = None
-    reference: str | None = None
-    metadata: Metadata = {}
-    sequence: int
-
-
-class ListHolds(Params, frozen=True, kw_only=True):
-    """The open holds of a wallet in order of placing, or all of them; ``after`` is the last id of the page before."""
-
-    wallet: WalletName
-    also_closed: bool = False
-    after: HoldName | None = None
-    limit: PageLimit = 100
-
-
-class HoldPage(Result, frozen=True, kw_only=True):
-    """One page of holds; ``next`` is the ``after`` of the following page, absent on the last."""
-
-    holds: tuple[HoldView, ...]
-    sequence: int
-    next: HoldId | None = None
 
 
 class GetStatement(Params, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from walletd.protocol import hold_messages as h
 from walletd.protocol import messages as m
 from walletd.protocol.access import AUTHENTICATED, OPERATE, Need
 from walletd.vocabulary import commands as c
@@ -98,8 +99,8 @@ _ROWS: tuple[tuple[str, Kind, type, type, Callable[[Any], Iterable[Need]], str],
     ("hold.extend", Kind.COMMAND, c.ExtendHold, m.Applied, _spends_from_wallet, "Give a hold another expiry."),
     ("hold.adjust", Kind.COMMAND, c.AdjustHold, m.Applied, _spends_from_wallet, "Let a hold reserve more or less."),
     ("hold.void", Kind.COMMAND, c.VoidHold, m.Applied, _spends_from_wallet, "Release a hold."),
-    ("hold.get", Kind.READ, m.GetHold, m.HoldView, _views_wallet, "Show a hold."),
-    ("hold.list", Kind.READ, m.ListHolds, m.HoldPage, _views_wallet, "Page through a wallet's holds."),
+    ("hold.get", Kind.READ, h.GetHold, h.HoldView, _views_wallet, "Show a hold."),
+    ("hold.list", Kind.READ, h.ListHolds, h.HoldPage, _views_wallet, "Page through a wallet's holds."),
     ("batch.execute", Kind.COMMAND, c.ExecuteBatch, m.Applied, _needs_all, "Run commands, all or none or each."),
     ("balance.get", Kind.READ, m.GetBalance, m.Balances, _views_wallet, "Show what a wallet has."),
     ("statement.get", Kind.READ, m.GetStatement, m.Statement, _views_wallet, "Page through a wallet's movements."),

@@ -18,11 +18,10 @@ import msgspec
 from trio_asyncio import aio_as_trio  # type: ignore[import-untyped]
 
 from walletd.ledger.book import Book, freeze_at, reserved, restore_book
+from walletd.protocol.hold_messages import HoldPage, HoldView
 from walletd.protocol.messages import (
     AssetTotal,
     AuditReport,
-    HoldPage,
-    HoldView,
     Statement,
     StatementLine,
     WalletPage,

@@ -1,0 +1,51 @@
+"""Holds, refunds, limits and batches over the socket of the real process, also after kill -9."""
+
+from pathlib import Path
+
+from tests.daemon.process import Daemon, furnish, transfer
+
+
+def test_the_money_protocol_over_the_socket_survives_kill_9(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path / "data")
+    with daemon, daemon.client() as client:
+        furnish(client, "alice", "bob", amount=1000)
+        placed = client.call("hold.place", command_id="p", wallet="alice", asset="EUR", amount="300")
+        hold = placed["hold"]
+        assert placed["balances"][0]["available"] == "700"
+        parts = [{"to": "bob", "amount": "100"}]
+        captured = client.call("hold.capture", command_id="c", wallet="alice", hold=hold, parts=parts)
+        postings = [{"from": "bob", "to": "alice", "asset": "EUR", "amount": "40"}]
+        client.call("transfer.refund", command_id="r", transfer=captured["transfer"], postings=postings)
+        shown = client.call("transfer.get", transfer=captured["transfer"])
+        assert (shown["kind"], shown["refunded"][0]["refunded"]) == ("capture", "40")
+        limits = {"EUR": {"minimum": "500"}}
+        client.call("wallet.update", command_id="u", wallet="alice", limits=limits)
+        commands = [
+            {"method": "transfer.post", **transfer("b1", "alice", "bob", 10)},
+            {"method": "hold.place", "command_id": "b2", "wallet": "bob", "asset": "EUR", "amount": "5000"},
+            {"method": "hold.place", "command_id": "b3", "wallet": "bob", "asset": "EUR", "amount": "5"},
+        ]
+        outcomes = client.call("batch.execute", command_id="b", commands=commands, atomic=False)["outcomes"]
+        assert [outcome.get("error", {}).get("data", {}).get("reason") for outcome in outcomes] == [
+            None,
+            "insufficient_funds",
+            None,
+        ]
+        frozen = client.call("wallet.freeze", command_id="f", wallet="bob", why="court order")
+        assert frozen["wallets"][0]["status"] == "frozen"
+        doubled = client.refused("batch.execute", command_id="x", commands=[commands[0], commands[0]])
+        assert doubled["data"]["field"] == "commands[1].command_id"
+        before = [client.call("wallet.get", wallet=name) for name in ("alice", "bob")]
+        daemon.kill()
+    for file in daemon.data.glob("state.db*"):
+        file.unlink()
+    with daemon, daemon.client() as client:
+        after = [client.call("wallet.get", wallet=name) for name in ("alice", "bob")]
+        assert after == before
+        assert client.call("hold.get", wallet="alice", hold=hold)["reserved"] == "200"
+        assert [h["hold"] for h in client.call("hold.list", wallet="bob")["holds"]] == [outcomes[2]["hold"]]
+        assert client.refused("transfer.post", **transfer("t", "bob", "alice", 1))["data"]["reason"] == "wallet_frozen"
+        lines = client.call("statement.get", wallet="alice")["lines"]
+        assert [line["kind"] for line in lines] == ["transfer", "capture", "refund", "transfer"]
+        assert client.refused("transfer.post", **transfer("b1", "alice", "bob", 10))["data"]["field"] == "method"
+        assert {total["sum"] for total in client.call("daemon.audit")["totals"]} == {"0"}
