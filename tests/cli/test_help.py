@@ -37,7 +37,9 @@ def test_all_commands_are_there() -> None:
     assert {" ".join(command) for command in COMMANDS} == {
         *("serve", "demo", "status", "verify", "completion"),
         *("asset define", "asset list", "wallet open", "wallet get", "wallet list"),
-        *("pay", "balance", "statement", "watch", "entry"),
+        *("wallet freeze", "wallet unfreeze", "wallet limit", "wallet close"),
+        *("hold place", "hold capture", "hold extend", "hold adjust", "hold void", "hold list"),
+        *("pay", "refund", "balance", "statement", "watch", "entry"),
     }
 
 

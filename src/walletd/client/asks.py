@@ -13,6 +13,7 @@ import msgspec
 
 from walletd.client.results import Applied, EntryPage, EntryView
 from walletd.protocol import messages as m
+from walletd.protocol.hold_messages import HoldPage
 from walletd.protocol.methods import METHODS, Kind
 from walletd.vocabulary.commands import AnyCommand
 
@@ -151,9 +152,9 @@ def statement_page(
     )
 
 
-def hold_page(wallet: str, also_closed: bool, after: str | None, limit: int) -> Ask[m.HoldPage]:
+def hold_page(wallet: str, also_closed: bool, after: str | None, limit: int) -> Ask[HoldPage]:
     """``hold.list``"""
-    return read("hold.list", m.HoldPage, wallet=wallet, also_closed=also_closed or None, after=after, limit=limit)
+    return read("hold.list", HoldPage, wallet=wallet, also_closed=also_closed or None, after=after, limit=limit)
 
 
 def transfer(transfer: str) -> Ask[m.TransferView]:

@@ -28,6 +28,7 @@ from walletd.client.results import Amount, Applied, EntryPage, EntryView, Event,
 from walletd.client.trio_client import PAGE, Client, connect
 from walletd.protocol import envelope
 from walletd.protocol import messages as m
+from walletd.protocol.hold_messages import HoldView
 from walletd.vocabulary.commands import AnyCommand
 
 Result = TypeVar("Result")
@@ -178,7 +179,7 @@ class SyncClient:
         """One page of wallets; its ``next`` is the ``after`` of the following one."""
         return self._run(partial(self._client.wallet_page, prefix, after, limit))
 
-    def holds(self, wallet: str, *, also_closed: bool = False) -> Iterator[m.HoldView]:
+    def holds(self, wallet: str, *, also_closed: bool = False) -> Iterator[HoldView]:
         """The open holds of a wallet in order of placing, or all that it ever had."""
         after: str | None = None
         while True:

@@ -30,6 +30,7 @@ from walletd.client.results import Amount, Applied, EntryPage, EntryView, Leg, m
 from walletd.client.wire import Dial
 from walletd.protocol import envelope
 from walletd.protocol import messages as m
+from walletd.protocol.hold_messages import HoldView
 from walletd.vocabulary.commands import AnyCommand
 from walletd.vocabulary.error_codes import Outcome, Reason
 
@@ -194,7 +195,7 @@ class Client:
         """One page of wallets; its ``next`` is the ``after`` of the following one."""
         return await self.ask(asks.wallet_page(prefix, after, limit))
 
-    async def holds(self, wallet: str, *, also_closed: bool = False) -> AsyncIterator[m.HoldView]:
+    async def holds(self, wallet: str, *, also_closed: bool = False) -> AsyncIterator[HoldView]:
         """The open holds of a wallet in order of placing, or all that it ever had."""
         after: str | None = None
         while True:
