@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+UV ?= uv
+PIN = $(UV) pip compile -q --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links $(LOCK_ARGS)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test check format bench soak docs lock clean
@@ -35,18 +37,16 @@ format: $(READY) ## format the code
 bench: $(READY) ## measure speed on this machine; see bench/README.md
 	$(BIN)/python bench/run.py $(ARGS)
 
-soak: $(READY) ## many kills and long random tests: KILLS=1000 EXAMPLES profile "soak"
+soak: $(READY) ## long random tests and many kills; KILLS=1000 says how many
 	HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest tests/properties --timeout 0 $(PYTEST_ARGS)
 	WALLETD_KILLS=$(or $(KILLS),1000) $(BIN)/python -m pytest tests/faults -s --timeout 0 $(PYTEST_ARGS)
 
 docs: $(READY) ## write the parts of docs/ that are made from the code
 	$(BIN)/python docs/build.py
 
-lock: ## pin the newest packages that fit pyproject.toml; needs uv
-	uv pip compile --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
-		pyproject.toml -o requirements.lock
-	uv pip compile --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
-		pyproject.toml --group dev -o requirements-dev.lock
+lock: ## pin what pyproject.toml asks for; LOCK_ARGS=--upgrade takes the newest; needs uv
+	$(PIN) pyproject.toml -o requirements.lock
+	$(PIN) pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
 
 clean: ## remove what was made, but not ./var
 	rm -rf $(VENV) .venv-* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist

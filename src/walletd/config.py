@@ -24,6 +24,9 @@ Positive = Annotated[int, msgspec.Meta(ge=1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 
 
+Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+
+
 class ConfigurationError(Exception):
     """The configuration is wrong; the message is one line that says where and what to do."""
 
@@ -33,7 +36,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     data: Path = Path("var")
     host: str = "127.0.0.1"
-    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 7878
+    port: Port = 7878
+    admin_host: str = "127.0.0.1"
+    admin_port: Port | None = None
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
     log_level: Annotated[str, msgspec.Meta(pattern="^(debug|info|warning|error)$")] = "info"
@@ -50,12 +55,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     heartbeat_seconds: Seconds = 10
 
     max_warm_wallets: Positive = 20_000
-    max_mailbox: Positive = 1024
+    max_mailbox: Positive = 10_000
     idle_wallet_seconds: Seconds = 300
     max_queued_entries: Positive = 16_384
     max_unprojected_entries: Positive = 100_000
     space_floor_mebibytes: Positive = 64
     drain_seconds: Seconds = 20
+
+    @property
+    def admin_listen_port(self) -> int:
+        """The port for operators: the one behind ``port`` where none is given, and any where that is any."""
+        if self.admin_port is not None:
+            return self.admin_port
+        return self.port + 1 if 0 < self.port < 65535 else 0
 
     @property
     def token_file(self) -> Path:

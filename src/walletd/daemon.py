@@ -7,28 +7,30 @@ randomness, and moves the lifecycle.  The nesting is the order of the end: first
 under way is answered, then the journal is closed.
 """
 
+import gc
 import logging
 import random
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import trio
 
 from walletd.config import ConfigurationError, Settings
 from walletd.core import Core, wall_clock
+from walletd.gateway import dispatch
 from walletd.gateway.connection import Bounds, Connection, Deadlines
 from walletd.gateway.endpoint import ClientEndpoint
-from walletd.gateway.handshake import LOOPBACK_HOSTS, Handshake
+from walletd.gateway.handshake import LOOPBACK_HOSTS, Handshake, Policy
 from walletd.gateway.http_pages import StatusPages
 from walletd.gateway.server import Caps, GatewayServer, ListenFailed
 from walletd.gateway.services import Services, connection_id
-from walletd.gateway.websocket import Policy
 from walletd.journal.failures import JournalCorrupt, JournalFailure, JournalLocked, JournalUnsupported
 from walletd.journal.sqlite_store import SqliteJournalStore, open_journal
 from walletd.lifecycle import Lifecycle
+from walletd.metrics import DaemonCollector, MetricsPage
 from walletd.operator_token import operator_register
 from walletd.protocol.access import TokenRegister
 from walletd.protocol.messages import DaemonStatus, LifecycleNotice, Limits
@@ -42,6 +44,8 @@ log = logging.getLogger(__name__)
 
 MEBIBYTE = 1024 * 1024
 RESTART_RETRY_MS = 1000
+MAX_ADMIN_CONNECTIONS = 64
+GARBAGE_THRESHOLDS = (50_000, 20, 50)
 
 # sysexits.h: what a service manager can tell apart.
 EXIT_DAMAGED = 65
@@ -59,6 +63,7 @@ class Announcement(NamedTuple):
     settings: Settings
     head: int
     rebuilt: bool
+    admin_url: str = ""
 
 
 Announce = Callable[[Announcement], None]
@@ -71,6 +76,8 @@ def serve(settings: Settings, announce: Announce, report: Report) -> int:
         return 0
     except Exception as raised:
         failure = _first(raised)
+        if isinstance(failure, ReadTablesRotten):
+            delete_read_tables(settings.data)
         if isinstance(failure, ConfigurationError | ListenFailed | JournalFailure | ReadTablesRotten | OSError):
             log.error("%s", failure)
         else:
@@ -78,17 +85,39 @@ def serve(settings: Settings, announce: Announce, report: Report) -> int:
         return _exit_code(failure)
 
 
+class Stop:
+    """The wish that the daemon ends.  It cuts a recovery short; from serving on, it is waited for."""
+
+    def __init__(self) -> None:
+        self.wished = trio.Event()
+        self.recovery = trio.CancelScope()
+
+    async def listen(self) -> None:
+        """Take SIGTERM and SIGINT as the wish."""
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            async for number in signals:
+                log.info("told to stop by %s", signal.Signals(number).name)
+                self.wished.set()
+                self.recovery.cancel()
+
+
 async def _run(settings: Settings, announce: Announce, report: Report) -> None:
-    lifecycle = Lifecycle(wall_clock)
+    lifecycle, stop = Lifecycle(wall_clock), Stop()
     try:
-        async with open_journal(settings.data, space_floor_bytes=settings.space_floor_mebibytes * MEBIBYTE) as store:
-            register = operator_register(settings.token_file)
-            lifecycle.move(DaemonState.RECOVERING)
-            await _recover_and_serve(settings, store, register, lifecycle, announce, report)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stop.listen)
+            async with open_journal(
+                settings.data, space_floor_bytes=settings.space_floor_mebibytes * MEBIBYTE
+            ) as store:
+                register = operator_register(settings.token_file)
+                lifecycle.move(DaemonState.RECOVERING)
+                await _recover_and_serve(settings, store, register, lifecycle, stop, announce, report)
+            nursery.cancel_scope.cancel()
+        if lifecycle.state is not DaemonState.DRAINING:
+            lifecycle.move(DaemonState.DRAINING)
         lifecycle.move(DaemonState.STOPPED)
     except BaseException:
-        if lifecycle.state is not DaemonState.STOPPED:
-            lifecycle.move(DaemonState.FAILED)
+        lifecycle.move(DaemonState.FAILED)
         raise
 
 
@@ -97,21 +126,21 @@ async def _recover_and_serve(
     store: SqliteJournalStore,
     register: TokenRegister,
     lifecycle: Lifecycle,
+    stop: Stop,
     announce: Announce,
     report: Report,
 ) -> None:
-    recovered = await recover(store, settings.data, report)
+    with stop.recovery:
+        recovered = await recover(store, settings.data, report)
+    if stop.recovery.cancelled_caught:
+        return
     try:
         async with _reading(recovered) as readings:
             await _audit(readings)
             core = Core(settings, store, recovered, readings, await store.head())
             core.books.assets.update({asset.asset: asset for asset in await readings.assets()})
-            await _serve(settings, core, register, lifecycle, announce, recovered.rebuilt)
+            await _serve(settings, core, register, lifecycle, stop, announce, recovered.rebuilt)
             await core.projector.drain()
-    except ReadTablesRotten:
-        await recovered.tables.aclose()
-        delete_read_tables(settings.data)
-        raise
     finally:
         with trio.CancelScope(shield=True):
             await recovered.tables.aclose()
@@ -139,6 +168,7 @@ async def _serve(
     core: Core,
     register: TokenRegister,
     lifecycle: Lifecycle,
+    stop: Stop,
     announce: Announce,
     rebuilt: bool,
 ) -> None:
@@ -152,13 +182,28 @@ async def _serve(
         async with trio.open_nursery() as edge:
             await edge.start(services.run)
             addresses = await edge.start(server.serve)
+            admin = _admin(settings, core, server, lifecycle)
+            admin_addresses = await edge.start(_serve_operators, admin)
+            _collect_garbage_rarely()
             lifecycle.move(DaemonState.SERVING)
-            announce(Announcement(f"ws://{addresses[0]}", settings, core.writer.durable_head, rebuilt))
-            await _until_told_to_stop()
+            url, admin_url = f"ws://{addresses[0]}", f"http://{admin_addresses[0]}"
+            announce(Announcement(url, settings, core.writer.durable_head, rebuilt, admin_url))
+            await stop.wished.wait()
             lifecycle.move(DaemonState.DRAINING)
             await core.writer.drain()
             await server.drain(settings.drain_seconds, random.Random())
             edge.cancel_scope.cancel()
+
+
+def _collect_garbage_rarely() -> None:
+    """What is there now stays; what commands allocate dies by reference count.
+
+    With Python's own thresholds a tenth to a third of the time of a busy daemon went into looking for cycles that are
+    not there (measured: 1.2 times the commands per second, a third of the p99 at 64 clients).
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
 
 
 def _services(settings: Settings, core: Core, register: TokenRegister, lifecycle: Lifecycle) -> Services:
@@ -202,7 +247,7 @@ def _gateway(settings: Settings, services: Services, lifecycle: Lifecycle) -> Ga
     def open_endpoint(connection: Connection, handshake: Handshake) -> ClientEndpoint:
         grant = None if handshake.token is None else services.register.grant_of(handshake.token)
         session = Session(services.register, services.limits, grant)
-        return ClientEndpoint(services, session, connection, connection_id())
+        return ClientEndpoint(services, session, connection, connection_id(), dispatch.answer)
 
     policy = Policy(
         allowed_hosts=LOOPBACK_HOSTS | {settings.host.lower()} | set(settings.allowed_hosts),
@@ -217,6 +262,35 @@ def _gateway(settings: Settings, services: Services, lifecycle: Lifecycle) -> Ga
     )
     caps = Caps(settings.max_connections, settings.max_connections_per_address)
     return GatewayServer(settings.host, settings.port, policy, deadlines, Bounds(), caps, open_endpoint)
+
+
+def _admin(settings: Settings, core: Core, gateway: GatewayServer, lifecycle: Lifecycle) -> GatewayServer:
+    """The listener for operators: metrics and status pages over plain HTTP, and nothing that speaks websocket."""
+
+    def no_endpoint(connection: Connection, handshake: Handshake) -> NoReturn:
+        raise AssertionError("nobody can be let in here")
+
+    collector = DaemonCollector(core, gateway.traffic, lifecycle, version("walletd"))
+    policy = Policy(
+        allowed_hosts=frozenset(),
+        allowed_origins=frozenset(),
+        max_message_bytes=settings.max_frame_bytes,
+        page=MetricsPage(collector, StatusPages(lambda: lifecycle.state).page).page,
+        admits=lambda token: False,
+        is_draining=lambda: False,
+    )
+    deadlines = Deadlines(handshake_seconds=settings.handshake_seconds)
+    caps = Caps(MAX_ADMIN_CONNECTIONS, MAX_ADMIN_CONNECTIONS)
+    return GatewayServer(
+        settings.admin_host, settings.admin_listen_port, policy, deadlines, Bounds(), caps, no_endpoint
+    )
+
+
+async def _serve_operators(admin: GatewayServer, task_status: trio.TaskStatus[list[str]]) -> None:
+    try:
+        await admin.serve(task_status)
+    except ListenFailed as error:
+        raise ListenFailed(f"the listener for operators, set by admin_port (or WALLETD_ADMIN_PORT): {error}") from error
 
 
 def _follow_the_journal(core: Core, lifecycle: Lifecycle) -> None:
@@ -239,13 +313,6 @@ def _tell_sessions(services: Services, state: DaemonState) -> None:
         endpoint.notify("lifecycle", notice)
 
 
-async def _until_told_to_stop() -> None:
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async for number in signals:
-            log.info("told to stop by %s", signal.Signals(number).name)
-            return
-
-
 def _first(failure: BaseException) -> BaseException:
     """The failure that a group of groups was made for."""
     while isinstance(failure, BaseExceptionGroup):
@@ -257,7 +324,7 @@ def _exit_code(failure: BaseException) -> int:
     match failure:
         case ConfigurationError():
             return EXIT_CONFIGURATION
-        case JournalCorrupt() | ReadTablesRotten():
+        case JournalCorrupt():
             return EXIT_DAMAGED
         case JournalLocked():
             return EXIT_LOCKED

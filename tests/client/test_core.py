@@ -11,6 +11,7 @@ from walletd.client import asks
 from walletd.client.asks import Ask
 from walletd.client.core import Core
 from walletd.client.errors import (
+    AuthenticationFailed,
     ClientError,
     NotReachable,
     OutcomeUnknown,
@@ -106,6 +107,53 @@ def test_nothing_goes_out_before_the_hello() -> None:
     assert core.outgoing(0.0) == []
     greeted(core)
     assert core.outgoing(0.0) == [exchange.frame]
+
+
+def test_a_token_that_lost_its_header_on_the_way_is_the_first_request_and_alone() -> None:
+    core = Core(random=lambda: 0.0, token="secret")
+    waiting = core.begin(a_command(), ENDED.append)
+    greeted(core, auth={"required": True})
+    (frame,) = core.outgoing(0.0)
+    introduction = msgspec.json.decode(frame)
+    assert (introduction["method"], introduction["params"]) == ("session.authenticate", {"token": "secret"})
+    assert core.outgoing(0.0) == []
+    say(core, id=introduction["id"], result={"principal": "operator", "scopes": ["admin"]})
+    assert core.outgoing(0.0) == [waiting.frame]
+
+
+def test_a_token_that_is_not_taken_as_the_first_request_stops_the_client() -> None:
+    core = Core(random=lambda: 0.0, token="secret")
+    greeted(core, auth={"required": True})
+    introduction = msgspec.json.decode(core.outgoing(0.0)[0])
+    reason = Reason.AUTHENTICATION_FAILED
+    say(core, id=introduction["id"], error={"code": reason.code, "message": "no", "data": {"reason": reason.value}})
+    assert isinstance(core.stopped, AuthenticationFailed)
+    assert "secret" not in str(core.stopped)
+
+
+def test_a_connection_lost_before_the_token_was_taken_decides_nothing_about_it() -> None:
+    core = Core(random=lambda: 0.0, token="secret")
+    for answered in (False, True):
+        greeted(core, auth={"required": True})
+        frames = core.outgoing(0.0) if answered else []
+        core.lost()
+        assert core.stopped is None
+        assert core.outgoing(0.0) == [], frames
+
+
+def test_an_empty_command_id_is_the_callers_mistake_and_is_not_replaced() -> None:
+    for ask in (asks.open_wallet("alice", None, ""), asks.raw("wallet.open", {"wallet": "alice", "command_id": ""})):
+        assert ask.params["command_id"] == ""
+
+
+def test_what_its_caller_gave_up_leaves_nothing_behind_while_there_is_no_connection(core: Core) -> None:
+    core.lost()
+    for _ in range(1000):
+        core.abandon(core.begin(a_command(), ENDED.append))
+    kept = core.begin(a_read(), ENDED.append)
+    assert len(core._waiting) == 1
+    greeted(core)
+    assert core.outgoing(0.0) == [kept.frame]
 
 
 def test_frames_that_cannot_be_read_or_were_not_asked_for_are_passed_over(core: Core) -> None:

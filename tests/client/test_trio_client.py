@@ -24,6 +24,11 @@ from walletd.vocabulary.error_codes import Outcome, Reason, Retry
 ASSETS = {"assets": [{"asset": "EUR", "scale": 2}, {"asset": "ETH", "scale": 18}]}
 
 
+def decline(link: FakeLink, request: dict[str, Any]) -> None:
+    """The token is not taken."""
+    link.fail(request, Reason.AUTHENTICATION_FAILED.code, "authentication_failed")
+
+
 def apply_all(daemon: FakeDaemon) -> None:
     """Every command is applied, and an asset list is there."""
     for method in ("asset.define", "wallet.open", "transfer.post"):
@@ -36,6 +41,34 @@ async def test_the_token_travels_in_the_header_and_hello_is_there(
 ) -> None:
     assert daemon.links[0].authorization == "Bearer secret"
     assert client.hello.instance == "fake"
+
+
+async def test_a_token_whose_header_was_lost_is_presented_first_on_every_connection(
+    daemon: FakeDaemon, connecting: Connect, autojump_clock: MockClock
+) -> None:
+    daemon.hello = hello(auth={"required": True})
+    daemon.answers["session.authenticate"] = lambda link, request: link.reply(
+        request, {"principal": "operator", "scopes": []}
+    )
+    apply_all(daemon)
+    async with connecting() as client:
+        await client.open_wallet("alice")
+        daemon.links[0].drop()
+        await client.open_wallet("bob")
+    methods = [request["method"] for request in daemon.requests]
+    assert methods[:2] == ["session.authenticate", "wallet.open"]
+    assert methods[-2:] == ["session.authenticate", "wallet.open"]
+
+
+async def test_what_a_wallet_has_can_be_had_in_the_main_unit_exactly(
+    daemon: FakeDaemon, client: Client, autojump_clock: MockClock
+) -> None:
+    apply_all(daemon)
+    assert str(await client.main_units("-1250", "EUR")) == "-12.50"
+    wei = 10**40 + 1
+    assert str(await client.main_units(wei, "ETH")) == "10000000000000000000000.000000000000000001"
+    with pytest.raises(RequestFailed, match="there is no asset XXX"):
+        await client.main_units(1, "XXX")
 
 
 async def test_a_payment_in_the_main_unit_is_converted_exactly(
@@ -204,7 +237,8 @@ async def test_a_command_under_way_when_the_client_stops_has_an_unknown_outcome(
         ({"close_at_once": (4406, "version")}, NotReachable),
         ({"close_at_once": (1013, "full")}, NotReachable),
         ({"hello": None}, NotReachable),
-        ({"hello": hello(auth={"required": True})}, AuthenticationFailed),
+        ({"hello": hello(auth={"required": True}), "answers": {"session.authenticate": decline}}, AuthenticationFailed),
+        ({"hello": hello(auth={"required": True})}, NotReachable),
     ],
 )
 async def test_a_first_connection_that_cannot_be_made_says_why(

@@ -21,6 +21,7 @@ from websockets.sync.client import ClientConnection, connect
 START_SECONDS = 30
 REPLY_SECONDS = 30
 ADDRESS = re.compile(r"ws://[\w.\[\]:]+:\d+")
+ADMIN_ADDRESS = re.compile(r"(http://\S+)/metrics")
 
 
 class Daemon:
@@ -32,6 +33,7 @@ class Daemon:
         self.environment = environment or {}
         self.process: subprocess.Popen[str] | None = None
         self.url = ""
+        self.admin_url = ""
 
     def __enter__(self) -> Self:
         self.start()
@@ -49,7 +51,7 @@ class Daemon:
             stderr=(self.data.parent / f"{self.data.name}.log").open("a"),
             stdin=subprocess.DEVNULL,
             text=True,
-            env={**os.environ, **self.environment},
+            env={**os.environ, "WALLETD_ADMIN_PORT": "0", **self.environment},
         )
         return self.process
 
@@ -61,6 +63,8 @@ class Daemon:
             found = ADDRESS.search(line)
             if found:
                 self.url = found.group()
+            if found := ADMIN_ADDRESS.search(line):
+                self.admin_url = found.group(1)
                 return
         raise AssertionError(f"the daemon ended with {process.wait()}: {self.log()}")
 
@@ -111,7 +115,7 @@ def run_to_its_end(data: Path, *arguments: str, environment: dict[str, str] | No
         text=True,
         timeout=START_SECONDS,
         stdin=subprocess.DEVNULL,
-        env={**os.environ, **(environment or {})},
+        env={**os.environ, "WALLETD_ADMIN_PORT": "0", **(environment or {})},
     )
     return ended.returncode, ended.stderr
 

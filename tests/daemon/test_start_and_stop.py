@@ -1,7 +1,9 @@
 """Starting and stopping: one line that says what to do, the right exit code, nothing lost."""
 
+import contextlib
 import json
 import os
+import random
 import signal
 import stat
 import subprocess
@@ -118,6 +120,22 @@ def test_a_damaged_journal_is_never_served(tmp_path: Path) -> None:
     assert "digest" in one_line(stderr)
 
 
+def test_a_damaged_row_of_the_read_tables_is_never_served_and_they_are_built_anew(tmp_path: Path) -> None:
+    with Daemon(tmp_path / "data") as daemon, daemon.client() as client:
+        furnish(client, "alice", amount=1000)
+        daemon.signal(signal.SIGTERM)
+        assert daemon.wait() == 0
+        tables = daemon.data / "state.db"
+        whole = tables.read_bytes()
+        tables.write_bytes(whole.replace(b'"posted":"1000"', b'"posted":"9000"'))
+        code, stderr = run_to_its_end(daemon.data)
+        assert code == 70
+        assert "state.db is damaged" in one_line(stderr)
+        daemon.start()
+        with daemon.client() as again:
+            assert posted(again, "alice") == 1000
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_under_load_answers_or_can_be_repeated_and_loses_nothing(tmp_path: Path, number: int) -> None:
     daemon = Daemon(tmp_path / "data")
@@ -139,10 +157,51 @@ def test_a_stop_under_load_answers_or_can_be_repeated_and_loses_nothing(tmp_path
                 repeated = again.call("transfer.post", **transfer(name, "alice", "bob", 1))
                 assert repeated.pop("replayed")
                 assert repeated == result
-            for name in set(sent.values()) - set(applied) - {sent[first]}:
-                again.send("transfer.post", **transfer(name, "alice", "bob", 1))
-            again.call("session.ping")
+            rest = set(sent.values()) - set(applied) - {sent[first]}
+            asked = [again.send("transfer.post", **transfer(name, "alice", "bob", 1)) for name in sorted(rest)]
+            assert all("result" in again.reply(request_id) for request_id in asked)
             assert posted(again, "bob") == 102_000
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_at_any_moment_of_the_start_is_clean(tmp_path: Path, number: int) -> None:
+    with Daemon(tmp_path / "data") as daemon, daemon.client() as client:
+        furnish(client, "alice", "bob", amount=100_000)
+        sent = [client.send("transfer.post", **transfer(f"t-{n}", "alice", "bob", 1)) for n in range(3000)]
+        assert all("result" in client.reply(request_id) for request_id in sent)
+        daemon.kill()
+        chance = random.Random(number)
+        for _ in range(6):
+            for file in daemon.data.glob("state.db*"):
+                file.unlink()
+            seen = len(daemon.log())
+            process = daemon.launch()
+            while "starting -> recovering" not in daemon.log()[seen:]:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(timeout=chance.uniform(0.001, 0.05))
+            daemon.signal(number)
+            assert daemon.wait() == 0
+        daemon.start()
+        with daemon.client() as again:
+            assert posted(again, "bob") == 103_000
+
+
+def test_the_metrics_tell_what_happened_and_name_no_wallet(tmp_path: Path) -> None:
+    with Daemon(tmp_path / "data") as daemon, daemon.client() as client:
+        furnish(client, "secretive-wallet", amount=1000)
+        client.refused("transfer.post", **transfer("too-much", "secretive-wallet", "@external", 1001))
+        client.call("transfer.post", **transfer("fund-secretive-wallet", "@external", "secretive-wallet", 1000))
+        with urllib.request.urlopen(f"{daemon.admin_url}/metrics", timeout=10) as page:
+            metrics = page.read().decode()
+        assert 'walletd_commands_total{outcome="applied",reason=""} 4.0' in metrics
+        assert 'walletd_commands_total{outcome="refused",reason="insufficient_funds"} 1.0' in metrics
+        assert "walletd_command_replays_total 1.0" in metrics
+        assert 'walletd_lifecycle_state{walletd_lifecycle_state="serving"} 1.0' in metrics
+        assert "walletd_connections 1.0" in metrics
+        assert "process_resident_memory_bytes" in metrics
+        assert "secretive" not in metrics
+        with urllib.request.urlopen(f"{daemon.admin_url}/readyz", timeout=10) as page:
+            assert page.status == 200
 
 
 def test_the_status_pages_tell_life_and_readiness(tmp_path: Path) -> None:

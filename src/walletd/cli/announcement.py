@@ -27,9 +27,11 @@ def announcement(serving: Announcement) -> str:
         [
             "",
             f"walletd {version('walletd')} is serving",
+            f"  process    {os.getpid()}",
             f"  websocket  {serving.url}",
             f"  token      {token_file} (readable by its owner alone)",
             f"  journal    {serving.settings.data}, at entry {serving.head:,}{rebuilt}",
+            *([f"  metrics    {serving.admin_url}/metrics"] if serving.admin_url else []),
             "",
             "Try in a second terminal:",
             f"  {walletd} asset define EUR/2{flags}",

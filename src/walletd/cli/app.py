@@ -34,6 +34,7 @@ app = App(
     help_format="markdown",
     version=version("walletd"),
     group_commands=MORE,
+    suppress_keyboard_interrupt=False,
 )
 
 
@@ -48,7 +49,7 @@ def serve(
 ) -> int:
     """Run the daemon until Ctrl-C or SIGTERM.
 
-    Examples:
+    For example:
 
         $ walletd serve
         $ walletd serve --data /var/lib/walletd --port 8000
@@ -77,7 +78,7 @@ def serve(
 def completion(shell: Literal["bash", "zsh", "fish"], /) -> int:
     """Print the completion script for a shell.
 
-    Examples:
+    For example:
 
         $ source <(walletd completion bash)
         $ walletd completion zsh > ~/.zfunc/_walletd

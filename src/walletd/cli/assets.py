@@ -26,7 +26,7 @@ def define(
 ) -> int:
     """Define assets: a code and, for ever, how many decimal places the main unit has.
 
-    Examples:
+    For example:
 
         $ walletd asset define EUR/2
         $ walletd asset define EUR/2 BTC/8 ETH/18
@@ -52,7 +52,7 @@ def define(
 def list_(*, connection: Connection = DEFAULT) -> int:
     """List the assets that are defined.
 
-    Example:
+    For example:
 
         $ walletd asset list
     """

@@ -16,8 +16,11 @@ import trio
 from cyclopts import Parameter
 
 from walletd.cli.defaults import (
+    CREDENTIAL_NAME,
+    CREDENTIALS_VARIABLE,
     DEFAULT_TOKEN_FILE,
     DEFAULT_URL,
+    SERVICE_TOKEN_FILE,
     TOKEN_FILE_VARIABLE,
     TOKEN_VARIABLE,
     URL_VARIABLE,
@@ -45,7 +48,7 @@ class Connection:
     """The token; else that of --token-file, else WALLETD_TOKEN."""
 
     token_file: Annotated[Path | None, Parameter(group=COMMON)] = None
-    """A file with the token; else WALLETD_TOKEN_FILE, else var/operator.token."""
+    """A file with the token; else WALLETD_TOKEN_FILE, else var/operator.token, else that of the systemd service."""
 
     as_json: Annotated[bool, Parameter(name="--json", negative="", show_default=False, group=COMMON)] = False
     """Answer with one JSON document, for scripts."""
@@ -55,7 +58,7 @@ class Connection:
         return self.url or os.environ.get(URL_VARIABLE) or DEFAULT_URL
 
     def secret(self) -> str | None:
-        """The token; None where none was given and the default file is not there.  Raises AuthenticationFailed."""
+        """The token; None where none was given and no default file is there.  Raises AuthenticationFailed."""
         if self.token is not None:
             return self.token
         if self.token_file is not None:
@@ -64,7 +67,10 @@ class Connection:
             return token
         if named := os.environ.get(TOKEN_FILE_VARIABLE):
             return _token_in(Path(named))
-        return _token_in(DEFAULT_TOKEN_FILE) if DEFAULT_TOKEN_FILE.exists() else None
+        for file in _default_token_files():
+            if _is_there(file):
+                return _token_in(file)
+        return None
 
 
 DEFAULT = Connection()
@@ -110,6 +116,21 @@ async def _scales(client: Client) -> dict[str, int]:
         return await client.assets()
     except ClientError:
         return {}
+
+
+def _default_token_files() -> list[Path]:
+    """The token of a daemon that was started here, of the unit that this command runs in, of the systemd service."""
+    credentials = os.environ.get(CREDENTIALS_VARIABLE)
+    of_unit = [Path(credentials) / CREDENTIAL_NAME] if credentials else []
+    return [DEFAULT_TOKEN_FILE, *of_unit, SERVICE_TOKEN_FILE]
+
+
+def _is_there(file: Path) -> bool:
+    """Whether the file is there, readable or not: a directory that keeps us out hides a token, so that we say so."""
+    try:
+        return file.exists()
+    except PermissionError:
+        return True
 
 
 def _token_in(file: Path) -> str:

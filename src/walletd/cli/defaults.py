@@ -4,6 +4,14 @@ from pathlib import Path
 
 DEFAULT_URL = "ws://127.0.0.1:7878"
 DEFAULT_TOKEN_FILE = Path("var/operator.token")
+SERVICE_TOKEN_FILE = Path("/var/lib/walletd/operator.token")
+"""Where the token is when systemd runs the daemon with ``StateDirectory=walletd``."""
+
+CREDENTIAL_NAME = "walletd.token"
+"""The token's name among a unit's credentials, as in ``ImportCredential=walletd.*``."""
+
+CREDENTIALS_VARIABLE = "CREDENTIALS_DIRECTORY"
+"""Where systemd tells a service that its credentials are."""
 
 URL_VARIABLE = "WALLETD_URL"
 TOKEN_VARIABLE = "WALLETD_TOKEN"

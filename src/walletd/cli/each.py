@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from walletd.cli.connection import Connection, talk
 from walletd.cli.failures import UsageError, told
 from walletd.cli.output import Output, new_console
-from walletd.client import Applied, Client, RequestFailed
+from walletd.client import Applied, Client, ClientError, RequestFailed
 
 One = TypeVar("One")
 
@@ -17,7 +17,10 @@ def each(
     do: Callable[[Client, One], Awaitable[tuple[Applied, str]]],
     command_id: str | None,
 ) -> int:
-    """Do it for each.  As JSON: a list in the order of the arguments, of results and ``{"error": ...}``."""
+    """Do it for each, until the daemon is gone.  As JSON: a list in the arguments' order, of results and errors.
+
+    What was done before the daemon went away is answered all the same.
+    """
     if command_id is not None and len(ones) > 1:
         raise UsageError("--command-id stands for one command; give one argument with it")
 
@@ -29,11 +32,13 @@ def each(
                 applied, sentence = await do(client, one)
                 documents.append(applied)
                 output.line(sentence + (" (answered before, to the same command id)" if applied.replayed else ""))
-            except RequestFailed as error:
+            except ClientError as error:
                 failure = told(error)
                 documents.append({"error": failure.document})
                 new_console(stderr=True).print(f"walletd: {failure.sentence}", soft_wrap=True)
                 exit_code = max(exit_code, failure.exit_code)
+                if not isinstance(error, RequestFailed):
+                    break
         if output.as_json:
             output.document(documents)
         return exit_code

@@ -15,7 +15,14 @@ from walletd.cli.exits import (
     EXIT_TRY_LATER,
     EXIT_USAGE,
 )
-from walletd.client import AuthenticationFailed, ClientError, NotReachable, OutcomeUnknown, RequestFailed
+from walletd.client import (
+    AuthenticationFailed,
+    ClientError,
+    NotAnAddress,
+    NotReachable,
+    OutcomeUnknown,
+    RequestFailed,
+)
 from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.money import format_amount
 
@@ -52,6 +59,8 @@ def told(error: ClientError, scales: Mapping[str, int] = {}) -> Told:
             document = {"reason": "outcome_unknown", "message": str(error), "command_id": error.command_id}
             sentence = f"{error}: repeat the command with --command-id {error.command_id}"
             return Told(sentence, document, EXIT_TRY_LATER)
+        case NotAnAddress():
+            return _plain("not_an_address", str(error), EXIT_USAGE)
         case NotReachable():
             return _plain("not_reachable", f"{_unasked(error)}; start the daemon with: make run", EXIT_NOT_REACHABLE)
         case _:

@@ -1,6 +1,8 @@
 """``walletd pay``: move an exact amount from one wallet to another."""
 
 import re
+import shlex
+import sys
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -10,6 +12,7 @@ from walletd.cli.connection import DEFAULT, CommandId, Connection, talk
 from walletd.cli.failures import UsageError
 from walletd.cli.output import Output, balances_table
 from walletd.client import Applied, Client
+from walletd.client.asks import new_command_id
 
 
 def pay(
@@ -26,7 +29,7 @@ def pay(
 ) -> int:
     """Pay from one wallet to another.  Money comes in from @external and goes out to it.
 
-    Examples:
+    For example:
 
         $ walletd pay @external alice 100 EUR
         $ walletd pay alice bob 12.50 EUR --reference "dinner"
@@ -53,6 +56,7 @@ def pay(
         raise UsageError(f"{amount!r} is not an amount; write it like 12.50: digits, and a point before the decimals")
     if not amount.strip("0."):
         raise UsageError("an amount must be more than zero")
+    command_id = new_command_id() if command_id is None else command_id
 
     async def post(client: Client, output: Output) -> int:
         try:
@@ -66,7 +70,15 @@ def pay(
         output.answer(applied, lambda: Group(sentence, balances_table(applied.balances, scales)))
         return 0
 
-    return talk(connection, post)
+    try:
+        return talk(connection, post)
+    except KeyboardInterrupt:
+        if not dry_run:
+            sys.stderr.write(
+                "walletd: interrupted, and it may or may not have been paid; "
+                f"to find out, repeat it with --command-id {shlex.quote(command_id)}\n"
+            )
+        raise
 
 
 def _sentence(applied: Applied, what: str) -> str:

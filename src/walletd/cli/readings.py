@@ -20,7 +20,7 @@ Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 def balance(wallet: str, asset: str | None = None, /, *, connection: Connection = DEFAULT) -> int:
     """Show what a wallet has: posted, held, and available to be paid.
 
-    Examples:
+    For example:
 
         $ walletd balance alice
         $ walletd balance alice EUR
@@ -56,7 +56,7 @@ def statement(
 ) -> int:
     """Show what moved in a wallet, line by line, with the balance after each.
 
-    Examples:
+    For example:
 
         $ walletd statement alice
         $ walletd statement alice --asset EUR --newest-first --limit 10
@@ -118,7 +118,7 @@ def entry(
 ) -> int:
     """Show an entry of the journal, by its sequence or by the command id that it answered.
 
-    Examples:
+    For example:
 
         $ walletd entry 12
         $ walletd entry --command-id order-4711
@@ -146,7 +146,7 @@ def entry(
 def status(*, connection: Connection = DEFAULT) -> int:
     """Show the daemon at a glance.
 
-    Example:
+    For example:
 
         $ walletd status
     """

@@ -13,7 +13,14 @@ from cyclopts import Parameter
 from rich.console import Group, RenderableType
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from walletd.cli.exits import EXIT_CONFIGURATION, EXIT_DAMAGED, EXIT_INPUT_OUTPUT, EXIT_OK, EXIT_TRY_LATER
+from walletd.cli.exits import (
+    EXIT_CONFIGURATION,
+    EXIT_DAMAGED,
+    EXIT_INPUT_OUTPUT,
+    EXIT_NO_INPUT,
+    EXIT_OK,
+    EXIT_TRY_LATER,
+)
 from walletd.cli.output import Output, new_console, new_table
 from walletd.journal.charter import Charter
 from walletd.journal.directory import DATABASE_NAME
@@ -29,6 +36,12 @@ from walletd.vocabulary.entries import Entry, decode_entry
 from walletd.vocabulary.money import format_amount
 
 LISTED_VIOLATIONS = 20
+
+
+class JournalMissing(JournalFailure):
+    """There is nothing to verify."""
+
+    advice = "Give a data directory such as var, or a journal's file."
 
 
 class AssetSum(msgspec.Struct, frozen=True):
@@ -68,7 +81,7 @@ def verify(
 
     Nothing is changed.  Ends with 0 where all is well, 65 where something is not, 75 while a daemon uses the journal.
 
-    Examples:
+    For example:
 
         $ walletd verify var
         $ walletd verify /backup/journal.db --json
@@ -82,6 +95,8 @@ def verify(
     """
     output = Output(as_json)
     database = path / DATABASE_NAME if path.is_dir() else path
+    if not database.exists() and read_mark(database.parent) is None:
+        return _could_not(JournalMissing(f"there is no journal at {database}"), output)
     found = Verification(journal=str(database))
     try:
         _verify(database, found)
@@ -107,7 +122,7 @@ def _verify(database: Path, found: Verification) -> None:
     audit, frontier, root_at_mark = Audit(), Frontier(), None
     head = GENESIS
     found.root = head.root.hex()
-    with _progress(database) as advanced:
+    with _Bar(database) as advanced:
         for segment in read_offline(database):
             _refuse_foreign_epoch(segment, charter)
             head = advance(head, frontier, segment)
@@ -162,7 +177,7 @@ def _close(found: Verification, audit: Audit) -> None:
         found.sums.append(AssetSum(asset, format_amount(total, scale), format_amount(held_by_customers, scale)))
 
 
-class _progress:
+class _Bar:
     """A bar on stderr, by bytes read of the file's size; it leaves nothing behind, and is absent off a terminal."""
 
     def __init__(self, database: Path) -> None:
@@ -192,9 +207,15 @@ def _could_not(failure: JournalFailure, output: Output) -> int:
     if output.as_json:
         output.document({"error": {"reason": type(failure).__name__, "message": str(failure)}})
     sys.stderr.write(f"walletd: {failure}\n")
-    if isinstance(failure, JournalLocked):
-        return EXIT_TRY_LATER
-    return EXIT_CONFIGURATION if isinstance(failure, JournalUnsupported) else EXIT_INPUT_OUTPUT
+    match failure:
+        case JournalLocked():
+            return EXIT_TRY_LATER
+        case JournalUnsupported():
+            return EXIT_CONFIGURATION
+        case JournalMissing():
+            return EXIT_NO_INPUT
+        case _:
+            return EXIT_INPUT_OUTPUT
 
 
 def _drawn(found: Verification) -> RenderableType:

@@ -7,6 +7,7 @@ from rich.console import Group
 
 from walletd.cli.connection import DEFAULT, CommandId, Connection, talk
 from walletd.cli.each import each
+from walletd.cli.failures import UsageError
 from walletd.cli.groups import MONEY
 from walletd.cli.output import Output, amount, balances_table, clean, moment, new_table
 from walletd.client import Applied, Client
@@ -25,7 +26,7 @@ def open_(
 ) -> int:
     """Open wallets.  A name that starts with @ makes a system wallet, which may go below zero.
 
-    Examples:
+    For example:
 
         $ walletd wallet open alice bob
         $ walletd wallet open @fees
@@ -48,7 +49,7 @@ def open_(
 def get(name: str, /, *, connection: Connection = DEFAULT) -> int:
     """Show a wallet with all that it has.
 
-    Example:
+    For example:
 
         $ walletd wallet get alice
 
@@ -79,7 +80,7 @@ def get(name: str, /, *, connection: Connection = DEFAULT) -> int:
 def list_(prefix: str = "", /, *, limit: int = 1000, connection: Connection = DEFAULT) -> int:
     """List wallets by name, with what they have posted.
 
-    Examples:
+    For example:
 
         $ walletd wallet list
         $ walletd wallet list shop/
@@ -91,6 +92,8 @@ def list_(prefix: str = "", /, *, limit: int = 1000, connection: Connection = DE
     limit
         How many at most.
     """
+    if limit < 1:
+        raise UsageError("--limit must be at least 1")
 
     async def show(client: Client, output: Output) -> int:
         views: list[WalletView] = []

@@ -26,7 +26,7 @@ def watch(
 ) -> int:
     """See what is applied to wallets, live, until Ctrl-C.  Without arguments: to all wallets.
 
-    Examples:
+    For example:
 
         $ walletd watch
         $ walletd watch alice bob

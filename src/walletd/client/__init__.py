@@ -7,6 +7,7 @@ This package imports only ``walletd.protocol`` and ``walletd.vocabulary``, and n
 from walletd.client.errors import (
     AuthenticationFailed,
     ClientError,
+    NotAnAddress,
     NotReachable,
     OutcomeUnknown,
     Refused,
@@ -14,7 +15,7 @@ from walletd.client.errors import (
     StreamBroken,
     UnreadableAnswer,
 )
-from walletd.client.results import Applied, Event, Leg
+from walletd.client.results import Applied, Event, Leg, main_units
 from walletd.client.sync_client import SyncClient, connect_sync
 from walletd.client.trio_client import Client, connect
 from walletd.protocol.messages import Cursor
@@ -27,6 +28,7 @@ __all__ = [
     "Cursor",
     "Event",
     "Leg",
+    "NotAnAddress",
     "NotReachable",
     "OutcomeUnknown",
     "Refused",
@@ -36,4 +38,5 @@ __all__ = [
     "UnreadableAnswer",
     "connect",
     "connect_sync",
+    "main_units",
 ]

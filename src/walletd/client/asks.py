@@ -45,8 +45,9 @@ def read(method: str, result: type[Answer], **params: Any) -> Ask[Answer]:
 
 
 def command(method: str, params: Mapping[str, Any], command_id: str | None, dry_run: bool = False) -> Ask[Applied]:
-    """A command, with a fresh id where none is given."""
-    command_id = command_id or new_command_id()
+    """A command, with a fresh id where none is given.  An empty one counts as given, and the daemon refuses it: it is
+    a caller's mistake, and a fresh id in its place would pay twice when the caller tries again."""
+    command_id = new_command_id() if command_id is None else command_id
     params = {"command_id": command_id, **params, **({"dry_run": True} if dry_run else {})}
     return Ask(method, params, Applied, command_id, changes=not dry_run)
 
@@ -155,6 +156,11 @@ def entry(sequence: int | None, command_id: str | None) -> Ask[EntryView]:
 def entry_page(after: int, limit: int) -> Ask[EntryPage]:
     """``entry.list``"""
     return read("entry.list", EntryPage, after=after, limit=limit)
+
+
+def authenticate(token: str) -> Ask[m.Authenticated]:
+    """``session.authenticate``; it belongs to its connection, so it is never sent again on another."""
+    return read("session.authenticate", m.Authenticated, token=token)._replace(repeats=False)
 
 
 def ping() -> Ask[m.Pong]:

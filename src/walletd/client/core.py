@@ -9,13 +9,13 @@ Nothing here waits, reads a clock or knows of sockets; time and randomness are h
 """
 
 import heapq
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import msgspec
 
-from walletd.client.asks import Answer, Ask, given, read
+from walletd.client.asks import Answer, Ask, authenticate, given, read
 from walletd.client.errors import (
     AuthenticationFailed,
     ClientError,
@@ -23,7 +23,7 @@ from walletd.client.errors import (
     UnreadableAnswer,
     failure_of,
 )
-from walletd.client.exchange import Exchange, decides, is_passing, too_large
+from walletd.client.exchange import BUSY, Exchange, decides, is_passing, too_large
 from walletd.client.results import Applied, Event
 from walletd.client.streams import Arrival, Stream, Verdict
 from walletd.protocol.messages import Cursor, Hello, LifecycleNotice, StreamHeartbeat, Subscribed, Unsubscribed
@@ -55,12 +55,13 @@ _decode_heartbeat = msgspec.json.Decoder(StreamHeartbeat).decode
 class Core:
     """All exchanges and streams of one client."""
 
-    def __init__(self, *, random: Callable[[], float], retry_busy: bool = True, has_token: bool = True) -> None:
+    def __init__(self, *, random: Callable[[], float], retry_busy: bool = True, token: str | None = None) -> None:
         self._random = random
         self._retry_busy = retry_busy
-        self._has_token = has_token
+        self._token = token
+        self._introduction: bytes | None = None
         self._last_id = 0
-        self._waiting: deque[Exchange[Any]] = deque()
+        self._waiting: OrderedDict[int, Exchange[Any]] = OrderedDict()
         self._in_flight: dict[int, Exchange[Any]] = {}
         self._delayed: list[tuple[float, int, Exchange[Any]]] = []
         self._subscribed: dict[int, Stream] = {}
@@ -68,7 +69,7 @@ class Core:
         self._decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
         self.hello: Hello | None = None
         self.is_greeted = False
-        """Whether the present connection has received its hello; nothing is sent before."""
+        """Whether the present connection has its hello and knows who we are; no request is sent before."""
         self.stopped: ClientError | None = None
 
     # --- requests --------------------------------------------------------------------------------------------------
@@ -79,25 +80,29 @@ class Core:
             raise self.stopped.with_traceback(None)
         self._last_id += 1
         exchange = Exchange(self._last_id, ask, settle)
-        self._waiting.append(exchange)
+        self._waiting[exchange.id] = exchange
         return exchange
 
     def abandon(self, exchange: Exchange[Any]) -> None:
         """Its caller has gone: it is not sent again, and its answer, should it come, is dropped."""
         exchange.is_abandoned = True
+        self._waiting.pop(exchange.id, None)
 
     def outgoing(self, now: float) -> list[bytes]:
         """The frames to send now, as many as the daemon takes unanswered."""
+        if self._introduction is not None:
+            introduction, self._introduction = self._introduction, None
+            return [introduction]
         if not self.is_greeted or self.stopped is not None:
             return []
         assert self.hello is not None
         while self._delayed and self._delayed[0][0] <= now:
-            self._waiting.append(heapq.heappop(self._delayed)[2])
+            _, exchange_id, exchange = heapq.heappop(self._delayed)
+            if not exchange.is_abandoned:
+                self._waiting[exchange_id] = exchange
         limits, frames = self.hello.limits, []
         while self._waiting and len(self._in_flight) < limits.max_in_flight:
-            exchange = self._waiting.popleft()
-            if exchange.is_abandoned:
-                continue
+            _, exchange = self._waiting.popitem(last=False)
             if len(exchange.frame) > limits.max_frame_bytes:
                 self._settle(exchange, error=too_large(exchange, limits.max_frame_bytes))
                 continue
@@ -116,6 +121,7 @@ class Core:
     def lost(self) -> None:
         """The connection is gone.  What was unanswered stands first in line again, in its order."""
         self.is_greeted = False
+        self._introduction = None
         unanswered = list(self._in_flight.values())
         self._in_flight.clear()
         self._subscribed.clear()
@@ -129,7 +135,9 @@ class Core:
                 again.append(exchange)
             else:
                 self._settle(exchange, error=exchange.overdue(0))
-        self._waiting.extendleft(reversed(sorted(again, key=lambda exchange: exchange.id)))
+        for exchange in sorted(again, key=lambda exchange: exchange.id, reverse=True):
+            self._waiting[exchange.id] = exchange
+            self._waiting.move_to_end(exchange.id, last=False)
         for stream in self._streams:
             if stream.subscription is not None:
                 stream.subscription = None
@@ -138,8 +146,13 @@ class Core:
     def stop(self, error: ClientError) -> None:
         """Nothing more will come: everything unfinished ends with the error, or with its outcome unknown."""
         self.is_greeted = False
+        self._introduction = None
         self.stopped = self.stopped or error
-        unfinished = [*self._in_flight.values(), *self._waiting, *(exchange for _, _, exchange in self._delayed)]
+        unfinished = [
+            *self._in_flight.values(),
+            *self._waiting.values(),
+            *(exchange for _, _, exchange in self._delayed),
+        ]
         self._in_flight.clear()
         self._waiting.clear()
         self._delayed.clear()
@@ -234,11 +247,27 @@ class Core:
 
     def _greeted(self, hello: Hello) -> None:
         self.hello = hello
-        if hello.auth.required:
-            sentence = "did not take the token from the request's header" if self._has_token else "needs a token"
-            self.stop(AuthenticationFailed(f"the daemon {sentence}"))
-        else:
+        if not hello.auth.required:
             self.is_greeted = True
+        elif self._token is None:
+            self.stop(AuthenticationFailed("the daemon needs a token"))
+        else:
+            self._introduce(self._token)
+
+    def _introduce(self, token: str) -> None:
+        """Present the token as the first request: on its way the connection lost the header that carried it."""
+
+        def settle(exchange: Exchange[Any]) -> None:
+            if exchange.error is None:
+                self.is_greeted = True
+            elif isinstance(exchange.error, RequestFailed) and exchange.error.reason not in BUSY:
+                self.stop(AuthenticationFailed(f"the daemon does not accept the token: {exchange.error}"))
+
+        self._last_id += 1
+        exchange = Exchange(self._last_id, authenticate(token), settle)
+        exchange.is_in_flight = True
+        self._in_flight[exchange.id] = exchange
+        self._introduction = exchange.frame
 
     # --- streams ---------------------------------------------------------------------------------------------------
 

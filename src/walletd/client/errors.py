@@ -26,6 +26,10 @@ class NotReachable(ClientError):
     """The daemon could not be reached, or did not answer in time; no command was applied by this call."""
 
 
+class NotAnAddress(NotReachable):
+    """What was given as the daemon's address is not one; nothing was tried."""
+
+
 class ClosedForGood(NotReachable):
     """The daemon closed the connection with a code that says not to come back."""
 

@@ -6,6 +6,8 @@
 The decisions are the core's and the backoff's; this file waits, reads and writes.
 """
 
+import os
+import socket
 import ssl
 
 import trio
@@ -56,8 +58,7 @@ class Link:
                 hung_up = NotReachable(f"{self._url} hung up before its hello: {hangup}")
                 raise (final_error(hangup.lost) or hung_up) from None
             except _NETWORK_ERRORS as error:
-                why = error.__cause__ or error
-                raise NotReachable(f"cannot reach the daemon at {self._url}: {why}; is it running?") from error
+                raise NotReachable(f"cannot reach the daemon at {self._url}: {_why(error)}; is it running?") from error
         raise NotReachable(f"{self._url} did not greet within {self._open_seconds:g} s")
 
     async def keep(self, wire: Wire) -> None:
@@ -78,7 +79,10 @@ class Link:
                 self._receive(await wire.receive())
                 if self._core.stopped is not None:
                     raise self._core.stopped
+                if not self._core.is_greeted and (introduction := self._core.outgoing(trio.current_time())):
+                    await wire.send(introduction)
         except BaseException:
+            self._core.lost()
             await wire.close(0)
             raise
         self._backoff.greeted()
@@ -132,3 +136,12 @@ class Link:
             except (Hangup, *_NETWORK_ERRORS):
                 await wire.close(0)
                 return
+
+
+def _why(error: BaseException) -> str:
+    """The innermost reason in the system's own words: trio tries every address of a host, and groups their errors."""
+    while (inner := error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error.__cause__) is not None:
+        error = inner
+    if isinstance(error, OSError) and error.errno and not isinstance(error, ssl.SSLError | socket.gaierror):
+        return os.strerror(error.errno)
+    return (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__

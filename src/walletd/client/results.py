@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from walletd.protocol import messages as m
 from walletd.vocabulary.entries import Entry, decode_entry
-from walletd.vocabulary.money import parse_amount
+from walletd.vocabulary.money import format_amount, parse_amount
 
 Amount = int | Decimal | str
 """An int is a number of smallest units; Decimal and str are in the asset's main unit."""
@@ -72,3 +72,8 @@ def needs_scale(amount: Amount) -> bool:
 def smallest_units(amount: Amount, scale: int) -> int:
     """The amount in smallest units, exactly.  Raises ValueError where it is finer than the asset allows."""
     return parse_amount(amount, scale) if needs_scale(amount) else int(amount)
+
+
+def main_units(units: int | str, scale: int) -> Decimal:
+    """Smallest units in the main unit, exactly and with all its decimal places, whatever the decimal context."""
+    return Decimal(format_amount(int(units), scale))

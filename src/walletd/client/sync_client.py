@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from decimal import Decimal
 from functools import partial
 from typing import Any, Literal, TypeVar
 
@@ -221,6 +222,10 @@ class SyncClient:
     def audit(self) -> m.AuditReport:
         """All balances summed up per asset."""
         return self._run(self._client.audit)
+
+    def main_units(self, units: int | str, asset: str) -> Decimal:
+        """Smallest units, as every result has them, in the asset's main unit; see ``Client.main_units``."""
+        return self._run(partial(self._client.main_units, units, asset))
 
     def call(self, method: str, /, **params: Any) -> dict[str, Any]:
         """Any method by its name, with its params as they go onto the wire; the result as it came."""

@@ -13,6 +13,7 @@ import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Literal
 
 import trio
@@ -25,7 +26,7 @@ from walletd.client.event_stream import EventStream
 from walletd.client.exchange import Exchange
 from walletd.client.link import Link
 from walletd.client.reconnection import Backoff
-from walletd.client.results import Amount, Applied, EntryPage, EntryView, Leg, needs_scale, smallest_units
+from walletd.client.results import Amount, Applied, EntryPage, EntryView, Leg, main_units, needs_scale, smallest_units
 from walletd.client.wire import Dial
 from walletd.protocol import messages as m
 from walletd.vocabulary.error_codes import Outcome, Reason
@@ -46,13 +47,14 @@ async def connect(
 ) -> AsyncGenerator["Client"]:
     """A client that stays connected until the block ends.
 
+    The token travels in the request's header; where something on the way removed it, it is the first request instead.
     ``deadline_seconds`` bounds each call, reconnections included.  With ``retry_busy`` a request that the daemon
     answers with overloaded, rate_limited, unavailable or draining is sent again within the deadline.  ``tls`` is for
     a wss address with a certificate of its own, ``dial`` for tunnels and tests.
 
     Raises AuthenticationFailed or NotReachable where the first connection cannot be made.
     """
-    core = Core(random=random.random, retry_busy=retry_busy, has_token=token is not None)
+    core = Core(random=random.random, retry_busy=retry_busy, token=token)
     link = Link(url, token, core, Backoff(random.random), open_seconds=deadline_seconds, dial=dial, tls=tls)
     wire = await link.open()
     failure: BaseException | None = None
@@ -302,6 +304,13 @@ class Client:
         return stream
 
     # --- amounts ---------------------------------------------------------------------------------------------------
+
+    async def main_units(self, units: int | str, asset: str) -> Decimal:
+        """Smallest units, as every result has them, in the asset's main unit: ``"1250"`` of EUR/2 is ``12.50``.
+
+        Exact for any size.  Raises RequestFailed with asset_not_found.
+        """
+        return main_units(units, await self._scale(asset))
 
     async def _units(self, leg: Leg) -> int:
         return smallest_units(leg.amount, await self._scale(leg.asset) if needs_scale(leg.amount) else 0)

@@ -19,7 +19,7 @@ from websockets.protocol import OPEN, Event
 from websockets.typing import Subprotocol
 from websockets.uri import WebSocketURI, parse_uri
 
-from walletd.client.errors import AuthenticationFailed, NotReachable
+from walletd.client.errors import AuthenticationFailed, NotAnAddress, NotReachable
 from walletd.client.reconnection import ABNORMAL_CLOSURE, Lost
 from walletd.protocol.messages import SUBPROTOCOL
 
@@ -178,7 +178,7 @@ def _parse(url: str) -> WebSocketURI:
     try:
         return parse_uri(url)
     except (InvalidURI, ValueError) as error:
-        raise NotReachable(f"{url!r} is not a websocket address; write it like ws://127.0.0.1:7878") from error
+        raise NotAnAddress(f"{url!r} is not a websocket address; write it like ws://127.0.0.1:7878") from error
 
 
 def _handshake_error(error: Exception) -> Exception:

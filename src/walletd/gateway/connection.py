@@ -1,8 +1,9 @@
 """A connection: the websocket over a trio stream, with a deadline for everything that a peer can delay.
 
 One task reads, one writes.  ``send`` only queues: however many messages are queued before the writing task runs, it
-wakes up once and writes them in one piece.  A peer that does not read is not read from either, and is closed after a
-while; one that says nothing is pinged, and given up when it does not answer.
+wakes up once and writes them in one piece.  What a read gave rise to at once, the reading task writes itself, without
+waking the other.  A peer that does not read is not read from either, and is closed after a while; one that says
+nothing is pinged, and given up when it does not answer.
 
     connection = Connection(stream, terms)
     nursery.start_soon(connection.run)
@@ -22,8 +23,11 @@ import trio
 from walletd.gateway.counters import TrafficCounters
 from walletd.gateway.handshake import Handshake, Policy, Refusal
 from walletd.gateway.websocket import FrameProtocol, State
+from walletd.wallets.read_tables import ReadTablesRotten
 
-READ_BYTES = 65536
+READ_BYTES = 16384
+"""Taken in at a time: about a hundred requests are one client's turn, before the others have theirs."""
+
 WRITE_BYTES = 65536
 """Written at a time: the progress of a slow reader is seen at each of these."""
 
@@ -103,6 +107,7 @@ class Connection:
         "_endpoint",
         "_frames",
         "_heard_at",
+        "_is_taking",
         "_pinged_at",
         "_read_on",
         "_scope",
@@ -121,7 +126,10 @@ class Connection:
         self._scope: trio.CancelScope | None = None
         self._wake = trio.Event()
         self._read_on: trio.Event | None = None
+        self._is_taking = False
+        """While what was read is handled: what is sent then need not wake the writing task."""
         self._writing = 0
+        """How much is being written; unless it is 0, one of the two tasks is at it."""
         self._begun_at = self._heard_at = trio.current_time()
         self._pinged_at = inf
         self._closing_at = inf
@@ -141,7 +149,8 @@ class Connection:
             return
         self._frames.send_text(payload)
         self._terms.traffic.messages_out += 1
-        self._wake.set()
+        if not self._is_taking:
+            self._wake.set()
         if self._frames.pending_bytes > self._terms.bounds.most:
             self._close_as_slow()
 
@@ -158,15 +167,17 @@ class Connection:
     # --- the life of a connection ----------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Serve the peer until either side is done."""
+        """Serve the peer until either side is done.  Raises only what must end the daemon: ReadTablesRotten."""
         try:
             async with trio.open_nursery() as nursery:
                 self._scope = nursery.cancel_scope
                 nursery.start_soon(self._write)
                 await self._read()
         finally:
-            self._end()
-            await trio.aclose_forcefully(self._stream)
+            try:
+                await trio.aclose_forcefully(self._stream)
+            finally:
+                self._end()
 
     def tick(self, now: float) -> None:
         """Look at every deadline."""
@@ -190,7 +201,7 @@ class Connection:
         if self._writing or self._read_on is not None:
             self._pinged_at = inf  # Our ping, or its answer, stands in a queue: progress is the sign of life now.
             return
-        if self._pinged_at < self._heard_at:
+        if self._pinged_at <= self._heard_at:
             self._pinged_at = inf
         if now - self._pinged_at >= deadlines.ping_timeout_seconds:
             self.close(INTERNAL_ERROR, "no answer to a ping")
@@ -204,6 +215,8 @@ class Connection:
     async def _read(self) -> None:
         try:
             while self._take(await self._stream.receive_some(READ_BYTES)):
+                if not self._writing:
+                    await self._write_out()
                 while self.queued_bytes > self._terms.bounds.high:
                     self._read_on = trio.Event()
                     await self._read_on.wait()
@@ -218,6 +231,7 @@ class Connection:
             self._wake.set()
             return False
         self._heard_at = trio.current_time()
+        self._is_taking = True
         messages = frames.receive(bytes(data))
         traffic.bytes_in += len(data)
         traffic.messages_in += len(messages)
@@ -226,11 +240,13 @@ class Connection:
                 self._open(frames.handshake)
             if messages and self._endpoint is not None:
                 self._endpoint.received(messages)
+        except ReadTablesRotten:
+            raise
         except Exception:
             log.exception("a connection is closed because of a fault of ours")
             self.close(INTERNAL_ERROR, "internal error")
-        if frames.pending_bytes or frames.is_finished:
-            self._wake.set()
+        finally:
+            self._is_taking = False
         return True
 
     def _open(self, handshake: Handshake) -> None:
@@ -243,10 +259,11 @@ class Connection:
 
     async def _write(self) -> None:
         try:
-            while not self._frames.is_finished:
+            while self._writing or not self._frames.is_finished:
                 await self._wake.wait()
                 self._wake = trio.Event()
-                await self._write_out(self._frames.data_to_send())
+                if not self._writing:
+                    await self._write_out()
             if isinstance(self._stream, trio.abc.HalfCloseableStream):
                 await self._stream.send_eof()
             else:
@@ -254,7 +271,15 @@ class Connection:
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             self.abort()
 
-    async def _write_out(self, data: bytes) -> None:
+    async def _write_out(self) -> None:
+        """Write what is queued, and what is queued meanwhile."""
+        while self._frames.pending_bytes:
+            await self._write_in_pieces(self._frames.data_to_send())
+        if self._frames.is_finished:
+            self._wake.set()
+
+    async def _write_in_pieces(self, data: bytes) -> None:
+        assert not self._writing
         self._writing = len(data)
         self.last_progress = trio.current_time()
         for start in range(0, len(data), WRITE_BYTES):
@@ -283,7 +308,8 @@ class Connection:
         traffic = self._terms.traffic
         if self._frames.refused is not None:
             traffic.refused[self._frames.refused] += 1
+        elif self._frames.state is not State.OPENING:
+            traffic.closes[self._frames.close_code] += 1
         endpoint, self._endpoint = self._endpoint, None
         if endpoint is not None:
-            traffic.closes[self._frames.close_code] += 1
             endpoint.closed(self._frames.close_code)

@@ -5,32 +5,29 @@ or a read of one wallet is answered from memory, without a task; what needs the 
 task, behind every command that the same session sent before: a session reads its own writes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 import trio
 
+from walletd.gateway.batches import check_batch, outcomes_of
+from walletd.gateway.endpoint import ClientEndpoint
 from walletd.ledger.book import Book
 from walletd.ledger.statement import movements_of
 from walletd.protocol import messages as m
-from walletd.protocol.errors import InvalidParams, error_object
+from walletd.protocol.errors import InvalidParams
 from walletd.protocol.methods import METHODS, Kind
 from walletd.protocol.session import Call
-from walletd.vocabulary.commands import ExecuteBatch, PlaceHold
-from walletd.vocabulary.entries import Effects, Entry
+from walletd.vocabulary.commands import PlaceHold
+from walletd.vocabulary.entries import Effects
 from walletd.vocabulary.error_codes import Reason
-from walletd.vocabulary.identifiers import hold_id, sequence_of, transfer_id
+from walletd.vocabulary.identifiers import hold_id, sequence_of
 from walletd.vocabulary.lifecycle import DaemonState
 from walletd.wallets.projector import DurableEntry
 from walletd.wallets.publisher import Subscription, Watched
 from walletd.wallets.readings import view_of
 from walletd.wallets.supervisor import Answer, Foreseen, NotDecided, Submission
-
-if TYPE_CHECKING:
-    from walletd.gateway.endpoint import ClientEndpoint
 
 
 class Refused(Exception):
@@ -50,16 +47,32 @@ def answer(endpoint: ClientEndpoint, call: Call) -> None:
         FROM_MEMORY[call.method.name](endpoint, call)
     else:
         check_params(call)
-        waits_for = list(endpoint.parked)
-        endpoint.services.start(_answer_later, endpoint, call, waits_for)
+        endpoint.reads.append(call)
+        if len(endpoint.reads) == 1:
+            endpoint.services.start(_answer_reads, endpoint)
 
 
-async def _answer_later(endpoint: ClientEndpoint, call: Call, waits_for: list[Submission]) -> None:
-    for submission in waits_for:
+async def _answer_reads(endpoint: ClientEndpoint) -> None:
+    """One after the other, and each only when there is room for its answer.
+
+    A few bytes can ask for a megabyte: a session that pipelines thousands of pages has one of them read at a time, so
+    that it fills neither the memory nor the queue in front of the disk, where others wait too.
+    """
+    while endpoint.reads:
+        await endpoint.wait_for_room()
+        if endpoint.is_closed:
+            endpoint.reads.clear()
+            return
+        await _answer_read(endpoint, endpoint.reads[0])
+        endpoint.reads.popleft()
+
+
+async def _answer_read(endpoint: ClientEndpoint, call: Call) -> None:
+    for submission in list(endpoint.parked):
         if not submission.is_decided:
             await _decided(submission)
     try:
-        await endpoint.services.projector.reach(endpoint.services.supervisor.reachable(endpoint.written))
+        await endpoint.services.supervisor.shown(endpoint.written)
         await FROM_TABLES[call.method.name](endpoint, call)
     except Refused as refused:
         endpoint.refuse(call, refused.reason, refused.facts)
@@ -76,7 +89,7 @@ async def _decided(submission: Submission) -> None:
 
 def command(endpoint: ClientEndpoint, call: Call) -> None:
     """Submit a command; its reply is queued when it is durable."""
-    _check_batch(call.params)
+    check_batch(call.params)
     if endpoint.services.lifecycle() is DaemonState.DRAINING:
         endpoint.refuse(call, Reason.DRAINING, {"retry_after_ms": 1000})
         return
@@ -109,7 +122,7 @@ def _reply_answer(endpoint: ClientEndpoint, call: Call, answer: Answer) -> None:
         endpoint.refuse(call, entry.refusal.reason, facts)
         return
     assert entry.effects is not None
-    outcomes = _outcomes(entry)
+    outcomes = outcomes_of(entry)
     applied = m.Applied(
         sequence=entry.sequence,
         time=entry.time,
@@ -124,43 +137,6 @@ def _reply_answer(endpoint: ClientEndpoint, call: Call, answer: Answer) -> None:
         replayed=answer.replayed,
     )
     endpoint.reply(call, applied)
-
-
-def _outcomes(entry: Entry) -> tuple[m.BatchOutcome, ...]:
-    """What came of each command of a batch; nothing for any other entry."""
-    if not isinstance(entry.command, ExecuteBatch) or entry.effects is None:
-        return ()
-    transfers = {movement.transfer for movement in movements_of(entry)}
-    refusals = entry.effects.outcomes or (None,) * len(entry.command.commands)
-    found = []
-    for index, (inner, refusal) in enumerate(zip(entry.command.commands, refusals, strict=True)):
-        transfer, hold = transfer_id(entry.sequence, index), hold_id(entry.sequence, index)
-        found.append(
-            m.BatchOutcome(
-                command_id=inner.command_id,
-                transfer=transfer if transfer in transfers else None,
-                hold=hold if isinstance(inner, PlaceHold) and refusal is None else None,
-                error=None if refusal is None else error_object(refusal.reason, refusal.facts),
-            )
-        )
-    return tuple(found)
-
-
-def _check_batch(command: Any) -> None:
-    """Each command of a batch has an id of its own, and is run dry only together with the others."""
-    if not isinstance(command, ExecuteBatch):
-        return
-    seen = {command.command_id}
-    for index, inner in enumerate(command.commands):
-        if inner.command_id in seen:
-            raise InvalidParams(
-                f"commands[{index}].command_id", f"{inner.command_id!r} stands twice; each command has an id of its own"
-            )
-        if inner.dry_run:
-            raise InvalidParams(
-                f"commands[{index}].dry_run", "a batch is run dry as a whole: set 'dry_run' of the batch"
-            )
-        seen.add(inner.command_id)
 
 
 def _reply_foreseen(endpoint: ClientEndpoint, call: Call, foreseen: Foreseen) -> None:

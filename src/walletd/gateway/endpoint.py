@@ -1,15 +1,15 @@
-"""One client's end of a connection: frames in, calls dispatched, replies and events out.
+"""One client's end of a connection: frames in, calls handed to who answers them, replies and events out.
 
 Everything here is synchronous: all frames of one read are handled together, and what they give rise to is queued on
 the connection, which writes it out in one piece.  An endpoint is also the outlet of its subscriptions.
 """
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import trio
 
-from walletd.gateway import dispatch
 from walletd.gateway.services import Services
 from walletd.protocol.errors import InvalidParams, failure, invalid_params
 from walletd.protocol.messages import AuthenticationTerms, Hello, StreamHeartbeat
@@ -43,10 +43,12 @@ class ClientEndpoint:
     """A session, the connection that it runs on, its commands under way and its subscriptions."""
 
     __slots__ = (
+        "_answer",
         "_room",
         "connection_id",
         "is_closed",
         "parked",
+        "reads",
         "services",
         "session",
         "subscriptions",
@@ -55,16 +57,26 @@ class ClientEndpoint:
         "written",
     )
 
-    def __init__(self, services: Services, session: Session, wire: Wire, connection_id: str) -> None:
+    def __init__(
+        self,
+        services: Services,
+        session: Session,
+        wire: Wire,
+        connection_id: str,
+        answer: Callable[["ClientEndpoint", Call], None],
+    ) -> None:
         self.services = services
         self.session = session
         self.wire = wire
         self.connection_id = connection_id
+        self._answer = answer
         self.is_closed = False
         self.written = 0
         """The last sequence that a command of this session was given."""
         self.parked: dict[Submission, None] = {}
         """Commands of this session that are not decided yet, oldest first."""
+        self.reads: deque[Call] = deque()
+        """Reads of the tables and the journal that are not answered yet, oldest first."""
         self.subscriptions: dict[int, Subscription] = {}
         self.subscriptions_made = 0
         self._room: trio.Event | None = None
@@ -143,6 +155,10 @@ class ClientEndpoint:
         """Say something unasked."""
         self.send(notification(method, params))
 
+    def close(self, code: int, reason: str) -> None:
+        """Close the connection behind what is queued."""
+        self.wire.close(code, reason)
+
     def send(self, frame: bytes) -> None:
         """Queue a frame; nothing once the connection is gone."""
         if not self.is_closed:
@@ -150,7 +166,7 @@ class ClientEndpoint:
 
     def _dispatch(self, call: Call) -> None:
         try:
-            dispatch.answer(self, call)
+            self._answer(self, call)
         except InvalidParams as error:
             self.refuse_params(call, error)
 
@@ -161,8 +177,8 @@ class ClientEndpoint:
         return self.wire.queued_bytes < self.services.max_event_bytes
 
     async def wait_for_room(self) -> None:
-        """Return once the outbox takes events again.  Cancelled with its subscription when the connection ends."""
-        while not self.has_room():
+        """Return once the outbox takes events again, or the connection is gone."""
+        while not (self.has_room() or self.is_closed):
             if self._room is None:
                 self._room = trio.Event()
             await self._room.wait()

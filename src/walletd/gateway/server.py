@@ -21,6 +21,7 @@ import trio
 from walletd.gateway.connection import Bounds, Connection, Deadlines, Endpoint, Terms
 from walletd.gateway.counters import TrafficCounters
 from walletd.gateway.handshake import DRAINING, FULL, Handshake, Policy, Refusal
+from walletd.wallets.read_tables import ReadTablesRotten
 
 SERVICE_RESTART = 1012
 JITTER_SECONDS_PER_CONNECTION = 0.002
@@ -110,7 +111,9 @@ class GatewayServer:
         self.traffic.open += 1
         try:
             await connection.run()
-        except Exception:
+        except* ReadTablesRotten:
+            raise
+        except* Exception:
             log.exception("a connection was lost because of a fault of ours")
         finally:
             self._leave(connection, address)
@@ -178,9 +181,11 @@ class GatewayServer:
             while leaving & self._connections:
                 self._left = trio.Event()
                 await self._left.wait()
-        cut_off = len(leaving & self._connections)
+        late = leaving & self._connections
+        for connection in late:
+            connection.abort()
         self._scope.cancel()
-        return cut_off
+        return len(late)
 
 
 async def _listen(host: str, port: int) -> list[trio.SocketListener]:

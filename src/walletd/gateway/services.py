@@ -4,13 +4,14 @@ import secrets
 from collections import deque
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import trio
 
 from walletd.ledger.book import Books
 from walletd.protocol.access import TokenRegister
 from walletd.protocol.messages import DaemonStatus, Limits
+from walletd.protocol.session import Session
 from walletd.vocabulary.lifecycle import DaemonState
 from walletd.wallets.command_index import CommandIndex
 from walletd.wallets.history import History
@@ -19,10 +20,22 @@ from walletd.wallets.publisher import Publisher
 from walletd.wallets.readings import Readings
 from walletd.wallets.supervisor import Supervisor
 
-if TYPE_CHECKING:
-    from walletd.gateway.endpoint import ClientEndpoint
-
 AUTHENTICATION_TIMEOUT = 4408
+
+
+class Guest(Protocol):
+    """An open connection, as far as the services deal with it."""
+
+    session: Session
+    is_closed: bool
+
+    def notify(self, method: str, params: Any) -> None:
+        """Say something unasked."""
+        ...
+
+    def close(self, code: int, reason: str) -> None:
+        """Close the connection."""
+        ...
 
 
 class Services:
@@ -67,9 +80,9 @@ class Services:
         self.epoch = epoch
         self.heartbeat_ms = heartbeat_ms
         self.max_event_bytes = max_event_bytes
-        self.endpoints: set[ClientEndpoint] = set()
+        self.endpoints: set[Guest] = set()
         self._authentication_seconds = authentication_seconds
-        self._unauthenticated: deque[tuple[float, ClientEndpoint]] = deque()
+        self._unauthenticated: deque[tuple[float, Guest]] = deque()
         self._arrival = trio.Event()
         self._nursery: trio.Nursery | None = None
 
@@ -85,20 +98,20 @@ class Services:
         assert self._nursery is not None, "the services are not running"
         self._nursery.start_soon(act, *arguments)
 
-    def expect_authentication(self, endpoint: "ClientEndpoint") -> None:
+    def expect_authentication(self, guest: Guest) -> None:
         """The session must authenticate before its deadline.  All deadlines are equally far: the oldest is first."""
-        self._unauthenticated.append((trio.current_time() + self._authentication_seconds, endpoint))
+        self._unauthenticated.append((trio.current_time() + self._authentication_seconds, guest))
         self._arrival.set()
 
     async def _close_unauthenticated(self) -> None:
         while True:
             await self._arrival.wait()
-            deadline, endpoint = self._unauthenticated.popleft()
+            deadline, guest = self._unauthenticated.popleft()
             if not self._unauthenticated:
                 self._arrival = trio.Event()
             await trio.sleep_until(deadline)
-            if endpoint.session.grant is None and not endpoint.is_closed:
-                endpoint.wire.close(AUTHENTICATION_TIMEOUT, "no authentication in time")
+            if guest.session.grant is None and not guest.is_closed:
+                guest.close(AUTHENTICATION_TIMEOUT, "no authentication in time")
 
 
 def connection_id() -> str:

@@ -9,7 +9,7 @@ one read of the disk when they are not.  Ids that are not projected yet are the 
 import sqlite3
 from pathlib import Path
 
-from walletd.wallets.read_tables import check_seal, open_for_reading
+from walletd.wallets.read_tables import check_seal, open_for_reading, rot_reported
 
 PROBE = "SELECT sequence, seal FROM command WHERE principal = ? AND command_id = ?"
 
@@ -24,7 +24,8 @@ class CommandIndex:
     def find(self, principal: str, command_id: str) -> int | None:
         """The sequence of the entry with this command id of this principal; None where the id is new."""
         self.probes += 1
-        row = self._connection.execute(PROBE, (principal, command_id)).fetchone()
+        with rot_reported():
+            row = self._connection.execute(PROBE, (principal, command_id)).fetchone()
         if row is None:
             return None
         sequence, sealed = row

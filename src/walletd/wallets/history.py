@@ -6,6 +6,7 @@ await history.entry(17)
 """
 
 import msgspec
+import trio
 
 from walletd.journal.failures import JournalCorrupt
 from walletd.journal.merkle import leaf_hash
@@ -17,21 +18,27 @@ from walletd.wallets.projector import DurableEntry
 READ_BYTES = 256 * 1024
 """How much of the journal one step of a long read takes: a few milliseconds between two commits."""
 
+READS_AT_ONCE = 2
+"""As many as a commit may find before it on the one connection; ten thousand streams that resume would block it."""
+
 
 class History:
     """Reads of durable entries, over the store's one connection."""
 
     def __init__(self, store: JournalStore) -> None:
         self._store = store
+        self._turns = trio.CapacityLimiter(READS_AT_ONCE)
 
     async def entries_after(self, sequence: int) -> list[DurableEntry]:
         """Entries behind the sequence, in order, beginning with the very next; empty at the head."""
-        segments = await self._store.read(after=sequence, limit=READ_BYTES)
+        async with self._turns:
+            segments = await self._store.read(after=sequence, limit=READ_BYTES)
         return [durable for segment in segments for durable in entries_of(segment) if durable.entry.sequence > sequence]
 
     async def entry(self, sequence: int) -> DurableEntry:
         """The entry of this sequence, which must be durable."""
-        record = await self._store.read_entry(sequence)
+        async with self._turns:
+            record = await self._store.read_entry(sequence)
         if record is None:
             raise JournalCorrupt(f"entry {sequence} is missing")
         return _durable_entry(record, sequence)

@@ -8,7 +8,8 @@ Every row carries a seal, a short hash over its values, so that rot in this file
 """
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any, NamedTuple
 
 import aiosqlite
 import msgspec
+import trio
 from trio_asyncio import aio_as_trio  # type: ignore[import-untyped]
 
 from walletd.ledger.statement import lines_of
@@ -67,11 +69,17 @@ _MICROSECOND = timedelta(microseconds=1)
 _encode = msgspec.json.Encoder().encode
 
 
-class ReadTablesRotten(Exception):
-    """A row of state.db is not what was written there.  Delete the file: it is rebuilt from the journal."""
+_ROT = frozenset(
+    {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH}
+    | {sqlite3.SQLITE_ERROR}  # Our statements are right: it is the schema that is not ours.
+)
 
-    def __init__(self, table: str, key: Any) -> None:
-        super().__init__(f"the row {key!r} of table {table} in {FILE_NAME} is damaged; delete the file and start again")
+
+class ReadTablesRotten(Exception):
+    """Something in state.db is not what was written.  The daemon removes the file and ends; a start rebuilds it."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} in {FILE_NAME} is damaged; start again, and it is built anew")
 
 
 class Progress(NamedTuple):
@@ -94,19 +102,30 @@ class ReadTables:
 
     async def progress(self) -> Progress | None:
         """How far the tables are; None in a new file."""
-        rows = list(
-            await aio_as_trio(self._connection.execute_fetchall)(
-                "SELECT format, instance, epoch, sequence, frontier, time FROM progress"
+        with rot_reported():
+            rows = list(
+                await aio_as_trio(self._connection.execute_fetchall)(
+                    "SELECT format, instance, epoch, sequence, frontier, time FROM progress"
+                )
             )
-        )
         if not rows:
             return None
         form, instance, epoch, sequence, frontier, time = rows[0]
-        return Progress(form, instance, epoch, sequence, frontier, from_microseconds(time))
+        try:
+            return Progress(form, instance, epoch, sequence, frontier, from_microseconds(time))
+        except OverflowError as error:
+            raise ReadTablesRotten("the progress") from error
 
     async def project(self, entries: Sequence[Entry], progress: Progress) -> None:
-        """Fold durable entries, in order, into the tables; all of them and the progress, or nothing."""
+        """Fold durable entries, in order, into the tables; all of them and the progress, or nothing.
+
+        A transaction that was begun is finished, whatever is cancelled.
+        """
         rows = rows_of(entries)
+        with rot_reported(), trio.CancelScope(shield=True):
+            await self._write(rows, progress)
+
+    async def _write(self, rows: "Rows", progress: Progress) -> None:
         execute, executemany = aio_as_trio(self._connection.execute), aio_as_trio(self._connection.executemany)
         await execute("BEGIN IMMEDIATE")
         try:
@@ -133,19 +152,22 @@ class ReadTables:
 
 
 async def open_read_tables(directory: Path) -> ReadTables:
-    """Open ``state.db`` for writing, made anew where it is missing."""
+    """Open ``state.db`` for writing, made anew where it is missing.  Raises ReadTablesRotten."""
     path = directory / FILE_NAME
-    connection = await aio_as_trio(_connect)(path)
-    tables = list(await aio_as_trio(connection.execute_fetchall)("SELECT name FROM sqlite_schema WHERE type='table'"))
-    if not tables:
-        await aio_as_trio(connection.executescript)(f"BEGIN;{SCHEMA}COMMIT;")
-    return ReadTables(connection, path)
+    with rot_reported():
+        return ReadTables(await aio_as_trio(_connect)(path), path)
 
 
 async def _connect(path: Path) -> aiosqlite.Connection:
     connection = await aiosqlite.connect(path, isolation_level=None)
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "cache_size=-16384", "wal_autocheckpoint=4000"):
-        await connection.execute_fetchall(f"PRAGMA {pragma}")
+    try:
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "cache_size=-16384", "wal_autocheckpoint=4000"):
+            await connection.execute_fetchall(f"PRAGMA {pragma}")
+        if not await connection.execute_fetchall("SELECT name FROM sqlite_schema WHERE type='table'"):
+            await connection.executescript(f"BEGIN;{SCHEMA}COMMIT;")
+    except BaseException:
+        await connection.close()  # Its thread would keep the process from ending.
+        raise
     return connection
 
 
@@ -176,7 +198,8 @@ class Rows(NamedTuple):
         yield "INSERT INTO statement_line VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", self.lines
         yield "INSERT OR REPLACE INTO hold VALUES (?, ?, ?, ?, ?, ?, ?)", self.holds
         yield "INSERT OR REPLACE INTO refunded VALUES (?, ?, ?)", self.refunded
-        yield "INSERT INTO command VALUES (?, ?, ?, ?)", self.commands
+        # The first entry of an id is the one that counts, also in a journal that holds an id twice.
+        yield "INSERT OR IGNORE INTO command VALUES (?, ?, ?, ?)", self.commands
 
 
 def rows_of(entries: Sequence[Entry]) -> Rows:
@@ -255,7 +278,22 @@ def seal(*values: Any) -> bytes:
 def check_seal(table: str, stored: bytes, *values: Any) -> None:
     """Raise ReadTablesRotten where the row is not what was written."""
     if seal(*values) != stored:
-        raise ReadTablesRotten(table, values[:3])
+        raise ReadTablesRotten(f"the row {values[:3]!r} of table {table}")
+
+
+@contextmanager
+def rot_reported() -> Iterator[None]:
+    """What SQLite raises because of damage, and only that, becomes ReadTablesRotten."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        code: int | None = getattr(error, "sqlite_errorcode", None)
+        if code is None or code & 0xFF in _ROT:  # Without a code: text that is not UTF-8.
+            raise ReadTablesRotten(f"something ({error})") from error
+        raise
+    except UnicodeDecodeError as error:
+        # SQLite's own message quotes what is damaged, and that need not be text.
+        raise ReadTablesRotten("something that is not text") from error
 
 
 def microseconds(time: datetime) -> int:
@@ -270,6 +308,11 @@ def from_microseconds(value: int) -> datetime:
 
 def read_only_uri(path: Path) -> str:
     """The name under which SQLite opens the file and cannot write to it."""
+    return f"{path.absolute().as_uri()}?mode=ro"
+
+
+def read_only(path: Path) -> str:
+    """The URI that opens a database without the right to write."""
     return f"{path.absolute().as_uri()}?mode=ro"
 
 

@@ -36,7 +36,8 @@ from walletd.wallets.read_tables import (
     hold_key,
     hold_row,
     microseconds,
-    read_only_uri,
+    read_only,
+    rot_reported,
 )
 
 _decode_wallet = msgspec.json.Decoder(WalletRecord).decode
@@ -184,7 +185,8 @@ class Readings:
         """Sum up every balance per asset, in one consistent view of the tables.  O(balances), bounded memory."""
         connection = await _open(self._path)
         try:
-            return await _audit(connection)
+            with rot_reported():
+                return await _audit(connection)
         finally:
             await aio_as_trio(connection.close)()
 
@@ -197,7 +199,8 @@ class Readings:
         return rows, rows[0][-1] if rows else sequence
 
     async def _query(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
-        return list(await aio_as_trio(self._connection.execute_fetchall)(sql, values))
+        with rot_reported():
+            return list(await aio_as_trio(self._connection.execute_fetchall)(sql, values))
 
 
 async def open_readings(path: Path) -> Readings:
@@ -206,13 +209,19 @@ async def open_readings(path: Path) -> Readings:
 
 
 async def _open(path: Path) -> aiosqlite.Connection:
-    connection: aiosqlite.Connection = await aio_as_trio(_connect)(read_only_uri(path))
-    await aio_as_trio(connection.execute_fetchall)("PRAGMA query_only=1")
+    with rot_reported():
+        connection: aiosqlite.Connection = await aio_as_trio(_connect)(read_only(path))
     return connection
 
 
 async def _connect(uri: str) -> aiosqlite.Connection:
-    return await aiosqlite.connect(uri, uri=True, isolation_level=None)
+    connection = await aiosqlite.connect(uri, uri=True, isolation_level=None)
+    try:
+        await connection.execute_fetchall("PRAGMA query_only=1")
+    except BaseException:
+        await connection.close()  # Its thread would keep the process from ending.
+        raise
+    return connection
 
 
 async def _audit(connection: aiosqlite.Connection) -> AuditReport:

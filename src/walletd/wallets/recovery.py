@@ -7,11 +7,12 @@ another journal, another format or a history that the journal does not confirm a
 """
 
 import logging
-import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
+
+import trio
 
 from walletd.journal.failures import JournalCorrupt
 from walletd.journal.merkle import Frontier
@@ -19,7 +20,14 @@ from walletd.journal.segment import verify
 from walletd.journal.store import Head, JournalStore
 from walletd.wallets.history import entries_of
 from walletd.wallets.projector import progress_after
-from walletd.wallets.read_tables import FORMAT, Progress, ReadTables, delete_read_tables, open_read_tables
+from walletd.wallets.read_tables import (
+    FORMAT,
+    Progress,
+    ReadTables,
+    ReadTablesRotten,
+    delete_read_tables,
+    open_read_tables,
+)
 
 log = logging.getLogger(__name__)
 
@@ -43,11 +51,42 @@ async def recover(store: JournalStore, directory: Path, report: Report) -> Recov
 
     Raises JournalCorrupt where the journal is not what was written.
     """
+    try:
+        return await _catch_up(store, directory, report)
+    except ReadTablesRotten as rot:
+        log.warning("%s: now", rot)
+        delete_read_tables(directory)
+        return await _catch_up(store, directory, report)
+
+
+async def _catch_up(store: JournalStore, directory: Path, report: Report) -> Recovered:
     head = await store.head()
-    tables, progress, rebuilt = await _open_confirmed(store, directory, head)
+    tables = await open_read_tables(directory)
+    try:
+        progress, rebuilt = await tables.progress(), False
+        if progress is None or not await _is_confirmed(store, progress, head):
+            if progress is not None:
+                log.warning("%s does not belong to this journal; it is built anew", tables.path.name)
+                await tables.aclose()
+                delete_read_tables(directory)
+                tables = await open_read_tables(directory)
+            progress, rebuilt = _genesis(store), head.sequence > 0
+        progress, frontier = await _fold(store, tables, progress, head, report)
+        return Recovered(tables, progress, frontier, rebuilt)
+    except BaseException:
+        with trio.CancelScope(shield=True):
+            await tables.aclose()
+        raise
+
+
+async def _fold(
+    store: JournalStore, tables: ReadTables, progress: Progress, head: Head, report: Report
+) -> tuple[Progress, Frontier]:
+    """Project what lies between the progress and the head; the progress and the frontier at the head."""
     frontier = Frontier.from_bytes(progress.frontier)
     first = progress.sequence
     while progress.sequence < head.sequence:
+        await trio.lowlevel.checkpoint()
         segments = await store.read(after=progress.sequence, limit=READ_BYTES)
         batch = []
         for segment in segments:
@@ -58,38 +97,26 @@ async def recover(store: JournalStore, directory: Path, report: Report) -> Recov
         report(progress.sequence - first, head.sequence - first)
     if frontier.root() != head.root:
         raise JournalCorrupt(f"the Merkle root at entry {head.sequence} is not the one that was written")
-    return Recovered(tables, progress, frontier, rebuilt)
+    return progress, frontier
 
 
-async def _open_confirmed(store: JournalStore, directory: Path, head: Head) -> tuple[ReadTables, Progress, bool]:
-    """The tables with their progress, where the journal confirms it; else new tables."""
-    genesis = Progress(FORMAT, store.instance, store.epoch, 0, Frontier().to_bytes(), datetime.fromtimestamp(0, UTC))
-    tables: ReadTables | None = None
-    try:
-        tables = await open_read_tables(directory)
-        progress = await tables.progress()
-        if progress is None:
-            return tables, genesis, head.sequence > 0
-        if await _is_confirmed(store, progress, head):
-            return tables, progress, False
-        log.warning("%s does not belong to this journal; it is built anew", tables.path.name)
-    except sqlite3.DatabaseError as error:
-        log.warning("the read tables cannot be read (%s); they are built anew", error)
-    if tables is not None:
-        await tables.aclose()
-    delete_read_tables(directory)
-    return await open_read_tables(directory), genesis, head.sequence > 0
+def _genesis(store: JournalStore) -> Progress:
+    return Progress(FORMAT, store.instance, store.epoch, 0, Frontier().to_bytes(), datetime.fromtimestamp(0, UTC))
 
 
 async def _is_confirmed(store: JournalStore, progress: Progress, head: Head) -> bool:
     """Whether the journal has the history that the tables were made from, up to where they stand."""
     if (progress.format, progress.instance, progress.epoch) != (FORMAT, store.instance, store.epoch):
         return False
-    if progress.sequence > head.sequence:
+    if not 1 <= progress.sequence <= head.sequence:
         return False
-    if progress.sequence == 0:
-        return True
+    try:
+        frontier = Frontier.from_bytes(progress.frontier)
+    except ValueError:
+        return False
     (last, *_) = await store.read(after=progress.sequence - 1, limit=1)
-    frontier = Frontier.from_bytes(progress.frontier)
-    ends_there = last.first_sequence + last.count - 1 == progress.sequence
-    return ends_there and frontier.size == progress.sequence and frontier.root() == last.root
+    return (
+        last.last_sequence == progress.sequence == frontier.size
+        and last.root == frontier.root()
+        and entries_of(last)[-1].entry.time == progress.time
+    )

@@ -188,9 +188,12 @@ class Supervisor:
             self._recent[key] = submission
         self._claim(submission, self._decide)
 
-    def reachable(self, sequence: int) -> int:
-        """The sequence, or the journal's head where a full disk undid what lay behind."""
-        return min(sequence, self._writer.head)
+    async def shown(self, sequence: int) -> None:
+        """Return once the read tables show this entry, or once it is certain that a full disk undid it."""
+        settled = trio.Event()
+        self._writer.when_durable(min(sequence, self._writer.head), lambda is_durable: settled.set())
+        await settled.wait()
+        await self._projector.reach(min(sequence, self._writer.durable_head))
 
     def _claim(self, submission: Submission, act: Callable[[Submission, list[WalletId]], None]) -> None:
         wallets = claims_of(submission.command)
@@ -298,7 +301,7 @@ class Supervisor:
     async def _load_transfer(self, transfer: TransferId) -> TransferRecord | None:
         """What of a transfer can be refunded: as it was posted, or as the last refund left it."""
         sequence = sequence_of(transfer)
-        await self._projector.reach(self.reachable(sequence))
+        await self.shown(sequence)
         if sequence > self._projector.sequence:
             return None
         refunded = await self._read_transfer(transfer)

@@ -18,7 +18,7 @@ from walletd.cli.demo.display import Display
 from walletd.cli.demo.proof import proofs_of
 from walletd.cli.demo.summary import Summary, drawn_summary, summary_of
 from walletd.cli.demo.town import SCALES, Town, run_name
-from walletd.cli.demo.workload import Workload
+from walletd.cli.demo.workload import Extent, Workload
 from walletd.cli.exits import EXIT_OK, EXIT_REFUSED
 from walletd.cli.failures import UsageError
 from walletd.cli.output import Output
@@ -29,12 +29,14 @@ OPENINGS_AT_ONCE = 64
 STREAM_PATIENCE_SECONDS = 15.0
 """How long the stream may stand still, with events missing, before the demonstration stops waiting for them."""
 
-AtLeastOne = Annotated[int, Parameter(validator=Number(gte=1))]
+OPERATIONS = 20_000
+"""How many there are where neither operations nor seconds were asked for."""
 
 
 def demo(
     *,
-    operations: AtLeastOne = 20_000,
+    operations: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
+    seconds: Annotated[float | None, Parameter(validator=Number(gt=0, lte=86_400))] = None,
     wallets: Annotated[int, Parameter(validator=Number(gte=3, lte=100_000))] = 300,
     connections: Annotated[int, Parameter(validator=Number(gte=1, lte=64))] = 4,
     seed: int | None = None,
@@ -46,16 +48,19 @@ def demo(
     refused; commands sent twice.  Each run opens wallets of its own and touches nobody else's.  Ends with 1 where a
     proof fails.
 
-    Examples:
+    For example:
 
         $ walletd demo
         $ walletd demo --operations 100000 --connections 8
+        $ walletd demo --seconds 60
         $ walletd demo --seed 7 --json
 
     Parameters
     ----------
     operations
-        How many commands to send, replays included.
+        How many commands to send, replays included; 20000 where no --seconds are given.
+    seconds
+        How long to go on; with --operations, whichever is over first.
     wallets
         How many shops and customers there are.
     connections
@@ -65,9 +70,10 @@ def demo(
     """
     seed = SystemRandom().randrange(10**6) if seed is None else seed
     town = Town.founded(run_name(SystemRandom()), wallets)
+    extent = Extent(OPERATIONS if operations is None and seconds is None else operations, seconds)
 
     async def play(client: Client, output: Output) -> int:
-        summary = await _play(client, output, connection, town, seed, operations, connections)
+        summary = await _play(client, output, connection, town, seed, extent, connections)
         output.answer(summary, lambda: drawn_summary(summary))
         return EXIT_OK if summary.is_proven else EXIT_REFUSED
 
@@ -75,7 +81,7 @@ def demo(
 
 
 async def _play(
-    client: Client, output: Output, connection: Connection, town: Town, seed: int, operations: int, connections: int
+    client: Client, output: Output, connection: Connection, town: Town, seed: int, extent: Extent, connections: int
 ) -> Summary:
     """The whole demonstration, from the assets to the proofs."""
     await _define_assets(client)
@@ -89,23 +95,26 @@ async def _play(
         async with trio.open_nursery() as nursery:
             counter = EventCounter(stream)
             nursery.start_soon(counter.run)
-            with Display(output, workload.account, counter, operations) as display:
+            with Display(output, workload.account, lambda: counter.seen, extent) as display:
                 nursery.start_soon(display.run)
                 display.phase(f"opening {len(town.wallets):,} wallets")
                 await _open_wallets(workers, town.wallets)
                 began = time.perf_counter()
+                display.begin()
+                if extent.seconds is not None:
+                    workload.ends_at = trio.current_time() + extent.seconds
                 display.phase("money comes to town")
-                await workload.bring_money(workers, operations)
+                await workload.bring_money(workers, extent.most_operations)
                 display.phase("the town is busy")
-                await workload.run(workers, operations)
-                seconds = time.perf_counter() - began
+                await workload.run(workers, extent.most_operations)
+                took = time.perf_counter() - began
                 display.phase("waiting for the last events")
                 expected = len(town.shops) + len(town.customers) + workload.account.applied.total()
                 await counter.until(expected)
                 display.phase("proving")
                 proofs = await proofs_of(client, town, workload.account, counter.seen, expected)
             nursery.cancel_scope.cancel()
-    return summary_of(town, seed, connections, workload.account, seconds, counter.seen, expected, proofs)
+    return summary_of(town, seed, connections, workload.account, took, counter.seen, expected, proofs)
 
 
 async def _define_assets(client: Client) -> None:

@@ -1,11 +1,11 @@
 """The demonstration while it runs: a bar with the operations per second on a terminal, a few plain lines elsewhere."""
 
-from typing import Protocol
+from collections.abc import Callable
 
 import trio
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from walletd.cli.demo.workload import Account
+from walletd.cli.demo.workload import Account, Extent
 from walletd.cli.output import Output, new_console
 
 SECONDS_BETWEEN_REDRAWS = 0.1
@@ -13,26 +13,22 @@ MEASURED_SECONDS = 2.0
 """Over how long the operations per second are measured."""
 
 
-class Counts(Protocol):
-    """Whoever counts the events that were seen: the real stream, or a number in a test."""
-
-    seen: int
-
-
 class Display:
     """What is going on, redrawn ten times a second."""
 
-    def __init__(self, output: Output, account: Account, counter: Counts, operations: int) -> None:
+    def __init__(self, output: Output, account: Account, events_seen: Callable[[], int], extent: Extent) -> None:
         self._account = account
-        self._counter = counter
+        self._extent = extent
+        self._events_seen = events_seen
         self._console = new_console(stderr=True)
         self._is_live = self._console.is_terminal
+        self._began: float | None = None
         self._is_silent = output.as_json and not self._is_live
         self._bar = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
-            TextColumn("{task.completed:,}/{task.total:,}"),
+            TextColumn("{task.fields[done]:,}{task.fields[goal]}"),
             TextColumn("[bold]{task.fields[rate]:,.0f}/s"),
             TextColumn("[dim]{task.fields[refused]:,} refused"),
             TextColumn("[dim]{task.fields[events]:,} events"),
@@ -43,7 +39,8 @@ class Display:
             expand=True,
             disable=not self._is_live,
         )
-        self._task = self._bar.add_task("", total=operations, rate=0.0, refused=0, events=0)
+        goal = f"/{extent.operations:,}" if extent.operations is not None else ""
+        self._task = self._bar.add_task("", total=1.0, done=0, goal=goal, rate=0.0, refused=0, events=0)
         self._samples: list[tuple[float, int]] = []
 
     def __enter__(self) -> "Display":
@@ -61,6 +58,10 @@ class Display:
         elif not self._is_silent:
             self._console.print(words, soft_wrap=True)
 
+    def begin(self) -> None:
+        """The time of the demonstration runs from now on."""
+        self._began = trio.current_time()
+
     async def run(self) -> None:
         """Redraw until cancelled."""
         while self._is_live:
@@ -71,12 +72,16 @@ class Display:
         account = self._account
         self._bar.update(
             self._task,
-            completed=account.operations,
+            completed=self._extent.progress(account.operations, self._seconds()),
+            done=account.operations,
             rate=self._rate(trio.current_time(), account.operations),
             refused=account.refused.total(),
-            events=self._counter.seen,
+            events=self._events_seen(),
         )
         self._bar.refresh()
+
+    def _seconds(self) -> float:
+        return 0.0 if self._began is None else trio.current_time() - self._began
 
     def _rate(self, now: float, operations: int) -> float:
         """Operations per second over the last moments."""

@@ -6,10 +6,13 @@ A deed is done once its answer is known; then, now and then, the same command is
 must get the first answer again and move nothing.
 """
 
+import sys
 import time
+from array import array
 from collections import Counter, deque
 from collections.abc import Iterable
 from random import Random
+from typing import NamedTuple
 
 import trio
 
@@ -26,6 +29,24 @@ ATTEMPTS = 5
 Answer = Applied | RequestFailed
 
 
+class Extent(NamedTuple):
+    """How much is done: so many operations or so many seconds, whichever is over first; None is without a bound."""
+
+    operations: int | None
+    seconds: float | None
+
+    @property
+    def most_operations(self) -> int:
+        """How many operations there can be."""
+        return sys.maxsize if self.operations is None else self.operations
+
+    def progress(self, operations: int, seconds: float) -> float:
+        """How much of it is done, from 0 to 1."""
+        shares = [operations / self.operations] if self.operations is not None else []
+        shares += [seconds / self.seconds] if self.seconds is not None else []
+        return min(1.0, max(shares, default=0.0))
+
+
 class Account:
     """What was done so far, and how long each answer took, in seconds."""
 
@@ -33,7 +54,7 @@ class Account:
         self.applied: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
         self.replays = 0
-        self.latencies: list[float] = []
+        self.latencies = array("d")
         self.last_sequence = 0
         self.surprises: list[str] = []
 
@@ -54,6 +75,8 @@ class Workload:
     def __init__(self, town: Town, seed: int) -> None:
         self.town = town
         self.account = Account()
+        self.ends_at = float("inf")
+        """When nobody begins anything new, by trio's clock."""
         self._seed = seed
         self._purchases: deque[Deed] = deque(maxlen=MAX_PAST_PURCHASES)
         self._left = 0
@@ -73,7 +96,7 @@ class Workload:
                 nursery.start_soon(self._do_each, clients[index % len(clients)], waiting)
 
     async def run(self, clients: list[Client], operations: int) -> None:
-        """Do deeds until so many commands were answered in all, the first deposits included."""
+        """Do deeds until so many commands were answered in all, the first deposits included, or the time is over."""
         self._left = operations - self.account.operations
         async with trio.open_nursery() as nursery:
             for index in range(len(clients) * TASKS_PER_CONNECTION):
@@ -81,13 +104,15 @@ class Workload:
 
     async def _do_each(self, client: Client, deeds: Iterable[Deed]) -> None:
         for deed in deeds:
+            if trio.current_time() >= self.ends_at:
+                return
             await self._do(client, deed)
 
     async def _live(self, client: Client, index: int) -> None:
         """One of the tasks: deeds of its own chance, until the operations are used up."""
         chance = Random(f"{self._seed}:{index}")
         dealer = Dealer(self.town, chance, self._purchases)
-        while self._left > 0:
+        while self._left > 0 and trio.current_time() < self.ends_at:
             self._left -= 1
             command_id, deed, answer = await self._do(client, dealer.next())
             if self._left > 0 and chance.random() < REPLAY_CHANCE:

@@ -1,0 +1,123 @@
+"""Write the parts of docs/ that are made from the code: between ``<!-- made: NAME -->`` and ``<!-- end -->``.
+
+python docs/build.py              # rewrite them
+python docs/build.py --check      # exit 1 where a page is not what the code says
+"""
+
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, get_args
+
+import msgspec
+
+from walletd.protocol.errors import SENTENCES
+from walletd.protocol.messages import NoParams
+from walletd.protocol.methods import METHODS, Method
+from walletd.vocabulary.error_codes import Reason
+from walletd.vocabulary.lifecycle import PERMITTED_MOVES
+
+HERE = Path(__file__).parent
+SECTION = re.compile(r"(<!-- made: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def methods() -> str:
+    """Every method: what it is for, its params and its result, field by field."""
+    return "\n".join(_method(method) for method in METHODS.values())
+
+
+def _method(method: Method) -> str:
+    explained = method.meaning if method.params is NoParams else _first_paragraph(method.params)
+    lines = [f"### `{method.name}`", "", explained, ""]
+    lines += _fields("Params", method.params) + _fields("Result", method.result)
+    return "\n".join(lines)
+
+
+def _fields(title: str, struct: type) -> list[str]:
+    fields = msgspec.structs.fields(struct)
+    if not fields:
+        return [f"{title}: none.", ""]
+    rows = [f"| {title} | type | |", "|---|---|---|"]
+    for field in fields:
+        needed = "required" if field.required else "optional"
+        rows.append(f"| `{field.encode_name}` | {_type_name(field.type)} | {needed} |")
+    return [*rows, ""]
+
+
+def _type_name(kind: Any) -> str:
+    """A type as a reader of JSON knows it."""
+    if hasattr(kind, "__metadata__"):
+        return _type_name(get_args(kind)[0])
+    if getattr(kind, "__supertype__", None):
+        return _type_name(kind.__supertype__)
+    origin = getattr(kind, "__origin__", None)
+    if origin in (tuple, list):
+        return f"list of {_type_name(get_args(kind)[0])}"
+    if origin is dict:
+        return f"object of {_type_name(get_args(kind)[1])}"
+    if get_args(kind):
+        shown = [_type_name(arg) for arg in get_args(kind) if arg is not type(None)]
+        return " or ".join(dict.fromkeys(shown)).replace("|", "or")
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        inner = ", ".join(f"`{field.encode_name}`" for field in msgspec.structs.fields(kind))
+        return f"{kind.__name__} {{{inner}}}"
+    plain = {
+        "str": "string",
+        "int": "integer",
+        "bool": "boolean",
+        "float": "number",
+        "datetime": "time",
+        "Any": "object",
+    }
+    name = getattr(kind, "__name__", repr(kind))
+    if isinstance(kind, type) and hasattr(kind, "__members__"):
+        return " or ".join(f"`{member.value}`" for member in kind)  # type: ignore[attr-defined]
+    return plain.get(name, f"`{kind!r}`" if isinstance(kind, str | int) else name)
+
+
+def _first_paragraph(struct: type) -> str:
+    return " ".join((struct.__doc__ or "").split("\n\n")[0].split())
+
+
+def errors() -> str:
+    """Every reason, in order of precedence."""
+    rows = ["| reason | code | retry | meaning | message |", "|---|---|---|---|---|"]
+    for reason in Reason:
+        message = SENTENCES.get(reason, "").replace("|", "\\|")
+        rows.append(f"| `{reason.value}` | {reason.code} | {reason.retry.value} | {reason.meaning} | {message} |")
+    return "\n".join(rows) + "\n"
+
+
+def lifecycle() -> str:
+    """The daemon's states and the moves between them."""
+    rows = ["| from | to |", "|---|---|"]
+    for state, moves in PERMITTED_MOVES.items():
+        reached = (
+            ", ".join(f"`{other.value}`" for other in sorted(moves, key=lambda other: other.value)) or "none: the end"
+        )
+        rows.append(f"| `{state.value}` | {reached} |")
+    return "\n".join(rows) + "\n"
+
+
+SECTIONS: dict[str, Callable[[], str]] = {"methods": methods, "errors": errors, "lifecycle": lifecycle}
+
+
+def built(page: str) -> str:
+    """The page with its made sections as the code has them."""
+    return SECTION.sub(lambda match: match.group(1) + SECTIONS[match.group(2)]() + match.group(3), page)
+
+
+def main(is_check: bool) -> int:
+    """Rewrite all pages, or say which are not true any more."""
+    stale = [page for page in sorted(HERE.glob("*.md")) if built(page.read_text()) != page.read_text()]
+    for page in stale:
+        if is_check:
+            sys.stderr.write(f"docs/{page.name} is not what the code says; run: make docs\n")
+        else:
+            page.write_text(built(page.read_text()))
+    return 1 if stale and is_check else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main("--check" in sys.argv))

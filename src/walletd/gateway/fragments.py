@@ -1,0 +1,39 @@
+"""A text message that comes in several frames: bounded, and valid UTF-8 at every step.
+
+    text = FragmentedText()
+    assert text.add(b"caf\\xc3", is_final=False) is None
+    assert text.add(b"\\xa9", is_final=True) == b"caf\\xc3\\xa9"
+
+The library bounds the bytes of a message but not its frames: 200,000 empty ones would be taken and kept.
+"""
+
+import codecs
+from typing import Final
+
+MAX_FRAGMENTS: Final = 128
+"""Per message.  A client has no reason to cut a request of a few hundred bytes at all."""
+
+
+class TooManyFragments(Exception):
+    """The message comes in more frames than are taken."""
+
+
+class FragmentedText:
+    """One message under way."""
+
+    __slots__ = ("_decoder", "_fragments")
+
+    def __init__(self) -> None:
+        self._fragments: list[bytes] = []
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+
+    def add(self, data: bytes, is_final: bool) -> bytes | None:
+        """The whole message, when this was its last frame.
+
+        Raises UnicodeDecodeError with the first byte that cannot be UTF-8 any more, and TooManyFragments.
+        """
+        self._decoder.decode(data, is_final)
+        self._fragments.append(data)
+        if len(self._fragments) > MAX_FRAGMENTS:
+            raise TooManyFragments
+        return b"".join(self._fragments) if is_final else None

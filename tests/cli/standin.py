@@ -1,0 +1,166 @@
+"""A client without a daemon: it answers what a test put into it, and remembers what it was asked."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from walletd.client import Applied, Cursor, Event
+from walletd.protocol.messages import Balances, DaemonStatus, StatementLine, WalletView
+from walletd.vocabulary.entries import BalanceRecord
+from walletd.vocabulary.identifiers import AssetCode, Sequence, Version, WalletId
+from walletd.vocabulary.lifecycle import DaemonState, WalletStatus
+
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
+def balance(wallet: str, asset: str, posted: int) -> BalanceRecord:
+    available = None if wallet.startswith("@") else str(posted)
+    return BalanceRecord(WalletId(wallet), AssetCode(asset), str(posted), "0", available, Version(1))
+
+
+def applied(*balances: BalanceRecord, **more: Any) -> Applied:
+    return Applied(sequence=7, time=NOON, entry_hash="ab", balances=balances, command_id="c1", **more)
+
+
+class Called(NamedTuple):
+    name: str
+    arguments: tuple[Any, ...]
+    named: dict[str, Any]
+
+
+class StandIn:
+    """Each call is remembered in ``calls``; ``failing`` maps a call's name to what it raises, ``fails_after`` to how
+    many go well before it does."""
+
+    def __init__(self) -> None:
+        self.calls: list[Called] = []
+        self.connected_with: dict[str, Any] = {}
+        self.failing: dict[str, BaseException] = {}
+        self.fails_after: dict[str, tuple[int, BaseException]] = {}
+        self.scales = {"EUR": 2}
+        self.answer = applied(balance("alice", "EUR", 8750), balance("bob", "EUR", 1250), transfer="t7")
+        self.lines: list[StatementLine] = []
+        self.views: list[WalletView] = []
+        self.events: list[Event] = []
+        self.after_events: BaseException | None = None
+
+    @asynccontextmanager
+    async def connect(self, url: str, *, token: str | None) -> AsyncIterator["StandIn"]:
+        self.connected_with = {"url": url, "token": token}
+        self._note("connect")
+        yield self
+
+    async def define_asset(self, *arguments: Any, **named: Any) -> Applied:
+        self._note("define_asset", *arguments, **named)
+        return self.answer
+
+    async def open_wallet(self, *arguments: Any, **named: Any) -> Applied:
+        self._note("open_wallet", *arguments, **named)
+        return self.answer
+
+    async def pay(self, *arguments: Any, **named: Any) -> Applied:
+        self._note("pay", *arguments, **named)
+        return self.answer
+
+    async def assets(self, refresh: bool = False) -> dict[str, int]:
+        self._note("assets")
+        return self.scales
+
+    async def balance(self, *arguments: Any) -> Balances:
+        self._note("balance", *arguments)
+        return Balances(balances=self.answer.balances, sequence=7)
+
+    async def wallet(self, name: str) -> WalletView:
+        self._note("wallet", name)
+        return self.views[0]
+
+    async def wallets(self, prefix: str = "") -> AsyncIterator[WalletView]:
+        self._note("wallets", prefix)
+        for view in self.views:
+            yield view
+
+    async def statement(self, *arguments: Any, **named: Any) -> AsyncIterator[StatementLine]:
+        self._note("statement", *arguments, **named)
+        for line in self.lines:
+            yield line
+
+    async def status(self) -> DaemonStatus:
+        self._note("status")
+        return DaemonStatus(
+            lifecycle=DaemonState.SERVING,
+            server_version="0.1.0",
+            instance="i1",
+            epoch=1,
+            head=1234,
+            projected=1234,
+            warm_wallets=3,
+            sessions=1,
+            started_at=NOON,
+        )
+
+    @asynccontextmanager
+    async def subscribe(self, **named: Any) -> AsyncIterator["StandInStream"]:
+        self._note("subscribe", **named)
+        yield StandInStream(self.events, self.after_events)
+
+    def _note(self, name: str, *arguments: Any, **named: Any) -> None:
+        self.calls.append(Called(name, arguments, named))
+        if name in self.failing:
+            raise self.failing[name]
+        good, failure = self.fails_after.get(name, (len(self.calls), None))
+        if failure is not None and len(self.asked(name)) > good:
+            raise failure
+
+    def asked(self, name: str) -> list[Called]:
+        return [call for call in self.calls if call.name == name]
+
+
+class StandInStream:
+    """The events, then what a test wants to happen, or the end."""
+
+    cursor = Cursor(1, Sequence(6))
+
+    def __init__(self, events: list[Event], then: BaseException | None) -> None:
+        self._events = iter(events)
+        self._then = then
+
+    def __aiter__(self) -> "StandInStream":
+        return self
+
+    async def __anext__(self) -> Event:
+        for event in self._events:
+            return event
+        if self._then is not None:
+            raise self._then
+        raise StopAsyncIteration
+
+
+def view(name: str, *balances: BalanceRecord, metadata: dict[str, str] | None = None) -> WalletView:
+    return WalletView(
+        wallet=WalletId(name),
+        status=WalletStatus.OPEN,
+        version=1,
+        opened_at=NOON,
+        metadata=metadata or {},
+        balances=balances,
+        sequence=7,
+    )
+
+
+def line(amount: int, posted: int, **more: Any) -> StatementLine:
+    return StatementLine(
+        sequence=7,
+        line=0,
+        time=NOON,
+        kind="transfer",
+        asset=AssetCode("EUR"),
+        amount=str(amount),
+        posted=str(posted),
+        counterparty=WalletId("bob"),
+        transfer="t7",
+        **more,
+    )
+
+
+Run = Callable[..., int]

@@ -1,0 +1,129 @@
+"""What the commands ask the daemon, and how they show the answer to people and to scripts."""
+
+import pytest
+
+from tests.cli.conftest import Walletd
+from tests.cli.standin import NOON, StandIn, applied, balance, line, view
+
+
+def rows(out: str) -> list[list[str]]:
+    """The words of each line that has any."""
+    return [words.split() for words in out.splitlines() if words.strip()]
+
+
+def test_a_payment_is_sent_exactly_as_written_and_told_with_the_balances_after_it(
+    walletd: Walletd, daemon: StandIn
+) -> None:
+    ended = walletd("pay", "alice", "bob", "12.50", "EUR", "--reference", "dinner", "--command-id", "order-1")
+
+    assert ended.exit_code == 0
+    (paid,) = daemon.asked("pay")
+    assert paid.arguments == ("alice", "bob", "12.50", "EUR")
+    assert paid.named == {"reference": "dinner", "command_id": "order-1", "dry_run": False}
+    assert ended.out.splitlines()[0] == "paid 12.50 EUR from alice to bob, as transfer t7"
+    assert ["alice", "EUR", "87.50", "0.00", "87.50"] in rows(ended.out)
+
+
+def test_money_comes_in_from_external_without_any_quoting(walletd: Walletd, daemon: StandIn) -> None:
+    daemon.answer = applied(balance("@external", "EUR", -10000), transfer="t7")
+    ended = walletd("pay", "@external", "alice", "100", "EUR")
+
+    assert ended.exit_code == 0
+    assert ["@external", "EUR", "-100.00", "0.00", "no", "limit"] in rows(ended.out)
+
+
+def test_a_payment_that_was_made_before_and_one_that_is_only_tried_are_told_apart(
+    walletd: Walletd, daemon: StandIn
+) -> None:
+    daemon.answer = applied(transfer="t7", replayed=True)
+    assert "before, as transfer t7" in walletd("pay", "alice", "bob", "1", "EUR").out
+    daemon.answer = applied(dry_run=True)
+    assert "nothing was changed" in walletd("pay", "alice", "bob", "1", "EUR", "--dry-run").out
+
+
+def test_amounts_stand_to_the_right(walletd: Walletd, daemon: StandIn) -> None:
+    daemon.answer = applied(balance("alice", "EUR", 5), balance("bob", "EUR", 123456789))
+    small, large = walletd("balance", "alice").out.splitlines()[2:4]
+    assert small.index("0.05") + len("0.05") == large.index("1234567.89") + len("1234567.89")
+
+
+def test_an_amount_is_never_cut_however_narrow_the_terminal(
+    walletd: Walletd, daemon: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("walletd.cli.output.PIPE_WIDTH", 20)
+    daemon.scales = {"ETH": 18}
+    daemon.answer = applied(balance("alice", "ETH", 123456789012345678901234))
+    assert "123456.789012345678901234" in walletd("balance", "alice").out
+
+
+def test_every_answer_is_one_json_document_for_a_script(walletd: Walletd, daemon: StandIn) -> None:
+    daemon.views = [view("alice", balance("alice", "EUR", 8750))]
+    daemon.lines = [line(-1250, 8750)]
+
+    paid = walletd("pay", "alice", "bob", "12.50", "EUR", "--json").document
+    assert (paid["sequence"], paid["transfer"], paid["command_id"]) == (7, "t7", "c1")
+    assert walletd("balance", "alice", "--json").document["balances"][0]["posted"] == "8750"
+    assert walletd("wallet", "get", "alice", "--json").document["wallet"] == "alice"
+    assert walletd("wallet", "list", "--json").document["wallets"][0]["wallet"] == "alice"
+    assert walletd("statement", "alice", "--json").document["lines"][0]["amount"] == "-1250"
+    assert walletd("asset", "list", "--json").document == {"assets": [{"asset": "EUR", "scale": 2}]}
+    assert walletd("asset", "define", "EUR/2", "--json").document[0]["sequence"] == 7
+    assert walletd("wallet", "open", "alice", "bob", "--json").document[1]["sequence"] == 7
+    assert walletd("status", "--json").document["head"] == 1234
+
+
+def test_several_assets_and_wallets_are_made_one_after_the_other(walletd: Walletd, daemon: StandIn) -> None:
+    walletd("asset", "define", "EUR/2", "ETH/18", "JPY/0")
+    walletd("wallet", "open", "alice", "@fees")
+    assert [call.arguments for call in daemon.asked("define_asset")] == [("EUR", 2), ("ETH", 18), ("JPY", 0)]
+    assert [call.arguments for call in daemon.asked("open_wallet")] == [("alice",), ("@fees",)]
+
+
+def test_a_statement_shows_signs_balances_and_references(walletd: Walletd, daemon: StandIn) -> None:
+    daemon.lines = [line(10000, 10000), line(-1250, 8750, reference="dinner")]
+    ended = walletd("statement", "alice", "--asset", "EUR", "--newest-first")
+
+    (asked,) = daemon.asked("statement")
+    assert asked.arguments == ("alice", "EUR")
+    assert asked.named == {"newest_first": True}
+    _, _, first, second = rows(ended.out)
+    assert first[2:] == ["t7", "bob", "+100.00", "EUR", "100.00"]
+    assert second[2:] == ["t7", "bob", "-12.50", "EUR", "87.50", "dinner"]
+
+
+def test_a_limited_statement_says_that_there_is_more(walletd: Walletd, daemon: StandIn) -> None:
+    daemon.lines = [line(1, 1), line(1, 2)]
+    assert "more than 1 lines" in walletd("statement", "alice", "--limit", "1").out
+    assert "more than" not in walletd("statement", "alice", "--limit", "2").out
+    assert walletd("statement", "alice", "--limit", "1", "--json").document["is_whole"] is False
+
+
+def test_words_of_a_client_cannot_command_the_terminal(walletd: Walletd, daemon: StandIn) -> None:
+    daemon.lines = [line(1, 1, reference="\x1b[31mred [bold]bold[/bold]\n")]
+    daemon.views = [view("alice", metadata={"name": "\x07\x1b]0;title\x07"})]
+    for ended in (walletd("statement", "alice"), walletd("wallet", "get", "alice")):
+        assert "\x1b" not in ended.out
+        assert "\x07" not in ended.out
+    assert r"\x1b[31mred [bold]bold[/bold]\n" in walletd("statement", "alice").out
+
+
+def test_a_wallet_is_shown_with_its_metadata(walletd: Walletd, daemon: StandIn) -> None:
+    daemon.views = [view("alice", balance("alice", "EUR", 8750), metadata={"owner": "Alice A."})]
+    out = rows(walletd("wallet", "get", "alice").out)
+    assert ["owner", "Alice", "A."] in out
+    assert ["alice", "EUR", "87.50", "0.00", "87.50"] in out
+
+
+def test_an_empty_ledger_says_what_to_do_next(walletd: Walletd, daemon: StandIn) -> None:
+    daemon.scales = {}
+    daemon.answer = applied()
+    assert "walletd asset define EUR/2" in walletd("asset", "list").out
+    assert "walletd pay @external alice" in walletd("balance", "alice").out
+    assert "Nothing has moved" in walletd("statement", "alice").out
+
+
+def test_the_status_names_the_daemon_and_its_head(walletd: Walletd, daemon: StandIn) -> None:
+    out = walletd("status").out
+    assert "walletd 0.1.0 at ws://127.0.0.1:7878" in out
+    assert "1,234" in out
+    assert NOON.astimezone().strftime("%Y-%m-%d") in out

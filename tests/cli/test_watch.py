@@ -1,0 +1,96 @@
+"""Watching: one line for each event, until Ctrl-C."""
+
+import json
+from typing import Any
+
+from tests.cli.conftest import Walletd
+from tests.cli.standin import NOON, StandIn, balance
+from walletd.cli.watch import event_line
+from walletd.client import Event, NotReachable
+from walletd.vocabulary.commands import AnyCommand, DefineAsset, OpenWallet, Posting, PostTransfer
+from walletd.vocabulary.entries import Effects, Entry, encode_entry
+from walletd.vocabulary.identifiers import Principal, Sequence
+
+CARD = Posting("@external", "alice", "EUR", "10000")
+DINNER = Posting("alice", "bob", "EUR", "1250")
+
+
+def entry(command: AnyCommand, *balances: Any) -> Entry:
+    return Entry(
+        sequence=Sequence(7),
+        time=NOON,
+        principal=Principal("operator"),
+        command=command,
+        effects=Effects(balances=balances),
+    )
+
+
+def transfer(*postings: Posting, **more: Any) -> PostTransfer:
+    return PostTransfer(command_id="c1", postings=postings, **more)
+
+
+def event(command: AnyCommand, *balances: Any) -> Event:
+    return Event(1, 7, encode_entry(entry(command, *balances)))
+
+
+def test_a_payment_is_told_with_amount_reference_and_balances_after_it() -> None:
+    paid = entry(transfer(DINNER, reference="dinner"), balance("alice", "EUR", 8750), balance("bob", "EUR", 1250))
+    line = event_line(paid, {"EUR": 2}).plain
+    assert line.startswith(NOON.astimezone().strftime("%H:%M:%S"))
+    assert line[8:] == "  alice → bob  12.50 EUR  “dinner”   now: alice 87.50 EUR, bob 12.50 EUR"
+
+
+def test_what_system_wallets_have_is_told_only_where_they_are_watched_by_name() -> None:
+    paid = entry(transfer(CARD), balance("@external", "EUR", -10000), balance("alice", "EUR", 10000))
+    assert "@external -100.00" not in event_line(paid, {"EUR": 2}).plain
+    assert "@external -100.00" in event_line(paid, {"EUR": 2}, ["@external"]).plain
+
+
+def test_openings_and_definitions_are_told_too() -> None:
+    assert event_line(entry(OpenWallet(command_id="c", wallet="alice")), {}).plain.endswith("wallet alice opened")
+    assert event_line(entry(DefineAsset(command_id="c", asset="EUR", scale=2)), {}).plain.endswith(
+        "asset EUR/2 defined"
+    )
+
+
+def test_ctrl_c_ends_a_watch_well(walletd: Walletd, daemon: StandIn) -> None:
+    daemon.events = [event(transfer(DINNER))]
+    daemon.after_events = KeyboardInterrupt()
+    ended = walletd("watch", "alice", "bob")
+    assert ended.exit_code == 0
+    assert "alice → bob  12.50 EUR" in ended.out
+    assert "Ctrl-C" in ended.err
+    assert "Traceback" not in ended.err
+
+
+def test_a_daemon_that_does_not_come_back_ends_a_watch_with_69(walletd: Walletd, daemon: StandIn) -> None:
+    daemon.after_events = NotReachable("gone")
+    assert walletd("watch").exit_code == 69
+
+
+def test_a_script_gets_one_document_for_each_event_with_the_entrys_own_bytes(walletd: Walletd, daemon: StandIn) -> None:
+    daemon.events = [event(transfer(CARD)), event(transfer(DINNER))]
+    lines = walletd("watch", "--json").out.splitlines()
+    assert [json.loads(line)["sequence"] for line in lines] == [7, 7]
+    assert daemon.events[1].record.decode() in lines[1]
+
+
+def test_what_is_watched_is_what_was_said(walletd: Walletd, daemon: StandIn) -> None:
+    walletd("watch")
+    walletd("watch", "--all")
+    walletd("watch", "--prefix", "shop/")
+    walletd("watch", "alice", "bob")
+    asked = [call.named for call in daemon.asked("subscribe")]
+    assert asked == [
+        {"wallets": None, "prefix": None, "all": True},
+        {"wallets": None, "prefix": None, "all": True},
+        {"wallets": None, "prefix": "shop/", "all": False},
+        {"wallets": ["alice", "bob"], "prefix": None, "all": False},
+    ]
+
+
+def test_an_asset_that_was_defined_meanwhile_is_shown_in_its_main_unit(walletd: Walletd, daemon: StandIn) -> None:
+    daemon.events = [event(transfer(DINNER), balance("bob", "EUR", 1250))]
+    walletd("watch")
+    daemon.scales = {}
+    assert "1250 units" in walletd("watch").out

@@ -1,0 +1,78 @@
+"""The documents are true: the made parts are what the code says, and the README's tour works as printed."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.daemon.process import Daemon
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+SHELL = re.compile(r"```sh\n(.*?)```", re.DOTALL)
+LINK = re.compile(r"\]\((?!http)([^)#]+)\)")
+PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
+COMMAND = ".venv/bin/walletd "
+
+
+def test_the_made_parts_of_the_pages_are_what_the_code_says() -> None:
+    command = [sys.executable, str(ROOT / "docs" / "build.py"), "--check"]
+    built = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target in LINK.findall(page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+def tour() -> list[tuple[str, bool]]:
+    """Each command of the README's tour, with whether its comment says that it is refused."""
+    lines = [line for block in SHELL.findall((ROOT / "README.md").read_text()) for line in block.splitlines()]
+    return [(line, "# refused" in line) for line in lines if line.startswith(COMMAND)]
+
+
+def test_the_tour_of_the_readme_works_as_printed(tmp_path: Path) -> None:
+    with Daemon(tmp_path / "data") as daemon:
+        environment = {**os.environ, "WALLETD_URL": daemon.url, "WALLETD_TOKEN": daemon.token}
+        ran = 0
+        for line, is_refused in tour():
+            words = shlex.split(line.removeprefix(COMMAND), comments=True)
+            if words[0] in ("watch", "verify"):
+                continue
+            if words[0] == "demo":
+                words += ["--operations", "500", "--wallets", "20"]
+            command = [sys.executable, "-m", "walletd", *words]
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+            assert done.returncode == (1 if is_refused else 0), f"{line}\n{done.stdout}\n{done.stderr}"
+            assert "Traceback" not in done.stderr
+            ran += 1
+        assert ran >= 10
+
+
+def test_the_readmes_python_works_as_printed(tmp_path: Path) -> None:
+    (program,) = PYTHON.findall((ROOT / "README.md").read_text())
+    with Daemon(tmp_path / "var") as daemon, daemon.client() as client:
+        client.call("asset.define", command_id="e", asset="EUR", scale=2)
+        for wallet in ("alice", "bob"):
+            client.call("wallet.open", command_id=wallet, wallet=wallet)
+        program = program.replace("ws://127.0.0.1:7878", daemon.url)
+        command = [sys.executable, "-c", program]
+        refused = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+        assert "insufficient_funds" in refused.stdout.lower()
+        funds = {
+            "command_id": "f",
+            "postings": [{"from": "@external", "to": "alice", "asset": "EUR", "amount": "5000"}],
+        }
+        client.call("transfer.post", **funds)
+        program = program.replace("invoice-7", "invoice-8")
+        for is_replayed in ("False", "True"):
+            paid = subprocess.run(
+                [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True
+            )
+            assert paid.stdout.split()[1] == is_replayed
