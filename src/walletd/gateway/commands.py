@@ -1,23 +1,21 @@
 """Commands: from a permitted call to its submission, and from what came of it to the reply."""
 
-from typing import Any
-
+from walletd.gateway.batches import check_batch, outcomes_of
 from walletd.gateway.endpoint import ClientEndpoint
 from walletd.ledger.statement import movements_of
 from walletd.protocol import messages as m
-from walletd.protocol.errors import InvalidParams, error_object
 from walletd.protocol.session import Call
-from walletd.vocabulary.commands import ExecuteBatch, PlaceHold
-from walletd.vocabulary.entries import Effects, Entry
+from walletd.vocabulary.commands import PlaceHold
+from walletd.vocabulary.entries import Effects
 from walletd.vocabulary.error_codes import Reason
-from walletd.vocabulary.identifiers import hold_id, transfer_id
+from walletd.vocabulary.identifiers import hold_id
 from walletd.vocabulary.lifecycle import DaemonState
 from walletd.wallets.supervisor import Answer, Foreseen, NotDecided, Submission
 
 
 def command(endpoint: ClientEndpoint, call: Call) -> None:
     """Submit a command; its reply is queued when it is durable."""
-    _check_batch(call.params)
+    check_batch(call.params)
     if endpoint.services.lifecycle() is DaemonState.DRAINING:
         endpoint.refuse(call, Reason.DRAINING, {"retry_after_ms": 1000})
         return
@@ -50,7 +48,7 @@ def _reply_answer(endpoint: ClientEndpoint, call: Call, answer: Answer) -> None:
         endpoint.refuse(call, entry.refusal.reason, facts)
         return
     assert entry.effects is not None
-    outcomes = _outcomes(entry)
+    outcomes = outcomes_of(entry)
     applied = m.Applied(
         sequence=entry.sequence,
         time=entry.time,
@@ -65,43 +63,6 @@ def _reply_answer(endpoint: ClientEndpoint, call: Call, answer: Answer) -> None:
         replayed=answer.replayed,
     )
     endpoint.reply(call, applied)
-
-
-def _outcomes(entry: Entry) -> tuple[m.BatchOutcome, ...]:
-    """What came of each command of a batch; nothing for any other entry."""
-    if not isinstance(entry.command, ExecuteBatch) or entry.effects is None:
-        return ()
-    transfers = {movement.transfer for movement in movements_of(entry)}
-    refusals = entry.effects.outcomes or (None,) * len(entry.command.commands)
-    found = []
-    for index, (inner, refusal) in enumerate(zip(entry.command.commands, refusals, strict=True)):
-        transfer, hold = transfer_id(entry.sequence, index), hold_id(entry.sequence, index)
-        found.append(
-            m.BatchOutcome(
-                command_id=inner.command_id,
-                transfer=transfer if transfer in transfers else None,
-                hold=hold if isinstance(inner, PlaceHold) and refusal is None else None,
-                error=None if refusal is None else error_object(refusal.reason, refusal.facts),
-            )
-        )
-    return tuple(found)
-
-
-def _check_batch(command: Any) -> None:
-    """Each command of a batch has an id of its own, and is run dry only together with the others."""
-    if not isinstance(command, ExecuteBatch):
-        return
-    seen = {command.command_id}
-    for index, inner in enumerate(command.commands):
-        if inner.command_id in seen:
-            raise InvalidParams(
-                f"commands[{index}].command_id", f"{inner.command_id!r} stands twice; each command has an id of its own"
-            )
-        if inner.dry_run:
-            raise InvalidParams(
-                f"commands[{index}].dry_run", "a batch is run dry as a whole: set 'dry_run' of the batch"
-            )
-        seen.add(inner.command_id)
 
 
 def _reply_foreseen(endpoint: ClientEndpoint, call: Call, foreseen: Foreseen) -> None:

@@ -292,8 +292,8 @@ def rot_reported() -> Iterator[None]:
             raise ReadTablesRotten(f"something ({error})") from error
         raise
     except UnicodeDecodeError as error:
-        # A message of SQLite's about a damaged name.
-        raise ReadTablesRotten(f"something ({error})") from error
+        # SQLite's own message quotes what is damaged, and that need not be text.
+        raise ReadTablesRotten("something that is not text") from error
 
 
 def microseconds(time: datetime) -> int:

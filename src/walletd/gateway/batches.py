@@ -1,0 +1,47 @@
+"""Batches at the edge: what the types cannot say of their params, and the answer for each of their commands."""
+
+from typing import Any
+
+from walletd.ledger.statement import movements_of
+from walletd.protocol import messages as m
+from walletd.protocol.errors import InvalidParams, error_object
+from walletd.vocabulary.commands import ExecuteBatch, PlaceHold
+from walletd.vocabulary.entries import Entry
+from walletd.vocabulary.identifiers import hold_id, transfer_id
+
+
+def outcomes_of(entry: Entry) -> tuple[m.BatchOutcome, ...]:
+    """What came of each command of a batch; nothing for any other entry."""
+    if not isinstance(entry.command, ExecuteBatch) or entry.effects is None:
+        return ()
+    transfers = {movement.transfer for movement in movements_of(entry)}
+    refusals = entry.effects.outcomes or (None,) * len(entry.command.commands)
+    found = []
+    for index, (inner, refusal) in enumerate(zip(entry.command.commands, refusals, strict=True)):
+        transfer, hold = transfer_id(entry.sequence, index), hold_id(entry.sequence, index)
+        found.append(
+            m.BatchOutcome(
+                command_id=inner.command_id,
+                transfer=transfer if transfer in transfers else None,
+                hold=hold if isinstance(inner, PlaceHold) and refusal is None else None,
+                error=None if refusal is None else error_object(refusal.reason, refusal.facts),
+            )
+        )
+    return tuple(found)
+
+
+def check_batch(command: Any) -> None:
+    """Raises InvalidParams unless each command of a batch has an id of its own and none is run dry by itself."""
+    if not isinstance(command, ExecuteBatch):
+        return
+    seen = {command.command_id}
+    for index, inner in enumerate(command.commands):
+        if inner.command_id in seen:
+            raise InvalidParams(
+                f"commands[{index}].command_id", f"{inner.command_id!r} stands twice; each command has an id of its own"
+            )
+        if inner.dry_run:
+            raise InvalidParams(
+                f"commands[{index}].dry_run", "a batch is run dry as a whole: set 'dry_run' of the batch"
+            )
+        seen.add(inner.command_id)
