@@ -285,7 +285,7 @@ BUGS_IN_THE_RULES: list[Bug] = [
         "elif True:",
     ),
     # limits, freezes, closing
-    Bug("a freeze ends one moment late", "book", "now < freeze.until", "now <= freeze.until"),
+    Bug("a freeze ends one moment late", "book", "now < freeze.until", "now <= freeze.until", model=False),
     Bug(
         "a freeze of debits stops credits", "guards", "posting.to, FrozenSide.CREDITS", "posting.to, FrozenSide.DEBITS"
     ),
