@@ -8,11 +8,12 @@ The daemon puts the gateway in front of it; tests drive it as it is.
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from typing import NoReturn
 
 import trio
 
 from walletd.config import Settings
-from walletd.journal.failures import JournalFull
+from walletd.journal.failures import JournalFull, end_process
 from walletd.journal.store import Head, JournalStore
 from walletd.journal.writer import JournalWriter, Pending
 from walletd.ledger.book import Books
@@ -47,6 +48,7 @@ class Core:
         readings: Readings,
         head: Head,
         clock: Clock = wall_clock,
+        die: Callable[[str], NoReturn] = end_process,
     ) -> None:
         self.store = store
         self.readings = readings
@@ -79,6 +81,7 @@ class Core:
             on_rolled_back=self._roll_back,
             on_recovered=lambda: self.on_writable(),
             max_queue_entries=settings.max_queued_entries,
+            die=die,
         )
         self.supervisor = Supervisor(
             self.books,
@@ -123,13 +126,19 @@ class Core:
         self.index.close()
 
     async def open_external(self) -> None:
-        """The first entry of every journal opens the wallet through which money comes in and goes out."""
-        opened = trio.Event()
+        """The first entry of every journal opens the wallet through which money comes in and goes out.
+
+        Raises JournalFull where the disk does not take it: what has not begun need not go on degraded.
+        """
+        answers: list[Answer | Foreseen | NotDecided] = []
+        answered = trio.Event()
 
         def reply(answer: Answer | Foreseen | NotDecided) -> None:
-            assert isinstance(answer, Answer), answer
-            opened.set()
+            answers.append(answer)
+            answered.set()
 
         command = OpenWallet(command_id=CommandId("open-external"), wallet=EXTERNAL)
         self.supervisor.submit(Submission(command, DAEMON, reply))
-        await opened.wait()
+        await answered.wait()
+        if isinstance(answers[0], NotDecided):
+            raise JournalFull(f"the first entry cannot be written: {answers[0].facts['why']}")

@@ -268,9 +268,11 @@ async def test_a_file_that_cannot_be_opened_leaves_no_thread_behind(tmp_path: Pa
     """A thread of a connection that nobody closes would keep the process from ever ending."""
     garbage(tmp_path / FILE_NAME)
     async with asyncio_loop():
-        before = threading.active_count()
+        before = set(threading.enumerate())
         await recovered(filled, tmp_path)
-        assert threading.active_count() == before
+        for thread in set(threading.enumerate()) - before:
+        thread.join(timeout=30)
+        assert not thread.is_alive()
 
 
 @pytest.mark.parametrize(
@@ -316,10 +318,12 @@ async def test_a_journal_that_is_not_what_was_written_is_refused(tmp_path: Path,
     (tmp_path / FILE_NAME).unlink()
     swapped = MemoryJournalStore([*filled.disk[:-1], msgspec.structs.replace(filled.disk[-1], root=bytes(32))])
     async with asyncio_loop():
-        before = threading.active_count()
+        before = set(threading.enumerate())
         with pytest.raises(JournalCorrupt):
             await recover(swapped, tmp_path, quiet)
-        assert threading.active_count() == before
+        for thread in set(threading.enumerate()) - before:
+        thread.join(timeout=30)
+        assert not thread.is_alive()
 
 
 # --- rot in the rows ------------------------------------------------------------------------------------------------

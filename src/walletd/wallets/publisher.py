@@ -7,7 +7,7 @@ ever skipped, and nobody waits for a slow subscriber.
 """
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, KeysView, Sequence
 from typing import Protocol
 
 import trio
@@ -100,9 +100,10 @@ class Publisher:
         self._read_after = read_after
         self._heartbeat_seconds = heartbeat_seconds
         self._recent: deque[DurableEntry] = deque(maxlen=MAX_RECENT)
-        self._by_wallet: dict[WalletId, set[Subscription]] = {}
-        self._by_pattern: set[Subscription] = set()
-        self._all: set[Subscription] = set()
+        # Dicts and not sets: whoever came first is served first, in every run of the same seed.
+        self._by_wallet: dict[WalletId, dict[Subscription, None]] = {}
+        self._by_pattern: dict[Subscription, None] = {}
+        self._all: dict[Subscription, None] = {}
         self._nursery: trio.Nursery | None = None
         self.head = head
         self.events = 0
@@ -137,12 +138,12 @@ class Publisher:
 
     def subscribe(self, subscription: Subscription) -> None:
         """Begin the stream behind ``subscription.position``."""
-        self._all.add(subscription)
+        self._all[subscription] = None
         if subscription.watched.wallets:
             for wallet in subscription.watched.wallets:
-                self._by_wallet.setdefault(wallet, set()).add(subscription)
+                self._by_wallet.setdefault(wallet, {})[subscription] = None
         else:
-            self._by_pattern.add(subscription)
+            self._by_pattern[subscription] = None
         if subscription.position == self.head:
             subscription.is_live = True
         else:
@@ -152,20 +153,20 @@ class Publisher:
         """End the stream."""
         subscription.is_live = False
         subscription.scope.cancel()
-        self._all.discard(subscription)
-        self._by_pattern.discard(subscription)
+        self._all.pop(subscription, None)
+        self._by_pattern.pop(subscription, None)
         for wallet in subscription.watched.wallets:
             watchers = self._by_wallet.get(wallet)
             if watchers is not None:
-                watchers.discard(subscription)
+                watchers.pop(subscription, None)
                 if not watchers:
                     del self._by_wallet[wallet]
 
-    def _receivers(self, entry: Entry) -> set[Subscription]:
-        receivers = {s for s in self._by_pattern if s.watched.covers(entry)}
+    def _receivers(self, entry: Entry) -> dict[Subscription, None]:
+        receivers = dict.fromkeys(s for s in self._by_pattern if s.watched.covers(entry))
         if self._by_wallet:
             for wallet in wallets_touched(entry):
-                receivers |= self._by_wallet.get(wallet, set())
+                receivers.update(self._by_wallet.get(wallet, {}))
         return receivers
 
     def _fall_behind(self, subscription: Subscription, position: int) -> None:
@@ -185,7 +186,10 @@ class Publisher:
                 await trio.lowlevel.checkpoint()
                 if not subscription.outlet.has_room():
                     await subscription.outlet.wait_for_room()
-                self._send_some(subscription, await self._entries_after(subscription.position))
+                entries = await self._entries_after(subscription.position)
+                if subscription.scope.cancel_called:
+                    return  # Whoever unsubscribes after the wait was over is not cancelled in it.
+                self._send_some(subscription, entries)
         if not subscription.scope.cancel_called:
             assert subscription.position == self.head
             subscription.is_live = True
@@ -217,10 +221,10 @@ class Publisher:
             subscription.is_new = False
 
 
-def wallets_touched(entry: Entry) -> set[WalletId]:
-    """The wallets that an entry changed; none where it is a refusal."""
-    if entry.effects is None:
-        return set()
-    touched = {balance.wallet for balance in entry.effects.balances}
-    touched.update(wallet.wallet for wallet in entry.effects.wallets)
-    return touched
+def wallets_touched(entry: Entry) -> KeysView[WalletId]:
+    """The wallets that an entry changed, as a set in the entry's order; none where it is a refusal."""
+    touched: dict[WalletId, None] = {}
+    if entry.effects is not None:
+        touched.update((balance.wallet, None) for balance in entry.effects.balances)
+        touched.update((wallet.wallet, None) for wallet in entry.effects.wallets)
+    return touched.keys()

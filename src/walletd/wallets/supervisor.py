@@ -145,6 +145,7 @@ class Supervisor:
         self._follow_holds = follow_holds
         self._recent: dict[tuple[Principal, CommandId], Submission] = {}
         self._load_floor = 0
+        self._assets_sequence = 0
         self._nursery: trio.Nursery | None = None
         self.outcomes: dict[Reason | None, int] = {}
         """How many commands were decided, by the reason of their refusal; None: applied."""
@@ -220,6 +221,8 @@ class Supervisor:
             apply(self._books, verdict)
             self._roster.touched(wallets, sequence)
             self._remember_awaited(entry)
+            if verdict.assets:
+                self._assets_sequence = sequence
         # After this point it must succeed: the entry is on its way to the disk.
         self._last_time = now
         pending = self._writer.append(sequence, record, submission)
@@ -238,7 +241,7 @@ class Supervisor:
         now = self._now()
         foreseen = Foreseen(decide(self._books, submission.command, now, self._writer.head + 1), now)
         self._when_durable(
-            self._roster.last_sequence(wallets),
+            max(self._roster.last_sequence(wallets), self._assets_sequence),
             lambda: submission.settle(foreseen),
             lambda reason, facts: submission.settle(NotDecided(reason, facts)),
         )
@@ -370,6 +373,7 @@ class Supervisor:
             for asset in effects.assets if effects is not None else ():
                 del self._books.assets[asset.asset]
         self._load_floor = self._projector.durable_sequence
+        self._assets_sequence = min(self._assets_sequence, self._writer.head)
         self._roster.forget_all(Reason.UNAVAILABLE, facts)
         for pending in undone:
             self._give_up(pending.context, Reason.UNAVAILABLE, facts)  # type: ignore[arg-type]

@@ -1,0 +1,349 @@
+"""The clients: they send commands, send them again, ask, watch, and never believe that silence means no."""
+
+import contextlib
+from collections import deque
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import trio
+
+from tests.simulation.oracle import Attempt, Outcome, Watch
+from tests.simulation.process import Died, Process
+from walletd.vocabulary.commands import AnyCommand, DefineAsset, OpenWallet, Posting, PostTransfer
+from walletd.vocabulary.error_codes import Reason
+from walletd.vocabulary.identifiers import AssetCode, CommandId, Principal, WalletId
+from walletd.wallets.publisher import Subscription, Watched
+from walletd.wallets.supervisor import Answer, NotDecided, Submission
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+READ_PATIENCE_SECONDS = 120.0
+ASSETS = ["EUR", "BTC"]
+RETRYABLE = {Reason.OVERLOADED, Reason.UNAVAILABLE}
+
+
+class Client:
+    """A principal with its commands.  Two clients may share one principal, and so the command ids."""
+
+    def __init__(self, world: "World", number: int) -> None:
+        self.world = world
+        self.chance = world.chance
+        self.number = number
+        self.principal = Principal(f"client-{number % 3}")
+        self.wallets = ["@external", "@fees", *(f"w{n}" for n in range(world.plan.wallets))]
+        self.sent: list[AnyCommand] = world.sent.setdefault(self.principal, [])
+
+    async def storm(self) -> None:
+        """Send and ask, in bursts, until all is sent."""
+        for command in self._prelude():
+            self.send(await self.world.serving(), command)
+        while len(self.sent) < self.world.plan.commands:
+            process = await self.world.serving()
+            for _ in range(self.chance.choice([1, 1, 2, 8])):
+                self._act(process)
+            await trio.sleep(self.chance.choice([0, 0, 0.001, 0.02, 0.3]))
+
+    def _act(self, process: Process) -> None:
+        if not process.is_serving:
+            return
+        kinds: list[tuple[int, Callable[[Process], None]]] = [
+            (10, lambda process: self.send(process, self._new())),
+            (3, lambda process: self.send(process, self._again())),
+            (2, lambda process: self.send(process, self._changed(self._again()))),
+            (2, lambda process: self.send(process, msgspec.structs.replace(self._some(), dry_run=True))),
+            (2, self._read_wallet),
+            (1, self._list_wallets),
+            (1, self._statement),
+            (1, self._history),
+        ]
+        act = self.chance.choices([kind[1] for kind in kinds], [kind[0] for kind in kinds])[0]
+        act(process)
+
+    # --- commands --------------------------------------------------------------------------------------------------
+
+    def _prelude(self) -> list[AnyCommand]:
+        opened = [OpenWallet(command_id=self._id(), wallet=WalletId(wallet)) for wallet in self.wallets[1:4]]
+        funded = [self._pay(("@external", str(wallet.wallet), "EUR", 50)) for wallet in opened[1:]]
+        return [self._define(), *opened, *funded]
+
+    def _new(self) -> AnyCommand:
+        kind = self.chance.random()
+        command: AnyCommand
+        if kind < 0.03:
+            command = self._define()
+        elif kind < 0.12:
+            command = OpenWallet(command_id=self._id(), wallet=WalletId(self.chance.choice(self.wallets)))
+        elif kind < 0.3:
+            command = self._pay(("@external", self._wallet(), "EUR", self.chance.randint(1, 50)))
+        else:
+            count = self.chance.choice([1, 1, 1, 2, 4])
+            asset = self.chance.choice(["EUR", "EUR", "EUR", *ASSETS])
+            command = self._pay(
+                *((self._wallet(), self._wallet(), asset, self.chance.randint(1, 30)) for _ in range(count))
+            )
+        if self.chance.random() < 0.1:
+            wallet = WalletId(self._wallet())
+            command = msgspec.structs.replace(command, if_version={wallet: self.chance.randint(0, 9)})
+        if self.chance.random() < 0.05:
+            until = self.world.now() + timedelta(seconds=self.chance.choice([-1, 0.01, 1]))
+            command = msgspec.structs.replace(command, valid_until=until)
+        return command
+
+    def _define(self) -> DefineAsset:
+        return DefineAsset(command_id=self._id(), asset=AssetCode(self.chance.choice(ASSETS)), scale=2)
+
+    def _pay(self, *postings: tuple[str, str, str, int]) -> PostTransfer:
+        return PostTransfer(
+            command_id=self._id(),
+            postings=tuple(
+                Posting(WalletId(source), WalletId(to), AssetCode(asset), str(amount))
+                for source, to, asset, amount in postings
+            ),
+        )
+
+    def _wallet(self) -> str:
+        """Some wallet; the first ones are hot."""
+        return self.wallets[min(self.chance.randrange(len(self.wallets)), self.chance.randrange(len(self.wallets)))]
+
+    def _id(self) -> CommandId:
+        return CommandId(f"c{self.number}-{len(self.sent)}-{self.chance.randrange(1000)}")
+
+    def _again(self) -> AnyCommand:
+        """Something sent before: most often lately."""
+        back = min(self.chance.randrange(len(self.sent)), self.chance.randrange(len(self.sent)))
+        return self.sent[-1 - back]
+
+    def _some(self) -> AnyCommand:
+        return self._again() if self.chance.random() < 0.3 else self._new()
+
+    def _changed(self, command: AnyCommand) -> AnyCommand:
+        """Other content under the same id."""
+        if isinstance(command, PostTransfer):
+            return msgspec.structs.replace(command, reference=f"r{self.chance.randrange(3)}")
+        return msgspec.structs.replace(command, if_version={WalletId("@fees"): 1})
+
+    def send(self, process: Process, command: AnyCommand) -> Attempt | None:
+        """Submit a command to this process; what it answers is judged when it does."""
+        world = self.world
+        if not process.is_serving:
+            return None
+        assert process.core is not None
+        world.order += 1
+        attempt = Attempt(command, self.principal, world.order, process.life, process.core.writer.durable_head)
+        world.oracle.sent(attempt)
+        if not command.dry_run:
+            self.sent.append(command)
+
+        def reply(outcome: Outcome) -> None:
+            if not process.is_dead:
+                world.note(f"{attempt} is answered {outcome!r}")
+                world.judge(world.oracle.answered, attempt, outcome)
+                attempt.settled.set()
+                process.point()
+
+        with contextlib.suppress(Died):
+            process.core.supervisor.submit(Submission(command, self.principal, reply))
+        return attempt
+
+    # --- reads -----------------------------------------------------------------------------------------------------
+
+    def _read_wallet(self, process: Process) -> None:
+        world, wallet = self.world, WalletId(self._wallet())
+        assert process.core is not None
+        world.order += 1
+        marker = DefineAsset(command_id=CommandId("read"), asset=AssetCode("EUR"), scale=2)
+        attempt = Attempt(marker, self.principal, world.order, process.life, process.core.writer.durable_head)
+        process.reads += 1
+
+        def reply(book: Any, sequence: int) -> None:
+            if not process.is_dead:
+                process.reads -= 1
+                world.note(f"{wallet} is read at {sequence}")
+                world.judge(world.oracle.read, attempt, wallet, book, sequence)
+                process.point()
+
+        def failed(reason: Reason, facts: dict[str, Any]) -> None:
+            if not process.is_dead:
+                process.reads -= 1
+                world.judge(world.oracle.read_failed, attempt, reason)
+
+        with contextlib.suppress(Died):
+            process.core.supervisor.read_wallet(wallet, reply, failed)
+
+    def _list_wallets(self, process: Process) -> None:
+        wallets = self.chance.sample(self.wallets, 2)
+
+        async def read(written: int) -> None:
+            assert process.core is not None
+            if self.chance.random() < 0.5:
+                page = await process.core.readings.list_wallets("w", None, 1000)
+                self.world.judge(
+                    self.world.oracle.page, page, [wallet for wallet in self.wallets if wallet[0] == "w"], written
+                )
+            else:
+                page = await process.core.readings.some_wallets([WalletId(wallet) for wallet in wallets])
+                self.world.judge(self.world.oracle.page, page, wallets, written)
+
+        self._read(process, read)
+
+    def _statement(self, process: Process) -> None:
+        wallet = WalletId(self._wallet())
+
+        async def read(written: int) -> None:
+            assert process.core is not None
+            statement = await process.core.readings.statement(wallet, None, False, None, 10_000)
+            self.world.judge(self.world.oracle.statement, statement, written)
+
+        self._read(process, read)
+
+    def _history(self, process: Process) -> None:
+        async def read(written: int) -> None:
+            assert process.core is not None
+            after = self.chance.randint(0, max(0, written - 1))
+            shown = await process.core.history.entries_after(after)
+            self.world.judge(self.world.oracle.history, after, [durable.record for durable in shown])
+            entry = await process.core.history.entry(after + 1)
+            self.world.judge(self.world.oracle.history, after, [entry.record])
+
+        self._read(process, read)
+
+    def _read(self, process: Process, read: Callable[[int], Awaitable[None]]) -> None:
+        """As the gateway does it: wait until the tables show what was written so far, then ask them."""
+        core, world = process.core, self.world
+        assert core is not None
+        assert process.services is not None
+        written = core.writer.head
+        process.reads += 1
+
+        async def ask() -> None:
+            durable = core.writer.durable_head
+            with trio.move_on_after(READ_PATIENCE_SECONDS) as patience:
+                await core.supervisor.shown(written)
+                was_full = world.oracle.full_in_life == process.life
+                await read(durable if was_full else written)
+            process.reads -= 1
+            if patience.cancelled_caught:
+                world.blame(f"a read behind entry {written} is never answered")
+
+        process.services.start_soon(ask)
+
+    # --- after the storm -------------------------------------------------------------------------------------------
+
+    async def settle(self) -> None:
+        """Send again everything that was ever sent, until it is answered for good."""
+        for command in list(self.sent):
+            while not await self._is_settled(command):
+                await trio.sleep(0.1)
+
+    async def _is_settled(self, command: AnyCommand) -> bool:
+        process = await self.world.serving()
+        attempt = self.send(process, command)
+        if attempt is None:
+            return False
+        await attempt.settled.wait()
+        if isinstance(attempt.outcome, NotDecided):
+            return attempt.outcome.reason not in RETRYABLE
+        return isinstance(attempt.outcome, Answer)
+
+
+class Stream:
+    """A subscriber that comes back after every crash with its cursor: what it took last."""
+
+    def __init__(self, world: "World", number: int) -> None:
+        self.world = world
+        self.number = number
+        self.cursor = 0
+        self.is_subscribed = False
+        self.made = 0
+        chance = world.chance
+        self.watch = chance.choice(
+            [Watch(everything=True), Watch(prefix="w"), Watch(prefix="@"), Watch(("w0",)), Watch(("w0", "w1", "@fees"))]
+        )
+
+    async def follow(self) -> None:
+        """Watch, through all lives of the daemon."""
+        while True:
+            process = await self.world.serving()
+            assert process.services is not None
+            over = trio.Event()
+            process.services.start_soon(self._watch, process, over)
+            await over.wait()
+            await trio.sleep(self.world.chance.uniform(0, 0.1))
+
+    async def _watch(self, process: Process, over: trio.Event) -> None:
+        """Subscribe, take what comes, and perhaps unsubscribe on the way."""
+        core, chance = process.core, self.world.chance
+        assert core is not None
+        outlet = Outlet(self, process, chance.choice([1, 3, 1000]))
+        self.made += 1
+        watched = Watched(
+            [WalletId(w) for w in self.watch.wallets], prefix=self.watch.prefix, everything=self.watch.everything
+        )
+        subscription = Subscription(100 * self.made + self.number, watched, outlet, self.cursor)
+        try:
+            core.publisher.subscribe(subscription)
+            self.is_subscribed = True
+            while chance.random() > 0.02 or self.world.is_healed:
+                await trio.sleep(chance.choice([0, 0.01, 0.5]))
+                await outlet.take(chance.randint(1, 10))
+            core.publisher.unsubscribe(subscription)
+            outlet.is_closed = True
+            outlet.more.set()
+        finally:
+            self.is_subscribed = False
+            over.set()
+
+
+class Outlet:
+    """A connection's outbox: what is in it when the process dies was never sent."""
+
+    def __init__(self, stream: Stream, process: Process, room: int) -> None:
+        self.stream = stream
+        self.process = process
+        self.room = room
+        self.previous = stream.cursor
+        self.queue: deque[int] = deque()
+        self.more = trio.Event()
+        self.arrived = trio.Event()
+        self.is_closed = False
+
+    def has_room(self) -> bool:
+        return len(self.queue) < self.room
+
+    async def wait_for_room(self) -> None:
+        while not self.has_room() and not self.is_closed:
+            self.more = trio.Event()
+            await self.more.wait()
+
+    def send_event(self, subscription: Subscription, sequence: int, record: bytes) -> None:
+        world = self.stream.world
+        if self.process.is_dead:
+            return
+        if self.is_closed or not self.has_room():
+            world.blame(f"stream {self.stream.number} is sent {sequence}, which it does not take")
+        world.note(f"stream {self.stream.number} gets {sequence}")
+        world.judge(world.oracle.event, self.previous, self.stream.watch, sequence, subscription.previous, record)
+        self.previous = sequence
+        self._queue(sequence)
+
+    def send_heartbeat(self, subscription: Subscription, head: int) -> None:
+        world = self.stream.world
+        if not self.process.is_dead:
+            world.judge(world.oracle.heartbeat, self.previous, self.stream.watch, head)
+            self._queue(head)
+
+    def _queue(self, sequence: int) -> None:
+        self.queue.append(sequence)
+        self.arrived.set()
+
+    async def take(self, most: int) -> None:
+        """The subscriber takes some of what is queued."""
+        await self.arrived.wait()
+        for _ in range(min(most, len(self.queue))):
+            self.stream.cursor = max(self.stream.cursor, self.queue.popleft())
+        if not self.queue:
+            self.arrived = trio.Event()
+        self.more.set()

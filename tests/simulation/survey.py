@@ -1,0 +1,65 @@
+"""Many seeds over all processors.
+
+    survey(range(1000))                        # {seed: what is wrong}, empty where nothing is
+    python -m tests.simulation.survey 1000 5000
+
+How many seeds the tests run is set by ``WALLETD_SEEDS``.
+"""
+
+import logging
+import multiprocessing
+import os
+import sys
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+from typing import NamedTuple
+
+from tests.simulation.world import Failed, simulate
+
+SEEDS = int(os.environ.get("WALLETD_SEEDS", "600"))
+CHUNK = 20
+
+
+class Survey(NamedTuple):
+    """What many runs came to: what is wrong by seed, and how much they did."""
+
+    failures: dict[int, str]
+    entries: int
+    answers: int
+    lives: int
+
+
+def survey(seeds: Iterable[int]) -> Survey:
+    """Run these seeds, as many at once as there are processors."""
+    todo = list(seeds)
+    chunks = [todo[start : start + CHUNK] for start in range(0, len(todo), CHUNK)]
+    with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as pool:
+        parts = list(pool.map(survey_here, chunks))
+    failures = {seed: sentence for part in parts for seed, sentence in part.failures.items()}
+    return Survey(failures, *(sum(part[field] for part in parts) for field in (1, 2, 3)))
+
+
+def survey_here(seeds: Iterable[int]) -> Survey:
+    """Run these seeds in this process, one after the other."""
+    logging.disable(logging.CRITICAL)
+    failures, entries, answers, lives = {}, 0, 0, 0
+    try:
+        for seed in seeds:
+            try:
+                report = simulate(seed)
+            except Failed as failed:
+                failures[seed] = str(failed)
+            else:
+                entries += report.entries
+                answers += report.answers
+                lives += report.lives
+    finally:
+        logging.disable(logging.NOTSET)
+    return Survey(failures, entries, answers, lives)
+
+
+if __name__ == "__main__":
+    found = survey(range(int(sys.argv[1]), int(sys.argv[2])))
+    for sentence in found.failures.values():
+        print(sentence)
+    print(f"{len(found.failures)} failed; {found.entries} entries, {found.answers} answers, {found.lives} lives")
