@@ -7,8 +7,9 @@ from tests.cli.conftest import Walletd
 from tests.cli.standin import NOON, StandIn, balance
 from walletd.cli.watch import event_line
 from walletd.client import Event, NotReachable
-from walletd.vocabulary.commands import AnyCommand, DefineAsset, OpenWallet, Posting, PostTransfer
-from walletd.vocabulary.entries import Effects, Entry, encode_entry
+from walletd.vocabulary.commands import AnyCommand, CaptureHold, DefineAsset, OpenWallet, Part, Posting, PostTransfer
+from walletd.vocabulary.entries import Effects, Entry, Moved, Refusal, encode_entry
+from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import Principal, Sequence
 
 CARD = Posting("@external", "alice", "EUR", "10000")
@@ -94,3 +95,22 @@ def test_an_asset_that_was_defined_meanwhile_is_shown_in_its_main_unit(walletd: 
     walletd("watch")
     daemon.scales = {}
     assert "1250 units" in walletd("watch").out
+
+
+def test_a_refused_payment_is_not_shown_as_if_it_had_happened() -> None:
+    command = PostTransfer(command_id="c", postings=(Posting("alice", "bob", "EUR", "100"),))
+    refused = Entry(
+        sequence=7,
+        time=NOON,
+        principal="p",
+        command=command,
+        refusal=Refusal(Reason.WALLET_FROZEN, {"wallet": "alice"}),
+    )
+    assert event_line(refused, {"EUR": 2}).plain.endswith("alice → bob  1.00 EUR  refused: wallet_frozen")
+
+
+def test_what_a_capture_moved_is_shown() -> None:
+    command = CaptureHold(command_id="c", wallet="alice", hold="h6", parts=(Part("bob", "1500"),))
+    moved = Effects(moved=(Moved("alice", "bob", "EUR", "1500"),))
+    captured = Entry(sequence=7, time=NOON, principal="p", command=command, effects=moved)
+    assert event_line(captured, {"EUR": 2}).plain.endswith("capture of h6 of alice; alice → bob  15.00 EUR")

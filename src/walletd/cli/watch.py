@@ -1,6 +1,6 @@
 """``walletd watch``: what is applied to wallets, live, one line for each event."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Annotated
 
 import msgspec
@@ -11,7 +11,18 @@ from walletd.cli.connection import DEFAULT, Connection, talk
 from walletd.cli.failures import UsageError
 from walletd.cli.output import Output, amount, clean, new_console
 from walletd.client import Client, Event
-from walletd.vocabulary.commands import DefineAsset, OpenWallet, PostTransfer
+from walletd.vocabulary.commands import (
+    AnyCommand,
+    CaptureHold,
+    DefineAsset,
+    ExecuteBatch,
+    OpenWallet,
+    PlaceHold,
+    Posting,
+    PostTransfer,
+    RefundTransfer,
+    parts_of,
+)
 from walletd.vocabulary.entries import BalanceRecord, Entry
 from walletd.vocabulary.identifiers import is_system_wallet
 
@@ -78,16 +89,12 @@ def event_line(entry: Entry, scales: Mapping[str, int], named: Collection[str] =
     """
     line = Text()
     line.append(entry.time.astimezone().strftime("%H:%M:%S  "), style="dim")
-    match entry.command:
-        case PostTransfer(postings=postings, reference=reference):
-            moves = "; ".join(f"{p.source} → {p.to}  {amount(p.amount, p.asset, scales)} {p.asset}" for p in postings)
-            line.append(moves, style="bold")
-            if reference is not None:
-                line.append(f"  “{clean(reference)}”")
-        case OpenWallet(wallet=wallet):
-            line.append(f"wallet {wallet} opened")
-        case DefineAsset(asset=asset, scale=scale):
-            line.append(f"asset {asset}/{scale} defined")
+    line.append(happened(entry, scales), style="bold")
+    reference = getattr(entry.command, "reference", None)
+    if reference is not None:
+        line.append(f"  “{clean(reference)}”")
+    if entry.refusal is not None:
+        line.append(f"  refused: {entry.refusal.reason.value}", style="red")
     after = [
         f"{b.wallet} {amount(b.posted, b.asset, scales)} {b.asset}"
         for b in _balances(entry)
@@ -96,6 +103,39 @@ def event_line(entry: Entry, scales: Mapping[str, int], named: Collection[str] =
     if after:
         line.append(f"   now: {', '.join(after)}", style="dim")
     return line
+
+
+def happened(entry: Entry, scales: Mapping[str, int]) -> str:
+    """What an entry is about, in a few words; of a batch, what each of its commands is about."""
+    parts = [_words(command, scales) for command in parts_of(entry.command)]
+    moved = entry.effects.moved if entry.effects is not None else ()
+    parts += [f"{m.source} → {m.to}  {amount(m.amount, m.asset, scales)} {m.asset}" for m in moved]
+    return "; ".join(parts)
+
+
+def _words(command: AnyCommand, scales: Mapping[str, int]) -> str:
+    match command:
+        case PostTransfer(postings=postings):
+            return _moves(postings, scales)
+        case RefundTransfer(transfer=transfer, postings=postings):
+            return f"refund of {transfer}: {_moves(postings, scales)}"
+        case OpenWallet(wallet=wallet):
+            return f"wallet {wallet} opened"
+        case DefineAsset(asset=asset, scale=scale):
+            return f"asset {asset}/{scale} defined"
+        case PlaceHold(wallet=wallet, asset=asset, amount=units):
+            return f"hold of {amount(units, asset, scales)} {asset} on {wallet}"
+        case CaptureHold(wallet=wallet, hold=hold):
+            return f"capture of {hold} of {wallet}"
+        case ExecuteBatch():
+            return "batch"
+        case _:
+            about = (str(type(command).__struct_config__.tag), getattr(command, "hold", ""), command.wallet)
+            return " ".join(word for word in about if word)
+
+
+def _moves(postings: Iterable[Posting], scales: Mapping[str, int]) -> str:
+    return "; ".join(f"{p.source} → {p.to}  {amount(p.amount, p.asset, scales)} {p.asset}" for p in postings)
 
 
 def _balances(entry: Entry) -> tuple[BalanceRecord, ...]:
