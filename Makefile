@@ -7,6 +7,9 @@ READY := $(VENV)/.ready
 UV ?= uv
 PIN = $(UV) pip compile -q --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links $(LOCK_ARGS)
 
+# needs(FILE): one sentence instead of a traceback where a script is not there.
+needs = @test -e $(1) || { echo "walletd: there is no $(1) in this checkout, so there is nothing to run" >&2; exit 1; }
+
 .DEFAULT_GOAL := help
 .PHONY: help setup run test check format bench soak docs lock clean
 
@@ -34,7 +37,8 @@ format: $(READY) ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(READY) ## measure speed on this machine; see bench/README.md
+bench: $(READY) ## measure speed on this machine; ARGS passes flags on
+	$(call needs,bench/run.py)
 	$(BIN)/python bench/run.py $(ARGS)
 
 soak: $(READY) ## long random tests and many kills; KILLS=1000 says how many
@@ -42,9 +46,11 @@ soak: $(READY) ## long random tests and many kills; KILLS=1000 says how many
 	WALLETD_KILLS=$(or $(KILLS),1000) $(BIN)/python -m pytest tests/faults -s --timeout 0 $(PYTEST_ARGS)
 
 docs: $(READY) ## write the parts of docs/ that are made from the code
+	$(call needs,docs/build.py)
 	$(BIN)/python docs/build.py
 
 lock: ## pin what pyproject.toml asks for; LOCK_ARGS=--upgrade takes the newest; needs uv
+	@command -v $(UV) >/dev/null || { echo "walletd: pinning needs uv: pipx install uv, or say where it is: make lock UV=/path/to/uv" >&2; exit 69; }
 	$(PIN) pyproject.toml -o requirements.lock
 	$(PIN) pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
 
