@@ -127,4 +127,4 @@ def _convert(values: dict[str, Any], origin: str, *, strict: bool) -> Settings:
 def _decode_path(wanted: type, value: Any) -> Any:
     if wanted is Path and isinstance(value, str | Path):
         return Path(value)
-    raise NotImplementedError
+    raise TypeError(f"no setting is a {wanted.__name__}")
