@@ -58,7 +58,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     max_mailbox: Positive = 10_000
     idle_wallet_seconds: Seconds = 300
     max_queued_entries: Positive = 16_384
-    max_unprojected_entries: Positive = 100_000
+    max_unprojected_entries: Positive = 20_000
     space_floor_mebibytes: Positive = 64
     drain_seconds: Seconds = 20
 

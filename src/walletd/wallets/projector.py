@@ -92,8 +92,9 @@ class Projector:
         task_status.started()
         while True:
             await self._arrived.wait()
-            with trio.move_on_after(LINGER_SECONDS):
-                await self._urgent.wait()
+            if self._backlog < MAX_BATCH:
+                with trio.move_on_after(LINGER_SECONDS):
+                    await self._urgent.wait()
             with trio.CancelScope(shield=True):
                 await self.project_some()
 
