@@ -20,7 +20,8 @@ from walletd.wallets.supervisor import Answer, NotDecided, Submission
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-READ_PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 120.0
+"""How long, in virtual time, an answer may take while the process lives: full disks and all."""
 ASSETS = ["EUR", "BTC"]
 RETRYABLE = {Reason.OVERLOADED, Reason.UNAVAILABLE}
 
@@ -34,13 +35,17 @@ class Client:
         self.number = number
         self.principal = Principal(f"client-{number % 3}")
         self.wallets = ["@external", "@fees", *(f"w{n}" for n in range(world.plan.wallets))]
+        self.made = 0
+        """How many new commands it thought of."""
         self.sent: list[AnyCommand] = world.sent.setdefault(self.principal, [])
 
     async def storm(self) -> None:
         """Send and ask, in bursts, until all is sent."""
         for command in self._prelude():
             self.send(await self.world.serving(), command)
-        while len(self.sent) < self.world.plan.commands:
+            while self.world.plan.is_patient and not await self._is_settled(command):
+                await trio.sleep(0.3)
+        while self.made < self.world.plan.commands:
             process = await self.world.serving()
             for _ in range(self.chance.choice([1, 1, 2, 8])):
                 self._act(process)
@@ -65,15 +70,18 @@ class Client:
     # --- commands --------------------------------------------------------------------------------------------------
 
     def _prelude(self) -> list[AnyCommand]:
-        opened = [OpenWallet(command_id=self._id(), wallet=WalletId(wallet)) for wallet in self.wallets[1:4]]
-        funded = [self._pay(("@external", str(wallet.wallet), "EUR", 50)) for wallet in opened[1:]]
-        return [self._define(), *opened, *funded]
+        """Assets, and some of the wallets, funded; what several clients do, all but one are refused."""
+        mine = self.wallets[1 + self.number % 2 :: 2] if self.world.plan.clients > 1 else self.wallets[1:]
+        opened = [OpenWallet(command_id=self._id(), wallet=WalletId(wallet)) for wallet in mine[:5]]
+        funded = [self._pay(("@external", wallet.wallet, "EUR", 50)) for wallet in opened if wallet.wallet[0] != "@"]
+        return [*(self._define(asset) for asset in ASSETS), *opened, *funded]
 
     def _new(self) -> AnyCommand:
+        self.made += 1
         kind = self.chance.random()
         command: AnyCommand
         if kind < 0.03:
-            command = self._define()
+            command = self._define(self.chance.choice(ASSETS))
         elif kind < 0.12:
             command = OpenWallet(command_id=self._id(), wallet=WalletId(self.chance.choice(self.wallets)))
         elif kind < 0.3:
@@ -81,9 +89,7 @@ class Client:
         else:
             count = self.chance.choice([1, 1, 1, 2, 4])
             asset = self.chance.choice(["EUR", "EUR", "EUR", *ASSETS])
-            command = self._pay(
-                *((self._wallet(), self._wallet(), asset, self.chance.randint(1, 30)) for _ in range(count))
-            )
+            command = self._pay(*((*self._two_wallets(), asset, self.chance.randint(1, 30)) for _ in range(count)))
         if self.chance.random() < 0.1:
             wallet = WalletId(self._wallet())
             command = msgspec.structs.replace(command, if_version={wallet: self.chance.randint(0, 9)})
@@ -92,8 +98,8 @@ class Client:
             command = msgspec.structs.replace(command, valid_until=until)
         return command
 
-    def _define(self) -> DefineAsset:
-        return DefineAsset(command_id=self._id(), asset=AssetCode(self.chance.choice(ASSETS)), scale=2)
+    def _define(self, asset: str) -> DefineAsset:
+        return DefineAsset(command_id=self._id(), asset=AssetCode(asset), scale=2)
 
     def _pay(self, *postings: tuple[str, str, str, int]) -> PostTransfer:
         return PostTransfer(
@@ -108,8 +114,13 @@ class Client:
         """Some wallet; the first ones are hot."""
         return self.wallets[min(self.chance.randrange(len(self.wallets)), self.chance.randrange(len(self.wallets)))]
 
+    def _two_wallets(self) -> tuple[str, str]:
+        """Two wallets, hardly ever the same."""
+        source, to = self._wallet(), self._wallet()
+        return (source, to) if source != to or self.chance.random() < 0.1 else (source, self._wallet())
+
     def _id(self) -> CommandId:
-        return CommandId(f"c{self.number}-{len(self.sent)}-{self.chance.randrange(1000)}")
+        return CommandId(f"c{self.number}-{self.world.order}-{self.chance.randrange(1000)}")
 
     def _again(self) -> AnyCommand:
         """Something sent before: most often lately."""
@@ -134,7 +145,7 @@ class Client:
         world.order += 1
         attempt = Attempt(command, self.principal, world.order, process.life, process.core.writer.durable_head)
         world.oracle.sent(attempt)
-        if not command.dry_run:
+        if not command.dry_run and not any(command is known for known in self.sent):
             self.sent.append(command)
 
         def reply(outcome: Outcome) -> None:
@@ -220,7 +231,7 @@ class Client:
 
         async def ask() -> None:
             durable = core.writer.durable_head
-            with trio.move_on_after(READ_PATIENCE_SECONDS) as patience:
+            with trio.move_on_after(PATIENCE_SECONDS) as patience:
                 await core.supervisor.shown(written)
                 was_full = world.oracle.full_in_life == process.life
                 await read(durable if was_full else written)
@@ -236,14 +247,17 @@ class Client:
         """Send again everything that was ever sent, until it is answered for good."""
         for command in list(self.sent):
             while not await self._is_settled(command):
-                await trio.sleep(0.1)
+                await trio.sleep(0.3)
 
     async def _is_settled(self, command: AnyCommand) -> bool:
         process = await self.world.serving()
         attempt = self.send(process, command)
         if attempt is None:
             return False
-        await attempt.settled.wait()
+        with trio.move_on_after(PATIENCE_SECONDS) as patience:
+            await attempt.settled.wait()
+        if patience.cancelled_caught:
+            self.world.blame(f"{attempt} is never answered")
         if isinstance(attempt.outcome, NotDecided):
             return attempt.outcome.reason not in RETRYABLE
         return isinstance(attempt.outcome, Answer)

@@ -13,6 +13,7 @@ from tests.properties.model import APPLIED, Model
 from walletd.journal.merkle import leaf_hash
 from walletd.journal.segment import Segment, records
 from walletd.ledger.book import Book
+from walletd.ledger.rules import Verdict
 from walletd.protocol.messages import Statement, WalletPage, WalletView
 from walletd.vocabulary.commands import AnyCommand, first_difference, wallets_of
 from walletd.vocabulary.entries import BalanceRecord, Effects, Entry, decode_entry
@@ -125,7 +126,7 @@ class Oracle:
         owner = next((a for a in self.attempts.get(key, ()) if a.is_open), None)
         check(owner is not None, f"nobody waits for entry {entry.sequence} of {key}")
         assert owner is not None
-        check(first_difference(owner.command, entry.command) is None, f"entry {entry.sequence} is not what was asked")
+        check(owner.command == entry.command, f"entry {entry.sequence} is not what was asked")
         for wallet in wallets_of(entry.command):
             life, order = self._turns.get(wallet, (0, 0))
             check(life < owner.life or order < owner.order, f"{owner} overtook {order} at {wallet}")
@@ -182,7 +183,7 @@ class Oracle:
             decode_entry(record) == entry and leaf == leaf_hash(record), f"the answer to {attempt} contradicts itself"
         )
         check(self.keys.get(attempt.key) == entry.sequence, f"{attempt} is answered with another one's entry")
-        check(first_difference(entry.command, attempt.command) is None, f"{attempt} is answered though it differs")
+        check(entry.command == attempt.command, f"{attempt} is answered though it differs")
         if not answer.replayed:
             check(attempt.key not in self.acknowledged, f"{attempt} is answered as new once more")
             check(entry.sequence > attempt.head, f"{attempt} is answered as new and was durable before")
@@ -215,9 +216,7 @@ class Oracle:
         first, last = self._window(attempt, wallets_of(command))
         for sequence in range(first, last + 1):
             model = self._model_at(sequence)
-            if model.run(command, foreseen.time) == said and (
-                not isinstance(verdict, Effects) or _agree(verdict, model)
-            ):
+            if model.run(command, foreseen.time) == said and _agree(verdict, model):
                 return
         raise Violation(f"{attempt} foresees {verdict}, which holds after none of the entries {first}..{last}")
 
@@ -347,11 +346,11 @@ class Watch(NamedTuple):
         return any(name in self.wallets or (self.prefix is not None and name.startswith(self.prefix)) for name in names)
 
 
-def _agree(effects: Effects, model: Model) -> bool:
-    """Whether the effects lead to where the model stands."""
+def _agree(verdict: Verdict, model: Model) -> bool:
+    """Whether the effects, if there are any, lead to where the model stands."""
 
     def stands(balance: BalanceRecord) -> bool:
         posted = model.money[balance.wallet, balance.asset]
         return (posted, model.versions[balance.wallet]) == (int(balance.posted), balance.version)
 
-    return all(stands(balance) for balance in effects.balances)
+    return not isinstance(verdict, Effects) or all(stands(balance) for balance in verdict.balances)

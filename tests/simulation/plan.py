@@ -31,6 +31,8 @@ class Plan(NamedTuple):
     """How likely an append is never answered."""
     stop_every: float
     clock_jumps: bool
+    is_patient: bool
+    """Whether clients see to it that assets and wallets are there before they go on."""
 
 
 def draw(chance: random.Random) -> Plan:
@@ -45,8 +47,8 @@ def draw(chance: random.Random) -> Plan:
             "max_mailbox": chance.choice([1, 3, 10, 1000]),
             "max_queued_entries": chance.choice([1, 3, 10, 1000]),
             "max_unprojected_entries": chance.choice([2, 5, 50, 1000]),
-            "idle_wallet_seconds": chance.choice([0.2, 2.0, 60.0]),
-            "heartbeat_seconds": chance.choice([0.1, 1.0]),
+            "idle_wallet_seconds": chance.choice([0.2, 2.0, 10.0]),
+            "heartbeat_seconds": chance.choice([0.2, 2.0]),
         },
         recent_entries=chance.choice([1, 4, 16, 4096]),
         burst=chance.choice([1, 3, 256]),
@@ -56,11 +58,12 @@ def draw(chance: random.Random) -> Plan:
         slowness=chance.choice([0.0, 0.002, 0.02, 0.2]),
         wallets=chance.choice([2, 4, 12]),
         clients=chance.choice([1, 2, 4]),
-        commands=chance.choice([20, 40, 80]),
-        crash_every=maybe(chance.choice([30, 150, 500])),
+        commands=chance.choice([5, 15, 40]),
+        crash_every=maybe(chance.choice([100, 300, 1000])),
         unknown=maybe(chance.choice([0.02, 0.1])),
         full_every=maybe(chance.choice([0.3, 2.0])),
         silent=maybe(0.01),
         stop_every=maybe(3.0),
         clock_jumps=chance.random() < 0.5,
+        is_patient=chance.random() < 0.7,
     )

@@ -48,7 +48,8 @@ class Process:
 
     @property
     def is_serving(self) -> bool:
-        return self.core is not None and not self.is_dead and not self.stop.is_set()
+        is_ending = self.is_dead or self.stop.is_set() or self._scope.cancel_called
+        return self.core is not None and not is_ending
 
     async def live(self) -> None:
         """Recover and serve.  Returns however the process ended; raises what ended it without a reason."""
@@ -108,6 +109,11 @@ class Process:
         self.world.note(f"life {self.life} is killed")
         self.is_dead = True
         self._died.set()
+        self._scope.cancel()
+
+    def cancel(self) -> None:
+        """End it as the daemon is ended from within: what is under way may finish, and nobody is killed."""
+        self.world.note(f"life {self.life} is cancelled")
         self._scope.cancel()
 
     def die(self, reason: str) -> NoReturn:

@@ -32,7 +32,8 @@ from walletd.wallets import projector, publisher, roster
 from walletd.wallets.read_tables import FILE_NAME, delete_read_tables
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
-PATIENCE_SECONDS = 900.0
+STORM_SECONDS = 600.0
+SETTLING_SECONDS = 900.0
 """How long, in virtual time, everything may take to settle once nothing goes wrong any more."""
 MEMORY = Path("/dev/shm")
 
@@ -49,6 +50,8 @@ class Report(NamedTuple):
     entries: int
     answers: int
     lives: int
+    storm_steps: int
+    """How many steps the tasks took until everything was healed."""
 
 
 class Disk(list[Segment]):
@@ -65,21 +68,24 @@ class Disk(list[Segment]):
 
 
 class Steps(trio.abc.Instrument):
-    """Hashes which task runs when."""
+    """Tells the world which task runs when."""
 
-    def __init__(self, note: Callable[[str], None]) -> None:
-        self._note = note
+    def __init__(self, world: "World") -> None:
+        self._world = world
 
     def before_task_step(self, task: trio.lowlevel.Task) -> None:
-        self._note(task.name)
+        self._world.note(task.name)
+        self._world.stepped()
 
 
 class World:
     """Everything but the daemon."""
 
-    def __init__(self, seed: int, directory: Path) -> None:
+    def __init__(self, seed: int, directory: Path, plan: Plan | None = None, cancel_at: int = 0) -> None:
         self.chance = random.Random(seed)
-        self.plan: Plan = draw(self.chance)
+        self.plan = plan or draw(self.chance)
+        self._cancel_at = cancel_at
+        self.storm_steps = 0
         self.directory = directory
         self.oracle = Oracle()
         self.disk = Disk(self)
@@ -122,6 +128,13 @@ class World:
         if self.blamed is None:
             self.blamed = violation
         self._scope.cancel()
+
+    def stepped(self) -> None:
+        """A task is about to run; at the step asked for, the process that lives is cancelled instead of killed."""
+        self.storm_steps += not self.is_healed
+        if self.storm_steps == self._cancel_at and self.process is not None:
+            self._cancel_at = 0
+            self.process.cancel()
 
     # --- time and faults -------------------------------------------------------------------------------------------
 
@@ -234,7 +247,7 @@ class World:
             self._end(failure)
         if self.blamed is not None:
             raise self.blamed
-        return Report(self._hash.hexdigest(), self.oracle.head, self.oracle.answers, self.lives)
+        return Report(self._hash.hexdigest(), self.oracle.head, self.oracle.answers, self.lives, self.storm_steps)
 
     async def _run(self) -> None:
         with self._scope:
@@ -245,9 +258,10 @@ class World:
                 clients = [Client(self, number) for number in range(self.plan.clients)]
                 for stream in streams:
                     nursery.start_soon(stream.follow)
-                async with trio.open_nursery() as storm:
-                    for client in clients:
-                        storm.start_soon(client.storm)
+                with trio.move_on_after(STORM_SECONDS):
+                    async with trio.open_nursery() as storm:
+                        for client in clients:
+                            storm.start_soon(client.storm)
                 self.is_healed, self.is_full = True, False
                 await self._settle(clients, streams)
                 nursery.cancel_scope.cancel()
@@ -255,7 +269,7 @@ class World:
 
     async def _settle(self, clients: list[Client], streams: list[Stream]) -> None:
         """Everything is answered in the end, every stream is complete, and nothing is left in memory."""
-        with trio.move_on_after(PATIENCE_SECONDS) as patience:
+        with trio.move_on_after(SETTLING_SECONDS) as patience:
             async with trio.open_nursery() as nursery:
                 for client in clients:
                     nursery.start_soon(client.settle)
@@ -332,13 +346,14 @@ def deterministic(world: World, seed: int) -> Iterator[None]:
         yield
 
 
-def simulate(seed: int) -> Report:
-    """One run.  Raises Failed with the seed and what is wrong."""
+def simulate(seed: int, plan: Plan | None = None, *, cancel_at: int = 0) -> Report:
+    """One run, of the plan that the seed draws unless one is given.  Raises Failed with the seed and what is wrong."""
     with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as directory:
-        world = World(seed, Path(directory))
+        world = World(seed, Path(directory), plan, cancel_at)
         clock = trio.testing.MockClock(autojump_threshold=0)
         try:
             with deterministic(world, seed):
-                return trio.run(world.run, clock=clock, instruments=[Steps(world.note)])
+                return trio.run(world.run, clock=clock, instruments=[Steps(world)])
         except (Exception, Died) as failure:
-            raise Failed(f"seed {seed}: {failure!r}") from failure
+            where = f"seed {seed}, cancelled at step {cancel_at}" if cancel_at else f"seed {seed}"
+            raise Failed(f"{where}: {failure!r}") from failure

@@ -1,0 +1,355 @@
+"""The simulation is tested: each bug, planted into the spine, is seen within the seeds that the tests run anyway.
+
+A row says what the bug is, whose method it replaces, and how the method then goes wrong.  One that survives fails.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+from unittest.mock import patch
+
+import pytest
+import trio
+
+from tests.simulation.survey import SEEDS, survey_here
+from walletd.journal.failures import JournalFull
+from walletd.journal.writer import JournalWriter
+from walletd.vocabulary.error_codes import Reason
+from walletd.wallets.actor import Actor
+from walletd.wallets.command_index import CommandIndex
+from walletd.wallets.projector import Projector
+from walletd.wallets.publisher import Publisher
+from walletd.wallets.roster import Roster
+from walletd.wallets.supervisor import Answer, NotDecided, Supervisor
+
+
+class Bug(NamedTuple):
+    """What it is, the class and the name of the method, and what makes the wrong method of the right one."""
+
+    what: str
+    owner: type
+    name: str
+    plant: Callable[[Any], Any]
+
+
+# --- answers and durability ------------------------------------------------------------------------------------------
+
+
+def answers_at_once(decide: Any) -> Any:
+    def wrong(self: Supervisor, submission: Any, wallets: Any) -> None:
+        decide(self, submission, wallets)
+        if not submission.is_settled:
+            submission.settle(Answer(submission.durable, replayed=False))
+            submission.is_settled = False
+            submission.reply = lambda answer: None
+
+    return wrong
+
+
+def delivers_before_the_commit(commit: Any) -> Any:
+    async def wrong(self: JournalWriter) -> None:
+        batch = list(self._queue)
+        self._on_durable(batch)
+        self._on_durable = lambda batch: None
+        await commit(self)
+
+    return wrong
+
+
+def reads_at_once(when_durable: Any) -> Any:
+    return lambda self, sequence, act, failed: act()
+
+
+def goes_on_after_unknown(watched: Any) -> Any:
+    async def wrong(self: JournalWriter, call: Any, *arguments: Any) -> None:
+        try:
+            await call(*arguments)
+        except JournalFull:
+            raise
+        except Exception as unknown:
+            raise JournalFull("so it was not written, was it") from unknown
+
+    return wrong
+
+
+def repeats_settle_early(repeat: Any) -> Any:
+    def wrong(self: Supervisor, earlier: Any, submission: Any) -> None:
+        if earlier.durable is not None and not earlier.is_settled:
+            submission.settle(Answer(earlier.durable, replayed=True))
+        else:
+            repeat(self, earlier, submission)
+
+    return wrong
+
+
+def forgets_the_followers(repeat: Any) -> Any:
+    def wrong(self: Supervisor, earlier: Any, submission: Any) -> None:
+        if earlier.is_settled:
+            repeat(self, earlier, submission)
+
+    return wrong
+
+
+def refuses_without_the_journal(give_up: Any) -> Any:
+    def wrong(self: Supervisor, submission: Any, reason: Reason, facts: Any) -> None:
+        submission.settle(NotDecided(reason, facts))
+
+    return wrong
+
+
+# --- ids -------------------------------------------------------------------------------------------------------------
+
+
+def decides_again(submit: Any) -> Any:
+    def wrong(self: Supervisor, submission: Any) -> None:
+        self._recent.pop(submission.key, None)
+        submit(self, submission)
+
+    return wrong
+
+
+def forgets_ids_when_durable(on_durable: Any) -> Any:
+    def wrong(self: Supervisor, commit: Any) -> None:
+        on_durable(self, commit)
+        for pending in commit:
+            self._recent.pop(pending.context.key, None)
+
+    return wrong
+
+
+def replays_the_neighbour(replay: Any) -> Any:
+    async def wrong(self: Supervisor, sequence: int, submission: Any) -> None:
+        await replay(self, max(1, sequence - 1), submission)
+
+    return wrong
+
+
+# --- turns and books -------------------------------------------------------------------------------------------------
+
+
+def last_come_first_served(pass_on: Any) -> Any:
+    def wrong(self: Roster, actor: Actor) -> None:
+        if len(actor.mailbox) > 1 and actor.mailbox[-1].lacking == len(actor.mailbox[-1].wallets) == 1:
+            actor.mailbox.rotate()
+        pass_on(self, actor)
+
+    return wrong
+
+
+def lets_everybody_in_while_loading(is_free: Any) -> Any:
+    return property(lambda self: not self.mailbox)
+
+
+def overtakes_the_mailbox(is_free: Any) -> Any:
+    return property(lambda self: self.state.value == "active")
+
+
+def retires_before_it_is_projected(retire: Any) -> Any:
+    def wrong(self: Roster, actor: Actor) -> None:
+        actor.last_sequence = 0
+        retire(self, actor)
+
+    return wrong
+
+
+def keeps_the_books(forget_all: Any) -> Any:
+    return lambda self, reason, facts: None
+
+
+def keeps_the_actors(forget_all: Any) -> Any:
+    def wrong(self: Roster, reason: Reason, facts: Any) -> None:
+        kept = dict(self._books.wallets)
+        forget_all(self, reason, facts)
+        self._books.wallets.update(kept)
+
+    return wrong
+
+
+def keeps_the_waiting(forget_all: Any) -> Any:
+    def wrong(self: Roster, reason: Reason, facts: Any) -> None:
+        for actor in self._actors.values():
+            actor.mailbox.clear()
+        forget_all(self, reason, facts)
+
+    return wrong
+
+
+def loads_without_waiting(load_books: Any) -> Any:
+    async def wrong(self: Supervisor, wallets: Any) -> Any:
+        return await self._read_books(wallets)
+
+    return wrong
+
+
+def keeps_the_assets(on_rolled_back: Any) -> Any:
+    def wrong(self: Supervisor, undone: Any, why: Any) -> None:
+        assets = dict(self._books.assets)
+        on_rolled_back(self, undone, why)
+        self._books.assets.update(assets)
+
+    return wrong
+
+
+def overloads_after_deciding(obstacle: Any) -> Any:
+    def wrong(self: Supervisor) -> Any:
+        found = obstacle(self)
+        if found is not None:
+            self._roster._retire_idle(float("inf"))
+            self._books.wallets.clear()
+        return found
+
+    return wrong
+
+
+def does_not_run_what_is_ready(run_ready: Any) -> Any:
+    async def wrong(self: Roster) -> None:
+        if self._ready:
+            self._run_waiting(self._ready.popleft())
+
+    return wrong
+
+
+# --- time ------------------------------------------------------------------------------------------------------------
+
+
+def believes_the_clock(now: Any) -> Any:
+    return lambda self: self._clock()
+
+
+# --- the projector ---------------------------------------------------------------------------------------------------
+
+
+def loses_a_batch(project_some: Any) -> Any:
+    async def wrong(self: Projector) -> None:
+        if len(self._commits) > 2:
+            self._backlog -= len(self._commits[1])
+            del self._commits[1]
+        await project_some(self)
+
+    return wrong
+
+
+def says_projected_too_soon(extend: Any) -> Any:
+    def wrong(self: Projector, commit: Any) -> None:
+        extend(self, commit)
+        self._progress = self._progress._replace(sequence=commit[-1].entry.sequence)
+
+    return wrong
+
+
+def never_wakes(extend: Any) -> Any:
+    def wrong(self: Projector, commit: Any) -> None:
+        arrived = self._arrived
+        if commit[-1].entry.sequence % 7 == 0:
+            self._arrived = trio.Event()
+        extend(self, commit)
+        self._arrived = arrived
+
+    return wrong
+
+
+# --- streams ---------------------------------------------------------------------------------------------------------
+
+
+def skips_who_is_slow(fall_behind: Any) -> Any:
+    return lambda self, subscription, position: None
+
+
+def live_too_soon(fall_behind: Any) -> Any:
+    def wrong(self: Publisher, subscription: Any, position: int) -> None:
+        fall_behind(self, subscription, position)
+        subscription.is_live = True
+
+    return wrong
+
+
+def catches_up_one_too_late(entries_after: Any) -> Any:
+    async def wrong(self: Publisher, position: int) -> Any:
+        entries = await entries_after(self, position)
+        return entries[1:] if len(entries) > 1 else entries
+
+    return wrong
+
+
+def shows_beyond_the_head(entries_after: Any) -> Any:
+    async def wrong(self: Publisher, position: int) -> Any:
+        return await entries_after(self, max(0, position - 1))
+
+    return wrong
+
+
+def tells_everybody(receivers: Any) -> Any:
+    return lambda self, entry: dict(self._all)
+
+
+def publishes_tentative_entries(decide: Any) -> Any:
+    def wrong(self: Supervisor, submission: Any, wallets: Any) -> None:
+        decide(self, submission, wallets)
+        if submission.durable is not None and submission.durable.entry.sequence == self._publisher.head + 1:
+            self._publisher.publish(submission.durable)
+            self._publisher.head -= 1
+            self._publisher._recent.pop()
+
+    return wrong
+
+
+def heartbeats_of_the_tentative_head(heartbeat: Any) -> Any:
+    def wrong(self: Publisher) -> None:
+        for subscription in self._all:
+            if subscription.outlet.has_room():
+                subscription.outlet.send_heartbeat(subscription, self.head + 1)
+
+    return wrong
+
+
+def keeps_subscriptions(unsubscribe: Any) -> Any:
+    def wrong(self: Publisher, subscription: Any) -> None:
+        subscription.is_live = False
+        subscription.scope.cancel()
+
+    return wrong
+
+
+BUGS = [
+    Bug("a command is answered when it is decided", Supervisor, "_decide", answers_at_once),
+    Bug("a commit is delivered before it is made", JournalWriter, "_commit", delivers_before_the_commit),
+    Bug("a read does not wait for what it saw", Supervisor, "_when_durable", reads_at_once),
+    Bug("an unknown outcome is taken for a failure", JournalWriter, "_watched", goes_on_after_unknown),
+    Bug("a duplicate is answered before the first is durable", Supervisor, "_repeat", repeats_settle_early),
+    Bug("a duplicate of what is under way is never answered", Supervisor, "_repeat", forgets_the_followers),
+    Bug("what was given up is still remembered", Supervisor, "_give_up", refuses_without_the_journal),
+    Bug("the index is not asked", CommandIndex, "find", lambda find: lambda self, principal, command_id: None),
+    Bug("a replay decides again", Supervisor, "submit", decides_again),
+    Bug("ids are forgotten before they are projected", Supervisor, "on_durable", forgets_ids_when_durable),
+    Bug("a replay answers with the entry before", Supervisor, "_replay", replays_the_neighbour),
+    Bug("the last in a mailbox is served first", Roster, "_pass_on", last_come_first_served),
+    Bug("a claim runs before the book is loaded", Actor, "is_free", lets_everybody_in_while_loading),
+    Bug("a claim overtakes the mailbox", Actor, "is_free", overtakes_the_mailbox),
+    Bug("an actor retires before its entries are projected", Roster, "_retire", retires_before_it_is_projected),
+    Bug("a roll-back forgets nothing", Roster, "forget_all", keeps_the_books),
+    Bug("a roll-back leaves books behind", Roster, "forget_all", keeps_the_actors),
+    Bug("a roll-back forgets who waits", Roster, "forget_all", keeps_the_waiting),
+    Bug("a book is loaded from tables that are behind", Supervisor, "load_books", loads_without_waiting),
+    Bug("a roll-back leaves assets behind", Supervisor, "on_rolled_back", keeps_the_assets),
+    Bug("what is refused for lack of room loses its books", Supervisor, "_obstacle", overloads_after_deciding),
+    Bug("claims that are ready are left", Roster, "_run_ready", does_not_run_what_is_ready),
+    Bug("the clock is believed", Supervisor, "_now", believes_the_clock),
+    Bug("the projector loses a batch", Projector, "project_some", loses_a_batch),
+    Bug("the projector is said to be where it is not", Projector, "extend", says_projected_too_soon),
+    Bug("the projector is not woken", Projector, "extend", never_wakes),
+    Bug("a slow subscriber misses events", Publisher, "_fall_behind", skips_who_is_slow),
+    Bug("a subscription is live before it caught up", Publisher, "_fall_behind", live_too_soon),
+    Bug("catching up begins one too late", Publisher, "_entries_after", catches_up_one_too_late),
+    Bug("catching up begins one too soon", Publisher, "_entries_after", shows_beyond_the_head),
+    Bug("everybody is told everything", Publisher, "_receivers", tells_everybody),
+    Bug("events show what is not durable", Supervisor, "_decide", publishes_tentative_entries),
+    Bug("a heartbeat is ahead of the head", Publisher, "_heartbeat", heartbeats_of_the_tentative_head),
+    Bug("subscriptions stay behind", Publisher, "unsubscribe", keeps_subscriptions),
+]
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=[bug.what for bug in BUGS])
+def test_the_seeds_see(bug: Bug) -> None:
+    with patch.object(bug.owner, bug.name, bug.plant(getattr(bug.owner, bug.name))):
+        seen = next((failure for seed in range(SEEDS) if (failure := survey_here([seed]).failures)), None)
+    assert seen is not None, f"no seed below {SEEDS} sees that {bug.what}"
+    print(seen)
