@@ -72,6 +72,10 @@ ReadTransfer = Callable[[TransferId], Awaitable[TransferRecord | None]]
 ReadEntry = Callable[[int], Awaitable[DurableEntry]]
 
 
+def _nobody(answer: Answer | Foreseen | NotDecided) -> None:
+    raise AssertionError("a command is answered once")
+
+
 class Submission:
     """A command on its way, and those who sent the same id meanwhile."""
 
@@ -106,7 +110,9 @@ class Submission:
         """Answer whoever sent this, and then all who sent it again meanwhile."""
         assert not self.is_settled
         self.is_settled = True
-        self.reply(answer)
+        # A reply usually knows its submission: let go of it, so that both die by reference count.
+        reply, self.reply = self.reply, _nobody
+        reply(answer)
         for follower in self.followers:
             follower(answer)
         self.followers.clear()
