@@ -25,7 +25,7 @@ from walletd.vocabulary.identifiers import HoldId, TransferId
 from walletd.vocabulary.lifecycle import HoldState
 from walletd.wallets.bulk import in_bulk
 
-FORMAT = 2
+FORMAT = 3
 FILE_NAME = "state.db"
 
 SCHEMA = """
@@ -276,7 +276,7 @@ def hold_row(hold: HoldRecord) -> tuple[Any, ...]:
 
 def seal(*values: Any) -> bytes:
     """A short hash over a row's values, to tell rot from truth."""
-    return blake2b(repr(values).encode(), digest_size=8).digest()
+    return blake2b(_encode(values), digest_size=8).digest()
 
 
 def check_seal(table: str, stored: bytes, *values: Any) -> None:
@@ -310,19 +310,14 @@ def from_microseconds(value: int) -> datetime:
     return _EPOCH + timedelta(microseconds=value)
 
 
-def read_only_uri(path: Path) -> str:
-    """The name under which SQLite opens the file and cannot write to it."""
-    return f"{path.absolute().as_uri()}?mode=ro"
-
-
 def read_only(path: Path) -> str:
     """The URI that opens a database without the right to write."""
     return f"{path.absolute().as_uri()}?mode=ro"
 
 
-def open_for_reading(path: Path) -> sqlite3.Connection:
-    """A connection of this thread's own that cannot write."""
-    connection = sqlite3.connect(read_only_uri(path), uri=True, isolation_level=None)
+def open_for_reading(path: Path, check_same_thread: bool = True) -> sqlite3.Connection:
+    """A connection that cannot write, of this thread's own unless it says that one thread at a time has it."""
+    connection = sqlite3.connect(read_only(path), uri=True, isolation_level=None, check_same_thread=check_same_thread)
     connection.execute("PRAGMA query_only=1")
     connection.execute("PRAGMA mmap_size=268435456")
     return connection

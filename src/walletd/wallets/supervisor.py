@@ -388,6 +388,7 @@ class Supervisor:
         """The read tables show these entries: their command ids are found there from now on."""
         for durable in entries:
             for name in ids_of(durable.entry.command):
+                self._index.note(durable.entry.principal, name)
                 del self._recent[durable.entry.principal, name]
         self._roster.retire_some(len(entries))
 
