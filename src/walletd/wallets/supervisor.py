@@ -237,6 +237,8 @@ class Supervisor:
 
     def _remember_awaited(self, entry: Entry) -> None:
         """A refund may have asked for a transfer before it was there: then its actor must know of it now."""
+        if not self._roster.has_transfers:
+            return
         for index in range(len(parts_of(entry.command))):
             place = index if isinstance(entry.command, ExecuteBatch) else None
             if self._roster.has(WalletId(TRANSFER_MARK + transfer_id(entry.sequence, place))):
