@@ -18,7 +18,7 @@ from pathlib import Path
 
 import trio
 
-from tests.faults.recording import Image, Moment, moments, operations, put_image
+from tests.faults.recording import Image, Moment, memory_folder, moments, operations, put_image
 from walletd.journal.directory import DATABASE_NAME
 from walletd.journal.merkle import Frontier
 from walletd.journal.offline import read_offline
@@ -49,7 +49,7 @@ def survey(log: Path, seed: int, states: int, part: int = 0, parts: int = 1) -> 
     violations: list[str] = []
     seen: set[int] = set()
     per_model = max(1, -(-states // count) // 3)
-    with tempfile.TemporaryDirectory(dir=_memory()) as scratch:
+    with tempfile.TemporaryDirectory(dir=memory_folder()) as scratch:
         directory = Path(scratch) / "image"
         for moment, told in _told(log):
             if moment.number % parts != part:
@@ -70,7 +70,7 @@ def survey_of_answers(log: Path) -> tuple[int, list[str]]:
     """The strictest power loss at every answer: whatever was not synced is gone.  How many answers, what was wrong."""
     answers, violations, before = 0, [], 0
     truth: list[bytes] = []
-    with tempfile.TemporaryDirectory(dir=_memory()) as scratch:
+    with tempfile.TemporaryDirectory(dir=memory_folder()) as scratch:
         directory = Path(scratch) / "image"
         for moment, told in _told(log):
             if moment.operation.kind != "A" or told == before:
@@ -142,11 +142,6 @@ async def _opened(directory: Path) -> list[bytes]:
                 head = advance(head, frontier, segment)
                 found += records(segment)
     return found
-
-
-def _memory() -> str | None:
-    """A folder in memory, where the images need no disk."""
-    return "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 
 if __name__ == "__main__":

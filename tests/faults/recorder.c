@@ -270,3 +270,19 @@ ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
         said(fd, message->msg_iov[part].iov_base, message->msg_iov[part].iov_len);
     return syscall(SYS_sendmsg, fd, message, flags);
 }
+
+/* For a process that forks others and gives each a fault of its own: as FAULT and FAULT_FILE, but now. */
+void recorder_fault(const char *kind, long nth, int error, long times, const char *file) {
+    pthread_mutex_lock(&lock);
+    snprintf(fault_kind, sizeof fault_kind, "%s", kind);
+    fault_nth = nth;
+    fault_times = times;
+    fault_seen = 0;
+    fault_kills = error == 0;
+    fault_errno = error;
+    fault_file = strdup(file);
+    pthread_mutex_unlock(&lock);
+}
+
+/* How many calls the fault has counted. */
+long recorder_seen(void) { return fault_seen; }

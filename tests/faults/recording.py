@@ -158,6 +158,11 @@ def moments(log: Path) -> Iterator[Moment]:
         yield Moment(number, operation, disk)
 
 
+def memory_folder() -> str | None:
+    """Where files are kept in memory, if there is such a folder."""
+    return "/dev/shm" if Path("/dev/shm").is_dir() else None
+
+
 def put_image(image: Image, directory: Path) -> None:
     """Make a folder that holds these files and nothing else."""
     shutil.rmtree(directory, ignore_errors=True)

@@ -17,7 +17,7 @@ from tests.daemon.process import Daemon, furnish
 from tests.faults.history import History
 from tests.faults.mutants import BUGS
 from tests.faults.power_loss import survey_in_processes, survey_of_answers
-from tests.faults.recording import Recorder, build, operations
+from tests.faults.recording import Recorder, operations
 from tests.faults.test_kills import FUNDS, WALLETS, Workload, settle
 
 STATES = int(os.environ.get("WALLETD_STATES", "30000"))
@@ -26,18 +26,6 @@ LIVES = 3
 ENTRIES_PER_LIFE = 60
 ANSWERS_PER_LIFE = 400
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def recorder(tmp_path_factory: pytest.TempPathFactory) -> Recorder:
-    return build(tmp_path_factory.mktemp("recorder"))
-
-
-@pytest.fixture
-def seed() -> int:
-    number = int(os.environ.get("WALLETD_SEED") or random.SystemRandom().randrange(2**32))
-    print(f"seed {number}: repeat with WALLETD_SEED={number}")
-    return number
 
 
 def record_appending(recorder: Recorder, folder: Path, chance: random.Random, *command: str) -> Path:
