@@ -19,8 +19,8 @@ def recorder(tmp_path_factory: pytest.TempPathFactory) -> Recorder:
 
 @pytest.fixture
 def seed() -> int:
-    number = int(os.environ.get("WALLETD_SEED") or random.SystemRandom().randrange(2**32))
-    print(f"seed {number}: repeat with WALLETD_SEED={number}")
+    number = int(os.environ.get("TEST_SEED") or random.SystemRandom().randrange(2**32))
+    print(f"seed {number}: repeat with TEST_SEED={number}")
     return number
 
 

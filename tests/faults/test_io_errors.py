@@ -16,8 +16,8 @@ from tests.faults.io_errors import BUGS, EXIT_DEGRADED, EXIT_REFUSED
 from tests.faults.recording import Recorder
 from walletd.journal.failures import EXIT_JOURNAL_UNCERTAIN
 
-FAULTS = int(os.environ.get("WALLETD_FAULTS", "1500"))
-KILLS = int(os.environ.get("WALLETD_JOURNAL_KILLS", "1000"))
+FAULTS = int(os.environ.get("TEST_FAULTS", "1500"))
+KILLS = int(os.environ.get("TEST_JOURNAL_KILLS", "1000"))
 LIVES_PER_BUG = 300
 PARTS = 2
 ROOT = Path(__file__).parents[2]

@@ -20,7 +20,7 @@ from tests.faults.power_loss import survey_in_processes, survey_of_answers
 from tests.faults.recording import Recorder, operations
 from tests.faults.test_kills import FUNDS, WALLETS, Workload, settle
 
-STATES = int(os.environ.get("WALLETD_STATES", "30000"))
+STATES = int(os.environ.get("TEST_STATES", "30000"))
 STATES_PER_BUG = 2000
 LIVES = 3
 ENTRIES_PER_LIFE = 60
