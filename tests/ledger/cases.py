@@ -31,6 +31,7 @@ from walletd.vocabulary.commands import (
     UnfreezeWallet,
     UpdateWallet,
     VoidHold,
+    Window,
 )
 from walletd.vocabulary.entries import AssetRecord, BalanceRecord, Effects, Entry, HoldRecord, Refusal, WalletRecord
 from walletd.vocabulary.error_codes import Reason
@@ -54,6 +55,11 @@ THE_CLIENT = Principal("a client")
 def define(asset: str = "EUR", scale: int = 2, **conditions: Any) -> DefineAsset:
     """Define an asset."""
     return DefineAsset(asset=AssetCode(asset), scale=scale, **_with_id(conditions))
+
+
+def window(seconds: int, amount: int) -> Window:
+    """At most so much within any so many seconds."""
+    return Window(seconds=seconds, amount=str(amount))
 
 
 def open_wallet(wallet: str, **conditions: Any) -> OpenWallet:
@@ -741,6 +747,40 @@ REFUSALS: tuple[RefusalCase, ...] = (
         refund("t10", posting("bob", "alice", "EUR", 10)),
         {"wallet": "bob", "asset": "EUR", "available": "9", "required": "10", "short_by": "1"},
         lambda ledger: ledger.after(pay("alice", "bob", "EUR", 10), pay("bob", "@fees", "EUR", 1)),
+    ),
+    RefusalCase(
+        Reason.VELOCITY_EXCEEDED,
+        "one unit more than a window lets out",
+        pay("alice", "bob", "EUR", 61),
+        {
+            "wallet": "alice",
+            "asset": "EUR",
+            "window_seconds": 60,
+            "limit": "100",
+            "used": "40",
+            "remaining": "60",
+            "required": "61",
+            "fits_at": "2030-01-01T12:01:00Z",
+        },
+        lambda ledger: ledger.after(
+            limit("alice", "EUR", velocity=(window(60, 100), window(3600, 101))), pay("alice", "bob", "EUR", 40)
+        ),
+    ),
+    RefusalCase(
+        Reason.VELOCITY_EXCEEDED,
+        "more than a window ever lets out",
+        place("alice", "EUR", 101),
+        {
+            "wallet": "alice",
+            "asset": "EUR",
+            "window_seconds": 60,
+            "limit": "100",
+            "used": "0",
+            "remaining": "100",
+            "required": "101",
+            "fits_at": None,
+        },
+        lambda ledger: ledger.after(limit("alice", "EUR", velocity=(window(60, 100),))),
     ),
     RefusalCase(
         Reason.ABOVE_MAXIMUM,

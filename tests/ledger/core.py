@@ -18,6 +18,7 @@ from walletd.ledger import audit, book, refunds, rules
 
 _LEDGER = (
     "statement",
+    "velocity",
     "book",
     "draft",
     "guards",

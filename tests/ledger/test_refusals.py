@@ -34,6 +34,7 @@ from tests.ledger.cases import (
     unfreeze,
     update,
     void,
+    window,
 )
 from tests.ledger.core import REAL, Core
 from walletd.vocabulary.commands import (
@@ -112,6 +113,7 @@ FAULTS_OF_A_TRANSFER: dict[Reason, Any] = {
     Reason.WALLET_CLOSED: posting("alice", "carol", "EUR", 1),
     Reason.WALLET_FROZEN: freeze("dave"),
     Reason.INSUFFICIENT_FUNDS: posting("bob", "alice", "EUR", 5000),
+    Reason.VELOCITY_EXCEEDED: limit("alice", "EUR", velocity=(window(1, 4),)),
     Reason.ABOVE_MAXIMUM: limit("bob", "EUR", maximum=0),
 }
 FAULTS_OF_AN_OPENING: dict[Reason, Any] = {
@@ -174,6 +176,7 @@ FAULTS_OF_A_HOLD: dict[Reason, Any] = {
     Reason.WALLET_FROZEN: freeze("dave"),
     Reason.MOMENT_PASSED: {"expires_at": NOW},
     Reason.INSUFFICIENT_FUNDS: {"amount": "5000"},
+    Reason.VELOCITY_EXCEEDED: limit("dave", "EUR", velocity=(window(1, 0),)),
 }
 FAULTS_OF_A_CAPTURE: dict[Reason, Any] = {
     Reason.COMMAND_EXPIRED: EXPIRED,
@@ -204,9 +207,12 @@ FAULTS_OF_AN_ADJUSTMENT: dict[Reason, Any] = {
     Reason.WALLET_CLOSED: {"wallet": "carol"},
     Reason.HOLD_NOT_OPEN: {"hold": "h99"},
     Reason.INSUFFICIENT_FUNDS: {"amount": "5000"},
+    Reason.VELOCITY_EXCEEDED: limit("alice", "EUR", velocity=(window(1, 99),)),
 }
 FAULTS_OF_A_VOID: dict[Reason, Any] = {
-    reason: fault for reason, fault in FAULTS_OF_AN_ADJUSTMENT.items() if reason is not Reason.INSUFFICIENT_FUNDS
+    reason: fault
+    for reason, fault in FAULTS_OF_AN_ADJUSTMENT.items()
+    if reason not in (Reason.INSUFFICIENT_FUNDS, Reason.VELOCITY_EXCEEDED)
 }
 FAULTS_OF_AN_EXPIRY: dict[Reason, Any] = {
     reason: fault for reason, fault in FAULTS_OF_A_VOID.items() if reason is not Reason.WALLET_CLOSED
@@ -221,6 +227,7 @@ FAULTS_OF_A_REFUND: dict[Reason, Any] = {
     Reason.REFUND_EXCEEDS_ORIGINAL: posting("dave", "alice", "EUR", 99),
     Reason.WALLET_FROZEN: freeze("dave"),
     Reason.INSUFFICIENT_FUNDS: pay("dave", "@fees", "EUR", 11),
+    Reason.VELOCITY_EXCEEDED: limit("dave", "EUR", velocity=(window(1, 4),)),
     Reason.ABOVE_MAXIMUM: limit("alice", "EUR", maximum=995),
 }
 FAULTS_OF_A_BATCH: dict[Reason, Any] = {

@@ -14,6 +14,7 @@ from typing import assert_never
 
 from walletd.ledger.batches import execute_batch
 from walletd.ledger.book import Books
+from walletd.ledger.draft import Origin
 from walletd.ledger.guards import Verdict, conditions_guard, expiry_guard, refuse
 from walletd.ledger.holds import adjust_hold, capture_hold, expire_hold, extend_hold, place_hold, void_hold
 from walletd.ledger.refunds import refund_transfer
@@ -39,7 +40,7 @@ def decide(books: Books, command: c.AnyCommand, now: datetime, sequence: int, in
         case c.OpenWallet():
             return open_wallet(books, command, now)
         case c.UpdateWallet():
-            return update_wallet(books, command, now)
+            return update_wallet(books, command, now, Origin(sequence, index or 0))
         case c.FreezeWallet():
             return freeze_wallet(books, command, now)
         case c.UnfreezeWallet():
@@ -47,17 +48,17 @@ def decide(books: Books, command: c.AnyCommand, now: datetime, sequence: int, in
         case c.CloseWallet():
             return close_wallet(books, command, now)
         case c.PostTransfer():
-            return post_transfer(books, command, now)
+            return post_transfer(books, command, now, Origin(sequence, index or 0))
         case c.RefundTransfer():
-            return refund_transfer(books, command, now)
+            return refund_transfer(books, command, now, Origin(sequence, index or 0))
         case c.PlaceHold():
-            return place_hold(books, command, now, hold_id(sequence, index))
+            return place_hold(books, command, now, hold_id(sequence, index), Origin(sequence, index or 0))
         case c.CaptureHold():
             return capture_hold(books, command, now)
         case c.ExtendHold():
             return extend_hold(books, command, now)
         case c.AdjustHold():
-            return adjust_hold(books, command, now)
+            return adjust_hold(books, command, now, Origin(sequence, index or 0))
         case c.VoidHold():
             return void_hold(books, command, now)
         case c.ExecuteBatch():

@@ -66,6 +66,10 @@ SENTENCES: dict[Reason, str] = {
     Reason.CAPTURE_EXCEEDS_HOLD: "hold {hold} still reserves {reserved}; the capture asks for {required}",
     Reason.WALLET_NOT_EMPTY: "wallet {wallet} still has {posted} of {asset}; name a wallet in sweep_to, or settle it",
     Reason.LIMITS_NOT_MET: "wallet {wallet} has {posted} of {asset} posted and is not within these limits",
+    Reason.VELOCITY_EXCEEDED: (
+        "wallet {wallet} may let out {limit} of {asset} within {window_seconds} s; {remaining} is left of that, "
+        "and the command asks for {required}"
+    ),
     Reason.ABOVE_MAXIMUM: "wallet {wallet} may have at most {maximum} of {asset} and would have {would_have}",
 }
 
@@ -91,6 +95,7 @@ _HINTS = {
 }
 _HINTS["expires_at"] = _HINTS["until"] = _HINTS["valid_until"]
 _HINTS["lte"] = _HINTS["eq"] = _HINTS["gte"]
+_HINTS["seconds"] = "a window in seconds, a whole number from 1 to 31622400"
 _HINTS["minimum"] = _HINTS["maximum"] = _HINTS["credit_limit"]
 _HINTS["sweep_to"] = _HINTS["from"] = _HINTS["to"] = _HINTS["wallets"] = _HINTS["wallet"]
 

@@ -116,12 +116,34 @@ class RefundTransfer(Command, frozen=True, kw_only=True, tag_field="method", tag
 # --- the state of a wallet -----------------------------------------------------------------------------------------
 
 
+MAX_WINDOWS = 8
+"""How many velocity windows one asset of a wallet may have."""
+
+MAX_WINDOW_SECONDS = 366 * 24 * 3600
+
+
+class Window(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A velocity limit: at most ``amount`` may go out within any ``seconds``, a window that rolls."""
+
+    seconds: Annotated[int, msgspec.Meta(ge=1, le=MAX_WINDOW_SECONDS)]
+    amount: LimitText
+
+
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What a wallet may have of one asset: how far below zero, at least how much, at most how much."""
+    """What a wallet may have of one asset, and how fast it may go.
+
+    How far below zero, at least how much, at most how much; and how much may go out within each of some windows.
+    """
 
     credit_limit: LimitText | None = None
     minimum: LimitText | None = None
     maximum: LimitText | None = None
+    velocity: Annotated[tuple[Window, ...], msgspec.Meta(max_length=MAX_WINDOWS)] = ()
+
+    @property
+    def longest_window(self) -> int:
+        """The seconds of the longest window; 0 where there is none."""
+        return max((window.seconds for window in self.velocity), default=0)
 
 
 class UpdateWallet(Command, frozen=True, kw_only=True, tag_field="method", tag="wallet.update"):

@@ -39,6 +39,17 @@ class Freeze(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     until: Instant | None = None
 
 
+class CountedFrom(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Since when a wallet's velocity counts: since its asset was limited, by this command of this entry.
+
+    A window that grew cannot count what the shorter one had let go of: nothing up to ``after`` counts.
+    """
+
+    sequence: Sequence
+    command: int = 0
+    after: Instant | None = None
+
+
 class WalletRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A wallet as it stands after the entry; its balances stand beside it."""
 
@@ -49,6 +60,8 @@ class WalletRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     metadata: Metadata = {}
     limits: dict[AssetCode, Limits] = {}
     freeze: Freeze | None = None
+    counted_from: dict[AssetCode, CountedFrom] = {}
+    """Of the assets whose velocity is limited."""
 
 
 class BalanceRecord(msgspec.Struct, frozen=True):
@@ -110,6 +123,21 @@ class TransferRecord(msgspec.Struct, frozen=True):
     parts: tuple[Refundable, ...]
 
 
+class OutflowRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one command let out of a wallet whose velocity is limited, less what its hold gave back since.
+
+    The command is known by its entry and, in a batch, its index.
+    """
+
+    wallet: WalletId
+    asset: AssetCode
+    sequence: Sequence
+    command: int = 0
+    time: Instant
+    amount: SignedAmountText
+    hold: HoldId | None = None
+
+
 class Effects(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The records after a command that was applied: everything that it touched, as it then stands."""
 
@@ -119,6 +147,7 @@ class Effects(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     holds: tuple[HoldRecord, ...] = ()
     moved: tuple[Moved, ...] = ()
     transfers: tuple[TransferRecord, ...] = ()
+    outflows: tuple[OutflowRecord, ...] = ()
     outcomes: tuple[Refusal | None, ...] = ()
     """Of a batch that is not atomic: for each command why it was refused, or null where it was applied."""
 

@@ -157,6 +157,12 @@ class Reason(enum.Enum):
         Retry.NEW_COMMAND_ID,
         "The wallet has less available than the command takes from it.",
     )
+    VELOCITY_EXCEEDED = (
+        "velocity_exceeded",
+        3051,
+        Retry.NEW_COMMAND_ID,
+        "More would go out than one of the wallet's velocity windows lets out.",
+    )
     ABOVE_MAXIMUM = "above_maximum", 3052, Retry.NEW_COMMAND_ID, "The wallet would have more than its maximum."
 
     @property

@@ -20,12 +20,19 @@ import trio
 
 from walletd.ledger.statement import lines_of
 from walletd.vocabulary.commands import ids_of
-from walletd.vocabulary.entries import BalanceRecord, Entry, HoldRecord, TransferRecord, WalletRecord
+from walletd.vocabulary.entries import (
+    BalanceRecord,
+    Entry,
+    HoldRecord,
+    OutflowRecord,
+    TransferRecord,
+    WalletRecord,
+)
 from walletd.vocabulary.identifiers import HoldId, TransferId
 from walletd.vocabulary.lifecycle import HoldState
 from walletd.wallets.bulk import in_bulk
 
-FORMAT = 3
+FORMAT = 4
 FILE_NAME = "state.db"
 
 SCHEMA = """
@@ -54,6 +61,11 @@ CREATE TABLE hold (
 CREATE TABLE refunded (
     transfer TEXT PRIMARY KEY, record BLOB NOT NULL, seal BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE outflow (
+    wallet TEXT NOT NULL, asset TEXT NOT NULL, sequence INTEGER NOT NULL, command INTEGER NOT NULL,
+    time INTEGER NOT NULL, record BLOB NOT NULL, seal BLOB NOT NULL, PRIMARY KEY (wallet, asset, sequence, command)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX outflow_by_time ON outflow (wallet, asset, time);
 CREATE INDEX open_hold ON hold (wallet, number, place) WHERE is_open;
 CREATE INDEX expiring_hold ON hold (wallet, expires) WHERE is_open AND expires IS NOT NULL;
 CREATE INDEX hold_of_wallet ON hold (wallet, number, place);
@@ -188,6 +200,7 @@ class Rows(NamedTuple):
     lines: list[tuple[Any, ...]]
     holds: list[tuple[Any, ...]]
     refunded: list[tuple[Any, ...]]
+    outflows: list[tuple[Any, ...]]
     commands: list[tuple[Any, ...]]
 
     def statements(self) -> Iterable[tuple[str, list[tuple[Any, ...]]]]:
@@ -202,6 +215,7 @@ class Rows(NamedTuple):
         yield "INSERT INTO statement_line (VALUES)", self.lines
         yield "INSERT OR REPLACE INTO hold (VALUES)", self.holds
         yield "INSERT OR REPLACE INTO refunded (VALUES)", self.refunded
+        yield "INSERT OR REPLACE INTO outflow (VALUES)", self.outflows
         # The first entry of an id is the one that counts, also in a journal that holds an id twice.
         yield "INSERT OR IGNORE INTO command (VALUES)", self.commands
 
@@ -213,7 +227,8 @@ def rows_of(entries: Sequence[Entry]) -> Rows:
     balances: dict[tuple[str, str], BalanceRecord] = {}
     holds: dict[HoldId, HoldRecord] = {}
     transfers: dict[TransferId, TransferRecord] = {}
-    rows = Rows([], [], [], [], [], [], [], [])
+    outflows: dict[tuple[str, str, int, int], OutflowRecord] = {}
+    rows = Rows([], [], [], [], [], [], [], [], [])
     for entry in entries:
         for command_id in ids_of(entry.command):
             command_row = (entry.principal, command_id, entry.sequence)
@@ -230,6 +245,7 @@ def rows_of(entries: Sequence[Entry]) -> Rows:
             versions[balance.wallet] = balance.version
         transfers.update((transfer.transfer, transfer) for transfer in entry.effects.transfers)
         holds.update((hold.hold, hold) for hold in entry.effects.holds)
+        outflows.update(((o.wallet, o.asset, o.sequence, o.command), o) for o in entry.effects.outflows)
         time = microseconds(entry.time)
         for line in lines_of(entry):
             line_row = (
@@ -256,6 +272,9 @@ def rows_of(entries: Sequence[Entry]) -> Rows:
     for transfer in transfers.values():
         body = _encode(transfer)
         rows.refunded.append((transfer.transfer, body, seal(transfer.transfer, body)))
+    for key, outflow in outflows.items():
+        outflow_row = (*key, microseconds(outflow.time), _encode(outflow))
+        rows.outflows.append((*outflow_row, seal(*outflow_row)))
     rows.holds.extend(hold_row(hold) for hold in holds.values())
     return rows
 

@@ -27,7 +27,14 @@ from walletd.protocol.messages import (
     WalletPage,
     WalletView,
 )
-from walletd.vocabulary.entries import AssetRecord, BalanceRecord, HoldRecord, TransferRecord, WalletRecord
+from walletd.vocabulary.entries import (
+    AssetRecord,
+    BalanceRecord,
+    HoldRecord,
+    OutflowRecord,
+    TransferRecord,
+    WalletRecord,
+)
 from walletd.vocabulary.identifiers import AssetCode, HoldId, TransferId, WalletId, is_system_wallet
 from walletd.vocabulary.lifecycle import HoldState, WalletStatus
 from walletd.wallets.read_tables import (
@@ -43,6 +50,7 @@ from walletd.wallets.read_tables import (
 _decode_wallet = msgspec.json.Decoder(WalletRecord).decode
 _decode_balance = msgspec.json.Decoder(BalanceRecord).decode
 _decode_transfer = msgspec.json.Decoder(TransferRecord).decode
+_decode_outflow = msgspec.json.Decoder(OutflowRecord).decode
 _decode_hold = msgspec.json.Decoder(HoldRecord).decode
 _PAST_ALL_NAMES = "\x7f"
 _AUDIT_PAGE = 10_000
@@ -71,6 +79,12 @@ WHERE wallet = ? AND sequence <= ? AND (? IS NULL OR asset = ?) AND (sequence, l
 ORDER BY sequence {order}, line {order} LIMIT ?
 """
 HOLD_COLUMNS = "h.wallet, h.number, h.place, h.is_open, h.expires, h.record, h.seal"
+OUTFLOWS = """
+SELECT o.wallet, o.asset, o.sequence, o.command, o.time, o.record, o.seal
+FROM json_each(?) w CROSS JOIN outflow o ON o.wallet = w.value ->> 0 AND o.asset = w.value ->> 1
+AND o.time > (SELECT time FROM progress) - (w.value ->> 2)
+ORDER BY o.wallet, o.asset, o.sequence, o.command
+"""
 OPEN_HOLDS = f"""
 SELECT {HOLD_COLUMNS} FROM json_each(?) w CROSS JOIN hold h ON h.wallet = w.value AND h.is_open
 ORDER BY h.wallet, h.number, h.place
@@ -114,10 +128,29 @@ class Readings:
         holds: dict[WalletId, list[HoldRecord]] = {}
         for row in await self._query(OPEN_HOLDS, (names,)):
             holds.setdefault(row[0], []).append(_hold_record(row))
+        found = {name: (_wallet_record(group[0]), _balance_records(group)) for name, group in _by_wallet(rows)}
+        outflows = await self._outflows(record for record, _ in found.values() if record.counted_from)
         return {
-            name: restore_book(_wallet_record(group[0]), _balance_records(group), holds.get(name, ()))
-            for name, group in _by_wallet(rows)
+            name: restore_book(record, balances, holds.get(name, ()), outflows.get(name, ()))
+            for name, (record, balances) in found.items()
         }
+
+    async def _outflows(self, limited: Iterable[WalletRecord]) -> dict[WalletId, list[OutflowRecord]]:
+        """What went out of the wallets whose velocity is limited, as far back as their longest windows reach.
+
+        Before the last entry's time, for no later decision looks back from an earlier moment.
+        """
+        windows = [
+            (record.wallet, asset, record.limits[asset].longest_window * 1_000_000)
+            for record in limited
+            for asset in record.counted_from
+        ]
+        found: dict[WalletId, list[OutflowRecord]] = {}
+        if windows:
+            for row in await self._query(OUTFLOWS, (msgspec.json.encode(windows).decode(),)):
+                check_seal("outflow", row[-1], *row[:-1])
+                found.setdefault(row[0], []).append(_decode_outflow(row[5]))
+        return found
 
     async def transfer(self, transfer: TransferId) -> TransferRecord | None:
         """How much of a transfer was refunded; None where nothing was."""
