@@ -352,8 +352,8 @@ BUGS = [
     ("draft", "                self.give_back(hold, reserved(hold))", "                pass"),
     ("draft", "            amount -= taken", "            pass"),
     ("draft", "self.let_out.get(place, 0) + amount", "amount"),
-    ("refunds", "        draft.let_go(posting.source, posting.asset, int(posting.amount), origin)", "        pass"),
-    ("transfers", "        draft.let_go(posting.source, posting.asset, int(posting.amount), origin)", "        pass"),
+    ("refunds", "        draft.let_go(posting.source, posting.asset, amount, origin)", "        pass"),
+    ("transfers", "        draft.let_go(posting.source, posting.asset, amount, origin)", "        pass"),
     (
         "wallets",
         "            counted_from[asset] = msgspec.structs.replace(known, after=after)",

@@ -122,14 +122,14 @@ BUGS_IN_THE_RULES: list[Bug] = [
     Bug(
         "assets are thrown together",
         "transfers",
-        "posting.to, posting.asset, int",
-        "posting.to, postings[0].asset, int",
+        "posting.to, posting.asset, amount",
+        "posting.to, postings[0].asset, amount",
     ),
     Bug(
         "each posting is judged by itself",
         "transfers",
-        "posting.asset, int(posting.amount))\n",
-        "posting.asset, int(posting.amount))\n        if refusal := funds_guard(draft):\n            return refusal\n",
+        "posting.asset, amount)\n",
+        "posting.asset, amount)\n        if refusal := funds_guard(draft):\n            return refusal\n",
     ),
     # versions
     Bug(
@@ -211,7 +211,7 @@ BUGS_IN_THE_RULES: list[Bug] = [
         "str(taken)",
         model=False,
     ),
-    Bug("a hold is placed for nothing", "holds", "int(command.amount))\n    if refusal", "0)\n    if refusal"),
+    Bug("a hold is placed for nothing", "holds", "int(command.amount))\n    draft", "0)\n    draft"),
     Bug("a void keeps one unit", "holds", "-reserved(hold))", "1 - reserved(hold))"),
     Bug(
         "an adjustment ignores what is captured",
@@ -311,6 +311,18 @@ BUGS_IN_THE_RULES: list[Bug] = [
         model=False,
     ),
     Bug("a debt is swept", "wallets", "if balance.posted > 0", "if balance.posted != 0", model=False),
+    Bug("velocity counts one unit too many", "guards", "if used > limit:", "if used >= limit:", tables=False),
+    Bug("velocity is not looked at", "guards", "if used > limit:", "if False:"),
+    Bug(
+        "a window ends a tick late",
+        "velocity",
+        "while place < len(times) and times[place] <= begins:",
+        "while place < len(times) and times[place] < begins:",
+        tables=False,
+        model=False,
+    ),
+    Bug("a hold does not count", "holds", "origin, hold)", "origin, hold) if False else None", tables=False),
+    Bug("a void gives nothing back", "holds", "    draft.give_back(hold, reserved(hold))", "    pass", tables=False),
     Bug("a wallet with money is closed", "wallets", "if posted != 0:", "if posted < 0:"),
 ]
 EQUIVALENT: set[str] = set()

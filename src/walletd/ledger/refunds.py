@@ -46,8 +46,9 @@ def refund_transfer(books: Books, command: RefundTransfer, now: datetime, origin
         return refusal
     draft = Draft(books, now)
     for posting in command.postings:
-        draft.move(posting.source, posting.to, posting.asset, int(posting.amount))
-        draft.let_go(posting.source, posting.asset, int(posting.amount), origin)
+        amount = int(posting.amount)
+        draft.move(posting.source, posting.to, posting.asset, amount)
+        draft.let_go(posting.source, posting.asset, amount, origin)
     if refusal := funds_guard(draft) or velocity_guard(draft, books) or maximum_guard(books, draft):
         return refusal
     # After this point it must succeed.
