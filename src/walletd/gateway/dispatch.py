@@ -13,6 +13,7 @@ import trio
 
 from walletd.gateway.commands import command
 from walletd.gateway.endpoint import ClientEndpoint
+from walletd.gateway.operations import OPERATIONS
 from walletd.ledger.book import Book
 from walletd.ledger.statement import movements_of
 from walletd.protocol import messages as m
@@ -325,6 +326,7 @@ FROM_MEMORY: dict[str, Callable[[ClientEndpoint, Call], None]] = {
     "balance.get": balance_get,
     "daemon.status": daemon_status,
     "stream.unsubscribe": stream_unsubscribe,
+    **OPERATIONS,
 }
 
 FROM_TABLES: dict[str, Callable[[ClientEndpoint, Call], Awaitable[None]]] = {

@@ -209,6 +209,7 @@ class Supervisor:
                 wallets,
                 run=lambda: act(submission, wallets),
                 fail=lambda reason, facts: self._give_up(submission, reason, facts),
+                command_id=submission.command.command_id,
             )
         )
 
