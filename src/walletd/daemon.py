@@ -151,7 +151,7 @@ async def _recover_and_serve(
         return
     try:
         async with _reading(recovered) as readings:
-            await _audit(readings)
+            await _audit(readings, operations)
             core = Core(settings, store, recovered, readings, await store.head(), die=_die_with_a_report(operations))
             core.books.assets.update({asset.asset: asset for asset in await readings.assets()})
             await _serve(settings, core, register, lifecycle, operations, announce, recovered.rebuilt)
@@ -182,9 +182,10 @@ async def _reading(recovered: Recovered) -> AsyncIterator[Readings]:
             await readings.aclose()
 
 
-async def _audit(readings: Readings) -> None:
+async def _audit(readings: Readings, operations: Operations) -> None:
     """Refuse to serve books in which money was made or lost."""
     audit = await readings.audit()
+    operations.audited(len(audit.violations))
     if audit.violations:
         raise JournalCorrupt(f"the books do not add up: {'; '.join(audit.violations[:3])}")
 

@@ -42,6 +42,8 @@ class Operations:
         self.reloads = 0
         self.last_reload_succeeded = True
         self.last_reload_at = time.time()
+        self.audit_violations = 0
+        self.audited_at = 0.0
 
     def reload(self) -> None:
         """Read the configuration again and take over what can be; where anything is wrong, nothing changes."""
@@ -83,6 +85,10 @@ class Operations:
     def drain(self) -> None:
         """Stop as SIGTERM does."""
         self.stop.wish("daemon.drain")
+
+    def audited(self, violations: int) -> None:
+        """The books were summed up, with so many violations."""
+        self.audit_violations, self.audited_at = violations, time.time()
 
     def report(self) -> tuple[str, str | None]:
         """A report, and the file that it was written to."""

@@ -193,6 +193,9 @@ class Desk:
             raise ValueError(f"there is no component {component!r}")
         return {"journal": level}
 
+    def audited(self, violations: int) -> None:
+        """The books were summed up."""
+
     def drain(self) -> None:
         """As an operator asks for it."""
         self.lifecycle = DaemonState.DRAINING

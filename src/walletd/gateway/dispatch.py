@@ -263,7 +263,9 @@ def _entry_view(durable: DurableEntry) -> m.EntryView:
 
 async def daemon_audit(endpoint: ClientEndpoint, call: Call) -> None:
     """All balances summed up."""
-    endpoint.reply(call, await endpoint.services.readings.audit())
+    audit = await endpoint.services.readings.audit()
+    endpoint.services.operations.audited(len(audit.violations))
+    endpoint.reply(call, audit)
 
 
 # --- streams -------------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """What every endpoint is handed: the parts of the daemon that answer calls, and the limits on a session."""
 
 import secrets
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any, Protocol
@@ -49,6 +49,10 @@ class Operating(Protocol):
 
     def drain(self) -> None:
         """Stop in order."""
+        ...
+
+    def audited(self, violations: int) -> None:
+        """The books were summed up, with so many violations."""
         ...
 
     def report(self) -> tuple[str, str | None]:
@@ -101,6 +105,8 @@ class Services:
         self.heartbeat_ms = heartbeat_ms
         self.max_event_bytes = max_event_bytes
         self.endpoints: set[Guest] = set()
+        self.rejected: Counter[str] = Counter()
+        """Requests that were answered with an error, by its reason, since the start of this process."""
         self._authentication_seconds = authentication_seconds
         self._unauthenticated: deque[tuple[float, Guest]] = deque()
         self._arrival = trio.Event()
