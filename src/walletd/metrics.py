@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 
-from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, GCCollector, generate_latest
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -31,6 +31,7 @@ from walletd.journal.directory import free_bytes
 from walletd.lifecycle import Lifecycle
 from walletd.logs.setup import limit as repeats
 from walletd.operations import Operations
+from walletd.process_metrics import ProcessMetrics
 from walletd.protocol.methods import METHODS, Kind
 from walletd.vocabulary.commands import ExpireHold
 from walletd.vocabulary.error_codes import Reason
@@ -56,7 +57,7 @@ class MetricsPage:
     def __init__(self, collector: Collector, others: Page) -> None:
         self._registry = CollectorRegistry()
         self._registry.register(collector)
-        ProcessCollector(registry=self._registry)
+        self._registry.register(ProcessMetrics())
         GCCollector(registry=self._registry)
         self._others = others
 

@@ -15,12 +15,13 @@ from typing import Any, NoReturn
 from walletd.cli.exits import EXIT_CONFIGURATION, EXIT_USAGE
 from walletd.config import ConfigurationError, Settings
 from walletd.config_layers import load_settings
+from walletd.logs.formats import is_journal
 from walletd.logs.setup import set_up
 
 SECONDS_BETWEEN_REPORTS = 5.0
 SECONDS_BETWEEN_REDRAWS = 0.1
 
-log = logging.getLogger("walletd.recovery")
+log = logging.getLogger("walletd.daemon")
 
 
 def serve_with(arguments: list[str]) -> int:
@@ -44,9 +45,15 @@ def serve(config: Path | None, flags: dict[str, Any]) -> int:
     from walletd import daemon
     from walletd.cli.announcement import announcement
 
+    def announce(serving: daemon.Announcement) -> None:
+        if is_journal(sys.stdout):
+            log.info("serving at %s, metrics at %s/metrics", serving.url, serving.admin_url)
+        else:
+            print(announcement(serving), flush=True)
+
     progress = RebuildProgress()
     try:
-        return daemon.serve(settings, lambda serving: print(announcement(serving), flush=True), progress.report, read)
+        return daemon.serve(settings, announce, progress.report, read)
     finally:
         progress.end()
 

@@ -12,7 +12,7 @@ from walletd.logs.context import AddContext
 from walletd.logs.formats import formatter_of
 from walletd.logs.repeats import LimitRepeats
 
-COMPONENTS = ("configuration", "daemon", "gateway", "journal", "lifecycle", "recovery", "report", "wallets")
+COMPONENTS = ("configuration", "daemon", "gateway", "journal", "lifecycle", "report", "wallets")
 """What has a level of its own: a logger ``walletd.NAME`` and all below it."""
 
 REPEATS_BURST = 20
