@@ -44,6 +44,9 @@ METHOD_OF_COMMAND: dict[type, str] = {
 """The method that each kind of command came by; the daemon's own have a name that no client can ask for."""
 
 SHED_REASONS = (Reason.OVERLOADED, Reason.UNAVAILABLE, Reason.WALLET_QUARANTINED, Reason.INTERNAL_ERROR)
+CLOSE_CODES = ("1000", "1001", "1006", "1009", "1011", "1012", "1013", "4408", "4508")
+"""Shown from the start, so that a first one is seen as a rise."""
+
 FILES = ("journal.db", "journal.db-wal", "journal.ballast", "state.db", "state.db-wal")
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -222,7 +225,7 @@ class DaemonCollector(Collector):
         yield _counter("walletd_connections_accepted", "Connections accepted.", traffic.accepted)
         yield _counter("walletd_accept_failures", "Knocks that found no file descriptor left.", traffic.accept_failures)
         yield _labelled("walletd_connections_refused", "Connections refused, by why.", "reason", traffic.refused)
-        closed = {str(code): count for code, count in traffic.closes.items()}
+        closed = dict.fromkeys(CLOSE_CODES, 0) | {str(code): count for code, count in traffic.closes.items()}
         yield _labelled("walletd_connections_closed", "Connections closed, by close code.", "close_code", closed)
         yield _counter("walletd_messages_received", "Messages received.", traffic.messages_in)
         yield _counter("walletd_messages_sent", "Messages sent.", traffic.messages_out)

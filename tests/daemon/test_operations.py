@@ -309,3 +309,42 @@ def test_a_data_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> Non
     code, stderr = run_to_its_end(tmp_path / "data")
     assert code in (74, 78)
     assert str(tmp_path / "data") in stderr
+
+
+def test_a_data_folder_that_goes_away_stops_writes_and_comes_back_without_a_restart(tmp_path: Path) -> None:
+    with Daemon(tmp_path / "data") as daemon, daemon.client() as client:
+        furnish(client, "alice", amount=1000)
+        daemon.data.rename(tmp_path / "elsewhere")
+        error = client.refused("transfer.post", **transfer("away", "@external", "alice", 1))
+        assert (error["data"]["reason"], error["data"]["outcome"]) == ("unavailable", "not_applied")
+        assert error["data"]["retry_after_ms"] > 0
+        assert "journal.db" in error["data"]["why"]
+        assert client.next_pushed("lifecycle")["lifecycle"] == "degraded"
+        assert posted(client, "alice") == 1000
+        daemon.data.mkdir(mode=0o700)
+        assert client.refused("transfer.post", **transfer("away", "@external", "alice", 1))
+        daemon.data.rmdir()
+        (tmp_path / "elsewhere").rename(daemon.data)
+        assert client.next_pushed("lifecycle")["lifecycle"] == "serving"
+        assert "replayed" not in client.call("transfer.post", **transfer("away", "@external", "alice", 1))
+        daemon.signal(signal.SIGTERM)
+        assert daemon.wait() == 0
+        daemon.start()
+        with daemon.client() as again:
+            assert posted(again, "alice") == 1001
+
+
+@pytest.mark.parametrize("name", ["journal.db", "journal.db-wal"])
+def test_a_journal_that_is_removed_or_replaced_takes_no_more_money(tmp_path: Path, name: str) -> None:
+    with Daemon(tmp_path / "data") as daemon, daemon.client() as client:
+        furnish(client, "alice", amount=1000)
+        file = daemon.data / name
+        file.rename(tmp_path / "kept")
+        file.write_bytes((tmp_path / "kept").read_bytes())
+        error = client.refused("transfer.post", **transfer("away", "@external", "alice", 1))
+        assert (error["data"]["reason"], error["data"]["outcome"]) == ("unavailable", "not_applied")
+        (tmp_path / "kept").rename(file)
+        client.next_pushed("lifecycle")
+        assert client.next_pushed("lifecycle")["lifecycle"] == "serving"
+        client.call("transfer.post", **transfer("away", "@external", "alice", 1))
+        assert posted(client, "alice") == 1001
