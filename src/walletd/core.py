@@ -58,7 +58,7 @@ class Core:
         self.readings = readings
         self.books = Books()
         self.history = History(store)
-        self.index = CommandIndex(recovered.tables.path)
+        self.index = CommandIndex(recovered.tables.path, recovered.progress.sequence)
         self.roster = Roster(
             self.books,
             lambda wallets: self.supervisor.load_books(wallets),

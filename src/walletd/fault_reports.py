@@ -33,6 +33,8 @@ FAULT_PAUSE_SECONDS = 60.0
 
 PACKAGES = ("walletd", "trio", "trio-asyncio", "aiosqlite", "msgspec", "websockets", "prometheus-client", "stackscope")
 MAX_REPORT_CHARACTERS = 200_000
+SHOWN_TASKS = 300
+INDENT = "  "
 
 Sections = Callable[[], Mapping[str, str]]
 
@@ -159,11 +161,28 @@ def _thread_stacks() -> Iterator[str]:
 
 
 def _tasks() -> str:
-    """Every task below the root, with the frames in which it waits."""
+    """Every task below the root as a tree, with the frames in which it waits; the first ``SHOWN_TASKS`` of them."""
     try:
         root = trio.lowlevel.current_root_task()
     except RuntimeError:
         return "the loop does not run in this thread"
+    lines: list[str] = []
+    waiting = [(root, 0)] if root is not None else []
+    shown = 0
+    while waiting and shown < SHOWN_TASKS:
+        task, depth = waiting.pop()
+        lines += [f"{INDENT * depth}{line}" for line in _task(task)]
+        shown += 1
+        below = [child for nursery in task.child_nurseries for child in nursery.child_tasks]
+        waiting += [(child, depth + 1) for child in sorted(below, key=lambda child: child.name, reverse=True)]
+    return "\n".join([*lines, "and more" if waiting else f"{shown} tasks"])
+
+
+def _task(task: trio.lowlevel.Task) -> list[str]:
+    """A task's name, which must not be a wallet's, and its frames, outermost first."""
     import stackscope  # here, because the daemon is lighter without it for as long as nobody asks
 
-    return "no task" if root is None else str(stackscope.extract(root, recurse_child_tasks=True))
+    frames = stackscope.extract(task).frames
+    places = [f"{frame.filename}:{frame.lineno} {frame.funcname}" for frame in frames if not frame.hide]
+    name = "a wallet's actor" if task.name.startswith("wallet ") else task.name
+    return [name, *(f"{INDENT}{place.rpartition('site-packages/')[2]}" for place in places)]

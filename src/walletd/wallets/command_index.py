@@ -45,10 +45,11 @@ _decode = msgspec.json.Decoder(list[tuple[str, str, int, str]]).decode
 class CommandIndex:
     """Look-ups of command ids in the read tables."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, expected: int = 0) -> None:
+        """``expected``: about how many ids the tables have."""
         self._path = path
         self._connection: sqlite3.Connection = open_for_reading(path)
-        self._filter = IdFilter(0)
+        self._filter = IdFilter(2 * expected)
         self._is_surveyed = False
         self._outgrown = trio.Event()
         self.probes = 0
@@ -88,7 +89,7 @@ class CommandIndex:
             self._outgrown = trio.Event()
             # What is noted meanwhile is noted in the new filter; the old one is outgrown, but knew all until now.
             self._is_surveyed = False
-            self._filter = IdFilter(4 * self._filter.added)
+            self._filter = IdFilter(2 * self._filter.added)
             await self._survey(self._filter)
 
     async def _survey(self, known: IdFilter) -> None:
