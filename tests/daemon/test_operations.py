@@ -6,6 +6,8 @@ import os
 import signal
 import socket
 import stat
+import subprocess
+import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -350,3 +352,26 @@ def test_a_journal_that_is_removed_or_replaced_takes_no_more_money(tmp_path: Pat
         assert client.next_pushed("lifecycle")["lifecycle"] == "serving"
         client.call("transfer.post", **transfer("away", "@external", "alice", 1))
         assert posted(client, "alice") == 1001
+
+
+def test_the_command_line_operates_a_running_daemon(tmp_path: Path) -> None:
+    with Daemon(tmp_path / "data") as daemon:
+
+        def walletd(*arguments: str) -> subprocess.CompletedProcess[str]:
+            environment = {**os.environ, "WALLETD_URL": daemon.url, "WALLETD_TOKEN": daemon.token}
+            command = [sys.executable, "-m", "walletd", *arguments]
+            return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+        kept = tmp_path / "report.txt"
+        made = walletd("report", "--output", str(kept))
+        assert made.returncode == 0, made.stderr
+        assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+        assert "== tasks" in kept.read_text()
+        assert walletd("report", "--output", str(kept)).returncode != 0
+        levels = walletd("log-level", "debug", "journal", "--json")
+        assert json.loads(levels.stdout)["levels"]["journal"] == "debug"
+        wrong = walletd("log-level", "debug", "jornal")
+        assert wrong.returncode == 64
+        assert "there is no component 'jornal'" in wrong.stderr
+        assert walletd("drain").returncode == 0
+        assert daemon.wait() == 0

@@ -1,6 +1,7 @@
 """Boot a Debian of its own with systemd as process 1, install walletd's wheel in it, and run ``inside.py`` there.
 
-    sudo make test-systemd                   # needs debootstrap and systemd-nspawn; about three minutes the first time
+    sudo make test-systemd                                  # needs debootstrap and systemd-nspawn
+    sudo make test-systemd WALLETD_TEST_SUITE=bookworm      # systemd 252 with its drop-in, instead of 257
 
 Everything happens under ``build/systemd``; the machine's own systemd is not touched.  The base system is kept between
 runs.  Exits with 0 when every check inside passed, with 1 when one did not, and with 77, and says so loudly, where this
@@ -15,11 +16,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 BUILD = ROOT / "build" / "systemd"
-SUITE = "trixie"
+SUITE = os.environ.get("WALLETD_TEST_SUITE", "trixie")
+PYTHON_OF_SUITE = {"trixie": "3.13", "bookworm": "3.11"}
 PACKAGES = "systemd,systemd-sysv,dbus,python3,python3-venv"
 CANNOT = 77
 BOOT_SECONDS = 600
-PYTHON_OF_SUITE = "3.13"
 
 CHECK_UNIT = """\
 [Unit]
@@ -70,7 +71,7 @@ def base_system() -> Path:
     """A minimal Debian with systemd, made once; WALLETD_TEST_BASE names one that is there already."""
     if given := os.environ.get("WALLETD_TEST_BASE"):
         return Path(given)
-    base = BUILD / "base"
+    base = BUILD / f"base-{SUITE}"
     if not (base / "complete").exists():
         shutil.rmtree(base, ignore_errors=True)
         base.parent.mkdir(parents=True, exist_ok=True)
@@ -97,7 +98,7 @@ def furnish(tree: Path) -> None:
     wheels.mkdir(parents=True)
     python = sys.executable
     run([python, "-m", "hatchling", "build", "-t", "wheel", "-d", str(wheels)])
-    wanted = ["--only-binary", ":all:", "--python-version", PYTHON_OF_SUITE, "-r", "requirements.lock"]
+    wanted = ["--only-binary", ":all:", "--python-version", PYTHON_OF_SUITE[SUITE], "-r", "requirements.lock"]
     run([python, "-m", "pip", "download", "-q", "--no-deps", "-d", str(wheels), *wanted])
     shutil.copy(Path(__file__).parent / "inside.py", check)
     units = ROOT / "systemd"
@@ -107,6 +108,8 @@ def furnish(tree: Path) -> None:
         "walletd.sysusers": "usr/lib/sysusers.d/walletd.conf",
         "walletd.tmpfiles": "usr/lib/tmpfiles.d/walletd.conf",
     }
+    if SUITE == "bookworm":
+        places["debian12/10-systemd-252.conf"] = "etc/systemd/system/walletd.service.d/10-systemd-252.conf"
     for name, place in places.items():
         target = tree / place
         target.parent.mkdir(parents=True, exist_ok=True)
