@@ -21,6 +21,7 @@ from walletd.wallets.command_index import CommandIndex
 from walletd.wallets.read_tables import FILE_NAME, ReadTablesRotten
 from walletd.wallets.readings import Readings, open_readings
 from walletd.wallets.recovery import recover
+from walletd.wallets.statements import Question
 
 TABLES = ("progress", "asset", "wallet", "balance", "statement_line", "command")
 
@@ -145,8 +146,8 @@ async def test_after_such_a_crash_the_core_goes_on_as_if_nothing_had_been(
             await answered(again)
             assert again[0].durable == late[0].durable
             assert again[0].replayed
-            page = await core.readings.statement("late", None, False, None, 10)
-            assert [line.posted for line in page.lines] == ["7"]
+            page = await core.readings.statement(Question("late"), None, 10)
+            assert [line.posted for line in page.statement.lines] == ["7"]
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -353,7 +354,10 @@ async def read_audit(readings: Readings, directory: Path) -> Any:
 
 
 async def read_statements(readings: Readings, directory: Path) -> Any:
-    return [await readings.statement(name, None, newest, None, 1000) for name in WALLETS for newest in (True, False)]
+    questions = [Question(name, newest_first=newest) for name in WALLETS for newest in (True, False)]
+    questions += [question._replace(asset="EUR") for question in questions]
+    pages = [await readings.statement(question, None, 1000) for question in questions]
+    return [page.statement for page in pages if page is not None]
 
 
 async def read_command_ids(readings: Readings, directory: Path) -> Any:
