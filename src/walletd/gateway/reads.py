@@ -126,11 +126,12 @@ async def _balances_as_of(endpoint: ClientEndpoint, call: Call) -> None:
     endpoint.reply(call, m.Balances(balances=records, sequence=moment.sequence, time=moment.time))
 
 
-async def _settle(endpoint: ClientEndpoint, field: str, point: int | datetime, head: int) -> None:
-    """Wait until the tables show all that there will ever be up to this point; a point to come is refused."""
-    supervisor = endpoint.services.supervisor
+async def _settle(endpoint: ClientEndpoint, field: str, point: int | datetime, last: int) -> None:
+    """Wait until the tables show all that there will ever be up to this point; a time to come, and a sequence behind
+    the last that may be asked for, is refused."""
+    supervisor, head = endpoint.services.supervisor, endpoint.services.publisher.head
     now = supervisor.moment()
-    if point > now if isinstance(point, datetime) else point > head:
+    if point > now if isinstance(point, datetime) else point > last:
         raise Refused(Reason.FUTURE_MOMENT, field=field, asked=point, head=head, time=now)
     if isinstance(point, datetime):
         await supervisor.shown_at(point)

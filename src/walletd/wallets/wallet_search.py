@@ -22,6 +22,7 @@ from walletd.wallets.read_tables import ReadTablesRotten, check_seal
 MAX_VISITED = 2_000
 """Wallets that one page looks at: some 20 ms of a thread."""
 
+_COUNTS = (16, 256, MAX_VISITED)
 _PAST_ALL_NAMES = "\x7f"
 _RANGE = "wallet >= ?1 AND wallet < ?2 AND wallet > ?3"
 _ALL = f"SELECT wallet FROM wallet WHERE {_RANGE}"
@@ -80,10 +81,15 @@ def status_at(record: WalletRecord, now: datetime) -> WalletStatus:
 
 
 def _rarest(tables: sqlite3.Connection, metadata: Mapping[str, str]) -> tuple[str, str] | None:
-    """Of several words the one that the fewest wallets have; counting stops at what a page may look at."""
+    """Of several words the one that the fewest wallets have; what all of them have often is not counted to its end."""
     if len(metadata) <= 1:
         return next(iter(metadata.items()), None)
-    return min(metadata.items(), key=lambda word: tables.execute(HOW_MANY, (*word, MAX_VISITED)).fetchone())
+    for enough in _COUNTS:
+        counts = {word: tables.execute(HOW_MANY, (*word, enough)).fetchone()[0] for word in metadata.items()}
+        rarest = min(counts, key=counts.__getitem__)
+        if counts[rarest] < enough:
+            break
+    return rarest
 
 
 def _walk(
