@@ -62,7 +62,7 @@ def batch(
         for number, (inner, result) in enumerate(zip(commands, done.results, strict=False), 1):
             refused = None if result.refused is None else told(result.refused, scales).sentence
             made = result.transfer or result.hold or "done"
-            table.add_row(str(number), inner.__struct_config__.tag, result.command_id, refused or made)
+            table.add_row(str(number), str(inner.__struct_config__.tag), result.command_id, refused or made)
         output.answer(done.applied, lambda: table)
         number = sum(result.refused is not None for result in done.results)
         if done.applied.dry_run:
