@@ -162,3 +162,21 @@ async def test_wallets_are_searched_for_by_status_and_metadata(desk: Desk) -> No
     assert await names(metadata={"tier": "gold"}, after="w3") == ["w5"]
     await client.call("wallet.update", command_id="u", wallet="w5", metadata={"tier": "tin"})
     assert await names(metadata={"tier": "gold"}) == ["w1", "w3"]
+
+
+async def test_a_batch_run_dry_says_what_would_come_of_each_command_and_changes_nothing(desk: Desk) -> None:
+    client = desk.client(ADMIN)
+    await furnish(client, "alice", "bob")
+    commands = [
+        {"method": "transfer.post", **payment("p1", "bob", amount, "alice")} | {"command_id": f"p{amount}"}
+        for amount in (600, 500, 400)
+    ]
+    foreseen = await client.call("batch.execute", command_id="b", commands=commands, atomic=False, dry_run=True)
+    assert [outcome.get("error", {}).get("data", {}).get("reason") for outcome in foreseen["outcomes"]] == [
+        None,
+        "insufficient_funds",
+        None,
+    ]
+    assert posted(await client.call("balance.get", wallet="bob")) == {}
+    refused = await client.refused("batch.execute", command_id="b", commands=commands, dry_run=True)
+    assert (refused["reason"], refused["command"]) == ("insufficient_funds", 1)

@@ -1,6 +1,6 @@
 """Commands: from a permitted call to its submission, and from what came of it to the reply."""
 
-from walletd.gateway.batches import check_batch, outcomes_of
+from walletd.gateway.batches import check_batch, foreseen_outcomes, outcomes_of
 from walletd.gateway.endpoint import ClientEndpoint
 from walletd.ledger.statement import movements_of
 from walletd.protocol import messages as m
@@ -74,6 +74,7 @@ def _reply_foreseen(endpoint: ClientEndpoint, call: Call, foreseen: Foreseen) ->
             wallets=effects.wallets,
             balances=effects.balances,
             holds=effects.holds,
+            outcomes=foreseen_outcomes(call.params, effects),
             dry_run=True,
         )
         endpoint.reply(call, applied)
