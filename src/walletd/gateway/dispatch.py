@@ -12,6 +12,7 @@ import trio
 
 from walletd.gateway.commands import command
 from walletd.gateway.endpoint import ClientEndpoint
+from walletd.gateway.operations import OPERATIONS
 from walletd.gateway.reads import (
     Refused,
     balance_get,
@@ -203,7 +204,9 @@ def _entry_view(durable: DurableEntry) -> m.EntryView:
 
 async def daemon_audit(endpoint: ClientEndpoint, call: Call) -> None:
     """All balances summed up."""
-    endpoint.reply(call, await endpoint.services.readings.audit())
+    audit = await endpoint.services.readings.audit()
+    endpoint.services.operations.audited(len(audit.violations))
+    endpoint.reply(call, audit)
 
 
 # --- streams -------------------------------------------------------------------------------------------------------
@@ -266,6 +269,7 @@ FROM_MEMORY: dict[str, Callable[[ClientEndpoint, Call], None]] = {
     "balance.get": balance_get,
     "daemon.status": daemon_status,
     "stream.unsubscribe": stream_unsubscribe,
+    **OPERATIONS,
 }
 
 FROM_TABLES: dict[str, Callable[[ClientEndpoint, Call], Awaitable[None]]] = {

@@ -10,6 +10,7 @@ asked.  ``reply`` is called only once the segment with the entry, and so everyth
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from time import perf_counter
 from typing import Any, NamedTuple
 
 import trio
@@ -29,17 +30,18 @@ from walletd.vocabulary.commands import (
     ids_of,
     parts_of,
 )
-from walletd.vocabulary.entries import Effects, Entry, HoldRecord, Refusal, TransferRecord, encode_entry
+from walletd.vocabulary.entries import Effects, Entry, HoldRecord, TransferRecord, encode_entry
 from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import CommandId, Principal, TransferId, WalletId, sequence_of, transfer_id
 from walletd.vocabulary.identifiers import Sequence as SequenceNumber
 from walletd.wallets.actor import Claim
 from walletd.wallets.command_index import CommandIndex
+from walletd.wallets.counters import CommandCounters
+from walletd.wallets.decided import entry_of, unavailable
 from walletd.wallets.projector import DurableEntry, Projector
 from walletd.wallets.publisher import Publisher
 from walletd.wallets.roster import Roster
 
-UNAVAILABLE_RETRY_MS = 1000
 _TICK = timedelta(microseconds=1)
 OVERLOADED_RETRY_MS = 100
 
@@ -80,9 +82,21 @@ def _nobody(answer: Answer | Foreseen | NotDecided) -> None:
 class Submission:
     """A command on its way, and those who sent the same id meanwhile."""
 
-    __slots__ = ("command", "durable", "followers", "is_settled", "principal", "reply", "sequence")
+    __slots__ = (
+        "arrived",
+        "command",
+        "decided",
+        "durable",
+        "followers",
+        "is_settled",
+        "principal",
+        "reply",
+        "sequence",
+    )
 
     def __init__(self, command: AnyCommand, principal: Principal, reply: Reply) -> None:
+        self.arrived = perf_counter()
+        self.decided = 0.0
         self.command = command
         self.principal = principal
         self.reply = reply
@@ -155,9 +169,7 @@ class Supervisor:
         self._load_floor = 0
         self._assets_sequence = 0
         self._nursery: trio.Nursery | None = None
-        self.outcomes: dict[Reason | None, int] = {}
-        """How many commands were decided, by the reason of their refusal; None: applied."""
-        self.replays = 0
+        self.counters = CommandCounters()
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled: look-ups of old entries for commands sent again live in here."""
@@ -211,6 +223,7 @@ class Supervisor:
                 wallets,
                 run=lambda: act(submission, wallets),
                 fail=lambda reason, facts: self._give_up(submission, reason, facts),
+                command_id=submission.command.command_id,
             )
         )
 
@@ -220,10 +233,11 @@ class Supervisor:
         if obstacle is not None:
             self._give_up(submission, *obstacle)
             return
+        began = perf_counter()
         now = self._now()
         sequence = SequenceNumber(self._writer.head + 1)
         verdict = decide(self._books, submission.command, now, sequence)
-        entry = _entry(sequence, now, submission, verdict)
+        entry = entry_of(sequence, now, submission.principal, submission.command, verdict)
         record = encode_entry(entry)
         if isinstance(verdict, Effects):
             apply(self._books, verdict)
@@ -236,6 +250,8 @@ class Supervisor:
         pending = self._writer.append(sequence, record, submission)
         submission.sequence = sequence
         submission.durable = DurableEntry(entry, record, pending.leaf)
+        submission.decided = perf_counter()
+        self.counters.decide_seconds.count(submission.decided - began)
 
     def _remember_awaited(self, entry: Entry) -> None:
         """A refund may have asked for a transfer before it was there: then its actor must know of it now."""
@@ -258,7 +274,7 @@ class Supervisor:
 
     def _obstacle(self) -> tuple[Reason, dict[str, Any]] | None:
         if self._writer.degraded is not None:
-            return Reason.UNAVAILABLE, _unavailable(self._writer.degraded)
+            return Reason.UNAVAILABLE, unavailable(self._writer.degraded)
         if not self._writer.has_room():
             return Reason.OVERLOADED, {"what": "the journal's queue", "retry_after_ms": OVERLOADED_RETRY_MS}
         if not self._projector.has_room:
@@ -271,6 +287,7 @@ class Supervisor:
         return max(self._clock(), self._last_time, self._shown_until + _TICK)
 
     def _give_up(self, submission: Submission, reason: Reason, facts: dict[str, Any]) -> None:
+        self.counters.shed[reason] = self.counters.shed.get(reason, 0) + 1
         for key in submission.keys:
             if self._recent.get(key) is submission:
                 del self._recent[key]
@@ -279,7 +296,7 @@ class Supervisor:
     # --- commands sent again ---------------------------------------------------------------------------------------
 
     def _repeat(self, earlier: Submission, submission: Submission) -> None:
-        self.replays += 1
+        self.counters.replays += 1
         if earlier.is_settled:
             assert earlier.durable is not None
             submission.settle(_answer_again(earlier.durable, submission.command))
@@ -293,7 +310,7 @@ class Supervisor:
         earlier.followers.append(follow)
 
     async def _replay(self, sequence: int, submission: Submission) -> None:
-        self.replays += 1
+        self.counters.replays += 1
         submission.settle(_answer_again(await self._read_entry(sequence), submission.command))
 
     # --- books of dormant wallets ----------------------------------------------------------------------------------
@@ -365,7 +382,7 @@ class Supervisor:
             if is_durable:
                 act()
             else:
-                failed(Reason.UNAVAILABLE, _unavailable(self._writer.degraded))
+                failed(Reason.UNAVAILABLE, unavailable(self._writer.degraded))
 
         self._writer.when_durable(sequence, settle)
 
@@ -374,6 +391,9 @@ class Supervisor:
     def on_durable(self, commit: Sequence[Pending]) -> None:
         """A segment is durable: answer and publish each of its entries, in order, without awaiting anything."""
         entries: list[DurableEntry] = []
+        counters, now = self.counters, perf_counter()
+        commit_began = now - self._writer.counters.last_commit_seconds
+        counters.group_entries.count(len(commit))
         for pending in commit:
             submission = pending.context
             assert isinstance(submission, Submission)
@@ -381,7 +401,10 @@ class Supervisor:
             entries.append(submission.durable)
             refusal = submission.durable.entry.refusal
             reason = None if refusal is None else refusal.reason
-            self.outcomes[reason] = self.outcomes.get(reason, 0) + 1
+            kind = type(submission.command), reason
+            counters.outcomes[kind] = counters.outcomes.get(kind, 0) + 1
+            counters.queue_seconds.count(max(0.0, commit_began - submission.decided))
+            counters.reply_seconds.count(now - submission.arrived)
             effects = submission.durable.entry.effects
             if effects is not None and effects.holds:
                 self._follow_holds(effects.holds)
@@ -391,7 +414,7 @@ class Supervisor:
 
     def on_rolled_back(self, undone: Sequence[Pending], why: JournalFull) -> None:
         """It is certain that these entries are not in the journal: forget what the books know, and say so."""
-        facts = _unavailable(why)
+        facts = unavailable(why)
         for pending in undone:
             submission = pending.context
             assert isinstance(submission, Submission)
@@ -412,21 +435,6 @@ class Supervisor:
                 self._index.note(durable.entry.principal, name)
                 del self._recent[durable.entry.principal, name]
         self._roster.retire_some(len(entries))
-
-
-def _unavailable(why: JournalFull | None) -> dict[str, Any]:
-    return {"why": "no space" if why is None else why.args[0], "retry_after_ms": UNAVAILABLE_RETRY_MS}
-
-
-def _entry(sequence: SequenceNumber, now: datetime, submission: Submission, verdict: Verdict) -> Entry:
-    return Entry(
-        sequence=sequence,
-        time=now,
-        principal=submission.principal,
-        command=submission.command,
-        refusal=verdict if isinstance(verdict, Refusal) else None,
-        effects=verdict if isinstance(verdict, Effects) else None,
-    )
 
 
 def _answer_again(durable: DurableEntry, command: AnyCommand) -> Answer | NotDecided:
