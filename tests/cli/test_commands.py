@@ -1,9 +1,14 @@
 """What the commands ask the daemon, and how they show the answer to people and to scripts."""
 
+from datetime import UTC, datetime
+from pathlib import Path
+
 import pytest
 
 from tests.cli.conftest import Walletd
 from tests.cli.standin import NOON, StandIn, applied, balance, line, view
+from walletd.protocol.messages import BatchOutcome, ErrorObject, StatementBalance
+from walletd.vocabulary.lifecycle import WalletStatus
 
 
 def rows(out: str) -> list[list[str]]:
@@ -76,19 +81,68 @@ def test_several_assets_and_wallets_are_made_one_after_the_other(walletd: Wallet
     walletd("asset", "define", "EUR/2", "ETH/18", "JPY/0")
     walletd("wallet", "open", "alice", "@fees")
     assert [call.arguments for call in daemon.asked("define_asset")] == [("EUR", 2), ("ETH", 18), ("JPY", 0)]
-    assert [call.arguments for call in daemon.asked("open_wallet")] == [("alice",), ("@fees",)]
+    assert [call.arguments[0] for call in daemon.asked("open_wallet")] == ["alice", "@fees"]
 
 
 def test_a_statement_shows_signs_balances_and_references(walletd: Walletd, daemon: StandIn) -> None:
     daemon.lines = [line(10000, 10000), line(-1250, 8750, reference="dinner")]
     ended = walletd("statement", "alice", "--asset", "EUR", "--newest-first")
 
-    (asked,) = daemon.asked("statement")
+    (asked,) = daemon.asked("statement_page")
     assert asked.arguments == ("alice", "EUR")
-    assert asked.named == {"newest_first": True}
+    assert {name: word for name, word in asked.named.items() if word is not None} == {"newest_first": True}
     _, _, first, second = rows(ended.out)
-    assert first[2:] == ["t7", "bob", "+100.00", "EUR", "100.00"]
-    assert second[2:] == ["t7", "bob", "-12.50", "EUR", "87.50", "dinner"]
+    assert first[2:] == ["t7", "transfer", "bob", "+100.00", "EUR", "100.00"]
+    assert second[2:] == ["t7", "transfer", "bob", "-12.50", "EUR", "87.50", "dinner"]
+
+
+def test_a_statement_stands_between_its_opening_and_its_closing_balance(walletd: Walletd, daemon: StandIn) -> None:
+    daemon.lines = [line(-1250, 8750)]
+    daemon.opening, daemon.closing = (StatementBalance("EUR", "10000"),), (StatementBalance("EUR", "8750"),)
+    ended = walletd("statement", "alice", "--since", "12", "--until", "2026-02-01T00:00:00Z", "--with", "bob")
+    (asked,) = daemon.asked("statement_page")
+    assert (asked.named["since"], asked.named["until"]) == (12, datetime(2026, 2, 1, tzinfo=UTC))
+    assert asked.named["counterparty"] == "bob"
+    assert [row[0] for row in (rows(ended.out)[2], rows(ended.out)[-1])] == ["opening", "closing"]
+    assert rows(ended.out)[2][1:] == ["EUR", "100.00"]
+    turned = walletd("statement", "alice", "--newest-first")
+    assert [row[0] for row in (rows(turned.out)[2], rows(turned.out)[-1])] == ["closing", "opening"]
+    assert "neither an entry's number nor a time" in walletd("statement", "alice", "--since", "soon").err
+
+
+def test_the_past_of_several_wallets_is_asked_for_at_once(walletd: Walletd, daemon: StandIn) -> None:
+    ended = walletd("balance", "alice", "bob", "--asset", "EUR", "--as-of", "7")
+    (asked,) = daemon.asked("balances")
+    assert asked == ("balances", (["alice", "bob"], "EUR"), {"as_of": 7})
+    assert "after entry 7" in ended.out
+    walletd("balance", "alice", "EUR")
+    assert daemon.asked("balances")[-1] == ("balances", (["alice"], "EUR"), {"as_of": None})
+
+
+def test_wallets_are_listed_by_status_and_metadata(walletd: Walletd, daemon: StandIn) -> None:
+    daemon.views = [view("alice")]
+    walletd("wallet", "list", "a", "--status", "open", "--metadata", "tier=gold", "--metadata", "city=a=b")
+    (asked,) = daemon.asked("wallets")
+    assert asked.named == {"status": WalletStatus.OPEN, "metadata": {"tier": "gold", "city": "a=b"}}
+    assert "such as tier=gold" in walletd("wallet", "list", "--metadata", "gold").err
+
+
+def test_a_batch_is_a_command_on_each_line(walletd: Walletd, daemon: StandIn, tmp_path: Path) -> None:
+    file = tmp_path / "batch.jsonl"
+    file.write_text('{"method":"wallet.open","wallet":"x"}\n\n{"method":"wallet.open","wallet":"y","command_id":"o"}\n')
+    refused = ErrorObject(3020, "wallet y exists", {"reason": "wallet_already_exists", "outcome": "not_applied"})
+    daemon.answer = applied(outcomes=(BatchOutcome(command_id="b.1"), BatchOutcome(command_id="o", error=refused)))
+    ended = walletd("batch", str(file), "--command-id", "b")
+    assert ended.exit_code == 1
+    (asked,) = daemon.asked("batch")
+    assert [command.command_id for command in asked.arguments[0]] == ["b.1", "o"]
+    assert asked.named == {"atomic": False, "command_id": "b", "dry_run": False}
+    assert "wallet y exists (wallet_already_exists)" in ended.out
+    assert "1 of 2 commands were refused" in ended.out
+    file.write_text('{"method":"wallet.open","wallet":"!"}')
+    assert "line 1: 'wallet' must be a wallet name" in walletd("batch", str(file)).err
+    file.write_text("nonsense")
+    assert "line 1 is not a JSON object" in walletd("batch", str(file)).err
 
 
 def test_a_limited_statement_says_that_there_is_more(walletd: Walletd, daemon: StandIn) -> None:

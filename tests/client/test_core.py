@@ -82,7 +82,7 @@ EVERY_ASK: list[Ask[Any]] = [
     asks.assets(),
     asks.wallet("alice"),
     asks.wallet_page("a", "alice", 10),
-    asks.balance("alice", None),
+    asks.balances("alice", None),
     asks.statement_page("alice", "EUR", True, "1.0", 10),
     asks.transfer("t12"),
     asks.entry(1, None),

@@ -49,3 +49,26 @@ def test_the_money_protocol_over_the_socket_survives_kill_9(tmp_path: Path) -> N
         assert [line["kind"] for line in lines] == ["transfer", "capture", "refund", "transfer"]
         assert client.refused("transfer.post", **transfer("b1", "alice", "bob", 10))["data"]["field"] == "method"
         assert {total["sum"] for total in client.call("daemon.audit")["totals"]} == {"0"}
+
+
+def test_the_past_reads_the_same_after_kill_9_and_a_rebuild_of_the_read_tables(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path / "data")
+    with daemon, daemon.client() as client:
+        furnish(client, "alice", "bob", amount=1000)
+        hold = client.call("hold.place", command_id="p", wallet="alice", asset="EUR", amount="300")
+        last = client.call("transfer.post", **transfer("t", "alice", "bob", 10))["sequence"]
+        points = [hold["sequence"], hold["time"], last]
+        page = client.call("statement.get", wallet="bob", limit=1)
+        before = [client.call("balance.get", wallets=["alice", "bob"], as_of=point) for point in points]
+        assert [answer["balances"][0]["held"] for answer in before] == ["300"] * 3
+        daemon.kill()
+    for file in daemon.data.glob("state.db*"):
+        file.unlink()
+    with daemon, daemon.client() as client:
+        assert [client.call("balance.get", wallets=["alice", "bob"], as_of=point) for point in points] == before
+        assert client.refused("balance.get", wallet="bob", as_of=last + 1)["data"]["reason"] == "future_moment"
+        client.call("transfer.post", **transfer("t2", "alice", "bob", 10))
+        following = client.call("statement.get", wallet="bob", limit=1, cursor=page["next"])
+        assert [line["posted"] for line in page["lines"] + following["lines"]] == ["1000", "1010"]
+        assert (following["closing"], following["sequence"]) == (page["closing"], page["sequence"])
+        assert "next" not in following

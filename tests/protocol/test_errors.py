@@ -26,6 +26,8 @@ FACTS: dict[Reason, set[str]] = {
     Reason.SUBSCRIPTION_NOT_FOUND: {"subscription"},
     Reason.TOO_MANY_SUBSCRIPTIONS: {"limit"},
     Reason.SNAPSHOT_TOO_LARGE: {"limit"},
+    Reason.INVALID_CURSOR: set(),
+    Reason.FUTURE_MOMENT: {"field", "asked", "head", "time"},
     Reason.EPOCH_CHANGED: {"cursor_epoch", "epoch"},
     Reason.FUTURE_CURSOR: {"cursor", "head"},
     Reason.CURSOR_EXPIRED: {"oldest"},

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from walletd.cli.assets import asset
+from walletd.cli.batch import batch
 from walletd.cli.configuration import config as configuration
 from walletd.cli.demo.command import demo
 from walletd.cli.exits import EXIT_INPUT_OUTPUT, EXIT_OK, EXIT_USAGE
@@ -110,6 +111,7 @@ app.command(wallet)
 app.command(hold)
 app.command(refund, group=MONEY)
 app.command(pay, group=MONEY)
+app.command(batch, group=MONEY)
 app.command(balance, group=LOOKING)
 app.command(statement, group=LOOKING)
 app.command(watch, group=LOOKING)

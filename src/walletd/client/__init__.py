@@ -5,6 +5,7 @@ This package imports only ``walletd.protocol`` and ``walletd.vocabulary``, and n
 """
 
 from walletd.client.asks import new_command_id
+from walletd.client.batches import BatchApplied, BatchResult
 from walletd.client.errors import (
     AuthenticationFailed,
     ClientError,
@@ -24,6 +25,8 @@ from walletd.protocol.messages import Cursor
 __all__ = [
     "Applied",
     "AuthenticationFailed",
+    "BatchApplied",
+    "BatchResult",
     "Client",
     "ClientError",
     "Cursor",

@@ -19,7 +19,8 @@ from typing import Any, Literal
 import trio
 
 from walletd.client import asks
-from walletd.client.asks import Answer, Ask
+from walletd.client.asks import Answer, Ask, Range
+from walletd.client.batches import BatchApplied, batch_results
 from walletd.client.core import Core
 from walletd.client.errors import NotReachable, RequestFailed
 from walletd.client.event_stream import EventStream
@@ -31,8 +32,9 @@ from walletd.client.wire import Dial
 from walletd.protocol import envelope
 from walletd.protocol import messages as m
 from walletd.protocol.hold_messages import HoldView
-from walletd.vocabulary.commands import AnyCommand
+from walletd.vocabulary.commands import AnyCommand, BatchedCommand
 from walletd.vocabulary.error_codes import Outcome, Reason
+from walletd.vocabulary.lifecycle import WalletStatus
 
 PAGE = 500
 """Rows that an iterator asks for at a time."""
@@ -168,6 +170,21 @@ class Client:
         """
         return await self.ask(asks.submit(command))
 
+    async def batch(
+        self,
+        commands: Iterable[BatchedCommand],
+        *,
+        atomic: bool = True,
+        command_id: str | None = None,
+        dry_run: bool = False,
+    ) -> BatchApplied:
+        """Run commands of ``walletd.vocabulary.commands`` in one entry: all, or none, or each for itself.
+
+        The results are in the commands' order, each with its refusal where it was refused.  An atomic batch raises
+        Refused for the first command that is refused; its ``facts["command"]`` is that command's index.
+        """
+        return batch_results(await self.ask(asks.batch(commands, atomic, command_id, dry_run)))
+
     # --- reads -----------------------------------------------------------------------------------------------------
 
     async def assets(self, *, refresh: bool = False) -> dict[str, int]:
@@ -181,19 +198,29 @@ class Client:
         """A wallet with all that it has."""
         return await self.ask(asks.wallet(wallet))
 
-    async def wallets(self, prefix: str = "") -> AsyncIterator[m.WalletView]:
-        """The wallets whose names start with the prefix, by name."""
-        page = await self.wallet_page(prefix)
+    async def wallets(
+        self, prefix: str = "", *, status: WalletStatus | str | None = None, metadata: Mapping[str, str] | None = None
+    ) -> AsyncIterator[m.WalletView]:
+        """The wallets by name: those whose names start with the prefix, of this status, with these metadata."""
+        page = await self.wallet_page(prefix, status=status, metadata=metadata)
         while True:
             for wallet in page.wallets:
                 yield wallet
             if page.next is None:
                 return
-            page = await self.wallet_page(prefix, page.next)
+            page = await self.wallet_page(prefix, page.next, status=status, metadata=metadata)
 
-    async def wallet_page(self, prefix: str = "", after: str | None = None, limit: int = PAGE) -> m.WalletPage:
-        """One page of wallets; its ``next`` is the ``after`` of the following one."""
-        return await self.ask(asks.wallet_page(prefix, after, limit))
+    async def wallet_page(
+        self,
+        prefix: str = "",
+        after: str | None = None,
+        limit: int = PAGE,
+        *,
+        status: WalletStatus | str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> m.WalletPage:
+        """One page of wallets; its ``next`` is the ``after`` of the following one.  A page of a search may be empty."""
+        return await self.ask(asks.wallet_page(prefix, after, limit, status, metadata))
 
     async def holds(self, wallet: str, *, also_closed: bool = False) -> AsyncIterator[HoldView]:
         """The open holds of a wallet in order of placing, or all that it ever had."""
@@ -205,33 +232,55 @@ class Client:
             if (after := page.next) is None:
                 return
 
-    async def balance(self, wallet: str, asset: str | None = None) -> m.Balances:
-        """What a wallet has, of one asset or of all, in smallest units."""
-        return await self.ask(asks.balance(wallet, asset))
+    async def balance(
+        self, wallet: str, asset: str | None = None, *, as_of: int | datetime | None = None
+    ) -> m.Balances:
+        """What a wallet has, of one asset or of all, in smallest units; ``as_of`` a sequence or a time, what it had."""
+        return await self.ask(asks.balances(wallet, asset, as_of))
+
+    async def balances(
+        self, wallets: Iterable[str], asset: str | None = None, *, as_of: int | datetime | None = None
+    ) -> m.Balances:
+        """What up to a hundred wallets have, or had, at one and the same moment; its ``sequence`` says which."""
+        return await self.ask(asks.balances(list(wallets), asset, as_of))
 
     async def statement(
-        self, wallet: str, asset: str | None = None, *, newest_first: bool = False
+        self,
+        wallet: str,
+        asset: str | None = None,
+        *,
+        since: int | datetime | None = None,
+        until: int | datetime | None = None,
+        counterparty: str | None = None,
+        kind: str | None = None,
+        newest_first: bool = False,
     ) -> AsyncIterator[m.StatementLine]:
-        """What moved in a wallet, line by line."""
-        page = await self.statement_page(wallet, asset, newest_first=newest_first)
+        """What moved in a wallet, line by line, from ``since`` on and before ``until``, each a sequence or a time."""
+        chosen = Range(since, until, counterparty, kind)
+        cursor: str | None = None
         while True:
+            page = await self.ask(asks.statement_page(wallet, asset, newest_first, cursor, PAGE, chosen))
             for line in page.lines:
                 yield line
-            if page.next is None:
+            if (cursor := page.next) is None:
                 return
-            page = await self.statement_page(wallet, asset, newest_first=newest_first, cursor=page.next)
 
     async def statement_page(
         self,
         wallet: str,
         asset: str | None = None,
         *,
+        since: int | datetime | None = None,
+        until: int | datetime | None = None,
+        counterparty: str | None = None,
+        kind: str | None = None,
         newest_first: bool = False,
         cursor: str | None = None,
         limit: int = PAGE,
     ) -> m.Statement:
-        """One page of a statement; its ``next`` is the ``cursor`` of the following one."""
-        return await self.ask(asks.statement_page(wallet, asset, newest_first, cursor, limit))
+        """One page of a statement, with what was posted at both ends of its range; ``next`` is the following cursor."""
+        chosen = Range(since, until, counterparty, kind)
+        return await self.ask(asks.statement_page(wallet, asset, newest_first, cursor, limit, chosen))
 
     async def transfer(self, transfer: str) -> m.TransferView:
         """A transfer by its id, such as ``t12``."""

@@ -2,7 +2,7 @@
 
 import logging
 
-from walletd.gateway.batches import check_batch, outcomes_of
+from walletd.gateway.batches import check_batch, foreseen_outcomes, outcomes_of
 from walletd.gateway.endpoint import ClientEndpoint
 from walletd.ledger.statement import movements_of
 from walletd.logs.context import about_command
@@ -95,6 +95,7 @@ def _reply_foreseen(endpoint: ClientEndpoint, call: Call, foreseen: Foreseen) ->
             wallets=effects.wallets,
             balances=effects.balances,
             holds=effects.holds,
+            outcomes=foreseen_outcomes(call.params, effects),
             dry_run=True,
         )
         endpoint.reply(call, applied)

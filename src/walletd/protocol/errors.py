@@ -33,6 +33,10 @@ SENTENCES: dict[Reason, str] = {
     ),
     Reason.EPOCH_CHANGED: "the cursor is of epoch {cursor_epoch}, the journal is at {epoch}; start from a snapshot",
     Reason.FUTURE_CURSOR: "the cursor {cursor} lies beyond the head {head}",
+    Reason.INVALID_CURSOR: (
+        "'cursor' was given out for another question; repeat the params of the page before, or begin without a cursor"
+    ),
+    Reason.FUTURE_MOMENT: "'{field}' is {asked}, which has not come yet: the last entry is {head}, and it is {time}",
     Reason.HOLD_NOT_FOUND: "wallet {wallet} never had a hold {hold}",
     Reason.CURSOR_EXPIRED: "the journal begins at {oldest}; start from a snapshot",
     Reason.COMMAND_ID_REUSED: (
@@ -94,6 +98,10 @@ _HINTS = {
     "valid_until": 'a time with its offset, such as "2030-01-31T12:00:00Z"',
 }
 _HINTS["expires_at"] = _HINTS["until"] = _HINTS["valid_until"]
+_HINTS["as_of"] = _HINTS["since"] = (
+    'the sequence of an entry, such as 12, or a time with its offset, such as "2030-01-31T12:00:00Z"'
+)
+_HINTS["counterparty"] = _HINTS["wallet"]
 _HINTS["lte"] = _HINTS["eq"] = _HINTS["gte"]
 _HINTS["seconds"] = "a window in seconds, a whole number from 1 to 31622400"
 _HINTS["minimum"] = _HINTS["maximum"] = _HINTS["credit_limit"]

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from walletd.vocabulary.commands import Instant, Metadata
 from walletd.vocabulary.commands import Limits as WalletLimits
-from walletd.vocabulary.commands import Metadata
 from walletd.vocabulary.entries import AssetRecord, BalanceRecord, Freeze, HoldRecord, Refundable, WalletRecord
 from walletd.vocabulary.identifiers import (
     AssetCode,
@@ -30,9 +30,15 @@ SUBPROTOCOL = "walletd.v1"
 MAX_PAGE = 1000
 MAX_SUBSCRIBED_WALLETS = 1000
 MAX_SNAPSHOT_WALLETS = 1000
+MAX_READ_WALLETS = 100
+"""Of one balance.get: they are claimed together, as those of a transfer are."""
 
 PageLimit = Annotated[int, msgspec.Meta(ge=1, le=MAX_PAGE)]
 RequestId = Annotated[int, msgspec.Meta(ge=-(2**53 - 1), le=2**53 - 1)] | Annotated[str, msgspec.Meta(max_length=64)]
+
+
+Moment = SequenceNumber | Instant
+"""A point of the history: the sequence of an entry, or a time."""
 
 
 class Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -141,15 +147,23 @@ class WalletView(Result, frozen=True, kw_only=True):
 
 
 class ListWallets(Params, frozen=True, kw_only=True):
-    """Wallets in the order of their names; ``after`` is the last name of the page before."""
+    """Wallets in the order of their names, those that fit all that is asked; ``after`` is ``next`` of the page before.
+
+    Each key of ``metadata`` must have exactly the value given.
+    """
 
     prefix: WalletPrefix = ""
+    status: WalletStatus | None = None
+    metadata: Metadata = {}
     after: WalletName | None = None
     limit: PageLimit = 100
 
 
 class WalletPage(Result, frozen=True, kw_only=True):
-    """One page of wallets; ``next`` is the ``after`` of the following page, absent on the last."""
+    """One page of wallets; ``next`` is the ``after`` of the following page, absent on the last.
+
+    Of a search for what few wallets have, a page may be short or empty and yet have a ``next``.
+    """
 
     wallets: tuple[WalletView, ...]
     sequence: int
@@ -157,17 +171,32 @@ class WalletPage(Result, frozen=True, kw_only=True):
 
 
 class GetBalance(Params, frozen=True, kw_only=True):
-    """What a wallet has, of one asset or of all."""
+    """What ``wallet`` or several ``wallets`` have, of one asset or of all: now or, with ``as_of``, at a point before.
 
-    wallet: WalletName
+    A sequence stands for the books right after that entry, a time for those after the last entry of that time or
+    before it.
+    """
+
+    wallet: WalletName | None = None
+    wallets: Annotated[tuple[WalletName, ...], msgspec.Meta(min_length=1, max_length=MAX_READ_WALLETS)] | None = None
     asset: AssetName | None = None
+    as_of: Moment | None = None
+
+    @property
+    def names(self) -> tuple[WalletId, ...]:
+        """The wallets asked for."""
+        return (self.wallets or ()) if self.wallet is None else (self.wallet,)
 
 
 class Balances(Result, frozen=True, kw_only=True):
-    """Balances of one wallet, as they stood together after ``sequence``."""
+    """Balances by wallet and asset, as they stood together after the entry ``sequence``, at ``time``.
+
+    Asked for ``as_of`` that time at any later moment, they are the same.
+    """
 
     balances: tuple[BalanceRecord, ...]
     sequence: int
+    time: datetime
 
 
 class GetTransfer(Params, frozen=True, kw_only=True):
@@ -203,10 +232,18 @@ class TransferView(Result, frozen=True, kw_only=True):
 
 
 class GetStatement(Params, frozen=True, kw_only=True):
-    """What moved in one wallet, oldest first or newest first; ``cursor`` is ``next`` of the page before."""
+    """What moved in one wallet, oldest first or newest first; ``cursor`` is ``next`` of the page before.
+
+    The range begins with ``since`` and ends before ``until``, both a sequence or a time.  ``asset``, ``counterparty``
+    and ``kind`` choose among its lines.
+    """
 
     wallet: WalletName
     asset: AssetName | None = None
+    counterparty: WalletName | None = None
+    kind: Literal["transfer", "refund", "capture", "sweep"] | None = None
+    since: Moment | None = None
+    until: Moment | None = None
     newest_first: bool = False
     cursor: Annotated[str, msgspec.Meta(max_length=64)] | None = None
     limit: PageLimit = 100
@@ -227,13 +264,31 @@ class StatementLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     reference: str | None = None
 
 
+class StatementBalance(msgspec.Struct, frozen=True):
+    """What was posted of an asset at one end of a statement's range."""
+
+    asset: AssetCode
+    posted: str
+
+
 class Statement(Result, frozen=True, kw_only=True):
-    """One page of a wallet's statement; ``next`` is absent on the last page."""
+    """One page of a wallet's statement; ``next`` is absent on the last page.
+
+    ``opening`` and ``closing`` are of the whole range, on every page and whatever lines were chosen.  ``sequence`` is
+    the last entry that the statement takes in; all its pages have the same.
+    """
 
     wallet: WalletId
+    opening: tuple[StatementBalance, ...]
+    closing: tuple[StatementBalance, ...]
     lines: tuple[StatementLine, ...]
     sequence: int
     next: str | None = None
+
+
+def with_next(page: Statement, following: str) -> Statement:
+    """The page with the cursor of the one after it."""
+    return msgspec.structs.replace(page, next=following)
 
 
 class GetEntry(Params, frozen=True, kw_only=True):

@@ -65,6 +65,10 @@ def _views_wallet(params: Any) -> Iterable[Need]:
     return (Need.view(params.wallet),)
 
 
+def _views_wallets(params: m.GetBalance) -> Iterable[Need]:
+    return [Need.view(wallet) for wallet in params.names] or [AUTHENTICATED]
+
+
 def _views_prefix(params: m.ListWallets) -> Iterable[Need]:
     return (Need.view_prefix(params.prefix),)
 
@@ -91,7 +95,7 @@ _ROWS: tuple[tuple[str, Kind, type, type, Callable[[Any], Iterable[Need]], str],
     ("wallet.unfreeze", Kind.COMMAND, c.UnfreezeWallet, m.Applied, _operate, "End a freeze."),
     ("wallet.close", Kind.COMMAND, c.CloseWallet, m.Applied, _operate, "Close a wallet for ever."),
     ("wallet.get", Kind.READ, m.GetWallet, m.WalletView, _views_wallet, "Show a wallet with its balances."),
-    ("wallet.list", Kind.READ, m.ListWallets, m.WalletPage, _views_prefix, "Page through wallets by name."),
+    ("wallet.list", Kind.READ, m.ListWallets, m.WalletPage, _views_prefix, "Search for wallets."),
     ("transfer.post", Kind.COMMAND, c.PostTransfer, m.Applied, _spends_from_all, "Move money, all or nothing."),
     ("transfer.refund", Kind.COMMAND, c.RefundTransfer, m.Applied, _spends_from_all, "Move money back."),
     ("transfer.get", Kind.READ, m.GetTransfer, m.TransferView, _operate, "Show a transfer."),
@@ -103,7 +107,7 @@ _ROWS: tuple[tuple[str, Kind, type, type, Callable[[Any], Iterable[Need]], str],
     ("hold.get", Kind.READ, h.GetHold, h.HoldView, _views_wallet, "Show a hold."),
     ("hold.list", Kind.READ, h.ListHolds, h.HoldPage, _views_wallet, "Page through a wallet's holds."),
     ("batch.execute", Kind.COMMAND, c.ExecuteBatch, m.Applied, _needs_all, "Run commands, all or none or each."),
-    ("balance.get", Kind.READ, m.GetBalance, m.Balances, _views_wallet, "Show what a wallet has."),
+    ("balance.get", Kind.READ, m.GetBalance, m.Balances, _views_wallets, "Show what wallets have."),
     ("statement.get", Kind.READ, m.GetStatement, m.Statement, _views_wallet, "Page through a wallet's movements."),
     ("entry.get", Kind.READ, m.GetEntry, m.EntryView, _operate, "Show a journal entry."),
     ("entry.list", Kind.READ, m.ListEntries, m.EntryPage, _operate, "Page through the journal."),

@@ -1,7 +1,7 @@
 """The supervisor: the way of a command from its submission to its answer.
 
     supervisor.submit(Submission(command, principal, reply))   # synchronous; reply is called once, maybe at once
-    supervisor.read_wallet("alice", reply)
+    supervisor.read_wallets(["alice"], reply, failed)
 
 Same id, same content: the same answer, for ever.  A command is decided once every wallet's turn is in hand; its entry
 is applied to the tentative books at once and queued for the journal; the turns are given back before the disk is
@@ -9,7 +9,7 @@ asked.  ``reply`` is called only once the segment with the entry, and so everyth
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -30,18 +30,19 @@ from walletd.vocabulary.commands import (
     ids_of,
     parts_of,
 )
-from walletd.vocabulary.entries import Effects, Entry, HoldRecord, Refusal, TransferRecord, encode_entry
+from walletd.vocabulary.entries import Effects, Entry, HoldRecord, TransferRecord, encode_entry
 from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import CommandId, Principal, TransferId, WalletId, sequence_of, transfer_id
 from walletd.vocabulary.identifiers import Sequence as SequenceNumber
 from walletd.wallets.actor import Claim
 from walletd.wallets.command_index import CommandIndex
 from walletd.wallets.counters import CommandCounters
+from walletd.wallets.decided import entry_of, unavailable
 from walletd.wallets.projector import DurableEntry, Projector
 from walletd.wallets.publisher import Publisher
 from walletd.wallets.roster import Roster
 
-UNAVAILABLE_RETRY_MS = 1000
+_TICK = timedelta(microseconds=1)
 OVERLOADED_RETRY_MS = 100
 
 
@@ -67,7 +68,7 @@ class NotDecided(NamedTuple):
 
 
 Reply = Callable[[Answer | Foreseen | NotDecided], None]
-ReadReply = Callable[[Book | None, int], None]
+ReadReply = Callable[[Mapping[WalletId, Book], int, datetime], None]
 Failed = Callable[[Reason, dict[str, Any]], None]
 ReadBooks = Callable[[Iterable[WalletId]], Awaitable[dict[WalletId, Book]]]
 ReadTransfer = Callable[[TransferId], Awaitable[TransferRecord | None]]
@@ -159,6 +160,7 @@ class Supervisor:
         self._index = index
         self._clock = clock
         self._last_time = last_time
+        self._shown_until = datetime.min.replace(tzinfo=UTC)
         self._read_books = read_books
         self._read_transfer = read_transfer
         self._read_entry = read_entry
@@ -235,7 +237,7 @@ class Supervisor:
         now = self._now()
         sequence = SequenceNumber(self._writer.head + 1)
         verdict = decide(self._books, submission.command, now, sequence)
-        entry = _entry(sequence, now, submission, verdict)
+        entry = entry_of(sequence, now, submission.principal, submission.command, verdict)
         record = encode_entry(entry)
         if isinstance(verdict, Effects):
             apply(self._books, verdict)
@@ -272,7 +274,7 @@ class Supervisor:
 
     def _obstacle(self) -> tuple[Reason, dict[str, Any]] | None:
         if self._writer.degraded is not None:
-            return Reason.UNAVAILABLE, _unavailable(self._writer.degraded)
+            return Reason.UNAVAILABLE, unavailable(self._writer.degraded)
         if not self._writer.has_room():
             return Reason.OVERLOADED, {"what": "the journal's queue", "retry_after_ms": OVERLOADED_RETRY_MS}
         if not self._projector.has_room:
@@ -280,8 +282,9 @@ class Supervisor:
         return None
 
     def _now(self) -> datetime:
-        """The time of the next entry: the clock's, but never before the last entry's."""
-        return max(self._clock(), self._last_time)
+        """The time of the next entry: the clock's, but never before the last entry's, and later than any moment that
+        a read has shown: what was read of a moment stays true of it."""
+        return max(self._clock(), self._last_time, self._shown_until + _TICK)
 
     def _give_up(self, submission: Submission, reason: Reason, facts: dict[str, Any]) -> None:
         self.counters.shed[reason] = self.counters.shed.get(reason, 0) + 1
@@ -340,30 +343,46 @@ class Supervisor:
 
     # --- reads -----------------------------------------------------------------------------------------------------
 
-    def read_wallet(self, wallet: WalletId, reply: ReadReply, failed: Failed) -> None:
-        """Show ``reply`` the wallet's book, and after which entry it stands, once what it shows is durable.
+    def read_wallets(self, wallets: Iterable[WalletId], reply: ReadReply, failed: Failed) -> None:
+        """Show ``reply`` the books of those of the wallets that exist, as they stand together; after which entry, and
+        at what moment.  It is called once what it shows is durable, and must not keep a book.
 
-        Reads of a wallet see every command on it that was submitted before.  ``reply`` gets None for no such wallet;
-        it must take what it wants from the book and not keep it.
+        Reads of a wallet see every command on it that was submitted before.
         """
+        names = sorted(set(wallets))
 
         def read() -> None:
-            seen = self._roster.last_sequence((wallet,))
+            moment = self._shown_until = self.moment()
+            books = {name: self._books.wallets[name] for name in names if name in self._books.wallets}
+            seen = self._roster.last_sequence(names)
             if seen <= self._writer.durable_head:
-                reply(self._books.wallets.get(wallet), self._writer.durable_head)
+                reply(books, self._writer.durable_head, moment)
                 return
-            book = self._books.wallets.get(wallet)
-            copied = None if book is None else book.copy()
-            self._when_durable(seen, lambda: reply(copied, seen), failed)
+            copied = {name: book.copy() for name, book in books.items()}
+            self._when_durable(seen, lambda: reply(copied, seen, moment), failed)
 
-        self._roster.claim(Claim((wallet,), run=read, fail=failed))
+        self._roster.claim(Claim(names, run=read, fail=failed))
+
+    def moment(self) -> datetime:
+        """What moment it is: the clock's, or that of the last entry or read where the clock went back."""
+        return max(self._clock(), self._last_time, self._shown_until)
+
+    async def shown_at(self, time: datetime) -> None:
+        """Return once the read tables show every entry of this time or before it, and there will be no other.
+
+        The time must not lie behind ``moment``.
+        """
+        assert time <= self.moment()
+        self._shown_until = max(self._shown_until, time)
+        if time >= self._projector.time:
+            await self.shown(self._writer.head)
 
     def _when_durable(self, sequence: int, act: Callable[[], None], failed: Failed) -> None:
         def settle(is_durable: bool) -> None:
             if is_durable:
                 act()
             else:
-                failed(Reason.UNAVAILABLE, _unavailable(self._writer.degraded))
+                failed(Reason.UNAVAILABLE, unavailable(self._writer.degraded))
 
         self._writer.when_durable(sequence, settle)
 
@@ -395,7 +414,7 @@ class Supervisor:
 
     def on_rolled_back(self, undone: Sequence[Pending], why: JournalFull) -> None:
         """It is certain that these entries are not in the journal: forget what the books know, and say so."""
-        facts = _unavailable(why)
+        facts = unavailable(why)
         for pending in undone:
             submission = pending.context
             assert isinstance(submission, Submission)
@@ -416,21 +435,6 @@ class Supervisor:
                 self._index.note(durable.entry.principal, name)
                 del self._recent[durable.entry.principal, name]
         self._roster.retire_some(len(entries))
-
-
-def _unavailable(why: JournalFull | None) -> dict[str, Any]:
-    return {"why": "no space" if why is None else why.args[0], "retry_after_ms": UNAVAILABLE_RETRY_MS}
-
-
-def _entry(sequence: SequenceNumber, now: datetime, submission: Submission, verdict: Verdict) -> Entry:
-    return Entry(
-        sequence=sequence,
-        time=now,
-        principal=submission.principal,
-        command=submission.command,
-        refusal=verdict if isinstance(verdict, Refusal) else None,
-        effects=verdict if isinstance(verdict, Effects) else None,
-    )
 
 
 def _answer_again(durable: DurableEntry, command: AnyCommand) -> Answer | NotDecided:
