@@ -17,14 +17,15 @@ import msgspec
 ENVIRONMENT_PREFIX = "WALLETD_"
 """``WALLETD_PORT=8000`` sets ``port``."""
 
-CLIENT_VARIABLES = {"WALLETD_URL", "WALLETD_TOKEN", "WALLETD_TOKEN_FILE", "WALLETD_CONFIG"}
+CLIENT_VARIABLES = {"WALLETD_URL", "WALLETD_TOKEN", "WALLETD_TOKEN_FILE", "WALLETD_CA", "WALLETD_CONFIG"}
 """Read by the command line, not by the daemon."""
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
-
-
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+CertificateName = Annotated[str, msgspec.Meta(pattern="^(cn|dns|email|uri|ip):.+$")]
+CertifiedPrincipal = Annotated[str, msgspec.Meta(pattern="^[^@]")]
+"""Nobody is the daemon itself, whatever a certificate says."""
 
 
 class ConfigurationError(Exception):
@@ -41,6 +42,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     admin_port: Port | None = None
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
+
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    tls_client_authority: Path | None = None
+    certificate_principals: dict[CertificateName, CertifiedPrincipal] = {}
+    unix_socket: Path | None = None
+    unix_socket_mode: Annotated[str, msgspec.Meta(pattern="^0?[0-7]{3}$")] = "0600"
+
     log_level: Annotated[str, msgspec.Meta(pattern="^(debug|info|warning|error)$")] = "info"
 
     max_connections: Positive = 10_000

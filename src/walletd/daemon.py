@@ -21,15 +21,18 @@ import trio
 from walletd.config import ConfigurationError, Settings
 from walletd.core import Core, wall_clock
 from walletd.gateway import dispatch
+from walletd.gateway.allow_lists import canonical_origin, configured_host
 from walletd.gateway.connection import Bounds, Connection, Deadlines
 from walletd.gateway.endpoint import ClientEndpoint
 from walletd.gateway.handshake import LOOPBACK_HOSTS, Handshake, Policy
 from walletd.gateway.http_pages import StatusPages
 from walletd.gateway.server import Caps, GatewayServer, ListenFailed
 from walletd.gateway.services import Services, connection_id
+from walletd.gateway.tls import Certificates, CertificateUnusable
 from walletd.journal.failures import JournalCorrupt, JournalFailure, JournalLocked, JournalUnsupported
 from walletd.journal.sqlite_store import SqliteJournalStore, open_journal
 from walletd.lifecycle import Lifecycle
+from walletd.listeners import certificates_of, unix_socket_of
 from walletd.metrics import DaemonCollector, MetricsPage
 from walletd.operator_token import operator_register
 from walletd.protocol.access import TokenRegister
@@ -79,7 +82,10 @@ def serve(settings: Settings, announce: Announce, report: Report) -> int:
         failure = _first(raised)
         if isinstance(failure, ReadTablesRotten):
             delete_read_tables(settings.data)
-        if isinstance(failure, ConfigurationError | ListenFailed | JournalFailure | ReadTablesRotten | OSError):
+        if isinstance(
+            failure,
+            ConfigurationError | CertificateUnusable | ListenFailed | JournalFailure | ReadTablesRotten | OSError,
+        ):
             log.error("%s", failure)
         else:
             log.exception("walletd met a fault of its own and ends")
@@ -105,6 +111,7 @@ class Stop:
 async def _run(settings: Settings, announce: Announce, report: Report) -> None:
     lifecycle, stop = Lifecycle(wall_clock), Stop()
     try:
+        certificates = certificates_of(settings)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(stop.listen)
             async with open_journal(
@@ -112,7 +119,7 @@ async def _run(settings: Settings, announce: Announce, report: Report) -> None:
             ) as store:
                 register = operator_register(settings.token_file)
                 lifecycle.move(DaemonState.RECOVERING)
-                await _recover_and_serve(settings, store, register, lifecycle, stop, announce, report)
+                await _recover_and_serve(settings, certificates, store, register, lifecycle, stop, announce, report)
             nursery.cancel_scope.cancel()
         if lifecycle.state is not DaemonState.DRAINING:
             lifecycle.move(DaemonState.DRAINING)
@@ -124,6 +131,7 @@ async def _run(settings: Settings, announce: Announce, report: Report) -> None:
 
 async def _recover_and_serve(
     settings: Settings,
+    certificates: Certificates | None,
     store: SqliteJournalStore,
     register: TokenRegister,
     lifecycle: Lifecycle,
@@ -140,7 +148,7 @@ async def _recover_and_serve(
             await _audit(readings)
             core = Core(settings, store, recovered, readings, await store.head())
             core.books.assets.update({asset.asset: asset for asset in await readings.assets()})
-            await _serve(settings, core, register, lifecycle, stop, announce, recovered.rebuilt)
+            await _serve(settings, certificates, core, register, lifecycle, stop, announce, recovered.rebuilt)
             await core.projector.drain()
     finally:
         with trio.CancelScope(shield=True):
@@ -166,6 +174,7 @@ async def _audit(readings: Readings) -> None:
 
 async def _serve(
     settings: Settings,
+    certificates: Certificates | None,
     core: Core,
     register: TokenRegister,
     lifecycle: Lifecycle,
@@ -177,23 +186,39 @@ async def _serve(
         if core.writer.head == 0:
             await core.open_external()
         services = _services(settings, core, register, lifecycle)
-        server = _gateway(settings, services, lifecycle)
+        server = _gateway(settings, certificates, services, lifecycle)
         _follow_the_journal(core, lifecycle)
         lifecycle.watch(lambda state: _tell_sessions(services, state))
         async with trio.open_nursery() as edge:
             await edge.start(services.run)
             addresses = await edge.start(server.serve)
-            admin = _admin(settings, core, server, lifecycle)
+            admin = _admin(settings, core, server, certificates, lifecycle)
             admin_addresses = await edge.start(_serve_operators, admin)
+            await edge.start(_reload_on_hangup, certificates)
             _collect_garbage_rarely()
             lifecycle.move(DaemonState.SERVING)
-            url, admin_url = f"ws://{addresses[0]}", f"http://{admin_addresses[0]}"
+            scheme = "ws" if certificates is None else "wss"
+            url, admin_url = f"{scheme}://{addresses[0]}", f"http://{admin_addresses[0]}"
             announce(Announcement(url, settings, core.writer.durable_head, rebuilt, admin_url))
             await stop.wished.wait()
             lifecycle.move(DaemonState.DRAINING)
             await core.writer.drain()
             await server.drain(settings.drain_seconds, random.Random())
             edge.cancel_scope.cancel()
+
+
+async def _reload_on_hangup(
+    certificates: Certificates | None, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
+    """Take up a new certificate when told to, or when its files have changed."""
+    with trio.open_signal_receiver(signal.SIGHUP) as signals:
+        task_status.started()
+        async with trio.open_nursery() as nursery:
+            if certificates is not None:
+                nursery.start_soon(certificates.watch)
+            async for _ in signals:
+                if certificates is not None:
+                    certificates.refresh()
 
 
 def _collect_garbage_rarely() -> None:
@@ -244,15 +269,21 @@ def _services(settings: Settings, core: Core, register: TokenRegister, lifecycle
     return services
 
 
-def _gateway(settings: Settings, services: Services, lifecycle: Lifecycle) -> GatewayServer:
+def _gateway(
+    settings: Settings, certificates: Certificates | None, services: Services, lifecycle: Lifecycle
+) -> GatewayServer:
     def open_endpoint(connection: Connection, handshake: Handshake) -> ClientEndpoint:
-        grant = None if handshake.token is None else services.register.grant_of(handshake.token)
+        grant = None
+        if handshake.token is not None:
+            grant = services.register.grant_of(handshake.token)
+        elif connection.certified is not None:
+            grant = services.register.grant_of_principal(connection.certified)
         session = Session(services.register, services.limits, grant)
         return ClientEndpoint(services, session, connection, connection_id(), dispatch.answer)
 
     policy = Policy(
-        allowed_hosts=LOOPBACK_HOSTS | {settings.host.lower()} | set(settings.allowed_hosts),
-        allowed_origins=frozenset(settings.allowed_origins),
+        allowed_hosts=LOOPBACK_HOSTS | {configured_host(host) for host in (settings.host, *settings.allowed_hosts)},
+        allowed_origins=frozenset(map(canonical_origin, settings.allowed_origins)),
         max_message_bytes=settings.max_frame_bytes,
         page=StatusPages(lambda: lifecycle.state).page,
         admits=lambda token: services.register.grant_of(token) is not None,
@@ -262,16 +293,28 @@ def _gateway(settings: Settings, services: Services, lifecycle: Lifecycle) -> Ga
         handshake_seconds=settings.handshake_seconds, write_stall_seconds=settings.write_stall_seconds
     )
     caps = Caps(settings.max_connections, settings.max_connections_per_address)
-    return GatewayServer(settings.host, settings.port, policy, deadlines, Bounds(), caps, open_endpoint)
+    return GatewayServer(
+        settings.host,
+        settings.port,
+        policy,
+        deadlines,
+        Bounds(),
+        caps,
+        open_endpoint,
+        certificates=certificates,
+        unix_socket=unix_socket_of(settings),
+    )
 
 
-def _admin(settings: Settings, core: Core, gateway: GatewayServer, lifecycle: Lifecycle) -> GatewayServer:
+def _admin(
+    settings: Settings, core: Core, gateway: GatewayServer, certificates: Certificates | None, lifecycle: Lifecycle
+) -> GatewayServer:
     """The listener for operators: metrics and status pages over plain HTTP, and nothing that speaks websocket."""
 
     def no_endpoint(connection: Connection, handshake: Handshake) -> NoReturn:
         raise AssertionError("nobody can be let in here")
 
-    collector = DaemonCollector(core, gateway.traffic, lifecycle, version("walletd"))
+    collector = DaemonCollector(core, gateway.traffic, lifecycle, version("walletd"), certificates)
     policy = Policy(
         allowed_hosts=frozenset(),
         allowed_origins=frozenset(),
@@ -323,7 +366,7 @@ def _first(failure: BaseException) -> BaseException:
 
 def _exit_code(failure: BaseException) -> int:
     match failure:
-        case ConfigurationError():
+        case ConfigurationError() | CertificateUnusable():
             return EXIT_CONFIGURATION
         case JournalCorrupt():
             return EXIT_DAMAGED

@@ -22,6 +22,7 @@ from prometheus_client.registry import Collector
 
 from walletd.core import Core
 from walletd.gateway.counters import TrafficCounters
+from walletd.gateway.tls import Certificates
 from walletd.journal.counters import COMMIT_SECONDS_BOUNDS, CommitCounters
 from walletd.lifecycle import Lifecycle
 from walletd.vocabulary.error_codes import Reason
@@ -52,7 +53,15 @@ class MetricsPage:
 class DaemonCollector(Collector):
     """All families of the daemon."""
 
-    def __init__(self, core: Core, traffic: TrafficCounters, lifecycle: Lifecycle, version: str) -> None:
+    def __init__(
+        self,
+        core: Core,
+        traffic: TrafficCounters,
+        lifecycle: Lifecycle,
+        version: str,
+        certificates: Certificates | None = None,
+    ) -> None:
+        self._certificates = certificates
         self._core = core
         self._traffic = traffic
         self._lifecycle = lifecycle
@@ -65,6 +74,8 @@ class DaemonCollector(Collector):
         yield from self._journal(self._core.writer.counters)
         yield from self._wallets()
         yield from self._connections()
+        if self._certificates is not None:
+            yield from _certificates(self._certificates)
 
     def _daemon(self) -> Iterator[Metric]:
         about = {"version": self._version, "python": platform.python_version()}
@@ -126,6 +137,13 @@ class DaemonCollector(Collector):
         yield _counter("walletd_messages_sent", "Messages sent.", traffic.messages_out)
         yield _counter("walletd_network_received_bytes", "Bytes received.", traffic.bytes_in)
         yield _counter("walletd_network_sent_bytes", "Bytes sent.", traffic.bytes_out)
+
+
+def _certificates(certificates: Certificates) -> Iterator[Metric]:
+    expires_at = certificates.expires_at or 0
+    yield _gauge("walletd_tls_certificate_expires_seconds", "When it expires, since 1970; 0: not valid.", expires_at)
+    loads = {"taken": certificates.loaded, "refused": certificates.refused}
+    yield _labelled("walletd_tls_certificate_loads", "Certificates read, by outcome.", "outcome", loads)
 
 
 def _gauge(name: str, meaning: str, value: float) -> Metric:

@@ -22,6 +22,7 @@ import trio
 
 from walletd.gateway.counters import TrafficCounters
 from walletd.gateway.handshake import Handshake, Policy, Refusal
+from walletd.gateway.tls import SecureStream
 from walletd.gateway.websocket import FrameProtocol, State
 from walletd.wallets.read_tables import ReadTablesRotten
 
@@ -139,6 +140,11 @@ class Connection:
     # --- for the endpoint ------------------------------------------------------------------------------------------
 
     @property
+    def certified(self) -> str | None:
+        """The principal that the client's certificate stands for, if it showed one."""
+        return self._stream.principal if isinstance(self._stream, SecureStream) else None
+
+    @property
     def queued_bytes(self) -> int:
         """How much is queued and not handed to the network yet."""
         return self._frames.pending_bytes + self._writing
@@ -172,7 +178,8 @@ class Connection:
             async with trio.open_nursery() as nursery:
                 self._scope = nursery.cancel_scope
                 nursery.start_soon(self._write)
-                await self._read()
+                if await self._is_secured():
+                    await self._read()
         finally:
             try:
                 await trio.aclose_forcefully(self._stream)
@@ -209,6 +216,17 @@ class Connection:
             self._pinged_at = now
             self._frames.ping()
             self._wake.set()
+
+    async def _is_secured(self) -> bool:
+        """Do the handshake of TLS, where there is one; its time is part of that for the whole handshake."""
+        if isinstance(self._stream, SecureStream):
+            try:
+                await self._stream.shake_hands()
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                self._terms.traffic.refused["tls"] += 1
+                self.abort()
+                return False
+        return True
 
     # --- reading ---------------------------------------------------------------------------------------------------
 

@@ -21,6 +21,8 @@ import trio
 from walletd.gateway.connection import Bounds, Connection, Deadlines, Endpoint, Terms
 from walletd.gateway.counters import TrafficCounters
 from walletd.gateway.handshake import DRAINING, FULL, Handshake, Policy, Refusal
+from walletd.gateway.tls import Certificates
+from walletd.gateway.unix_socket import UnixSocket, UnixSocketFailed
 from walletd.wallets.read_tables import ReadTablesRotten
 
 SERVICE_RESTART = 1012
@@ -67,7 +69,12 @@ class GatewayServer:
         bounds: Bounds,
         caps: Caps,
         open_endpoint: Callable[[Connection, Handshake], Endpoint],
+        *,
+        certificates: Certificates | None = None,
+        unix_socket: UnixSocket | None = None,
     ) -> None:
+        self._certificates = certificates
+        self._unix_socket = unix_socket
         self._host = host
         self._port = port
         self._caps = caps
@@ -85,18 +92,29 @@ class GatewayServer:
     # --- serving ---------------------------------------------------------------------------------------------------
 
     async def serve(self, task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED) -> None:
-        """Listen until drained or cancelled; starts with the addresses, as ``host:port``.
+        """Listen until drained or cancelled; starts with the addresses of the network, as ``host:port``.
 
         Raises ListenFailed.
         """
         listeners = await _listen(self._host, self._port)
         addresses = [_address(listener.socket.getsockname()) for listener in listeners]
-        with self._scope:
-            async with trio.open_nursery() as connections:
-                for listener in listeners:
-                    connections.start_soon(self._accept, listener, connections)
-                connections.start_soon(self._tick)
-                task_status.started(addresses)
+        try:
+            if self._unix_socket is not None:
+                listeners.append(self._unix_socket.open())
+        except UnixSocketFailed as error:
+            for listener in listeners:
+                await listener.aclose()
+            raise ListenFailed(str(error)) from error
+        try:
+            with self._scope:
+                async with trio.open_nursery() as connections:
+                    for listener in listeners:
+                        connections.start_soon(self._accept, listener, connections)
+                    connections.start_soon(self._tick)
+                    task_status.started(addresses)
+        finally:
+            if self._unix_socket is not None:
+                self._unix_socket.remove()
 
     async def serve_stream(self, stream: trio.abc.Stream, address: str = "") -> None:
         """Serve a stream that came another way than through the listeners, under the same caps; until it ends."""
@@ -129,7 +147,13 @@ class GatewayServer:
                     self._count_accept_failure(error)
                     await trio.sleep(OUT_OF_RESOURCES_PAUSE_SECONDS)
                 else:
-                    connections.start_soon(self.serve_stream, stream, _peer(stream))
+                    connections.start_soon(self.serve_stream, self._secured(stream), _peer(stream))
+
+    def _secured(self, stream: trio.SocketStream) -> trio.abc.HalfCloseableStream:
+        """What comes over the network is under TLS, where there is a certificate."""
+        if self._certificates is None or stream.socket.family == socket.AF_UNIX:
+            return stream
+        return self._certificates.secure(stream)
 
     def _count_accept_failure(self, error: OSError) -> None:
         if not self.traffic.accept_failures:
@@ -201,10 +225,14 @@ async def _listen(host: str, port: int) -> list[trio.SocketListener]:
 
 
 def _peer(stream: trio.SocketStream) -> str:
+    """The address under which a connection is counted; empty for one over a unix socket, or that is gone already."""
     try:
-        address = str(stream.socket.getpeername()[0])
+        name = stream.socket.getpeername()
     except OSError:
         return ""
+    if not isinstance(name, tuple):
+        return ""
+    address = str(name[0])
     if ":" not in address:
         return address
     return str(ipaddress.IPv6Network((address.partition("%")[0], 64), strict=False))

@@ -1,0 +1,45 @@
+"""What the configuration says of the ways in: certificates, whom clients' certificates stand for, the unix socket.
+
+certificates = certificates_of(settings)           # None without TLS
+unix_socket = unix_socket_of(settings)             # None without one
+"""
+
+import ipaddress
+import logging
+
+from walletd.config import ConfigurationError, Settings
+from walletd.gateway.tls import CertificateFiles, Certificates
+from walletd.gateway.unix_socket import UnixSocket
+
+log = logging.getLogger(__name__)
+
+
+def certificates_of(settings: Settings) -> Certificates | None:
+    """The certificates, loaded.  Raises ConfigurationError and CertificateUnusable."""
+    if settings.tls_certificate is None:
+        for name in ("tls_key", "tls_client_authority"):
+            if getattr(settings, name) is not None:
+                raise ConfigurationError(f"{name} is set and tls_certificate is not: name the certificate, too")
+        _warn_of_plain_text(settings.host)
+    if settings.certificate_principals and settings.tls_client_authority is None:
+        raise ConfigurationError("certificate_principals needs tls_client_authority, which says whom to believe")
+    if settings.tls_certificate is None:
+        return None
+    files = CertificateFiles(settings.tls_certificate, settings.tls_key, settings.tls_client_authority)
+    return Certificates(files, settings.certificate_principals)
+
+
+def unix_socket_of(settings: Settings) -> UnixSocket | None:
+    """The unix socket to listen on, too."""
+    if settings.unix_socket is None:
+        return None
+    return UnixSocket(settings.unix_socket, int(settings.unix_socket_mode, 8))
+
+
+def _warn_of_plain_text(host: str) -> None:
+    try:
+        is_loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        is_loopback = host == "localhost"
+    if not is_loopback:
+        log.warning("%s is reached without TLS: tokens can be read on the way; set tls_certificate", host)
