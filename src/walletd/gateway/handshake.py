@@ -22,6 +22,7 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
 from walletd.gateway.allow_lists import canonical_origin, host_name
+from walletd.gateway.fragments import MAX_FRAGMENTS
 from walletd.protocol.messages import SUBPROTOCOL
 
 BEARER_PREFIX = "walletd.bearer."
@@ -48,6 +49,7 @@ class Policy:
     admits: Callable[[str], bool]
     is_draining: Callable[[], bool]
     compresses: bool = False
+    max_fragments: int = MAX_FRAGMENTS
 
 
 @dataclass(frozen=True, slots=True)

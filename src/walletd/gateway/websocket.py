@@ -23,7 +23,7 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import Protocol, Side
 from websockets.protocol import State as LibraryState
 
-from walletd.gateway.fragments import MAX_FRAGMENTS, FragmentedText, TooManyFragments
+from walletd.gateway.fragments import FragmentedText, TooManyFragments
 from walletd.gateway.handshake import DRAINING, Handshake, Policy, Refusal, choose_subprotocol, is_admitted
 from walletd.gateway.opening import SILENT, Opening
 from walletd.protocol.messages import SUBPROTOCOL
@@ -270,13 +270,13 @@ class FrameProtocol:
             self._fail(RATE, "too many pings")
 
     def _take_fragment(self, frame: Frame, messages: list[bytes]) -> None:
-        text = self._text or FragmentedText()
+        text = self._text or FragmentedText(self._policy.max_fragments)
         try:
             message = text.add(bytes(frame.data), frame.fin)
         except UnicodeDecodeError:
             self._fail(INVALID_DATA, _NOT_UTF8)
         except TooManyFragments:
-            self._fail(TOO_BIG, f"a message has at most {MAX_FRAGMENTS} fragments")
+            self._fail(TOO_BIG, f"a message has at most {self._policy.max_fragments} fragments")
         else:
             self._text = text if message is None else None
             if message is not None:
