@@ -54,13 +54,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     max_connections: Positive = 10_000
     max_connections_per_address: Positive = 5_000
+    compression: bool = False
     max_frame_bytes: Annotated[int, msgspec.Meta(ge=4096, le=16 * 1024 * 1024)] = 256 * 1024
+    max_fragments: Positive = 128
+    max_pings_per_second: Positive = 16
+    max_requests_per_second: Positive = 50_000
+    max_requests_per_second_of_principal: Positive = 100_000
+    max_requests_per_second_of_guest: Positive = 20
     max_in_flight: Positive = 4096
+    max_in_flight_bytes: Positive = 8 * 1024 * 1024
     max_subscriptions: Positive = 100
     max_event_bytes: Positive = 256 * 1024
+    max_reply_bytes: Positive = 1024 * 1024
+    max_buffered_mebibytes: Positive = 256
     handshake_seconds: Seconds = 10
     authentication_seconds: Seconds = 10
     write_stall_seconds: Seconds = 30
+    ping_seconds: Seconds = 20
     heartbeat_seconds: Seconds = 10
 
     max_warm_wallets: Positive = 20_000

@@ -32,12 +32,13 @@ from walletd.gateway.tls import Certificates, CertificateUnusable
 from walletd.journal.failures import JournalCorrupt, JournalFailure, JournalLocked, JournalUnsupported
 from walletd.journal.sqlite_store import SqliteJournalStore, open_journal
 from walletd.lifecycle import Lifecycle
-from walletd.listeners import certificates_of, unix_socket_of
+from walletd.listeners import certificates_of, limits_of, rates_of, unix_socket_of
 from walletd.metrics import DaemonCollector, MetricsPage
 from walletd.operator_token import operator_register
 from walletd.protocol.access import TokenRegister
-from walletd.protocol.envelope import LifecycleNotice, Limits
+from walletd.protocol.envelope import LifecycleNotice
 from walletd.protocol.messages import DaemonStatus
+from walletd.protocol.rates import RateBook
 from walletd.protocol.session import Session
 from walletd.vocabulary.lifecycle import DaemonState
 from walletd.wallets.read_tables import ReadTablesRotten, delete_read_tables
@@ -185,14 +186,14 @@ async def _serve(
     async with core.running():
         if core.writer.head == 0:
             await core.open_external()
-        services = _services(settings, core, register, lifecycle)
-        server = _gateway(settings, certificates, services, lifecycle)
+        services, rates = _services(settings, core, register, lifecycle), RateBook(rates_of(settings))
+        server = _gateway(settings, certificates, services, rates, lifecycle)
         _follow_the_journal(core, lifecycle)
         lifecycle.watch(lambda state: _tell_sessions(services, state))
         async with trio.open_nursery() as edge:
             await edge.start(services.run)
             addresses = await edge.start(server.serve)
-            admin = _admin(settings, core, server, certificates, lifecycle)
+            admin = _admin(settings, core, server, certificates, services, rates, lifecycle)
             admin_addresses = await edge.start(_serve_operators, admin)
             await edge.start(_reload_on_hangup, certificates)
             _collect_garbage_rarely()
@@ -255,7 +256,7 @@ def _services(settings: Settings, core: Core, register: TokenRegister, lifecycle
         index=core.index,
         books=core.books,
         register=register,
-        limits=Limits(settings.max_frame_bytes, settings.max_in_flight, settings.max_subscriptions),
+        limits=limits_of(settings),
         clock=wall_clock,
         lifecycle=lambda: lifecycle.state,
         status=status,
@@ -270,7 +271,11 @@ def _services(settings: Settings, core: Core, register: TokenRegister, lifecycle
 
 
 def _gateway(
-    settings: Settings, certificates: Certificates | None, services: Services, lifecycle: Lifecycle
+    settings: Settings,
+    certificates: Certificates | None,
+    services: Services,
+    rates: RateBook,
+    lifecycle: Lifecycle,
 ) -> GatewayServer:
     def open_endpoint(connection: Connection, handshake: Handshake) -> ClientEndpoint:
         grant = None
@@ -278,7 +283,7 @@ def _gateway(
             grant = services.register.grant_of(handshake.token)
         elif connection.certified is not None:
             grant = services.register.grant_of_principal(connection.certified)
-        session = Session(services.register, services.limits, grant)
+        session = Session(services.register, services.limits, grant, rates.throttle())
         return ClientEndpoint(services, session, connection, connection_id(), dispatch.answer)
 
     policy = Policy(
@@ -288,9 +293,20 @@ def _gateway(
         page=StatusPages(lambda: lifecycle.state).page,
         admits=lambda token: services.register.grant_of(token) is not None,
         is_draining=lambda: lifecycle.state is DaemonState.DRAINING,
+        compresses=settings.compression,
+        max_fragments=settings.max_fragments,
+        pings_per_second=settings.max_pings_per_second,
     )
     deadlines = Deadlines(
-        handshake_seconds=settings.handshake_seconds, write_stall_seconds=settings.write_stall_seconds
+        handshake_seconds=settings.handshake_seconds,
+        write_stall_seconds=settings.write_stall_seconds,
+        ping_seconds=settings.ping_seconds,
+        ping_timeout_seconds=settings.ping_seconds,
+    )
+    bounds = Bounds(
+        high=settings.max_reply_bytes,
+        low=min(64 * 1024, settings.max_reply_bytes),
+        in_all=settings.max_buffered_mebibytes * MEBIBYTE,
     )
     caps = Caps(settings.max_connections, settings.max_connections_per_address)
     return GatewayServer(
@@ -298,7 +314,7 @@ def _gateway(
         settings.port,
         policy,
         deadlines,
-        Bounds(),
+        bounds,
         caps,
         open_endpoint,
         certificates=certificates,
@@ -307,14 +323,22 @@ def _gateway(
 
 
 def _admin(
-    settings: Settings, core: Core, gateway: GatewayServer, certificates: Certificates | None, lifecycle: Lifecycle
+    settings: Settings,
+    core: Core,
+    gateway: GatewayServer,
+    certificates: Certificates | None,
+    services: Services,
+    rates: RateBook,
+    lifecycle: Lifecycle,
 ) -> GatewayServer:
     """The listener for operators: metrics and status pages over plain HTTP, and nothing that speaks websocket."""
 
     def no_endpoint(connection: Connection, handshake: Handshake) -> NoReturn:
         raise AssertionError("nobody can be let in here")
 
-    collector = DaemonCollector(core, gateway.traffic, lifecycle, version("walletd"), certificates)
+    collector = DaemonCollector(
+        core, gateway.traffic, lifecycle, version("walletd"), certificates, services.shed, rates
+    )
     policy = Policy(
         allowed_hosts=frozenset(),
         allowed_origins=frozenset(),

@@ -25,6 +25,7 @@ from walletd.gateway.counters import TrafficCounters
 from walletd.gateway.tls import Certificates
 from walletd.journal.counters import COMMIT_SECONDS_BOUNDS, CommitCounters
 from walletd.lifecycle import Lifecycle
+from walletd.protocol.rates import RateBook
 from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.lifecycle import DaemonState
 
@@ -60,7 +61,11 @@ class DaemonCollector(Collector):
         lifecycle: Lifecycle,
         version: str,
         certificates: Certificates | None = None,
+        shed: Mapping[str, int] = {},
+        rates: RateBook | None = None,
     ) -> None:
+        self._shed = shed
+        self._rates = rates
         self._certificates = certificates
         self._core = core
         self._traffic = traffic
@@ -133,6 +138,13 @@ class DaemonCollector(Collector):
         yield _labelled("walletd_connections_refused", "Connections refused, by why.", "reason", traffic.refused)
         closed = {str(code): count for code, count in traffic.closes.items()}
         yield _labelled("walletd_connections_closed", "Connections closed, by close code.", "close_code", closed)
+        yield _counter("walletd_connections_cut_off", "Connections ended: all held too much.", traffic.cut_off)
+        yield _counter("walletd_connections_accept_failures", "No file descriptor left.", traffic.accept_failures)
+        yield _gauge("walletd_connections_held_bytes", "Kept for all peers, a second ago.", traffic.held_bytes)
+        yield _labelled("walletd_requests_overloaded", "Requests shed, by what was full.", "what", self._shed)
+        if self._rates is not None:
+            yield _counter("walletd_requests_rate_limited", "Requests that came too fast.", self._rates.limited)
+            yield _counter("walletd_rate_warnings", "Sessions warned of their rate.", self._rates.warned)
         yield _counter("walletd_messages_received", "Messages received.", traffic.messages_in)
         yield _counter("walletd_messages_sent", "Messages sent.", traffic.messages_out)
         yield _counter("walletd_network_received_bytes", "Bytes received.", traffic.bytes_in)

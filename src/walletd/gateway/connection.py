@@ -62,6 +62,8 @@ class Bounds:
     high: int = 1024 * 1024
     low: int = 64 * 1024
     most: int = 32 * 1024 * 1024
+    in_all: int = 256 * 1024 * 1024
+    """For all peers together, what has come of their messages included: beyond, who holds most is cut off first."""
 
 
 class Endpoint(Protocol):
@@ -148,6 +150,11 @@ class Connection:
     def queued_bytes(self) -> int:
         """How much is queued and not handed to the network yet."""
         return self._frames.pending_bytes + self._writing
+
+    @property
+    def held_bytes(self) -> int:
+        """How much is kept for this peer, in both directions."""
+        return self._frames.held_bytes + self._writing
 
     def send(self, payload: bytes) -> None:
         """Queue one text message; nothing once the connection is closing."""

@@ -50,6 +50,8 @@ class Policy:
     is_draining: Callable[[], bool]
     compresses: bool = False
     max_fragments: int = MAX_FRAGMENTS
+    pings_per_second: int = 16
+    """Pings and pongs; a client that pings every second is far below.  Four seconds' worth may come at once."""
 
 
 @dataclass(frozen=True, slots=True)

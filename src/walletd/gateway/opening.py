@@ -46,13 +46,13 @@ class Opening:
     """One connection's request and the response to it."""
 
     __slots__ = (
-        "_head_bytes",
         "_library",
         "_policy",
         "_tail",
         "_turned_away",
         "extensions",
         "handshake",
+        "head_bytes",
         "refused",
         "response",
     )
@@ -65,7 +65,7 @@ class Opening:
             extensions=[ServerPerMessageDeflateFactory()] if policy.compresses else None,
             logger=SILENT,
         )
-        self._head_bytes = 0
+        self.head_bytes = 0
         self._tail = b""
         """The last bytes of the head so far: its end may come in two pieces."""
         self.response = b""
@@ -84,8 +84,8 @@ class Opening:
         end = seen.find(_END_OF_HEAD)
         cut = len(data) if end < 0 else end + len(_END_OF_HEAD) - known
         self._tail = seen[-len(_END_OF_HEAD) + 1 :]
-        self._head_bytes += cut
-        if self._head_bytes > MAX_HEAD_BYTES:
+        self.head_bytes += cut
+        if self.head_bytes > MAX_HEAD_BYTES:
             self.refuse(HEAD_TOO_LARGE)
         else:
             self._library.receive_data(data[:cut])

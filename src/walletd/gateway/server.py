@@ -165,8 +165,22 @@ class GatewayServer:
         while True:
             await trio.sleep(TICK_SECONDS)
             now = trio.current_time()
+            held = 0
             for connection in self._connections:
                 connection.tick(now)
+                held += connection.held_bytes
+            self.traffic.held_bytes = held
+            if held > self._terms.bounds.in_all:
+                self._cut_off_the_greediest(held)
+
+    def _cut_off_the_greediest(self, held: int) -> None:
+        """One peer may hold its bound, but not all peers at once: who holds most is cut off, until there is room."""
+        for connection in sorted(self._connections, key=lambda one: one.held_bytes, reverse=True):
+            if held <= self._terms.bounds.in_all:
+                return
+            held -= connection.held_bytes
+            self.traffic.cut_off += 1
+            connection.abort()
 
     def _turned_away(self, address: str) -> Refusal | None:
         if self._is_draining:

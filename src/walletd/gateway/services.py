@@ -1,7 +1,7 @@
 """What every endpoint is handed: the parts of the daemon that answer calls, and the limits on a session."""
 
 import secrets
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any, Protocol
@@ -81,6 +81,8 @@ class Services:
         self.epoch = epoch
         self.heartbeat_ms = heartbeat_ms
         self.max_event_bytes = max_event_bytes
+        self.shed: Counter[str] = Counter()
+        """Requests answered with overloaded, by what was full."""
         self.endpoints: set[Guest] = set()
         self._authentication_seconds = authentication_seconds
         self._unauthenticated: deque[tuple[float, Guest]] = deque()

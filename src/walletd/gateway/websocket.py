@@ -33,9 +33,8 @@ try:
 except ImportError:
     from websockets.utils import apply_mask
 
-CONTROL_FRAMES_AT_ONCE: Final = 64
-CONTROL_FRAMES_PER_SECOND: Final = 16
-"""Pings and pongs; a client that pings every second is far below.  Each ping costs us an answer."""
+CONTROL_BURST_SECONDS: Final = 4
+"""So many seconds' worth of pings and pongs may come at once.  Each ping costs us an answer."""
 
 UNSUPPORTED_DATA: Final = 1003
 ABNORMAL: Final = 1006
@@ -68,6 +67,7 @@ class FrameProtocol:
         "_control_at",
         "_control_credit",
         "_is_over",
+        "_lent",
         "_library",
         "_needed",
         "_opening",
@@ -96,8 +96,10 @@ class FrameProtocol:
         """How long the tail must be before it is worth another look."""
         self._owed = 0
         """How many bytes of a frame that the library has begun are still to come."""
+        self._lent = 0
+        """How many bytes of it the library has."""
         self._text: FragmentedText | None = None
-        self._control_credit = float(CONTROL_FRAMES_AT_ONCE)
+        self._control_credit = float(policy.pings_per_second * CONTROL_BURST_SECONDS)
         self._control_at = 0.0
         self._writes: list[bytes] = []
         self._is_over = False
@@ -182,6 +184,13 @@ class FrameProtocol:
         return data
 
     @property
+    def held_bytes(self) -> int:
+        """How much is kept for this peer: what is to be written, and what of a message has come so far."""
+        text = 0 if self._text is None else self._text.size
+        head = 0 if self._opening is None else self._opening.head_bytes
+        return self.pending_bytes + len(self._tail) + self._lent + text + head
+
+    @property
     def is_finished(self) -> bool:
         """Whether everything that will ever be written was handed out: the stream can be ended."""
         return self._is_over and not self._writes
@@ -202,6 +211,7 @@ class FrameProtocol:
         if self._owed:
             begun, data = data[: self._owed], data[self._owed :]
             self._owed -= len(begun)
+            self._lent = self._lent + len(begun) if self._owed else 0
             self._feed_library(begun, messages)
             if self._is_over:
                 return
@@ -246,6 +256,7 @@ class FrameProtocol:
                 messages.append(message)
             else:
                 self._owed = max(0, end - size)
+                self._lent = size - at if self._owed else 0
                 self._feed_library(data[at:end], messages)
                 if self._is_over:
                     return size
@@ -284,9 +295,10 @@ class FrameProtocol:
 
     def _has_control_credit(self) -> bool:
         now = self._clock()
-        earned = (now - self._control_at) * CONTROL_FRAMES_PER_SECOND
+        rate = self._policy.pings_per_second
+        earned = (now - self._control_at) * rate
         self._control_at = now
-        self._control_credit = min(self._control_credit + earned, CONTROL_FRAMES_AT_ONCE) - 1
+        self._control_credit = min(self._control_credit + earned, rate * CONTROL_BURST_SECONDS) - 1
         return self._control_credit >= 0
 
     def _fail(self, code: int, reason: str) -> None:
