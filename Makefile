@@ -11,7 +11,7 @@ PIN = $(UV) pip compile -q --universal --generate-hashes --no-header --no-annota
 needs = @test -e $(1) || { echo "walletd: there is no $(1) in this checkout, so there is nothing to run" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format bench conformance soak docs lock clean
+.PHONY: help setup run test check format bench attacks conformance soak docs lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -40,6 +40,10 @@ format: $(READY) ## format the code
 bench: $(READY) ## measure speed on this machine; ARGS passes flags on
 	$(call needs,bench/run.py)
 	$(BIN)/python bench/run.py $(ARGS)
+
+attacks: $(READY) ## attack a daemon of its own, and print what an honest client and the memory suffer
+	$(call needs,bench/attacks.py)
+	$(BIN)/python bench/attacks.py $(ARGS)
 
 conformance: $(READY) ## print Autobahn's verdicts on the websocket, as docs/conformance.md has them
 	$(BIN)/python -m tests.conformance.verdicts $(ARGS)
