@@ -335,6 +335,7 @@ class Connection:
             traffic.refused[self._frames.refused] += 1
         elif self._frames.state is not State.OPENING:
             traffic.closes[self._frames.close_code] += 1
+        self._frames.forget()
         endpoint, self._endpoint = self._endpoint, None
         if endpoint is not None:
             endpoint.closed(self._frames.close_code)

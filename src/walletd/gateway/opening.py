@@ -97,6 +97,12 @@ class Opening:
         self.refused = refusal.word
         self.response = refusal.response().serialize()
 
+    def forget(self) -> None:
+        """Let go of the library, whose objects refer to each other."""
+        self._library.handshake_exc = self._library.parser_exc = None
+        self._library.extensions = []
+        self._library.parser.close()
+
     def _take_request(self) -> None:
         for request in self._library.events_received():
             assert isinstance(request, Request)

@@ -64,6 +64,7 @@ class FrameProtocol:
 
     __slots__ = (
         "_clock",
+        "_code",
         "_control_at",
         "_control_credit",
         "_is_over",
@@ -102,6 +103,7 @@ class FrameProtocol:
         self._control_credit = float(policy.pings_per_second * CONTROL_BURST_SECONDS)
         self._control_at = 0.0
         self._writes: list[bytes] = []
+        self._code = ABNORMAL
         self._is_over = False
         """Nothing that still comes is looked at, and the stream ends behind what is queued."""
         self.state = State.OPENING
@@ -199,11 +201,25 @@ class FrameProtocol:
     def close_code(self) -> int:
         """The code of whoever closed first; 1006 if the connection ended, or will end, without a word."""
         if self._library is None:
-            return ABNORMAL
+            return self._code
         received, sent = self._library.close_rcvd, self._library.close_sent
         if received is not None and (sent is None or self._library.close_rcvd_then_sent):
             return received.code
         return ABNORMAL if sent is None else sent.code
+
+    def forget(self) -> None:
+        """The connection is over: let go of everything at once.
+
+        The library's objects refer to each other, and its exceptions to what was being read; cycles are looked for
+        rarely, and a flood of deflate bombs would leave hundreds of megabytes until then.
+        """
+        library, self._code = self._library, self.close_code
+        self._end()
+        if library is not None:
+            library.parser_exc = None
+            library.parser.close()
+            library.extensions = []
+            self._library = None
 
     # --- frames ----------------------------------------------------------------------------------------------------
 
@@ -327,6 +343,8 @@ class FrameProtocol:
 
     def _end(self) -> None:
         self._is_over = True
+        if self._opening is not None:
+            self._opening.forget()
         self._opening = None
         self._text = None
         self._tail = bytearray()
@@ -343,6 +361,7 @@ class FrameProtocol:
         self._queue(opening.response)
         self._opening = None
         if opening.handshake is None:
+            opening.forget()
             self.refused = opening.refused
             self.state = State.CLOSING
             self._end()
@@ -351,6 +370,7 @@ class FrameProtocol:
             Side.SERVER, state=LibraryState.OPEN, max_size=self._policy.max_message_bytes, logger=SILENT
         )
         self._library.extensions = list(opening.extensions)
+        opening.forget()
         self.handshake = opening.handshake
         self.state = State.OPEN
         self._greet(opening.handshake)
