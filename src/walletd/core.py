@@ -54,7 +54,7 @@ class Core:
         self.readings = readings
         self.books = Books()
         self.history = History(store)
-        self.index = CommandIndex(recovered.tables.path)
+        self.index = CommandIndex(recovered.tables.path, recovered.progress.sequence)
         self.roster = Roster(
             self.books,
             lambda wallets: self.supervisor.load_books(wallets),
@@ -116,6 +116,7 @@ class Core:
         async with trio.open_nursery() as nursery:
             for part in (self.projector, self.publisher, self.roster, self.supervisor):
                 await nursery.start(part.run)
+            nursery.start_soon(self.index.survey)
             async with trio.open_nursery() as writing:
                 await writing.start(self.writer.run)
                 await writing.start(self.timers.run)

@@ -18,9 +18,10 @@ from dataclasses import dataclass
 
 import trio
 
-from walletd.gateway.connection import Bounds, Connection, Deadlines, Endpoint, Terms
+from walletd.gateway.connection import Bounds, Connection, Deadlines, Endpoint, Flusher, Terms
 from walletd.gateway.counters import TrafficCounters
 from walletd.gateway.handshake import DRAINING, FULL, Handshake, Policy, Refusal
+from walletd.gateway.socket_stream import SocketStream
 from walletd.gateway.tls import Certificates
 from walletd.gateway.unix_socket import UnixSocket, UnixSocketFailed
 from walletd.wallets.read_tables import ReadTablesRotten
@@ -79,7 +80,7 @@ class GatewayServer:
         self._port = port
         self._caps = caps
         self.traffic = TrafficCounters()
-        self._terms = Terms(policy, deadlines, bounds, open_endpoint, self.traffic)
+        self._terms = Terms(policy, deadlines, bounds, open_endpoint, self.traffic, Flusher())
         self._connections: set[Connection] = set()
         self._per_address: Counter[str] = Counter()
         self._is_draining = False
@@ -111,6 +112,7 @@ class GatewayServer:
                     for listener in listeners:
                         connections.start_soon(self._accept, listener, connections)
                     connections.start_soon(self._tick)
+                    connections.start_soon(self._terms.flusher.run)
                     task_status.started(addresses)
         finally:
             if self._unix_socket is not None:
@@ -147,13 +149,14 @@ class GatewayServer:
                     self._count_accept_failure(error)
                     await trio.sleep(OUT_OF_RESOURCES_PAUSE_SECONDS)
                 else:
-                    connections.start_soon(self.serve_stream, self._secured(stream), _peer(stream))
+                    address = _peer(stream)
+                    connections.start_soon(self.serve_stream, self._secured(stream), address)
 
     def _secured(self, stream: trio.SocketStream) -> trio.abc.HalfCloseableStream:
         """What comes over the network is under TLS, where there is a certificate."""
-        if self._certificates is None or stream.socket.family == socket.AF_UNIX:
-            return stream
-        return self._certificates.secure(stream)
+        is_local = stream.socket.family == socket.AF_UNIX
+        taken = SocketStream.take_over(stream)
+        return taken if self._certificates is None or is_local else self._certificates.secure(taken)
 
     def _count_accept_failure(self, error: OSError) -> None:
         if not self.traffic.accept_failures:
