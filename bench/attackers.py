@@ -13,6 +13,7 @@ import select
 import socket
 import struct
 import sys
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -98,6 +99,7 @@ def slow_loris(target: Target) -> Iterator[None]:
         for peer in peers:
             with contextlib.suppress(OSError):
                 peer.send(head[at : at + 1])
+        time.sleep(PATIENCE_SECONDS)
         yield
 
 
