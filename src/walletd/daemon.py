@@ -1,6 +1,6 @@
 """The daemon: everything that walletd is made of, put together in one place.
 
-    exit_code = serve(settings, announce, report)
+    exit_code = serve(settings, announce, report, read)
 
 Reads from top to bottom like a table of contents.  Only this module knows everyone; it owns the clock and the
 randomness, and moves the lifecycle.  The nesting is the order of the end: first nobody new is let in, then what is
@@ -10,36 +10,42 @@ under way is answered, then the journal is closed.
 import gc
 import logging
 import random
-import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from socket import socket
 from typing import NamedTuple, NoReturn
 
 import trio
 
 from walletd.config import ConfigurationError, Settings
+from walletd.config_layers import TOKEN_CREDENTIAL
 from walletd.core import Core, wall_clock
+from walletd.fault_reports import FaultReports, ReportFaults
 from walletd.gateway import dispatch
-from walletd.gateway.allow_lists import canonical_origin, configured_host
 from walletd.gateway.connection import Bounds, Connection, Deadlines
 from walletd.gateway.endpoint import ClientEndpoint
-from walletd.gateway.handshake import LOOPBACK_HOSTS, Handshake, Policy
+from walletd.gateway.handshake import Handshake, Policy
 from walletd.gateway.http_pages import StatusPages
-from walletd.gateway.server import Caps, GatewayServer, ListenFailed
+from walletd.gateway.server import LAST_WORDS_SECONDS, Caps, GatewayServer, ListenFailed
 from walletd.gateway.services import Services, connection_id
-from walletd.gateway.tls import Certificates, CertificateUnusable
-from walletd.journal.failures import JournalCorrupt, JournalFailure, JournalLocked, JournalUnsupported
+from walletd.gateway.tls import CertificateUnusable
+from walletd.inside_view import inside_view
+from walletd.journal.failures import JournalCorrupt, JournalFailure, JournalLocked, JournalUnsupported, end_process
 from walletd.journal.sqlite_store import SqliteJournalStore, open_journal
 from walletd.lifecycle import Lifecycle
-from walletd.listeners import certificates_of, limits_of, rates_of, unix_socket_of
+from walletd.listeners import Doors, doors_of, limits_of, terms_of
+from walletd.logs.context import about_connection
+from walletd.logs.setup import set_levels
 from walletd.metrics import DaemonCollector, MetricsPage
+from walletd.operations import Operations, refuse_unknown_components
 from walletd.operator_token import operator_register
 from walletd.protocol.access import TokenRegister
 from walletd.protocol.envelope import LifecycleNotice
 from walletd.protocol.messages import DaemonStatus
-from walletd.protocol.rates import RateBook
 from walletd.protocol.session import Session
+from walletd.service_manager import EXTENSION_SECONDS, JournalProgress, ServiceManager, inherited_sockets
+from walletd.signals import Stop, listen, show_threads_on_request
 from walletd.vocabulary.lifecycle import DaemonState
 from walletd.wallets.read_tables import ReadTablesRotten, delete_read_tables
 from walletd.wallets.readings import Readings, open_readings
@@ -74,10 +80,20 @@ class Announcement(NamedTuple):
 Announce = Callable[[Announcement], None]
 
 
-def serve(settings: Settings, announce: Announce, report: Report) -> int:
-    """Run the daemon until it is told to stop.  Returns the exit code; what ended it is logged in one line."""
+def serve(settings: Settings, announce: Announce, report: Report, read: Callable[[], Settings] | None = None) -> int:
+    """Run the daemon until it is told to stop.  Returns the exit code; what ended it is logged in one line.
+
+    ``read`` reads the configuration again, when the daemon is told to.
+    """
+    show_threads_on_request()
+    manager, reports = ServiceManager(), FaultReports(settings.data / "reports")
+    operations = Operations(settings, read or (lambda: settings), manager, Stop(), reports)
+    on_fault = ReportFaults(reports)
+    logging.getLogger("walletd").addHandler(on_fault)
     try:
-        trio.run(_run, settings, announce, report, restrict_keyboard_interrupt_to_checkpoints=True)
+        refuse_unknown_components(settings)
+        set_levels(settings.log_level, settings.log_levels)
+        trio.run(_run, settings, announce, report, operations, restrict_keyboard_interrupt_to_checkpoints=True)
         return 0
     except Exception as raised:
         failure = _first(raised)
@@ -90,37 +106,28 @@ def serve(settings: Settings, announce: Announce, report: Report) -> int:
             log.error("%s", failure)
         else:
             log.exception("walletd met a fault of its own and ends")
+        manager.notify(STATUS=f"failed: {failure}", EXIT_STATUS=str(_exit_code(failure)))
         return _exit_code(failure)
+    finally:
+        logging.getLogger("walletd").removeHandler(on_fault)
 
 
-class Stop:
-    """The wish that the daemon ends.  It cuts a recovery short; from serving on, it is waited for."""
-
-    def __init__(self) -> None:
-        self.wished = trio.Event()
-        self.recovery = trio.CancelScope()
-
-    async def listen(self) -> None:
-        """Take SIGTERM and SIGINT as the wish."""
-        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-            async for number in signals:
-                log.info("told to stop by %s", signal.Signals(number).name)
-                self.wished.set()
-                self.recovery.cancel()
-
-
-async def _run(settings: Settings, announce: Announce, report: Report) -> None:
-    lifecycle, stop = Lifecycle(wall_clock), Stop()
+async def _run(settings: Settings, announce: Announce, report: Report, operations: Operations) -> None:
+    lifecycle = Lifecycle(wall_clock)
+    lifecycle.watch(operations.manager.told)
+    operations.manager.told(lifecycle.state)
     try:
-        certificates = certificates_of(settings)
+        doors = doors_of(settings)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(stop.listen)
+            await nursery.start(listen, operations.stop, operations.reload, operations.reports.write)
             async with open_journal(
                 settings.data, space_floor_bytes=settings.space_floor_mebibytes * MEBIBYTE
             ) as store:
-                register = operator_register(settings.token_file)
+                credential = settings.operator_token_file
+                is_credential = credential is not None and credential.name == TOKEN_CREDENTIAL
+                register = operator_register(settings.token_file, is_credential=is_credential)
                 lifecycle.move(DaemonState.RECOVERING)
-                await _recover_and_serve(settings, certificates, store, register, lifecycle, stop, announce, report)
+                await _recover_and_serve(settings, doors, store, register, lifecycle, operations, announce, report)
             nursery.cancel_scope.cancel()
         if lifecycle.state is not DaemonState.DRAINING:
             lifecycle.move(DaemonState.DRAINING)
@@ -132,28 +139,44 @@ async def _run(settings: Settings, announce: Announce, report: Report) -> None:
 
 async def _recover_and_serve(
     settings: Settings,
-    certificates: Certificates | None,
+    doors: Doors,
     store: SqliteJournalStore,
     register: TokenRegister,
     lifecycle: Lifecycle,
-    stop: Stop,
+    operations: Operations,
     announce: Announce,
     report: Report,
 ) -> None:
+    def report_progress(done: int, whole: int) -> None:
+        report(done, whole)
+        operations.manager.progress(done, whole)
+
+    stop = operations.stop
     with stop.recovery:
-        recovered = await recover(store, settings.data, report)
+        recovered = await recover(store, settings.data, report_progress)
     if stop.recovery.cancelled_caught:
         return
     try:
         async with _reading(recovered) as readings:
-            await _audit(readings)
-            core = Core(settings, store, recovered, readings, await store.head())
+            await _audit(readings, operations)
+            core = Core(settings, store, recovered, readings, await store.head(), die=_die_with_a_report(operations))
             core.books.assets.update({asset.asset: asset for asset in await readings.assets()})
-            await _serve(settings, certificates, core, register, lifecycle, stop, announce, recovered.rebuilt)
-            await core.projector.drain()
+            await _serve(settings, doors, core, register, lifecycle, operations, announce, recovered.rebuilt)
+            if not stop.hurried.is_set():
+                await core.projector.drain()
     finally:
         with trio.CancelScope(shield=True):
             await recovered.tables.aclose()
+
+
+def _die_with_a_report(operations: Operations) -> Callable[[str], NoReturn]:
+    def die(reason: str) -> NoReturn:
+        if not operations.reports.written:
+            operations.reports.write(reason)
+        operations.manager.notify(STATUS=f"failed: {reason}")
+        end_process(reason)
+
+    return die
 
 
 @asynccontextmanager
@@ -166,60 +189,83 @@ async def _reading(recovered: Recovered) -> AsyncIterator[Readings]:
             await readings.aclose()
 
 
-async def _audit(readings: Readings) -> None:
+async def _audit(readings: Readings, operations: Operations) -> None:
     """Refuse to serve books in which money was made or lost."""
     audit = await readings.audit()
+    operations.audited(len(audit.violations))
     if audit.violations:
         raise JournalCorrupt(f"the books do not add up: {'; '.join(audit.violations[:3])}")
 
 
 async def _serve(
     settings: Settings,
-    certificates: Certificates | None,
+    doors: Doors,
     core: Core,
     register: TokenRegister,
     lifecycle: Lifecycle,
-    stop: Stop,
+    operations: Operations,
     announce: Announce,
     rebuilt: bool,
 ) -> None:
     async with core.running():
         if core.writer.head == 0:
             await core.open_external()
-        services, rates = _services(settings, core, register, lifecycle), RateBook(rates_of(settings))
-        server = _gateway(settings, certificates, services, rates, lifecycle)
+        sockets = inherited_sockets()
+        services = _services(settings, core, register, lifecycle, operations)
+        server = _gateway(settings, doors, services, lifecycle, sockets["ws"])
+        operations.takers.append(lambda taken: doors.refresh())
+        operations.takers.append(lambda taken: server.amend(*_terms(taken, services, lifecycle)))
+        operations.reports.sections = lambda: inside_view(core, lifecycle, server.traffic, operations.settings)
         _follow_the_journal(core, lifecycle)
         lifecycle.watch(lambda state: _tell_sessions(services, state))
         async with trio.open_nursery() as edge:
             await edge.start(services.run)
             addresses = await edge.start(server.serve)
-            admin = _admin(settings, core, server, certificates, services, rates, lifecycle)
+            admin = _admin(settings, core, server, doors, services, lifecycle, operations, sockets["admin"])
             admin_addresses = await edge.start(_serve_operators, admin)
-            await edge.start(_reload_on_hangup, certificates)
             _collect_garbage_rarely()
             lifecycle.move(DaemonState.SERVING)
-            scheme = "ws" if certificates is None else "wss"
+            edge.start_soon(operations.manager.watch, _journal_progress(core))
+            if doors.certificates is not None:
+                edge.start_soon(doors.certificates.watch)
+            scheme = "ws" if doors.certificates is None else "wss"
             url, admin_url = f"{scheme}://{addresses[0]}", f"http://{admin_addresses[0]}"
             announce(Announcement(url, settings, core.writer.durable_head, rebuilt, admin_url))
-            await stop.wished.wait()
+            await operations.stop.wished.wait()
             lifecycle.move(DaemonState.DRAINING)
-            await core.writer.drain()
-            await server.drain(settings.drain_seconds, random.Random())
+            await _drain(core, services, server, operations)
             edge.cancel_scope.cancel()
 
 
-async def _reload_on_hangup(
-    certificates: Certificates | None, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
-) -> None:
-    """Take up a new certificate when told to, or when its files have changed."""
-    with trio.open_signal_receiver(signal.SIGHUP) as signals:
-        task_status.started()
-        async with trio.open_nursery() as nursery:
-            if certificates is not None:
-                nursery.start_soon(certificates.watch)
-            async for _ in signals:
-                if certificates is not None:
-                    certificates.refresh()
+async def _drain(core: Core, services: Services, server: GatewayServer, operations: Operations) -> None:
+    """Answer what is under way, then close everybody; both within ``drain_seconds``, or at once on a second wish."""
+    seconds, begun = operations.settings.drain_seconds, trio.current_time()
+    operations.manager.extend(seconds + EXTENSION_SECONDS)
+    async with trio.open_nursery() as hurrying:
+        patience = trio.CancelScope(deadline=begun + seconds)
+        hurrying.start_soon(_hurry, operations.stop, patience, server)
+        with patience:
+            await core.writer.drain()
+            await services.answered()
+        left = 0 if operations.stop.hurried.is_set() else begun + seconds - trio.current_time()
+        late = await server.drain(max(left, LAST_WORDS_SECONDS), random.Random())
+        if late:
+            log.warning("%d connections had to be cut off", late)
+        hurrying.cancel_scope.cancel()
+
+
+async def _hurry(stop: Stop, patience: trio.CancelScope, server: GatewayServer) -> None:
+    await stop.hurried.wait()
+    patience.cancel()
+    server.hurry()
+
+
+def _journal_progress(core: Core) -> JournalProgress:
+    """What systemd's watchdog is fed for: the loop turns, and the journal writes what it has to write."""
+    writer = core.writer
+    return JournalProgress(
+        lambda: writer.head - writer.durable_head, lambda: writer.counters.commits + writer.counters.rollbacks
+    )
 
 
 def _collect_garbage_rarely() -> None:
@@ -233,7 +279,9 @@ def _collect_garbage_rarely() -> None:
     gc.set_threshold(*GARBAGE_THRESHOLDS)
 
 
-def _services(settings: Settings, core: Core, register: TokenRegister, lifecycle: Lifecycle) -> Services:
+def _services(
+    settings: Settings, core: Core, register: TokenRegister, lifecycle: Lifecycle, operations: Operations
+) -> Services:
     def status() -> DaemonStatus:
         return DaemonStatus(
             lifecycle=lifecycle.state,
@@ -256,6 +304,7 @@ def _services(settings: Settings, core: Core, register: TokenRegister, lifecycle
         index=core.index,
         books=core.books,
         register=register,
+        operations=operations,
         limits=limits_of(settings),
         clock=wall_clock,
         lifecycle=lambda: lifecycle.state,
@@ -271,11 +320,7 @@ def _services(settings: Settings, core: Core, register: TokenRegister, lifecycle
 
 
 def _gateway(
-    settings: Settings,
-    certificates: Certificates | None,
-    services: Services,
-    rates: RateBook,
-    lifecycle: Lifecycle,
+    settings: Settings, doors: Doors, services: Services, lifecycle: Lifecycle, inherited: Sequence[socket]
 ) -> GatewayServer:
     def open_endpoint(connection: Connection, handshake: Handshake) -> ClientEndpoint:
         grant = None
@@ -283,42 +328,33 @@ def _gateway(
             grant = services.register.grant_of(handshake.token)
         elif connection.certified is not None:
             grant = services.register.grant_of_principal(connection.certified)
-        session = Session(services.register, services.limits, grant, rates.throttle())
-        return ClientEndpoint(services, session, connection, connection_id(), dispatch.answer)
+        session = Session(services.register, services.limits, grant, doors.rates.throttle())
+        endpoint = ClientEndpoint(services, session, connection, connection_id(), dispatch.answer)
+        about_connection(endpoint.connection_id)
+        return endpoint
 
-    policy = Policy(
-        allowed_hosts=LOOPBACK_HOSTS | {configured_host(host) for host in (settings.host, *settings.allowed_hosts)},
-        allowed_origins=frozenset(map(canonical_origin, settings.allowed_origins)),
-        max_message_bytes=settings.max_frame_bytes,
-        page=StatusPages(lambda: lifecycle.state).page,
-        admits=lambda token: services.register.grant_of(token) is not None,
-        is_draining=lambda: lifecycle.state is DaemonState.DRAINING,
-        compresses=settings.compression,
-        max_fragments=settings.max_fragments,
-        pings_per_second=settings.max_pings_per_second,
-    )
-    deadlines = Deadlines(
-        handshake_seconds=settings.handshake_seconds,
-        write_stall_seconds=settings.write_stall_seconds,
-        ping_seconds=settings.ping_seconds,
-        ping_timeout_seconds=settings.ping_seconds,
-    )
-    bounds = Bounds(
-        high=settings.max_reply_bytes,
-        low=min(64 * 1024, settings.max_reply_bytes),
-        in_all=settings.max_buffered_mebibytes * MEBIBYTE,
-    )
-    caps = Caps(settings.max_connections, settings.max_connections_per_address)
+    policy, deadlines, caps = _terms(settings, services, lifecycle)
     return GatewayServer(
         settings.host,
         settings.port,
         policy,
         deadlines,
-        bounds,
+        doors.bounds,
         caps,
         open_endpoint,
-        certificates=certificates,
-        unix_socket=unix_socket_of(settings),
+        inherited,
+        certificates=doors.certificates,
+        unix_socket=doors.unix_socket,
+    )
+
+
+def _terms(settings: Settings, services: Services, lifecycle: Lifecycle) -> tuple[Policy, Deadlines, Caps]:
+    """What a reload may change about who is let in and how long a peer may take."""
+    return terms_of(
+        settings,
+        StatusPages(lambda: lifecycle.state).page,
+        admits=lambda token: services.register.grant_of(token) is not None,
+        is_draining=lambda: lifecycle.state is DaemonState.DRAINING,
     )
 
 
@@ -326,19 +362,18 @@ def _admin(
     settings: Settings,
     core: Core,
     gateway: GatewayServer,
-    certificates: Certificates | None,
+    doors: Doors,
     services: Services,
-    rates: RateBook,
     lifecycle: Lifecycle,
+    operations: Operations,
+    inherited: Sequence[socket],
 ) -> GatewayServer:
     """The listener for operators: metrics and status pages over plain HTTP, and nothing that speaks websocket."""
 
     def no_endpoint(connection: Connection, handshake: Handshake) -> NoReturn:
         raise AssertionError("nobody can be let in here")
 
-    collector = DaemonCollector(
-        core, gateway.traffic, lifecycle, version("walletd"), certificates, services.shed, rates
-    )
+    collector = DaemonCollector(core, gateway.traffic, services, doors, lifecycle, operations, version("walletd"))
     policy = Policy(
         allowed_hosts=frozenset(),
         allowed_origins=frozenset(),
@@ -350,7 +385,7 @@ def _admin(
     deadlines = Deadlines(handshake_seconds=settings.handshake_seconds)
     caps = Caps(MAX_ADMIN_CONNECTIONS, MAX_ADMIN_CONNECTIONS)
     return GatewayServer(
-        settings.admin_host, settings.admin_listen_port, policy, deadlines, Bounds(), caps, no_endpoint
+        settings.admin_host, settings.admin_listen_port, policy, deadlines, Bounds(), caps, no_endpoint, inherited
     )
 
 

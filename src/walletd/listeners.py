@@ -1,19 +1,75 @@
-"""What the configuration says of the ways in: certificates, who is meant by a client's, the unix socket, limits.
+"""What the configuration says of the ways in: certificates, the unix socket, who may knock, and the limits.
 
-certificates = certificates_of(settings)           # None without TLS
-unix_socket = unix_socket_of(settings)             # None without one
+doors = doors_of(settings)                         # at the start: what stays until the end
+policy, deadlines, caps = terms_of(settings, ...)  # at the start, and with every reload
 """
 
 import ipaddress
 import logging
+from collections.abc import Callable
+from typing import NamedTuple
 
 from walletd.config import ConfigurationError, Settings
+from walletd.gateway.allow_lists import canonical_origin, configured_host
+from walletd.gateway.connection import Bounds, Deadlines
+from walletd.gateway.handshake import LOOPBACK_HOSTS, Page, Policy
+from walletd.gateway.server import Caps
 from walletd.gateway.tls import CertificateFiles, Certificates
 from walletd.gateway.unix_socket import UnixSocket
 from walletd.protocol.envelope import Limits
-from walletd.protocol.rates import Rates
+from walletd.protocol.rates import RateBook, Rates
+
+MEBIBYTE = 1024 * 1024
 
 log = logging.getLogger(__name__)
+
+
+class Doors(NamedTuple):
+    """What is made once and lasts."""
+
+    certificates: Certificates | None
+    unix_socket: UnixSocket | None
+    bounds: Bounds
+    rates: RateBook
+
+    def refresh(self) -> None:
+        """Take up a new certificate, if there is one."""
+        if self.certificates is not None:
+            self.certificates.refresh()
+
+
+def doors_of(settings: Settings) -> Doors:
+    """The ways in.  Raises ConfigurationError and CertificateUnusable."""
+    bounds = Bounds(
+        high=settings.max_reply_bytes,
+        low=min(64 * 1024, settings.max_reply_bytes),
+        in_all=settings.max_buffered_mebibytes * MEBIBYTE,
+    )
+    return Doors(certificates_of(settings), unix_socket_of(settings), bounds, RateBook(rates_of(settings)))
+
+
+def terms_of(
+    settings: Settings, page: Page, admits: Callable[[str], bool], is_draining: Callable[[], bool]
+) -> tuple[Policy, Deadlines, Caps]:
+    """What a reload may change about who is let in and how long a peer may take."""
+    policy = Policy(
+        allowed_hosts=LOOPBACK_HOSTS | {configured_host(host) for host in (settings.host, *settings.allowed_hosts)},
+        allowed_origins=frozenset(map(canonical_origin, settings.allowed_origins)),
+        max_message_bytes=settings.max_frame_bytes,
+        page=page,
+        admits=admits,
+        is_draining=is_draining,
+        compresses=settings.compression,
+        max_fragments=settings.max_fragments,
+        pings_per_second=settings.max_pings_per_second,
+    )
+    deadlines = Deadlines(
+        handshake_seconds=settings.handshake_seconds,
+        write_stall_seconds=settings.write_stall_seconds,
+        ping_seconds=settings.ping_seconds,
+        ping_timeout_seconds=settings.ping_seconds,
+    )
+    return policy, deadlines, Caps(settings.max_connections, settings.max_connections_per_address)
 
 
 def certificates_of(settings: Settings) -> Certificates | None:

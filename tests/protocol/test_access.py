@@ -56,6 +56,9 @@ PERMITTED: dict[str, str] = {
     "stream.unsubscribe": "yes  yes  yes  yes  yes  yes  yes  yes  yes  yes",
     "daemon.status":      "no   no   no   no   no   no   no   no   yes  yes",
     "daemon.audit":       "no   no   no   no   no   no   no   no   yes  yes",
+    "daemon.log_level":   "no   no   no   no   no   no   no   no   no   yes",
+    "daemon.drain":       "no   no   no   no   no   no   no   no   no   yes",
+    "daemon.report":      "no   no   no   no   no   no   no   no   no   yes",
 }  # fmt: skip
 ANSWERED_BY_THE_SESSION = {"session.authenticate"}
 

@@ -135,6 +135,9 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "stream.unsubscribe": {"subscription": 1},
     "daemon.status": {},
     "daemon.audit": {},
+    "daemon.log_level": {"level": "debug", "component": "journal"},
+    "daemon.drain": {},
+    "daemon.report": {},
 }
 
 

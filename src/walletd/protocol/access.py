@@ -51,6 +51,7 @@ class Need(NamedTuple):
 
 
 OPERATE = Need(Right.OPERATE)
+ADMIN = Need(Right.ADMIN)
 AUTHENTICATED = Need(Right.NOTHING)
 
 
