@@ -104,6 +104,8 @@ class Services:
         self.epoch = epoch
         self.heartbeat_ms = heartbeat_ms
         self.max_event_bytes = max_event_bytes
+        self.shed: Counter[str] = Counter()
+        """Requests answered with overloaded, by what was full."""
         self.endpoints: set[Guest] = set()
         self.rejected: Counter[str] = Counter()
         """Requests that were answered with an error, by its reason, since the start of this process."""

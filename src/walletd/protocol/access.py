@@ -98,6 +98,10 @@ class TokenRegister:
         """The grant of a token in force.  A lookup by hash: its time says nothing about the token."""
         return self._grants.get(token_hash(token))
 
+    def grant_of_principal(self, principal: str) -> Grant | None:
+        """The grant of a principal that has proved its name otherwise: by a certificate."""
+        return next((grant for grant in self._grants.values() if grant.principal == principal), None)
+
 
 def token_hash(token: str) -> bytes:
     """What is kept of a token."""
