@@ -76,6 +76,11 @@ _FIRST: list[AnyCommand] = [
     *(DefineAsset(command_id=CommandId("to be numbered"), asset=asset, scale=2) for asset in ASSETS[:2]),
     *(OpenWallet(command_id=CommandId("to be numbered"), wallet=name) for name in WALLETS[:5]),
     _FUNDING,
+    UpdateWallet(
+        command_id=CommandId("to be numbered"),
+        wallet=WALLETS[0],
+        limits={ASSETS[0]: Limits(velocity=(Window(seconds=1, amount="7"), Window(seconds=2, amount="9")))},
+    ),
     *(
         PlaceHold(command_id=CommandId("to be numbered"), wallet=name, asset=asset, amount="4")
         for name, asset in zip(WALLETS[:2], ASSETS[:2], strict=True)
@@ -83,7 +88,10 @@ _FIRST: list[AnyCommand] = [
     _FUNDING,
 ]
 PRELUDE = [Step(command, TICK, None) for command in _FIRST]
-"""Every program begins with alice and bob, who have 10 of each asset and a hold of 4; the late ones may come or not."""
+"""Every program begins with alice and bob, who have 10 of each asset and a hold of 4; of EUR alice may let out 7 in a second.
+
+The late ones may come or not.
+"""
 
 
 def _mostly(usual: st.SearchStrategy[Any], times: int, *others: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
