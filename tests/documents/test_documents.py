@@ -38,7 +38,7 @@ def tour(page: Path) -> list[tuple[str, bool]]:
     return [(line, "# refused" in line) for line in lines if line.startswith(COMMAND)]
 
 
-TOURS = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("reads", "batches", "holds"))]
+TOURS = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("reads", "batches", "holds", "limits"))]
 
 
 @pytest.mark.parametrize("page", TOURS, ids=lambda page: page.name)

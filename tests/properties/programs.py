@@ -88,7 +88,9 @@ _FIRST: list[AnyCommand] = [
     _FUNDING,
 ]
 PRELUDE = [Step(command, TICK, None) for command in _FIRST]
-"""Every program begins with alice and bob, who have 10 of each asset and a hold of 4; of EUR alice may let out 7 in a second.
+"""Every program begins with alice and bob, who have 10 of each asset and a hold of 4.
+
+Of EUR alice may let out 7 in a second, and 9 in two.
 
 The late ones may come or not.
 """

@@ -55,9 +55,7 @@ FACTS: dict[Reason, set[str]] = {
     Reason.CAPTURE_EXCEEDS_HOLD: {"hold", "reserved", "required"},
     Reason.WALLET_NOT_EMPTY: {"wallet", "asset", "posted"},
     Reason.LIMITS_NOT_MET: {"wallet", "asset", "posted"},
-    Reason.VELOCITY_EXCEEDED: {  # fits_at is null where it never fits
-        *("wallet", "asset", "window_seconds", "limit", "used", "remaining", "required", "fits_at"),
-    },
+    Reason.VELOCITY_EXCEEDED: {"wallet", "asset", "window_seconds", "limit", "remaining", "required"},
     Reason.ABOVE_MAXIMUM: {"wallet", "asset", "maximum", "would_have"},
 }
 

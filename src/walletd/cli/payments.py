@@ -10,7 +10,7 @@ from rich.console import Group
 
 from walletd.cli.connection import DEFAULT, CommandId, Connection, talk
 from walletd.cli.failures import UsageError
-from walletd.cli.output import Output, balances_table
+from walletd.cli.output import Output, balances_table, room_lines
 from walletd.client import Applied, Client
 from walletd.client.asks import new_command_id
 
@@ -67,7 +67,8 @@ def pay(
             raise UsageError(str(error)) from None
         scales = await client.assets()
         sentence = _sentence(applied, f"{amount} {asset} from {source} to {to}")
-        output.answer(applied, lambda: Group(sentence, balances_table(applied.balances, scales)))
+        lines = list(room_lines(applied.room, scales))
+        output.answer(applied, lambda: Group(sentence, balances_table(applied.balances, scales), *lines))
         return 0
 
     try:

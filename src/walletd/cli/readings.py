@@ -14,7 +14,7 @@ from rich.text import Text
 
 from walletd.cli.connection import DEFAULT, Connection, talk
 from walletd.cli.failures import UsageError
-from walletd.cli.output import Output, amount, balances_table, clean, moment, new_table
+from walletd.cli.output import Output, amount, balances_table, clean, moment, new_table, room_lines
 from walletd.client import Client
 from walletd.protocol.messages import Statement, StatementBalance, StatementLine
 from walletd.vocabulary.identifiers import ASSET_CODE_PATTERN
@@ -59,6 +59,8 @@ def balance(
         scales = await client.assets()
         if balances.balances or output.as_json:
             output.answer(balances, lambda: balances_table(balances.balances, scales))
+            for line in room_lines(balances.room, scales):
+                output.line(line)
             if len(names) > 1 or point is not None:
                 output.line(Text(f"after entry {balances.sequence:,}, at {moment(balances.time)}", style="dim"))
         elif point is not None:

@@ -1,12 +1,19 @@
 """``walletd wallet freeze``, ``unfreeze``, ``limit`` and ``close``: what a wallet may do, and its end."""
 
+import re
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from walletd.cli.changes import command, submit, units_of
 from walletd.cli.connection import DEFAULT, CommandId, Connection
+from walletd.cli.failures import UsageError
 from walletd.client import Client
 from walletd.vocabulary.commands import AnyCommand
 from walletd.vocabulary.lifecycle import FrozenSide
+
+WINDOW = re.compile(r"([0-9.]+)/([0-9]{1,6})?([smhdw])")
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
 def freeze(
@@ -69,6 +76,7 @@ def limit(
     credit: str | None = None,
     minimum: str | None = None,
     maximum: str | None = None,
+    velocity: tuple[str, ...] = (),
     command_id: CommandId = None,
     connection: Connection = DEFAULT,
 ) -> int:
@@ -77,6 +85,7 @@ def limit(
     For example:
 
         $ walletd wallet limit alice EUR --credit 100 --maximum 5000
+        $ walletd wallet limit alice EUR --velocity 100/1h --velocity 500/1d
 
     Parameters
     ----------
@@ -90,6 +99,8 @@ def limit(
         What must always stay in it.
     maximum
         What it may hold at most.
+    velocity
+        How much may go out within any window of a length, as AMOUNT/LENGTH: s, m, h, d and w count; may be repeated.
     command_id
         An id of your own.
     """
@@ -99,10 +110,21 @@ def limit(
             return None if amount is None else await units_of(client, amount, asset)
 
         given = {"credit_limit": await units(credit), "minimum": await units(minimum), "maximum": await units(maximum)}
-        chosen = {name: value for name, value in given.items() if value is not None} or None
-        return command("wallet.update", command_id, wallet=name, limits={asset: chosen})
+        chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        if velocity:
+            chosen["velocity"] = [await _window(units, text) for text in velocity]
+        return command("wallet.update", command_id, wallet=name, limits={asset: chosen or None})
 
     return submit(connection, make, lambda applied: f"the limits of {name} for {asset} are set")
+
+
+async def _window(units: Callable[[str], Awaitable[str | None]], text: str) -> dict[str, Any]:
+    """The window of AMOUNT/LENGTH.  Raises UsageError."""
+    found = WINDOW.fullmatch(text)
+    if found is None:
+        raise UsageError(f"{text!r} is no velocity: write an amount, a slash and a length of time, such as 500/1d")
+    amount, count, unit = found.groups()
+    return {"seconds": int(count or 1) * SECONDS[unit], "amount": await units(amount)}
 
 
 def close(

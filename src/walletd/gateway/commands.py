@@ -96,6 +96,7 @@ def _reply_foreseen(endpoint: ClientEndpoint, call: Call, foreseen: Foreseen) ->
             balances=effects.balances,
             holds=effects.holds,
             outcomes=foreseen_outcomes(call.params, effects),
+            room=foreseen.room,
             dry_run=True,
         )
         endpoint.reply(call, applied)

@@ -11,13 +11,15 @@ from typing import Any
 import trio
 
 from walletd.gateway.endpoint import ClientEndpoint
-from walletd.ledger.book import Book
+from walletd.ledger.book import Book, Books
+from walletd.ledger.room import room_in
 from walletd.protocol import messages as m
 from walletd.protocol.errors import InvalidParams
 from walletd.protocol.session import Call
 from walletd.vocabulary.entries import BalanceRecord
 from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import AssetCode, WalletId
+from walletd.vocabulary.room import Room
 from walletd.wallets.readings import view_of
 from walletd.wallets.statements import Place, Question
 
@@ -72,7 +74,13 @@ def _balances_now(endpoint: ClientEndpoint, call: Call, done: Callable[[], None]
             fail(Reason.UNKNOWN_WALLET, {"wallet": missing[0]})
             return
         records = tuple(record for name in sorted(books) for record in _records(books[name], asset, now))
-        endpoint.reply(call, m.Balances(balances=records, sequence=sequence, time=now))
+        limited = [(record.wallet, record.asset) for record in records if record.asset in books[record.wallet].limits]
+        room: tuple[Room, ...] = ()
+        if limited:
+            shown = Books()
+            shown.wallets = dict(books)
+            room = room_in(shown, limited, now)
+        endpoint.reply(call, m.Balances(balances=records, room=room, sequence=sequence, time=now))
         done()
 
     def fail(reason: Reason, facts: dict[str, Any]) -> None:

@@ -24,6 +24,7 @@ from walletd.vocabulary.identifiers import (
     WalletPrefix,
 )
 from walletd.vocabulary.lifecycle import DaemonState, WalletStatus
+from walletd.vocabulary.room import Room
 
 PROTOCOL_VERSION = "1"
 SUBPROTOCOL = "walletd.v1"
@@ -100,7 +101,7 @@ class Applied(Result, frozen=True, kw_only=True):
     """A command was applied and is durable.
 
     ``replayed`` says that this answer was given before, to the same command id; ``dry_run`` that nothing was changed
-    and no sequence was used.
+    and no sequence was used.  A dry run says how much room the command would leave in each balance that it touches.
     """
 
     sequence: int | None = None
@@ -113,6 +114,7 @@ class Applied(Result, frozen=True, kw_only=True):
     balances: tuple[BalanceRecord, ...]
     holds: tuple[HoldRecord, ...] = ()
     outcomes: tuple[BatchOutcome, ...] = ()
+    room: tuple[Room, ...] = ()
     replayed: bool = False
     dry_run: bool = False
 
@@ -195,6 +197,8 @@ class Balances(Result, frozen=True, kw_only=True):
     """
 
     balances: tuple[BalanceRecord, ...]
+    room: tuple[Room, ...] = ()
+    """Of those balances that have limits, where they were asked for as they stand now."""
     sequence: int
     time: datetime
 

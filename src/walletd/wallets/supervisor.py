@@ -20,6 +20,7 @@ from walletd.journal.writer import JournalWriter, Pending
 from walletd.ledger.book import Book, Books, apply
 from walletd.ledger.guards import Verdict
 from walletd.ledger.refunds import refundable_transfers, remember_transfers
+from walletd.ledger.room import room_after
 from walletd.ledger.rules import decide
 from walletd.vocabulary.commands import (
     TRANSFER_MARK,
@@ -34,6 +35,7 @@ from walletd.vocabulary.entries import Effects, Entry, HoldRecord, TransferRecor
 from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import CommandId, Principal, TransferId, WalletId, sequence_of, transfer_id
 from walletd.vocabulary.identifiers import Sequence as SequenceNumber
+from walletd.vocabulary.room import Room
 from walletd.wallets.actor import Claim
 from walletd.wallets.command_index import CommandIndex
 from walletd.wallets.counters import CommandCounters
@@ -54,10 +56,11 @@ class Answer(NamedTuple):
 
 
 class Foreseen(NamedTuple):
-    """What a dry run found; what it saw is durable."""
+    """What a dry run found, and how much room it would leave; what it saw is durable."""
 
     verdict: Verdict
     time: datetime
+    room: tuple[Room, ...]
 
 
 class NotDecided(NamedTuple):
@@ -265,7 +268,9 @@ class Supervisor:
 
     def _foresee(self, submission: Submission, wallets: list[WalletId]) -> None:
         now = self._now()
-        foreseen = Foreseen(decide(self._books, submission.command, now, self._writer.head + 1), now)
+        verdict = decide(self._books, submission.command, now, self._writer.head + 1)
+        room = room_after(self._books, submission.command, verdict, now) if isinstance(verdict, Effects) else ()
+        foreseen = Foreseen(verdict, now, room)
         self._when_durable(
             max(self._roster.last_sequence(wallets), self._assets_sequence),
             lambda: submission.settle(foreseen),
