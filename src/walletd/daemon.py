@@ -21,6 +21,7 @@ import trio
 from walletd.config import ConfigurationError, Settings
 from walletd.core import Core, wall_clock
 from walletd.gateway import dispatch
+from walletd.gateway.admission import Admission
 from walletd.gateway.connection import Bounds, Connection, Deadlines
 from walletd.gateway.endpoint import ClientEndpoint
 from walletd.gateway.handshake import LOOPBACK_HOSTS, Handshake, Policy
@@ -31,8 +32,8 @@ from walletd.journal.failures import JournalCorrupt, JournalFailure, JournalLock
 from walletd.journal.sqlite_store import SqliteJournalStore, open_journal
 from walletd.lifecycle import Lifecycle
 from walletd.metrics import DaemonCollector, MetricsPage
-from walletd.operator_token import operator_register
-from walletd.protocol.access import TokenRegister
+from walletd.operator_token import operator_token
+from walletd.protocol.access import TokenRegister, token_hash
 from walletd.protocol.envelope import LifecycleNotice, Limits
 from walletd.protocol.messages import DaemonStatus
 from walletd.protocol.session import Session
@@ -110,9 +111,9 @@ async def _run(settings: Settings, announce: Announce, report: Report) -> None:
             async with open_journal(
                 settings.data, space_floor_bytes=settings.space_floor_mebibytes * MEBIBYTE
             ) as store:
-                register = operator_register(settings.token_file)
+                operator_sha256 = token_hash(operator_token(settings.token_file))
                 lifecycle.move(DaemonState.RECOVERING)
-                await _recover_and_serve(settings, store, register, lifecycle, stop, announce, report)
+                await _recover_and_serve(settings, store, operator_sha256, lifecycle, stop, announce, report)
             nursery.cancel_scope.cancel()
         if lifecycle.state is not DaemonState.DRAINING:
             lifecycle.move(DaemonState.DRAINING)
@@ -125,7 +126,7 @@ async def _run(settings: Settings, announce: Announce, report: Report) -> None:
 async def _recover_and_serve(
     settings: Settings,
     store: SqliteJournalStore,
-    register: TokenRegister,
+    operator_sha256: str,
     lifecycle: Lifecycle,
     stop: Stop,
     announce: Announce,
@@ -140,7 +141,7 @@ async def _recover_and_serve(
             await _audit(readings)
             core = Core(settings, store, recovered, readings, await store.head())
             core.books.assets.update({asset.asset: asset for asset in await readings.assets()})
-            await _serve(settings, core, register, lifecycle, stop, announce, recovered.rebuilt)
+            await _serve(settings, core, operator_sha256, lifecycle, stop, announce, recovered.rebuilt)
             await core.projector.drain()
     finally:
         with trio.CancelScope(shield=True):
@@ -167,7 +168,7 @@ async def _audit(readings: Readings) -> None:
 async def _serve(
     settings: Settings,
     core: Core,
-    register: TokenRegister,
+    operator_sha256: str,
     lifecycle: Lifecycle,
     stop: Stop,
     announce: Announce,
@@ -176,7 +177,9 @@ async def _serve(
     async with core.running():
         if core.writer.head == 0:
             await core.open_external()
-        services = _services(settings, core, register, lifecycle)
+        if not await core.admit_operator(operator_sha256):
+            log.warning("the token in %s is not in force; remove the file to get a fresh one", settings.token_file)
+        services = _services(settings, core, lifecycle)
         server = _gateway(settings, services, lifecycle)
         _follow_the_journal(core, lifecycle)
         lifecycle.watch(lambda state: _tell_sessions(services, state))
@@ -207,7 +210,7 @@ def _collect_garbage_rarely() -> None:
     gc.set_threshold(*GARBAGE_THRESHOLDS)
 
 
-def _services(settings: Settings, core: Core, register: TokenRegister, lifecycle: Lifecycle) -> Services:
+def _services(settings: Settings, core: Core, lifecycle: Lifecycle) -> Services:
     def status() -> DaemonStatus:
         return DaemonStatus(
             lifecycle=lifecycle.state,
@@ -221,6 +224,8 @@ def _services(settings: Settings, core: Core, register: TokenRegister, lifecycle
             started_at=lifecycle.started_at,
         )
 
+    admission = Admission(TokenRegister(core.clients, wall_clock))
+    core.on_clients_changed = admission.review
     services = Services(
         supervisor=core.supervisor,
         publisher=core.publisher,
@@ -229,7 +234,7 @@ def _services(settings: Settings, core: Core, register: TokenRegister, lifecycle
         history=core.history,
         index=core.index,
         books=core.books,
-        register=register,
+        admission=admission,
         limits=Limits(settings.max_frame_bytes, settings.max_in_flight, settings.max_subscriptions),
         clock=wall_clock,
         lifecycle=lambda: lifecycle.state,

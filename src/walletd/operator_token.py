@@ -1,6 +1,7 @@
 """The operator's token: made at the first start, kept in a file that its owner alone can read.
 
-The daemon keeps only the token's hash in memory; whoever can read the file is the operator.
+Whoever can read the file is the operator.  The daemon journals the token's hash, and a new one whenever the file was
+replaced: to remove the file and start the daemon again is the way back in for who was locked out.
 """
 
 import os
@@ -9,24 +10,15 @@ import stat
 from pathlib import Path
 
 from walletd.config import ConfigurationError
-from walletd.protocol.access import Grant, TokenRegister
-from walletd.vocabulary.identifiers import Principal
 
-OPERATOR = Principal("operator")
 TOKEN_PREFIX = "walletd_"
 
 
-def operator_register(file: Path) -> TokenRegister:
-    """The register that knows the operator's token; the token is made where there is none yet.
+def operator_token(file: Path) -> str:
+    """The operator's token; it is made where there is none yet.
 
     Raises ConfigurationError where the file can be read by others or holds no token.
     """
-    register = TokenRegister()
-    register.admit(_read_or_make(file), Grant(OPERATOR, ("admin",)))
-    return register
-
-
-def _read_or_make(file: Path) -> str:
     try:
         return _make(file)
     except FileExistsError:

@@ -17,6 +17,7 @@ import trio.testing
 from tests.wallets.conftest import open_core
 from walletd.core import Core, wall_clock
 from walletd.gateway import dispatch
+from walletd.gateway.admission import Admission
 from walletd.gateway.endpoint import ClientEndpoint
 from walletd.gateway.services import Services
 from walletd.journal.connection import asyncio_loop
@@ -163,7 +164,9 @@ class Desk:
 
     def __init__(self, core: Core, **settings: Any) -> None:
         self.core = core
-        self.register = TokenRegister()
+        self.register = TokenRegister(core.clients, wall_clock)
+        self.admission = Admission(self.register)
+        core.on_clients_changed = self.admission.review
         self.lifecycle = DaemonState.SERVING
         self.services = Services(
             supervisor=core.supervisor,
@@ -173,7 +176,7 @@ class Desk:
             history=core.history,
             index=core.index,
             books=core.books,
-            register=self.register,
+            admission=self.admission,
             limits=Limits(256 * 1024, settings.get("max_in_flight", 4096), settings.get("max_subscriptions", 100)),
             clock=wall_clock,
             lifecycle=lambda: self.lifecycle,

@@ -18,6 +18,7 @@ from walletd.ledger import audit, book, refunds, rules
 
 _LEDGER = (
     "statement",
+    "client_book",
     "book",
     "draft",
     "guards",
@@ -26,6 +27,7 @@ _LEDGER = (
     "holds",
     "refunds",
     "batches",
+    "clients",
     "rules",
     "audit",
 )

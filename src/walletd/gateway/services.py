@@ -4,15 +4,14 @@ import secrets
 from collections import deque
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 import trio
 
+from walletd.gateway.admission import Admission, Guest
 from walletd.ledger.book import Books
-from walletd.protocol.access import TokenRegister
 from walletd.protocol.envelope import Limits
 from walletd.protocol.messages import DaemonStatus
-from walletd.protocol.session import Session
 from walletd.vocabulary.lifecycle import DaemonState
 from walletd.wallets.command_index import CommandIndex
 from walletd.wallets.history import History
@@ -22,21 +21,6 @@ from walletd.wallets.readings import Readings
 from walletd.wallets.supervisor import Supervisor
 
 AUTHENTICATION_TIMEOUT = 4408
-
-
-class Guest(Protocol):
-    """An open connection, as far as the services deal with it."""
-
-    session: Session
-    is_closed: bool
-
-    def notify(self, method: str, params: Any) -> None:
-        """Say something unasked."""
-        ...
-
-    def close(self, code: int, reason: str) -> None:
-        """Close the connection."""
-        ...
 
 
 class Services:
@@ -52,7 +36,7 @@ class Services:
         history: History,
         index: CommandIndex,
         books: Books,
-        register: TokenRegister,
+        admission: Admission,
         limits: Limits,
         clock: Callable[[], datetime],
         lifecycle: Callable[[], DaemonState],
@@ -71,7 +55,8 @@ class Services:
         self.history = history
         self.index = index
         self.books = books
-        self.register = register
+        self.admission = admission
+        self.register = admission.register
         self.limits = limits
         self.clock = clock
         self.lifecycle = lifecycle
@@ -81,16 +66,17 @@ class Services:
         self.epoch = epoch
         self.heartbeat_ms = heartbeat_ms
         self.max_event_bytes = max_event_bytes
-        self.endpoints: set[Guest] = set()
+        self.endpoints = admission.guests
         self._authentication_seconds = authentication_seconds
         self._unauthenticated: deque[tuple[float, Guest]] = deque()
         self._arrival = trio.Event()
         self._nursery: trio.Nursery | None = None
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Serve until cancelled: calls that must wait for the read tables, and the deadline of authentication."""
+        """Serve until cancelled: calls that wait for the read tables, the deadlines of authentication and of tokens."""
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
+            await nursery.start(self.admission.run)
             task_status.started()
             await self._close_unauthenticated()
 
@@ -111,7 +97,7 @@ class Services:
             if not self._unauthenticated:
                 self._arrival = trio.Event()
             await trio.sleep_until(deadline)
-            if guest.session.grant is None and not guest.is_closed:
+            if guest.session.grant is None and not guest.session.is_ended and not guest.is_closed:
                 guest.close(AUTHENTICATION_TIMEOUT, "no authentication in time")
 
 

@@ -9,10 +9,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from walletd.protocol import client_messages as k
 from walletd.protocol import hold_messages as h
 from walletd.protocol import messages as m
-from walletd.protocol.access import AUTHENTICATED, OPERATE, Need
+from walletd.protocol.access import ADMIN, AUTHENTICATED, KEYS, METRICS, OPERATE, Need
 from walletd.vocabulary import commands as c
+from walletd.vocabulary.identifiers import is_system_wallet, owner_of
+from walletd.vocabulary.scopes import ownership_of
 
 
 class Kind(enum.Enum):
@@ -60,6 +63,22 @@ def _needs_all(params: c.ExecuteBatch) -> Iterable[Need]:
     return needs + _views_conditions(params)
 
 
+def _operates(params: Any) -> Iterable[Need]:
+    """The state of the system's own wallets, through which all money comes and goes, is an admin's business."""
+    return (ADMIN if is_system_wallet(params.wallet) else OPERATE,)
+
+
+def _gives(params: c.CreateClient) -> Iterable[Need]:
+    """To hand out a look at wallets takes the right to spend them; anything else is an admin's to give."""
+    if owner_of(params.client) is None:
+        return (ADMIN,)
+    return [KEYS, *(ownership_of(scope) or ADMIN for scope in params.scopes), *_views_conditions(params)]
+
+
+def _has_keys(params: c.RotateClient | c.RevokeClient) -> Iterable[Need]:
+    return [ADMIN if owner_of(params.client) is None else KEYS, *_views_conditions(params)]
+
+
 def _views_wallet(params: Any) -> Iterable[Need]:
     return (Need.view(params.wallet),)
 
@@ -77,23 +96,37 @@ def _views_subscribed(params: m.Subscribe) -> Iterable[Need]:
     return needs
 
 
-_free, _operate = _always(AUTHENTICATED), _always(OPERATE)
+_free, _operate, _metrics = _always(AUTHENTICATED), _always(OPERATE), _always(METRICS)
 
 _ROWS: tuple[tuple[str, Kind, type, type, Callable[[Any], Iterable[Need]], str], ...] = (
     ("session.authenticate", Kind.SESSION, m.Authenticate, m.Authenticated, _free, "Present a token."),
     ("session.ping", Kind.SESSION, m.NoParams, m.Pong, _free, "Ask whether the daemon answers."),
     ("asset.define", Kind.COMMAND, c.DefineAsset, m.Applied, _operate, "Define an asset and its scale."),
     ("asset.list", Kind.READ, m.NoParams, m.Assets, _free, "List the assets."),
-    ("wallet.open", Kind.COMMAND, c.OpenWallet, m.Applied, _operate, "Open a wallet."),
-    ("wallet.update", Kind.COMMAND, c.UpdateWallet, m.Applied, _operate, "Change a wallet's limits or metadata."),
-    ("wallet.freeze", Kind.COMMAND, c.FreezeWallet, m.Applied, _operate, "Stop money out of a wallet or into it."),
-    ("wallet.unfreeze", Kind.COMMAND, c.UnfreezeWallet, m.Applied, _operate, "End a freeze."),
-    ("wallet.close", Kind.COMMAND, c.CloseWallet, m.Applied, _operate, "Close a wallet for ever."),
+    ("wallet.open", Kind.COMMAND, c.OpenWallet, m.Applied, _operates, "Open a wallet."),
+    (
+        "wallet.update",
+        Kind.COMMAND,
+        c.UpdateWallet,
+        m.Applied,
+        _operates,
+        "Change a wallet's limits or metadata.",
+    ),
+    (
+        "wallet.freeze",
+        Kind.COMMAND,
+        c.FreezeWallet,
+        m.Applied,
+        _operates,
+        "Stop money out of a wallet or into it.",
+    ),
+    ("wallet.unfreeze", Kind.COMMAND, c.UnfreezeWallet, m.Applied, _operates, "End a freeze."),
+    ("wallet.close", Kind.COMMAND, c.CloseWallet, m.Applied, _operates, "Close a wallet for ever."),
     ("wallet.get", Kind.READ, m.GetWallet, m.WalletView, _views_wallet, "Show a wallet with its balances."),
     ("wallet.list", Kind.READ, m.ListWallets, m.WalletPage, _views_prefix, "Page through wallets by name."),
     ("transfer.post", Kind.COMMAND, c.PostTransfer, m.Applied, _spends_from_all, "Move money, all or nothing."),
     ("transfer.refund", Kind.COMMAND, c.RefundTransfer, m.Applied, _spends_from_all, "Move money back."),
-    ("transfer.get", Kind.READ, m.GetTransfer, m.TransferView, _operate, "Show a transfer."),
+    ("transfer.get", Kind.READ, m.GetTransfer, m.TransferView, _free, "Show a transfer."),
     ("hold.place", Kind.COMMAND, c.PlaceHold, m.Applied, _spends_from_wallet, "Reserve money of a wallet."),
     ("hold.capture", Kind.COMMAND, c.CaptureHold, m.Applied, _spends_from_wallet, "Pay from what a hold reserves."),
     ("hold.extend", Kind.COMMAND, c.ExtendHold, m.Applied, _spends_from_wallet, "Give a hold another expiry."),
@@ -104,11 +137,15 @@ _ROWS: tuple[tuple[str, Kind, type, type, Callable[[Any], Iterable[Need]], str],
     ("batch.execute", Kind.COMMAND, c.ExecuteBatch, m.Applied, _needs_all, "Run commands, all or none or each."),
     ("balance.get", Kind.READ, m.GetBalance, m.Balances, _views_wallet, "Show what a wallet has."),
     ("statement.get", Kind.READ, m.GetStatement, m.Statement, _views_wallet, "Page through a wallet's movements."),
-    ("entry.get", Kind.READ, m.GetEntry, m.EntryView, _operate, "Show a journal entry."),
+    ("entry.get", Kind.READ, m.GetEntry, m.EntryView, _free, "Show a journal entry."),
     ("entry.list", Kind.READ, m.ListEntries, m.EntryPage, _operate, "Page through the journal."),
     ("stream.subscribe", Kind.STREAM, m.Subscribe, m.Subscribed, _views_subscribed, "Watch wallets live."),
     ("stream.unsubscribe", Kind.STREAM, m.Unsubscribe, m.Unsubscribed, _free, "End a stream."),
-    ("daemon.status", Kind.OPERATOR, m.NoParams, m.DaemonStatus, _operate, "Show the daemon at a glance."),
+    ("client.create", Kind.COMMAND, c.CreateClient, m.Applied, _gives, "Let a client in, or make a key."),
+    ("client.list", Kind.READ, k.ListClients, k.ClientPage, _free, "Page through the clients."),
+    ("client.rotate", Kind.COMMAND, c.RotateClient, m.Applied, _has_keys, "Give a client another token."),
+    ("client.revoke", Kind.COMMAND, c.RevokeClient, m.Applied, _has_keys, "Shut a client out."),
+    ("daemon.status", Kind.OPERATOR, m.NoParams, m.DaemonStatus, _metrics, "Show the daemon at a glance."),
     ("daemon.audit", Kind.OPERATOR, m.NoParams, m.AuditReport, _operate, "Sum up all wallets per asset."),
 )
 

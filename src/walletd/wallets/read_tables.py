@@ -22,11 +22,11 @@ from trio_asyncio import aio_as_trio  # type: ignore[import-untyped]
 
 from walletd.ledger.statement import lines_of
 from walletd.vocabulary.commands import ids_of
-from walletd.vocabulary.entries import BalanceRecord, Entry, HoldRecord, TransferRecord, WalletRecord
+from walletd.vocabulary.entries import BalanceRecord, ClientRecord, Entry, HoldRecord, TransferRecord, WalletRecord
 from walletd.vocabulary.identifiers import HoldId, TransferId
 from walletd.vocabulary.lifecycle import HoldState
 
-FORMAT = 2
+FORMAT = 3
 FILE_NAME = "state.db"
 
 SCHEMA = """
@@ -55,6 +55,7 @@ CREATE TABLE hold (
 CREATE TABLE refunded (
     transfer TEXT PRIMARY KEY, record BLOB NOT NULL, seal BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE client (client TEXT PRIMARY KEY, record BLOB NOT NULL, seal BLOB NOT NULL) STRICT, WITHOUT ROWID;
 CREATE INDEX open_hold ON hold (wallet, number, place) WHERE is_open;
 CREATE INDEX expiring_hold ON hold (wallet, expires) WHERE is_open AND expires IS NOT NULL;
 CREATE INDEX hold_of_wallet ON hold (wallet, number, place);
@@ -187,6 +188,8 @@ class Rows(NamedTuple):
     lines: list[tuple[Any, ...]]
     holds: list[tuple[Any, ...]]
     refunded: list[tuple[Any, ...]]
+    forgotten: list[tuple[Any, ...]]
+    clients: list[tuple[Any, ...]]
     commands: list[tuple[Any, ...]]
 
     def statements(self) -> Iterable[tuple[str, list[tuple[Any, ...]]]]:
@@ -198,6 +201,8 @@ class Rows(NamedTuple):
         yield "INSERT INTO statement_line VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", self.lines
         yield "INSERT OR REPLACE INTO hold VALUES (?, ?, ?, ?, ?, ?, ?)", self.holds
         yield "INSERT OR REPLACE INTO refunded VALUES (?, ?, ?)", self.refunded
+        yield "DELETE FROM client WHERE client = ?", self.forgotten
+        yield "INSERT OR REPLACE INTO client VALUES (?, ?, ?)", self.clients
         # The first entry of an id is the one that counts, also in a journal that holds an id twice.
         yield "INSERT OR IGNORE INTO command VALUES (?, ?, ?, ?)", self.commands
 
@@ -209,7 +214,8 @@ def rows_of(entries: Sequence[Entry]) -> Rows:
     balances: dict[tuple[str, str], BalanceRecord] = {}
     holds: dict[HoldId, HoldRecord] = {}
     transfers: dict[TransferId, TransferRecord] = {}
-    rows = Rows([], [], [], [], [], [], [], [])
+    clients: dict[str, ClientRecord | None] = {}
+    rows = Rows([], [], [], [], [], [], [], [], [], [])
     for entry in entries:
         for command_id in ids_of(entry.command):
             command_row = (entry.principal, command_id, entry.sequence)
@@ -224,6 +230,8 @@ def rows_of(entries: Sequence[Entry]) -> Rows:
         for balance in entry.effects.balances:
             balances[balance.wallet, balance.asset] = balance
             versions[balance.wallet] = balance.version
+        clients.update(dict.fromkeys(entry.effects.forgotten))
+        clients.update((client.client, client) for client in entry.effects.clients)
         transfers.update((transfer.transfer, transfer) for transfer in entry.effects.transfers)
         holds.update((hold.hold, hold) for hold in entry.effects.holds)
         time = microseconds(entry.time)
@@ -252,6 +260,12 @@ def rows_of(entries: Sequence[Entry]) -> Rows:
     for transfer in transfers.values():
         body = _encode(transfer)
         rows.refunded.append((transfer.transfer, body, seal(transfer.transfer, body)))
+    for name, client in clients.items():
+        if client is None:
+            rows.forgotten.append((name,))
+        else:
+            body = _encode(client)
+            rows.clients.append((name, body, seal(name, body)))
     rows.holds.extend(hold_row(hold) for hold in holds.values())
     return rows
 

@@ -27,7 +27,14 @@ from walletd.protocol.messages import (
     WalletPage,
     WalletView,
 )
-from walletd.vocabulary.entries import AssetRecord, BalanceRecord, HoldRecord, TransferRecord, WalletRecord
+from walletd.vocabulary.entries import (
+    AssetRecord,
+    BalanceRecord,
+    ClientRecord,
+    HoldRecord,
+    TransferRecord,
+    WalletRecord,
+)
 from walletd.vocabulary.identifiers import AssetCode, HoldId, TransferId, WalletId, is_system_wallet
 from walletd.vocabulary.lifecycle import HoldState, WalletStatus
 from walletd.wallets.read_tables import (
@@ -43,6 +50,7 @@ from walletd.wallets.read_tables import (
 _decode_wallet = msgspec.json.Decoder(WalletRecord).decode
 _decode_balance = msgspec.json.Decoder(BalanceRecord).decode
 _decode_transfer = msgspec.json.Decoder(TransferRecord).decode
+_decode_client = msgspec.json.Decoder(ClientRecord).decode
 _decode_hold = msgspec.json.Decoder(HoldRecord).decode
 _PAST_ALL_NAMES = "\x7f"
 _AUDIT_PAGE = 10_000
@@ -106,6 +114,13 @@ class Readings:
         for code, scale, sealed in rows:
             check_seal("asset", sealed, code, scale)
         return [AssetRecord(code, scale) for code, scale, _ in rows]
+
+    async def clients(self) -> list[ClientRecord]:
+        """Every client, by name."""
+        rows = await self._query("SELECT client, record, seal FROM client ORDER BY client")
+        for client, record, sealed in rows:
+            check_seal("client", sealed, client, record)
+        return [_decode_client(record) for _, record, _ in rows]
 
     async def books(self, wallets: Iterable[WalletId]) -> dict[WalletId, Book]:
         """The books of those of the wallets that exist.  O(wallets × assets) look-ups, one hop."""

@@ -17,6 +17,7 @@ import trio
 from walletd.journal.failures import JournalFull
 from walletd.journal.writer import JournalWriter, Pending
 from walletd.ledger.book import Book, Books, apply
+from walletd.ledger.client_book import ClientBook, apply_clients
 from walletd.ledger.guards import Verdict
 from walletd.ledger.refunds import refundable_transfers, remember_transfers
 from walletd.ledger.rules import decide
@@ -136,6 +137,8 @@ class Supervisor:
         read_transfer: ReadTransfer,
         read_entry: ReadEntry,
         follow_holds: Callable[[Sequence[HoldRecord]], None],
+        clients: ClientBook,
+        follow_clients: Callable[[], None],
     ) -> None:
         self._books = books
         self._roster = roster
@@ -149,9 +152,12 @@ class Supervisor:
         self._read_transfer = read_transfer
         self._read_entry = read_entry
         self._follow_holds = follow_holds
+        self._clients = clients
+        self._follow_clients = follow_clients
         self._recent: dict[tuple[Principal, CommandId], Submission] = {}
         self._load_floor = 0
         self._assets_sequence = 0
+        """The last entry that changed what every decision sees: the assets, the clients."""
         self._nursery: trio.Nursery | None = None
         self.outcomes: dict[Reason | None, int] = {}
         """How many commands were decided, by the reason of their refusal; None: applied."""
@@ -219,15 +225,18 @@ class Supervisor:
             self._give_up(submission, *obstacle)
             return
         now = self._now()
+        if self._books.clients.is_shut_out(submission.principal, now):
+            self._give_up(submission, Reason.AUTHENTICATION_FAILED, {})
+            return
         sequence = SequenceNumber(self._writer.head + 1)
-        verdict = decide(self._books, submission.command, now, sequence)
+        verdict = decide(self._books, submission.command, now, sequence, by=submission.principal)
         entry = _entry(sequence, now, submission, verdict)
         record = encode_entry(entry)
         if isinstance(verdict, Effects):
             apply(self._books, verdict)
             self._roster.touched(wallets, sequence)
             self._remember_awaited(entry)
-            if verdict.assets:
+            if verdict.assets or verdict.clients:
                 self._assets_sequence = sequence
         # After this point it must succeed: the entry is on its way to the disk.
         self._last_time = now
@@ -245,7 +254,8 @@ class Supervisor:
 
     def _foresee(self, submission: Submission, wallets: list[WalletId]) -> None:
         now = self._now()
-        foreseen = Foreseen(decide(self._books, submission.command, now, self._writer.head + 1), now)
+        verdict = decide(self._books, submission.command, now, self._writer.head + 1, by=submission.principal)
+        foreseen = Foreseen(verdict, now)
         self._when_durable(
             max(self._roster.last_sequence(wallets), self._assets_sequence),
             lambda: submission.settle(foreseen),
@@ -353,6 +363,7 @@ class Supervisor:
     def on_durable(self, commit: Sequence[Pending]) -> None:
         """A segment is durable: answer and publish each of its entries, in order, without awaiting anything."""
         entries: list[DurableEntry] = []
+        has_clients = False
         for pending in commit:
             submission = pending.context
             assert isinstance(submission, Submission)
@@ -364,9 +375,14 @@ class Supervisor:
             effects = submission.durable.entry.effects
             if effects is not None and effects.holds:
                 self._follow_holds(effects.holds)
+            if effects is not None and effects.clients:
+                apply_clients(self._clients, effects)
+                has_clients = True
             submission.settle(Answer(submission.durable, replayed=False))
             self._publisher.publish(submission.durable)
         self._projector.extend(entries)
+        if has_clients:
+            self._follow_clients()
 
     def on_rolled_back(self, undone: Sequence[Pending], why: JournalFull) -> None:
         """It is certain that these entries are not in the journal: forget what the books know, and say so."""
@@ -378,6 +394,7 @@ class Supervisor:
             effects = submission.durable.entry.effects
             for asset in effects.assets if effects is not None else ():
                 del self._books.assets[asset.asset]
+        self._books.clients = ClientBook(self._clients.records.values())
         self._load_floor = self._projector.durable_sequence
         self._assets_sequence = min(self._assets_sequence, self._writer.head)
         self._roster.forget_all(Reason.UNAVAILABLE, facts)
