@@ -39,6 +39,7 @@ def test_all_commands_are_there() -> None:
         *("asset define", "asset list", "wallet open", "wallet get", "wallet list"),
         *("wallet freeze", "wallet unfreeze", "wallet limit", "wallet close"),
         *("hold place", "hold capture", "hold extend", "hold adjust", "hold void", "hold list"),
+        *("client create", "client list", "client rotate", "client revoke"),
         *("pay", "refund", "balance", "statement", "watch", "entry"),
     }
 

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from walletd.cli.assets import asset
+from walletd.cli.clients import client
 from walletd.cli.demo.command import demo
 from walletd.cli.exits import EXIT_INPUT_OUTPUT, EXIT_OK, EXIT_USAGE
 from walletd.cli.failures import UsageError
@@ -96,6 +97,7 @@ def completion(shell: Literal["bash", "zsh", "fish"], /) -> int:
 
 
 app.command(demo, group=DAEMON)
+app.command(client)
 app.command(verify, group=DAEMON)
 app.command(status, group=DAEMON)
 app.command(asset)

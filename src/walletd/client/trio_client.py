@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 import trio
 
-from walletd.client import asks
+from walletd.client import asks, clients
 from walletd.client.asks import Answer, Ask
 from walletd.client.core import Core
 from walletd.client.errors import NotReachable, RequestFailed
@@ -167,6 +167,46 @@ class Client:
         Amounts in it are strings of smallest units; ``new_command_id()`` makes an id.
         """
         return await self.ask(asks.submit(command))
+
+    # --- clients ---------------------------------------------------------------------------------------------------
+
+    async def create_client(
+        self,
+        client: str,
+        scopes: Iterable[str],
+        token: str,
+        *,
+        expires_at: datetime | None = None,
+        command_id: str | None = None,
+    ) -> Applied:
+        """Let a client in by this token, of which only the hash is sent; ``new_token()`` makes one."""
+        return await self.ask(clients.create_client(client, scopes, token, expires_at, command_id))
+
+    async def rotate_client(
+        self,
+        client: str,
+        token: str,
+        *,
+        expires_at: datetime | None = None,
+        overlap_until: datetime | None = None,
+        command_id: str | None = None,
+    ) -> Applied:
+        """Give a client another token; those before end at once, or with the overlap."""
+        return await self.ask(clients.rotate_client(client, token, expires_at, overlap_until, command_id))
+
+    async def revoke_client(self, client: str, *, command_id: str | None = None) -> Applied:
+        """Shut a client out for ever, with its viewing keys."""
+        return await self.ask(clients.revoke_client(client, command_id))
+
+    async def clients(self) -> AsyncIterator[m.ClientView]:
+        """The clients by name: all for an admin, else this client and its viewing keys."""
+        after: str | None = None
+        while True:
+            page = await self.ask(clients.client_page(after, PAGE))
+            for client in page.clients:
+                yield client
+            if (after := page.next) is None:
+                return
 
     # --- reads -----------------------------------------------------------------------------------------------------
 
