@@ -164,7 +164,8 @@ class Desk:
 
     def __init__(self, core: Core, **settings: Any) -> None:
         self.core = core
-        self.register = TokenRegister(core.clients, wall_clock)
+        clock = settings.get("clock", wall_clock)
+        self.register = TokenRegister(core.clients, clock)
         self.admission = Admission(self.register)
         core.on_clients_changed = self.admission.review
         self.lifecycle = DaemonState.SERVING
@@ -178,7 +179,7 @@ class Desk:
             books=core.books,
             admission=self.admission,
             limits=Limits(256 * 1024, settings.get("max_in_flight", 4096), settings.get("max_subscriptions", 100)),
-            clock=wall_clock,
+            clock=clock,
             lifecycle=lambda: self.lifecycle,
             status=self.status,
             server_version="0",
@@ -211,6 +212,8 @@ class Desk:
 async def open_desk(directory: Path, journal: JournalStore, **settings: Any) -> AsyncIterator[Desk]:
     """The services at work over a core of their own."""
     of_core = {name: settings.pop(name) for name in ("max_mailbox", "max_warm_wallets") if name in settings}
+    if "clock" in settings:
+        of_core["clock"] = settings["clock"]
     async with asyncio_loop(), open_core(directory, journal, **of_core) as core, trio.open_nursery() as nursery:
         desk = Desk(core, **settings)
         await nursery.start(desk.services.run)
