@@ -75,7 +75,7 @@ def closed_loop(daemon: Daemon, clients: int, window: int, total: int, make: Mak
     """So many clients, each with so many requests unanswered; throughput and latency as the clients see them."""
     selector, sent_at, latencies = selectors.DefaultSelector(), {}, []
     connections = [daemon.connect() for _ in range(clients)]
-    number, began, cpu, own = 0, time.perf_counter(), daemon.cpu(), time.process_time()
+    number, refused, began, cpu, own = 0, 0, time.perf_counter(), daemon.cpu(), time.process_time()
 
     def send(connection: Connection, count: int) -> None:
         nonlocal number
@@ -92,6 +92,7 @@ def closed_loop(daemon: Daemon, clients: int, window: int, total: int, make: Mak
         for key, _ in selector.select():
             messages, now = key.data.take(), time.perf_counter()
             for message in messages:
+                refused += b'"error"' in message[:64]
                 latencies.append(now - sent_at.pop(int(message.split(b'"id":', 1)[1].split(b",", 1)[0])))
             send(key.data, len(messages))
     seconds = time.perf_counter() - began
@@ -102,6 +103,7 @@ def closed_loop(daemon: Daemon, clients: int, window: int, total: int, make: Mak
         "per_second": len(latencies) / seconds,
         "p50_ms": latencies[len(latencies) // 2] * 1000,
         "p99_ms": latencies[len(latencies) * 99 // 100] * 1000,
+        "refused": refused,
         "daemon_cpu_us": (daemon.cpu() - cpu) / len(latencies) * 1e6,
         "generator_busy": (time.process_time() - own) / seconds,
     }
@@ -266,13 +268,16 @@ def main() -> None:
 def show(results: dict[str, Any]) -> None:
     """The figures as a table."""
     print(results["machine"])
-    print(f"\n{'load':<42}{'what':<10}{'per second':>12}{'p50 ms':>10}{'p99 ms':>10}{'CPU µs':>9}{'generator':>11}")
+    print(
+        f"\n{'load':<42}{'what':<10}{'per second':>12}{'p50 ms':>10}{'p99 ms':>10}{'CPU µs':>9}"
+        f"{'generator':>11}{'refused':>9}"
+    )
     for load, rows in results["loads"].items():
         for what, row in rows.items():
             figures = (
                 f"{row['per_second']:>12,.0f}{row['p50_ms']:>10.2f}{row['p99_ms']:>10.2f}{row['daemon_cpu_us']:>9.0f}"
             )
-            print(f"{load:<42}{what:<10}{figures}{row['generator_busy']:>10.0%}")
+            print(f"{load:<42}{what:<10}{figures}{row['generator_busy']:>10.0%}{row['refused']:>9,}")
     alone = results["loads"]["1 client, 1 in flight"]["transfer"]["p50_ms"]
     commit = results["bare_commit_p50_ms"]
     print(f"\nbare SQLite FULL commit, p50: {commit:.2f} ms; a transfer alone takes {alone / commit:.1f} times as long")

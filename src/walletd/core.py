@@ -57,7 +57,7 @@ class Core:
         self.clients = ClientBook()
         """The clients as the durable journal has them: who is let in, and who is not any more."""
         self.history = History(store)
-        self.index = CommandIndex(recovered.tables.path)
+        self.index = CommandIndex(recovered.tables.path, recovered.progress.sequence)
         self.roster = Roster(
             self.books,
             lambda wallets: self.supervisor.load_books(wallets),
@@ -125,6 +125,7 @@ class Core:
         async with trio.open_nursery() as nursery:
             for part in (self.projector, self.publisher, self.roster, self.supervisor):
                 await nursery.start(part.run)
+            nursery.start_soon(self.index.survey)
             async with trio.open_nursery() as writing:
                 await writing.start(self.writer.run)
                 await writing.start(self.timers.run)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import trio
 from websockets.frames import Close, Frame, Opcode
 
-from walletd.gateway.connection import Bounds, Connection, Deadlines, Endpoint, Terms
+from walletd.gateway.connection import Bounds, Connection, Deadlines, Endpoint, Flusher, Terms
 from walletd.gateway.counters import TrafficCounters
 from walletd.gateway.handshake import LOOPBACK_HOSTS, Handshake, Policy
 from walletd.gateway.websocket import FrameProtocol, State
@@ -144,6 +144,7 @@ class Host:
             bounds or Bounds(),
             self.open_endpoint,
             self.traffic,
+            Flusher(),
         )
 
     def open_endpoint(self, connection: Connection, handshake: Handshake) -> Endpoint:

@@ -59,6 +59,13 @@ class LoopSqlite:
     def __init__(self, pause: Pause) -> None:
         self._pause = pause
 
+    async def in_thread(self, act: Callable[[], Any]) -> Any:
+        """What stands where a visit to a thread was."""
+        await self._pause()
+        result = act()
+        await self._pause()
+        return result
+
     async def connect(self, path: str | Path, **options: Any) -> LoopConnection:
         connection = sqlite3.connect(path, **options)
         connection.execute("PRAGMA synchronous=OFF")  # A simulated crash is kind to files.
@@ -71,9 +78,8 @@ def sqlite_in_the_loop(pause: Pause) -> Iterator[None]:
     """The read tables and the readings over SQLite in the loop, for as long as this lasts."""
     sqlite = LoopSqlite(pause)
     with (
-        patch.object(read_tables, "aiosqlite", sqlite),
+        patch.object(read_tables, "in_thread", sqlite.in_thread),
         patch.object(readings, "aiosqlite", sqlite),
-        patch.object(read_tables, "aio_as_trio", lambda call: call),
         patch.object(readings, "aio_as_trio", lambda call: call),
     ):
         yield

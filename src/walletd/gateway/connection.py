@@ -1,9 +1,10 @@
 """A connection: the websocket over a trio stream, with a deadline for everything that a peer can delay.
 
-One task reads, one writes.  ``send`` only queues: however many messages are queued before the writing task runs, it
-wakes up once and writes them in one piece.  What a read gave rise to at once, the reading task writes itself, without
-waking the other.  A peer that does not read is not read from either, and is closed after a while; one that says
-nothing is pinged, and given up when it does not answer.
+One task reads, one writes.  ``send`` only queues: however many messages are queued in one turn of the event loop, they
+are written in one piece.  What a read gave rise to at once, the reading task writes itself.  What comes later, as the
+answers of a whole commit do, the server's one flusher hands to all the peers in its turn, as far as the kernel takes
+it at once; only the rest is the writing task's.  A peer that does not read is not read from either, and is closed
+after a while; one that says nothing is pinged, and given up when it does not answer.
 
     connection = Connection(stream, terms)
     nursery.start_soon(connection.run)
@@ -22,6 +23,7 @@ import trio
 
 from walletd.gateway.counters import TrafficCounters
 from walletd.gateway.handshake import Handshake, Policy, Refusal
+from walletd.gateway.socket_stream import SocketStream
 from walletd.gateway.websocket import FrameProtocol, State
 from walletd.wallets.read_tables import ReadTablesRotten
 
@@ -96,6 +98,33 @@ class Terms:
     bounds: Bounds
     open_endpoint: Callable[["Connection", Handshake], Endpoint]
     traffic: TrafficCounters
+    flusher: "Flusher"
+
+
+class Flusher:
+    """Writes for all the connections that have something to say, in one task's turn instead of one for each."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Connection] = []
+        self._wake = trio.Event()
+
+    def add(self, connection: "Connection") -> None:
+        """Have the connection flushed once whoever runs now has said everything."""
+        self._waiting.append(connection)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Flush until cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake = trio.Event()
+            waiting, self._waiting = self._waiting, []
+            for connection in waiting:
+                try:
+                    connection.flush()
+                except Exception:
+                    log.exception("a connection was lost because of a fault of ours")
+                    connection.abort()
 
 
 class Connection:
@@ -107,12 +136,14 @@ class Connection:
         "_endpoint",
         "_frames",
         "_heard_at",
+        "_is_flushed_soon",
         "_is_taking",
         "_pinged_at",
         "_read_on",
         "_scope",
         "_stream",
         "_terms",
+        "_unsent",
         "_wake",
         "_writing",
         "last_progress",
@@ -128,6 +159,9 @@ class Connection:
         self._read_on: trio.Event | None = None
         self._is_taking = False
         """While what was read is handled: what is sent then need not wake the writing task."""
+        self._is_flushed_soon = False
+        self._unsent = b""
+        """What the flusher took from the queue and the kernel did not take from it."""
         self._writing = 0
         """How much is being written; unless it is 0, one of the two tasks is at it."""
         self._begun_at = self._heard_at = trio.current_time()
@@ -141,7 +175,7 @@ class Connection:
     @property
     def queued_bytes(self) -> int:
         """How much is queued and not handed to the network yet."""
-        return self._frames.pending_bytes + self._writing
+        return self._frames.pending_bytes + len(self._unsent) + self._writing
 
     def send(self, payload: bytes) -> None:
         """Queue one text message; nothing once the connection is closing."""
@@ -149,8 +183,12 @@ class Connection:
             return
         self._frames.send_text(payload)
         self._terms.traffic.messages_out += 1
-        if not self._is_taking:
-            self._wake.set()
+        if not (self._is_taking or self._writing or self._is_flushed_soon):
+            if isinstance(self._stream, SocketStream):
+                self._is_flushed_soon = True
+                self._terms.flusher.add(self)
+            else:
+                self._wake.set()
         if self._frames.pending_bytes > self._terms.bounds.most:
             self._close_as_slow()
 
@@ -163,6 +201,25 @@ class Connection:
         """Give the connection up at once."""
         if self._scope is not None:
             self._scope.cancel()
+
+    def flush(self) -> None:
+        """Write what is queued, as far as the kernel takes it at once; the writing task does the rest."""
+        self._is_flushed_soon = False
+        if self._writing or self._unsent or not isinstance(self._stream, SocketStream):
+            self._wake.set()
+            return
+        data = self._frames.data_to_send()
+        if not data:
+            return
+        try:
+            sent = self._stream.send_now(data)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self.abort()
+            return
+        self._unsent = data[sent:]
+        self._count_written(sent)
+        if self._unsent or self._frames.is_finished:
+            self._wake.set()
 
     # --- the life of a connection ----------------------------------------------------------------------------------
 
@@ -259,7 +316,7 @@ class Connection:
 
     async def _write(self) -> None:
         try:
-            while self._writing or not self._frames.is_finished:
+            while self._writing or self._unsent or not self._frames.is_finished:
                 await self._wake.wait()
                 self._wake = trio.Event()
                 if not self._writing:
@@ -273,8 +330,9 @@ class Connection:
 
     async def _write_out(self) -> None:
         """Write what is queued, and what is queued meanwhile."""
-        while self._frames.pending_bytes:
-            await self._write_in_pieces(self._frames.data_to_send())
+        while self._unsent or self._frames.pending_bytes:
+            data, self._unsent = self._unsent + self._frames.data_to_send(), b""
+            await self._write_in_pieces(data)
         if self._frames.is_finished:
             self._wake.set()
 
@@ -286,11 +344,11 @@ class Connection:
             piece = data if len(data) <= WRITE_BYTES else memoryview(data)[start : start + WRITE_BYTES]
             await self._stream.send_all(piece)
             self._writing -= len(piece)
-            self._terms.traffic.bytes_out += len(piece)
-            self.last_progress = trio.current_time()
-            self._after_write()
+            self._count_written(len(piece))
 
-    def _after_write(self) -> None:
+    def _count_written(self, count: int) -> None:
+        self._terms.traffic.bytes_out += count
+        self.last_progress = trio.current_time()
         queued = self.queued_bytes
         if self._read_on is not None and queued <= self._terms.bounds.high:
             self._read_on.set()

@@ -18,9 +18,10 @@ from dataclasses import dataclass
 
 import trio
 
-from walletd.gateway.connection import Bounds, Connection, Deadlines, Endpoint, Terms
+from walletd.gateway.connection import Bounds, Connection, Deadlines, Endpoint, Flusher, Terms
 from walletd.gateway.counters import TrafficCounters
 from walletd.gateway.handshake import DRAINING, FULL, Handshake, Policy, Refusal
+from walletd.gateway.socket_stream import SocketStream
 from walletd.wallets.read_tables import ReadTablesRotten
 
 SERVICE_RESTART = 1012
@@ -72,7 +73,7 @@ class GatewayServer:
         self._port = port
         self._caps = caps
         self.traffic = TrafficCounters()
-        self._terms = Terms(policy, deadlines, bounds, open_endpoint, self.traffic)
+        self._terms = Terms(policy, deadlines, bounds, open_endpoint, self.traffic, Flusher())
         self._connections: set[Connection] = set()
         self._per_address: Counter[str] = Counter()
         self._is_draining = False
@@ -96,6 +97,7 @@ class GatewayServer:
                 for listener in listeners:
                     connections.start_soon(self._accept, listener, connections)
                 connections.start_soon(self._tick)
+                connections.start_soon(self._terms.flusher.run)
                 task_status.started(addresses)
 
     async def serve_stream(self, stream: trio.abc.Stream, address: str = "") -> None:
@@ -129,7 +131,8 @@ class GatewayServer:
                     self._count_accept_failure(error)
                     await trio.sleep(OUT_OF_RESOURCES_PAUSE_SECONDS)
                 else:
-                    connections.start_soon(self.serve_stream, stream, _peer(stream))
+                    address = _peer(stream)
+                    connections.start_soon(self.serve_stream, SocketStream.take_over(stream), address)
 
     def _count_accept_failure(self, error: OSError) -> None:
         if not self.traffic.accept_failures:

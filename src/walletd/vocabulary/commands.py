@@ -323,8 +323,10 @@ TRANSFER_MARK = "~"
 
 def claims_of(command: AnyCommand) -> list[WalletId]:
     """The wallets of the command and, behind a mark, the transfer that it refunds: all whose turn it needs, sorted."""
-    refunds = [inner.transfer for inner in parts_of(command) if isinstance(inner, RefundTransfer)]
-    return wallets_of(command) + [WalletId(TRANSFER_MARK + transfer) for transfer in sorted(set(refunds))]
+    if not isinstance(command, RefundTransfer | ExecuteBatch):
+        return wallets_of(command)
+    refunds = {inner.transfer for inner in parts_of(command) if isinstance(inner, RefundTransfer)}
+    return wallets_of(command) + [WalletId(TRANSFER_MARK + transfer) for transfer in sorted(refunds)]
 
 
 def parts_of(command: AnyCommand) -> tuple[AnyCommand, ...]:

@@ -15,18 +15,17 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import aiosqlite
 import msgspec
 import trio
-from trio_asyncio import aio_as_trio  # type: ignore[import-untyped]
 
 from walletd.ledger.statement import lines_of
 from walletd.vocabulary.commands import ids_of
 from walletd.vocabulary.entries import BalanceRecord, ClientRecord, Entry, HoldRecord, TransferRecord, WalletRecord
 from walletd.vocabulary.identifiers import HoldId, TransferId
 from walletd.vocabulary.lifecycle import HoldState
+from walletd.wallets.bulk import in_bulk
 
-FORMAT = 3
+FORMAT = 4
 FILE_NAME = "state.db"
 
 SCHEMA = """
@@ -65,6 +64,9 @@ CREATE TABLE command (
 ) STRICT, WITHOUT ROWID;
 """
 
+in_thread = trio.to_thread.run_sync
+"""How a call that may wait for the disk is made."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _encode = msgspec.json.Encoder().encode
@@ -95,19 +97,22 @@ class Progress(NamedTuple):
 
 
 class ReadTables:
-    """The one writing connection to the read tables.  Owned by the projector."""
+    """The one writing connection to the read tables.  Owned by the projector.
 
-    def __init__(self, connection: aiosqlite.Connection, path: Path) -> None:
+    A transaction is one visit to a thread: a visit for each statement would wait for the event loop as often.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection = connection
         self.path = path
 
     async def progress(self) -> Progress | None:
         """How far the tables are; None in a new file."""
         with rot_reported():
-            rows = list(
-                await aio_as_trio(self._connection.execute_fetchall)(
+            rows = await in_thread(
+                lambda: self._connection.execute(
                     "SELECT format, instance, epoch, sequence, frontier, time FROM progress"
-                )
+                ).fetchall()
             )
         if not rows:
             return None
@@ -122,52 +127,48 @@ class ReadTables:
 
         A transaction that was begun is finished, whatever is cancelled.
         """
-        rows = rows_of(entries)
+        statements: list[tuple[str, Sequence[Any]]] = [
+            bulk for statement, rows in rows_of(entries).statements() for bulk in in_bulk(statement, rows)
+        ]
+        done = (*progress[:-1], microseconds(progress.time))
+        statements.append(("INSERT OR REPLACE INTO progress VALUES (1, ?, ?, ?, ?, ?, ?)", done))
         with rot_reported(), trio.CancelScope(shield=True):
-            await self._write(rows, progress)
+            await in_thread(lambda: self._write(statements))
 
-    async def _write(self, rows: "Rows", progress: Progress) -> None:
-        execute, executemany = aio_as_trio(self._connection.execute), aio_as_trio(self._connection.executemany)
-        await execute("BEGIN IMMEDIATE")
+    def _write(self, statements: Iterable[tuple[str, Sequence[Any]]]) -> None:
+        execute = self._connection.execute
+        execute("BEGIN IMMEDIATE")
         try:
-            for statement, values in rows.statements():
-                if values:
-                    await executemany(statement, values)
-            await execute(
-                "INSERT OR REPLACE INTO progress VALUES (1, ?, ?, ?, ?, ?, ?)",
-                (*progress[:-1], microseconds(progress.time)),
-            )
-            await execute("COMMIT")
+            for statement, values in statements:
+                execute(statement, values)
+            execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:
-                await execute("ROLLBACK")
+                execute("ROLLBACK")
             raise
-
-    async def checkpoint(self) -> None:
-        """Move the write-ahead file's pages into the database, as far as readers let it."""
-        await aio_as_trio(self._connection.execute_fetchall)("PRAGMA wal_checkpoint(PASSIVE)")
 
     async def aclose(self) -> None:
         """Close the connection; SQLite then folds the write-ahead file back."""
-        await aio_as_trio(self._connection.close)()
+        await in_thread(self._connection.close)
 
 
 async def open_read_tables(directory: Path) -> ReadTables:
     """Open ``state.db`` for writing, made anew where it is missing.  Raises ReadTablesRotten."""
     path = directory / FILE_NAME
     with rot_reported():
-        return ReadTables(await aio_as_trio(_connect)(path), path)
+        return ReadTables(await in_thread(lambda: _connect(path)), path)
 
 
-async def _connect(path: Path) -> aiosqlite.Connection:
-    connection = await aiosqlite.connect(path, isolation_level=None)
+def _connect(path: Path) -> sqlite3.Connection:
+    # One thread at a time has it.  Statements in bulk are long, and hardly one comes twice: few are kept.
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=8)
     try:
         for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "cache_size=-16384", "wal_autocheckpoint=4000"):
-            await connection.execute_fetchall(f"PRAGMA {pragma}")
-        if not await connection.execute_fetchall("SELECT name FROM sqlite_schema WHERE type='table'"):
-            await connection.executescript(f"BEGIN;{SCHEMA}COMMIT;")
+            connection.execute(f"PRAGMA {pragma}").fetchall()
+        if not connection.execute("SELECT name FROM sqlite_schema WHERE type='table'").fetchall():
+            connection.executescript(f"BEGIN;{SCHEMA}COMMIT;")
     except BaseException:
-        await connection.close()  # Its thread would keep the process from ending.
+        connection.close()
         raise
     return connection
 
@@ -194,17 +195,20 @@ class Rows(NamedTuple):
 
     def statements(self) -> Iterable[tuple[str, list[tuple[Any, ...]]]]:
         """Each table's statement with its rows.  An entry is folded once only, so that a plain INSERT must succeed."""
-        yield "INSERT INTO asset VALUES (?, ?, ?)", self.assets
-        yield "INSERT OR REPLACE INTO wallet VALUES (?, ?, ?, 0, x'')", self.wallets
-        yield "UPDATE wallet SET version = ?, version_seal = ? WHERE wallet = ?", self.versions
-        yield "INSERT OR REPLACE INTO balance VALUES (?, ?, ?, ?)", self.balances
-        yield "INSERT INTO statement_line VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", self.lines
-        yield "INSERT OR REPLACE INTO hold VALUES (?, ?, ?, ?, ?, ?, ?)", self.holds
-        yield "INSERT OR REPLACE INTO refunded VALUES (?, ?, ?)", self.refunded
-        yield "DELETE FROM client WHERE client = ?", self.forgotten
-        yield "INSERT OR REPLACE INTO client VALUES (?, ?, ?)", self.clients
+        yield "INSERT INTO asset (VALUES)", self.assets
+        yield "INSERT OR REPLACE INTO wallet SELECT column1, column2, column3, 0, x'' FROM ((VALUES))", self.wallets
+        yield (
+            "UPDATE wallet SET version = column1, version_seal = column2 FROM ((VALUES)) WHERE wallet = column3",
+            self.versions,
+        )
+        yield "INSERT OR REPLACE INTO balance (VALUES)", self.balances
+        yield "INSERT INTO statement_line (VALUES)", self.lines
+        yield "INSERT OR REPLACE INTO hold (VALUES)", self.holds
+        yield "INSERT OR REPLACE INTO refunded (VALUES)", self.refunded
+        yield "DELETE FROM client WHERE client IN (SELECT column1 FROM ((VALUES)))", self.forgotten
+        yield "INSERT OR REPLACE INTO client (VALUES)", self.clients
         # The first entry of an id is the one that counts, also in a journal that holds an id twice.
-        yield "INSERT OR IGNORE INTO command VALUES (?, ?, ?, ?)", self.commands
+        yield "INSERT OR IGNORE INTO command (VALUES)", self.commands
 
 
 def rows_of(entries: Sequence[Entry]) -> Rows:
@@ -286,7 +290,7 @@ def hold_row(hold: HoldRecord) -> tuple[Any, ...]:
 
 def seal(*values: Any) -> bytes:
     """A short hash over a row's values, to tell rot from truth."""
-    return blake2b(repr(values).encode(), digest_size=8).digest()
+    return blake2b(_encode(values), digest_size=8).digest()
 
 
 def check_seal(table: str, stored: bytes, *values: Any) -> None:
@@ -320,19 +324,14 @@ def from_microseconds(value: int) -> datetime:
     return _EPOCH + timedelta(microseconds=value)
 
 
-def read_only_uri(path: Path) -> str:
-    """The name under which SQLite opens the file and cannot write to it."""
-    return f"{path.absolute().as_uri()}?mode=ro"
-
-
 def read_only(path: Path) -> str:
     """The URI that opens a database without the right to write."""
     return f"{path.absolute().as_uri()}?mode=ro"
 
 
-def open_for_reading(path: Path) -> sqlite3.Connection:
-    """A connection of this thread's own that cannot write."""
-    connection = sqlite3.connect(read_only_uri(path), uri=True, isolation_level=None)
+def open_for_reading(path: Path, check_same_thread: bool = True) -> sqlite3.Connection:
+    """A connection that cannot write, of this thread's own unless it says that one thread at a time has it."""
+    connection = sqlite3.connect(read_only(path), uri=True, isolation_level=None, check_same_thread=check_same_thread)
     connection.execute("PRAGMA query_only=1")
     connection.execute("PRAGMA mmap_size=268435456")
     return connection

@@ -17,6 +17,7 @@ from typing import Any
 import trio
 
 from walletd.ledger.book import Book, Books
+from walletd.vocabulary.commands import TRANSFER_MARK
 from walletd.vocabulary.entries import TransferRecord
 from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import WalletId
@@ -59,6 +60,8 @@ class Roster:
         self._idle_seconds = idle_seconds
         self._settled_sequence = settled_sequence
         self._actors: OrderedDict[WalletId, Actor] = OrderedDict()
+        self._transfers: set[WalletId] = set()
+        """The actors among them that stand for transfers."""
         self._ready: deque[Claim] = deque()
         self._wanted: list[tuple[Actor, trio.Event]] = []
         self._nursery: trio.Nursery | None = None
@@ -106,6 +109,11 @@ class Roster:
         """Whether there is an actor of this name."""
         return name in self._actors
 
+    @property
+    def has_transfers(self) -> bool:
+        """Whether any actor stands for a transfer that is about to be refunded, or was lately."""
+        return bool(self._transfers)
+
     def last_sequence(self, wallets: Iterable[WalletId]) -> int:
         """The last entry that touched any of these wallets, whose turns are in hand; it may not be durable yet."""
         return max((self._actors[wallet].last_sequence for wallet in wallets), default=0)
@@ -115,6 +123,8 @@ class Roster:
         if actor is None:
             assert self._nursery is not None, "the roster is not running"
             actor = self._actors[wallet] = Actor(wallet)
+            if wallet.startswith(TRANSFER_MARK):
+                self._transfers.add(wallet)
             self._nursery.start_soon(self._serve, actor, name=f"wallet {wallet}")
         else:
             self._actors.move_to_end(wallet)
@@ -221,6 +231,7 @@ class Roster:
             return
         actor.state = ActorState.RETIRING
         del self._actors[actor.wallet]
+        self._transfers.discard(actor.wallet)
         self._books.drop(actor.wallet)
         self.retirements += 1
 
@@ -234,6 +245,7 @@ class Roster:
             actor.mailbox.clear()
             if actor.state is not ActorState.QUARANTINED:
                 del self._actors[actor.wallet]
+                self._transfers.discard(actor.wallet)
         self._ready.clear()
         self._books.wallets.clear()
         self._books.transfers.clear()

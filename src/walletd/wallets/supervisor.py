@@ -246,6 +246,8 @@ class Supervisor:
 
     def _remember_awaited(self, entry: Entry) -> None:
         """A refund may have asked for a transfer before it was there: then its actor must know of it now."""
+        if not self._roster.has_transfers:
+            return
         for index in range(len(parts_of(entry.command))):
             place = index if isinstance(entry.command, ExecuteBatch) else None
             if self._roster.has(WalletId(TRANSFER_MARK + transfer_id(entry.sequence, place))):
@@ -405,6 +407,7 @@ class Supervisor:
         """The read tables show these entries: their command ids are found there from now on."""
         for durable in entries:
             for name in ids_of(durable.entry.command):
+                self._index.note(durable.entry.principal, name)
                 del self._recent[durable.entry.principal, name]
         self._roster.retire_some(len(entries))
 

@@ -1,0 +1,84 @@
+"""A trio stream over a socket, for many small messages: fewer system calls and fewer turns of the scheduler.
+
+trio's own stream tries to read before it waits, and gives up its turn after each write that succeeds at once.  Here a
+read waits first, for nearly always there is nothing yet, and a write that the kernel takes at once is only a system
+call.  ``send_now`` writes without a task: whoever has messages for many peers hands them out in one turn.
+"""
+
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Self
+
+import trio
+
+
+class SocketStream(trio.abc.HalfCloseableStream):
+    """Both directions of a connected, non-blocking socket.  Raises what trio's streams raise."""
+
+    __slots__ = ("_socket",)
+
+    def __init__(self, connected: socket.socket) -> None:
+        connected.setblocking(False)
+        self._socket = connected
+
+    @classmethod
+    def take_over(cls, accepted: trio.SocketStream) -> Self:
+        """The same socket; the stream that had it is of no use any more."""
+        family, kind, protocol = accepted.socket.family, accepted.socket.type, accepted.socket.proto
+        return cls(socket.socket(family, kind, protocol, fileno=accepted.socket.detach()))
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """What has come, once something has; nothing at the end."""
+        while True:
+            await self._wait(trio.lowlevel.wait_readable)
+            try:
+                return self._socket.recv(max_bytes or 65536)
+            except (BlockingIOError, InterruptedError):
+                continue
+            except OSError as error:
+                raise self._failed(error) from error
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Write everything, waiting for the peer where its window is full.  It may not wait at all."""
+        rest = memoryview(data)[self.send_now(data) :]
+        while rest:
+            await self._wait(trio.lowlevel.wait_writable)
+            rest = rest[self.send_now(rest) :]
+
+    def send_now(self, data: bytes | bytearray | memoryview) -> int:
+        """Write what the kernel takes at once; how many bytes that was."""
+        try:
+            return self._socket.send(data)
+        except (BlockingIOError, InterruptedError):
+            return 0
+        except OSError as error:
+            raise self._failed(error) from error
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """Wait until the kernel takes something."""
+        await self._wait(trio.lowlevel.wait_writable)
+
+    async def send_eof(self) -> None:
+        """Say that nothing follows."""
+        await trio.lowlevel.checkpoint()
+        try:
+            self._socket.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            raise self._failed(error) from error
+
+    async def aclose(self) -> None:
+        """Close at once; whoever waits on the stream is told."""
+        if self._socket.fileno() != -1:
+            trio.lowlevel.notify_closing(self._socket)
+            self._socket.close()
+        await trio.lowlevel.checkpoint()
+
+    async def _wait(self, wait_ready: Callable[[socket.socket], Awaitable[None]]) -> None:
+        if self._socket.fileno() == -1:
+            raise trio.ClosedResourceError("the stream was closed")
+        await wait_ready(self._socket)
+
+    def _failed(self, error: OSError) -> trio.ClosedResourceError | trio.BrokenResourceError:
+        if self._socket.fileno() == -1:
+            return trio.ClosedResourceError("the stream was closed")
+        return trio.BrokenResourceError(f"the peer is gone: {error.strerror or error}")

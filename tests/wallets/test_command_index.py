@@ -1,0 +1,140 @@
+"""Which ids were used: what the filter says, what the survey checks, and that nothing used is ever taken for new."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+from hypothesis import given
+from hypothesis import strategies as st
+
+from walletd.wallets import command_index
+from walletd.wallets.command_index import SURVEY_ROWS, CommandIndex
+from walletd.wallets.id_filter import IdFilter
+from walletd.wallets.read_tables import FILE_NAME, ReadTablesRotten, open_read_tables, seal
+
+PRINCIPAL = "client"
+ids = st.tuples(st.text(max_size=8), st.text(max_size=8))
+
+
+@given(used=st.lists(ids))
+def test_what_was_added_is_always_found(used: list[tuple[str, str]]) -> None:
+    known = IdFilter(0)
+    for principal, command_id in used:
+        known.add(principal, command_id)
+    assert all(known.may_have(principal, command_id) for principal, command_id in used)
+
+
+def test_a_full_filter_takes_few_new_ids_for_used_ones() -> None:
+    known = IdFilter(100_000)
+    for number in range(known.capacity):
+        known.add(PRINCIPAL, f"order-{number}")
+    taken = sum(known.may_have(PRINCIPAL, f"new-{number}") for number in range(10_000))
+    assert taken < 500
+
+
+def test_an_outgrown_filter_still_misses_nothing() -> None:
+    known = IdFilter(0)
+    for number in range(2 * known.capacity):
+        known.add(PRINCIPAL, f"order-{number}")
+    assert all(known.may_have(PRINCIPAL, f"order-{number}") for number in range(2 * known.capacity))
+
+
+async def tables_with(directory: Path, count: int) -> CommandIndex:
+    await (await open_read_tables(directory)).aclose()
+    add_commands(directory, range(1, count + 1))
+    return CommandIndex(directory / FILE_NAME)
+
+
+def add_commands(directory: Path, numbers: range) -> None:
+    rows = [(PRINCIPAL, f"order-{number}", number) for number in numbers]
+    with sqlite3.connect(directory / FILE_NAME) as connection:
+        connection.executemany("INSERT INTO command VALUES (?, ?, ?, ?)", [(*row, seal(*row)) for row in rows])
+    connection.close()
+
+
+async def surveyed(index: CommandIndex) -> None:
+    while not index.is_surveyed:
+        await trio.sleep(0.001)
+
+
+async def test_before_the_survey_every_id_is_looked_up(tmp_path: Path) -> None:
+    index = await tables_with(tmp_path, 3)
+    assert index.find(PRINCIPAL, "order-2") == 2
+    assert index.find(PRINCIPAL, "new") is None
+    assert index.probes == 2
+    index.close()
+
+
+async def test_after_the_survey_new_ids_cost_no_look_up_and_used_ones_are_found(tmp_path: Path) -> None:
+    count = 2 * SURVEY_ROWS + 7
+    index = await tables_with(tmp_path, count)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(index.survey)
+        await surveyed(index)
+        assert [index.find(PRINCIPAL, f"order-{number}") for number in range(1, count + 1)] == list(range(1, count + 1))
+        index.probes = 0
+        assert all(index.find(PRINCIPAL, f"new-{number}") is None for number in range(1000))
+        assert index.probes < 50
+        assert index.find("another", "order-1") is None
+        nursery.cancel_scope.cancel()
+    index.close()
+
+
+async def test_ids_that_are_noted_later_are_found(tmp_path: Path) -> None:
+    index = await tables_with(tmp_path, 1)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(index.survey)
+        await surveyed(index)
+        add_commands(tmp_path, range(2, 3))
+        index.note(PRINCIPAL, "order-2")
+        assert index.find(PRINCIPAL, "order-2") == 2
+        nursery.cancel_scope.cancel()
+    index.close()
+
+
+async def test_too_many_ids_for_the_filter_make_a_larger_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("walletd.wallets.id_filter._LEAST_IDS", 1)
+    index = await tables_with(tmp_path, 200)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(index.survey)
+        await surveyed(index)
+        add_commands(tmp_path, range(201, 203))
+        index.note(PRINCIPAL, "order-201")
+        index.note(PRINCIPAL, "order-202")
+        await trio.testing.wait_all_tasks_blocked()
+        await surveyed(index)
+        assert all(index.find(PRINCIPAL, f"order-{number}") == number for number in range(1, 203))
+        index.probes = 0
+        assert all(index.find(PRINCIPAL, f"new-{number}") is None for number in range(1000))
+        assert index.probes < 500, "the larger filter tells new ids from used ones"
+        nursery.cancel_scope.cancel()
+    index.close()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE command SET command_id = 'order-7x' WHERE command_id = 'order-7'",
+        "UPDATE command SET principal = 'cliemt' WHERE command_id = 'order-7'",
+        "UPDATE command SET sequence = 8 WHERE command_id = 'order-7'",
+        "UPDATE command SET command_id = CAST(x'6fff' AS TEXT) WHERE command_id = 'order-7'",
+    ],
+)
+async def test_the_survey_finds_a_damaged_key_which_would_hide_a_used_id(tmp_path: Path, change: str) -> None:
+    index = await tables_with(tmp_path, 20)
+    with sqlite3.connect(tmp_path / FILE_NAME) as connection:
+        connection.execute(change)
+    connection.close()
+    with pytest.raises(ReadTablesRotten):
+        await index.survey()
+    index.close()
+
+
+async def test_a_core_knows_new_ids_without_a_look_up(core: object) -> None:
+    index: command_index.CommandIndex = core.index  # type: ignore[attr-defined]
+    await surveyed(index)
+    before = index.probes
+    assert index.find(PRINCIPAL, "never used") is None
+    assert index.probes == before
