@@ -19,6 +19,7 @@ from walletd.journal.writer import JournalWriter, Pending
 from walletd.ledger.book import Books
 from walletd.ledger.client_book import ClientBook, is_in_force
 from walletd.vocabulary.commands import AnyCommand, CreateClient, ExpireHold, OpenWallet, RotateClient
+from walletd.vocabulary.entries import ClientRecord
 from walletd.vocabulary.identifiers import DAEMON, EXTERNAL, OPERATOR, CommandId
 from walletd.wallets.command_index import CommandIndex
 from walletd.wallets.history import History
@@ -100,11 +101,11 @@ class Core:
             read_entry=self.history.entry,
             follow_holds=lambda holds: self.timers.follow(holds),
             clients=self.clients,
-            follow_clients=lambda: self.on_clients_changed(),
+            follow_clients=lambda records: self.on_clients_changed(records),
         )
         self.timers = Timers(self._expire, clock)
         readings.clock = self._clock = clock
-        self.on_clients_changed: Callable[[], None] = lambda: None
+        self.on_clients_changed: Callable[[Sequence[ClientRecord]], None] = lambda records: None
         self.on_degraded: Callable[[], None] = lambda: None
         self.on_writable: Callable[[], None] = lambda: None
 

@@ -483,3 +483,29 @@ async def test_two_clients_may_use_the_same_command_id(desk: Desk) -> None:
         assert (await client.call("transfer.post", **payment("same", "bob", amount, "shop-1")))["replayed"]
         entry = (await client.call("entry.get", command_id="same"))["entry"]
         assert entry["command"]["postings"][0]["amount"] == str(amount)
+
+
+async def test_streams_that_see_alike_share_what_they_are_shown_and_others_do_not(desk: Desk) -> None:
+    root = await session_of(desk, "root")
+    scopes = {"bob": "view:bob", "bob2": "view:bob", "two": "view:shop-2", "both": "view:*", "payer": "spend:shop-1"}
+    streams = {}
+    for name, scope in scopes.items():
+        await let_in(root, name, scope)
+        streams[name] = await session_of(desk, name)
+        wallet = scope.partition(":")[2].replace("*", "shop-1")
+        await streams[name].call("stream.subscribe", wallets=[wallet])
+    postings = [{"from": "shop-1", "to": to, "asset": "EUR", "amount": "2"} for to in ("bob", "shop-2")]
+    paid = await streams["payer"].call("transfer.post", command_id="p", postings=postings)
+    shown = {}
+    for name, stream in streams.items():
+        await stream.see(paid["sequence"])
+        (event,) = stream.events()
+        shown[name] = [b["wallet"] for b in event["entry"]["effects"]["balances"]]
+        assert ("p" == event["entry"]["command"]["command_id"]) == (name == "payer")
+    assert shown == {
+        "bob": ["bob"],
+        "bob2": ["bob"],
+        "two": ["shop-2"],
+        "both": ["shop-1", "bob", "shop-2"],
+        "payer": ["shop-1"],
+    }

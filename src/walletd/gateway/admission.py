@@ -2,20 +2,23 @@
 
     admission = Admission(register)
     admission.guests.add(endpoint)
-    admission.review()                                  # right after an entry about clients became durable
+    admission.review(records)                           # right after an entry about clients became durable
     await nursery.start(admission.run)                  # ends sessions at the moment their token expires
 
 A session is judged by its token at each request too: these two make silent ones, such as streams, end in time.
 """
 
+from collections.abc import Iterable, Sequence, Set
 from datetime import datetime
-from heapq import heapify, heappop
+from heapq import heappop, heappush
 from typing import Any, Protocol
 
 import trio
 
 from walletd.protocol.access import TokenRegister
 from walletd.protocol.session import Session
+from walletd.vocabulary.entries import ClientRecord
+from walletd.vocabulary.identifiers import owner_of
 
 NOT_ADMITTED = 4401
 
@@ -49,21 +52,22 @@ class Admission:
         self.register = register
         self.guests: set[Guest] = set()
         self._moments: list[datetime] = []
+        self._known: set[datetime] = set()
         self._changed = trio.Event()
 
-    def review(self) -> None:
-        """The clients changed: end the sessions of tokens that are not in force any more.  O(sessions + clients).
+    def review(self, records: Sequence[ClientRecord]) -> None:
+        """These clients changed: end the sessions of their tokens, and of their keys', that are not in force any more.
 
-        Sessions go on with what their token permits now: an overlap gives it another end.
+        Sessions go on with what their token permits now: an overlap gives it another end.  O(sessions + tokens).
         """
-        for guest in list(self.guests):
+        changed = {record.client for record in records}
+        for guest in [guest for guest in self.guests if _is_one_of(guest.session, changed)]:
             self._judge(guest)
-        self._expect()
-        self._changed.set()
+        self._expect(records)
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled."""
-        self._expect()
+        self._expect(self.register.clients.records.values())
         task_status.started()
         while True:
             self._changed = trio.Event()
@@ -83,18 +87,20 @@ class Admission:
             return
         guest.end(NOT_ADMITTED, "the token was revoked, rotated out or has expired")
 
-    def _expect(self) -> None:
-        """The moments at which a token ends, soonest first."""
-        records = self.register.clients.records.values()
+    def _expect(self, records: Iterable[ClientRecord]) -> None:
+        """Remember the moments at which their tokens end, soonest first; each of them once."""
         now = self.register.clock()
-        ends = {token.expires_at for record in records for token in record.tokens}
-        self._moments = [end for end in ends if end is not None and end > now]
-        heapify(self._moments)
+        for moment in {token.expires_at for record in records for token in record.tokens}:
+            if moment is not None and moment > now and moment not in self._known:
+                self._known.add(moment)
+                heappush(self._moments, moment)
+                if self._moments[0] == moment:
+                    self._changed.set()
 
     def _is_due(self) -> bool:
         now, was_due = self.register.clock(), False
         while self._moments and self._moments[0] <= now:
-            heappop(self._moments)
+            self._known.discard(heappop(self._moments))
             was_due = True
         return was_due
 
@@ -102,3 +108,9 @@ class Admission:
         if not self._moments:
             return LONGEST_SLEEP_SECONDS
         return min(LONGEST_SLEEP_SECONDS, max(0.0, (self._moments[0] - self.register.clock()).total_seconds()))
+
+
+def _is_one_of(session: Session, clients: Set[str]) -> bool:
+    """Whether the session is one of these clients', or of a viewing key of one."""
+    grant = session.grant
+    return grant is not None and (grant.principal in clients or owner_of(grant.principal) in clients)

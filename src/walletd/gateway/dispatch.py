@@ -224,7 +224,7 @@ async def stream_subscribe(endpoint: ClientEndpoint, call: Call) -> None:
         return
     endpoint.subscriptions_made += 1
     watched = Watched(params.wallets or (), prefix=params.prefix, everything=params.all)
-    subscription = Subscription(endpoint.subscriptions_made, watched, endpoint, start, shown_to(grant))
+    subscription = Subscription(endpoint.subscriptions_made, watched, endpoint, start, shown_to(endpoint, grant))
     endpoint.subscriptions[subscription.id] = subscription
     subscribed = m.Subscribed(
         subscription=subscription.id,

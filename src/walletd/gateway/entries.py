@@ -16,8 +16,6 @@ from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import Principal, sequence_of
 from walletd.wallets.projector import DurableEntry
 
-_encode = msgspec.json.Encoder().encode
-
 
 class Refused(Exception):
     """A read that cannot be answered: the reason and its facts."""
@@ -28,16 +26,12 @@ class Refused(Exception):
         self.facts = facts
 
 
-def shown_to(grant: Grant) -> Callable[[Entry, bytes], bytes] | None:
+def shown_to(endpoint: ClientEndpoint, grant: Grant) -> Callable[[Entry, bytes], bytes] | None:
     """What of an entry's stored bytes goes to a stream of this client; None: all of it."""
     if grant.sees_everything:
         return None
-
-    def shown(entry: Entry, record: bytes) -> bytes:
-        seen = redacted(entry, grant)
-        return record if seen is entry else _encode(seen)
-
-    return shown
+    redactions = endpoint.services.redactions
+    return lambda entry, record: redactions.shown(entry, record, grant)
 
 
 async def transfer_get(endpoint: ClientEndpoint, call: Call) -> None:

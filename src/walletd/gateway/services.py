@@ -12,6 +12,7 @@ from walletd.gateway.admission import Admission, Guest
 from walletd.ledger.book import Books
 from walletd.protocol.envelope import Limits
 from walletd.protocol.messages import DaemonStatus
+from walletd.protocol.redaction import Redactions
 from walletd.vocabulary.lifecycle import DaemonState
 from walletd.wallets.command_index import CommandIndex
 from walletd.wallets.history import History
@@ -67,6 +68,7 @@ class Services:
         self.heartbeat_ms = heartbeat_ms
         self.max_event_bytes = max_event_bytes
         self.endpoints = admission.guests
+        self.redactions = Redactions()
         self._authentication_seconds = authentication_seconds
         self._unauthenticated: deque[tuple[float, Guest]] = deque()
         self._arrival = trio.Event()

@@ -1,6 +1,8 @@
 """The messages about clients: what ``client.list`` and the client commands show of one."""
 
+from collections.abc import Iterable
 from datetime import datetime
+from heapq import nsmallest
 
 from walletd.ledger.client_book import ClientBook, live_tokens
 from walletd.protocol.access import Grant
@@ -47,10 +49,9 @@ def client_view(record: ClientRecord, now: datetime) -> ClientView:
 
 def client_page(clients: ClientBook, grant: Grant, asked: ListClients, now: datetime) -> ClientPage:
     """What this client may know of clients.  O(clients) for an admin, else O(its keys)."""
-    if grant.permits(ADMIN):
-        names = sorted(clients.records)
-    else:
-        names = sorted({*clients.keys.get(grant.principal, ()), grant.principal} & clients.records.keys())
-    found = [name for name in names if asked.after is None or name > asked.after]
+    names: Iterable[Principal] = clients.records
+    if not grant.permits(ADMIN):
+        names = {*clients.keys.get(grant.principal, ()), grant.principal} & clients.records.keys()
+    found = nsmallest(asked.limit + 1, (name for name in names if asked.after is None or name > asked.after))
     views = tuple(client_view(clients.records[name], now) for name in found[: asked.limit])
     return ClientPage(clients=views, next=found[asked.limit - 1] if len(found) > asked.limit else None)

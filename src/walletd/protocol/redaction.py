@@ -18,6 +18,8 @@ from walletd.vocabulary import commands as c
 from walletd.vocabulary.entries import Effects, Entry, Moved, Refusal, TransferRecord
 from walletd.vocabulary.identifiers import CommandId, Principal
 
+_encode = msgspec.json.Encoder().encode
+
 Sees = Callable[[str], bool]
 
 HIDDEN = "-"
@@ -25,6 +27,33 @@ HIDDEN = "-"
 
 FACTS_ABOUT_ANY_WALLET = frozenset({"wallet", "to", "asset", "posting", "command", "transfer", "hold", "required"})
 """What the sender of a refused command knows anyhow: the others tell what a wallet has and how it stands."""
+
+
+class Redactions:
+    """Entries' bytes as streams are shown them: of the last entry kept for all who see the same.
+
+    A thousand keys that watch one busy wallet cost one redaction of each of its entries, not a thousand (29 µs each).
+    """
+
+    def __init__(self) -> None:
+        self._sequence = 0
+        self._shown: dict[tuple[str, ...], bytes] = {}
+
+    def shown(self, entry: Entry, record: bytes, grant: Grant) -> bytes:
+        """The stored bytes where the grant shows all of the entry, else those of what it shows."""
+        if entry.principal == grant.principal:
+            return _shown_record(entry, record, grant)
+        if entry.sequence != self._sequence:
+            self._sequence = entry.sequence
+            self._shown.clear()
+        if grant.scopes not in self._shown:
+            self._shown[grant.scopes] = _shown_record(entry, record, grant)
+        return self._shown[grant.scopes]
+
+
+def _shown_record(entry: Entry, record: bytes, grant: Grant) -> bytes:
+    seen = redacted(entry, grant)
+    return record if seen is entry else _encode(seen)
 
 
 def redacted(entry: Entry, grant: Grant) -> Entry:

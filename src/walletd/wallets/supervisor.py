@@ -30,7 +30,7 @@ from walletd.vocabulary.commands import (
     ids_of,
     parts_of,
 )
-from walletd.vocabulary.entries import Effects, Entry, HoldRecord, Refusal, TransferRecord, encode_entry
+from walletd.vocabulary.entries import ClientRecord, Effects, Entry, HoldRecord, Refusal, TransferRecord, encode_entry
 from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import CommandId, Principal, TransferId, WalletId, sequence_of, transfer_id
 from walletd.vocabulary.identifiers import Sequence as SequenceNumber
@@ -138,7 +138,7 @@ class Supervisor:
         read_entry: ReadEntry,
         follow_holds: Callable[[Sequence[HoldRecord]], None],
         clients: ClientBook,
-        follow_clients: Callable[[], None],
+        follow_clients: Callable[[Sequence[ClientRecord]], None],
     ) -> None:
         self._books = books
         self._roster = roster
@@ -365,7 +365,7 @@ class Supervisor:
     def on_durable(self, commit: Sequence[Pending]) -> None:
         """A segment is durable: answer and publish each of its entries, in order, without awaiting anything."""
         entries: list[DurableEntry] = []
-        has_clients = False
+        clients: list[ClientRecord] = []
         for pending in commit:
             submission = pending.context
             assert isinstance(submission, Submission)
@@ -379,12 +379,12 @@ class Supervisor:
                 self._follow_holds(effects.holds)
             if effects is not None and effects.clients:
                 apply_clients(self._clients, effects)
-                has_clients = True
+                clients += effects.clients
             submission.settle(Answer(submission.durable, replayed=False))
             self._publisher.publish(submission.durable)
         self._projector.extend(entries)
-        if has_clients:
-            self._follow_clients()
+        if clients:
+            self._follow_clients(clients)
 
     def on_rolled_back(self, undone: Sequence[Pending], why: JournalFull) -> None:
         """It is certain that these entries are not in the journal: forget what the books know, and say so."""
