@@ -100,7 +100,19 @@ def lifecycle() -> str:
     return "\n".join(rows) + "\n"
 
 
-SECTIONS: dict[str, Callable[[], str]] = {"methods": methods, "errors": errors, "lifecycle": lifecycle}
+def access() -> str:
+    """What each method needs."""
+    rows = ["| method | needs |", "|---|---|"]
+    rows += [f"| `{method.name}` | {method.needs.__doc__} |" for method in METHODS.values()]
+    return "\n".join(rows) + "\n"
+
+
+SECTIONS: dict[str, Callable[[], str]] = {
+    "methods": methods,
+    "errors": errors,
+    "lifecycle": lifecycle,
+    "access": access,
+}
 
 
 def built(page: str) -> str:

@@ -501,7 +501,7 @@ async def test_streams_that_see_alike_share_what_they_are_shown_and_others_do_no
         await stream.see(paid["sequence"])
         (event,) = stream.events()
         shown[name] = [b["wallet"] for b in event["entry"]["effects"]["balances"]]
-        assert ("p" == event["entry"]["command"]["command_id"]) == (name == "payer")
+        assert (event["entry"]["command"]["command_id"] == "p") == (name == "payer")
     assert shown == {
         "bob": ["bob"],
         "bob2": ["bob"],
