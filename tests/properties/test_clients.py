@@ -27,7 +27,7 @@ TELLING = {"available", "posted", "held", "maximum", "would_have", "stands", "ve
 """Facts that say what a wallet has, or how it stands."""
 
 _names = st.sampled_from(NAMES)
-_tokens = st.integers(0, 12).map(lambda number: f"token-{number}")
+_tokens = st.integers(0, 40).map(lambda number: f"token-{number}")
 _ends = st.none() | st.integers(-1, 20).map(lambda seconds: NOW + timedelta(seconds=seconds))
 _scopes = st.lists(st.sampled_from(SCOPES), min_size=1, max_size=3)
 _commands = st.one_of(
@@ -35,13 +35,16 @@ _commands = st.one_of(
     st.builds(lambda n, t, e, o: rotate(n, t, expires_at=e, overlap_until=o), _names, _tokens, _ends, _ends),
     st.builds(revoke, _names),
 )
-_histories = st.lists(st.tuples(st.sampled_from([*NAMES, "nobody", "@walletd"]), _commands, st.integers(0, 5)))
+_histories = st.lists(
+    st.tuples(st.sampled_from(["root", "shop", *NAMES, "nobody", "@walletd"]), _commands, st.integers(0, 5))
+)
 
 
 @settings(max_examples=times(3), deadline=None)
 @given(history=_histories)
 def test_whoever_sends_whatever_the_clients_stay_sound(history: list[tuple[str, Any, int]]) -> None:
-    ledger, now = Ledger().sent_by("@walletd").after(create("operator", "admin", token="first")), NOW
+    ledger, now = Ledger().sent_by("@walletd").after(create("operator", "admin"), create("root", "admin")), NOW
+    ledger.after(create("shop", "spend:shop-*")).sent_by("shop").after(create("shop/a", "view:shop-1"))
     for by, command, seconds in history:
         now += timedelta(seconds=seconds)
         clients: ClientBook = ledger.books.clients
