@@ -23,7 +23,7 @@ from walletd.ledger.wallets import close_wallet, freeze_wallet, open_wallet, unf
 from walletd.vocabulary import commands as c
 from walletd.vocabulary.entries import AssetRecord, Effects
 from walletd.vocabulary.error_codes import Reason
-from walletd.vocabulary.identifiers import DAEMON, Principal, hold_id
+from walletd.vocabulary.identifiers import NOBODY, Principal, hold_id
 
 
 def decide(
@@ -32,7 +32,7 @@ def decide(
     now: datetime,
     sequence: int,
     index: int | None = None,
-    by: Principal = DAEMON,
+    by: Principal = NOBODY,
 ) -> Verdict:
     """What the command does to the books at this moment, or the first reason, in the enum's order, against it.
 

@@ -50,6 +50,9 @@ EXTERNAL = WalletId("@external")
 DAEMON = Principal("@walletd")
 """The principal of the entries that the daemon writes of its own accord."""
 
+NOBODY = Principal("")
+"""Who may do nothing about clients: no name of a client is empty."""
+
 OPERATOR = Principal("operator")
 """The client whose token the daemon makes at its first start and keeps in a file."""
 
