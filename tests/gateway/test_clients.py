@@ -1,6 +1,7 @@
 """Clients over their whole life: let in, rotated, expired, revoked; and what their sessions and streams make of it."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -60,6 +61,11 @@ async def session_of(desk: Desk, token: str) -> Client:
     client = desk.client(None)
     await client.call("session.authenticate", token=token)
     return client
+
+
+def words_of(*documents: Any) -> str:
+    """All that stands in these documents, but for their times, any digits of which may be there by chance."""
+    return re.sub(r'"[0-9T:.-]{19,26}Z"', "", json.dumps(documents))
 
 
 async def closing(client: Client) -> int:
@@ -314,7 +320,7 @@ async def test_a_payer_sees_that_it_paid_and_never_what_the_payee_has(desk: Desk
     transfer = await shop.call("transfer.get", transfer=paid["transfer"])
     again = await shop.call("transfer.post", **payment("p", "bob", 3, "shop-1"), metadata=metadata, reference="r")
     statement = await shop.call("statement.get", wallet="shop-1")
-    everything = json.dumps([paid, event, by_sequence, by_id, transfer, again, statement])
+    everything = words_of(paid, event, by_sequence, by_id, transfer, again, statement)
     assert "103" not in everything, everything
     assert by_sequence["entry"] == by_id["entry"] == event["entry"]
     assert event["entry"]["redacted"]
@@ -347,7 +353,7 @@ async def test_a_payee_sees_what_it_got_and_neither_the_payer_nor_other_payees(d
     transfer = await bob.call("transfer.get", transfer=paid["transfer"])
     assert transfer["postings"] == postings[:1]
     assert not {"principal", "command_id", "entry_hash"} & transfer.keys()
-    shown = json.dumps([entry, transfer, await bob.call("entry.get", sequence=paid["sequence"])])
+    shown = words_of(entry, transfer, await bob.call("entry.get", sequence=paid["sequence"]))
     assert not any(word in shown for word in ("secret-name", "shop-2", "57", "root", "41"))
 
 

@@ -153,6 +153,9 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "client.revoke": {"command_id": "c1", "client": "shop/phone", **CONDITIONS},
     "daemon.status": {},
     "daemon.audit": {},
+    "daemon.log_level": {"level": "debug", "component": "journal"},
+    "daemon.drain": {},
+    "daemon.report": {},
 }
 
 

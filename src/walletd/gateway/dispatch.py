@@ -13,6 +13,7 @@ import trio
 from walletd.gateway.commands import command
 from walletd.gateway.endpoint import ClientEndpoint
 from walletd.gateway.entries import Refused, entry_get, entry_list, shown_to, transfer_get
+from walletd.gateway.operations import OPERATIONS
 from walletd.ledger.book import Book
 from walletd.protocol import messages as m
 from walletd.protocol.client_messages import client_page
@@ -22,7 +23,7 @@ from walletd.protocol.session import Call
 from walletd.vocabulary.error_codes import Reason
 from walletd.wallets.publisher import Subscription, Watched
 from walletd.wallets.readings import view_of
-from walletd.wallets.supervisor import Submission
+from walletd.wallets.submission import Submission
 
 
 def answer(endpoint: ClientEndpoint, call: Call) -> None:
@@ -201,7 +202,9 @@ async def hold_list(endpoint: ClientEndpoint, call: Call) -> None:
 
 async def daemon_audit(endpoint: ClientEndpoint, call: Call) -> None:
     """All balances summed up."""
-    endpoint.reply(call, await endpoint.services.readings.audit())
+    audit = await endpoint.services.readings.audit()
+    endpoint.services.operations.audited(len(audit.violations))
+    endpoint.reply(call, audit)
 
 
 # --- streams -------------------------------------------------------------------------------------------------------
@@ -266,6 +269,7 @@ FROM_MEMORY: dict[str, Callable[[ClientEndpoint, Call], None]] = {
     "client.list": client_list,
     "daemon.status": daemon_status,
     "stream.unsubscribe": stream_unsubscribe,
+    **OPERATIONS,
 }
 
 FROM_TABLES: dict[str, Callable[[ClientEndpoint, Call], Awaitable[None]]] = {

@@ -46,6 +46,7 @@ from walletd.journal.failures import (
 )
 from walletd.journal.mark import Mark, read_mark, refuse_missing, refuse_replaced, write_mark
 from walletd.journal.merkle import EMPTY_ROOT
+from walletd.journal.presence import Presence
 from walletd.journal.rows import AFTER, APPEND, HOLDING, LAST, row_of, segment_from
 from walletd.journal.segment import Segment, records
 from walletd.journal.store import GENESIS, READ_LIMIT_BYTES, Head
@@ -90,6 +91,7 @@ class SqliteJournalStore:
         self._charter = charter
         self._limits = limits
         self._ballast = Ballast(directory, limits.ballast_bytes)
+        self._presence = Presence(directory)
         self._bytes_in_log = 0
         self._checkpoint_failures = 0
 
@@ -169,6 +171,7 @@ class SqliteJournalStore:
             await self._move_mark()
 
     async def probe(self) -> None:
+        self._presence.refuse_detached()
         floor = self._limits.space_floor_bytes
         room = free_bytes(self._directory) - self._ballast.missing_bytes
         if room < floor + floor // _RECOVERY_MARGIN:
@@ -192,6 +195,7 @@ class SqliteJournalStore:
                 found = await self._connection.rows(HOLDING, (mark.sequence,))
             root_at_mark = next((s.root for s in map(segment_from, found) if s.last_sequence == mark.sequence), None)
         refuse_replaced(mark, self.instance, self._head.sequence, root_at_mark)
+        self._presence.refuse_detached()  # From here on, these are the files.
         await self._move_mark()
 
     async def aclose(self) -> None:
@@ -200,6 +204,7 @@ class SqliteJournalStore:
         await _close(self._connection, self._die)
 
     def _refuse_without_room(self, segment: Segment) -> None:
+        self._presence.refuse_detached()
         if self._checkpoint_failures >= _CHECKPOINT_FAILURES_BORNE:
             raise CheckpointFailing(f"{self._checkpoint_failures} checkpoints failed in a row")
         room = free_bytes(self._directory)

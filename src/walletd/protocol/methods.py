@@ -12,6 +12,7 @@ import msgspec
 from walletd.protocol import client_messages as k
 from walletd.protocol import hold_messages as h
 from walletd.protocol import messages as m
+from walletd.protocol import operator_messages as o
 from walletd.protocol.access import ADMIN, AUTHENTICATED, KEYS, METRICS, OPERATE, Need
 from walletd.vocabulary import commands as c
 from walletd.vocabulary.identifiers import is_system_wallet, owner_of
@@ -111,6 +112,7 @@ def _views_subscribed(params: m.Subscribe) -> Iterable[Need]:
 
 
 _free, _operate, _metrics = _always(AUTHENTICATED, "any token"), _always(OPERATE), _always(METRICS)
+_admin = _always(ADMIN)
 _filtered = _always(AUTHENTICATED, "any token; shows only what it may see")
 
 _ROWS: tuple[tuple[str, Kind, type, type, Callable[[Any], Iterable[Need]], str], ...] = (
@@ -161,6 +163,9 @@ _ROWS: tuple[tuple[str, Kind, type, type, Callable[[Any], Iterable[Need]], str],
     ("client.rotate", Kind.COMMAND, c.RotateClient, m.Applied, _has_keys, "Give a client another token."),
     ("client.revoke", Kind.COMMAND, c.RevokeClient, m.Applied, _has_keys, "Shut a client out."),
     ("daemon.status", Kind.OPERATOR, m.NoParams, m.DaemonStatus, _metrics, "Show the daemon at a glance."),
+    ("daemon.log_level", Kind.OPERATOR, o.SetLogLevel, o.LogLevels, _admin, "Change how much is logged."),
+    ("daemon.drain", Kind.OPERATOR, m.NoParams, o.Draining, _admin, "Have the daemon stop in order."),
+    ("daemon.report", Kind.OPERATOR, m.NoParams, o.FaultReport, _admin, "Show the daemon from the inside."),
     ("daemon.audit", Kind.OPERATOR, m.NoParams, m.AuditReport, _operate, "Sum up all wallets per asset."),
 )
 

@@ -10,7 +10,8 @@ asked.  ``reply`` is called only once the segment with the entry, and so everyth
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from time import perf_counter
+from typing import Any
 
 import trio
 
@@ -23,10 +24,8 @@ from walletd.ledger.refunds import refundable_transfers, remember_transfers
 from walletd.ledger.rules import decide
 from walletd.vocabulary.commands import (
     TRANSFER_MARK,
-    AnyCommand,
     ExecuteBatch,
     claims_of,
-    first_difference,
     ids_of,
     parts_of,
 )
@@ -36,87 +35,21 @@ from walletd.vocabulary.identifiers import CommandId, Principal, TransferId, Wal
 from walletd.vocabulary.identifiers import Sequence as SequenceNumber
 from walletd.wallets.actor import Claim
 from walletd.wallets.command_index import CommandIndex
+from walletd.wallets.counters import CommandCounters
 from walletd.wallets.projector import DurableEntry, Projector
 from walletd.wallets.publisher import Publisher
 from walletd.wallets.roster import Roster
+from walletd.wallets.submission import Answer, Foreseen, NotDecided, Submission, answer_again
 
 UNAVAILABLE_RETRY_MS = 1000
 OVERLOADED_RETRY_MS = 100
 
 
-class Answer(NamedTuple):
-    """The command's entry, which is durable; ``replayed`` where it was decided for an earlier sending."""
-
-    durable: DurableEntry
-    replayed: bool
-
-
-class Foreseen(NamedTuple):
-    """What a dry run found; what it saw is durable."""
-
-    verdict: Verdict
-    time: datetime
-
-
-class NotDecided(NamedTuple):
-    """The command never reached a decision; its id is as new as before."""
-
-    reason: Reason
-    facts: dict[str, Any]
-
-
-Reply = Callable[[Answer | Foreseen | NotDecided], None]
 ReadReply = Callable[[Book | None, int], None]
 Failed = Callable[[Reason, dict[str, Any]], None]
 ReadBooks = Callable[[Iterable[WalletId]], Awaitable[dict[WalletId, Book]]]
 ReadTransfer = Callable[[TransferId], Awaitable[TransferRecord | None]]
 ReadEntry = Callable[[int], Awaitable[DurableEntry]]
-
-
-def _nobody(answer: Answer | Foreseen | NotDecided) -> None:
-    raise AssertionError("a command is answered once")
-
-
-class Submission:
-    """A command on its way, and those who sent the same id meanwhile."""
-
-    __slots__ = ("command", "durable", "followers", "is_settled", "principal", "reply", "sequence")
-
-    def __init__(self, command: AnyCommand, principal: Principal, reply: Reply) -> None:
-        self.command = command
-        self.principal = principal
-        self.reply = reply
-        self.sequence = 0
-        """The sequence of its entry, once it is decided; 0 before."""
-        self.durable: DurableEntry | None = None
-        self.is_settled = False
-        self.followers: list[Reply] = []
-
-    @property
-    def is_decided(self) -> bool:
-        """Whether it has its place in the order of things, or never will."""
-        return self.sequence > 0 or self.is_settled
-
-    @property
-    def key(self) -> tuple[Principal, CommandId]:
-        """What may be used only once."""
-        return self.principal, self.command.command_id
-
-    @property
-    def keys(self) -> list[tuple[Principal, CommandId]]:
-        """Its own key, and those of the commands in it."""
-        return [(self.principal, name) for name in ids_of(self.command)]
-
-    def settle(self, answer: Answer | Foreseen | NotDecided) -> None:
-        """Answer whoever sent this, and then all who sent it again meanwhile."""
-        assert not self.is_settled
-        self.is_settled = True
-        # A reply usually knows its submission: let go of it, so that both die by reference count.
-        reply, self.reply = self.reply, _nobody
-        reply(answer)
-        for follower in self.followers:
-            follower(answer)
-        self.followers.clear()
 
 
 class Supervisor:
@@ -159,9 +92,7 @@ class Supervisor:
         self._assets_sequence = 0
         """The last entry that changed what every decision sees: the assets, the clients."""
         self._nursery: trio.Nursery | None = None
-        self.outcomes: dict[Reason | None, int] = {}
-        """How many commands were decided, by the reason of their refusal; None: applied."""
-        self.replays = 0
+        self.counters = CommandCounters()
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled: look-ups of old entries for commands sent again live in here."""
@@ -215,6 +146,7 @@ class Supervisor:
                 wallets,
                 run=lambda: act(submission, wallets),
                 fail=lambda reason, facts: self._give_up(submission, reason, facts),
+                command_id=submission.command.command_id,
             )
         )
 
@@ -224,6 +156,7 @@ class Supervisor:
         if obstacle is not None:
             self._give_up(submission, *obstacle)
             return
+        began = perf_counter()
         now = self._now()
         if self._books.clients.is_shut_out(submission.principal, now):
             self._give_up(submission, Reason.AUTHENTICATION_FAILED, {})
@@ -243,6 +176,8 @@ class Supervisor:
         pending = self._writer.append(sequence, record, submission)
         submission.sequence = sequence
         submission.durable = DurableEntry(entry, record, pending.leaf)
+        submission.decided = perf_counter()
+        self.counters.decide_seconds.count(submission.decided - began)
 
     def _remember_awaited(self, entry: Entry) -> None:
         """A refund may have asked for a transfer before it was there: then its actor must know of it now."""
@@ -278,6 +213,7 @@ class Supervisor:
         return max(self._clock(), self._last_time)
 
     def _give_up(self, submission: Submission, reason: Reason, facts: dict[str, Any]) -> None:
+        self.counters.shed[reason] = self.counters.shed.get(reason, 0) + 1
         for key in submission.keys:
             if self._recent.get(key) is submission:
                 del self._recent[key]
@@ -286,22 +222,22 @@ class Supervisor:
     # --- commands sent again ---------------------------------------------------------------------------------------
 
     def _repeat(self, earlier: Submission, submission: Submission) -> None:
-        self.replays += 1
+        self.counters.replays += 1
         if earlier.is_settled:
             assert earlier.durable is not None
-            submission.settle(_answer_again(earlier.durable, submission.command))
+            submission.settle(answer_again(earlier.durable, submission.command))
             return
 
         def follow(answer: Answer | Foreseen | NotDecided) -> None:
             if isinstance(answer, Answer):
-                answer = _answer_again(answer.durable, submission.command)
+                answer = answer_again(answer.durable, submission.command)
             submission.settle(answer)
 
         earlier.followers.append(follow)
 
     async def _replay(self, sequence: int, submission: Submission) -> None:
-        self.replays += 1
-        submission.settle(_answer_again(await self._read_entry(sequence), submission.command))
+        self.counters.replays += 1
+        submission.settle(answer_again(await self._read_entry(sequence), submission.command))
 
     # --- books of dormant wallets ----------------------------------------------------------------------------------
 
@@ -366,6 +302,9 @@ class Supervisor:
         """A segment is durable: answer and publish each of its entries, in order, without awaiting anything."""
         entries: list[DurableEntry] = []
         clients: list[ClientRecord] = []
+        counters, now = self.counters, perf_counter()
+        commit_began = now - self._writer.counters.last_commit_seconds
+        counters.group_entries.count(len(commit))
         for pending in commit:
             submission = pending.context
             assert isinstance(submission, Submission)
@@ -373,7 +312,10 @@ class Supervisor:
             entries.append(submission.durable)
             refusal = submission.durable.entry.refusal
             reason = None if refusal is None else refusal.reason
-            self.outcomes[reason] = self.outcomes.get(reason, 0) + 1
+            kind = type(submission.command), reason
+            counters.outcomes[kind] = counters.outcomes.get(kind, 0) + 1
+            counters.queue_seconds.count(max(0.0, commit_began - submission.decided))
+            counters.reply_seconds.count(now - submission.arrived)
             effects = submission.durable.entry.effects
             if effects is not None and effects.holds:
                 self._follow_holds(effects.holds)
@@ -425,11 +367,3 @@ def _entry(sequence: SequenceNumber, now: datetime, submission: Submission, verd
         refusal=verdict if isinstance(verdict, Refusal) else None,
         effects=verdict if isinstance(verdict, Effects) else None,
     )
-
-
-def _answer_again(durable: DurableEntry, command: AnyCommand) -> Answer | NotDecided:
-    difference = first_difference(durable.entry.command, command)
-    if difference is None:
-        return Answer(durable, replayed=True)
-    facts = {"command_id": command.command_id, "field": difference, "sequence": durable.entry.sequence}
-    return NotDecided(Reason.COMMAND_ID_REUSED, facts)
