@@ -204,6 +204,13 @@ CLIENT_REFUSALS: tuple[RefusalCase, ...] = (
     ),
     RefusalCase(
         Reason.CLIENT_REVOKED,
+        "not even by the daemon, which brings back the operator alone",
+        rotate("gone", "fresh"),
+        {"client": "gone", "revoked_at": "2030-01-01T12:00:00Z"},
+        by("@walletd"),
+    ),
+    RefusalCase(
+        Reason.CLIENT_REVOKED,
         "and is not revoked again",
         revoke("gone"),
         {"client": "gone", "revoked_at": "2030-01-01T12:00:00Z"},

@@ -58,7 +58,7 @@ def test_whoever_sends_whatever_the_clients_stay_sound(history: list[tuple[str, 
             if owner_of(name) is None:
                 assert after is not None
                 assert (after.scopes, after.created_at) == (record.scopes, record.created_at)
-                back = by == "@walletd" and after.revoked_at is None
+                back = (by, name) == ("@walletd", "operator") and after.revoked_at is None
                 assert record.revoked_at is None or after.revoked_at == record.revoked_at or back
         if isinstance(verdict, Effects) and by != "@walletd":
             sender = before[Principal(by)]

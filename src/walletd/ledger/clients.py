@@ -71,7 +71,7 @@ def rotate_client(books: Books, command: RotateClient, now: datetime, by: Princi
         or moment_guard("overlap_until", command.overlap_until, now)
     ):
         return refusal
-    if known.revoked_at is not None and by != DAEMON:
+    if known.revoked_at is not None and (by, known.client) != (DAEMON, OPERATOR):
         return refuse(Reason.CLIENT_REVOKED, client=known.client, revoked_at=known.revoked_at)
     if refusal := _fresh_token_guard(clients, command.token_sha256):
         return refusal
