@@ -46,7 +46,7 @@ class StandIn:
         self.after_events: BaseException | None = None
 
     @asynccontextmanager
-    async def connect(self, url: str, *, token: str | None) -> AsyncIterator["StandIn"]:
+    async def connect(self, url: str, *, token: str | None, tls: object = None) -> AsyncIterator["StandIn"]:
         self.connected_with = {"url": url, "token": token}
         self._note("connect")
         yield self

@@ -147,6 +147,18 @@ async def test_a_command_that_waits_while_its_client_is_revoked_is_not_decided(d
     assert await closing(shop) == 4401
 
 
+async def test_who_came_by_a_certificate_goes_with_its_client_and_stays_through_a_rotation(desk: Desk) -> None:
+    root = await session_of(desk, "root")
+    await let_in(root, "shop", "spend:shop-*")
+    certified = desk.client(desk.register.grant_of_principal("shop"))
+    await root.call("client.rotate", command_id="1", client="shop", token_sha256=token_hash("fresh"))
+    assert (await certified.call("wallet.get", wallet="shop-1"))["wallet"] == "shop-1"
+    assert certified.closed_with is None
+    await root.call("client.revoke", command_id="2", client="shop")
+    assert await closing(certified) == 4401
+    assert desk.register.grant_of_principal("shop") is desk.register.grant_of_principal("ghost") is None
+
+
 async def test_who_revokes_itself_is_answered_before_it_is_shown_out(desk: Desk) -> None:
     await let_in(await session_of(desk, "root"), "second", "admin")
     second = await session_of(desk, "second")

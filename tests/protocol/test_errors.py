@@ -19,6 +19,7 @@ FACTS: dict[Reason, set[str]] = {
     Reason.METHOD_NOT_FOUND: {"method"},
     Reason.FORBIDDEN: {"method", "scope"},
     Reason.OVERLOADED: {"what", "retry_after_ms"},
+    Reason.RATE_LIMITED: {"what", "retry_after_ms"},
     Reason.UNAVAILABLE: {"why", "retry_after_ms"},
     Reason.WALLET_QUARANTINED: {"wallet"},
     Reason.ENTRY_NOT_FOUND: {"asked"},

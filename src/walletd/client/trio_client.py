@@ -53,7 +53,8 @@ async def connect(
     The token travels in the request's header; where something on the way removed it, it is the first request instead.
     ``deadline_seconds`` bounds each call, reconnections included.  With ``retry_busy`` a request that the daemon
     answers with overloaded, rate_limited, unavailable or draining is sent again within the deadline.  ``tls`` is for
-    a wss address with a certificate of its own, ``dial`` for tunnels and tests.
+    a wss address whose certificate has an authority of its own, or for a certificate of the client's; ``dial`` for
+    tunnels and tests.  A unix socket's address is ``unix:/path``.
 
     Raises AuthenticationFailed or NotReachable where the first connection cannot be made.
     """

@@ -79,9 +79,9 @@ class Admission:
 
     def _judge(self, guest: Guest) -> None:
         grant = guest.session.grant
-        if grant is None or not grant.token_sha256:
+        if grant is None or not (grant.token_sha256 or grant.is_certified):
             return
-        now_granted = self.register.grant_of_hash(grant.token_sha256)
+        now_granted = self.register.renewed(grant)
         if now_granted is not None:
             guest.session.grant = now_granted
             return

@@ -12,9 +12,10 @@ from typing import Any, Protocol
 import trio
 
 from walletd.gateway.services import Services
-from walletd.protocol.envelope import AuthenticationTerms, Hello
+from walletd.protocol.envelope import AuthenticationTerms, Hello, WarningNotice
 from walletd.protocol.errors import InvalidParams, failure, invalid_params
 from walletd.protocol.messages import StreamHeartbeat
+from walletd.protocol.rates import Throttle
 from walletd.protocol.session import Call, Session, notification, success
 from walletd.vocabulary.error_codes import Reason
 from walletd.wallets.publisher import Subscription
@@ -25,6 +26,8 @@ _REASON = re.compile(rb'"data":\{"reason":"(\w+)"')
 
 SLOW_CONSUMER = 4508
 WRITE_STALLED = 1013
+RATE = 4529
+TOO_FAST = "requests go on coming too fast although they are refused: wait as long as retry_after_ms says"
 
 
 class Wire(Protocol):
@@ -118,6 +121,10 @@ class ClientEndpoint:
 
     def received(self, messages: list[bytes]) -> None:
         """All messages of one read."""
+        throttle = self.session.throttle
+        if throttle is not None:
+            throttle.now = trio.current_time()
+        shed = self.session.shed
         for message in messages:
             call = self.session.receive(message)
             if isinstance(call, bytes):
@@ -126,6 +133,17 @@ class ClientEndpoint:
                 self.send(call)
             else:
                 self._dispatch(call)
+        if self.session.shed > shed:
+            self.services.shed["the session's window of unanswered requests"] += self.session.shed - shed
+        if throttle is not None:
+            self._heed(throttle)
+
+    def _heed(self, throttle: Throttle) -> None:
+        """Warn, and then close, who goes on although it is refused."""
+        if throttle.is_worn_out:
+            self.close(RATE, TOO_FAST)
+        elif throttle.needs_warning():
+            self.notify("warning", WarningNotice(Reason.RATE_LIMITED.value, TOO_FAST, 1000, RATE))
 
     def drained(self) -> None:
         """The outbox fell below its low-water mark."""
@@ -156,18 +174,20 @@ class ClientEndpoint:
 
     def reply(self, call: Call, result: Any) -> None:
         """Answer a call with its result."""
-        self.session.answered()
+        self.session.answered(call.size)
         self.send(success(call.id, result))
 
     def refuse(self, call: Call, reason: Reason, facts: Mapping[str, Any] = {}) -> None:
         """Answer a call with the reason why not."""
-        self.session.answered()
+        if reason is Reason.OVERLOADED:
+            self.services.shed[str(facts.get("what", ""))] += 1
+        self.session.answered(call.size)
         self.services.rejected[reason.value] += 1
         self.send(failure(call.id, reason, facts))
 
     def refuse_params(self, call: Call, error: InvalidParams) -> None:
         """Answer a call whose params do not fit together."""
-        self.session.answered()
+        self.session.answered(call.size)
         self.services.rejected[Reason.INVALID_PARAMS.value] += 1
         self.send(invalid_params(call.id, error))
 

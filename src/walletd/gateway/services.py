@@ -90,6 +90,8 @@ class Services:
         self.epoch = epoch
         self.heartbeat_ms = heartbeat_ms
         self.max_event_bytes = max_event_bytes
+        self.shed: Counter[str] = Counter()
+        """Requests answered with overloaded, by what was full."""
         self.endpoints = admission.guests
         self.redactions = Redactions()
         self.rejected: Counter[str] = Counter()

@@ -81,13 +81,23 @@ class ClientBook:
         token = next((token for token in live_tokens(record, now) if token.sha256 == sha256), None)
         if token is None:
             return None
-        ends = [token.expires_at]
-        if (owner := owner_of(client)) is not None:
+        return self._admitted(record, token.expires_at, now)
+
+    def in_person(self, client: Principal, now: datetime) -> Bearer | None:
+        """The client by its name, as long as any of its tokens is in force."""
+        record = self.records.get(client)
+        if record is None or not is_in_force(record, now):
+            return None
+        return self._admitted(record, _last_end(live_tokens(record, now)), now)
+
+    def _admitted(self, record: ClientRecord, end: datetime | None, now: datetime) -> Bearer | None:
+        """The client until that end; a viewing key until its owner's, if that is sooner."""
+        ends = [end]
+        if (owner := owner_of(record.client)) is not None:
             owned = live_tokens(self.records[owner], now) if owner in self.records else ()
             if not owned:
                 return None
-            lasting = any(other.expires_at is None for other in owned)
-            ends.append(None if lasting else max(other.expires_at for other in owned if other.expires_at is not None))
+            ends.append(_last_end(owned))
         return Bearer(record, min((end for end in ends if end is not None), default=None))
 
     def keys_of(self, owner: Principal) -> list[ClientRecord]:
@@ -113,6 +123,12 @@ def live_tokens(record: ClientRecord, now: datetime) -> tuple[TokenRecord, ...]:
     if record.revoked_at is not None:
         return ()
     return tuple(token for token in record.tokens if token.expires_at is None or now < token.expires_at)
+
+
+def _last_end(tokens: tuple[TokenRecord, ...]) -> datetime | None:
+    """When the last of these tokens expires; None where one never does."""
+    ends = [token.expires_at for token in tokens if token.expires_at is not None]
+    return max(ends) if len(ends) == len(tokens) else None
 
 
 def is_in_force(record: ClientRecord, now: datetime) -> bool:

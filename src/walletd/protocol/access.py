@@ -40,6 +40,7 @@ class Grant(msgspec.Struct, frozen=True):
     scopes: tuple[str, ...]
     expires_at: datetime | None = None
     token_sha256: str = ""
+    is_certified: bool = False
 
     def permits(self, need: Need) -> bool:
         """Whether one of the scopes covers the need."""
@@ -82,6 +83,19 @@ class TokenRegister:
         if bearer is None:
             return None
         return Grant(bearer.record.client, bearer.record.scopes, bearer.expires_at, sha256)
+
+    def grant_of_principal(self, principal: str) -> Grant | None:
+        """The grant of a client that proved who it is without a token, by a certificate; while it has one in force."""
+        bearer = self.clients.in_person(Principal(principal), self.clock())
+        if bearer is None:
+            return None
+        return Grant(bearer.record.client, bearer.record.scopes, bearer.expires_at, is_certified=True)
+
+    def renewed(self, grant: Grant) -> Grant | None:
+        """The grant as it stands now; None where it is not in force any more."""
+        return (
+            self.grant_of_principal(grant.principal) if grant.is_certified else self.grant_of_hash(grant.token_sha256)
+        )
 
 
 def token_hash(token: str) -> str:

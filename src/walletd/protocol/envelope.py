@@ -31,6 +31,16 @@ class Limits(msgspec.Struct, frozen=True):
     max_in_flight: int
     max_subscriptions: int
     rate: float | None = None
+    """Requests per second of this session; a second's worth may come at once."""
+    principal_rate: float | None = None
+    """Of all sessions of the principal together."""
+    guest_rate: float | None = None
+    """Before the session has authenticated."""
+    max_in_flight_bytes: int = 8 * 1024 * 1024
+    max_fragments: int = 128
+    pings_per_second: int = 16
+    authentication_ms: int = 10_000
+    write_stall_ms: int = 30_000
 
 
 class Hello(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +63,15 @@ class LifecycleNotice(msgspec.Struct, frozen=True):
 
     lifecycle: DaemonState
     retry_after_ms: int | None = None
+
+
+class WarningNotice(msgspec.Struct, frozen=True):
+    """The session is about to be closed, unless it heeds what it is told: ``close_code`` says with what."""
+
+    reason: str
+    message: str
+    retry_after_ms: int
+    close_code: int
 
 
 # --- envelope ------------------------------------------------------------------------------------------------------
@@ -84,7 +103,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Notification(msgspec.Struct, frozen=True, kw_only=True):
-    """What the server says unasked: ``hello``, ``lifecycle``, ``stream.event``, ``stream.heartbeat``."""
+    """What the server says unasked: ``hello``, ``lifecycle``, ``warning``, ``stream.event`` and so on."""
 
     jsonrpc: Literal["2.0"] = "2.0"
     method: str
