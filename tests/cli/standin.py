@@ -7,14 +7,8 @@ from typing import Any, NamedTuple
 
 from walletd.client import Applied, Cursor, Event
 from walletd.client.batches import BatchApplied, batch_results
-from walletd.protocol.messages import (
-    Balances,
-    DaemonStatus,
-    Statement,
-    StatementBalance,
-    StatementLine,
-    WalletView,
-)
+from walletd.protocol.messages import Balances, Statement, StatementBalance, StatementLine, WalletView
+from walletd.protocol.operator_messages import DaemonStatus
 from walletd.vocabulary.entries import BalanceRecord
 from walletd.vocabulary.identifiers import AssetCode, Sequence, Version, WalletId
 from walletd.vocabulary.lifecycle import DaemonState, WalletStatus

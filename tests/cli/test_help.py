@@ -41,6 +41,7 @@ def test_all_commands_are_there() -> None:
         *("wallet freeze", "wallet unfreeze", "wallet limit", "wallet close"),
         *("hold place", "hold capture", "hold extend", "hold adjust", "hold void", "hold list"),
         *("pay", "batch", "refund", "balance", "statement", "watch", "entry"),
+        *("client create", "client list", "client rotate", "client revoke"),
     }
 
 

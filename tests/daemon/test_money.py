@@ -102,8 +102,6 @@ def test_velocity_is_not_reset_by_kill_9_by_a_cold_wallet_or_by_a_rebuild(tmp_pa
         assert [window["remaining"] for window in room["alice"]["windows"]] == ["0", "50"]
         client.call("hold.void", command_id="v", wallet="alice", hold=hold)
         daemon.kill()
-        daemon.start()
-    with daemon.client() as client:
+    with daemon, daemon.client() as client:
         assert client.call("transfer.post", **transfer("t4", "alice", "bob", 70))["sequence"]
         assert client.refused("transfer.post", **transfer("t5", "alice", "bob", 1))["data"]["remaining"] == "0"
-        daemon.kill()

@@ -74,6 +74,23 @@ def _with_ids_of(printed: str, command: str) -> str:
     return command
 
 
+def test_the_examples_of_the_page_on_access_work_as_printed(tmp_path: Path) -> None:
+    lines = [line for block in SHELL.findall((ROOT / "docs" / "access.md").read_text()) for line in block.splitlines()]
+    assert len(lines) >= 15
+    with Daemon(tmp_path / "data") as daemon:
+        environment = {**os.environ, "WALLETD_URL": daemon.url, "WALLETD_TOKEN": daemon.token}
+        for line in lines:
+            words = shlex.split(line.removeprefix(COMMAND), comments=True)
+            command = [sys.executable, "-m", "walletd", *words]
+            done = subprocess.run(
+                command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+            )
+            assert done.returncode == (77 if "# forbidden" in line else 0), f"{line}\n{done.stdout}\n{done.stderr}"
+            missing = re.search(r"it needs (\S+)", line.partition("#")[2])
+            assert missing is None or missing.group(1) in done.stderr
+        assert all(file.stat().st_mode & 0o777 == 0o600 for file in tmp_path.glob("*.token"))
+
+
 def test_the_readmes_python_works_as_printed(tmp_path: Path) -> None:
     (program,) = PYTHON.findall((ROOT / "README.md").read_text())
     with Daemon(tmp_path / "var") as daemon, daemon.client() as client:

@@ -176,22 +176,30 @@ class Ledger:
     def __init__(self, core: Core = REAL) -> None:
         self.core = core
         self.books = core.books()
+        self.principal = THE_CLIENT
         self.entries: list[Entry] = []
 
     def decide(self, command: AnyCommand, now: datetime = NOW) -> Effects | Refusal:
         """The verdict; nothing is changed."""
-        verdict: Effects | Refusal = self.core.decide(self.books, command, now, len(self.entries) + 1)
+        verdict: Effects | Refusal = self.core.decide(
+            self.books, command, now, len(self.entries) + 1, by=self.principal
+        )
         return verdict
 
     def run(self, command: AnyCommand, now: datetime = NOW) -> Effects | Refusal:
         """Decide, record, apply: the way of a command."""
         verdict = self.decide(command, now)
         sequence = Sequence(len(self.entries) + 1)
-        self.entries.append(entry(sequence, _with_fresh_ids(command, f"c{sequence}"), verdict, now))
+        self.entries.append(entry(sequence, _with_fresh_ids(command, f"c{sequence}"), verdict, now, self.principal))
         if isinstance(verdict, Effects):
             self.core.apply(self.books, verdict)
             self.core.remember(self.books, self.entries[-1])
         return verdict
+
+    def sent_by(self, principal: str) -> Self:
+        """This ledger, where the commands that follow are this client's."""
+        self.principal = Principal(principal)
+        return self
 
     def after(self, *commands: AnyCommand) -> Self:
         """This ledger after these commands, none of which may be refused."""
@@ -253,12 +261,14 @@ class Ledger:
         return version
 
 
-def entry(sequence: int, command: AnyCommand, verdict: Effects | Refusal, time: datetime = NOW) -> Entry:
+def entry(
+    sequence: int, command: AnyCommand, verdict: Effects | Refusal, time: datetime = NOW, by: Principal = THE_CLIENT
+) -> Entry:
     """The entry of a decided command."""
     return Entry(
         sequence=Sequence(sequence),
         time=time,
-        principal=THE_CLIENT,
+        principal=by,
         command=command,
         refusal=verdict if isinstance(verdict, Refusal) else None,
         effects=verdict if isinstance(verdict, Effects) else None,
@@ -307,6 +317,7 @@ def snapshot(books: Any) -> Any:
     return (
         dict(books.assets),
         {name: (book.record(), book.balance_records(), dict(book.holds)) for name, book in books.wallets.items()},
+        dict(books.clients.records),
     )
 
 

@@ -19,6 +19,7 @@ from walletd.ledger import audit, book, refunds, rules
 _LEDGER = (
     "statement",
     "velocity",
+    "client_book",
     "book",
     "draft",
     "guards",
@@ -27,6 +28,7 @@ _LEDGER = (
     "holds",
     "refunds",
     "batches",
+    "clients",
     "rules",
     "audit",
 )

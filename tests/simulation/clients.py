@@ -16,7 +16,7 @@ from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import AssetCode, CommandId, Principal, WalletId
 from walletd.wallets.publisher import Subscription, Watched
 from walletd.wallets.statements import Question
-from walletd.wallets.supervisor import Answer, NotDecided, Submission
+from walletd.wallets.submission import Answer, NotDecided, Submission
 
 if TYPE_CHECKING:
     from tests.simulation.world import World

@@ -16,7 +16,7 @@ from walletd.vocabulary.commands import AnyCommand
 from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import Principal
 from walletd.wallets.projector import DurableEntry
-from walletd.wallets.supervisor import Answer, NotDecided
+from walletd.wallets.submission import Answer, NotDecided
 
 
 async def funded(core: Core, *wallets: str) -> None:

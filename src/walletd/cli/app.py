@@ -13,6 +13,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from walletd.cli.assets import asset
 from walletd.cli.batch import batch
+from walletd.cli.clients import client
 from walletd.cli.configuration import config as configuration
 from walletd.cli.demo.command import demo
 from walletd.cli.exits import EXIT_INPUT_OUTPUT, EXIT_OK, EXIT_USAGE
@@ -99,6 +100,7 @@ def completion(shell: Literal["bash", "zsh", "fish"], /) -> int:
 
 
 app.command(demo, group=DAEMON)
+app.command(client)
 app.command(verify, group=DAEMON)
 app.command(status, group=DAEMON)
 app.command(configuration)

@@ -228,7 +228,8 @@ def entry(
     async def show(client: Client, output: Output) -> int:
         view = await client.entry(sequence=sequence, command_id=command_id)
         record = msgspec.json.encode(view.entry).decode()
-        hashed = Text(f"hash {view.entry_hash}", style="dim")
+        missing = "no hash: what other wallets have is left out"
+        hashed = Text(missing if view.entry_hash is None else f"hash {view.entry_hash}", style="dim")
         output.answer(view, lambda: Group(JSON(record, highlight=output.console.is_terminal), hashed))
         return 0
 

@@ -6,6 +6,7 @@ This package imports only ``walletd.protocol`` and ``walletd.vocabulary``, and n
 
 from walletd.client.asks import new_command_id
 from walletd.client.batches import BatchApplied, BatchResult
+from walletd.client.clients import new_token
 from walletd.client.errors import (
     AuthenticationFailed,
     ClientError,
@@ -44,4 +45,5 @@ __all__ = [
     "connect_sync",
     "main_units",
     "new_command_id",
+    "new_token",
 ]

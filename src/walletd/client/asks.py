@@ -13,6 +13,7 @@ import msgspec
 
 from walletd.client.results import Applied, EntryPage, EntryView
 from walletd.protocol import messages as m
+from walletd.protocol import operator_messages as o
 from walletd.protocol.hold_messages import HoldPage
 from walletd.protocol.methods import METHODS, Kind
 from walletd.vocabulary.commands import AnyCommand, BatchedCommand
@@ -230,11 +231,11 @@ def ping() -> Ask[m.Pong]:
     return read("session.ping", m.Pong)
 
 
-def status() -> Ask[m.DaemonStatus]:
+def status() -> Ask[o.DaemonStatus]:
     """``daemon.status``"""
-    return read("daemon.status", m.DaemonStatus)
+    return read("daemon.status", o.DaemonStatus)
 
 
-def audit() -> Ask[m.AuditReport]:
+def audit() -> Ask[o.AuditReport]:
     """``daemon.audit``"""
-    return read("daemon.audit", m.AuditReport)
+    return read("daemon.audit", o.AuditReport)

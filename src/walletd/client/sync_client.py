@@ -21,7 +21,7 @@ from typing import Any, Literal, TypeVar
 
 import trio
 
-from walletd.client import asks
+from walletd.client import asks, clients
 from walletd.client.asks import Range
 from walletd.client.batches import BatchApplied, batch_results
 from walletd.client.errors import NotReachable
@@ -30,6 +30,7 @@ from walletd.client.results import Amount, Applied, EntryPage, EntryView, Event,
 from walletd.client.trio_client import PAGE, Client, connect
 from walletd.protocol import envelope
 from walletd.protocol import messages as m
+from walletd.protocol import operator_messages as o
 from walletd.protocol.hold_messages import HoldView
 from walletd.vocabulary.commands import AnyCommand, BatchedCommand
 from walletd.vocabulary.lifecycle import WalletStatus
@@ -174,6 +175,47 @@ class SyncClient:
         """
         return batch_results(self._run(partial(self._client.ask, asks.batch(commands, atomic, command_id, dry_run))))
 
+    # --- clients ---------------------------------------------------------------------------------------------------
+
+    def create_client(
+        self,
+        client: str,
+        scopes: Iterable[str],
+        token: str,
+        *,
+        expires_at: datetime | None = None,
+        command_id: str | None = None,
+    ) -> Applied:
+        """Let a client in by this token, of which only the hash is sent; ``new_token()`` makes one."""
+        creating = partial(self._client.create_client, client, list(scopes), token)
+        return self._run(partial(creating, expires_at=expires_at, command_id=command_id))
+
+    def rotate_client(
+        self,
+        client: str,
+        token: str,
+        *,
+        expires_at: datetime | None = None,
+        overlap_until: datetime | None = None,
+        command_id: str | None = None,
+    ) -> Applied:
+        """Give a client another token; those before end at once, or with the overlap."""
+        rotating = partial(self._client.rotate_client, client, token, expires_at=expires_at)
+        return self._run(partial(rotating, overlap_until=overlap_until, command_id=command_id))
+
+    def revoke_client(self, client: str, *, command_id: str | None = None) -> Applied:
+        """Shut a client out for ever, with its viewing keys."""
+        return self._run(partial(self._client.revoke_client, client, command_id=command_id))
+
+    def clients(self) -> Iterator[m.ClientView]:
+        """The clients by name: all for an admin, else this client and its viewing keys."""
+        after: str | None = None
+        while True:
+            page = self._run(partial(self._client.ask, clients.client_page(after, PAGE)))
+            yield from page.clients
+            if (after := page.next) is None:
+                return
+
     # --- reads -----------------------------------------------------------------------------------------------------
 
     def assets(self, *, refresh: bool = False) -> dict[str, int]:
@@ -283,11 +325,11 @@ class SyncClient:
         """The daemon's clock and head."""
         return self._run(self._client.ping)
 
-    def status(self) -> m.DaemonStatus:
+    def status(self) -> o.DaemonStatus:
         """The daemon at a glance."""
         return self._run(self._client.status)
 
-    def audit(self) -> m.AuditReport:
+    def audit(self) -> o.AuditReport:
         """All balances summed up per asset."""
         return self._run(self._client.audit)
 

@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 import trio
 
-from walletd.client import asks
+from walletd.client import asks, clients
 from walletd.client.asks import Answer, Ask, Range
 from walletd.client.batches import BatchApplied, batch_results
 from walletd.client.core import Core
@@ -31,6 +31,7 @@ from walletd.client.results import Amount, Applied, EntryPage, EntryView, Leg, m
 from walletd.client.wire import Dial
 from walletd.protocol import envelope
 from walletd.protocol import messages as m
+from walletd.protocol import operator_messages as o
 from walletd.protocol.hold_messages import HoldView
 from walletd.vocabulary.commands import AnyCommand, BatchedCommand
 from walletd.vocabulary.error_codes import Outcome, Reason
@@ -186,6 +187,46 @@ class Client:
         """
         return batch_results(await self.ask(asks.batch(commands, atomic, command_id, dry_run)))
 
+    # --- clients ---------------------------------------------------------------------------------------------------
+
+    async def create_client(
+        self,
+        client: str,
+        scopes: Iterable[str],
+        token: str,
+        *,
+        expires_at: datetime | None = None,
+        command_id: str | None = None,
+    ) -> Applied:
+        """Let a client in by this token, of which only the hash is sent; ``new_token()`` makes one."""
+        return await self.ask(clients.create_client(client, scopes, token, expires_at, command_id))
+
+    async def rotate_client(
+        self,
+        client: str,
+        token: str,
+        *,
+        expires_at: datetime | None = None,
+        overlap_until: datetime | None = None,
+        command_id: str | None = None,
+    ) -> Applied:
+        """Give a client another token; those before end at once, or with the overlap."""
+        return await self.ask(clients.rotate_client(client, token, expires_at, overlap_until, command_id))
+
+    async def revoke_client(self, client: str, *, command_id: str | None = None) -> Applied:
+        """Shut a client out for ever, with its viewing keys."""
+        return await self.ask(clients.revoke_client(client, command_id))
+
+    async def clients(self) -> AsyncIterator[m.ClientView]:
+        """The clients by name: all for an admin, else this client and its viewing keys."""
+        after: str | None = None
+        while True:
+            page = await self.ask(clients.client_page(after, PAGE))
+            for client in page.clients:
+                yield client
+            if (after := page.next) is None:
+                return
+
     # --- reads -----------------------------------------------------------------------------------------------------
 
     async def assets(self, *, refresh: bool = False) -> dict[str, int]:
@@ -299,11 +340,11 @@ class Client:
         """The daemon's clock and head."""
         return await self.ask(asks.ping())
 
-    async def status(self) -> m.DaemonStatus:
+    async def status(self) -> o.DaemonStatus:
         """The daemon at a glance."""
         return await self.ask(asks.status())
 
-    async def audit(self) -> m.AuditReport:
+    async def audit(self) -> o.AuditReport:
         """All balances summed up per asset."""
         return await self.ask(asks.audit())
 

@@ -7,14 +7,13 @@ journal runs as a task, behind every command that the same session sent before: 
 
 from collections.abc import Awaitable, Callable
 
-import msgspec
 import trio
 
 from walletd.gateway.commands import command
 from walletd.gateway.endpoint import ClientEndpoint
+from walletd.gateway.entries import Refused, entry_get, entry_list, shown_to, transfer_get
 from walletd.gateway.operations import OPERATIONS
 from walletd.gateway.reads import (
-    Refused,
     balance_get,
     balances_get,
     check_reads,
@@ -23,16 +22,14 @@ from walletd.gateway.reads import (
     wallet_get,
     wallet_list,
 )
-from walletd.ledger.statement import movements_of
 from walletd.protocol import messages as m
+from walletd.protocol.client_messages import client_page
 from walletd.protocol.errors import InvalidParams
 from walletd.protocol.methods import METHODS, Kind
 from walletd.protocol.session import Call
 from walletd.vocabulary.error_codes import Reason
-from walletd.vocabulary.identifiers import sequence_of
-from walletd.wallets.projector import DurableEntry
 from walletd.wallets.publisher import Subscription, Watched
-from walletd.wallets.supervisor import Submission
+from walletd.wallets.submission import Submission
 
 
 def answer(endpoint: ClientEndpoint, call: Call) -> None:
@@ -57,7 +54,7 @@ async def _answer_reads(endpoint: ClientEndpoint) -> None:
     """
     while endpoint.reads:
         await endpoint.wait_for_room()
-        if endpoint.is_closed:
+        if endpoint.is_over:
             endpoint.reads.clear()
             return
         await _answer_read(endpoint, endpoint.reads[0])
@@ -94,6 +91,13 @@ def daemon_status(endpoint: ClientEndpoint, call: Call) -> None:
     endpoint.reply(call, endpoint.services.status())
 
 
+def client_list(endpoint: ClientEndpoint, call: Call) -> None:
+    """A page of the clients that this one may know of."""
+    register, grant = endpoint.services.register, endpoint.session.grant
+    assert grant is not None
+    endpoint.reply(call, client_page(register.clients, grant, call.params, register.clock()))
+
+
 def stream_unsubscribe(endpoint: ClientEndpoint, call: Call) -> None:
     """End a stream."""
     subscription = endpoint.subscriptions.pop(call.params.subscription, None)
@@ -127,35 +131,6 @@ async def asset_list(endpoint: ClientEndpoint, call: Call) -> None:
     endpoint.reply(call, m.Assets(assets=tuple(await endpoint.services.readings.assets())))
 
 
-async def transfer_get(endpoint: ClientEndpoint, call: Call) -> None:
-    """A transfer from its entry."""
-    transfer = call.params.transfer
-    sequence = sequence_of(transfer)
-    if sequence > endpoint.services.publisher.head:
-        raise Refused(Reason.TRANSFER_NOT_FOUND, transfer=transfer)
-    durable = await endpoint.services.history.entry(sequence)
-    entry = durable.entry
-    movements = [movement for movement in movements_of(entry) if movement.transfer == transfer]
-    if not movements:
-        raise Refused(Reason.TRANSFER_NOT_FOUND, transfer=transfer)
-    refunded = await endpoint.services.readings.transfer(transfer)
-    view = m.TransferView(
-        transfer=transfer,
-        sequence=entry.sequence,
-        time=entry.time,
-        principal=entry.principal,
-        command_id=entry.command.command_id,
-        entry_hash=durable.leaf.hex(),
-        kind=movements[0].kind,
-        original=getattr(entry.command, "transfer", None),
-        refunded=refunded.parts if refunded is not None else (),
-        postings=tuple(m.PostingView(p.source, p.to, p.asset, str(p.amount)) for p in movements),
-        reference=movements[0].reference,
-        metadata=getattr(entry.command, "metadata", {}),
-    )
-    endpoint.reply(call, view)
-
-
 async def hold_get(endpoint: ClientEndpoint, call: Call) -> None:
     """A hold as it stands now."""
     params = call.params
@@ -172,34 +147,6 @@ async def hold_list(endpoint: ClientEndpoint, call: Call) -> None:
     if not page.holds and params.wallet not in await readings.books([params.wallet]):
         raise Refused(Reason.UNKNOWN_WALLET, wallet=params.wallet)
     endpoint.reply(call, page)
-
-
-async def entry_get(endpoint: ClientEndpoint, call: Call) -> None:
-    """An entry, by sequence or by command id."""
-    params, services = call.params, endpoint.services
-    sequence = params.sequence
-    if sequence is None:
-        sequence = services.index.find(call.principal, params.command_id)
-    if sequence is None or not 1 <= sequence <= services.publisher.head:
-        raise Refused(Reason.ENTRY_NOT_FOUND, asked=params.command_id if params.sequence is None else params.sequence)
-    endpoint.reply(call, _entry_view(await services.history.entry(sequence)))
-
-
-async def entry_list(endpoint: ClientEndpoint, call: Call) -> None:
-    """A page of the journal."""
-    params, services = call.params, endpoint.services
-    entries: list[DurableEntry] = []
-    while len(entries) < params.limit:
-        more = await services.history.entries_after(params.after + len(entries))
-        if not more:
-            break
-        entries.extend(more)
-    page = tuple(_entry_view(durable) for durable in entries[: params.limit])
-    endpoint.reply(call, m.EntryPage(entries=page, head=services.publisher.head))
-
-
-def _entry_view(durable: DurableEntry) -> m.EntryView:
-    return m.EntryView(entry=msgspec.Raw(durable.record), entry_hash=durable.leaf.hex())
 
 
 async def daemon_audit(endpoint: ClientEndpoint, call: Call) -> None:
@@ -224,11 +171,12 @@ async def stream_subscribe(endpoint: ClientEndpoint, call: Call) -> None:
     elif params.snapshot:
         page = await _snapshot(endpoint, params)
         mode, start, wallets = "snapshot", page.sequence, page.wallets
-    if endpoint.is_closed:
+    grant = endpoint.session.grant
+    if endpoint.is_over or grant is None:
         return
     endpoint.subscriptions_made += 1
     watched = Watched(params.wallets or (), prefix=params.prefix, everything=params.all)
-    subscription = Subscription(endpoint.subscriptions_made, watched, endpoint, start)
+    subscription = Subscription(endpoint.subscriptions_made, watched, endpoint, start, shown_to(endpoint, grant))
     endpoint.subscriptions[subscription.id] = subscription
     subscribed = m.Subscribed(
         subscription=subscription.id,
@@ -267,6 +215,7 @@ FROM_MEMORY: dict[str, Callable[[ClientEndpoint, Call], None]] = {
     "session.ping": ping,
     "wallet.get": wallet_get,
     "balance.get": balance_get,
+    "client.list": client_list,
     "daemon.status": daemon_status,
     "stream.unsubscribe": stream_unsubscribe,
     **OPERATIONS,

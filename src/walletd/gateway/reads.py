@@ -11,6 +11,7 @@ from typing import Any
 import trio
 
 from walletd.gateway.endpoint import ClientEndpoint
+from walletd.gateway.entries import Refused
 from walletd.ledger.book import Book, Books
 from walletd.ledger.room import room_in
 from walletd.protocol import messages as m
@@ -25,15 +26,6 @@ from walletd.wallets.statements import Place, Question
 
 _CURSOR_NUMBERS = 3
 _MAX_DIGITS = 16
-
-
-class Refused(Exception):
-    """A read that cannot be answered: the reason and its facts."""
-
-    def __init__(self, reason: Reason, **facts: Any) -> None:
-        super().__init__(reason.value)
-        self.reason = reason
-        self.facts = facts
 
 
 # --- answered from memory ------------------------------------------------------------------------------------------

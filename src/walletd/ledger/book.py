@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from heapq import heapify, heappop, heappush
 
+from walletd.ledger.client_book import ClientBook, apply_clients
 from walletd.ledger.velocity import Outflows
 from walletd.vocabulary.commands import TRANSFER_MARK, Limits
 from walletd.vocabulary.entries import (
@@ -171,12 +172,13 @@ def reserved(hold: HoldRecord) -> int:
 
 
 class Books:
-    """The assets, and the books of the wallets at hand."""
+    """The assets and the clients, and the books of the wallets at hand."""
 
-    __slots__ = ("assets", "transfers", "wallets")
+    __slots__ = ("assets", "clients", "transfers", "wallets")
 
     def __init__(self) -> None:
         self.assets: dict[AssetCode, AssetRecord] = {}
+        self.clients = ClientBook()
         self.wallets: dict[WalletId, Book] = {}
         self.transfers: dict[TransferId, TransferRecord] = {}
         """Of the transfers at hand, what can be refunded; the daemon has here only those that are about to be."""
@@ -223,6 +225,8 @@ def apply(books: Books, effects: Effects) -> None:
     for transfer in effects.transfers:
         assert transfer.transfer in books.transfers
         books.transfers[transfer.transfer] = transfer
+    if effects.clients:
+        apply_clients(books.clients, effects)
 
 
 def restore_book(

@@ -14,6 +14,7 @@ from typing import assert_never
 
 from walletd.ledger.batches import execute_batch
 from walletd.ledger.book import Books
+from walletd.ledger.clients import create_client, revoke_client, rotate_client
 from walletd.ledger.draft import Origin
 from walletd.ledger.guards import Verdict, conditions_guard, expiry_guard, refuse
 from walletd.ledger.holds import adjust_hold, capture_hold, expire_hold, extend_hold, place_hold, void_hold
@@ -23,14 +24,22 @@ from walletd.ledger.wallets import close_wallet, freeze_wallet, open_wallet, unf
 from walletd.vocabulary import commands as c
 from walletd.vocabulary.entries import AssetRecord, Effects
 from walletd.vocabulary.error_codes import Reason
-from walletd.vocabulary.identifiers import hold_id
+from walletd.vocabulary.identifiers import NOBODY, Principal, hold_id
 
 
-def decide(books: Books, command: c.AnyCommand, now: datetime, sequence: int, index: int | None = None) -> Verdict:
+def decide(
+    books: Books,
+    command: c.AnyCommand,
+    now: datetime,
+    sequence: int,
+    index: int | None = None,
+    by: Principal = NOBODY,
+) -> Verdict:
     """What the command does to the books at this moment, or the first reason, in the enum's order, against it.
 
-    ``index`` is the command's in its batch.  ``books`` must hold every wallet of ``wallets_of(command)`` that exists,
-    and the transfers that are refunded.  O(postings), where no hold has expired.
+    ``index`` is the command's in its batch, ``by`` is who sent it.  ``books`` must hold every wallet of
+    ``wallets_of(command)`` that exists, the transfers that are refunded, and all assets and clients.  O(postings),
+    where no hold has expired.
     """
     if refusal := expiry_guard(command, now):
         return refusal
@@ -63,6 +72,12 @@ def decide(books: Books, command: c.AnyCommand, now: datetime, sequence: int, in
             return void_hold(books, command, now)
         case c.ExecuteBatch():
             return execute_batch(books, command, now, sequence, decide)
+        case c.CreateClient():
+            return create_client(books, command, now, by)
+        case c.RotateClient():
+            return rotate_client(books, command, now, by)
+        case c.RevokeClient():
+            return revoke_client(books, command, now, by)
         case c.ExpireHold():
             return expire_hold(books, command, now)
         case _:

@@ -17,13 +17,14 @@ from walletd.vocabulary.identifiers import (
     AssetCode,
     AssetName,
     CommandName,
+    Principal,
     SequenceNumber,
     TransferName,
     WalletId,
     WalletName,
     WalletPrefix,
 )
-from walletd.vocabulary.lifecycle import DaemonState, WalletStatus
+from walletd.vocabulary.lifecycle import WalletStatus
 from walletd.vocabulary.room import Room
 
 PROTOCOL_VERSION = "1"
@@ -64,10 +65,11 @@ class Authenticate(Params, frozen=True, kw_only=True):
 
 
 class Authenticated(Result, frozen=True, kw_only=True):
-    """Who the session now is, and what it may do."""
+    """Who the session now is, what it may do, and until when."""
 
     principal: str
     scopes: tuple[str, ...]
+    expires_at: datetime | None = None
 
 
 class Pong(Result, frozen=True, kw_only=True):
@@ -97,11 +99,32 @@ class BatchOutcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     error: ErrorObject | None = None
 
 
+class TokenView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A token in force, by the first digits of its SHA-256."""
+
+    token: str
+    created_at: datetime
+    expires_at: datetime | None = None
+
+
+class ClientView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A client: what it may do, its tokens in force, who made it, and whether it was revoked."""
+
+    client: Principal
+    scopes: tuple[str, ...]
+    tokens: tuple[TokenView, ...] = ()
+    created_by: Principal
+    created_at: datetime
+    revoked_at: datetime | None = None
+
+
 class Applied(Result, frozen=True, kw_only=True):
     """A command was applied and is durable.
 
     ``replayed`` says that this answer was given before, to the same command id; ``dry_run`` that nothing was changed
     and no sequence was used.  A dry run says how much room the command would leave in each balance that it touches.
+    Balances, wallets and holds are those that the session may see; where others were touched too, there is no
+    ``entry_hash``.
     """
 
     sequence: int | None = None
@@ -113,6 +136,7 @@ class Applied(Result, frozen=True, kw_only=True):
     wallets: tuple[WalletRecord, ...] = ()
     balances: tuple[BalanceRecord, ...]
     holds: tuple[HoldRecord, ...] = ()
+    clients: tuple[ClientView, ...] = ()
     outcomes: tuple[BatchOutcome, ...] = ()
     room: tuple[Room, ...] = ()
     replayed: bool = False
@@ -219,14 +243,17 @@ class PostingView(msgspec.Struct, frozen=True):
 
 
 class TransferView(Result, frozen=True, kw_only=True):
-    """A transfer as it was posted; what of it was refunded, or what it refunds."""
+    """A transfer as it was posted; what of it was refunded, or what it refunds.
+
+    Who does not see all wallets sees the postings of those that it sees; whose command it was, only its sender.
+    """
 
     transfer: str
     sequence: int
     time: datetime
-    principal: str
-    command_id: str
-    entry_hash: str
+    principal: str | None = None
+    command_id: str | None = None
+    entry_hash: str | None = None
     kind: str = "transfer"
     postings: tuple[PostingView, ...]
     original: str | None = None
@@ -303,10 +330,13 @@ class GetEntry(Params, frozen=True, kw_only=True):
 
 
 class EntryView(Result, frozen=True, kw_only=True):
-    """An entry and its hash: SHA-256 of a zero byte and the entry's exact bytes, as RFC 6962 has it."""
+    """An entry and its hash: SHA-256 of a zero byte and the entry's exact bytes, as RFC 6962 has it.
+
+    Where the entry is redacted there is no hash: what was left out could be guessed by it.
+    """
 
     entry: Any
-    entry_hash: str
+    entry_hash: str | None = None
 
 
 class ListEntries(Params, frozen=True, kw_only=True):
@@ -389,37 +419,3 @@ class StreamHeartbeat(msgspec.Struct, frozen=True):
     subscription: int
     epoch: int
     head: int
-
-
-# --- operator ------------------------------------------------------------------------------------------------------
-
-
-class DaemonStatus(Result, frozen=True, kw_only=True):
-    """The daemon at a glance."""
-
-    lifecycle: DaemonState
-    server_version: str
-    instance: str
-    epoch: int
-    head: int
-    projected: int
-    warm_wallets: int
-    sessions: int
-    started_at: datetime
-
-
-class AssetTotal(msgspec.Struct, frozen=True):
-    """Per asset: the sum over all wallets, which is zero, and what customers' wallets hold of it."""
-
-    asset: AssetCode
-    sum: str
-    in_customer_wallets: str
-
-
-class AuditReport(Result, frozen=True, kw_only=True):
-    """The read tables summed up after ``sequence``; ``violations`` is empty, unless something is wrong."""
-
-    sequence: int
-    wallets: int
-    totals: tuple[AssetTotal, ...]
-    violations: tuple[str, ...]

@@ -119,6 +119,20 @@ class Reason(enum.Enum):
         Retry.NEW_COMMAND_ID,
         "There is no transfer or capture of this id that could be refunded.",
     )
+    BEYOND_OWN_ACCESS = (
+        "beyond_own_access",
+        3024,
+        Retry.NEVER,
+        "Nobody can let in another client with more than what is his own to give.",
+    )
+    CLIENT_ALREADY_EXISTS = "client_already_exists", 3025, Retry.NEVER, "A client of this name is or was let in."
+    CLIENT_NOT_FOUND = "client_not_found", 3026, Retry.NEVER, "There is no client of this name that is yours to change."
+    KEPT_IN_FILE = (
+        "kept_in_file",
+        3027,
+        Retry.NEVER,
+        "The operator's token is the one in its file: replace the file and start the daemon again.",
+    )
     VERSION_MISMATCH = "version_mismatch", 3030, Retry.NEW_COMMAND_ID, "The wallet is not at the version demanded."
     BALANCE_MISMATCH = "balance_mismatch", 3031, Retry.NEW_COMMAND_ID, "A balance is not where the command demands it."
     REFUND_EXCEEDS_ORIGINAL = (
@@ -165,6 +179,21 @@ class Reason(enum.Enum):
         "More would go out than one of the wallet's velocity windows lets out.",
     )
     ABOVE_MAXIMUM = "above_maximum", 3052, Retry.NEW_COMMAND_ID, "The wallet would have more than its maximum."
+    CLIENT_REVOKED = "client_revoked", 3060, Retry.NEVER, "The client was revoked, which is for ever."
+    TOKEN_IN_USE = "token_in_use", 3061, Retry.NEW_COMMAND_ID, "The token is known already; make a fresh one."
+    TOO_MANY_TOKENS = (
+        "too_many_tokens",
+        3062,
+        Retry.NEW_COMMAND_ID,
+        "The client has as many tokens in force as it may have; let the overlap of one end first.",
+    )
+    TOO_MANY_CLIENTS = "too_many_clients", 3063, Retry.NEVER, "There are as many clients or viewing keys as may be."
+    LAST_ADMIN = (
+        "last_admin",
+        3064,
+        Retry.NEW_COMMAND_ID,
+        "No client with the scope admin and a token without expiry would be left.",
+    )
 
     @property
     def is_refusal(self) -> bool:

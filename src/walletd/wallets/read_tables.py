@@ -22,6 +22,7 @@ from walletd.ledger.statement import lines_of
 from walletd.vocabulary.commands import ids_of
 from walletd.vocabulary.entries import (
     BalanceRecord,
+    ClientRecord,
     Entry,
     HoldRecord,
     OutflowRecord,
@@ -32,7 +33,7 @@ from walletd.vocabulary.identifiers import HoldId, TransferId
 from walletd.vocabulary.lifecycle import HoldState
 from walletd.wallets.bulk import in_bulk
 
-FORMAT = 5
+FORMAT = 6
 FILE_NAME = "state.db"
 
 SCHEMA = """
@@ -80,6 +81,7 @@ CREATE TABLE outflow (
     time INTEGER NOT NULL, record BLOB NOT NULL, seal BLOB NOT NULL, PRIMARY KEY (wallet, asset, sequence, command)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX outflow_by_time ON outflow (wallet, asset, time);
+CREATE TABLE client (client TEXT PRIMARY KEY, record BLOB NOT NULL, seal BLOB NOT NULL) STRICT, WITHOUT ROWID;
 CREATE INDEX open_hold ON hold (wallet, number, place) WHERE is_open;
 CREATE INDEX expiring_hold ON hold (wallet, expires) WHERE is_open AND expires IS NOT NULL;
 CREATE INDEX expired_hold ON hold (wallet, ended, expires) WHERE ended IS NOT NULL;
@@ -221,6 +223,8 @@ class Rows(NamedTuple):
     holds: list[tuple[Any, ...]]
     refunded: list[tuple[Any, ...]]
     outflows: list[tuple[Any, ...]]
+    forgotten: list[tuple[Any, ...]]
+    clients: list[tuple[Any, ...]]
     commands: list[tuple[Any, ...]]
 
     def statements(self) -> Iterable[tuple[str, list[tuple[Any, ...]]]]:
@@ -244,6 +248,8 @@ class Rows(NamedTuple):
         yield "INSERT OR REPLACE INTO hold (VALUES)", self.holds
         yield "INSERT OR REPLACE INTO refunded (VALUES)", self.refunded
         yield "INSERT OR REPLACE INTO outflow (VALUES)", self.outflows
+        yield "DELETE FROM client WHERE client IN (SELECT column1 FROM ((VALUES)))", self.forgotten
+        yield "INSERT OR REPLACE INTO client (VALUES)", self.clients
         # The first entry of an id is the one that counts, also in a journal that holds an id twice.
         yield "INSERT OR IGNORE INTO command (VALUES)", self.commands
 
@@ -257,6 +263,7 @@ def rows_of(entries: Sequence[Entry]) -> Rows:
     transfers: dict[TransferId, TransferRecord] = {}
     outflows: dict[tuple[str, str, int, int], OutflowRecord] = {}
     rows = Rows(*([] for _ in Rows._fields))
+    clients: dict[str, ClientRecord | None] = {}
     for entry in entries:
         time = microseconds(entry.time)
         rows.moments.append((entry.sequence, time, seal(entry.sequence, time)))
@@ -277,6 +284,8 @@ def rows_of(entries: Sequence[Entry]) -> Rows:
             versions[balance.wallet] = balance.version
             stood = (balance.wallet, balance.asset, entry.sequence, balance.version, balance.posted, balance.held)
             rows.balances_after.append((*stood, seal(*stood)))
+        clients.update(dict.fromkeys(entry.effects.forgotten))
+        clients.update((client.client, client) for client in entry.effects.clients)
         transfers.update((transfer.transfer, transfer) for transfer in entry.effects.transfers)
         holds.update((hold.hold, (hold, entry.sequence)) for hold in entry.effects.holds)
         outflows.update(((o.wallet, o.asset, o.sequence, o.command), o) for o in entry.effects.outflows)
@@ -312,6 +321,12 @@ def rows_of(entries: Sequence[Entry]) -> Rows:
         outflow_row = (*key, microseconds(outflow.time), _encode(outflow))
         rows.outflows.append((*outflow_row, seal(*outflow_row)))
     rows.holds.extend(hold_row(*last) for last in holds.values())
+    for name, client in clients.items():
+        if client is None:
+            rows.forgotten.append((name,))
+        else:
+            body = _encode(client)
+            rows.clients.append((name, body, seal(name, body)))
     return rows
 
 

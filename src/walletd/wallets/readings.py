@@ -21,15 +21,12 @@ from trio_asyncio import aio_as_trio  # type: ignore[import-untyped]
 
 from walletd.ledger.book import Book, freeze_at, reserved, restore_book
 from walletd.protocol.hold_messages import HoldPage, HoldView
-from walletd.protocol.messages import (
-    AssetTotal,
-    AuditReport,
-    WalletPage,
-    WalletView,
-)
+from walletd.protocol.messages import WalletPage, WalletView
+from walletd.protocol.operator_messages import AssetTotal, AuditReport
 from walletd.vocabulary.entries import (
     AssetRecord,
     BalanceRecord,
+    ClientRecord,
     HoldRecord,
     OutflowRecord,
     TransferRecord,
@@ -55,6 +52,7 @@ _decode_wallet = msgspec.json.Decoder(WalletRecord).decode
 _decode_balance = msgspec.json.Decoder(BalanceRecord).decode
 _decode_transfer = msgspec.json.Decoder(TransferRecord).decode
 _decode_outflow = msgspec.json.Decoder(OutflowRecord).decode
+_decode_client = msgspec.json.Decoder(ClientRecord).decode
 _decode_hold = msgspec.json.Decoder(HoldRecord).decode
 _AUDIT_PAGE = 10_000
 
@@ -114,6 +112,13 @@ class Readings:
         for code, scale, sealed in rows:
             check_seal("asset", sealed, code, scale)
         return [AssetRecord(code, scale) for code, scale, _ in rows]
+
+    async def clients(self) -> list[ClientRecord]:
+        """Every client, by name."""
+        rows = await self._query("SELECT client, record, seal FROM client ORDER BY client")
+        for client, record, sealed in rows:
+            check_seal("client", sealed, client, record)
+        return [_decode_client(record) for _, record, _ in rows]
 
     async def books(self, wallets: Iterable[WalletId]) -> dict[WalletId, Book]:
         """The books of those of the wallets that exist.  O(wallets × assets) look-ups, one hop."""

@@ -11,31 +11,28 @@ asked.  ``reply`` is called only once the segment with the entry, and so everyth
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any
 
 import trio
 
 from walletd.journal.failures import JournalFull
 from walletd.journal.writer import JournalWriter, Pending
 from walletd.ledger.book import Book, Books, apply
-from walletd.ledger.guards import Verdict
+from walletd.ledger.client_book import ClientBook, apply_clients
 from walletd.ledger.refunds import refundable_transfers, remember_transfers
 from walletd.ledger.room import room_after
 from walletd.ledger.rules import decide
 from walletd.vocabulary.commands import (
     TRANSFER_MARK,
-    AnyCommand,
     ExecuteBatch,
     claims_of,
-    first_difference,
     ids_of,
     parts_of,
 )
-from walletd.vocabulary.entries import Effects, Entry, HoldRecord, TransferRecord, encode_entry
+from walletd.vocabulary.entries import ClientRecord, Effects, Entry, HoldRecord, TransferRecord, encode_entry
 from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import CommandId, Principal, TransferId, WalletId, sequence_of, transfer_id
 from walletd.vocabulary.identifiers import Sequence as SequenceNumber
-from walletd.vocabulary.room import Room
 from walletd.wallets.actor import Claim
 from walletd.wallets.command_index import CommandIndex
 from walletd.wallets.counters import CommandCounters
@@ -43,31 +40,10 @@ from walletd.wallets.decided import entry_of, unavailable
 from walletd.wallets.projector import DurableEntry, Projector
 from walletd.wallets.publisher import Publisher
 from walletd.wallets.roster import Roster
+from walletd.wallets.submission import Answer, Foreseen, NotDecided, Submission, answer_again
 
 _TICK = timedelta(microseconds=1)
 OVERLOADED_RETRY_MS = 100
-
-
-class Answer(NamedTuple):
-    """The command's entry, which is durable; ``replayed`` where it was decided for an earlier sending."""
-
-    durable: DurableEntry
-    replayed: bool
-
-
-class Foreseen(NamedTuple):
-    """What a dry run found, and how much room it would leave; what it saw is durable."""
-
-    verdict: Verdict
-    time: datetime
-    room: tuple[Room, ...]
-
-
-class NotDecided(NamedTuple):
-    """The command never reached a decision; its id is as new as before."""
-
-    reason: Reason
-    facts: dict[str, Any]
 
 
 Reply = Callable[[Answer | Foreseen | NotDecided], None]
@@ -76,64 +52,6 @@ Failed = Callable[[Reason, dict[str, Any]], None]
 ReadBooks = Callable[[Iterable[WalletId]], Awaitable[dict[WalletId, Book]]]
 ReadTransfer = Callable[[TransferId], Awaitable[TransferRecord | None]]
 ReadEntry = Callable[[int], Awaitable[DurableEntry]]
-
-
-def _nobody(answer: Answer | Foreseen | NotDecided) -> None:
-    raise AssertionError("a command is answered once")
-
-
-class Submission:
-    """A command on its way, and those who sent the same id meanwhile."""
-
-    __slots__ = (
-        "arrived",
-        "command",
-        "decided",
-        "durable",
-        "followers",
-        "is_settled",
-        "principal",
-        "reply",
-        "sequence",
-    )
-
-    def __init__(self, command: AnyCommand, principal: Principal, reply: Reply) -> None:
-        self.arrived = perf_counter()
-        self.decided = 0.0
-        self.command = command
-        self.principal = principal
-        self.reply = reply
-        self.sequence = 0
-        """The sequence of its entry, once it is decided; 0 before."""
-        self.durable: DurableEntry | None = None
-        self.is_settled = False
-        self.followers: list[Reply] = []
-
-    @property
-    def is_decided(self) -> bool:
-        """Whether it has its place in the order of things, or never will."""
-        return self.sequence > 0 or self.is_settled
-
-    @property
-    def key(self) -> tuple[Principal, CommandId]:
-        """What may be used only once."""
-        return self.principal, self.command.command_id
-
-    @property
-    def keys(self) -> list[tuple[Principal, CommandId]]:
-        """Its own key, and those of the commands in it."""
-        return [(self.principal, name) for name in ids_of(self.command)]
-
-    def settle(self, answer: Answer | Foreseen | NotDecided) -> None:
-        """Answer whoever sent this, and then all who sent it again meanwhile."""
-        assert not self.is_settled
-        self.is_settled = True
-        # A reply usually knows its submission: let go of it, so that both die by reference count.
-        reply, self.reply = self.reply, _nobody
-        reply(answer)
-        for follower in self.followers:
-            follower(answer)
-        self.followers.clear()
 
 
 class Supervisor:
@@ -154,6 +72,8 @@ class Supervisor:
         read_transfer: ReadTransfer,
         read_entry: ReadEntry,
         follow_holds: Callable[[Sequence[HoldRecord]], None],
+        clients: ClientBook,
+        follow_clients: Callable[[Sequence[ClientRecord]], None],
     ) -> None:
         self._books = books
         self._roster = roster
@@ -168,9 +88,12 @@ class Supervisor:
         self._read_transfer = read_transfer
         self._read_entry = read_entry
         self._follow_holds = follow_holds
+        self._clients = clients
+        self._follow_clients = follow_clients
         self._recent: dict[tuple[Principal, CommandId], Submission] = {}
         self._load_floor = 0
         self._assets_sequence = 0
+        """The last entry that changed what every decision sees: the assets, the clients."""
         self._nursery: trio.Nursery | None = None
         self.counters = CommandCounters()
 
@@ -238,15 +161,18 @@ class Supervisor:
             return
         began = perf_counter()
         now = self._now()
+        if self._books.clients.is_shut_out(submission.principal, now):
+            self._give_up(submission, Reason.AUTHENTICATION_FAILED, {})
+            return
         sequence = SequenceNumber(self._writer.head + 1)
-        verdict = decide(self._books, submission.command, now, sequence)
+        verdict = decide(self._books, submission.command, now, sequence, by=submission.principal)
         entry = entry_of(sequence, now, submission.principal, submission.command, verdict)
         record = encode_entry(entry)
         if isinstance(verdict, Effects):
             apply(self._books, verdict)
             self._roster.touched(wallets, sequence)
             self._remember_awaited(entry)
-            if verdict.assets:
+            if verdict.assets or verdict.clients:
                 self._assets_sequence = sequence
         # After this point it must succeed: the entry is on its way to the disk.
         self._last_time = now
@@ -268,7 +194,7 @@ class Supervisor:
 
     def _foresee(self, submission: Submission, wallets: list[WalletId]) -> None:
         now = self._now()
-        verdict = decide(self._books, submission.command, now, self._writer.head + 1)
+        verdict = decide(self._books, submission.command, now, self._writer.head + 1, by=submission.principal)
         room = room_after(self._books, submission.command, verdict, now) if isinstance(verdict, Effects) else ()
         foreseen = Foreseen(verdict, now, room)
         self._when_durable(
@@ -304,19 +230,19 @@ class Supervisor:
         self.counters.replays += 1
         if earlier.is_settled:
             assert earlier.durable is not None
-            submission.settle(_answer_again(earlier.durable, submission.command))
+            submission.settle(answer_again(earlier.durable, submission.command))
             return
 
         def follow(answer: Answer | Foreseen | NotDecided) -> None:
             if isinstance(answer, Answer):
-                answer = _answer_again(answer.durable, submission.command)
+                answer = answer_again(answer.durable, submission.command)
             submission.settle(answer)
 
         earlier.followers.append(follow)
 
     async def _replay(self, sequence: int, submission: Submission) -> None:
         self.counters.replays += 1
-        submission.settle(_answer_again(await self._read_entry(sequence), submission.command))
+        submission.settle(answer_again(await self._read_entry(sequence), submission.command))
 
     # --- books of dormant wallets ----------------------------------------------------------------------------------
 
@@ -396,6 +322,7 @@ class Supervisor:
     def on_durable(self, commit: Sequence[Pending]) -> None:
         """A segment is durable: answer and publish each of its entries, in order, without awaiting anything."""
         entries: list[DurableEntry] = []
+        clients: list[ClientRecord] = []
         counters, now = self.counters, perf_counter()
         commit_began = now - self._writer.counters.last_commit_seconds
         counters.group_entries.count(len(commit))
@@ -413,9 +340,14 @@ class Supervisor:
             effects = submission.durable.entry.effects
             if effects is not None and effects.holds:
                 self._follow_holds(effects.holds)
+            if effects is not None and effects.clients:
+                apply_clients(self._clients, effects)
+                clients += effects.clients
             submission.settle(Answer(submission.durable, replayed=False))
             self._publisher.publish(submission.durable)
         self._projector.extend(entries)
+        if clients:
+            self._follow_clients(clients)
 
     def on_rolled_back(self, undone: Sequence[Pending], why: JournalFull) -> None:
         """It is certain that these entries are not in the journal: forget what the books know, and say so."""
@@ -427,6 +359,7 @@ class Supervisor:
             effects = submission.durable.entry.effects
             for asset in effects.assets if effects is not None else ():
                 del self._books.assets[asset.asset]
+        self._books.clients = ClientBook(self._clients.records.values())
         self._load_floor = self._projector.durable_sequence
         self._assets_sequence = min(self._assets_sequence, self._writer.head)
         self._roster.forget_all(Reason.UNAVAILABLE, facts)
@@ -440,11 +373,3 @@ class Supervisor:
                 self._index.note(durable.entry.principal, name)
                 del self._recent[durable.entry.principal, name]
         self._roster.retire_some(len(entries))
-
-
-def _answer_again(durable: DurableEntry, command: AnyCommand) -> Answer | NotDecided:
-    difference = first_difference(durable.entry.command, command)
-    if difference is None:
-        return Answer(durable, replayed=True)
-    facts = {"command_id": command.command_id, "field": difference, "sequence": durable.entry.sequence}
-    return NotDecided(Reason.COMMAND_ID_REUSED, facts)
