@@ -9,6 +9,7 @@ from walletd.client import Applied, Cursor, Event
 from walletd.client.batches import BatchApplied, batch_results
 from walletd.protocol.messages import Balances, Statement, StatementBalance, StatementLine, WalletView
 from walletd.protocol.operator_messages import DaemonStatus
+from walletd.vocabulary.commands import AnyCommand
 from walletd.vocabulary.entries import BalanceRecord
 from walletd.vocabulary.identifiers import AssetCode, Sequence, Version, WalletId
 from walletd.vocabulary.lifecycle import DaemonState, WalletStatus
@@ -63,8 +64,8 @@ class StandIn:
         self._note("open_wallet", *arguments, **named)
         return self.answer
 
-    async def pay(self, *arguments: Any, **named: Any) -> Applied:
-        self._note("pay", *arguments, **named)
+    async def submit(self, command: AnyCommand) -> Applied:
+        self._note("submit", command)
         return self.answer
 
     async def assets(self, refresh: bool = False) -> dict[str, int]:

@@ -8,6 +8,8 @@ import pytest
 from tests.cli.conftest import Walletd
 from tests.cli.standin import NOON, StandIn, applied, balance, line, view
 from walletd.protocol.messages import BatchOutcome, ErrorObject, StatementBalance
+from walletd.vocabulary.commands import BalanceCondition, Posting, PostTransfer
+from walletd.vocabulary.identifiers import AssetCode, CommandId, WalletId
 from walletd.vocabulary.lifecycle import WalletStatus
 
 
@@ -22,9 +24,9 @@ def test_a_payment_is_sent_exactly_as_written_and_told_with_the_balances_after_i
     ended = walletd("pay", "alice", "bob", "12.50", "EUR", "--reference", "dinner", "--command-id", "order-1")
 
     assert ended.exit_code == 0
-    (paid,) = daemon.asked("pay")
-    assert paid.arguments == ("alice", "bob", "12.50", "EUR")
-    assert paid.named == {"reference": "dinner", "command_id": "order-1", "dry_run": False}
+    (paid,) = daemon.asked("submit")
+    posting = Posting(WalletId("alice"), WalletId("bob"), AssetCode("EUR"), "1250")
+    assert paid.arguments == (PostTransfer(command_id=CommandId("order-1"), postings=(posting,), reference="dinner"),)
     assert ended.out.splitlines()[0] == "paid 12.50 EUR from alice to bob, as transfer t7"
     assert ["alice", "EUR", "87.50", "0.00", "87.50"] in rows(ended.out)
 
@@ -41,9 +43,51 @@ def test_a_payment_that_was_made_before_and_one_that_is_only_tried_are_told_apar
     walletd: Walletd, daemon: StandIn
 ) -> None:
     daemon.answer = applied(transfer="t7", replayed=True)
-    assert "before, as transfer t7" in walletd("pay", "alice", "bob", "1", "EUR").out
+    assert "as transfer t7 (answered before" in walletd("pay", "alice", "bob", "1", "EUR").out
     daemon.answer = applied(dry_run=True)
     assert "nothing was changed" in walletd("pay", "alice", "bob", "1", "EUR", "--dry-run").out
+
+
+def test_what_must_hold_for_a_command_is_sent_with_it(walletd: Walletd, daemon: StandIn) -> None:
+    conditions = (
+        "--if-balance",
+        "alice EUR >= 10",
+        "--if-balance",
+        "bob EUR posted = -0.50",
+        "--if-version",
+        "alice=3",
+    )
+    ended = walletd("hold", "place", "alice", "5", "EUR", *conditions, "--valid-for", "60", "--dry-run")
+
+    assert ended.exit_code == 0
+    ((sent,),) = (call.arguments for call in daemon.asked("submit"))
+    assert sent.if_balance == (
+        BalanceCondition(wallet=WalletId("alice"), asset=AssetCode("EUR"), gte="1000"),
+        BalanceCondition(wallet=WalletId("bob"), asset=AssetCode("EUR"), amount="posted", eq="-50"),
+    )
+    assert sent.if_version == {"alice": 3}
+    assert sent.valid_until > datetime.now(UTC)
+    assert sent.dry_run
+
+
+@pytest.mark.parametrize(
+    "malformed", [("--if-balance", "alice EUR 10"), ("--if-version", "alice"), ("--if-version", "alice=x")]
+)
+def test_a_condition_that_says_nothing_is_wrong_usage(
+    walletd: Walletd, daemon: StandIn, malformed: tuple[str, ...]
+) -> None:
+    ended = walletd("wallet", "unfreeze", "alice", *malformed)
+    assert ended.exit_code == 64
+    assert "such as" in ended.err
+    assert not daemon.asked("submit")
+
+
+def test_a_wallet_is_described_anew(walletd: Walletd, daemon: StandIn) -> None:
+    assert walletd("wallet", "describe", "alice", "tier=gold", "city=Ulm").exit_code == 0
+    assert walletd("wallet", "describe", "alice").exit_code == 0
+    first, second = (call.arguments[0] for call in daemon.asked("submit"))
+    assert (first.metadata, second.metadata) == ({"tier": "gold", "city": "Ulm"}, {})
+    assert walletd("wallet", "describe", "alice", "gold").exit_code == 64
 
 
 def test_amounts_stand_to_the_right(walletd: Walletd, daemon: StandIn) -> None:

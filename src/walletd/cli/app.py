@@ -24,7 +24,7 @@ from walletd.cli.operations import drain, log_level, report
 from walletd.cli.payments import pay
 from walletd.cli.readings import balance, entry, statement, status
 from walletd.cli.verify import verify
-from walletd.cli.wallet_state import close, freeze, limit, unfreeze
+from walletd.cli.wallet_state import close, describe, freeze, limit, unfreeze
 from walletd.cli.wallets import wallet
 from walletd.cli.watch import watch
 
@@ -107,7 +107,7 @@ app.command(configuration)
 for operation in (report, log_level, drain):
     app.command(operation, group=DAEMON)
 app.command(asset)
-for change in (freeze, unfreeze, limit, close):
+for change in (describe, freeze, unfreeze, limit, close):
     wallet.command(change)
 app.command(wallet)
 app.command(hold)

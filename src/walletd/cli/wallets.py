@@ -9,6 +9,7 @@ from walletd.cli.connection import DEFAULT, CommandId, Connection, talk
 from walletd.cli.each import each
 from walletd.cli.failures import UsageError
 from walletd.cli.groups import MONEY
+from walletd.cli.metadata import metadata_of
 from walletd.cli.output import Output, amount, balances_table, clean, moment, new_table
 from walletd.client import Applied, Client
 from walletd.protocol.messages import WalletView
@@ -44,7 +45,7 @@ def open_(
         An id for this one opening: sent again, it gets the first answer again.
     """
 
-    words = dict(_pair(word) for word in metadata or ())
+    words = metadata_of(metadata or ())
 
     async def open_one(client: Client, name: str) -> tuple[Applied, str]:
         return await client.open_wallet(name, words, command_id=command_id), f"wallet {name} is open"
@@ -115,7 +116,7 @@ def list_(
     """
     if limit < 1:
         raise UsageError("--limit must be at least 1")
-    words = dict(_pair(word) for word in metadata or ())
+    words = metadata_of(metadata or ())
 
     async def show(client: Client, output: Output) -> int:
         views: list[WalletView] = []
@@ -137,10 +138,3 @@ def list_(
         return 0
 
     return talk(connection, show)
-
-
-def _pair(word: str) -> tuple[str, str]:
-    key, sign, value = word.partition("=")
-    if not (key and sign):
-        raise UsageError(f"--metadata {word!r} must be a key and a value, such as tier=gold")
-    return key, value
