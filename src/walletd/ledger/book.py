@@ -7,7 +7,7 @@
 ``Books`` may hold all wallets (an audit) or only those that are warm (the daemon).  The assets are always all there.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from heapq import heapify, heappop, heappush
 
@@ -140,6 +140,10 @@ class Book:
     def balance_records(self, now: datetime | None = None) -> tuple[BalanceRecord, ...]:
         """Every asset that the wallet was ever touched in, by code."""
         return tuple(self.balance_record(asset, now) for asset in sorted(self.balances))
+
+    def outflow_records(self) -> Iterator[OutflowRecord]:
+        """What went out and may still count for a velocity limit, in order of time for each asset."""
+        return (record for outflows in (self.outflows or {}).values() for record in outflows)
 
     def copy(self) -> "Book":
         """The book as it stands now; later entries change the original."""

@@ -45,6 +45,9 @@ class Outflows:
 
     __hash__ = None  # type: ignore[assignment]
 
+    def __iter__(self) -> Iterator[OutflowRecord]:
+        return iter(self._records)
+
     def put(self, record: OutflowRecord) -> None:
         """An outflow as it now stands: a new one, which is the latest, or one that is known."""
         amount = int(record.amount)
