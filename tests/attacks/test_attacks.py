@@ -117,7 +117,7 @@ def test_beside_an_attack_every_honest_command_is_answered_and_memory_is_bounded
 
 
 def test_what_was_shed_was_not_applied(tmp_path: Path) -> None:
-    """More payments than a session may ask for in a second come at once: the books show exactly what was not refused."""
+    """More payments than a session may ask for in a second: the books show exactly what was not refused."""
     with Daemon(tmp_path / "data", environment={"WALLETD_MAX_REQUESTS_PER_SECOND": "20"}) as daemon:
         with daemon.client() as client:
             furnish(client, "alice", "bob", amount=1_000_000)
