@@ -236,6 +236,7 @@ def _services(settings: Settings, core: Core, register: TokenRegister, lifecycle
         status=status,
         server_version=version("walletd"),
         instance=core.store.instance,
+        created_at=core.store.created_at,
         epoch=core.store.epoch,
         heartbeat_ms=int(settings.heartbeat_seconds * 1000),
         max_event_bytes=settings.max_event_bytes,

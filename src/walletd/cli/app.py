@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from walletd.cli.assets import asset
+from walletd.cli.backup import backup
 from walletd.cli.demo.command import demo
 from walletd.cli.exits import EXIT_INPUT_OUTPUT, EXIT_OK, EXIT_USAGE
 from walletd.cli.failures import UsageError
@@ -19,6 +20,7 @@ from walletd.cli.groups import DAEMON, LOOKING, MONEY, MORE
 from walletd.cli.holds import hold, refund
 from walletd.cli.payments import pay
 from walletd.cli.readings import balance, entry, statement, status
+from walletd.cli.restore import restore
 from walletd.cli.verify import verify
 from walletd.cli.wallet_state import close, freeze, limit, unfreeze
 from walletd.cli.wallets import wallet
@@ -96,6 +98,8 @@ def completion(shell: Literal["bash", "zsh", "fish"], /) -> int:
 
 
 app.command(demo, group=DAEMON)
+app.command(backup, group=DAEMON)
+app.command(restore, group=DAEMON)
 app.command(verify, group=DAEMON)
 app.command(status, group=DAEMON)
 app.command(asset)

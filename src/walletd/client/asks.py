@@ -14,6 +14,7 @@ import msgspec
 from walletd.client.results import Applied, EntryPage, EntryView
 from walletd.protocol import messages as m
 from walletd.protocol.hold_messages import HoldPage
+from walletd.protocol.journal_messages import JournalBlock
 from walletd.protocol.methods import METHODS, Kind
 from walletd.vocabulary.commands import AnyCommand
 
@@ -192,3 +193,8 @@ def status() -> Ask[m.DaemonStatus]:
 def audit() -> Ask[m.AuditReport]:
     """``daemon.audit``"""
     return read("daemon.audit", m.AuditReport)
+
+
+def journal_block(after: int) -> Ask[JournalBlock]:
+    """``journal.read``"""
+    return read("journal.read", JournalBlock, after=after)

@@ -17,6 +17,7 @@ from walletd.ledger.book import Book
 from walletd.ledger.statement import movements_of
 from walletd.protocol import messages as m
 from walletd.protocol.errors import InvalidParams
+from walletd.protocol.journal_messages import JournalBlock
 from walletd.protocol.methods import METHODS, Kind
 from walletd.protocol.session import Call
 from walletd.vocabulary.error_codes import Reason
@@ -265,6 +266,20 @@ async def daemon_audit(endpoint: ClientEndpoint, call: Call) -> None:
     endpoint.reply(call, await endpoint.services.readings.audit())
 
 
+async def journal_read(endpoint: ClientEndpoint, call: Call) -> None:
+    """Stored segments, packed."""
+    services = endpoint.services
+    block = await services.history.block_after(call.params.after)
+    result = JournalBlock(
+        instance=services.instance,
+        created_at=services.created_at,
+        epoch=services.epoch,
+        head=services.publisher.head,
+        block=block,
+    )
+    endpoint.reply(call, result)
+
+
 # --- streams -------------------------------------------------------------------------------------------------------
 
 
@@ -337,6 +352,7 @@ FROM_TABLES: dict[str, Callable[[ClientEndpoint, Call], Awaitable[None]]] = {
     "entry.get": entry_get,
     "entry.list": entry_list,
     "daemon.audit": daemon_audit,
+    "journal.read": journal_read,
     "stream.subscribe": stream_subscribe,
 }
 

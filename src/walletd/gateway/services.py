@@ -59,6 +59,7 @@ class Services:
         status: Callable[[], DaemonStatus],
         server_version: str,
         instance: str,
+        created_at: int,
         epoch: int,
         heartbeat_ms: int,
         max_event_bytes: int,
@@ -78,6 +79,7 @@ class Services:
         self.status = status
         self.server_version = server_version
         self.instance = instance
+        self.created_at = created_at
         self.epoch = epoch
         self.heartbeat_ms = heartbeat_ms
         self.max_event_bytes = max_event_bytes

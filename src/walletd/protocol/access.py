@@ -51,6 +51,7 @@ class Need(NamedTuple):
 
 
 OPERATE = Need(Right.OPERATE)
+ADMINISTER = Need(Right.ADMIN)
 AUTHENTICATED = Need(Right.NOTHING)
 
 

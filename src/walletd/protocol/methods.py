@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from walletd.protocol import hold_messages as h
+from walletd.protocol import journal_messages as j
 from walletd.protocol import messages as m
-from walletd.protocol.access import AUTHENTICATED, OPERATE, Need
+from walletd.protocol.access import ADMINISTER, AUTHENTICATED, OPERATE, Need
 from walletd.vocabulary import commands as c
 
 
@@ -77,7 +78,7 @@ def _views_subscribed(params: m.Subscribe) -> Iterable[Need]:
     return needs
 
 
-_free, _operate = _always(AUTHENTICATED), _always(OPERATE)
+_free, _operate, _administer = _always(AUTHENTICATED), _always(OPERATE), _always(ADMINISTER)
 
 _ROWS: tuple[tuple[str, Kind, type, type, Callable[[Any], Iterable[Need]], str], ...] = (
     ("session.authenticate", Kind.SESSION, m.Authenticate, m.Authenticated, _free, "Present a token."),
@@ -110,6 +111,7 @@ _ROWS: tuple[tuple[str, Kind, type, type, Callable[[Any], Iterable[Need]], str],
     ("stream.unsubscribe", Kind.STREAM, m.Unsubscribe, m.Unsubscribed, _free, "End a stream."),
     ("daemon.status", Kind.OPERATOR, m.NoParams, m.DaemonStatus, _operate, "Show the daemon at a glance."),
     ("daemon.audit", Kind.OPERATOR, m.NoParams, m.AuditReport, _operate, "Sum up all wallets per asset."),
+    ("journal.read", Kind.OPERATOR, j.ReadJournal, j.JournalBlock, _administer, "Read the journal as it is stored."),
 )
 
 METHODS: dict[str, Method] = {
