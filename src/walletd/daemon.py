@@ -13,6 +13,7 @@ import random
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from importlib.metadata import version
 from typing import NamedTuple, NoReturn
 
@@ -34,9 +35,10 @@ from walletd.metrics import DaemonCollector, MetricsPage
 from walletd.operator_token import operator_register
 from walletd.protocol.access import TokenRegister
 from walletd.protocol.envelope import LifecycleNotice, Limits
-from walletd.protocol.messages import DaemonStatus
+from walletd.protocol.messages import CompactionStatus, DaemonStatus
 from walletd.protocol.session import Session
 from walletd.vocabulary.lifecycle import DaemonState
+from walletd.wallets.compaction import Compaction, CompactionPolicy
 from walletd.wallets.read_tables import ReadTablesRotten, delete_read_tables
 from walletd.wallets.readings import Readings, open_readings
 from walletd.wallets.recovery import Recovered, Report, recover
@@ -178,19 +180,22 @@ async def _serve(
             await core.open_external()
         services = _services(settings, core, register, lifecycle)
         server = _gateway(settings, services, lifecycle)
-        _follow_the_journal(core, lifecycle)
+        compaction = _compaction(settings, core, services, lifecycle)
+        _follow_the_journal(core, lifecycle, compaction)
         lifecycle.watch(lambda state: _tell_sessions(services, state))
         async with trio.open_nursery() as edge:
             await edge.start(services.run)
             addresses = await edge.start(server.serve)
-            admin = _admin(settings, core, server, lifecycle)
+            admin = _admin(settings, core, server, lifecycle, compaction)
             admin_addresses = await edge.start(_serve_operators, admin)
             _collect_garbage_rarely()
             lifecycle.move(DaemonState.SERVING)
+            await edge.start(compaction.run)
             url, admin_url = f"ws://{addresses[0]}", f"http://{admin_addresses[0]}"
             announce(Announcement(url, settings, core.writer.durable_head, rebuilt, admin_url))
             await stop.wished.wait()
             lifecycle.move(DaemonState.DRAINING)
+            compaction.stop()
             await core.writer.drain()
             await server.drain(settings.drain_seconds, random.Random())
             edge.cancel_scope.cancel()
@@ -219,6 +224,7 @@ def _services(settings: Settings, core: Core, register: TokenRegister, lifecycle
             warm_wallets=len(core.roster),
             sessions=len(services.endpoints),
             started_at=lifecycle.started_at,
+            compaction=services.compaction(),
         )
 
     services = Services(
@@ -266,13 +272,15 @@ def _gateway(settings: Settings, services: Services, lifecycle: Lifecycle) -> Ga
     return GatewayServer(settings.host, settings.port, policy, deadlines, Bounds(), caps, open_endpoint)
 
 
-def _admin(settings: Settings, core: Core, gateway: GatewayServer, lifecycle: Lifecycle) -> GatewayServer:
+def _admin(
+    settings: Settings, core: Core, gateway: GatewayServer, lifecycle: Lifecycle, compaction: Compaction
+) -> GatewayServer:
     """The listener for operators: metrics and status pages over plain HTTP, and nothing that speaks websocket."""
 
     def no_endpoint(connection: Connection, handshake: Handshake) -> NoReturn:
         raise AssertionError("nobody can be let in here")
 
-    collector = DaemonCollector(core, gateway.traffic, lifecycle, version("walletd"))
+    collector = DaemonCollector(core, gateway.traffic, lifecycle, compaction, version("walletd"))
     policy = Policy(
         allowed_hosts=frozenset(),
         allowed_origins=frozenset(),
@@ -295,11 +303,47 @@ async def _serve_operators(admin: GatewayServer, task_status: trio.TaskStatus[li
         raise ListenFailed(f"the listener for operators, set by admin_port (or WALLETD_ADMIN_PORT): {error}") from error
 
 
-def _follow_the_journal(core: Core, lifecycle: Lifecycle) -> None:
+def _compaction(settings: Settings, core: Core, services: Services, lifecycle: Lifecycle) -> Compaction:
+    """Compaction is a state of its own, and begins only while the daemon serves."""
+    policy = CompactionPolicy(
+        settings.compact_keep_entries,
+        settings.compact_when_mebibytes * MEBIBYTE or None,
+        timedelta(days=settings.compact_when_days) or None,
+        settings.compact_at or None,
+    )
+    assert isinstance(core.store, SqliteJournalStore)
+    floor = settings.space_floor_mebibytes * MEBIBYTE
+    compaction = Compaction(
+        core.store, core.projector, settings.data, policy, clock=wall_clock, space_floor_bytes=floor
+    )
+
+    def begin() -> bool:
+        is_serving = lifecycle.state is DaemonState.SERVING
+        if is_serving:
+            lifecycle.move(DaemonState.COMPACTING)
+        return is_serving
+
+    def end() -> None:
+        if lifecycle.state is DaemonState.COMPACTING:
+            lifecycle.move(DaemonState.SERVING)
+
+    def compact(keep_entries: int | None) -> CompactionStatus | None:
+        if lifecycle.state not in (DaemonState.SERVING, DaemonState.COMPACTING):
+            return None
+        compaction.request(keep_entries)
+        return compaction.status
+
+    compaction.on_begin, compaction.on_end = begin, end
+    services.compact, services.compaction = compact, lambda: compaction.status
+    return compaction
+
+
+def _follow_the_journal(core: Core, lifecycle: Lifecycle, compaction: Compaction) -> None:
     """A full disk degrades the daemon; space that is there again makes it serve."""
 
     def degraded() -> None:
-        if lifecycle.state is DaemonState.SERVING:
+        if lifecycle.state in (DaemonState.SERVING, DaemonState.COMPACTING):
+            compaction.stop()
             lifecycle.move(DaemonState.DEGRADED)
 
     def writable() -> None:

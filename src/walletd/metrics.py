@@ -26,6 +26,7 @@ from walletd.journal.counters import COMMIT_SECONDS_BOUNDS, CommitCounters
 from walletd.lifecycle import Lifecycle
 from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.lifecycle import DaemonState
+from walletd.wallets.compaction import Compaction
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -52,10 +53,13 @@ class MetricsPage:
 class DaemonCollector(Collector):
     """All families of the daemon."""
 
-    def __init__(self, core: Core, traffic: TrafficCounters, lifecycle: Lifecycle, version: str) -> None:
+    def __init__(
+        self, core: Core, traffic: TrafficCounters, lifecycle: Lifecycle, compaction: Compaction, version: str
+    ) -> None:
         self._core = core
         self._traffic = traffic
         self._lifecycle = lifecycle
+        self._compaction = compaction
         self._version = version
 
     def collect(self) -> Iterator[Metric]:
@@ -63,6 +67,7 @@ class DaemonCollector(Collector):
         yield from self._daemon()
         yield from self._commands()
         yield from self._journal(self._core.writer.counters)
+        yield from self._compactions()
         yield from self._wallets()
         yield from self._connections()
 
@@ -102,6 +107,17 @@ class DaemonCollector(Collector):
         yield _commit_seconds(commits)
         yield _gauge("walletd_projection_sequence", "Last entry in the read tables.", projector.sequence)
         yield _gauge("walletd_projection_backlog_entries", "Durable entries not in the read tables.", projector.backlog)
+
+    def _compactions(self) -> Iterator[Metric]:
+        status = self._compaction.status
+        runs = CounterMetricFamily("walletd_compactions", "Compactions of the journal.", labels=["outcome"])
+        runs.add_metric(["done"], status.runs)
+        runs.add_metric(["failed"], status.failures)
+        yield runs
+        yield _gauge("walletd_compaction_entries", "Entries that this step has to go over.", status.whole)
+        yield _gauge("walletd_compaction_done_entries", "Of these, those that it has gone over.", status.done)
+        yield _gauge("walletd_journal_archived_sequence", "Last entry that is archived.", status.archived)
+        yield _gauge("walletd_journal_file_bytes", "Size of journal.db and its log.", self._compaction.journal_bytes)
 
     def _wallets(self) -> Iterator[Metric]:
         roster, publisher = self._core.roster, self._core.publisher

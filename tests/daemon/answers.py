@@ -63,13 +63,20 @@ def answers(client: Client) -> dict[str, Any]:
             found[f"hold {hold['hold']}"] = ask("hold.get", wallet=wallet, hold=hold["hold"])
     entries = every_entry(client)
     found["entries"] = entries
+    found |= answers_about(client, entries)
+    return {name: without_id(answer) for name, answer in found.items()}
+
+
+def answers_about(client: Client, entries: list[dict[str, Any]]) -> dict[str, Any]:
+    """Every read of these entries and their transfers, and every command again under its id."""
+    found: dict[str, Any] = {}
     for view in entries:
         entry = view["entry"]
-        found[f"entry {entry['sequence']}"] = ask("entry.get", sequence=entry["sequence"])
-        found[f"transfer t{entry['sequence']}"] = ask("transfer.get", transfer=f"t{entry['sequence']}")
+        found[f"entry {entry['sequence']}"] = client.ask("entry.get", sequence=entry["sequence"])
+        found[f"transfer t{entry['sequence']}"] = client.ask("transfer.get", transfer=f"t{entry['sequence']}")
         if entry["principal"] != "@walletd":
             found[f"again {entry['command']['command_id']}"] = again(client, entry)
-    return {name: _without_id(answer) for name, answer in found.items()}
+    return {name: without_id(answer) for name, answer in found.items()}
 
 
 def every_entry(client: Client) -> list[dict[str, Any]]:
@@ -90,5 +97,6 @@ def again(client: Client, entry: dict[str, Any]) -> dict[str, Any]:
     return answer
 
 
-def _without_id(answer: Any) -> Any:
+def without_id(answer: Any) -> Any:
+    """The answer, whichever request it was to."""
     return {name: value for name, value in answer.items() if name != "id"} if isinstance(answer, dict) else answer

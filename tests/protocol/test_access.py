@@ -56,6 +56,7 @@ PERMITTED: dict[str, str] = {
     "stream.unsubscribe": "yes  yes  yes  yes  yes  yes  yes  yes  yes  yes",
     "daemon.status":      "no   no   no   no   no   no   no   no   yes  yes",
     "daemon.audit":       "no   no   no   no   no   no   no   no   yes  yes",
+    "daemon.compact":     "no   no   no   no   no   no   no   no   no   yes",
     "journal.read":       "no   no   no   no   no   no   no   no   no   yes",
 }  # fmt: skip
 ANSWERED_BY_THE_SESSION = {"session.authenticate"}

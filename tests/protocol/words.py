@@ -135,6 +135,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "stream.unsubscribe": {"subscription": 1},
     "daemon.status": {},
     "daemon.audit": {},
+    "daemon.compact": {"keep_entries": 7},
     "journal.read": {"after": 7},
 }
 

@@ -13,6 +13,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from walletd.cli.assets import asset
 from walletd.cli.backup import backup
+from walletd.cli.compact import compact
 from walletd.cli.demo.command import demo
 from walletd.cli.exits import EXIT_INPUT_OUTPUT, EXIT_OK, EXIT_USAGE
 from walletd.cli.failures import UsageError
@@ -100,6 +101,7 @@ def completion(shell: Literal["bash", "zsh", "fish"], /) -> int:
 app.command(demo, group=DAEMON)
 app.command(backup, group=DAEMON)
 app.command(restore, group=DAEMON)
+app.command(compact, group=DAEMON)
 app.command(verify, group=DAEMON)
 app.command(status, group=DAEMON)
 app.command(asset)

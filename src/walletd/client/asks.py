@@ -198,3 +198,8 @@ def audit() -> Ask[m.AuditReport]:
 def journal_block(after: int) -> Ask[JournalBlock]:
     """``journal.read``"""
     return read("journal.read", JournalBlock, after=after)
+
+
+def compact(keep_entries: int | None) -> Ask[m.CompactionStatus]:
+    """``daemon.compact``"""
+    return read("daemon.compact", m.CompactionStatus, keep_entries=keep_entries)

@@ -127,6 +127,16 @@ def daemon_status(endpoint: ClientEndpoint, call: Call) -> None:
     endpoint.reply(call, endpoint.services.status())
 
 
+def daemon_compact(endpoint: ClientEndpoint, call: Call) -> None:
+    """Begin a compaction."""
+    status = endpoint.services.compact(call.params.keep_entries)
+    if status is None:
+        state = endpoint.services.lifecycle().value
+        endpoint.refuse(call, Reason.UNAVAILABLE, {"why": f"the daemon is {state}", "retry_after_ms": 1000})
+    else:
+        endpoint.reply(call, status)
+
+
 def stream_unsubscribe(endpoint: ClientEndpoint, call: Call) -> None:
     """End a stream."""
     subscription = endpoint.subscriptions.pop(call.params.subscription, None)
@@ -339,6 +349,7 @@ FROM_MEMORY: dict[str, Callable[[ClientEndpoint, Call], None]] = {
     "wallet.get": wallet_get,
     "balance.get": balance_get,
     "daemon.status": daemon_status,
+    "daemon.compact": daemon_compact,
     "stream.unsubscribe": stream_unsubscribe,
 }
 

@@ -11,7 +11,7 @@ import trio
 from walletd.ledger.book import Books
 from walletd.protocol.access import TokenRegister
 from walletd.protocol.envelope import Limits
-from walletd.protocol.messages import DaemonStatus
+from walletd.protocol.messages import CompactionStatus, DaemonStatus
 from walletd.protocol.session import Session
 from walletd.vocabulary.lifecycle import DaemonState
 from walletd.wallets.command_index import CommandIndex
@@ -83,6 +83,9 @@ class Services:
         self.epoch = epoch
         self.heartbeat_ms = heartbeat_ms
         self.max_event_bytes = max_event_bytes
+        self.compact: Callable[[int | None], CompactionStatus | None] = lambda keep_entries: None
+        """Begins a compaction and says how far it is; None where none may begin now."""
+        self.compaction: Callable[[], CompactionStatus | None] = lambda: None
         self.endpoints: set[Guest] = set()
         self._authentication_seconds = authentication_seconds
         self._unauthenticated: deque[tuple[float, Guest]] = deque()

@@ -60,6 +60,11 @@ class Archive:
         return Head(contents.last_sequence, contents.epoch, self.frontier.root())
 
     @property
+    def last_sequence(self) -> int:
+        """The last entry in it; 0 where it is empty."""
+        return self._lasts[-1] if self._lasts else 0
+
+    @property
     def frontier(self) -> Frontier:
         """The Merkle frontier where it ends."""
         return frontier_of(self.files[-1].contents.frontier, self.files[-1].path) if self.files else Frontier()
@@ -76,7 +81,7 @@ class Archive:
 
     def extend(self, file: ArchiveFile) -> None:
         """Take in the file that a writer committed."""
-        assert file.contents.first_sequence == self.head.sequence + 1
+        assert file.contents.first_sequence == self.last_sequence + 1
         self.files.append(file)
         self._lasts.append(file.last_sequence)
 
@@ -102,7 +107,7 @@ class Archive:
             size += len(segment.body)
             if size >= limit:
                 break
-        if not found and after < self.head.sequence:
+        if not found and after < self.last_sequence:
             raise JournalCorrupt(f"{self.directory} has lost entry {after + 1}")
         return found
 
@@ -129,9 +134,9 @@ def open_archive(directory: Path) -> Archive:
     for file in files:
         contents = file.contents
         archive.refuse_foreign(contents.origin.instance)
-        if contents.first_sequence != archive.head.sequence + 1:
+        if contents.first_sequence != archive.last_sequence + 1:
             raise JournalCorrupt(
-                f"{directory} should go on with entry {archive.head.sequence + 1}, but {file.path.name} does not"
+                f"{directory} should go on with entry {archive.last_sequence + 1}, but {file.path.name} does not"
             )
         if contents.before != archive.frontier.to_bytes() or contents.epoch < archive.head.epoch:
             raise JournalCorrupt(f"{file.path} does not continue the files before it")
@@ -160,5 +165,5 @@ def archive_for_writing(directory: Path) -> Iterator[Archive]:
 
 def remove_unfinished(directory: Path) -> None:
     """Remove what a writer left that was killed."""
-    for leftover in directory.glob(f"*{UNFINISHED_SUFFIX}"):
+    for leftover in list(directory.glob(f"*{UNFINISHED_SUFFIX}")):
         leftover.unlink()

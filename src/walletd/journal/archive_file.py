@@ -33,7 +33,7 @@ from walletd.journal.merkle import EMPTY_ROOT, Frontier
 from walletd.journal.rows import row_of, segment_from
 from walletd.journal.segment import Segment
 from walletd.journal.store import Head
-from walletd.journal.verification import advance
+from walletd.journal.verification import advance_in_steps
 
 SUFFIX: Final = ".segments"
 UNFINISHED_SUFFIX: Final = ".unfinished"
@@ -145,7 +145,7 @@ class ArchiveWriter:
         return unpack(os.pread(self._file.fileno(), length, offset))
 
     def prove(self, segments: Sequence[Segment]) -> Iterator[Head]:
-        """Check that the segments of the next block continue what is proved; pause after each, as long as you like.
+        """Check that the segments of the next block continue what is proved; pause in between, as long as you like.
 
         Raises JournalCorrupt.
         """
@@ -154,8 +154,9 @@ class ArchiveWriter:
             raise JournalCorrupt("a block of archived segments is empty")
         self._blocks.append(Block(segments[0].first_sequence, *self._places[len(self._blocks)]))
         for segment in segments:
-            self._head = advance(self._head, self._frontier, segment)
-            yield self._head
+            for _ in advance_in_steps(self._head, self._frontier, segment):
+                yield self._head
+            self._head = Head(segment.last_sequence, segment.epoch, segment.root)
 
     def prove_all(self) -> Head:
         """Sync, read back and prove everything at once.  Raises JournalCorrupt or OSError."""

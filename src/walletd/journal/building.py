@@ -28,7 +28,7 @@ from walletd.journal.store import GENESIS, Head
 from walletd.journal.verification import advance
 
 UNFINISHED_SUFFIX: Final = ".restoring"
-_OF_A_JOURNAL: Final = ("journal.db*", "state.db*", MARK_NAME, ARCHIVE_DIRECTORY)
+_OF_A_JOURNAL: Final = ("journal.db*", "state.db*", "snapshot-*", MARK_NAME, ARCHIVE_DIRECTORY)
 
 Keep = Callable[[Segment], int]
 """How many of a segment's entries are wanted, from its first on."""

@@ -27,6 +27,8 @@ _SETTINGS: Final = (
     ("fullfsync", "ON", 1),
     ("checkpoint_fullfsync", "ON", 1),
     ("wal_autocheckpoint", "0", 0),
+    ("secure_delete", "OFF", 0),  # else what is pruned would be written once more, as zeros
+    ("temp_store", "MEMORY", 2),
     ("trusted_schema", "OFF", 0),
     ("cell_size_check", "ON", 1),
     ("mmap_size", "0", 0),

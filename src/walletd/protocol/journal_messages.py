@@ -1,4 +1,8 @@
-"""Messages about the journal as it is stored: what a backup reads."""
+"""Messages about the journal as it is stored: what a backup reads, and compaction."""
+
+from typing import Annotated
+
+import msgspec
 
 from walletd.protocol.messages import Params, Result
 from walletd.vocabulary.identifiers import SequenceNumber
@@ -21,3 +25,12 @@ class JournalBlock(Result, frozen=True, kw_only=True):
     epoch: int
     head: int
     block: bytes
+
+
+class Compact(Params, frozen=True, kw_only=True):
+    """Begin a compaction, if none is under way: archive all but the newest ``keep_entries`` of the journal.
+
+    Without a number it is that of the configuration.  The answer says how far it is; ``daemon.status`` does later.
+    """
+
+    keep_entries: Annotated[int, msgspec.Meta(ge=1, le=2**53 - 1)] | None = None

@@ -335,6 +335,23 @@ class StreamHeartbeat(msgspec.Struct, frozen=True):
 # --- operator ------------------------------------------------------------------------------------------------------
 
 
+class CompactionStatus(Result, frozen=True, kw_only=True):
+    """How far the compaction of the journal is: ``done`` of ``whole`` entries in this step, and how the last one ended.
+
+    ``step`` is idle, waiting, snapshot, archiving, proving, pruning or shrinking; ``archived`` is the last sequence
+    that is no longer in ``journal.db``.
+    """
+
+    step: str
+    done: int = 0
+    whole: int = 0
+    archived: int
+    runs: int = 0
+    failures: int = 0
+    last_failure: str | None = None
+    last_finished_at: datetime | None = None
+
+
 class DaemonStatus(Result, frozen=True, kw_only=True):
     """The daemon at a glance."""
 
@@ -347,6 +364,7 @@ class DaemonStatus(Result, frozen=True, kw_only=True):
     warm_wallets: int
     sessions: int
     started_at: datetime
+    compaction: CompactionStatus | None = None
 
 
 class AssetTotal(msgspec.Struct, frozen=True):

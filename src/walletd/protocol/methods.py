@@ -111,6 +111,7 @@ _ROWS: tuple[tuple[str, Kind, type, type, Callable[[Any], Iterable[Need]], str],
     ("stream.unsubscribe", Kind.STREAM, m.Unsubscribe, m.Unsubscribed, _free, "End a stream."),
     ("daemon.status", Kind.OPERATOR, m.NoParams, m.DaemonStatus, _operate, "Show the daemon at a glance."),
     ("daemon.audit", Kind.OPERATOR, m.NoParams, m.AuditReport, _operate, "Sum up all wallets per asset."),
+    ("daemon.compact", Kind.OPERATOR, j.Compact, m.CompactionStatus, _administer, "Begin to compact the journal."),
     ("journal.read", Kind.OPERATOR, j.ReadJournal, j.JournalBlock, _administer, "Read the journal as it is stored."),
 )
 

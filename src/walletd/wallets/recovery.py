@@ -21,13 +21,16 @@ from walletd.journal.store import Head, JournalStore
 from walletd.wallets.history import entries_of
 from walletd.wallets.projector import progress_after
 from walletd.wallets.read_tables import (
+    FILE_NAME,
     FORMAT,
     Progress,
     ReadTables,
     ReadTablesRotten,
     delete_read_tables,
+    in_thread,
     open_read_tables,
 )
+from walletd.wallets.snapshot import delete_snapshots, restore_newest
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +64,8 @@ async def recover(store: JournalStore, directory: Path, report: Report) -> Recov
 
 async def _catch_up(store: JournalStore, directory: Path, report: Report) -> Recovered:
     head = await store.head()
+    if not (directory / FILE_NAME).exists() and (snapshot := await in_thread(restore_newest, directory)):
+        log.info("the read tables begin with the snapshot of entry %d", snapshot.sequence)
     tables = await open_read_tables(directory)
     try:
         progress, rebuilt = await tables.progress(), False
@@ -69,6 +74,7 @@ async def _catch_up(store: JournalStore, directory: Path, report: Report) -> Rec
                 log.warning("%s does not belong to this journal; it is built anew", tables.path.name)
                 await tables.aclose()
                 delete_read_tables(directory)
+                delete_snapshots(directory)
                 tables = await open_read_tables(directory)
             progress, rebuilt = _genesis(store), head.sequence > 0
         progress, frontier = await _fold(store, tables, progress, head, report)

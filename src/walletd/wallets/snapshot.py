@@ -1,0 +1,178 @@
+"""Snapshots: a copy of the read tables as they stood after one entry, whole, checked and durable.
+
+    snapshot = await take(directory)                   # state.db as it stands now
+    restore_newest(directory)                          # where state.db is missing: the newest copy becomes it
+
+Before anything is archived, a snapshot shows that the books are sound and can be had without folding every entry
+again.  Its name says after which entry it stands, and the SHA-256 of the file: it was given when every row had been
+checked, and a file that does not have it is not used.  The check runs in a process of its own, so that a million rows
+hold up nobody:
+
+    python -m walletd.wallets.snapshot FILE
+"""
+
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from hashlib import file_digest
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import msgspec
+import trio
+
+from walletd.journal.directory import sync_directory, sync_file
+from walletd.vocabulary.entries import BalanceRecord
+from walletd.wallets.read_tables import (
+    FILE_NAME,
+    ReadTablesRotten,
+    check_seal,
+    open_for_reading,
+    read_only,
+    rot_reported,
+)
+
+UNFINISHED_NAME: Final = "snapshot.unfinished"
+NICENESS: Final = 10
+_NAME = re.compile(r"snapshot-(\d{15})-([0-9a-f]{64})\.db")
+_EXIT_ROTTEN: Final = 65
+
+_SEALED: Final[dict[str, Callable[[tuple[Any, ...]], Iterator[tuple[bytes, tuple[Any, ...]]]]]] = {
+    "asset": lambda row: iter([(row[-1], row[:-1])]),
+    "wallet": lambda row: iter([(row[2], row[:2]), (row[4], (row[0], row[3]))]),
+    "balance": lambda row: iter([(row[-1], row[:-1])]),
+    "statement_line": lambda row: iter([(row[-1], row[:-1])]),
+    "hold": lambda row: iter([(row[-1], row[:-1])]),
+    "refunded": lambda row: iter([(row[-1], row[:-1])]),
+    "command": lambda row: iter([(row[-1], row[:-1])]),
+}
+"""For each table: the seals in a row, and the values that each is over."""
+
+_decode_balance = msgspec.json.Decoder(BalanceRecord).decode
+
+
+class Snapshot(NamedTuple):
+    """A checked copy of the read tables."""
+
+    path: Path
+    sequence: int
+
+
+async def take(directory: Path) -> Snapshot:
+    """Copy ``state.db`` as it stands now, check every row of the copy, and make it the one snapshot there is.
+
+    Raises ReadTablesRotten, sqlite3.Error (no room) or OSError.
+    """
+    unfinished = directory / UNFINISHED_NAME
+    try:
+        await trio.to_thread.run_sync(_copy, directory / FILE_NAME, unfinished)
+        sequence, digest = await _checked(unfinished)
+        path = directory / f"snapshot-{sequence:015d}-{digest}.db"
+        unfinished.rename(path)
+        await trio.to_thread.run_sync(sync_directory, directory)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    for other in _snapshots(directory):
+        if other.path != path:
+            other.path.unlink()
+    return Snapshot(path, sequence)
+
+
+def restore_newest(directory: Path) -> Snapshot | None:
+    """Make ``state.db`` of the newest snapshot that is as it was checked; None where there is none.
+
+    A snapshot that is not is removed: it is of no use.  Raises OSError.
+    """
+    (directory / UNFINISHED_NAME).unlink(missing_ok=True)
+    for snapshot in reversed(_snapshots(directory)):
+        copied = directory / UNFINISHED_NAME
+        _copy_file(snapshot.path, copied)
+        with copied.open("rb") as file:
+            digest = file_digest(file, "sha256").hexdigest()
+        if snapshot.path.name.endswith(f"-{digest}.db"):
+            copied.rename(directory / FILE_NAME)
+            return snapshot
+        copied.unlink()
+        snapshot.path.unlink()
+    return None
+
+
+def delete_snapshots(directory: Path) -> None:
+    """Remove every snapshot: they are of another journal."""
+    for snapshot in _snapshots(directory):
+        snapshot.path.unlink()
+
+
+def _snapshots(directory: Path) -> list[Snapshot]:
+    """Those that have a name, oldest first."""
+    found = ((_NAME.fullmatch(path.name), path) for path in directory.glob("snapshot-*.db"))
+    return sorted((Snapshot(path, int(match[1])) for match, path in found if match), key=lambda one: one.sequence)
+
+
+def _copy(tables: Path, copy: Path) -> None:
+    copy.unlink(missing_ok=True)
+    with rot_reported(), closing(sqlite3.connect(read_only(tables), uri=True, isolation_level=None)) as connection:
+        connection.execute("VACUUM INTO ?", (str(copy),))
+    sync_file(copy)
+
+
+def _copy_file(source: Path, target: Path) -> None:
+    with source.open("rb") as reading, target.open("wb") as writing:
+        while chunk := reading.read(1024 * 1024):
+            writing.write(chunk)
+        writing.flush()
+        os.fsync(writing.fileno())
+    target.chmod(0o600)
+
+
+async def _checked(file: Path) -> tuple[int, str]:
+    """After which entry the copy stands, and its SHA-256, from a process that checked it.  Raises ReadTablesRotten."""
+    command = [sys.executable, "-m", __name__, str(file)]
+    ended = await trio.run_process(command, capture_stdout=True, capture_stderr=True, check=False)
+    if ended.returncode:
+        said = ended.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        if ended.returncode == _EXIT_ROTTEN:
+            raise ReadTablesRotten(f"what was just copied ({said})")
+        raise subprocess.CalledProcessError(ended.returncode, command, stderr=said)
+    sequence, digest = ended.stdout.decode().split()
+    return int(sequence), digest
+
+
+def check_snapshot(file: Path) -> int:
+    """Check every row of a copy, and that posted balances sum to zero.  Returns after which entry it stands.
+
+    Raises ReadTablesRotten.
+    """
+    with closing(open_for_reading(file)) as connection, rot_reported():
+        for table, seals in _SEALED.items():
+            for row in connection.execute(f"SELECT * FROM {table}"):
+                for stored, values in seals(row):
+                    check_seal(table, stored, *values)
+        sums: dict[str, int] = {}
+        for asset, record in connection.execute("SELECT asset, record FROM balance"):
+            sums[asset] = sums.get(asset, 0) + int(_decode_balance(record).posted)
+        if any(sums.values()):
+            raise ReadTablesRotten(f"the sum of balances ({sums})")
+        ((sequence,),) = connection.execute("SELECT sequence FROM progress").fetchall()
+    return int(sequence)
+
+
+def main(file: Path) -> int:
+    """Check a copy, politely; what is found out goes to stdout for ``take``."""
+    os.nice(NICENESS)
+    try:
+        sequence = check_snapshot(file)
+    except ReadTablesRotten as rotten:
+        sys.stderr.write(f"{rotten}\n")
+        return _EXIT_ROTTEN
+    with file.open("rb") as opened:
+        sys.stdout.write(f"{sequence} {file_digest(opened, 'sha256').hexdigest()}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,154 @@
+"""Compaction of a real daemon's journal: the file shrinks, and every answer stays."""
+
+import json
+import random
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.daemon.answers import answers, answers_about, live
+from tests.daemon.process import Client, Daemon, posted, transfer
+from tests.daemon.test_backup import Load, done, journal_of, walletd
+
+
+def crowd(client: Client, payments: int) -> None:
+    """Many payments of alice to bob, one after the other in the journal."""
+    client.call("transfer.post", **transfer("wealth", "@external", "alice", 10**9))
+    ids = [client.send("transfer.post", **transfer(f"p{n}", "alice", "bob", 1)) for n in range(payments)]
+    for request_id in ids:
+        assert "result" in client.reply(request_id)
+
+
+def journal_bytes(daemon: Daemon) -> int:
+    return sum(file.stat().st_size for file in daemon.data.glob("journal.db*"))
+
+
+def compacted(daemon: Daemon, *arguments: str) -> dict[str, Any]:
+    return dict(json.loads(done("compact", "--json", *arguments, daemon=daemon)))
+
+
+@pytest.mark.timeout(300)
+def test_after_a_compaction_every_answer_is_the_same_however_the_daemon_starts(tmp_path: Path) -> None:
+    with Daemon(tmp_path / "data") as daemon:
+        with daemon.client() as client:
+            live(client)
+            before = answers(client)
+            crowd(client, 4000)
+            whole = client.call("daemon.status")["head"]
+        size = journal_bytes(daemon)
+        status = compacted(daemon, "--keep-entries", "100")
+        assert status["archived"] > whole - 2000
+        assert (status["runs"], status.get("failures", 0)) == (1, 0)
+        assert journal_bytes(daemon) < size / 2
+        assert len(list((daemon.data / "archive").glob("*.segments"))) == 1
+        with daemon.client() as client:
+            _same(client, before)
+            replayed = client.call("transfer.post", **transfer("p17", "alice", "bob", 1))
+            assert replayed["replayed"] is True
+            client.call("stream.subscribe", all=True, after=0)
+            assert [client.next_pushed("stream.event")["sequence"] for _ in range(whole)] == [*range(1, whole + 1)]
+            assert client.call("daemon.audit")["violations"] == []
+        for lost in ([], ["state.db*"], ["state.db*", "snapshot-*"]):
+            daemon.kill()
+            for pattern in lost:
+                for file in daemon.data.glob(pattern):
+                    file.unlink()
+            daemon.start()
+            with daemon.client() as client:
+                _same(client, before)
+                assert posted(client, "bob") == _bob(before) + 4000
+        assert "begin with the snapshot of entry" in daemon.log()
+        done("backup", str(tmp_path / "backup"), daemon=daemon)
+        daemon.signal(15)
+        assert daemon.wait() == 0
+        found = json.loads(done("verify", str(daemon.data), "--json"))
+        assert (found["entries"], found["violations"]) == (whole, [])
+        assert found["archived"] == status["archived"]
+        assert journal_of(tmp_path / "backup") == journal_of(daemon.data)
+        done("restore", str(daemon.data), str(tmp_path / "restored"))
+        assert journal_of(tmp_path / "restored") == journal_of(daemon.data)
+
+
+def _bob(before: dict[str, Any]) -> int:
+    (balance,) = before["balances bob"]["result"]["balances"]
+    return int(balance["posted"])
+
+
+def _same(client: Client, before: dict[str, Any]) -> None:
+    """What was asked about entries, transfers and commands before is answered as it was."""
+    now = answers_about(client, before["entries"])
+    assert len(now) > 60
+    assert now == {name: before[name] for name in now}
+
+
+@pytest.mark.timeout(300)
+def test_kills_while_it_compacts_under_load_lose_nothing(tmp_path: Path) -> None:
+    chance = random.Random(11)
+    with Daemon(tmp_path / "data") as daemon:
+        with daemon.client() as client:
+            client.call("asset.define", command_id="EUR", asset="EUR", scale=2)
+            for n in range(8):
+                client.call("wallet.open", command_id=f"w{n}", wallet=f"w{n}")
+        killed_while_compacting = 0
+        for _ in range(12):
+            with Load(daemon) as paid:
+                paid(1500)
+                with daemon.client() as client:
+                    head = client.call("daemon.compact", keep_entries=chance.choice([1, 50, 500]))
+                    assert head["step"] != "idle"
+                    moves = chance.randrange(60)
+                    for _ in range(moves):
+                        if client.call("daemon.status")["compaction"]["step"] == "idle":
+                            break
+                    else:
+                        killed_while_compacting += 1
+                    acknowledged = client.call("session.ping")["head"]
+                daemon.kill()
+            daemon.start()
+            with daemon.client() as client:
+                assert client.call("session.ping")["head"] >= acknowledged
+        assert killed_while_compacting > 3
+        compacted(daemon, "--keep-entries", "10")
+        with daemon.client() as client:
+            assert client.call("daemon.audit")["violations"] == []
+        daemon.signal(15)
+        assert daemon.wait() == 0
+    assert "All is well" in done("verify", str(daemon.data))
+
+
+def test_without_its_archive_a_journal_is_refused(tmp_path: Path) -> None:
+    with Daemon(tmp_path / "data") as daemon:
+        with daemon.client() as client:
+            live(client)
+        compacted(daemon, "--keep-entries", "1")
+        daemon.kill()
+        (daemon.data / "archive").rename(tmp_path / "elsewhere")
+        code = subprocess.run(
+            [sys.executable, "-m", "walletd", "serve", "--data", str(daemon.data), "--port", "0"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert code.returncode == 65
+        assert "the archive ends at entry 0" in code.stderr
+        assert walletd("verify", str(daemon.data)).returncode == 65
+        (tmp_path / "elsewhere").rename(daemon.data / "archive")
+        daemon.start()
+
+
+def test_a_second_request_joins_the_first_and_nothing_to_do_is_well(tmp_path: Path) -> None:
+    with Daemon(tmp_path / "data") as daemon:
+        with daemon.client() as client:
+            live(client)
+            first = client.send("daemon.compact", keep_entries=1)
+            second = client.send("daemon.compact", keep_entries=1)
+            assert "result" in client.reply(first)
+            assert "result" in client.reply(second)
+        before = compacted(daemon, "--keep-entries", "1")["archived"]
+        assert compacted(daemon, "--keep-entries", "1")["archived"] == before > 0
+        with daemon.client() as client:
+            assert client.call("daemon.status")["lifecycle"] == "serving"
