@@ -11,10 +11,10 @@ PIN = $(UV) pip compile -q --universal --generate-hashes --no-header --no-annota
 needs = @test -e $(1) || { echo "walletd: there is no $(1) in this checkout, so there is nothing to run" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format bench soak docs lock clean
+.PHONY: help setup run test test-systemd check format bench soak docs lock clean
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 setup: $(READY) ## make the virtual environment, with the locked packages
 
@@ -26,6 +26,9 @@ run: $(READY) ## start the daemon with its data under ./var; ARGS="--port 8000" 
 
 test: $(READY) ## run the tests; PYTEST_ARGS="-k holds" passes flags on
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-systemd: $(READY) ## boot a Debian and test the units under its systemd; needs root, debootstrap, systemd-nspawn
+	$(BIN)/python tests/systemd/boot.py
 
 check: $(READY) ## check format, lint, types and layers
 	$(BIN)/ruff format --check .
@@ -43,7 +46,7 @@ bench: $(READY) ## measure speed on this machine; ARGS passes flags on
 
 soak: $(READY) ## long random tests and many kills; KILLS=1000 says how many
 	HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest tests/properties --timeout 0 $(PYTEST_ARGS)
-	WALLETD_KILLS=$(or $(KILLS),1000) $(BIN)/python -m pytest tests/faults -s --timeout 0 $(PYTEST_ARGS)
+	TEST_KILLS=$(or $(KILLS),1000) $(BIN)/python -m pytest tests/faults -s --timeout 0 $(PYTEST_ARGS)
 
 docs: $(READY) ## write the parts of docs/ that are made from the code
 	$(call needs,docs/build.py)

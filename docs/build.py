@@ -12,11 +12,12 @@ from typing import Any, get_args
 
 import msgspec
 
+from walletd.config import RELOADABLE, Settings
 from walletd.protocol.errors import SENTENCES
 from walletd.protocol.messages import NoParams
 from walletd.protocol.methods import METHODS, Method
 from walletd.vocabulary.error_codes import Reason
-from walletd.vocabulary.lifecycle import PERMITTED_MOVES
+from walletd.vocabulary.lifecycle import PERMITTED_MOVES, DaemonState
 
 HERE = Path(__file__).parent
 SECTION = re.compile(r"(<!-- made: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -100,7 +101,34 @@ def lifecycle() -> str:
     return "\n".join(rows) + "\n"
 
 
-SECTIONS: dict[str, Callable[[], str]] = {"methods": methods, "errors": errors, "lifecycle": lifecycle}
+def lifecycle_diagram() -> str:
+    """The same as a diagram; moves to failed, which every state but an end has, are left out of it."""
+    arrows = ["[*] --> starting"]
+    for state, moves in PERMITTED_MOVES.items():
+        for other in sorted(moves, key=lambda other: other.value):
+            if other is not DaemonState.FAILED:
+                arrows.append(f"{state.value} --> {other.value}")
+    ends = [f"{state.value} --> [*]" for state, moves in PERMITTED_MOVES.items() if not moves]
+    lines = ["```plantuml", "@startuml", "hide empty description", *arrows, *ends, "@enduml", "```"]
+    return "\n".join(lines) + "\n"
+
+
+def settings() -> str:
+    """Every setting, its default, and whether a reload takes it over."""
+    rows = ["| setting | default | reload |", "|---|---|---|"]
+    for name in Settings.__struct_fields__:
+        value = msgspec.json.encode(getattr(Settings(), name), enc_hook=str).decode()
+        rows.append(f"| `{name}` | `{value}` | {'yes' if name in RELOADABLE else 'restart'} |")
+    return "\n".join(rows) + "\n"
+
+
+SECTIONS: dict[str, Callable[[], str]] = {
+    "methods": methods,
+    "errors": errors,
+    "lifecycle": lifecycle,
+    "lifecycle_diagram": lifecycle_diagram,
+    "settings": settings,
+}
 
 
 def built(page: str) -> str:

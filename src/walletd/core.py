@@ -5,10 +5,11 @@
 The daemon puts the gateway in front of it; tests drive it as it is.
 """
 
+import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 import trio
 
@@ -23,6 +24,7 @@ from walletd.wallets.command_index import CommandIndex
 from walletd.wallets.history import History
 from walletd.wallets.projector import Projector
 from walletd.wallets.publisher import Publisher
+from walletd.wallets.read_tables import ReadTablesRotten
 from walletd.wallets.readings import Readings
 from walletd.wallets.recovery import Recovered
 from walletd.wallets.roster import Roster
@@ -30,6 +32,8 @@ from walletd.wallets.supervisor import Answer, Foreseen, NotDecided, Submission,
 from walletd.wallets.timers import Timers
 
 Clock = Callable[[], datetime]
+
+log = logging.getLogger("walletd.daemon")
 
 
 def wall_clock() -> datetime:
@@ -115,11 +119,11 @@ class Core:
         self.timers.load(await self.readings.expiries())
         async with trio.open_nursery() as nursery:
             for part in (self.projector, self.publisher, self.roster, self.supervisor):
-                await nursery.start(part.run)
+                await nursery.start(_run_part, part)
             nursery.start_soon(self.index.survey)
             async with trio.open_nursery() as writing:
                 await writing.start(self.writer.run)
-                await writing.start(self.timers.run)
+                await writing.start(_run_part, self.timers)
                 yield
                 await self.writer.drain()
                 writing.cancel_scope.cancel()
@@ -143,3 +147,18 @@ class Core:
         await answered.wait()
         if isinstance(answers[0], NotDecided):
             raise JournalFull(f"the first entry cannot be written: {answers[0].facts['why']}")
+
+
+class _Part(Protocol):
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None: ...
+
+
+async def _run_part(part: _Part, task_status: trio.TaskStatus[None]) -> None:
+    """Run a part; a fault of it is said while everything else is still as it was, before it ends the daemon."""
+    try:
+        await part.run(task_status)
+    except ReadTablesRotten:
+        raise
+    except Exception:
+        log.exception("the %s met a fault", type(part).__name__.lower())
+        raise

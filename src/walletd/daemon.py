@@ -1,6 +1,6 @@
 """The daemon: everything that walletd is made of, put together in one place.
 
-    exit_code = serve(settings, announce, report)
+    exit_code = serve(settings, announce, report, read)
 
 Reads from top to bottom like a table of contents.  Only this module knows everyone; it owns the clock and the
 randomness, and moves the lifecycle.  The nesting is the order of the end: first nobody new is let in, then what is
@@ -10,35 +10,43 @@ under way is answered, then the journal is closed.
 import gc
 import logging
 import random
-import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from importlib.metadata import version
+from socket import socket
 from typing import NamedTuple, NoReturn
 
 import trio
 
+from walletd.compacting import compacting
 from walletd.config import ConfigurationError, Settings
+from walletd.config_layers import TOKEN_CREDENTIAL
 from walletd.core import Core, wall_clock
+from walletd.fault_reports import FaultReports, ReportFaults
 from walletd.gateway import dispatch
 from walletd.gateway.connection import Bounds, Connection, Deadlines
 from walletd.gateway.endpoint import ClientEndpoint
 from walletd.gateway.handshake import LOOPBACK_HOSTS, Handshake, Policy
 from walletd.gateway.http_pages import StatusPages
-from walletd.gateway.server import Caps, GatewayServer, ListenFailed
+from walletd.gateway.server import LAST_WORDS_SECONDS, Caps, GatewayServer, ListenFailed
 from walletd.gateway.services import Services, connection_id
-from walletd.journal.failures import JournalCorrupt, JournalFailure, JournalLocked, JournalUnsupported
+from walletd.inside_view import inside_view
+from walletd.journal.failures import JournalCorrupt, JournalFailure, JournalLocked, JournalUnsupported, end_process
 from walletd.journal.sqlite_store import SqliteJournalStore, open_journal
 from walletd.lifecycle import Lifecycle
+from walletd.logs.context import about_connection
+from walletd.logs.setup import set_levels
 from walletd.metrics import DaemonCollector, MetricsPage
+from walletd.operations import Operations, refuse_unknown_components
 from walletd.operator_token import operator_register
 from walletd.protocol.access import TokenRegister
 from walletd.protocol.envelope import LifecycleNotice, Limits
-from walletd.protocol.messages import CompactionStatus, DaemonStatus
+from walletd.protocol.messages import DaemonStatus
 from walletd.protocol.session import Session
+from walletd.service_manager import EXTENSION_SECONDS, JournalProgress, ServiceManager, inherited_sockets
+from walletd.signals import Stop, listen, show_threads_on_request
 from walletd.vocabulary.lifecycle import DaemonState
-from walletd.wallets.compaction import Compaction, CompactionPolicy
+from walletd.wallets.compaction import Compaction
 from walletd.wallets.read_tables import ReadTablesRotten, delete_read_tables
 from walletd.wallets.readings import Readings, open_readings
 from walletd.wallets.recovery import Recovered, Report, recover
@@ -72,10 +80,20 @@ class Announcement(NamedTuple):
 Announce = Callable[[Announcement], None]
 
 
-def serve(settings: Settings, announce: Announce, report: Report) -> int:
-    """Run the daemon until it is told to stop.  Returns the exit code; what ended it is logged in one line."""
+def serve(settings: Settings, announce: Announce, report: Report, read: Callable[[], Settings] | None = None) -> int:
+    """Run the daemon until it is told to stop.  Returns the exit code; what ended it is logged in one line.
+
+    ``read`` reads the configuration again, when the daemon is told to.
+    """
+    show_threads_on_request()
+    manager, reports = ServiceManager(), FaultReports(settings.data / "reports")
+    operations = Operations(settings, read or (lambda: settings), manager, Stop(), reports)
+    on_fault = ReportFaults(reports)
+    logging.getLogger("walletd").addHandler(on_fault)
     try:
-        trio.run(_run, settings, announce, report, restrict_keyboard_interrupt_to_checkpoints=True)
+        refuse_unknown_components(settings)
+        set_levels(settings.log_level, settings.log_levels)
+        trio.run(_run, settings, announce, report, operations, restrict_keyboard_interrupt_to_checkpoints=True)
         return 0
     except Exception as raised:
         failure = _first(raised)
@@ -85,36 +103,27 @@ def serve(settings: Settings, announce: Announce, report: Report) -> int:
             log.error("%s", failure)
         else:
             log.exception("walletd met a fault of its own and ends")
+        manager.notify(STATUS=f"failed: {failure}", EXIT_STATUS=str(_exit_code(failure)))
         return _exit_code(failure)
+    finally:
+        logging.getLogger("walletd").removeHandler(on_fault)
 
 
-class Stop:
-    """The wish that the daemon ends.  It cuts a recovery short; from serving on, it is waited for."""
-
-    def __init__(self) -> None:
-        self.wished = trio.Event()
-        self.recovery = trio.CancelScope()
-
-    async def listen(self) -> None:
-        """Take SIGTERM and SIGINT as the wish."""
-        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-            async for number in signals:
-                log.info("told to stop by %s", signal.Signals(number).name)
-                self.wished.set()
-                self.recovery.cancel()
-
-
-async def _run(settings: Settings, announce: Announce, report: Report) -> None:
-    lifecycle, stop = Lifecycle(wall_clock), Stop()
+async def _run(settings: Settings, announce: Announce, report: Report, operations: Operations) -> None:
+    lifecycle = Lifecycle(wall_clock)
+    lifecycle.watch(operations.manager.told)
+    operations.manager.told(lifecycle.state)
     try:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(stop.listen)
+            await nursery.start(listen, operations.stop, operations.reload, operations.reports.write)
             async with open_journal(
                 settings.data, space_floor_bytes=settings.space_floor_mebibytes * MEBIBYTE
             ) as store:
-                register = operator_register(settings.token_file)
+                credential = settings.operator_token_file
+                is_credential = credential is not None and credential.name == TOKEN_CREDENTIAL
+                register = operator_register(settings.token_file, is_credential=is_credential)
                 lifecycle.move(DaemonState.RECOVERING)
-                await _recover_and_serve(settings, store, register, lifecycle, stop, announce, report)
+                await _recover_and_serve(settings, store, register, lifecycle, operations, announce, report)
             nursery.cancel_scope.cancel()
         if lifecycle.state is not DaemonState.DRAINING:
             lifecycle.move(DaemonState.DRAINING)
@@ -129,24 +138,40 @@ async def _recover_and_serve(
     store: SqliteJournalStore,
     register: TokenRegister,
     lifecycle: Lifecycle,
-    stop: Stop,
+    operations: Operations,
     announce: Announce,
     report: Report,
 ) -> None:
+    def report_progress(done: int, whole: int) -> None:
+        report(done, whole)
+        operations.manager.progress(done, whole)
+
+    stop = operations.stop
     with stop.recovery:
-        recovered = await recover(store, settings.data, report)
+        recovered = await recover(store, settings.data, report_progress)
     if stop.recovery.cancelled_caught:
         return
     try:
         async with _reading(recovered) as readings:
-            await _audit(readings)
-            core = Core(settings, store, recovered, readings, await store.head())
+            await _audit(readings, operations)
+            core = Core(settings, store, recovered, readings, await store.head(), die=_die_with_a_report(operations))
             core.books.assets.update({asset.asset: asset for asset in await readings.assets()})
-            await _serve(settings, core, register, lifecycle, stop, announce, recovered.rebuilt)
-            await core.projector.drain()
+            await _serve(settings, core, register, lifecycle, operations, announce, recovered.rebuilt)
+            if not stop.hurried.is_set():
+                await core.projector.drain()
     finally:
         with trio.CancelScope(shield=True):
             await recovered.tables.aclose()
+
+
+def _die_with_a_report(operations: Operations) -> Callable[[str], NoReturn]:
+    def die(reason: str) -> NoReturn:
+        if not operations.reports.written:
+            operations.reports.write(reason)
+        operations.manager.notify(STATUS=f"failed: {reason}")
+        end_process(reason)
+
+    return die
 
 
 @asynccontextmanager
@@ -159,9 +184,10 @@ async def _reading(recovered: Recovered) -> AsyncIterator[Readings]:
             await readings.aclose()
 
 
-async def _audit(readings: Readings) -> None:
+async def _audit(readings: Readings, operations: Operations) -> None:
     """Refuse to serve books in which money was made or lost."""
     audit = await readings.audit()
+    operations.audited(len(audit.violations))
     if audit.violations:
         raise JournalCorrupt(f"the books do not add up: {'; '.join(audit.violations[:3])}")
 
@@ -171,34 +197,67 @@ async def _serve(
     core: Core,
     register: TokenRegister,
     lifecycle: Lifecycle,
-    stop: Stop,
+    operations: Operations,
     announce: Announce,
     rebuilt: bool,
 ) -> None:
     async with core.running():
         if core.writer.head == 0:
             await core.open_external()
-        services = _services(settings, core, register, lifecycle)
-        server = _gateway(settings, services, lifecycle)
-        compaction = _compaction(settings, core, services, lifecycle)
-        _follow_the_journal(core, lifecycle, compaction)
+        sockets = inherited_sockets()
+        services = _services(settings, core, register, lifecycle, operations)
+        server = _gateway(settings, services, lifecycle, sockets["ws"])
+        operations.takers.append(lambda taken: server.amend(*_terms(taken, services, lifecycle)))
+        operations.reports.sections = lambda: inside_view(core, lifecycle, server.traffic, operations.settings)
+        compaction = compacting(settings, core, services, lifecycle)
         lifecycle.watch(lambda state: _tell_sessions(services, state))
         async with trio.open_nursery() as edge:
             await edge.start(services.run)
             addresses = await edge.start(server.serve)
-            admin = _admin(settings, core, server, lifecycle, compaction)
+            admin = _admin(settings, core, server, services, lifecycle, operations, compaction, sockets["admin"])
             admin_addresses = await edge.start(_serve_operators, admin)
             _collect_garbage_rarely()
             lifecycle.move(DaemonState.SERVING)
             await edge.start(compaction.run)
+            edge.start_soon(operations.manager.watch, _journal_progress(core))
             url, admin_url = f"ws://{addresses[0]}", f"http://{admin_addresses[0]}"
             announce(Announcement(url, settings, core.writer.durable_head, rebuilt, admin_url))
-            await stop.wished.wait()
+            await operations.stop.wished.wait()
             lifecycle.move(DaemonState.DRAINING)
             compaction.stop()
-            await core.writer.drain()
-            await server.drain(settings.drain_seconds, random.Random())
+            await _drain(core, services, server, operations)
             edge.cancel_scope.cancel()
+
+
+async def _drain(core: Core, services: Services, server: GatewayServer, operations: Operations) -> None:
+    """Answer what is under way, then close everybody; both within ``drain_seconds``, or at once on a second wish."""
+    seconds, begun = operations.settings.drain_seconds, trio.current_time()
+    operations.manager.extend(seconds + EXTENSION_SECONDS)
+    async with trio.open_nursery() as hurrying:
+        patience = trio.CancelScope(deadline=begun + seconds)
+        hurrying.start_soon(_hurry, operations.stop, patience, server)
+        with patience:
+            await core.writer.drain()
+            await services.answered()
+        left = 0 if operations.stop.hurried.is_set() else begun + seconds - trio.current_time()
+        late = await server.drain(max(left, LAST_WORDS_SECONDS), random.Random())
+        if late:
+            log.warning("%d connections had to be cut off", late)
+        hurrying.cancel_scope.cancel()
+
+
+async def _hurry(stop: Stop, patience: trio.CancelScope, server: GatewayServer) -> None:
+    await stop.hurried.wait()
+    patience.cancel()
+    server.hurry()
+
+
+def _journal_progress(core: Core) -> JournalProgress:
+    """What systemd's watchdog is fed for: the loop turns, and the journal writes what it has to write."""
+    writer = core.writer
+    return JournalProgress(
+        lambda: writer.head - writer.durable_head, lambda: writer.counters.commits + writer.counters.rollbacks
+    )
 
 
 def _collect_garbage_rarely() -> None:
@@ -212,7 +271,9 @@ def _collect_garbage_rarely() -> None:
     gc.set_threshold(*GARBAGE_THRESHOLDS)
 
 
-def _services(settings: Settings, core: Core, register: TokenRegister, lifecycle: Lifecycle) -> Services:
+def _services(
+    settings: Settings, core: Core, register: TokenRegister, lifecycle: Lifecycle, operations: Operations
+) -> Services:
     def status() -> DaemonStatus:
         return DaemonStatus(
             lifecycle=lifecycle.state,
@@ -236,6 +297,7 @@ def _services(settings: Settings, core: Core, register: TokenRegister, lifecycle
         index=core.index,
         books=core.books,
         register=register,
+        operations=operations,
         limits=Limits(settings.max_frame_bytes, settings.max_in_flight, settings.max_subscriptions),
         clock=wall_clock,
         lifecycle=lambda: lifecycle.state,
@@ -251,16 +313,26 @@ def _services(settings: Settings, core: Core, register: TokenRegister, lifecycle
     return services
 
 
-def _gateway(settings: Settings, services: Services, lifecycle: Lifecycle) -> GatewayServer:
+def _gateway(
+    settings: Settings, services: Services, lifecycle: Lifecycle, inherited: Sequence[socket]
+) -> GatewayServer:
     def open_endpoint(connection: Connection, handshake: Handshake) -> ClientEndpoint:
         grant = None if handshake.token is None else services.register.grant_of(handshake.token)
         session = Session(services.register, services.limits, grant)
-        return ClientEndpoint(services, session, connection, connection_id(), dispatch.answer)
+        endpoint = ClientEndpoint(services, session, connection, connection_id(), dispatch.answer)
+        about_connection(endpoint.connection_id)
+        return endpoint
 
+    policy, deadlines, caps = _terms(settings, services, lifecycle)
+    return GatewayServer(settings.host, settings.port, policy, deadlines, Bounds(), caps, open_endpoint, inherited)
+
+
+def _terms(settings: Settings, services: Services, lifecycle: Lifecycle) -> tuple[Policy, Deadlines, Caps]:
+    """What a reload may change about who is let in and how long a peer may take."""
     policy = Policy(
         allowed_hosts=LOOPBACK_HOSTS | {settings.host.lower()} | set(settings.allowed_hosts),
         allowed_origins=frozenset(settings.allowed_origins),
-        max_message_bytes=settings.max_frame_bytes,
+        max_message_bytes=services.limits.max_frame_bytes,
         page=StatusPages(lambda: lifecycle.state).page,
         admits=lambda token: services.register.grant_of(token) is not None,
         is_draining=lambda: lifecycle.state is DaemonState.DRAINING,
@@ -268,19 +340,25 @@ def _gateway(settings: Settings, services: Services, lifecycle: Lifecycle) -> Ga
     deadlines = Deadlines(
         handshake_seconds=settings.handshake_seconds, write_stall_seconds=settings.write_stall_seconds
     )
-    caps = Caps(settings.max_connections, settings.max_connections_per_address)
-    return GatewayServer(settings.host, settings.port, policy, deadlines, Bounds(), caps, open_endpoint)
+    return policy, deadlines, Caps(settings.max_connections, settings.max_connections_per_address)
 
 
 def _admin(
-    settings: Settings, core: Core, gateway: GatewayServer, lifecycle: Lifecycle, compaction: Compaction
+    settings: Settings,
+    core: Core,
+    gateway: GatewayServer,
+    services: Services,
+    lifecycle: Lifecycle,
+    operations: Operations,
+    compaction: Compaction,
+    inherited: Sequence[socket],
 ) -> GatewayServer:
     """The listener for operators: metrics and status pages over plain HTTP, and nothing that speaks websocket."""
 
     def no_endpoint(connection: Connection, handshake: Handshake) -> NoReturn:
         raise AssertionError("nobody can be let in here")
 
-    collector = DaemonCollector(core, gateway.traffic, lifecycle, compaction, version("walletd"))
+    collector = DaemonCollector(core, gateway.traffic, services, lifecycle, operations, compaction, version("walletd"))
     policy = Policy(
         allowed_hosts=frozenset(),
         allowed_origins=frozenset(),
@@ -292,7 +370,7 @@ def _admin(
     deadlines = Deadlines(handshake_seconds=settings.handshake_seconds)
     caps = Caps(MAX_ADMIN_CONNECTIONS, MAX_ADMIN_CONNECTIONS)
     return GatewayServer(
-        settings.admin_host, settings.admin_listen_port, policy, deadlines, Bounds(), caps, no_endpoint
+        settings.admin_host, settings.admin_listen_port, policy, deadlines, Bounds(), caps, no_endpoint, inherited
     )
 
 
@@ -301,56 +379,6 @@ async def _serve_operators(admin: GatewayServer, task_status: trio.TaskStatus[li
         await admin.serve(task_status)
     except ListenFailed as error:
         raise ListenFailed(f"the listener for operators, set by admin_port (or WALLETD_ADMIN_PORT): {error}") from error
-
-
-def _compaction(settings: Settings, core: Core, services: Services, lifecycle: Lifecycle) -> Compaction:
-    """Compaction is a state of its own, and begins only while the daemon serves."""
-    policy = CompactionPolicy(
-        settings.compact_keep_entries,
-        settings.compact_when_mebibytes * MEBIBYTE or None,
-        timedelta(days=settings.compact_when_days) or None,
-        settings.compact_at or None,
-    )
-    assert isinstance(core.store, SqliteJournalStore)
-    floor = settings.space_floor_mebibytes * MEBIBYTE
-    compaction = Compaction(
-        core.store, core.projector, settings.data, policy, clock=wall_clock, space_floor_bytes=floor
-    )
-
-    def begin() -> bool:
-        is_serving = lifecycle.state is DaemonState.SERVING
-        if is_serving:
-            lifecycle.move(DaemonState.COMPACTING)
-        return is_serving
-
-    def end() -> None:
-        if lifecycle.state is DaemonState.COMPACTING:
-            lifecycle.move(DaemonState.SERVING)
-
-    def compact(keep_entries: int | None) -> CompactionStatus | None:
-        if lifecycle.state not in (DaemonState.SERVING, DaemonState.COMPACTING):
-            return None
-        compaction.request(keep_entries)
-        return compaction.status
-
-    compaction.on_begin, compaction.on_end = begin, end
-    services.compact, services.compaction = compact, lambda: compaction.status
-    return compaction
-
-
-def _follow_the_journal(core: Core, lifecycle: Lifecycle, compaction: Compaction) -> None:
-    """A full disk degrades the daemon; space that is there again makes it serve."""
-
-    def degraded() -> None:
-        if lifecycle.state in (DaemonState.SERVING, DaemonState.COMPACTING):
-            compaction.stop()
-            lifecycle.move(DaemonState.DEGRADED)
-
-    def writable() -> None:
-        if lifecycle.state is DaemonState.DEGRADED:
-            lifecycle.move(DaemonState.SERVING)
-
-    core.on_degraded, core.on_writable = degraded, writable
 
 
 def _tell_sessions(services: Services, state: DaemonState) -> None:

@@ -1,15 +1,17 @@
 """Metrics for Prometheus: what the parts count as plain integers, read when somebody asks.
 
-    page = MetricsPage(core, traffic, lifecycle, version).page
+    page = MetricsPage(DaemonCollector(core, traffic, services, lifecycle, operations, version), others).page
 
 Nothing on the way of a command touches a metric object; ``collect`` turns the integers into families.  No label ever
 names a wallet, a principal or a command id.
 """
 
 import platform
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 
-from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, GCCollector, generate_latest
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -22,11 +24,31 @@ from prometheus_client.registry import Collector
 
 from walletd.core import Core
 from walletd.gateway.counters import TrafficCounters
+from walletd.gateway.services import Services
+from walletd.histogram import Histogram
 from walletd.journal.counters import COMMIT_SECONDS_BOUNDS, CommitCounters
+from walletd.journal.directory import free_bytes
 from walletd.lifecycle import Lifecycle
+from walletd.logs.setup import limit as repeats
+from walletd.operations import Operations
+from walletd.process_metrics import ProcessMetrics
+from walletd.protocol.methods import METHODS, Kind
+from walletd.vocabulary.commands import ExpireHold
 from walletd.vocabulary.error_codes import Reason
-from walletd.vocabulary.lifecycle import DaemonState
+from walletd.vocabulary.lifecycle import PERMITTED_MOVES, DaemonState
 from walletd.wallets.compaction import Compaction
+from walletd.wallets.counters import CommandCounters
+
+METHOD_OF_COMMAND: dict[type, str] = {
+    method.params: name for name, method in METHODS.items() if method.kind is Kind.COMMAND
+} | {ExpireHold: "hold.expire"}
+"""The method that each kind of command came by; the daemon's own have a name that no client can ask for."""
+
+SHED_REASONS = (Reason.OVERLOADED, Reason.UNAVAILABLE, Reason.WALLET_QUARANTINED, Reason.INTERNAL_ERROR)
+CLOSE_CODES = ("1000", "1001", "1006", "1009", "1011", "1012", "1013", "4408", "4508")
+"""Shown from the start, so that a first one is seen as a rise."""
+
+FILES = ("journal.db", "journal.db-wal", "journal.ballast", "state.db", "state.db-wal")
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -39,7 +61,7 @@ class MetricsPage:
     def __init__(self, collector: Collector, others: Page) -> None:
         self._registry = CollectorRegistry()
         self._registry.register(collector)
-        ProcessCollector(registry=self._registry)
+        self._registry.register(ProcessMetrics())
         GCCollector(registry=self._registry)
         self._others = others
 
@@ -54,50 +76,102 @@ class DaemonCollector(Collector):
     """All families of the daemon."""
 
     def __init__(
-        self, core: Core, traffic: TrafficCounters, lifecycle: Lifecycle, compaction: Compaction, version: str
+        self,
+        core: Core,
+        traffic: TrafficCounters,
+        services: Services,
+        lifecycle: Lifecycle,
+        operations: Operations,
+        compaction: Compaction,
+        version: str,
     ) -> None:
         self._core = core
         self._traffic = traffic
+        self._services = services
         self._lifecycle = lifecycle
         self._compaction = compaction
+        self._operations = operations
         self._version = version
 
     def collect(self) -> Iterator[Metric]:
         """Read everything once.  O(warm wallets) for the states of their actors."""
         yield from self._daemon()
-        yield from self._commands()
+        yield from self._configuration()
+        yield from self._commands(self._core.supervisor.counters)
         yield from self._journal(self._core.writer.counters)
         yield from self._compactions()
+        yield from self._files()
         yield from self._wallets()
+        yield from self._streams()
         yield from self._connections()
 
     def _daemon(self) -> Iterator[Metric]:
-        about = {"version": self._version, "python": platform.python_version()}
+        about = {"version": self._version, "python": platform.python_version(), "sqlite": sqlite3.sqlite_version}
         yield InfoMetricFamily("walletd_build", "The version that runs.", about)
         state = {state.value: state is self._lifecycle.state for state in DaemonState}
         yield StateSetMetricFamily("walletd_lifecycle_state", "The daemon's state.", state)
         moves = CounterMetricFamily(
             "walletd_lifecycle_transitions", "Moves between states since the start.", labels=["from", "to"]
         )
-        for (source, target), count in self._lifecycle.moves.items():
-            moves.add_metric([source.value, target.value], count)
+        for source, targets in PERMITTED_MOVES.items():
+            for target in sorted(targets, key=lambda state: state.value):
+                moves.add_metric([source.value, target.value], self._lifecycle.moves.get((source, target), 0))
         yield moves
-
-    def _commands(self) -> Iterator[Metric]:
-        supervisor = self._core.supervisor
-        commands = CounterMetricFamily(
-            "walletd_commands", "Commands decided and durable, by outcome.", labels=["outcome", "reason"]
+        operations = self._operations
+        yield _gauge("walletd_audit_violations", "What the last audit found wrong.", operations.audit_violations)
+        yield _gauge(
+            "walletd_audit_last_timestamp_seconds", "When the books were last summed up.", operations.audited_at
         )
-        commands.add_metric(["applied", ""], supervisor.outcomes.get(None, 0))
-        for reason in Reason:
-            if reason.is_refusal:
-                commands.add_metric(["refused", reason.value], supervisor.outcomes.get(reason, 0))
+        yield _counter(
+            "walletd_fault_reports", "Reports written, by request or for a fault.", operations.reports.written
+        )
+        yield _counter("walletd_log_lines_suppressed", "Repeated log lines left out.", repeats.suppressed)
+        yield _counter("walletd_notify_failures", "Messages that systemd did not get.", operations.manager.failures)
+
+    def _configuration(self) -> Iterator[Metric]:
+        operations = self._operations
+        yield _counter("walletd_config_reloads", "Reloads of the configuration that were tried.", operations.reloads)
+        yield _gauge(
+            "walletd_config_last_reload_successful",
+            "1 unless the last reload found something wrong.",
+            float(operations.last_reload_succeeded),
+        )
+        yield _gauge(
+            "walletd_config_last_reload_success_timestamp_seconds",
+            "When the configuration in force was read.",
+            operations.last_reload_at,
+        )
+
+    def _commands(self, counters: CommandCounters) -> Iterator[Metric]:
+        commands = CounterMetricFamily(
+            "walletd_commands",
+            "Commands decided and durable, by method and outcome.",
+            labels=["method", "outcome", "reason"],
+        )
+        for kind, method in METHOD_OF_COMMAND.items():
+            commands.add_metric([method, "applied", ""], counters.outcomes.get((kind, None), 0))
+        for (kind, reason), count in counters.outcomes.items():
+            if reason is not None:
+                commands.add_metric([METHOD_OF_COMMAND[kind], "refused", reason.value], count)
         yield commands
-        yield _counter("walletd_command_replays", "Commands whose id had been used.", supervisor.replays)
-        yield _gauge("walletd_command_ids_in_memory", "Ids that the read tables lack.", supervisor.remembered)
+        shed = {reason.value: counters.shed.get(reason, 0) for reason in SHED_REASONS}
+        shed |= {reason.value: count for reason, count in counters.shed.items()}
+        yield _labelled("walletd_commands_shed", "Commands that never reached a decision, by why.", "reason", shed)
+        yield _labelled(
+            "walletd_requests_rejected",
+            "Requests answered with an error, by reason.",
+            "reason",
+            {reason.value: 0 for reason in Reason} | self._services.rejected,
+        )
+        yield _counter("walletd_command_replays", "Commands whose id had been used.", counters.replays)
+        remembered = self._core.supervisor.remembered
+        yield _gauge("walletd_command_ids_in_memory", "Ids that the read tables lack.", remembered)
+        yield _histogram("walletd_decide_seconds", "Time of a decision.", counters.decide_seconds)
+        yield _histogram("walletd_queue_seconds", "From a decision to its commit's begin.", counters.queue_seconds)
+        yield _histogram("walletd_reply_seconds", "From a command's arrival to its answer.", counters.reply_seconds)
 
     def _journal(self, commits: CommitCounters) -> Iterator[Metric]:
-        writer, projector = self._core.writer, self._core.projector
+        writer, projector, counters = self._core.writer, self._core.projector, self._core.supervisor.counters
         yield _gauge("walletd_journal_head", "Sequence of the last durable entry.", writer.durable_head)
         yield _gauge("walletd_journal_queued_entries", "Entries not durable yet.", writer.head - writer.durable_head)
         yield _gauge("walletd_journal_degraded", "1 while it takes no writes.", float(writer.degraded is not None))
@@ -105,6 +179,7 @@ class DaemonCollector(Collector):
         yield _counter("walletd_journal_bytes", "Bytes of entries made durable.", commits.bytes)
         yield _counter("walletd_journal_rollbacks", "Commits undone for want of space.", commits.rollbacks)
         yield _commit_seconds(commits)
+        yield _histogram("walletd_journal_group_entries", "Entries that shared a commit.", counters.group_entries)
         yield _gauge("walletd_projection_sequence", "Last entry in the read tables.", projector.sequence)
         yield _gauge("walletd_projection_backlog_entries", "Durable entries not in the read tables.", projector.backlog)
 
@@ -117,31 +192,63 @@ class DaemonCollector(Collector):
         yield _gauge("walletd_compaction_entries", "Entries that this step has to go over.", status.whole)
         yield _gauge("walletd_compaction_done_entries", "Of these, those that it has gone over.", status.done)
         yield _gauge("walletd_journal_archived_sequence", "Last entry that is archived.", status.archived)
-        yield _gauge("walletd_journal_file_bytes", "Size of journal.db and its log.", self._compaction.journal_bytes)
+
+    def _files(self) -> Iterator[Metric]:
+        """What is on the disk now; a file that is not there has no size."""
+        folder = self._operations.settings.data
+        sizes = GaugeMetricFamily("walletd_file_size_bytes", "Size of a file of the data folder.", labels=["file"])
+        for name in FILES:
+            with suppress(OSError):
+                sizes.add_metric([name], (folder / name).stat().st_size)
+        yield sizes
+        with suppress(OSError):
+            yield _gauge("walletd_disk_free_bytes", "Room left for the data folder.", free_bytes(folder))
 
     def _wallets(self) -> Iterator[Metric]:
-        roster, publisher = self._core.roster, self._core.publisher
+        roster = self._core.roster
         actors = GaugeMetricFamily("walletd_wallet_actors", "Wallets in memory, by state.", labels=["state"])
         for state, count in roster.states().items():
             actors.add_metric([state.value], count)
         yield actors
+        depths = roster.mailbox_depths()
+        yield _gauge("walletd_mailbox_commands", "Places taken in the mailboxes of all wallets.", sum(depths))
+        yield _gauge("walletd_mailbox_deepest_commands", "Places taken in the fullest mailbox.", max(depths, default=0))
         yield _counter("walletd_wallet_loads", "Wallets loaded from the read tables.", roster.loads)
         yield _counter("walletd_wallet_retirements", "Idle wallets let go.", roster.retirements)
         yield _counter("walletd_wallet_waits", "Claims that had to wait for a turn.", roster.waits)
+        timers = self._core.timers
+        yield _gauge("walletd_hold_timers", "Open holds that will expire.", len(timers))
+        yield _counter("walletd_hold_expiries", "Expiries submitted for recording.", timers.submitted)
+
+    def _streams(self) -> Iterator[Metric]:
+        publisher = self._core.publisher
+        lags = publisher.lags()
         yield _gauge("walletd_subscriptions", "Open streams.", len(publisher))
+        yield _gauge("walletd_subscriptions_behind", "Streams that catch up.", sum(lag > 0 for lag in lags))
+        yield _gauge("walletd_stream_lag_entries", "How far the last stream is behind the head.", max(lags, default=0))
         yield _counter("walletd_stream_events", "Events sent to subscribers.", publisher.events)
 
     def _connections(self) -> Iterator[Metric]:
         traffic = self._traffic
+        sessions = GaugeMetricFamily("walletd_sessions", "Open sessions, by whether they are known.", labels=["state"])
+        known = sum(guest.session.grant is not None for guest in self._services.endpoints)
+        sessions.add_metric(["authenticated"], known)
+        sessions.add_metric(["unauthenticated"], len(self._services.endpoints) - known)
+        yield sessions
         yield _gauge("walletd_connections", "Open connections.", traffic.open)
         yield _counter("walletd_connections_accepted", "Connections accepted.", traffic.accepted)
+        yield _counter("walletd_accept_failures", "Knocks that found no file descriptor left.", traffic.accept_failures)
         yield _labelled("walletd_connections_refused", "Connections refused, by why.", "reason", traffic.refused)
-        closed = {str(code): count for code, count in traffic.closes.items()}
+        closed = dict.fromkeys(CLOSE_CODES, 0) | {str(code): count for code, count in traffic.closes.items()}
         yield _labelled("walletd_connections_closed", "Connections closed, by close code.", "close_code", closed)
         yield _counter("walletd_messages_received", "Messages received.", traffic.messages_in)
         yield _counter("walletd_messages_sent", "Messages sent.", traffic.messages_out)
         yield _counter("walletd_network_received_bytes", "Bytes received.", traffic.bytes_in)
         yield _counter("walletd_network_sent_bytes", "Bytes sent.", traffic.bytes_out)
+
+
+def _histogram(name: str, meaning: str, histogram: Histogram) -> Metric:
+    return HistogramMetricFamily(name, meaning, buckets=histogram.cumulative(), sum_value=histogram.total)
 
 
 def _gauge(name: str, meaning: str, value: float) -> Metric:

@@ -16,13 +16,15 @@ OPERATOR = Principal("operator")
 TOKEN_PREFIX = "walletd_"
 
 
-def operator_register(file: Path) -> TokenRegister:
+def operator_register(file: Path, *, is_credential: bool = False) -> TokenRegister:
     """The register that knows the operator's token; the token is made where there is none yet.
 
-    Raises ConfigurationError where the file can be read by others or holds no token.
+    A credential is guarded by systemd, which lets the unit read it by an access list.  Raises ConfigurationError where
+    the file can be read by others or holds no token.
     """
     register = TokenRegister()
-    register.admit(_read_or_make(file), Grant(OPERATOR, ("admin",)))
+    token = _read(file, is_guarded=True) if is_credential else _read_or_make(file)
+    register.admit(token, Grant(OPERATOR, ("admin",)))
     return register
 
 
@@ -51,13 +53,13 @@ def _make(file: Path) -> str:
     return token
 
 
-def _read(file: Path) -> str:
+def _read(file: Path, *, is_guarded: bool = False) -> str:
     try:
         mode = file.stat().st_mode
         token = file.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"cannot read the operator's token in {file}: {error}") from error
-    if stat.S_IMODE(mode) & 0o077:
+    if stat.S_IMODE(mode) & 0o077 and not is_guarded:
         raise ConfigurationError(f"{file} can be read by others; run: chmod 600 {file}")
     if not token:
         raise ConfigurationError(f"{file} is empty; remove it, and a fresh token is made at the next start")

@@ -21,7 +21,8 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
     """With which settings the daemon was run; it ends with 70."""
     settings: list[Settings] = []
 
-    def serve(given: Settings, announce: Any, report: Any) -> int:
+    def serve(given: Settings, announce: Any, report: Any, read: Any) -> int:
+        assert read() == given
         settings.append(given)
         announce(Announcement("ws://127.0.0.1:7878", given, 12, False))
         report(3, 3)

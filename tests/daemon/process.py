@@ -24,6 +24,11 @@ ADDRESS = re.compile(r"ws://[\w.\[\]:]+:\d+")
 ADMIN_ADDRESS = re.compile(r"(http://\S+)/metrics")
 
 
+def bare_environment() -> dict[str, str]:
+    """The environment without what would configure a daemon; WALLETD_KILLS and the like are for the tests."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("WALLETD_")}
+
+
 class Daemon:
     """One ``walletd serve`` on its own data folder and a free port.  Always ended, by its process id."""
 
@@ -51,7 +56,7 @@ class Daemon:
             stderr=(self.data.parent / f"{self.data.name}.log").open("a"),
             stdin=subprocess.DEVNULL,
             text=True,
-            env={**os.environ, "WALLETD_ADMIN_PORT": "0", **self.environment},
+            env={**bare_environment(), "WALLETD_ADMIN_PORT": "0", **self.environment},
         )
         return self.process
 
@@ -115,7 +120,7 @@ def run_to_its_end(data: Path, *arguments: str, environment: dict[str, str] | No
         text=True,
         timeout=START_SECONDS,
         stdin=subprocess.DEVNULL,
-        env={**os.environ, "WALLETD_ADMIN_PORT": "0", **(environment or {})},
+        env={**bare_environment(), "WALLETD_ADMIN_PORT": "0", **(environment or {})},
     )
     return ended.returncode, ended.stderr
 

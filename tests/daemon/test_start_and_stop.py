@@ -193,8 +193,11 @@ def test_the_metrics_tell_what_happened_and_name_no_wallet(tmp_path: Path) -> No
         client.call("transfer.post", **transfer("fund-secretive-wallet", "@external", "secretive-wallet", 1000))
         with urllib.request.urlopen(f"{daemon.admin_url}/metrics", timeout=10) as page:
             metrics = page.read().decode()
-        assert 'walletd_commands_total{outcome="applied",reason=""} 4.0' in metrics
-        assert 'walletd_commands_total{outcome="refused",reason="insufficient_funds"} 1.0' in metrics
+        assert 'walletd_commands_total{method="transfer.post",outcome="applied",reason=""} 1.0' in metrics
+        assert (
+            'walletd_commands_total{method="transfer.post",outcome="refused",reason="insufficient_funds"} 1.0'
+            in metrics
+        )
         assert "walletd_command_replays_total 1.0" in metrics
         assert 'walletd_lifecycle_state{walletd_lifecycle_state="serving"} 1.0' in metrics
         assert "walletd_connections 1.0" in metrics

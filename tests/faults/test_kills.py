@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed, InvalidMessage
 from tests.daemon.process import Daemon, furnish, posted, transfer
 from tests.faults.history import Command, History, violations
 
-KILLS = int(os.environ.get("WALLETD_KILLS", "50"))
+KILLS = int(os.environ.get("TEST_KILLS", "50"))
 CLIENTS = 4
 WINDOW = 16
 WALLETS = [f"w{n}" for n in range(8)]
@@ -79,8 +79,8 @@ class Workload:
 
 
 def test_whatever_was_acknowledged_is_there_after_fifty_kills(tmp_path: Path) -> None:
-    seed = int(os.environ.get("WALLETD_SEED") or random.SystemRandom().randrange(2**32))
-    print(f"seed {seed}: repeat with WALLETD_SEED={seed}")
+    seed = int(os.environ.get("TEST_SEED") or random.SystemRandom().randrange(2**32))
+    print(f"seed {seed}: repeat with TEST_SEED={seed}")
     chance = random.Random(seed)
     history = History()
     daemon = Daemon(tmp_path / "data")

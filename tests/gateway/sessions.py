@@ -174,6 +174,7 @@ class Desk:
             index=core.index,
             books=core.books,
             register=self.register,
+            operations=self,
             limits=Limits(256 * 1024, settings.get("max_in_flight", 4096), settings.get("max_subscriptions", 100)),
             clock=wall_clock,
             lifecycle=lambda: self.lifecycle,
@@ -186,6 +187,23 @@ class Desk:
             max_event_bytes=settings.get("max_event_bytes", 256 * 1024),
             authentication_seconds=settings.get("authentication_seconds", 10),
         )
+
+    def log_level(self, component: str | None, level: str) -> dict[str, str]:
+        """As an operator asks for it; there is one component here."""
+        if component not in (None, "journal"):
+            raise ValueError(f"there is no component {component!r}")
+        return {"journal": level}
+
+    def audited(self, violations: int) -> None:
+        """The books were summed up."""
+
+    def drain(self) -> None:
+        """As an operator asks for it."""
+        self.lifecycle = DaemonState.DRAINING
+
+    def report(self) -> tuple[str, str | None]:
+        """As an operator asks for it."""
+        return "all is well", None
 
     def client(self, grant: Grant | None = ADMIN) -> Client:
         """A client that has just connected."""

@@ -373,3 +373,65 @@ def test_a_process_lives_in_every_state_and_is_ready_when_it_serves(state: Daemo
     assert ready[0] == (200 if serves else 503)
     assert ready[2] == b'{"ready":%s,"lifecycle":"%s"}' % (b"true" if serves else b"false", state.value.encode())
     assert pages.page("/") is None
+
+
+async def test_a_socket_that_was_inherited_keeps_who_knocks_for_the_next_server() -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=16) as held:
+        for _ in range(2):
+            host = Host()
+            server = GatewayServer(
+                *("unused", 1, policy(), Deadlines(), Bounds(), ROOM, host.open_endpoint), inherited=[held.dup()]
+            )
+            async with trio.open_nursery() as nursery:
+                (address,) = await nursery.start(server.serve)
+                assert address == f"127.0.0.1:{held.getsockname()[1]}"
+                async with connect(f"ws://{address}/") as client:
+                    assert await client.recv() == "hello"
+                    await server.drain(5, CHANCE)
+        knocking = await trio.open_tcp_stream(*held.getsockname())
+        async with knocking:
+            await knocking.send_all(request())
+            host = Host()
+            server = GatewayServer(
+                *("unused", 1, policy(), Deadlines(), Bounds(), ROOM, host.open_endpoint), inherited=[held.dup()]
+            )
+            async with serving(server):
+                assert b"101" in await knocking.receive_some()
+
+
+async def test_a_drain_in_a_hurry_tells_everybody_at_once_and_waits_no_longer_than_a_moment(
+    autojump_clock: MockClock,
+) -> None:
+    host = Host()
+    server = gateway(host, Caps(5000, 5000))
+    async with trio.open_nursery() as nursery:
+        await nursery.start(server.serve)
+        ends = []
+        for _ in range(1000):
+            near, far = memory_stream_pair()
+            ends.append(near)
+            nursery.start_soon(server.serve_stream, far)
+            await near.send_all(request())
+        await wait_all_tasks_blocked()
+        begun = trio.current_time()
+        async with trio.open_nursery() as draining:
+            cut_off: list[int] = []
+            draining.start_soon(drain, server, 3600, cut_off)
+            await trio.sleep(0.1)
+            server.hurry()
+        assert cut_off == [1000]
+        assert trio.current_time() - begun < 1
+    assert {endpoint.noted[-1] for endpoint in host.endpoints} == {1012}
+
+
+async def test_other_terms_hold_for_whoever_comes_from_now_on() -> None:
+    server = gateway(Host())
+    async with serving(server) as address, connect(f"ws://{address}/") as first:
+        assert await first.recv() == "hello"
+        server.amend(policy(), Deadlines(), Caps(1, 1))
+        with pytest.raises(InvalidStatus) as refused:
+            async with connect(f"ws://{address}/"):
+                pass
+        assert refused.value.response.status_code == 503
+        await first.send("still here")
+        assert await first.recv() == "still here"

@@ -60,6 +60,18 @@ def frames_of_new_pages(directory: Path) -> int:
     return (wal_path(directory / DATABASE_NAME).stat().st_size - 32) // FRAME_BYTES - SEGMENTS * 2
 
 
+@pytest.mark.parametrize("size", [512, 4096])
+async def test_a_first_page_that_was_destroyed_while_it_was_written_is_restored_from_the_log(
+    crashed: Path, chance: random.Random, size: int
+) -> None:
+    """The power fails in a checkpoint: the log, which is synced before, holds the page."""
+    database = crashed / DATABASE_NAME
+    content = bytearray(database.read_bytes())
+    content[:size] = chance.randbytes(size)
+    database.write_bytes(bytes(content))
+    assert len(await everything(crashed)) == SEGMENTS
+
+
 async def test_a_flipped_bit_in_the_log_never_loses_more_than_the_last_commit(
     crashed: Path, crash: Crash, chance: random.Random
 ) -> None:

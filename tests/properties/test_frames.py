@@ -53,13 +53,13 @@ def _mutate(dice: random.Random, frame: bytearray) -> None:
 
 
 def test_a_mutated_frame_is_a_call_or_gets_the_right_error() -> None:
-    seed = int(os.environ.get("WALLETD_SEED", random.SystemRandom().randrange(2**32)))
+    seed = int(os.environ.get("TEST_SEED", random.SystemRandom().randrange(2**32)))
     asked = session()
     for number, frame in enumerate(mutants(random.Random(seed), MUTANTS)):
         try:
             answer_is_right(asked.receive(frame), frame)
         except BaseException as broken:
-            raise AssertionError(f"WALLETD_SEED={seed}, frame {number}: {frame!r}") from broken
+            raise AssertionError(f"TEST_SEED={seed}, frame {number}: {frame!r}") from broken
         asked.in_flight = 0
     assert is_usable(asked)
 

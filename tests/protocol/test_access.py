@@ -58,6 +58,9 @@ PERMITTED: dict[str, str] = {
     "daemon.audit":       "no   no   no   no   no   no   no   no   yes  yes",
     "daemon.compact":     "no   no   no   no   no   no   no   no   no   yes",
     "journal.read":       "no   no   no   no   no   no   no   no   no   yes",
+    "daemon.log_level":   "no   no   no   no   no   no   no   no   no   yes",
+    "daemon.drain":       "no   no   no   no   no   no   no   no   no   yes",
+    "daemon.report":      "no   no   no   no   no   no   no   no   no   yes",
 }  # fmt: skip
 ANSWERED_BY_THE_SESSION = {"session.authenticate"}
 

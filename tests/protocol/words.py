@@ -137,6 +137,9 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "daemon.audit": {},
     "daemon.compact": {"keep_entries": 7},
     "journal.read": {"after": 7},
+    "daemon.log_level": {"level": "debug", "component": "journal"},
+    "daemon.drain": {},
+    "daemon.report": {},
 }
 
 

@@ -3,7 +3,7 @@
     survey(range(1000))                        # {seed: what is wrong}, empty where nothing is
     python -m tests.simulation.survey 1000 5000
 
-How many seeds the tests run is set by ``WALLETD_SEEDS``.
+How many seeds the tests run is set by ``TEST_SEEDS``.
 """
 
 import logging
@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from tests.simulation.world import Failed, simulate
 
-SEEDS = int(os.environ.get("WALLETD_SEEDS", "600"))
+SEEDS = int(os.environ.get("TEST_SEEDS", "600"))
 CHUNK = 20
 
 

@@ -1,6 +1,6 @@
 """Every seed: nothing shown that is not durable, nothing lost, nothing twice, and in the end everything answered.
 
-``WALLETD_SEEDS=100000`` runs more of them; ``simulate(seed)`` in tests/simulation/world.py runs the one that failed.
+``TEST_SEEDS=100000`` runs more of them; ``simulate(seed)`` in tests/simulation/world.py runs the one that failed.
 """
 
 import os

@@ -14,11 +14,13 @@ from cyclopts import App, CycloptsError, Parameter
 from walletd.cli.assets import asset
 from walletd.cli.backup import backup
 from walletd.cli.compact import compact
+from walletd.cli.configuration import config as configuration
 from walletd.cli.demo.command import demo
 from walletd.cli.exits import EXIT_INPUT_OUTPUT, EXIT_OK, EXIT_USAGE
 from walletd.cli.failures import UsageError
 from walletd.cli.groups import DAEMON, LOOKING, MONEY, MORE
 from walletd.cli.holds import hold, refund
+from walletd.cli.operations import drain, log_level, report
 from walletd.cli.payments import pay
 from walletd.cli.readings import balance, entry, statement, status
 from walletd.cli.restore import restore
@@ -63,7 +65,7 @@ def serve(
     Parameters
     ----------
     config
-        A TOML file with settings; else WALLETD_CONFIG.
+        A TOML file with settings; else WALLETD_CONFIG, else /etc/walletd/walletd.toml.
     data
         The directory of the journal and the token; by default var.
     host
@@ -104,6 +106,9 @@ app.command(restore, group=DAEMON)
 app.command(compact, group=DAEMON)
 app.command(verify, group=DAEMON)
 app.command(status, group=DAEMON)
+app.command(configuration)
+for operation in (report, log_level, drain):
+    app.command(operation, group=DAEMON)
 app.command(asset)
 for change in (freeze, unfreeze, limit, close):
     wallet.command(change)

@@ -7,20 +7,21 @@ Standard library only, so that the daemon carries nothing that it does not need.
 
 import argparse
 import logging
-import os
 import sys
 import time
 from pathlib import Path
 from typing import Any, NoReturn
 
 from walletd.cli.exits import EXIT_CONFIGURATION, EXIT_USAGE
-from walletd.config import ConfigurationError, load_settings
+from walletd.config import ConfigurationError, Settings
+from walletd.config_layers import load_settings
+from walletd.logs.formats import is_journal
+from walletd.logs.setup import set_up
 
-LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 SECONDS_BETWEEN_REPORTS = 5.0
 SECONDS_BETWEEN_REDRAWS = 0.1
 
-log = logging.getLogger("walletd.recovery")
+log = logging.getLogger("walletd.daemon")
 
 
 def serve_with(arguments: list[str]) -> int:
@@ -31,38 +32,30 @@ def serve_with(arguments: list[str]) -> int:
 
 def serve(config: Path | None, flags: dict[str, Any]) -> int:
     """Run the daemon; ``flags`` are settings by name, None where they were not given."""
-    config = config or (Path(named) if (named := os.environ.get("WALLETD_CONFIG")) else None)
+
+    def read() -> Settings:
+        return load_settings(config, flags)
+
     try:
-        settings = load_settings(config, flags)
+        settings = read()
     except ConfigurationError as error:
         sys.stderr.write(f"walletd: {error}\n")
         return EXIT_CONFIGURATION
-    set_up_logging(settings.log_level)
+    set_up(settings.log_format, settings.log_level)
     from walletd import daemon
     from walletd.cli.announcement import announcement
 
+    def announce(serving: daemon.Announcement) -> None:
+        if is_journal(sys.stdout):
+            log.info("serving at %s, metrics at %s/metrics", serving.url, serving.admin_url)
+        else:
+            print(announcement(serving), flush=True)
+
     progress = RebuildProgress()
     try:
-        return daemon.serve(settings, lambda serving: print(announcement(serving), flush=True), progress.report)
+        return daemon.serve(settings, announce, progress.report, read)
     finally:
         progress.end()
-
-
-def set_up_logging(level: str) -> None:
-    """Log to stderr: the time with its offset, how grave it is, who says it, and what."""
-    console = logging.StreamHandler(sys.stderr)
-    console.setFormatter(ConsoleFormatter(LOG_FORMAT))
-    logging.basicConfig(level=level.upper(), handlers=[console], force=True)
-
-
-class ConsoleFormatter(logging.Formatter):
-    """Times as RFC 3339 has them, to the millisecond, in the machine's own zone."""
-
-    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
-        """``2026-01-31T12:00:00.123+01:00``"""
-        moment = time.localtime(record.created)
-        zone = time.strftime("%z", moment)
-        return f"{time.strftime('%Y-%m-%dT%H:%M:%S', moment)}.{int(record.msecs):03d}{zone[:3]}:{zone[3:]}"
 
 
 class RebuildProgress:

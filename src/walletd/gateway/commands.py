@@ -1,8 +1,11 @@
 """Commands: from a permitted call to its submission, and from what came of it to the reply."""
 
+import logging
+
 from walletd.gateway.batches import check_batch, outcomes_of
 from walletd.gateway.endpoint import ClientEndpoint
 from walletd.ledger.statement import movements_of
+from walletd.logs.context import about_command
 from walletd.protocol import messages as m
 from walletd.protocol.session import Call
 from walletd.vocabulary.commands import PlaceHold
@@ -11,6 +14,8 @@ from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import hold_id
 from walletd.vocabulary.lifecycle import DaemonState
 from walletd.wallets.supervisor import Answer, Foreseen, NotDecided, Submission
+
+log = logging.getLogger(__name__)
 
 
 def command(endpoint: ClientEndpoint, call: Call) -> None:
@@ -23,6 +28,8 @@ def command(endpoint: ClientEndpoint, call: Call) -> None:
     def reply(outcome: Answer | Foreseen | NotDecided) -> None:
         endpoint.parked.pop(submission, None)
         endpoint.written = max(endpoint.written, submission.sequence)
+        if log.isEnabledFor(logging.DEBUG):
+            _tell(endpoint, call, outcome)
         match outcome:
             case Answer():
                 _reply_answer(endpoint, call, outcome)
@@ -37,6 +44,20 @@ def command(endpoint: ClientEndpoint, call: Call) -> None:
         endpoint.written = max(endpoint.written, submission.sequence)
     elif not submission.is_settled:
         endpoint.parked[submission] = None
+
+
+def _tell(endpoint: ClientEndpoint, call: Call, outcome: Answer | Foreseen | NotDecided) -> None:
+    """A line about a command and what came of it, without what is in it."""
+    match outcome:
+        case Answer(durable):
+            refusal = durable.entry.refusal
+            came = f"entry {durable.entry.sequence}" + (f", {refusal.reason.value}" if refusal is not None else "")
+        case Foreseen():
+            came = "dry run"
+        case NotDecided(reason):
+            came = reason.value
+    about = about_command(call.params.command_id) | {"connection": endpoint.connection_id}
+    log.debug("%s of %s: %s", call.method.name, call.principal, came, extra=about)
 
 
 def _reply_answer(endpoint: ClientEndpoint, call: Call, answer: Answer) -> None:

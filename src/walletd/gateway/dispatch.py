@@ -13,6 +13,7 @@ import trio
 
 from walletd.gateway.commands import command
 from walletd.gateway.endpoint import ClientEndpoint
+from walletd.gateway.operations import OPERATIONS
 from walletd.ledger.book import Book
 from walletd.ledger.statement import movements_of
 from walletd.protocol import messages as m
@@ -273,7 +274,9 @@ def _entry_view(durable: DurableEntry) -> m.EntryView:
 
 async def daemon_audit(endpoint: ClientEndpoint, call: Call) -> None:
     """All balances summed up."""
-    endpoint.reply(call, await endpoint.services.readings.audit())
+    audit = await endpoint.services.readings.audit()
+    endpoint.services.operations.audited(len(audit.violations))
+    endpoint.reply(call, audit)
 
 
 async def journal_read(endpoint: ClientEndpoint, call: Call) -> None:
@@ -351,6 +354,7 @@ FROM_MEMORY: dict[str, Callable[[ClientEndpoint, Call], None]] = {
     "daemon.status": daemon_status,
     "daemon.compact": daemon_compact,
     "stream.unsubscribe": stream_unsubscribe,
+    **OPERATIONS,
 }
 
 FROM_TABLES: dict[str, Callable[[ClientEndpoint, Call], Awaitable[None]]] = {

@@ -4,6 +4,7 @@ Everything here is synchronous: all frames of one read are handled together, and
 the connection, which writes it out in one piece.  An endpoint is also the outlet of its subscriptions.
 """
 
+import re
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
@@ -18,6 +19,9 @@ from walletd.protocol.session import Call, Session, notification, success
 from walletd.vocabulary.error_codes import Reason
 from walletd.wallets.publisher import Subscription
 from walletd.wallets.supervisor import Submission
+
+_REASON = re.compile(rb'"data":\{"reason":"(\w+)"')
+"""Where the session's own error responses, which come ready for the wire, name their reason."""
 
 SLOW_CONSUMER = 4508
 WRITE_STALLED = 1013
@@ -109,6 +113,8 @@ class ClientEndpoint:
         for message in messages:
             call = self.session.receive(message)
             if isinstance(call, bytes):
+                if rejected := _REASON.search(call):
+                    self.services.rejected[rejected[1].decode()] += 1
                 self.send(call)
             else:
                 self._dispatch(call)
@@ -145,11 +151,13 @@ class ClientEndpoint:
     def refuse(self, call: Call, reason: Reason, facts: Mapping[str, Any] = {}) -> None:
         """Answer a call with the reason why not."""
         self.session.answered()
+        self.services.rejected[reason.value] += 1
         self.send(failure(call.id, reason, facts))
 
     def refuse_params(self, call: Call, error: InvalidParams) -> None:
         """Answer a call whose params do not fit together."""
         self.session.answered()
+        self.services.rejected[Reason.INVALID_PARAMS.value] += 1
         self.send(invalid_params(call.id, error))
 
     def notify(self, method: str, params: Any) -> None:

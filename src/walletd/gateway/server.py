@@ -13,8 +13,8 @@ import logging
 import random
 import socket
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import trio
 
@@ -27,6 +27,9 @@ from walletd.wallets.read_tables import ReadTablesRotten
 SERVICE_RESTART = 1012
 JITTER_SECONDS_PER_CONNECTION = 0.002
 MAX_JITTER_SECONDS = 2.0
+LAST_WORDS_SECONDS = 0.5
+"""How long a peer that is cut off has to take its close frame."""
+
 BACKLOG = 1024
 TURNED_AWAY_AT_ONCE = 64
 """Connections beyond the caps that are heard out, so that they can be told why."""
@@ -68,7 +71,9 @@ class GatewayServer:
         bounds: Bounds,
         caps: Caps,
         open_endpoint: Callable[[Connection, Handshake], Endpoint],
+        inherited: Sequence[socket.socket] = (),
     ) -> None:
+        self._inherited = inherited
         self._host = host
         self._port = port
         self._caps = caps
@@ -78,6 +83,8 @@ class GatewayServer:
         self._per_address: Counter[str] = Counter()
         self._is_draining = False
         self._scope = trio.CancelScope()
+        self._accepting = trio.CancelScope()
+        self._patience = trio.CancelScope()
         self._left = trio.Event()
 
     def __len__(self) -> int:
@@ -88,9 +95,10 @@ class GatewayServer:
     async def serve(self, task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED) -> None:
         """Listen until drained or cancelled; starts with the addresses, as ``host:port``.
 
-        Raises ListenFailed.
+        Sockets that were inherited are used as they are, instead of the address.  Raises ListenFailed.
         """
-        listeners = await _listen(self._host, self._port)
+        listeners = [trio.SocketListener(trio.socket.from_stdlib_socket(taken)) for taken in self._inherited]
+        listeners = listeners or await _listen(self._host, self._port)
         addresses = [_address(listener.socket.getsockname()) for listener in listeners]
         with self._scope:
             async with trio.open_nursery() as connections:
@@ -122,17 +130,21 @@ class GatewayServer:
 
     async def _accept(self, listener: trio.SocketListener, connections: trio.Nursery) -> None:
         async with listener:
-            while True:
-                try:
-                    stream = await listener.accept()
-                except OSError as error:
-                    if error.errno not in OUT_OF_RESOURCES:
-                        raise
-                    self._count_accept_failure(error)
-                    await trio.sleep(OUT_OF_RESOURCES_PAUSE_SECONDS)
-                else:
-                    address = _peer(stream)
-                    connections.start_soon(self.serve_stream, SocketStream.take_over(stream), address)
+            with self._accepting:
+                await self._accept_until_cancelled(listener, connections)
+
+    async def _accept_until_cancelled(self, listener: trio.SocketListener, connections: trio.Nursery) -> None:
+        while True:
+            try:
+                stream = await listener.accept()
+            except OSError as error:
+                if error.errno not in OUT_OF_RESOURCES:
+                    raise
+                self._count_accept_failure(error)
+                await trio.sleep(OUT_OF_RESOURCES_PAUSE_SECONDS)
+            else:
+                address = _peer(stream)
+                connections.start_soon(self.serve_stream, SocketStream.take_over(stream), address)
 
     def _count_accept_failure(self, error: OSError) -> None:
         if not self.traffic.accept_failures:
@@ -169,26 +181,51 @@ class GatewayServer:
     async def drain(self, seconds: float, chance: random.Random) -> int:
         """Let nobody in any more and close everybody, spread over a moment; how many had to be cut off at the end.
 
-        Until everybody has left, who knocks is told 503 and when to come back, and the status pages answer; then
-        ``serve`` returns.
+        Until everybody has left, who knocks is told 503 and when to come back, and the status pages answer; on a socket
+        that was inherited, who knocks waits for the next daemon instead.  Then ``serve`` returns.
         """
         self._is_draining = True
+        if self._inherited:
+            self._accepting.cancel()
         leaving = set(self._connections)
         window = min(MAX_JITTER_SECONDS, JITTER_SECONDS_PER_CONNECTION * len(leaving), seconds / 2)
         begun = trio.current_time()
         moments = sorted(chance.uniform(0, window) for _ in leaving)
-        with trio.move_on_after(seconds):
+        self._patience.deadline = begun + seconds
+        with self._patience:
             for moment, connection in zip(moments, list(leaving), strict=True):
                 await trio.sleep_until(begun + moment)
                 connection.close(SERVICE_RESTART, "the daemon restarts; come back in a moment")
             while leaving & self._connections:
                 self._left = trio.Event()
                 await self._left.wait()
+        late = await self._cut_off(leaving, is_hurried=trio.current_time() < begun + seconds)
+        self._scope.cancel()
+        return late
+
+    def hurry(self) -> None:
+        """Cut a drain short: everybody is closed now."""
+        self._patience.cancel()
+
+    async def _cut_off(self, leaving: set[Connection], *, is_hurried: bool) -> int:
+        """Give up whoever has not left; in a hurry, who was not told to leave yet is told, and has a moment."""
+        for connection in leaving & self._connections:
+            connection.close(SERVICE_RESTART, "the daemon restarts; come back in a moment")
+        with trio.move_on_after(LAST_WORDS_SECONDS if is_hurried else 0):
+            while leaving & self._connections:
+                self._left = trio.Event()
+                await self._left.wait()
         late = leaving & self._connections
         for connection in late:
             connection.abort()
-        self._scope.cancel()
         return len(late)
+
+    # --- other terms -----------------------------------------------------------------------------------------------
+
+    def amend(self, policy: Policy, deadlines: Deadlines, caps: Caps) -> None:
+        """Serve whoever comes from now on under these; who is here stays under the old ones."""
+        self._caps = caps
+        self._terms = replace(self._terms, policy=policy, deadlines=deadlines)
 
 
 async def _listen(host: str, port: int) -> list[trio.SocketListener]:

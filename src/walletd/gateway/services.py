@@ -1,8 +1,8 @@
 """What every endpoint is handed: the parts of the daemon that answer calls, and the limits on a session."""
 
 import secrets
-from collections import deque
-from collections.abc import Awaitable, Callable
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -22,6 +22,7 @@ from walletd.wallets.readings import Readings
 from walletd.wallets.supervisor import Supervisor
 
 AUTHENTICATION_TIMEOUT = 4408
+ANSWERED_POLL_SECONDS = 0.01
 
 
 class Guest(Protocol):
@@ -39,6 +40,26 @@ class Guest(Protocol):
         ...
 
 
+class Operating(Protocol):
+    """What an operator can do to the running daemon."""
+
+    def log_level(self, component: str | None, level: str) -> Mapping[str, str]:
+        """Change a level; the levels of all components.  Raises ValueError for a component that is none."""
+        ...
+
+    def drain(self) -> None:
+        """Stop in order."""
+        ...
+
+    def audited(self, violations: int) -> None:
+        """The books were summed up, with so many violations."""
+        ...
+
+    def report(self) -> tuple[str, str | None]:
+        """A report of now, and the file that it was written to."""
+        ...
+
+
 class Services:
     """The daemon as its endpoints see it."""
 
@@ -53,6 +74,7 @@ class Services:
         index: CommandIndex,
         books: Books,
         register: TokenRegister,
+        operations: Operating,
         limits: Limits,
         clock: Callable[[], datetime],
         lifecycle: Callable[[], DaemonState],
@@ -73,6 +95,7 @@ class Services:
         self.index = index
         self.books = books
         self.register = register
+        self.operations = operations
         self.limits = limits
         self.clock = clock
         self.lifecycle = lifecycle
@@ -87,6 +110,8 @@ class Services:
         """Begins a compaction and says how far it is; None where none may begin now."""
         self.compaction: Callable[[], CompactionStatus | None] = lambda: None
         self.endpoints: set[Guest] = set()
+        self.rejected: Counter[str] = Counter()
+        """Requests that were answered with an error, by its reason, since the start of this process."""
         self._authentication_seconds = authentication_seconds
         self._unauthenticated: deque[tuple[float, Guest]] = deque()
         self._arrival = trio.Event()
@@ -103,6 +128,11 @@ class Services:
         """Run something that has to await."""
         assert self._nursery is not None, "the services are not running"
         self._nursery.start_soon(act, *arguments)
+
+    async def answered(self) -> None:
+        """Return once no session has an unanswered request; for the end, when no new ones are taken."""
+        while any(guest.session.in_flight for guest in self.endpoints):  # noqa: ASYNC110
+            await trio.sleep(ANSWERED_POLL_SECONDS)  # an event per answer would cost more than this once in a life
 
     def expect_authentication(self, guest: Guest) -> None:
         """The session must authenticate before its deadline.  All deadlines are equally far: the oldest is first."""

@@ -41,6 +41,15 @@ class CheckpointFailing(JournalFull):
     advice = "Look at the disk's health and free space; walletd probes and goes on by itself."
 
 
+class JournalDetached(JournalFull):
+    """Certain, like JournalFull: the files under the journal's names are not the open ones, so nothing is written."""
+
+    advice = (
+        "Put the data folder back where it was, as it was: walletd goes on by itself. Do not stop it before: as long "
+        "as it runs, the open journal can be copied from /proc/PID/fd."
+    )
+
+
 class HeadMoved(JournalFailure):
     """Certain: nothing was written, because the journal is not where we left it. Another writer owns it now."""
 

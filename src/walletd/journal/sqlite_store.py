@@ -49,6 +49,7 @@ from walletd.journal.failures import (
 )
 from walletd.journal.mark import Mark, read_mark, refuse_missing, refuse_replaced, write_mark
 from walletd.journal.merkle import EMPTY_ROOT
+from walletd.journal.presence import Presence
 from walletd.journal.rows import AFTER, APPEND, FIRST, HOLDING, LAST, PRUNE, row_of, segment_from
 from walletd.journal.segment import Segment, records, verify
 from walletd.journal.store import GENESIS, READ_LIMIT_BYTES, Head
@@ -99,6 +100,7 @@ class SqliteJournalStore:
         self._charter = charter
         self._limits = limits
         self._ballast = Ballast(directory, limits.ballast_bytes)
+        self._presence = Presence(directory)
         self._bytes_in_log = 0
         self._checkpoint_failures = 0
 
@@ -184,6 +186,7 @@ class SqliteJournalStore:
             await self._move_mark()
 
     async def probe(self) -> None:
+        self._presence.refuse_detached()
         floor = self._limits.space_floor_bytes
         room = free_bytes(self._directory) - self._ballast.missing_bytes
         if room < floor + floor // _RECOVERY_MARGIN:
@@ -207,6 +210,7 @@ class SqliteJournalStore:
             holding = await self._holding(mark.sequence)
             root_at_mark = None if holding is None or holding.last_sequence != mark.sequence else holding.root
         refuse_replaced(mark, self.instance, self._head.sequence, root_at_mark)
+        self._presence.refuse_detached()  # From here on, these are the files.
         await self._move_mark()
 
     async def _refuse_gap(self) -> None:
@@ -300,6 +304,7 @@ class SqliteJournalStore:
         await _close(self._connection, self._die)
 
     def _refuse_without_room(self, segment: Segment) -> None:
+        self._presence.refuse_detached()
         if self._checkpoint_failures >= _CHECKPOINT_FAILURES_BORNE:
             raise CheckpointFailing(f"{self._checkpoint_failures} checkpoints failed in a row")
         room = free_bytes(self._directory)

@@ -66,7 +66,7 @@ def inspect(database: Path) -> int:
     forgotten = sum(1 for last in last_frames if last > recovered)
     if forgotten > _LEGAL_LOSS:
         raise JournalCorrupt(f"{forgotten} commits in {log.name} lie behind a damaged frame and would be forgotten")
-    if recovered and not _is_database(database):
+    if recovered and not (database.exists() and database.stat().st_size):
         raise JournalCorrupt(f"{log.name} holds commits, but {database.name} is empty, so they would be forgotten")
     return recovered
 

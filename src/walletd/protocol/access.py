@@ -51,7 +51,7 @@ class Need(NamedTuple):
 
 
 OPERATE = Need(Right.OPERATE)
-ADMINISTER = Need(Right.ADMIN)
+ADMIN = Need(Right.ADMIN)
 AUTHENTICATED = Need(Right.NOTHING)
 
 

@@ -12,7 +12,8 @@ import msgspec
 from walletd.protocol import hold_messages as h
 from walletd.protocol import journal_messages as j
 from walletd.protocol import messages as m
-from walletd.protocol.access import ADMINISTER, AUTHENTICATED, OPERATE, Need
+from walletd.protocol import operator_messages as o
+from walletd.protocol.access import ADMIN, AUTHENTICATED, OPERATE, Need
 from walletd.vocabulary import commands as c
 
 
@@ -78,7 +79,7 @@ def _views_subscribed(params: m.Subscribe) -> Iterable[Need]:
     return needs
 
 
-_free, _operate, _administer = _always(AUTHENTICATED), _always(OPERATE), _always(ADMINISTER)
+_free, _operate, _admin = _always(AUTHENTICATED), _always(OPERATE), _always(ADMIN)
 
 _ROWS: tuple[tuple[str, Kind, type, type, Callable[[Any], Iterable[Need]], str], ...] = (
     ("session.authenticate", Kind.SESSION, m.Authenticate, m.Authenticated, _free, "Present a token."),
@@ -110,9 +111,12 @@ _ROWS: tuple[tuple[str, Kind, type, type, Callable[[Any], Iterable[Need]], str],
     ("stream.subscribe", Kind.STREAM, m.Subscribe, m.Subscribed, _views_subscribed, "Watch wallets live."),
     ("stream.unsubscribe", Kind.STREAM, m.Unsubscribe, m.Unsubscribed, _free, "End a stream."),
     ("daemon.status", Kind.OPERATOR, m.NoParams, m.DaemonStatus, _operate, "Show the daemon at a glance."),
+    ("daemon.log_level", Kind.OPERATOR, o.SetLogLevel, o.LogLevels, _admin, "Change how much is logged."),
+    ("daemon.drain", Kind.OPERATOR, m.NoParams, o.Draining, _admin, "Have the daemon stop in order."),
+    ("daemon.report", Kind.OPERATOR, m.NoParams, o.FaultReport, _admin, "Show the daemon from the inside."),
     ("daemon.audit", Kind.OPERATOR, m.NoParams, m.AuditReport, _operate, "Sum up all wallets per asset."),
-    ("daemon.compact", Kind.OPERATOR, j.Compact, m.CompactionStatus, _administer, "Begin to compact the journal."),
-    ("journal.read", Kind.OPERATOR, j.ReadJournal, j.JournalBlock, _administer, "Read the journal as it is stored."),
+    ("daemon.compact", Kind.OPERATOR, j.Compact, m.CompactionStatus, _admin, "Begin to compact the journal."),
+    ("journal.read", Kind.OPERATOR, j.ReadJournal, j.JournalBlock, _admin, "Read the journal as it is stored."),
 )
 
 METHODS: dict[str, Method] = {

@@ -20,11 +20,16 @@ class Claim:
     ``run`` does not await: nobody else has a turn meanwhile, and the turns are given back when it returns.
     """
 
-    __slots__ = ("fail", "lacking", "run", "wallets")
+    __slots__ = ("command_id", "fail", "lacking", "run", "wallets")
 
     def __init__(
-        self, wallets: Sequence[WalletId], run: Callable[[], None], fail: Callable[[Reason, dict[str, Any]], None]
+        self,
+        wallets: Sequence[WalletId],
+        run: Callable[[], None],
+        fail: Callable[[Reason, dict[str, Any]], None],
+        command_id: str | None = None,
     ) -> None:
+        self.command_id = command_id
         self.wallets = wallets
         self.run = run
         self.fail = fail

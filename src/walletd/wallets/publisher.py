@@ -8,6 +8,7 @@ ever skipped, and nobody waits for a slow subscriber.
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, KeysView, Sequence
+from itertools import islice
 from typing import Protocol
 
 import trio
@@ -110,6 +111,14 @@ class Publisher:
 
     def __len__(self) -> int:
         return len(self._all)
+
+    def recent(self, count: int) -> list[DurableEntry]:
+        """The newest durable entries that are in memory, oldest first."""
+        return [*reversed([*islice(reversed(self._recent), count)])]
+
+    def lags(self) -> list[int]:
+        """By how many entries each subscription is behind the head; 0 for those that are live."""
+        return [0 if one.is_live else self.head - one.position for one in self._all]
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled: heartbeats, and the tasks of subscriptions that catch up."""

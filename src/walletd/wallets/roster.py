@@ -17,6 +17,7 @@ from typing import Any
 import trio
 
 from walletd.ledger.book import Book, Books
+from walletd.logs.context import about_command
 from walletd.vocabulary.commands import TRANSFER_MARK
 from walletd.vocabulary.entries import TransferRecord
 from walletd.vocabulary.error_codes import Reason
@@ -78,6 +79,10 @@ class Roster:
         for actor in self._actors.values():
             counts[actor.state] += 1
         return counts
+
+    def mailbox_depths(self) -> list[int]:
+        """How many claims stand in the mailboxes that are not empty.  O(warm wallets)."""
+        return [len(actor.mailbox) for actor in self._actors.values() if actor.mailbox]
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled: the actors' tasks live in here."""
@@ -255,7 +260,8 @@ class Roster:
     def _quarantine(self, claim: Claim, broken: Exception) -> None:
         """An invariant broke while the claim ran.  Nothing of it was journaled; its wallets stand still from now on."""
         for wallet in claim.wallets:
-            log.error("wallet %s is quarantined", wallet, exc_info=broken)
+            about = about_command(claim.command_id) if claim.command_id else {}
+            log.error("wallet %s is quarantined", wallet, exc_info=broken, extra=about)
             self._actors[wallet].state = ActorState.QUARANTINED
             self._books.drop(wallet)
         claim.fail(Reason.INTERNAL_ERROR, {"wallets": list(claim.wallets)})

@@ -10,6 +10,7 @@ asked.  ``reply`` is called only once the segment with the entry, and so everyth
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from time import perf_counter
 from typing import Any, NamedTuple
 
 import trio
@@ -35,6 +36,7 @@ from walletd.vocabulary.identifiers import CommandId, Principal, TransferId, Wal
 from walletd.vocabulary.identifiers import Sequence as SequenceNumber
 from walletd.wallets.actor import Claim
 from walletd.wallets.command_index import CommandIndex
+from walletd.wallets.counters import CommandCounters
 from walletd.wallets.projector import DurableEntry, Projector
 from walletd.wallets.publisher import Publisher
 from walletd.wallets.roster import Roster
@@ -79,9 +81,21 @@ def _nobody(answer: Answer | Foreseen | NotDecided) -> None:
 class Submission:
     """A command on its way, and those who sent the same id meanwhile."""
 
-    __slots__ = ("command", "durable", "followers", "is_settled", "principal", "reply", "sequence")
+    __slots__ = (
+        "arrived",
+        "command",
+        "decided",
+        "durable",
+        "followers",
+        "is_settled",
+        "principal",
+        "reply",
+        "sequence",
+    )
 
     def __init__(self, command: AnyCommand, principal: Principal, reply: Reply) -> None:
+        self.arrived = perf_counter()
+        self.decided = 0.0
         self.command = command
         self.principal = principal
         self.reply = reply
@@ -153,9 +167,7 @@ class Supervisor:
         self._load_floor = 0
         self._assets_sequence = 0
         self._nursery: trio.Nursery | None = None
-        self.outcomes: dict[Reason | None, int] = {}
-        """How many commands were decided, by the reason of their refusal; None: applied."""
-        self.replays = 0
+        self.counters = CommandCounters()
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled: look-ups of old entries for commands sent again live in here."""
@@ -209,6 +221,7 @@ class Supervisor:
                 wallets,
                 run=lambda: act(submission, wallets),
                 fail=lambda reason, facts: self._give_up(submission, reason, facts),
+                command_id=submission.command.command_id,
             )
         )
 
@@ -218,6 +231,7 @@ class Supervisor:
         if obstacle is not None:
             self._give_up(submission, *obstacle)
             return
+        began = perf_counter()
         now = self._now()
         sequence = SequenceNumber(self._writer.head + 1)
         verdict = decide(self._books, submission.command, now, sequence)
@@ -234,6 +248,8 @@ class Supervisor:
         pending = self._writer.append(sequence, record, submission)
         submission.sequence = sequence
         submission.durable = DurableEntry(entry, record, pending.leaf)
+        submission.decided = perf_counter()
+        self.counters.decide_seconds.count(submission.decided - began)
 
     def _remember_awaited(self, entry: Entry) -> None:
         """A refund may have asked for a transfer before it was there: then its actor must know of it now."""
@@ -268,6 +284,7 @@ class Supervisor:
         return max(self._clock(), self._last_time)
 
     def _give_up(self, submission: Submission, reason: Reason, facts: dict[str, Any]) -> None:
+        self.counters.shed[reason] = self.counters.shed.get(reason, 0) + 1
         for key in submission.keys:
             if self._recent.get(key) is submission:
                 del self._recent[key]
@@ -276,7 +293,7 @@ class Supervisor:
     # --- commands sent again ---------------------------------------------------------------------------------------
 
     def _repeat(self, earlier: Submission, submission: Submission) -> None:
-        self.replays += 1
+        self.counters.replays += 1
         if earlier.is_settled:
             assert earlier.durable is not None
             submission.settle(_answer_again(earlier.durable, submission.command))
@@ -290,7 +307,7 @@ class Supervisor:
         earlier.followers.append(follow)
 
     async def _replay(self, sequence: int, submission: Submission) -> None:
-        self.replays += 1
+        self.counters.replays += 1
         submission.settle(_answer_again(await self._read_entry(sequence), submission.command))
 
     # --- books of dormant wallets ----------------------------------------------------------------------------------
@@ -355,6 +372,9 @@ class Supervisor:
     def on_durable(self, commit: Sequence[Pending]) -> None:
         """A segment is durable: answer and publish each of its entries, in order, without awaiting anything."""
         entries: list[DurableEntry] = []
+        counters, now = self.counters, perf_counter()
+        commit_began = now - self._writer.counters.last_commit_seconds
+        counters.group_entries.count(len(commit))
         for pending in commit:
             submission = pending.context
             assert isinstance(submission, Submission)
@@ -362,7 +382,10 @@ class Supervisor:
             entries.append(submission.durable)
             refusal = submission.durable.entry.refusal
             reason = None if refusal is None else refusal.reason
-            self.outcomes[reason] = self.outcomes.get(reason, 0) + 1
+            kind = type(submission.command), reason
+            counters.outcomes[kind] = counters.outcomes.get(kind, 0) + 1
+            counters.queue_seconds.count(max(0.0, commit_began - submission.decided))
+            counters.reply_seconds.count(now - submission.arrived)
             effects = submission.durable.entry.effects
             if effects is not None and effects.holds:
                 self._follow_holds(effects.holds)

@@ -1,0 +1,92 @@
+"""``walletd report``, ``log-level`` and ``drain``: what an operator does to a running daemon."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+from rich.text import Text
+
+from walletd.cli.connection import DEFAULT, Connection, talk
+from walletd.cli.output import Output, new_table
+from walletd.client import Client
+
+Level = Literal["debug", "info", "warning", "error"]
+
+
+def report(
+    *, output: Annotated[Path | None, Parameter(name=("--output", "-o"))] = None, connection: Connection = DEFAULT
+) -> int:
+    """Show a running daemon from the inside: tasks, queues, last entries, settings, memory; no secrets, no amounts.
+
+    For example:
+
+        $ walletd report
+        $ walletd report --output walletd-report.txt
+
+    Parameters
+    ----------
+    output
+        Write the report to this file, which must not be there yet, readable by you alone.
+    """
+
+    async def show(client: Client, answer: Output) -> int:
+        made = await client.call("daemon.report")
+        if output is not None:
+            _save(output, made["report"])
+        answer.answer(made, lambda: Text(made["report"] if output is None else f"the report is in {output}"))
+        if made.get("file"):
+            answer.line(f"The daemon keeps it in {made['file']}")
+        return 0
+
+    return talk(connection, show)
+
+
+def log_level(level: Level, component: str | None = None, /, *, connection: Connection = DEFAULT) -> int:
+    """Change how much a running daemon logs, or one component of it, until its configuration is read again.
+
+    For example:
+
+        $ walletd log-level debug
+        $ walletd log-level debug journal
+
+    Parameters
+    ----------
+    level
+        How much.
+    component
+        Which part: journal, gateway, wallets, lifecycle, daemon, configuration; all, where none is named.
+    """
+
+    async def change(client: Client, answer: Output) -> int:
+        params = {"level": level} if component is None else {"level": level, "component": component}
+        levels = (await client.call("daemon.log_level", **params))["levels"]
+        table = new_table("component", "level")
+        for name, own in levels.items():
+            table.add_row(name, own)
+        answer.answer({"levels": levels}, lambda: table)
+        return 0
+
+    return talk(connection, change)
+
+
+def drain(*, connection: Connection = DEFAULT) -> int:
+    """Have a running daemon stop in order: nothing new is taken, what is under way is answered, everybody is told.
+
+    For example:
+
+        $ walletd drain
+    """
+
+    async def stop(client: Client, answer: Output) -> int:
+        draining = await client.call("daemon.drain")
+        leaving = f"the daemon answers what is under way and closes {draining['sessions']} sessions"
+        answer.answer(draining, lambda: Text(leaving))
+        return 0
+
+    return talk(connection, stop)
+
+
+def _save(file: Path, text: str) -> None:
+    with open(file, "x", opener=lambda path, flags: os.open(path, flags, 0o600)) as output:
+        output.write(text)

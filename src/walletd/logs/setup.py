@@ -1,0 +1,62 @@
+"""The one handler of the process, and the levels of its components, which can change while it runs.
+
+set_up("auto", "info", {"journal": "debug"})
+set_levels("info", {})
+"""
+
+import logging
+import sys
+from collections.abc import Mapping
+
+from walletd.logs.context import AddContext
+from walletd.logs.formats import formatter_of
+from walletd.logs.repeats import LimitRepeats
+
+COMPONENTS = ("configuration", "daemon", "gateway", "journal", "lifecycle", "report", "wallets")
+"""What has a level of its own: a logger ``walletd.NAME`` and all below it."""
+
+REPEATS_BURST = 20
+REPEATS_WINDOW_SECONDS = 10.0
+
+limit = LimitRepeats(REPEATS_BURST, REPEATS_WINDOW_SECONDS)
+
+
+def set_up(form: str, level: str, levels: Mapping[str, str] = {}) -> None:
+    """Log to stderr, in this format."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter_of(form))
+    handler.addFilter(AddContext())
+    handler.addFilter(limit)
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    set_levels(level, levels)
+
+
+def set_levels(level: str, levels: Mapping[str, str] = {}) -> None:
+    """Log at ``level``, and each component named at its own.  Raises ValueError for one that is none."""
+    for component in levels:
+        if component not in COMPONENTS:
+            raise ValueError(f"there is no component {component!r}; there are {', '.join(COMPONENTS)}")
+    logging.getLogger().setLevel(max(logging.INFO, _number(level)))  # what libraries say in detail is not for here
+    logging.getLogger("walletd").setLevel(_number(level))
+    for component in COMPONENTS:
+        own = levels.get(component)
+        logging.getLogger(f"walletd.{component}").setLevel(logging.NOTSET if own is None else _number(own))
+
+
+def set_level(component: str | None, level: str) -> None:
+    """Change one component's level, or, for None, that of all which have none of their own."""
+    if component is None:
+        logging.getLogger().setLevel(max(logging.INFO, _number(level)))
+    elif component not in COMPONENTS:
+        raise ValueError(f"there is no component {component!r}; there are {', '.join(COMPONENTS)}")
+    logging.getLogger("walletd" if component is None else f"walletd.{component}").setLevel(_number(level))
+
+
+def levels() -> dict[str, str]:
+    """The level that each component has now."""
+    loggers = ((name, logging.getLogger(f"walletd.{name}")) for name in COMPONENTS)
+    return {name: logging.getLevelName(logger.getEffectiveLevel()).lower() for name, logger in loggers}
+
+
+def _number(level: str) -> int:
+    return logging.getLevelNamesMapping()[level.upper()]

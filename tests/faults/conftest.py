@@ -1,0 +1,32 @@
+"""What the fault harnesses share: the compiled recorder, a seed that is printed, a folder in memory."""
+
+import os
+import random
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.recording import Recorder, build, memory_folder
+
+
+@pytest.fixture(scope="session")
+def recorder(tmp_path_factory: pytest.TempPathFactory) -> Recorder:
+    return build(tmp_path_factory.mktemp("recorder"))
+
+
+@pytest.fixture
+def seed() -> int:
+    number = int(os.environ.get("TEST_SEED") or random.SystemRandom().randrange(2**32))
+    print(f"seed {number}: repeat with TEST_SEED={number}")
+    return number
+
+
+@pytest.fixture
+def memory_path() -> Iterator[Path]:
+    """A folder in memory, where there is one: a killed process needs no disk."""
+    folder = Path(tempfile.mkdtemp(dir=memory_folder()))
+    yield folder
+    shutil.rmtree(folder)

@@ -1,0 +1,65 @@
+"""Rows 3 and 4, of the journal: whichever write or sync fails, or is the last, what was told is there, and no more.
+
+What was said to be rolled back does not come back, not even after a restart.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.faults.io_errors import BUGS, EXIT_DEGRADED, EXIT_REFUSED
+from tests.faults.recording import Recorder
+from walletd.journal.failures import EXIT_JOURNAL_UNCERTAIN
+
+FAULTS = int(os.environ.get("TEST_FAULTS", "1500"))
+KILLS = int(os.environ.get("TEST_JOURNAL_KILLS", "1000"))
+LIVES_PER_BUG = 300
+PARTS = 2
+ROOT = Path(__file__).parents[2]
+
+
+def live_through_faults(
+    recorder: Recorder, folder: Path, seed: int, faults: int, kills: int, bug: str = ""
+) -> tuple[dict[str, int], list[str]]:
+    """So many lives in some processes: how they ended, and what was wrong."""
+    running = []
+    for part in range(PARTS):
+        files = folder / f"part-{part}"
+        files.mkdir()
+        arguments = [str(files), str(seed + part), str(faults // PARTS), str(kills // PARTS), *([bug] if bug else [])]
+        running.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "tests.faults.io_errors", *arguments],
+                env={**os.environ, **recorder.environment(files)},
+                stdout=subprocess.PIPE,
+                cwd=ROOT,
+            )
+        )
+    reports: list[dict[str, Any]] = [json.loads(process.communicate()[0]) for process in running]
+    ends: dict[str, int] = {}
+    for report in reports:
+        for end, count in report["ends"].items():
+            ends[end] = ends.get(end, 0) + count
+    return ends, [wrong for report in reports for wrong in report["violations"]]
+
+
+def test_whatever_fails_or_dies_what_was_told_is_there_and_no_more(
+    recorder: Recorder, memory_path: Path, seed: int
+) -> None:
+    ends, violations = live_through_faults(recorder, memory_path, seed, FAULTS, KILLS)
+    print(f"ended with: {ends}")
+    assert violations == []
+    assert sum(ends.values()) == FAULTS // PARTS * PARTS + KILLS // PARTS * PARTS
+    for end in (EXIT_JOURNAL_UNCERTAIN, EXIT_REFUSED, EXIT_DEGRADED, -9, 0):
+        assert ends.get(str(end)), f"no life ended with {end}: {ends}"
+
+
+@pytest.mark.parametrize("bug", BUGS)
+def test_a_planted_bug_is_found(recorder: Recorder, memory_path: Path, seed: int, bug: str) -> None:
+    _, violations = live_through_faults(recorder, memory_path, seed, LIVES_PER_BUG, 0, bug)
+    assert violations, f"no fault shows that {bug}"

@@ -1,0 +1,1 @@
+"""Fault reports: what they show, and when they are written."""
