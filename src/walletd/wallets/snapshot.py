@@ -17,7 +17,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from hashlib import file_digest
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -131,7 +131,7 @@ def _copy_file(source: Path, target: Path) -> None:
 
 async def _checked(file: Path) -> tuple[int, str]:
     """After which entry the copy stands, and its SHA-256, from a process that checked it.  Raises ReadTablesRotten."""
-    command = [sys.executable, "-m", __name__, str(file)]
+    command = [sys.executable, "-P", "-m", __name__, str(file)]
     ended = await trio.run_process(command, capture_stdout=True, capture_stderr=True, check=False)
     if ended.returncode:
         said = ended.stderr.decode(errors="replace").strip().rpartition("\n")[2]
@@ -163,7 +163,8 @@ def check_snapshot(file: Path) -> int:
 
 def main(file: Path) -> int:
     """Check a copy, politely; what is found out goes to stdout for ``take``."""
-    os.nice(NICENESS)
+    with suppress(OSError):  # A hardened service may not.
+        os.nice(NICENESS)
     try:
         sequence = check_snapshot(file)
     except ReadTablesRotten as rotten:
