@@ -128,7 +128,7 @@ def main() -> None:
     parser.add_argument("--entries", type=int, default=1_000_000)
     parser.add_argument("--keep", type=int, default=5_000)
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="walletd-compaction-", dir=".") as directory:
+    with tempfile.TemporaryDirectory(prefix="bench-data-", dir=".") as directory:
         daemon = Daemon(Path(directory) / "data")
         town = Town(daemon, 1000)
         found: dict[str, object] = {"entries": fill(daemon, town, given.entries)}

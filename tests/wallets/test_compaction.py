@@ -298,3 +298,19 @@ async def test_the_policy_asks_once_a_day_at_its_time(tmp_path: Path, monkeypatc
             now[0] = local + timedelta(hours=hours)
             asked.append(await compaction.is_due())
         assert asked == [False, False, True, False, False, False, True, False, True]
+
+
+async def test_free_pages_do_not_make_the_policy_ask_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps, "LEAST_ENTRIES", 1)
+    monkeypatch.setattr("walletd.journal.sqlite_store.MAX_SHRUNK_PAGES", 0)
+    async with daemon_at_work(tmp_path / "var", keep_entries=2, journal_bytes=50_000) as (store, core, compaction):
+        await live(core, 60)
+        await store.checkpoint()
+        assert await compaction.is_due()
+        await compaction.compact(keep_entries=2)
+        size = (tmp_path / "var/journal.db").stat().st_size
+        await answered(submit(core, transfer("one more", ("alice", "bob", 1))))
+        assert not await compaction.is_due()
+        await live(core, 30, "again")
+        await store.checkpoint()
+        assert (tmp_path / "var/journal.db").stat().st_size <= size

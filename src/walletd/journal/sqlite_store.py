@@ -278,9 +278,7 @@ class SqliteJournalStore:
 
         Raises like ``prune``.
         """
-        with translated("the journal could not be read"):
-            ((pages,),) = await self._connection.rows("PRAGMA page_count")
-            ((free,),) = await self._connection.rows("PRAGMA freelist_count")
+        pages, free = await self._pages()
         if pages - free > MAX_SHRUNK_PAGES or free < pages // 2:
             return False
         with trio.CancelScope(shield=True):
@@ -291,12 +289,16 @@ class SqliteJournalStore:
                 await self._explain(error)
         return True
 
-    @property
-    def size_bytes(self) -> int:
-        """What the database file and its log take."""
-        database = self._directory / DATABASE_NAME
-        log = wal.wal_path(database)
-        return database.stat().st_size + (log.stat().st_size if log.exists() else 0)
+    async def used_bytes(self) -> int:
+        """What the database file holds, without the pages that wait to be used again."""
+        pages, free = await self._pages()
+        return (pages - free) * _PAGE_BYTES
+
+    async def _pages(self) -> tuple[int, int]:
+        with translated("the journal could not be read"):
+            ((pages,),) = await self._connection.rows("PRAGMA page_count")
+            ((free,),) = await self._connection.rows("PRAGMA freelist_count")
+        return pages, free
 
     async def aclose(self) -> None:
         with trio.CancelScope(shield=True):

@@ -58,7 +58,7 @@ class CompactionPolicy(NamedTuple):
 
     keep_entries: int
     journal_bytes: int | None = None
-    """When ``journal.db`` has grown to this."""
+    """When ``journal.db`` holds so much; free pages in it do not count, or it would be compacted for ever."""
     age: timedelta | None = None
     """When its oldest entry is this old."""
     at: str | None = None
@@ -113,11 +113,6 @@ class Compaction:
             last_finished_at=self.last_finished_at,
         )
 
-    @property
-    def journal_bytes(self) -> int:
-        """What ``journal.db`` and its log take on the disk."""
-        return self._store.size_bytes
-
     def request(self, keep_entries: int | None = None) -> None:
         """Have a compaction begin, if none is under way; so many of the newest entries stay in ``journal.db``."""
         if self.step == "idle":
@@ -150,7 +145,7 @@ class Compaction:
         if boundary - self._store.archive.last_sequence < LEAST_ENTRIES:
             return False
         size, age, at = self._policy[1:]
-        if size is not None and self._store.size_bytes >= size:
+        if size is not None and await self._store.used_bytes() >= size:
             return True
         if age is not None and await self._is_as_old_as(age):
             return True
@@ -201,7 +196,7 @@ class Compaction:
         target = await self._store.boundary(keep_entries)
         begun = self._store.archive.last_sequence
         if target > begun:
-            self._refuse_without_room()
+            self._refuse_without_room(await self._store.used_bytes())
             await self._snapshot(target)
             while self._store.archive.last_sequence < target:
                 await self._archive(target)
@@ -209,16 +204,16 @@ class Compaction:
         self.step = "shrinking"
         shrunk = await self._store.shrink()
         log.info(
-            "compacted: entries %d to %d are archived, journal.db has %d bytes%s",
+            "compacted: entries %d to %d are archived, journal.db holds %d bytes%s",
             begun + 1,
             self._store.archive.last_sequence,
-            self._store.size_bytes,
-            "" if shrunk else ", of which free pages are used again",
+            await self._store.used_bytes(),
+            "" if shrunk else " and keeps its free pages for new entries",
         )
 
-    def _refuse_without_room(self) -> None:
+    def _refuse_without_room(self, journal_bytes: int) -> None:
         """Raise JournalFull unless a snapshot and the archive, at their largest, leave the journal its floor."""
-        needed = (self._directory / FILE_NAME).stat().st_size + self._store.size_bytes + self._space_floor_bytes
+        needed = (self._directory / FILE_NAME).stat().st_size + journal_bytes + self._space_floor_bytes
         room = free_bytes(self._directory)
         if room < needed:
             raise JournalFull(f"compaction may need {needed} bytes, and {room} are free")
