@@ -47,6 +47,7 @@ bench: $(READY) ## measure speed on this machine; ARGS passes flags on
 soak: $(READY) ## long random tests and many kills; KILLS=1000 says how many
 	HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest tests/properties --timeout 0 $(PYTEST_ARGS)
 	TEST_KILLS=$(or $(KILLS),1000) $(BIN)/python -m pytest tests/faults -s --timeout 0 $(PYTEST_ARGS)
+	TEST_BACKUP_KILLS=$(or $(KILLS),1000) $(BIN)/python -m pytest tests/daemon/test_backup.py -s -k killed --timeout 0 $(PYTEST_ARGS)
 
 docs: $(READY) ## write the parts of docs/ that are made from the code
 	$(call needs,docs/build.py)

@@ -107,9 +107,14 @@ def sizes(data: Path) -> dict[str, float]:
 
 def fill(daemon: Daemon, town: Town, entries: int) -> int:
     """Have the journal reach so many entries; what the daemon was too busy for is asked for again."""
-    operator = daemon.connect()
-    while (head := operator.call("daemon.status", {})["result"]["head"]) < entries:
+    while (head := head_of(daemon)) < entries:
         closed_loop(daemon, 4, 256, max(1000, entries - head), town.transfers())
+    return head
+
+
+def head_of(daemon: Daemon) -> int:
+    operator = daemon.connect()
+    head = operator.call("daemon.status", {})["result"]["head"]
     operator.close()
     return int(head)
 

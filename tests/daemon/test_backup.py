@@ -19,7 +19,7 @@ from tests.daemon.process import Daemon, furnish, posted, run_to_its_end, transf
 from walletd.journal.offline import open_offline
 from walletd.journal.segment import records
 
-CYCLES = int(os.environ.get("WALLETD_BACKUP_KILLS", "20"))
+CYCLES = int(os.environ.get("TEST_BACKUP_KILLS", "20"))
 
 
 def walletd(*arguments: str, daemon: Daemon | None = None, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -290,8 +290,8 @@ class Load:
 
 @pytest.mark.timeout(400)
 def test_backups_under_load_that_are_killed_leave_a_prefix_of_the_journal(tmp_path: Path, daemon: Daemon) -> None:
-    seed = int(os.environ.get("WALLETD_SEED") or random.SystemRandom().randrange(2**32))
-    print(f"seed {seed}: repeat with WALLETD_SEED={seed}")
+    seed = int(os.environ.get("TEST_SEED") or random.SystemRandom().randrange(2**32))
+    print(f"seed {seed}: repeat with TEST_SEED={seed}")
     chance = random.Random(seed)
     backup, kept, killed, finished = tmp_path / "backup", [0], 0, 0
     with daemon.client() as client:

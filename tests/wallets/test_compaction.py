@@ -1,5 +1,6 @@
 """Compaction step by step: a crash at any moment loses nothing, a snapshot is never used unchecked, the policy asks."""
 
+import errno
 import sqlite3
 import subprocess
 from collections.abc import Awaitable, Callable
@@ -223,13 +224,9 @@ async def test_a_disk_that_gives_back_something_else_is_not_trusted_with_the_onl
     monkeypatch.setattr(ArchiveWriter, "add", lambda self, block: original(self, block[:-9] + b"x" + block[-8:]))
     async with daemon_at_work(tmp_path / "var") as (store, core, compaction):
         await live(core)
-        ended = trio.Event()
-        compaction.on_end = ended.set
-        compaction.request(5)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(compaction.run)
-            with trio.fail_after(30):
-                await ended.wait()
+            await once(compaction)
             nursery.cancel_scope.cancel()
         assert "does not come back" in (compaction.last_failure or "")
         assert store.archive.last_sequence == 0
@@ -314,3 +311,67 @@ async def test_free_pages_do_not_make_the_policy_ask_again(tmp_path: Path, monke
         await live(core, 30, "again")
         await store.checkpoint()
         assert (tmp_path / "var/journal.db").stat().st_size <= size
+
+
+NO_ROOM = OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("name", ["add", "sync", "commit"])
+async def test_a_full_disk_ends_the_compaction_and_not_the_daemon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def fail(*_: Any) -> None:
+        raise NO_ROOM
+
+    async with daemon_at_work(tmp_path / "var") as (store, core, compaction):
+        await live(core)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(compaction.run)
+            with monkeypatch.context() as patch:
+                patch.setattr(ArchiveWriter, name, fail)
+                await once(compaction)
+            assert "No space left" in (compaction.status.last_failure or "")
+            assert store.archive.last_sequence == 0
+            assert not list((tmp_path / "var").rglob("*.unfinished"))
+            await replayed(core, 3)
+            await once(compaction)
+            assert (compaction.status.runs, compaction.status.failures, compaction.status.last_failure) == (1, 1, None)
+            nursery.cancel_scope.cancel()
+    assert audited(tmp_path / "var") == []
+
+
+async def once(compaction: Compaction) -> None:
+    """Have a compaction run, and wait for its end."""
+    ended = trio.Event()
+    compaction.on_end = ended.set
+    compaction.request(5)
+    with trio.fail_after(60):
+        await ended.wait()
+
+
+@pytest.mark.parametrize("step", ["snapshot", "archiving", "proving", "pruning"])
+async def test_a_compaction_can_be_stopped_at_any_step_and_goes_on_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    monkeypatch.setattr("walletd.journal.sqlite_store.PRUNE_BYTES", 2000)
+    async with daemon_at_work(tmp_path / "var") as (store, core, compaction):
+        await live(core, 60)
+
+        async def stop() -> None:
+            while compaction.step != step:
+                await trio.lowlevel.checkpoint()
+            compaction.stop()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(compaction.run)
+            nursery.start_soon(stop)
+            await once(compaction)
+            assert compaction.failures == 1
+            assert "stopped" in (compaction.last_failure or "")
+            assert not (tmp_path / "var/snapshot.unfinished").exists()
+            await replayed(core, 2)
+            await once(compaction)
+            assert compaction.runs == 1
+            assert not await store.has_archived_segments()
+            nursery.cancel_scope.cancel()
+    assert audited(tmp_path / "var") == []

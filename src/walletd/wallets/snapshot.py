@@ -69,7 +69,7 @@ async def take(directory: Path) -> Snapshot:
     """
     unfinished = directory / UNFINISHED_NAME
     try:
-        await trio.to_thread.run_sync(_copy, directory / FILE_NAME, unfinished)
+        await _copy(directory / FILE_NAME, unfinished)
         sequence, digest = await _checked(unfinished)
         path = directory / f"snapshot-{sequence:015d}-{digest}.db"
         unfinished.rename(path)
@@ -113,11 +113,31 @@ def _snapshots(directory: Path) -> list[Snapshot]:
     return sorted((Snapshot(path, int(match[1])) for match, path in found if match), key=lambda one: one.sequence)
 
 
-def _copy(tables: Path, copy: Path) -> None:
+async def _copy(tables: Path, copy: Path) -> None:
+    """One statement in a thread, which ends soon when this is cancelled: a daemon that drains does not wait for it."""
+    connection = sqlite3.connect(read_only(tables), uri=True, isolation_level=None, check_same_thread=False)
+    with rot_reported(), closing(connection):
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_interrupt_when_cancelled, connection)
+                await trio.to_thread.run_sync(_vacuum_into, connection, copy)
+                nursery.cancel_scope.cancel()
+        except* sqlite3.OperationalError as failures:
+            await trio.lowlevel.checkpoint_if_cancelled()
+            raise failures.exceptions[0] from None
+    await trio.to_thread.run_sync(sync_file, copy)
+
+
+def _vacuum_into(connection: sqlite3.Connection, copy: Path) -> None:
     copy.unlink(missing_ok=True)
-    with rot_reported(), closing(sqlite3.connect(read_only(tables), uri=True, isolation_level=None)) as connection:
-        connection.execute("VACUUM INTO ?", (str(copy),))
-    sync_file(copy)
+    connection.execute("VACUUM INTO ?", (str(copy),))
+
+
+async def _interrupt_when_cancelled(connection: sqlite3.Connection) -> None:
+    try:
+        await trio.sleep_forever()
+    finally:
+        connection.interrupt()
 
 
 def _copy_file(source: Path, target: Path) -> None:
