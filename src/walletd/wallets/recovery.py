@@ -9,6 +9,7 @@ another journal, another format or a history that the journal does not confirm a
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ from walletd.journal.failures import JournalCorrupt
 from walletd.journal.merkle import Frontier
 from walletd.journal.segment import verify
 from walletd.journal.store import Head, JournalStore
+from walletd.wallets import read_tables
 from walletd.wallets.history import entries_of
 from walletd.wallets.projector import progress_after
 from walletd.wallets.read_tables import (
@@ -27,7 +29,6 @@ from walletd.wallets.read_tables import (
     ReadTables,
     ReadTablesRotten,
     delete_read_tables,
-    in_thread,
     open_read_tables,
 )
 from walletd.wallets.snapshot import delete_snapshots, restore_newest
@@ -64,7 +65,9 @@ async def recover(store: JournalStore, directory: Path, report: Report) -> Recov
 
 async def _catch_up(store: JournalStore, directory: Path, report: Report) -> Recovered:
     head = await store.head()
-    if not (directory / FILE_NAME).exists() and (snapshot := await in_thread(restore_newest, directory)):
+    if not (directory / FILE_NAME).exists() and (
+        snapshot := await read_tables.in_thread(partial(restore_newest, directory))
+    ):
         log.info("the read tables begin with the snapshot of entry %d", snapshot.sequence)
     tables = await open_read_tables(directory)
     try:
