@@ -11,14 +11,14 @@ PIN = $(UV) pip compile -q --universal --generate-hashes --no-header --no-annota
 needs = @test -e $(1) || { echo "walletd: there is no $(1) in this checkout, so there is nothing to run" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-systemd check format bench soak docs lock clean
+.PHONY: help setup run test test-systemd check format bench attacks conformance soak docs lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 setup: $(READY) ## make the virtual environment, with the locked packages
 
-$(READY): requirements-dev.lock pyproject.toml tools/bootstrap.py
+$(READY): requirements-dev.lock requirements-conformance.lock pyproject.toml tools/bootstrap.py
 	@$(PYTHON) tools/bootstrap.py $(VENV)
 
 run: $(READY) ## start the daemon with its data under ./var; ARGS="--port 8000" passes flags on
@@ -44,7 +44,15 @@ bench: $(READY) ## measure speed on this machine; ARGS passes flags on
 	$(call needs,bench/run.py)
 	$(BIN)/python bench/run.py $(ARGS)
 
+attacks: $(READY) ## attack a daemon of its own, and print what an honest client and the memory suffer
+	$(call needs,bench/attacks.py)
+	$(BIN)/python bench/attacks.py $(ARGS)
+
+conformance: $(READY) ## print Autobahn's verdicts on the websocket, as docs/conformance.md has them
+	$(BIN)/python -m tests.conformance.verdicts $(ARGS)
+
 soak: $(READY) ## long random tests and many kills; KILLS=1000 says how many
+	TEST_CONFORMANCE=full $(BIN)/python -m pytest tests/conformance --timeout 0 $(PYTEST_ARGS)
 	HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest tests/properties --timeout 0 $(PYTEST_ARGS)
 	TEST_KILLS=$(or $(KILLS),1000) $(BIN)/python -m pytest tests/faults -s --timeout 0 $(PYTEST_ARGS)
 	TEST_BACKUP_KILLS=$(or $(KILLS),1000) $(BIN)/python -m pytest tests/daemon/test_backup.py -s -k killed --timeout 0 $(PYTEST_ARGS)

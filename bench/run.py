@@ -28,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from wire import Connection, request
 
 ADDRESS = re.compile(r"ws://\S+")
+ADMIN_ADDRESS = re.compile(r"(http://\S+)/metrics")
 Make = Callable[[int], bytes]
 
 
@@ -48,6 +49,8 @@ class Daemon:
         for line in self.process.stdout:
             if found := ADDRESS.search(line):
                 self.address = found.group()
+            if found := ADMIN_ADDRESS.search(line):
+                self.admin_address = found.group(1)
                 return time.perf_counter() - began
         raise SystemExit("the daemon did not start")
 
@@ -56,9 +59,14 @@ class Daemon:
         self.process.send_signal(number)
         self.process.wait()
 
+    @property
+    def token(self) -> str:
+        """The operator's."""
+        return (self.data / "operator.token").read_text().strip()
+
     def connect(self) -> Connection:
         """An authenticated connection."""
-        return Connection(self.address, (self.data / "operator.token").read_text().strip())
+        return Connection(self.address, self.token)
 
     def memory(self) -> int:
         """Resident bytes."""

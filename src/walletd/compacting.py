@@ -11,7 +11,7 @@ from walletd.core import Core, wall_clock
 from walletd.gateway.services import Services
 from walletd.journal.sqlite_store import SqliteJournalStore
 from walletd.lifecycle import Lifecycle
-from walletd.protocol.messages import CompactionStatus
+from walletd.protocol.journal_messages import CompactionStatus
 from walletd.vocabulary.lifecycle import DaemonState
 from walletd.wallets.compaction import Compaction, CompactionPolicy
 

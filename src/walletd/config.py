@@ -15,6 +15,9 @@ Seconds = Annotated[float, msgspec.Meta(gt=0)]
 LogLevel = Annotated[str, msgspec.Meta(pattern="^(debug|info|warning|error)$")]
 LogFormat = Annotated[str, msgspec.Meta(pattern="^(auto|console|json|journald)$")]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+CertificateName = Annotated[str, msgspec.Meta(pattern="^(cn|dns|email|uri|ip):.+$")]
+CertifiedPrincipal = Annotated[str, msgspec.Meta(pattern="^[^@]")]
+"""Nobody is the daemon itself, whatever a certificate says."""
 
 
 class ConfigurationError(Exception):
@@ -32,19 +35,37 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     admin_port: Port | None = None
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
+
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    tls_client_authority: Path | None = None
+    certificate_principals: dict[CertificateName, CertifiedPrincipal] = {}
+    unix_socket: Path | None = None
+    unix_socket_mode: Annotated[str, msgspec.Meta(pattern="^0?[0-7]{3}$")] = "0600"
+
     log_level: LogLevel = "info"
     log_levels: dict[str, LogLevel] = {}
     log_format: LogFormat = "auto"
 
     max_connections: Positive = 10_000
     max_connections_per_address: Positive = 5_000
+    compression: bool = False
     max_frame_bytes: Annotated[int, msgspec.Meta(ge=4096, le=16 * 1024 * 1024)] = 256 * 1024
+    max_fragments: Positive = 128
+    max_pings_per_second: Positive = 16
+    max_requests_per_second: Positive = 50_000
+    max_requests_per_second_of_principal: Positive = 100_000
+    max_requests_per_second_of_guest: Positive = 20
     max_in_flight: Positive = 4096
+    max_in_flight_bytes: Positive = 8 * 1024 * 1024
     max_subscriptions: Positive = 100
     max_event_bytes: Positive = 256 * 1024
+    max_reply_bytes: Positive = 1024 * 1024
+    max_buffered_mebibytes: Positive = 256
     handshake_seconds: Seconds = 10
     authentication_seconds: Seconds = 10
     write_stall_seconds: Seconds = 30
+    ping_seconds: Seconds = 20
     heartbeat_seconds: Seconds = 10
 
     max_warm_wallets: Positive = 20_000

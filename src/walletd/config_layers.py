@@ -25,7 +25,7 @@ FRAGMENTS = "conf.d"
 ENVIRONMENT_PREFIX = "WALLETD_"
 """``WALLETD_PORT=8000`` sets ``port``; a list is written with commas, a table as ``journal=debug,gateway=info``."""
 
-CLIENT_VARIABLES = {"WALLETD_URL", "WALLETD_TOKEN", "WALLETD_TOKEN_FILE", "WALLETD_CONFIG"}
+CLIENT_VARIABLES = {"WALLETD_URL", "WALLETD_TOKEN", "WALLETD_TOKEN_FILE", "WALLETD_CA", "WALLETD_CONFIG"}
 """Read by the command line, not by the daemon."""
 
 PLACES = ("CREDENTIALS_DIRECTORY", "STATE_DIRECTORY", "RUNTIME_DIRECTORY")

@@ -24,24 +24,27 @@ from walletd.config_layers import TOKEN_CREDENTIAL
 from walletd.core import Core, wall_clock
 from walletd.fault_reports import FaultReports, ReportFaults
 from walletd.gateway import dispatch
+from walletd.gateway.admission import Admission
 from walletd.gateway.connection import Bounds, Connection, Deadlines
 from walletd.gateway.endpoint import ClientEndpoint
-from walletd.gateway.handshake import LOOPBACK_HOSTS, Handshake, Policy
+from walletd.gateway.handshake import Handshake, Policy
 from walletd.gateway.http_pages import StatusPages
 from walletd.gateway.server import LAST_WORDS_SECONDS, Caps, GatewayServer, ListenFailed
 from walletd.gateway.services import Services, connection_id
+from walletd.gateway.tls import CertificateUnusable
 from walletd.inside_view import inside_view
 from walletd.journal.failures import JournalCorrupt, JournalFailure, JournalLocked, JournalUnsupported, end_process
 from walletd.journal.sqlite_store import SqliteJournalStore, open_journal
 from walletd.lifecycle import Lifecycle
+from walletd.listeners import Doors, doors_of, limits_of, terms_of
 from walletd.logs.context import about_connection
 from walletd.logs.setup import set_levels
 from walletd.metrics import DaemonCollector, MetricsPage
 from walletd.operations import Operations, refuse_unknown_components
-from walletd.operator_token import operator_register
-from walletd.protocol.access import TokenRegister
-from walletd.protocol.envelope import LifecycleNotice, Limits
-from walletd.protocol.messages import DaemonStatus
+from walletd.operator_token import operator_token
+from walletd.protocol.access import TokenRegister, token_hash
+from walletd.protocol.envelope import LifecycleNotice
+from walletd.protocol.operator_messages import DaemonStatus
 from walletd.protocol.session import Session
 from walletd.service_manager import EXTENSION_SECONDS, JournalProgress, ServiceManager, inherited_sockets
 from walletd.signals import Stop, listen, show_threads_on_request
@@ -99,7 +102,10 @@ def serve(settings: Settings, announce: Announce, report: Report, read: Callable
         failure = _first(raised)
         if isinstance(failure, ReadTablesRotten):
             delete_read_tables(settings.data)
-        if isinstance(failure, ConfigurationError | ListenFailed | JournalFailure | ReadTablesRotten | OSError):
+        if isinstance(
+            failure,
+            ConfigurationError | CertificateUnusable | ListenFailed | JournalFailure | ReadTablesRotten | OSError,
+        ):
             log.error("%s", failure)
         else:
             log.exception("walletd met a fault of its own and ends")
@@ -114,6 +120,7 @@ async def _run(settings: Settings, announce: Announce, report: Report, operation
     lifecycle.watch(operations.manager.told)
     operations.manager.told(lifecycle.state)
     try:
+        doors = doors_of(settings)
         async with trio.open_nursery() as nursery:
             await nursery.start(listen, operations.stop, operations.reload, operations.reports.write)
             async with open_journal(
@@ -121,9 +128,11 @@ async def _run(settings: Settings, announce: Announce, report: Report, operation
             ) as store:
                 credential = settings.operator_token_file
                 is_credential = credential is not None and credential.name == TOKEN_CREDENTIAL
-                register = operator_register(settings.token_file, is_credential=is_credential)
+                operator_sha256 = token_hash(operator_token(settings.token_file, is_credential=is_credential))
                 lifecycle.move(DaemonState.RECOVERING)
-                await _recover_and_serve(settings, store, register, lifecycle, operations, announce, report)
+                await _recover_and_serve(
+                    settings, doors, store, operator_sha256, lifecycle, operations, announce, report
+                )
             nursery.cancel_scope.cancel()
         if lifecycle.state is not DaemonState.DRAINING:
             lifecycle.move(DaemonState.DRAINING)
@@ -135,8 +144,9 @@ async def _run(settings: Settings, announce: Announce, report: Report, operation
 
 async def _recover_and_serve(
     settings: Settings,
+    doors: Doors,
     store: SqliteJournalStore,
-    register: TokenRegister,
+    operator_sha256: str,
     lifecycle: Lifecycle,
     operations: Operations,
     announce: Announce,
@@ -156,7 +166,7 @@ async def _recover_and_serve(
             await _audit(readings, operations)
             core = Core(settings, store, recovered, readings, await store.head(), die=_die_with_a_report(operations))
             core.books.assets.update({asset.asset: asset for asset in await readings.assets()})
-            await _serve(settings, core, register, lifecycle, operations, announce, recovered.rebuilt)
+            await _serve(settings, doors, core, operator_sha256, lifecycle, operations, announce, recovered.rebuilt)
             if not stop.hurried.is_set():
                 await core.projector.drain()
     finally:
@@ -194,8 +204,9 @@ async def _audit(readings: Readings, operations: Operations) -> None:
 
 async def _serve(
     settings: Settings,
+    doors: Doors,
     core: Core,
-    register: TokenRegister,
+    operator_sha256: str,
     lifecycle: Lifecycle,
     operations: Operations,
     announce: Announce,
@@ -204,9 +215,12 @@ async def _serve(
     async with core.running():
         if core.writer.head == 0:
             await core.open_external()
+        if not await core.admit_operator(operator_sha256):
+            log.warning("the token in %s is not in force; remove the file to get a fresh one", settings.token_file)
         sockets = inherited_sockets()
-        services = _services(settings, core, register, lifecycle, operations)
-        server = _gateway(settings, services, lifecycle, sockets["ws"])
+        services = _services(settings, core, lifecycle, operations)
+        server = _gateway(settings, doors, services, lifecycle, sockets["ws"])
+        operations.takers.append(lambda taken: doors.refresh())
         operations.takers.append(lambda taken: server.amend(*_terms(taken, services, lifecycle)))
         operations.reports.sections = lambda: inside_view(core, lifecycle, server.traffic, operations.settings)
         compaction = compacting(settings, core, services, lifecycle)
@@ -214,13 +228,18 @@ async def _serve(
         async with trio.open_nursery() as edge:
             await edge.start(services.run)
             addresses = await edge.start(server.serve)
-            admin = _admin(settings, core, server, services, lifecycle, operations, compaction, sockets["admin"])
+            admin = _admin(
+                settings, core, server, doors, services, lifecycle, operations, compaction, sockets["admin"]
+            )
             admin_addresses = await edge.start(_serve_operators, admin)
             _collect_garbage_rarely()
             lifecycle.move(DaemonState.SERVING)
             await edge.start(compaction.run)
             edge.start_soon(operations.manager.watch, _journal_progress(core))
-            url, admin_url = f"ws://{addresses[0]}", f"http://{admin_addresses[0]}"
+            if doors.certificates is not None:
+                edge.start_soon(doors.certificates.watch)
+            scheme = "ws" if doors.certificates is None else "wss"
+            url, admin_url = f"{scheme}://{addresses[0]}", f"http://{admin_addresses[0]}"
             announce(Announcement(url, settings, core.writer.durable_head, rebuilt, admin_url))
             await operations.stop.wished.wait()
             lifecycle.move(DaemonState.DRAINING)
@@ -271,9 +290,7 @@ def _collect_garbage_rarely() -> None:
     gc.set_threshold(*GARBAGE_THRESHOLDS)
 
 
-def _services(
-    settings: Settings, core: Core, register: TokenRegister, lifecycle: Lifecycle, operations: Operations
-) -> Services:
+def _services(settings: Settings, core: Core, lifecycle: Lifecycle, operations: Operations) -> Services:
     def status() -> DaemonStatus:
         return DaemonStatus(
             lifecycle=lifecycle.state,
@@ -288,6 +305,8 @@ def _services(
             compaction=services.compaction(),
         )
 
+    admission = Admission(TokenRegister(core.clients, wall_clock))
+    core.on_clients_changed = admission.review
     services = Services(
         supervisor=core.supervisor,
         publisher=core.publisher,
@@ -296,9 +315,9 @@ def _services(
         history=core.history,
         index=core.index,
         books=core.books,
-        register=register,
+        admission=admission,
         operations=operations,
-        limits=Limits(settings.max_frame_bytes, settings.max_in_flight, settings.max_subscriptions),
+        limits=limits_of(settings),
         clock=wall_clock,
         lifecycle=lambda: lifecycle.state,
         status=status,
@@ -314,39 +333,49 @@ def _services(
 
 
 def _gateway(
-    settings: Settings, services: Services, lifecycle: Lifecycle, inherited: Sequence[socket]
+    settings: Settings, doors: Doors, services: Services, lifecycle: Lifecycle, inherited: Sequence[socket]
 ) -> GatewayServer:
     def open_endpoint(connection: Connection, handshake: Handshake) -> ClientEndpoint:
-        grant = None if handshake.token is None else services.register.grant_of(handshake.token)
-        session = Session(services.register, services.limits, grant)
+        grant = None
+        if handshake.token is not None:
+            grant = services.register.grant_of(handshake.token)
+        elif connection.certified is not None:
+            grant = services.register.grant_of_principal(connection.certified)
+        session = Session(services.register, services.limits, grant, doors.rates.throttle())
         endpoint = ClientEndpoint(services, session, connection, connection_id(), dispatch.answer)
         about_connection(endpoint.connection_id)
         return endpoint
 
     policy, deadlines, caps = _terms(settings, services, lifecycle)
-    return GatewayServer(settings.host, settings.port, policy, deadlines, Bounds(), caps, open_endpoint, inherited)
+    return GatewayServer(
+        settings.host,
+        settings.port,
+        policy,
+        deadlines,
+        doors.bounds,
+        caps,
+        open_endpoint,
+        inherited,
+        certificates=doors.certificates,
+        unix_socket=doors.unix_socket,
+    )
 
 
 def _terms(settings: Settings, services: Services, lifecycle: Lifecycle) -> tuple[Policy, Deadlines, Caps]:
     """What a reload may change about who is let in and how long a peer may take."""
-    policy = Policy(
-        allowed_hosts=LOOPBACK_HOSTS | {settings.host.lower()} | set(settings.allowed_hosts),
-        allowed_origins=frozenset(settings.allowed_origins),
-        max_message_bytes=services.limits.max_frame_bytes,
-        page=StatusPages(lambda: lifecycle.state).page,
+    return terms_of(
+        settings,
+        StatusPages(lambda: lifecycle.state).page,
         admits=lambda token: services.register.grant_of(token) is not None,
         is_draining=lambda: lifecycle.state is DaemonState.DRAINING,
     )
-    deadlines = Deadlines(
-        handshake_seconds=settings.handshake_seconds, write_stall_seconds=settings.write_stall_seconds
-    )
-    return policy, deadlines, Caps(settings.max_connections, settings.max_connections_per_address)
 
 
 def _admin(
     settings: Settings,
     core: Core,
     gateway: GatewayServer,
+    doors: Doors,
     services: Services,
     lifecycle: Lifecycle,
     operations: Operations,
@@ -358,7 +387,9 @@ def _admin(
     def no_endpoint(connection: Connection, handshake: Handshake) -> NoReturn:
         raise AssertionError("nobody can be let in here")
 
-    collector = DaemonCollector(core, gateway.traffic, services, lifecycle, operations, compaction, version("walletd"))
+    collector = DaemonCollector(
+        core, gateway.traffic, services, doors, lifecycle, operations, compaction, version("walletd")
+    )
     policy = Policy(
         allowed_hosts=frozenset(),
         allowed_origins=frozenset(),
@@ -396,7 +427,7 @@ def _first(failure: BaseException) -> BaseException:
 
 def _exit_code(failure: BaseException) -> int:
     match failure:
-        case ConfigurationError():
+        case ConfigurationError() | CertificateUnusable():
             return EXIT_CONFIGURATION
         case JournalCorrupt():
             return EXIT_DAMAGED

@@ -1,6 +1,6 @@
 """Metrics for Prometheus: what the parts count as plain integers, read when somebody asks.
 
-    page = MetricsPage(DaemonCollector(core, traffic, services, lifecycle, operations, version), others).page
+    page = MetricsPage(DaemonCollector(core, traffic, services, doors, lifecycle, operations, version), others).page
 
 Nothing on the way of a command touches a metric object; ``collect`` turns the integers into families.  No label ever
 names a wallet, a principal or a command id.
@@ -25,10 +25,12 @@ from prometheus_client.registry import Collector
 from walletd.core import Core
 from walletd.gateway.counters import TrafficCounters
 from walletd.gateway.services import Services
+from walletd.gateway.tls import Certificates
 from walletd.histogram import Histogram
 from walletd.journal.counters import COMMIT_SECONDS_BOUNDS, CommitCounters
 from walletd.journal.directory import free_bytes
 from walletd.lifecycle import Lifecycle
+from walletd.listeners import Doors
 from walletd.logs.setup import limit as repeats
 from walletd.operations import Operations
 from walletd.process_metrics import ProcessMetrics
@@ -80,6 +82,7 @@ class DaemonCollector(Collector):
         core: Core,
         traffic: TrafficCounters,
         services: Services,
+        doors: Doors,
         lifecycle: Lifecycle,
         operations: Operations,
         compaction: Compaction,
@@ -88,6 +91,7 @@ class DaemonCollector(Collector):
         self._core = core
         self._traffic = traffic
         self._services = services
+        self._doors = doors
         self._lifecycle = lifecycle
         self._compaction = compaction
         self._operations = operations
@@ -104,6 +108,8 @@ class DaemonCollector(Collector):
         yield from self._wallets()
         yield from self._streams()
         yield from self._connections()
+        if self._doors.certificates is not None:
+            yield from _certificates(self._doors.certificates)
 
     def _daemon(self) -> Iterator[Metric]:
         about = {"version": self._version, "python": platform.python_version(), "sqlite": sqlite3.sqlite_version}
@@ -241,6 +247,12 @@ class DaemonCollector(Collector):
         yield _labelled("walletd_connections_refused", "Connections refused, by why.", "reason", traffic.refused)
         closed = dict.fromkeys(CLOSE_CODES, 0) | {str(code): count for code, count in traffic.closes.items()}
         yield _labelled("walletd_connections_closed", "Connections closed, by close code.", "close_code", closed)
+        yield _counter("walletd_connections_cut_off", "Connections ended: all held too much.", traffic.cut_off)
+        yield _gauge("walletd_connections_held_bytes", "Kept for all peers, a second ago.", traffic.held_bytes)
+        yield _labelled("walletd_requests_overloaded", "Requests shed, by what was full.", "what", self._services.shed)
+        rates = self._doors.rates
+        yield _counter("walletd_requests_rate_limited", "Requests that came too fast.", rates.limited)
+        yield _counter("walletd_rate_warnings", "Sessions warned of their rate.", rates.warned)
         yield _counter("walletd_messages_received", "Messages received.", traffic.messages_in)
         yield _counter("walletd_messages_sent", "Messages sent.", traffic.messages_out)
         yield _counter("walletd_network_received_bytes", "Bytes received.", traffic.bytes_in)
@@ -249,6 +261,13 @@ class DaemonCollector(Collector):
 
 def _histogram(name: str, meaning: str, histogram: Histogram) -> Metric:
     return HistogramMetricFamily(name, meaning, buckets=histogram.cumulative(), sum_value=histogram.total)
+
+
+def _certificates(certificates: Certificates) -> Iterator[Metric]:
+    expires_at = certificates.expires_at or 0
+    yield _gauge("walletd_tls_certificate_expires_seconds", "When it expires, since 1970; 0: not valid.", expires_at)
+    loads = {"taken": certificates.loaded, "refused": certificates.refused}
+    yield _labelled("walletd_tls_certificate_loads", "Certificates read, by outcome.", "outcome", loads)
 
 
 def _gauge(name: str, meaning: str, value: float) -> Metric:

@@ -14,7 +14,14 @@ def test_the_shipped_file_names_every_setting_with_its_default() -> None:
     shipped = tomllib.loads(SHIPPED.read_text())
     documented = re.findall(r"^(?:# )?(\w+) = ", SHIPPED.read_text(), re.MULTILINE)
     assert documented == list(Settings.__struct_fields__)
-    assert [name for name in documented if name not in shipped] == ["operator_token_file", "admin_port"]
+    assert [name for name in documented if name not in shipped] == [
+        "operator_token_file",
+        "admin_port",
+        "tls_certificate",
+        "tls_key",
+        "tls_client_authority",
+        "unix_socket",
+    ]
     assert load_settings(SHIPPED, environment={}) == Settings()
 
 

@@ -20,7 +20,7 @@ from websockets.sync.client import ClientConnection, connect
 
 START_SECONDS = 30
 REPLY_SECONDS = 30
-ADDRESS = re.compile(r"ws://[\w.\[\]:]+:\d+")
+ADDRESS = re.compile(r"wss?://[\w.\[\]:]+:\d+")
 ADMIN_ADDRESS = re.compile(r"(http://\S+)/metrics")
 
 

@@ -18,6 +18,7 @@ from tests.gateway.wires import (
     frame,
     opened,
     ping,
+    policy,
     request,
     sent_close,
     sent_frames,
@@ -25,7 +26,10 @@ from tests.gateway.wires import (
     text,
 )
 from walletd.gateway.fragments import MAX_FRAGMENTS
-from walletd.gateway.websocket import CONTROL_FRAMES_AT_ONCE, CONTROL_FRAMES_PER_SECOND, FrameProtocol, State
+from walletd.gateway.websocket import CONTROL_BURST_SECONDS, FrameProtocol, State
+
+CONTROL_FRAMES_PER_SECOND = policy().pings_per_second
+CONTROL_FRAMES_AT_ONCE = CONTROL_FRAMES_PER_SECOND * CONTROL_BURST_SECONDS
 
 CONT, TEXT, BINARY, CLOSE, PING, PONG = Opcode
 

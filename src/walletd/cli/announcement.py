@@ -13,7 +13,7 @@ from pathlib import Path
 from walletd.cli.defaults import DEFAULT_TOKEN_FILE, DEFAULT_URL
 from walletd.daemon import Announcement
 
-ANY_ADDRESS = {"ws://0.0.0.0:": "ws://127.0.0.1:", "ws://[::]:": "ws://[::1]:"}
+ANY_ADDRESS = {"://0.0.0.0:": "://127.0.0.1:", "://[::]:": "://[::1]:"}
 
 
 def announcement(serving: Announcement) -> str:
@@ -29,6 +29,7 @@ def announcement(serving: Announcement) -> str:
             f"walletd {version('walletd')} is serving",
             f"  process    {os.getpid()}",
             f"  websocket  {serving.url}",
+            *([f"  unix       unix:{serving.settings.unix_socket}"] if serving.settings.unix_socket else []),
             f"  token      {token_file} (readable by its owner alone)",
             f"  journal    {serving.settings.data}, at entry {serving.head:,}{rebuilt}",
             *([f"  metrics    {serving.admin_url}/metrics"] if serving.admin_url else []),
@@ -60,8 +61,7 @@ def _flags(url: str, token_file: Path) -> str:
 def _reachable(url: str) -> str:
     """The address to connect to, where the daemon listens on all of them."""
     for any_address, loopback in ANY_ADDRESS.items():
-        if url.startswith(any_address):
-            return loopback + url.removeprefix(any_address)
+        url = url.replace(any_address, loopback)
     return url
 
 

@@ -13,6 +13,8 @@ from cyclopts import App, CycloptsError, Parameter
 
 from walletd.cli.assets import asset
 from walletd.cli.backup import backup
+from walletd.cli.batch import batch
+from walletd.cli.clients import client
 from walletd.cli.compact import compact
 from walletd.cli.configuration import config as configuration
 from walletd.cli.demo.command import demo
@@ -25,7 +27,7 @@ from walletd.cli.payments import pay
 from walletd.cli.readings import balance, entry, statement, status
 from walletd.cli.restore import restore
 from walletd.cli.verify import verify
-from walletd.cli.wallet_state import close, freeze, limit, unfreeze
+from walletd.cli.wallet_state import close, describe, freeze, limit, unfreeze
 from walletd.cli.wallets import wallet
 from walletd.cli.watch import watch
 
@@ -104,18 +106,20 @@ app.command(demo, group=DAEMON)
 app.command(backup, group=DAEMON)
 app.command(restore, group=DAEMON)
 app.command(compact, group=DAEMON)
+app.command(client)
 app.command(verify, group=DAEMON)
 app.command(status, group=DAEMON)
 app.command(configuration)
 for operation in (report, log_level, drain):
     app.command(operation, group=DAEMON)
 app.command(asset)
-for change in (freeze, unfreeze, limit, close):
+for change in (describe, freeze, unfreeze, limit, close):
     wallet.command(change)
 app.command(wallet)
 app.command(hold)
 app.command(refund, group=MONEY)
 app.command(pay, group=MONEY)
+app.command(batch, group=MONEY)
 app.command(balance, group=LOOKING)
 app.command(statement, group=LOOKING)
 app.command(watch, group=LOOKING)

@@ -9,7 +9,7 @@ from walletd.cli.exits import EXIT_OK, EXIT_REFUSED
 from walletd.cli.failures import UsageError
 from walletd.cli.output import Output, new_table
 from walletd.client import Client, asks
-from walletd.protocol.messages import CompactionStatus
+from walletd.protocol.journal_messages import CompactionStatus
 
 SECONDS_BETWEEN_LOOKS = 0.2
 

@@ -6,6 +6,7 @@ A flag wins over the environment, the environment over the default.
 """
 
 import os
+import ssl
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import trio
 from cyclopts import Parameter
 
 from walletd.cli.defaults import (
+    CA_VARIABLE,
     CREDENTIAL_NAME,
     CREDENTIALS_VARIABLE,
     DEFAULT_TOKEN_FILE,
@@ -28,7 +30,7 @@ from walletd.cli.defaults import (
 from walletd.cli.failures import Told, told
 from walletd.cli.groups import COMMON
 from walletd.cli.output import Output
-from walletd.client import AuthenticationFailed, Client, ClientError, RequestFailed, connect
+from walletd.client import AuthenticationFailed, Client, ClientError, NotReachable, RequestFailed, connect
 
 Action = Callable[[Client, Output], Awaitable[int]]
 
@@ -42,13 +44,22 @@ class Connection:
     """Where the daemon is, with which token, and how to answer."""
 
     url: Annotated[str | None, Parameter(group=COMMON)] = None
-    """The daemon's address; else WALLETD_URL, else ws://127.0.0.1:7878."""
+    """The daemon's address, ws://, wss:// or unix:/path; else WALLETD_URL, else ws://127.0.0.1:7878."""
 
     token: Annotated[str | None, Parameter(group=COMMON)] = None
     """The token; else that of --token-file, else WALLETD_TOKEN."""
 
     token_file: Annotated[Path | None, Parameter(group=COMMON)] = None
     """A file with the token; else WALLETD_TOKEN_FILE, else var/operator.token, else that of the systemd service."""
+
+    ca: Annotated[Path | None, Parameter(group=COMMON)] = None
+    """Who signed the daemon's certificate, as a PEM file; else WALLETD_CA, else the machine's authorities."""
+
+    certificate: Annotated[Path | None, Parameter(group=COMMON)] = None
+    """A certificate to show instead of a token, as a PEM file."""
+
+    key: Annotated[Path | None, Parameter(group=COMMON)] = None
+    """Its key, where that is in another file."""
 
     as_json: Annotated[bool, Parameter(name="--json", negative="", show_default=False, group=COMMON)] = False
     """Answer with one JSON document, for scripts."""
@@ -57,8 +68,24 @@ class Connection:
         """The daemon's address."""
         return self.url or os.environ.get(URL_VARIABLE) or DEFAULT_URL
 
+    def tls(self) -> ssl.SSLContext | None:
+        """Whom to believe, and what to show; None where nothing of that was said.  Raises NotReachable."""
+        authority = self.ca or os.environ.get(CA_VARIABLE)
+        if authority is None and self.certificate is None:
+            return None
+        try:
+            context = ssl.create_default_context(cafile=authority)
+        except OSError as error:
+            raise NotReachable(f"cannot read the authority {authority}: {error.strerror}") from None
+        if self.certificate is not None:
+            try:
+                context.load_cert_chain(self.certificate, self.key)
+            except OSError as error:
+                raise NotReachable(f"cannot use the certificate {self.certificate}: {error.strerror}") from None
+        return context
+
     def secret(self) -> str | None:
-        """The token; None where none was given and no default file is there.  Raises AuthenticationFailed."""
+        """The token; None where a certificate is shown, or nothing was given.  Raises AuthenticationFailed."""
         if self.token is not None:
             return self.token
         if self.token_file is not None:
@@ -67,6 +94,8 @@ class Connection:
             return token
         if named := os.environ.get(TOKEN_FILE_VARIABLE):
             return _token_in(Path(named))
+        if self.certificate is not None:
+            return None
         for file in _default_token_files():
             if _is_there(file):
                 return _token_in(file)
@@ -96,7 +125,7 @@ def tell(failure: Told, output: Output) -> int:
 
 def _unwrapped(connection: Connection, action: Action, output: Output) -> int:
     async def main() -> int:
-        async with connect(connection.address(), token=connection.secret()) as client:
+        async with connect(connection.address(), token=connection.secret(), tls=connection.tls()) as client:
             try:
                 return await action(client, output)
             except RequestFailed as error:

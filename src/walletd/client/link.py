@@ -58,7 +58,7 @@ class Link:
                 hung_up = NotReachable(f"{self._url} hung up before its hello: {hangup}")
                 raise (final_error(hangup.lost) or hung_up) from None
             except _NETWORK_ERRORS as error:
-                raise NotReachable(f"cannot reach the daemon at {self._url}: {_why(error)}; is it running?") from error
+                raise NotReachable(f"cannot reach the daemon at {self._url}: {_why(error)}") from error
         raise NotReachable(f"{self._url} did not greet within {self._open_seconds:g} s")
 
     async def keep(self, wire: Wire) -> None:
@@ -142,6 +142,8 @@ def _why(error: BaseException) -> str:
     """The innermost reason in the system's own words: trio tries every address of a host, and groups their errors."""
     while (inner := error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error.__cause__) is not None:
         error = inner
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted ({error.verify_message}); name its authority (--ca, WALLETD_CA, tls=)"
     if isinstance(error, OSError) and error.errno and not isinstance(error, ssl.SSLError | socket.gaierror):
-        return os.strerror(error.errno)
+        return f"{os.strerror(error.errno)}; is it running?"
     return (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__

@@ -31,6 +31,8 @@ READ_BYTES = 256 * 1024
 SILENCE_SECONDS = 20.0
 """After so long without a byte the daemon is pinged; after as long again the connection counts as dead."""
 
+UNIX_SCHEME = "unix:"
+
 Dial = Callable[[str, int], Awaitable[trio.abc.Stream]]
 """Opens a byte stream to a host and a port; TLS, where the address asks for it, goes on top."""
 
@@ -155,10 +157,10 @@ class Wire:
 
 async def open_wire(url: str, token: str | None, dial: Dial, tls: ssl.SSLContext | None) -> Wire:
     """Connect and shake hands.  Raises AuthenticationFailed, NotReachable, or OSError from the network."""
-    uri = _parse(url)
+    uri, path = _parse(url)
     if token is not None and not (token.isascii() and token.isprintable() and " " not in token and token):
         raise AuthenticationFailed("the token is empty or has characters that no token has, such as a space")
-    stream = await dial(uri.host, uri.port)
+    stream: trio.abc.Stream = await dial(uri.host, uri.port) if path is None else await trio.open_unix_socket(path)
     try:
         if uri.secure:
             context = tls or ssl.create_default_context()
@@ -174,11 +176,15 @@ async def open_wire(url: str, token: str | None, dial: Dial, tls: ssl.SSLContext
     return wire
 
 
-def _parse(url: str) -> WebSocketURI:
+def _parse(url: str) -> tuple[WebSocketURI, str | None]:
+    """The address, and the path of the unix socket where it is ``unix:/path``."""
+    if url.startswith(UNIX_SCHEME) and len(url) > len(UNIX_SCHEME):
+        return parse_uri("ws://localhost"), url.removeprefix(UNIX_SCHEME).removeprefix("//")
     try:
-        return parse_uri(url)
+        return parse_uri(url), None
     except (InvalidURI, ValueError) as error:
-        raise NotAnAddress(f"{url!r} is not a websocket address; write it like ws://127.0.0.1:7878") from error
+        sentence = f"{url!r} is not a websocket address; write it like ws://127.0.0.1:7878 or unix:/path/of/a/socket"
+        raise NotAnAddress(sentence) from error
 
 
 def _handshake_error(error: Exception) -> Exception:

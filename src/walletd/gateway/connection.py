@@ -24,6 +24,7 @@ import trio
 from walletd.gateway.counters import TrafficCounters
 from walletd.gateway.handshake import Handshake, Policy, Refusal
 from walletd.gateway.socket_stream import SocketStream
+from walletd.gateway.tls import SecureStream
 from walletd.gateway.websocket import FrameProtocol, State
 from walletd.wallets.read_tables import ReadTablesRotten
 
@@ -63,6 +64,8 @@ class Bounds:
     high: int = 1024 * 1024
     low: int = 64 * 1024
     most: int = 32 * 1024 * 1024
+    in_all: int = 256 * 1024 * 1024
+    """For all peers together, what has come of their messages included: beyond, who holds most is cut off first."""
 
 
 class Endpoint(Protocol):
@@ -173,9 +176,19 @@ class Connection:
     # --- for the endpoint ------------------------------------------------------------------------------------------
 
     @property
+    def certified(self) -> str | None:
+        """The principal that the client's certificate stands for, if it showed one."""
+        return self._stream.principal if isinstance(self._stream, SecureStream) else None
+
+    @property
     def queued_bytes(self) -> int:
         """How much is queued and not handed to the network yet."""
         return self._frames.pending_bytes + len(self._unsent) + self._writing
+
+    @property
+    def held_bytes(self) -> int:
+        """How much is kept for this peer, in both directions."""
+        return self._frames.held_bytes + len(self._unsent) + self._writing
 
     def send(self, payload: bytes) -> None:
         """Queue one text message; nothing once the connection is closing."""
@@ -229,7 +242,8 @@ class Connection:
             async with trio.open_nursery() as nursery:
                 self._scope = nursery.cancel_scope
                 nursery.start_soon(self._write)
-                await self._read()
+                if await self._is_secured():
+                    await self._read()
         finally:
             try:
                 await trio.aclose_forcefully(self._stream)
@@ -266,6 +280,17 @@ class Connection:
             self._pinged_at = now
             self._frames.ping()
             self._wake.set()
+
+    async def _is_secured(self) -> bool:
+        """Do the handshake of TLS, where there is one; its time is part of that for the whole handshake."""
+        if isinstance(self._stream, SecureStream):
+            try:
+                await self._stream.shake_hands()
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                self._terms.traffic.refused["tls"] += 1
+                self.abort()
+                return False
+        return True
 
     # --- reading ---------------------------------------------------------------------------------------------------
 
@@ -368,6 +393,7 @@ class Connection:
             traffic.refused[self._frames.refused] += 1
         elif self._frames.state is not State.OPENING:
             traffic.closes[self._frames.close_code] += 1
+        self._frames.forget()
         endpoint, self._endpoint = self._endpoint, None
         if endpoint is not None:
             endpoint.closed(self._frames.close_code)

@@ -8,7 +8,7 @@ from collections import Counter
 
 
 class TrafficCounters:
-    """Since the start of this process; ``open`` is of now.
+    """Since the start of this process; ``open`` is of now, and ``held_bytes`` of the last second.
 
     ``refused`` counts by the word of the refusal, status pages as ``page``; ``closes`` by the close code of whoever
     closed first.  Bytes are those of the network, frames and handshakes included.
@@ -20,6 +20,8 @@ class TrafficCounters:
         "bytes_in",
         "bytes_out",
         "closes",
+        "cut_off",
+        "held_bytes",
         "messages_in",
         "messages_out",
         "open",
@@ -31,6 +33,9 @@ class TrafficCounters:
         self.open = 0
         self.accept_failures = 0
         """How often the process was out of file descriptors or memory when a client knocked."""
+        self.held_bytes = 0
+        self.cut_off = 0
+        """Connections that were ended because all together held too much."""
         self.messages_in = 0
         self.messages_out = 0
         self.bytes_in = 0

@@ -12,19 +12,22 @@ from typing import Any, Protocol
 import trio
 
 from walletd.gateway.services import Services
-from walletd.protocol.envelope import AuthenticationTerms, Hello
+from walletd.protocol.envelope import AuthenticationTerms, Hello, WarningNotice
 from walletd.protocol.errors import InvalidParams, failure, invalid_params
 from walletd.protocol.messages import StreamHeartbeat
+from walletd.protocol.rates import Throttle
 from walletd.protocol.session import Call, Session, notification, success
 from walletd.vocabulary.error_codes import Reason
 from walletd.wallets.publisher import Subscription
-from walletd.wallets.supervisor import Submission
+from walletd.wallets.submission import Submission
 
 _REASON = re.compile(rb'"data":\{"reason":"(\w+)"')
 """Where the session's own error responses, which come ready for the wire, name their reason."""
 
 SLOW_CONSUMER = 4508
 WRITE_STALLED = 1013
+RATE = 4529
+TOO_FAST = "requests go on coming too fast although they are refused: wait as long as retry_after_ms says"
 
 
 class Wire(Protocol):
@@ -102,14 +105,26 @@ class ClientEndpoint:
                 epoch=services.epoch,
                 lifecycle=services.lifecycle(),
                 connection=self.connection_id,
-                auth=AuthenticationTerms(required=self.session.grant is None),
+                auth=self._terms(),
                 limits=self.session.limits,
                 heartbeat_ms=services.heartbeat_ms,
             ),
         )
 
+    def _terms(self) -> AuthenticationTerms:
+        grant = self.session.grant
+        if grant is None:
+            return AuthenticationTerms(required=True)
+        return AuthenticationTerms(
+            required=False, principal=grant.principal, scopes=grant.scopes, expires_at=grant.expires_at
+        )
+
     def received(self, messages: list[bytes]) -> None:
         """All messages of one read."""
+        throttle = self.session.throttle
+        if throttle is not None:
+            throttle.now = trio.current_time()
+        shed = self.session.shed
         for message in messages:
             call = self.session.receive(message)
             if isinstance(call, bytes):
@@ -118,6 +133,17 @@ class ClientEndpoint:
                 self.send(call)
             else:
                 self._dispatch(call)
+        if self.session.shed > shed:
+            self.services.shed["the session's window of unanswered requests"] += self.session.shed - shed
+        if throttle is not None:
+            self._heed(throttle)
+
+    def _heed(self, throttle: Throttle) -> None:
+        """Warn, and then close, who goes on although it is refused."""
+        if throttle.is_worn_out:
+            self.close(RATE, TOO_FAST)
+        elif throttle.needs_warning():
+            self.notify("warning", WarningNotice(Reason.RATE_LIMITED.value, TOO_FAST, 1000, RATE))
 
     def drained(self) -> None:
         """The outbox fell below its low-water mark."""
@@ -136,27 +162,32 @@ class ClientEndpoint:
         """The connection is gone.  Commands under way go on; their answers are kept for whoever asks again."""
         self.is_closed = True
         self.services.endpoints.discard(self)
+        self._end_streams()
+        self.drained()
+
+    def _end_streams(self) -> None:
         for subscription in list(self.subscriptions.values()):
             self.services.publisher.unsubscribe(subscription)
         self.subscriptions.clear()
-        self.drained()
 
     # --- answers ---------------------------------------------------------------------------------------------------
 
     def reply(self, call: Call, result: Any) -> None:
         """Answer a call with its result."""
-        self.session.answered()
+        self.session.answered(call.size)
         self.send(success(call.id, result))
 
     def refuse(self, call: Call, reason: Reason, facts: Mapping[str, Any] = {}) -> None:
         """Answer a call with the reason why not."""
-        self.session.answered()
+        if reason is Reason.OVERLOADED:
+            self.services.shed[str(facts.get("what", ""))] += 1
+        self.session.answered(call.size)
         self.services.rejected[reason.value] += 1
         self.send(failure(call.id, reason, facts))
 
     def refuse_params(self, call: Call, error: InvalidParams) -> None:
         """Answer a call whose params do not fit together."""
-        self.session.answered()
+        self.session.answered(call.size)
         self.services.rejected[Reason.INVALID_PARAMS.value] += 1
         self.send(invalid_params(call.id, error))
 
@@ -167,6 +198,17 @@ class ClientEndpoint:
     def close(self, code: int, reason: str) -> None:
         """Close the connection behind what is queued."""
         self.wire.close(code, reason)
+
+    def end(self, code: int, reason: str) -> None:
+        """Serve nothing more, end the streams, and close behind what is queued."""
+        self.session.end()
+        self._end_streams()
+        self.close(code, reason)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nobody is there any more whom an answer is for."""
+        return self.is_closed or self.session.is_ended
 
     def send(self, frame: bytes) -> None:
         """Queue a frame; nothing once the connection is gone."""

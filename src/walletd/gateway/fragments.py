@@ -11,7 +11,7 @@ import codecs
 from typing import Final
 
 MAX_FRAGMENTS: Final = 128
-"""Per message.  A client has no reason to cut a request of a few hundred bytes at all."""
+"""Per message, where nothing else is said.  A client has no reason to cut a request of a few hundred bytes at all."""
 
 
 class TooManyFragments(Exception):
@@ -21,9 +21,12 @@ class TooManyFragments(Exception):
 class FragmentedText:
     """One message under way."""
 
-    __slots__ = ("_decoder", "_fragments")
+    __slots__ = ("_decoder", "_fragments", "_limit", "size")
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int = MAX_FRAGMENTS) -> None:
+        self._limit = limit
+        self.size = 0
+        """Bytes so far."""
         self._fragments: list[bytes] = []
         self._decoder = codecs.getincrementaldecoder("utf-8")()
 
@@ -34,6 +37,7 @@ class FragmentedText:
         """
         self._decoder.decode(data, is_final)
         self._fragments.append(data)
-        if len(self._fragments) > MAX_FRAGMENTS:
+        self.size += len(data)
+        if len(self._fragments) > self._limit:
             raise TooManyFragments
         return b"".join(self._fragments) if is_final else None

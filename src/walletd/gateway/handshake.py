@@ -21,6 +21,8 @@ from http import HTTPStatus
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
+from walletd.gateway.allow_lists import canonical_origin, host_name
+from walletd.gateway.fragments import MAX_FRAGMENTS
 from walletd.protocol.messages import SUBPROTOCOL
 
 BEARER_PREFIX = "walletd.bearer."
@@ -35,7 +37,7 @@ Page = Callable[[str], tuple[int, Mapping[str, str], bytes] | None]
 class Policy:
     """How connections are let in: values for all of them.
 
-    ``allowed_hosts`` are names in lower case, without a port or brackets; ``allowed_origins`` as a browser sends them.
+    ``allowed_hosts`` and ``allowed_origins`` are canonical, as ``allow_lists`` has them.
     ``page`` gives the status pages of plain HTTP; ``admits`` says whether a token is in force; ``is_draining`` whether
     nobody is let in any more.
     """
@@ -47,6 +49,9 @@ class Policy:
     admits: Callable[[str], bool]
     is_draining: Callable[[], bool]
     compresses: bool = False
+    max_fragments: int = MAX_FRAGMENTS
+    pings_per_second: int = 16
+    """Pings and pongs; a client that pings every second is far below.  Four seconds' worth may come at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +113,9 @@ def judge(request: Request, policy: Policy, turned_away: Refusal | None) -> Hand
     if policy.is_draining():
         return DRAINING
     host, origin = headers.get("Host", ""), headers.get("Origin")
-    if _host_name(host) not in policy.allowed_hosts:
+    if host_name(host) not in policy.allowed_hosts:
         return Refusal("host", HTTPStatus.FORBIDDEN, f"Host {host!r} is not allowed here; {ALLOW_IT}")
-    if origin is not None and origin not in policy.allowed_origins:
+    if origin is not None and canonical_origin(origin) not in policy.allowed_origins:
         return Refusal("origin", HTTPStatus.FORBIDDEN, f"Origin {origin!r} is not allowed here; {ALLOW_IT}")
     handshake = _read(request)
     if handshake.has_authorization and not is_admitted(handshake, policy):
@@ -186,9 +191,3 @@ def _decode_token(text: str) -> str:
         return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("ascii")
     except (binascii.Error, UnicodeDecodeError, ValueError):
         return ""
-
-
-def _host_name(host: str) -> str:
-    if host.startswith("["):
-        return host[1:].partition("]")[0].lower()
-    return host.rpartition(":")[0].lower() if ":" in host else host.lower()

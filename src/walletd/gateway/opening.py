@@ -46,13 +46,13 @@ class Opening:
     """One connection's request and the response to it."""
 
     __slots__ = (
-        "_head_bytes",
         "_library",
         "_policy",
         "_tail",
         "_turned_away",
         "extensions",
         "handshake",
+        "head_bytes",
         "refused",
         "response",
     )
@@ -65,7 +65,7 @@ class Opening:
             extensions=[ServerPerMessageDeflateFactory()] if policy.compresses else None,
             logger=SILENT,
         )
-        self._head_bytes = 0
+        self.head_bytes = 0
         self._tail = b""
         """The last bytes of the head so far: its end may come in two pieces."""
         self.response = b""
@@ -84,8 +84,8 @@ class Opening:
         end = seen.find(_END_OF_HEAD)
         cut = len(data) if end < 0 else end + len(_END_OF_HEAD) - known
         self._tail = seen[-len(_END_OF_HEAD) + 1 :]
-        self._head_bytes += cut
-        if self._head_bytes > MAX_HEAD_BYTES:
+        self.head_bytes += cut
+        if self.head_bytes > MAX_HEAD_BYTES:
             self.refuse(HEAD_TOO_LARGE)
         else:
             self._library.receive_data(data[:cut])
@@ -96,6 +96,12 @@ class Opening:
         """Answer with this, whatever was or was not asked."""
         self.refused = refusal.word
         self.response = refusal.response().serialize()
+
+    def forget(self) -> None:
+        """Let go of the library, whose objects refer to each other."""
+        self._library.handshake_exc = self._library.parser_exc = None
+        self._library.extensions = []
+        self._library.parser.close()
 
     def _take_request(self) -> None:
         for request in self._library.events_received():

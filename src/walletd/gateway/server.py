@@ -22,6 +22,8 @@ from walletd.gateway.connection import Bounds, Connection, Deadlines, Endpoint, 
 from walletd.gateway.counters import TrafficCounters
 from walletd.gateway.handshake import DRAINING, FULL, Handshake, Policy, Refusal
 from walletd.gateway.socket_stream import SocketStream
+from walletd.gateway.tls import Certificates
+from walletd.gateway.unix_socket import UnixSocket, UnixSocketFailed
 from walletd.wallets.read_tables import ReadTablesRotten
 
 SERVICE_RESTART = 1012
@@ -72,8 +74,13 @@ class GatewayServer:
         caps: Caps,
         open_endpoint: Callable[[Connection, Handshake], Endpoint],
         inherited: Sequence[socket.socket] = (),
+        *,
+        certificates: Certificates | None = None,
+        unix_socket: UnixSocket | None = None,
     ) -> None:
         self._inherited = inherited
+        self._certificates = certificates
+        self._unix_socket = unix_socket
         self._host = host
         self._port = port
         self._caps = caps
@@ -83,7 +90,8 @@ class GatewayServer:
         self._per_address: Counter[str] = Counter()
         self._is_draining = False
         self._scope = trio.CancelScope()
-        self._accepting = trio.CancelScope()
+        self._accepting: list[trio.CancelScope] = []
+        """One for each listener."""
         self._patience = trio.CancelScope()
         self._left = trio.Event()
 
@@ -93,20 +101,31 @@ class GatewayServer:
     # --- serving ---------------------------------------------------------------------------------------------------
 
     async def serve(self, task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED) -> None:
-        """Listen until drained or cancelled; starts with the addresses, as ``host:port``.
+        """Listen until drained or cancelled; starts with the addresses of the network, as ``host:port``.
 
         Sockets that were inherited are used as they are, instead of the address.  Raises ListenFailed.
         """
         listeners = [trio.SocketListener(trio.socket.from_stdlib_socket(taken)) for taken in self._inherited]
         listeners = listeners or await _listen(self._host, self._port)
         addresses = [_address(listener.socket.getsockname()) for listener in listeners]
-        with self._scope:
-            async with trio.open_nursery() as connections:
-                for listener in listeners:
-                    connections.start_soon(self._accept, listener, connections)
-                connections.start_soon(self._tick)
-                connections.start_soon(self._terms.flusher.run)
-                task_status.started(addresses)
+        try:
+            if self._unix_socket is not None:
+                listeners.append(self._unix_socket.open())
+        except UnixSocketFailed as error:
+            for listener in listeners:
+                await listener.aclose()
+            raise ListenFailed(str(error)) from error
+        try:
+            with self._scope:
+                async with trio.open_nursery() as connections:
+                    for listener in listeners:
+                        connections.start_soon(self._accept, listener, connections)
+                    connections.start_soon(self._tick)
+                    connections.start_soon(self._terms.flusher.run)
+                    task_status.started(addresses)
+        finally:
+            if self._unix_socket is not None:
+                self._unix_socket.remove()
 
     async def serve_stream(self, stream: trio.abc.Stream, address: str = "") -> None:
         """Serve a stream that came another way than through the listeners, under the same caps; until it ends."""
@@ -130,7 +149,8 @@ class GatewayServer:
 
     async def _accept(self, listener: trio.SocketListener, connections: trio.Nursery) -> None:
         async with listener:
-            with self._accepting:
+            with trio.CancelScope() as accepting:
+                self._accepting.append(accepting)
                 await self._accept_until_cancelled(listener, connections)
 
     async def _accept_until_cancelled(self, listener: trio.SocketListener, connections: trio.Nursery) -> None:
@@ -144,7 +164,13 @@ class GatewayServer:
                 await trio.sleep(OUT_OF_RESOURCES_PAUSE_SECONDS)
             else:
                 address = _peer(stream)
-                connections.start_soon(self.serve_stream, SocketStream.take_over(stream), address)
+                connections.start_soon(self.serve_stream, self._secured(stream), address)
+
+    def _secured(self, stream: trio.SocketStream) -> trio.abc.HalfCloseableStream:
+        """What comes over the network is under TLS, where there is a certificate."""
+        is_local = stream.socket.family == socket.AF_UNIX
+        taken = SocketStream.take_over(stream)
+        return taken if self._certificates is None or is_local else self._certificates.secure(taken)
 
     def _count_accept_failure(self, error: OSError) -> None:
         if not self.traffic.accept_failures:
@@ -156,8 +182,22 @@ class GatewayServer:
         while True:
             await trio.sleep(TICK_SECONDS)
             now = trio.current_time()
+            held = 0
             for connection in self._connections:
                 connection.tick(now)
+                held += connection.held_bytes
+            self.traffic.held_bytes = held
+            if held > self._terms.bounds.in_all:
+                self._cut_off_the_greediest(held)
+
+    def _cut_off_the_greediest(self, held: int) -> None:
+        """One peer may hold its bound, but not all peers at once: who holds most is cut off, until there is room."""
+        for connection in sorted(self._connections, key=lambda one: one.held_bytes, reverse=True):
+            if held <= self._terms.bounds.in_all:
+                return
+            held -= connection.held_bytes
+            self.traffic.cut_off += 1
+            connection.abort()
 
     def _turned_away(self, address: str) -> Refusal | None:
         if self._is_draining:
@@ -186,7 +226,8 @@ class GatewayServer:
         """
         self._is_draining = True
         if self._inherited:
-            self._accepting.cancel()
+            for accepting in self._accepting:
+                accepting.cancel()
         leaving = set(self._connections)
         window = min(MAX_JITTER_SECONDS, JITTER_SECONDS_PER_CONNECTION * len(leaving), seconds / 2)
         begun = trio.current_time()
@@ -241,10 +282,14 @@ async def _listen(host: str, port: int) -> list[trio.SocketListener]:
 
 
 def _peer(stream: trio.SocketStream) -> str:
+    """The address under which a connection is counted; empty for one over a unix socket, or that is gone already."""
     try:
-        address = str(stream.socket.getpeername()[0])
+        name = stream.socket.getpeername()
     except OSError:
         return ""
+    if not isinstance(name, tuple):
+        return ""
+    address = str(name[0])
     if ":" not in address:
         return address
     return str(ipaddress.IPv6Network((address.partition("%")[0], 64), strict=False))

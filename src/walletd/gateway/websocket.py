@@ -23,7 +23,7 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import Protocol, Side
 from websockets.protocol import State as LibraryState
 
-from walletd.gateway.fragments import MAX_FRAGMENTS, FragmentedText, TooManyFragments
+from walletd.gateway.fragments import FragmentedText, TooManyFragments
 from walletd.gateway.handshake import DRAINING, Handshake, Policy, Refusal, choose_subprotocol, is_admitted
 from walletd.gateway.opening import SILENT, Opening
 from walletd.protocol.messages import SUBPROTOCOL
@@ -33,9 +33,8 @@ try:
 except ImportError:
     from websockets.utils import apply_mask
 
-CONTROL_FRAMES_AT_ONCE: Final = 64
-CONTROL_FRAMES_PER_SECOND: Final = 16
-"""Pings and pongs; a client that pings every second is far below.  Each ping costs us an answer."""
+CONTROL_BURST_SECONDS: Final = 4
+"""So many seconds' worth of pings and pongs may come at once.  Each ping costs us an answer."""
 
 UNSUPPORTED_DATA: Final = 1003
 ABNORMAL: Final = 1006
@@ -65,9 +64,11 @@ class FrameProtocol:
 
     __slots__ = (
         "_clock",
+        "_code",
         "_control_at",
         "_control_credit",
         "_is_over",
+        "_lent",
         "_library",
         "_needed",
         "_opening",
@@ -96,10 +97,13 @@ class FrameProtocol:
         """How long the tail must be before it is worth another look."""
         self._owed = 0
         """How many bytes of a frame that the library has begun are still to come."""
+        self._lent = 0
+        """How many bytes of it the library has."""
         self._text: FragmentedText | None = None
-        self._control_credit = float(CONTROL_FRAMES_AT_ONCE)
+        self._control_credit = float(policy.pings_per_second * CONTROL_BURST_SECONDS)
         self._control_at = 0.0
         self._writes: list[bytes] = []
+        self._code = ABNORMAL
         self._is_over = False
         """Nothing that still comes is looked at, and the stream ends behind what is queued."""
         self.state = State.OPENING
@@ -182,6 +186,13 @@ class FrameProtocol:
         return data
 
     @property
+    def held_bytes(self) -> int:
+        """How much is kept for this peer: what is to be written, and what of a message has come so far."""
+        text = 0 if self._text is None else self._text.size
+        head = 0 if self._opening is None else self._opening.head_bytes
+        return self.pending_bytes + len(self._tail) + self._lent + text + head
+
+    @property
     def is_finished(self) -> bool:
         """Whether everything that will ever be written was handed out: the stream can be ended."""
         return self._is_over and not self._writes
@@ -190,11 +201,25 @@ class FrameProtocol:
     def close_code(self) -> int:
         """The code of whoever closed first; 1006 if the connection ended, or will end, without a word."""
         if self._library is None:
-            return ABNORMAL
+            return self._code
         received, sent = self._library.close_rcvd, self._library.close_sent
         if received is not None and (sent is None or self._library.close_rcvd_then_sent):
             return received.code
         return ABNORMAL if sent is None else sent.code
+
+    def forget(self) -> None:
+        """The connection is over: let go of everything at once.
+
+        The library's objects refer to each other, and its exceptions to what was being read; cycles are looked for
+        rarely, and a flood of deflate bombs would leave hundreds of megabytes until then.
+        """
+        library, self._code = self._library, self.close_code
+        self._end()
+        if library is not None:
+            library.parser_exc = None
+            library.parser.close()
+            library.extensions = []
+            self._library = None
 
     # --- frames ----------------------------------------------------------------------------------------------------
 
@@ -202,6 +227,7 @@ class FrameProtocol:
         if self._owed:
             begun, data = data[: self._owed], data[self._owed :]
             self._owed -= len(begun)
+            self._lent = self._lent + len(begun) if self._owed else 0
             self._feed_library(begun, messages)
             if self._is_over:
                 return
@@ -246,6 +272,7 @@ class FrameProtocol:
                 messages.append(message)
             else:
                 self._owed = max(0, end - size)
+                self._lent = size - at if self._owed else 0
                 self._feed_library(data[at:end], messages)
                 if self._is_over:
                     return size
@@ -270,13 +297,13 @@ class FrameProtocol:
             self._fail(RATE, "too many pings")
 
     def _take_fragment(self, frame: Frame, messages: list[bytes]) -> None:
-        text = self._text or FragmentedText()
+        text = self._text or FragmentedText(self._policy.max_fragments)
         try:
             message = text.add(bytes(frame.data), frame.fin)
         except UnicodeDecodeError:
             self._fail(INVALID_DATA, _NOT_UTF8)
         except TooManyFragments:
-            self._fail(TOO_BIG, f"a message has at most {MAX_FRAGMENTS} fragments")
+            self._fail(TOO_BIG, f"a message has at most {self._policy.max_fragments} fragments")
         else:
             self._text = text if message is None else None
             if message is not None:
@@ -284,9 +311,10 @@ class FrameProtocol:
 
     def _has_control_credit(self) -> bool:
         now = self._clock()
-        earned = (now - self._control_at) * CONTROL_FRAMES_PER_SECOND
+        rate = self._policy.pings_per_second
+        earned = (now - self._control_at) * rate
         self._control_at = now
-        self._control_credit = min(self._control_credit + earned, CONTROL_FRAMES_AT_ONCE) - 1
+        self._control_credit = min(self._control_credit + earned, rate * CONTROL_BURST_SECONDS) - 1
         return self._control_credit >= 0
 
     def _fail(self, code: int, reason: str) -> None:
@@ -315,6 +343,8 @@ class FrameProtocol:
 
     def _end(self) -> None:
         self._is_over = True
+        if self._opening is not None:
+            self._opening.forget()
         self._opening = None
         self._text = None
         self._tail = bytearray()
@@ -331,6 +361,7 @@ class FrameProtocol:
         self._queue(opening.response)
         self._opening = None
         if opening.handshake is None:
+            opening.forget()
             self.refused = opening.refused
             self.state = State.CLOSING
             self._end()
@@ -339,6 +370,7 @@ class FrameProtocol:
             Side.SERVER, state=LibraryState.OPEN, max_size=self._policy.max_message_bytes, logger=SILENT
         )
         self._library.extensions = list(opening.extensions)
+        opening.forget()
         self.handshake = opening.handshake
         self.state = State.OPEN
         self._greet(opening.handshake)

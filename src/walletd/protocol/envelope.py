@@ -3,6 +3,7 @@
 JSON-RPC 2.0 under this protocol's profile: an id is required, params are an object, nobody sends batches.
 """
 
+from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
@@ -14,10 +15,13 @@ from walletd.vocabulary.lifecycle import DaemonState
 
 
 class AuthenticationTerms(msgspec.Struct, frozen=True):
-    """Whether a token is needed, and how it can be carried."""
+    """Whether a token is needed, and how it can be carried; where the handshake carried one, whose it is."""
 
     required: bool
     methods: tuple[str, ...] = ("bearer_header", "bearer_subprotocol", "session.authenticate")
+    principal: str | None = None
+    scopes: tuple[str, ...] = ()
+    expires_at: datetime | None = None
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -27,6 +31,16 @@ class Limits(msgspec.Struct, frozen=True):
     max_in_flight: int
     max_subscriptions: int
     rate: float | None = None
+    """Requests per second of this session; a second's worth may come at once."""
+    principal_rate: float | None = None
+    """Of all sessions of the principal together."""
+    guest_rate: float | None = None
+    """Before the session has authenticated."""
+    max_in_flight_bytes: int = 8 * 1024 * 1024
+    max_fragments: int = 128
+    pings_per_second: int = 16
+    authentication_ms: int = 10_000
+    write_stall_ms: int = 30_000
 
 
 class Hello(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +63,15 @@ class LifecycleNotice(msgspec.Struct, frozen=True):
 
     lifecycle: DaemonState
     retry_after_ms: int | None = None
+
+
+class WarningNotice(msgspec.Struct, frozen=True):
+    """The session is about to be closed, unless it heeds what it is told: ``close_code`` says with what."""
+
+    reason: str
+    message: str
+    retry_after_ms: int
+    close_code: int
 
 
 # --- envelope ------------------------------------------------------------------------------------------------------
@@ -80,7 +103,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Notification(msgspec.Struct, frozen=True, kw_only=True):
-    """What the server says unasked: ``hello``, ``lifecycle``, ``stream.event``, ``stream.heartbeat``."""
+    """What the server says unasked: ``hello``, ``lifecycle``, ``warning``, ``stream.event`` and so on."""
 
     jsonrpc: Literal["2.0"] = "2.0"
     method: str

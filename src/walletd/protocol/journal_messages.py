@@ -1,5 +1,6 @@
 """Messages about the journal as it is stored: what a backup reads, and compaction."""
 
+from datetime import datetime
 from typing import Annotated
 
 import msgspec
@@ -34,3 +35,20 @@ class Compact(Params, frozen=True, kw_only=True):
     """
 
     keep_entries: Annotated[int, msgspec.Meta(ge=1, le=2**53 - 1)] | None = None
+
+
+class CompactionStatus(Result, frozen=True, kw_only=True):
+    """How far the compaction of the journal is: ``done`` of ``whole`` entries in this step, and how the last one ended.
+
+    ``step`` is idle, waiting, snapshot, archiving, proving, pruning or shrinking; ``archived`` is the last sequence
+    that is no longer in ``journal.db``.
+    """
+
+    step: str
+    done: int = 0
+    whole: int = 0
+    archived: int
+    runs: int = 0
+    failures: int = 0
+    last_failure: str | None = None
+    last_finished_at: datetime | None = None

@@ -18,6 +18,7 @@ from walletd.protocol.envelope import Limits, Notification, Request, Success
 from walletd.protocol.errors import explain, failure, invalid_params
 from walletd.protocol.messages import Authenticate, Authenticated
 from walletd.protocol.methods import METHODS, Method
+from walletd.protocol.rates import Throttle
 from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import Principal
 
@@ -27,6 +28,9 @@ _encode = msgspec.json.Encoder().encode
 OVERLOAD_RETRY_MS = 50
 """How long a session at its bound of unanswered requests is told to wait."""
 
+ONE_PRINCIPAL = "the session belongs to another client; open a connection of its own for this token"
+"""Streams and unanswered calls were permitted to the first; another token of the same client is welcome."""
+
 
 class Call(NamedTuple):
     """A request that is well-formed and permitted."""
@@ -35,27 +39,51 @@ class Call(NamedTuple):
     method: Method
     params: Any
     principal: Principal
+    size: int = 0
+    """Bytes of the frame that it came in."""
 
 
 class Session:
     """What the server knows of one connection's client."""
 
-    __slots__ = ("_register", "calls", "failed_authentications", "grant", "in_flight", "limits")
+    __slots__ = (
+        "_register",
+        "calls",
+        "failed_authentications",
+        "grant",
+        "in_flight",
+        "in_flight_bytes",
+        "is_ended",
+        "limits",
+        "shed",
+        "throttle",
+    )
 
-    def __init__(self, register: TokenRegister, limits: Limits, grant: Grant | None = None) -> None:
+    def __init__(
+        self, register: TokenRegister, limits: Limits, grant: Grant | None = None, throttle: Throttle | None = None
+    ) -> None:
         self._register = register
         self.limits = limits
         self.grant = grant
+        self.is_ended = False
+        self.throttle = throttle
+        """None: as fast as it likes."""
         self.in_flight = 0
+        self.in_flight_bytes = 0
+        self.shed = 0
+        """Requests that were answered with overloaded, because too many were unanswered."""
         self.calls = 0
         self.failed_authentications = 0
 
     def receive(self, frame: bytes) -> Call | bytes:
         """Read one text frame.  A call counts as unanswered until ``answered``."""
+        retry_after_ms = self._too_fast()
         try:
             request = _request_decoder.decode(frame)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            return _malformed(frame, error)
+            return _limited(None, retry_after_ms) if retry_after_ms else _malformed(frame, error)
+        if retry_after_ms:
+            return _limited(request.id, retry_after_ms)
         method = METHODS.get(request.method)
         if method is None:
             return failure(request.id, Reason.METHOD_NOT_FOUND, {"method": request.method[:64]})
@@ -67,37 +95,60 @@ class Session:
             return failure(request.id, Reason.INVALID_PARAMS, {"field": ""}, message=f"params: {error}")
         if isinstance(params, Authenticate):
             return self._authenticate(request.id, params)
-        return self._permit(request.id, method, params)
+        return self._permit(request.id, method, params, len(frame))
 
-    def answered(self) -> None:
-        """A call of this session was answered."""
+    def answered(self, size: int = 0) -> None:
+        """A call of this session, of this size, was answered."""
         assert self.in_flight > 0
         self.in_flight -= 1
+        self.in_flight_bytes -= size
+
+    def _too_fast(self) -> int:
+        """0, or after how many milliseconds the request may come again."""
+        if self.throttle is None:
+            return 0
+        return self.throttle.take(None if self.grant is None else self.grant.principal)
+
+    def end(self) -> None:
+        """The client's token is not in force any more: nothing of this session is served from now on."""
+        self.is_ended = True
+        self.grant = None
 
     def _authenticate(self, request_id: int | str, params: Authenticate) -> bytes:
         grant = self._register.grant_of(params.token)
-        if grant is None:
+        if grant is None or self.is_ended:
             self.failed_authentications += 1
             return failure(request_id, Reason.AUTHENTICATION_FAILED)
+        if self.grant is not None and self.grant.principal != grant.principal:
+            return failure(request_id, Reason.FORBIDDEN, {"method": "session.authenticate"}, message=ONE_PRINCIPAL)
         self.grant = grant
-        return success(request_id, Authenticated(principal=grant.principal, scopes=grant.scopes))
+        return success(
+            request_id, Authenticated(principal=grant.principal, scopes=grant.scopes, expires_at=grant.expires_at)
+        )
 
-    def _permit(self, request_id: int | str, method: Method, params: Any) -> Call | bytes:
+    def _permit(self, request_id: int | str, method: Method, params: Any, size: int) -> Call | bytes:
+        if self.is_ended:
+            return failure(request_id, Reason.AUTHENTICATION_FAILED)
         if self.grant is None:
             return failure(request_id, Reason.AUTHENTICATION_REQUIRED)
+        if self.grant.expires_at is not None and self._register.clock() >= self.grant.expires_at:
+            return failure(request_id, Reason.AUTHENTICATION_FAILED)
         for need in method.needs(params):
             if not self.grant.permits(need):
-                lacking = {"method": method.name, "right": need.right.value, "wallet": need.wallet or "all wallets"}
-                return failure(request_id, Reason.FORBIDDEN, lacking)
-        if self.in_flight >= self.limits.max_in_flight:
+                lacking = {"method": method.name, "right": need.right.value, "scope": need.scope}
+                return failure(request_id, Reason.FORBIDDEN, lacking | ({"wallet": need.wallet} if need.wallet else {}))
+        is_full = self.in_flight_bytes + size > self.limits.max_in_flight_bytes and self.in_flight > 0
+        if is_full or self.in_flight >= self.limits.max_in_flight:
+            self.shed += 1
             facts: dict[str, Any] = {
                 "what": "the session's window of unanswered requests",
                 "retry_after_ms": OVERLOAD_RETRY_MS,
             }
             return failure(request_id, Reason.OVERLOADED, facts | {"limit": self.limits.max_in_flight})
         self.in_flight += 1
+        self.in_flight_bytes += size
         self.calls += 1
-        return Call(request_id, method, params, self.grant.principal)
+        return Call(request_id, method, params, self.grant.principal, size)
 
 
 def success(request_id: int | str, result: Any) -> bytes:
@@ -108,6 +159,10 @@ def success(request_id: int | str, result: Any) -> bytes:
 def notification(method: str, params: Any) -> bytes:
     """What the server says unasked."""
     return _encode(Notification(method=method, params=params))
+
+
+def _limited(request_id: int | str | None, retry_after_ms: int) -> bytes:
+    return failure(request_id, Reason.RATE_LIMITED, {"what": "the session", "retry_after_ms": retry_after_ms})
 
 
 def _malformed(frame: bytes, error: Exception) -> bytes:

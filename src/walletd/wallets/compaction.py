@@ -29,7 +29,7 @@ from walletd.journal.archive_file import ArchiveWriter, Origin, pack
 from walletd.journal.directory import free_bytes, make_directory
 from walletd.journal.failures import JournalCorrupt, JournalFailure, JournalFull, JournalUnreadable, OutcomeUnknown
 from walletd.journal.sqlite_store import SqliteJournalStore
-from walletd.protocol.messages import CompactionStatus
+from walletd.protocol.journal_messages import CompactionStatus
 from walletd.wallets.history import READ_BYTES, entries_of
 from walletd.wallets.projector import Projector
 from walletd.wallets.read_tables import FILE_NAME

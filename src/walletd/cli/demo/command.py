@@ -88,7 +88,9 @@ async def _play(
     workload = Workload(town, seed)
     async with AsyncExitStack() as open_clients:
         workers = [
-            await open_clients.enter_async_context(connect(connection.address(), token=connection.secret()))
+            await open_clients.enter_async_context(
+                connect(connection.address(), token=connection.secret(), tls=connection.tls())
+            )
             for _ in range(connections)
         ]
         stream = await open_clients.enter_async_context(client.subscribe(prefix=town.prefix))

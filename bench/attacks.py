@@ -1,0 +1,176 @@
+"""The attack table: an honest client's latency with and without each attack, the memory it costs, what was counted.
+
+python bench/attacks.py --seconds 5
+
+A real daemon on loopback, its data on disk, the attacker a process of its own.  The honest client has one payment in
+flight at a time; the attackers come from another address and carry the same operator's token where they carry one.
+"""
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any, NamedTuple
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from attackers import ATTACKS
+from run import Daemon, Town
+from wire import Connection
+
+LIMITS = {
+    "handshake_seconds": "2",
+    "authentication_seconds": "2",
+    "write_stall_seconds": "2",
+    "compression": "true",
+    "max_connections": "500",
+    "max_connections_per_address": "100",
+    "max_buffered_mebibytes": "16",
+    "max_requests_per_second": "2000",
+    "max_requests_per_second_of_principal": "20000",
+}
+TOLD = (
+    "walletd_connections_refused_total",
+    "walletd_connections_closed_total",
+    "walletd_connections_cut_off_total",
+    "walletd_requests_rate_limited_total",
+    "walletd_requests_overloaded_total",
+    "walletd_rate_warnings_total",
+    "walletd_messages_received_total",
+)
+MEBIBYTE = 1024 * 1024
+
+
+class Row(NamedTuple):
+    """What one attack did."""
+
+    name: str
+    alone: tuple[float, float]
+    beside: tuple[float, float]
+    answered: int
+    peak_more: int
+    after_more: int
+    counted: dict[str, float]
+
+
+def latencies(connection: Connection, town: Town, seconds: float) -> list[float]:
+    """Payments one after the other, each answered with its result; seconds of each."""
+    make, found, number = town.transfers(), [], 0
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        number += 1
+        began = time.perf_counter()
+        connection.send([make(number)])
+        while not (messages := connection.take()):
+            pass
+        found.append(time.perf_counter() - began)
+        assert b'"result"' in messages[0], messages[0]
+    return sorted(found)
+
+
+def quantiles(sorted_seconds: list[float]) -> tuple[float, float]:
+    """p50 and p99 in milliseconds."""
+    count = len(sorted_seconds)
+    return sorted_seconds[count // 2] * 1000, sorted_seconds[count * 99 // 100] * 1000
+
+
+def metrics(daemon: Daemon) -> dict[str, float]:
+    """Every value of the metrics page."""
+    with urllib.request.urlopen(f"{daemon.admin_address}/metrics", timeout=30) as page:
+        lines = page.read().decode().splitlines()
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[:1] != "#")}
+
+
+def peak(daemon: Daemon) -> int:
+    """The most resident bytes since they were forgotten."""
+    status = Path(f"/proc/{daemon.process.pid}/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) * 1024
+
+
+def attack(daemon: Daemon, town: Town, connection: Connection, name: str, seconds: float) -> Row:
+    """One attack, with the honest client alone just before it."""
+    alone = quantiles(latencies(connection, town, seconds))
+    before = metrics(daemon)
+    Path(f"/proc/{daemon.process.pid}/clear_refs").write_text("5")
+    resident = daemon.memory()
+    host, _, port = daemon.address.removeprefix("ws://").rpartition(":")
+    command = [sys.executable, str(Path(__file__).parent / "attackers.py"), name, host, port, daemon.token]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as attacker:
+        assert attacker.stdout is not None
+        attacker.stdout.readline()
+        times = latencies(connection, town, seconds)
+        most = peak(daemon)
+        attacker.kill()
+    latencies(connection, town, 1)
+    after = metrics(daemon)
+    counted = {key: after[key] - before.get(key, 0) for key in after if key.startswith(TOLD)}
+    counted["walletd_messages_received_total"] -= connection_messages(times, alone)
+    return Row(
+        name,
+        alone,
+        quantiles(times),
+        len(times),
+        most - resident,
+        daemon.memory() - resident,
+        {key: count for key, count in counted.items() if count > 0},
+    )
+
+
+def connection_messages(times: list[float], alone: tuple[float, float]) -> int:
+    """What of the messages were the honest client's own, about: its last second is not in the list."""
+    return len(times) + int(1000 / alone[0])
+
+
+def short(counted: dict[str, float]) -> str:
+    """The counts in a cell."""
+    found = []
+    for name, count in sorted(counted.items(), key=lambda item: -item[1]):
+        plain = name.removeprefix("walletd_").replace("_total", "").replace('"', "").replace("reason=", "")
+        found.append(f"{plain.replace('close_code=', '')} {count:,.0f}")
+    return ", ".join(found[:5])
+
+
+def table(rows: list[Row]) -> str:
+    """As it stands in docs/attacks.md."""
+    lines = [
+        "| attack | honest p50 / p99 alone, ms | beside it, ms | answered | memory at most, afterwards | counted |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        lines.append(
+            f"| {row.name.replace('_', ' ')} | {row.alone[0]:.1f} / {row.alone[1]:.1f} "
+            f"| {row.beside[0]:.1f} / {row.beside[1]:.1f} | {row.answered:,} of {row.answered:,} "
+            f"| {row.peak_more / MEBIBYTE:+.0f} MiB, {row.after_more / MEBIBYTE:+.0f} MiB | {short(row.counted)} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Run every attack, or those that are named, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="ATTACK", help=", ".join(ATTACKS))
+    parser.add_argument("--seconds", type=float, default=5.0, help="how long each is measured, alone and beside")
+    options = parser.parse_args()
+    os.environ.update({f"WALLETD_{name.upper()}": value for name, value in LIMITS.items()})
+    rows: list[Any] = []
+    with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix="bench-data-") as directory:
+        daemon = Daemon(Path(directory) / "attacked")
+        town = Town(daemon, 50)
+        connection = daemon.connect()
+        for name in options.names or ATTACKS:
+            rows.append(attack(daemon, town, connection, name, options.seconds))
+            print(table(rows[-1:]).splitlines()[-1], file=sys.stderr, flush=True)
+        audit = connection.call("daemon.audit", {})["result"]
+        daemon.stop()
+    print(f"\n{os.cpu_count()} cores, {platform.platform()}, Python {platform.python_version()}\n")
+    print(table(rows))
+    print(f"\naudit: {audit}")
+
+
+if __name__ == "__main__":
+    main()

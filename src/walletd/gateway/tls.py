@@ -1,0 +1,259 @@
+"""TLS: the certificate in force, clients' certificates, and a stream that ends so that its last words are read.
+
+    certificates = Certificates(CertificateFiles(certificate, key, client_authority), principals)
+    stream = certificates.secure(stream)               # as of now; the handshake is the connection's first step
+    certificates.refresh()                             # the files may have changed
+    nursery.start_soon(certificates.watch)
+
+A connection keeps the certificate that it began with.  Files that cannot be used leave the old certificate in force.
+"""
+
+import logging
+import ssl
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import trio
+
+LOOK_SECONDS: Final = 5.0
+"""How often the files are looked at: those who renew certificates need not tell anybody."""
+
+NAME_KINDS: Final = {"DNS": "dns", "email": "email", "URI": "uri", "IP Address": "ip"}
+"""Python's words for the names in a certificate, and the configuration's; the subject's common name is ``cn``."""
+
+_EXPIRED: Final = 10
+"""OpenSSL's X509_V_ERR_CERT_HAS_EXPIRED."""
+
+log = logging.getLogger(__name__)
+
+
+class CertificateUnusable(Exception):
+    """A certificate, a key or an authority cannot be used; the message says which file, why, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateFiles:
+    """PEM files: the chain, its key (None: in the same file), and who signs clients' certificates (None: nobody)."""
+
+    certificate: Path
+    key: Path | None = None
+    client_authority: Path | None = None
+
+    def stamps(self) -> tuple[tuple[int, int, int] | None, ...]:
+        """What changes when a file is written or replaced."""
+        return tuple(_stamp(file) for file in (self.certificate, self.key, self.client_authority) if file is not None)
+
+
+class Certificates:
+    """What new connections are secured with.  ``principals``: from a name, as ``cn:till-7``, to a principal.
+
+    Raises CertificateUnusable.
+    """
+
+    def __init__(self, files: CertificateFiles, principals: Mapping[str, str] = {}) -> None:
+        self._files = files
+        self._principals = dict(principals)
+        self._stamps = files.stamps()
+        self._context = load(files)
+        self.expires_at = expiry(self._context, files.certificate)
+        """Seconds since 1970; None where the certificate has expired or does not say."""
+        self.loaded = 1
+        self.refused = 0
+        if self.expires_at is None:
+            log.warning("the certificate %s is not valid now; clients will refuse it", files.certificate)
+
+    def secure(self, stream: trio.abc.HalfCloseableStream) -> "SecureStream":
+        """The stream under TLS, with the certificate of now."""
+        return SecureStream(stream, self._context, self._principals)
+
+    async def watch(self) -> None:
+        """Take changed files up by themselves, until cancelled."""
+        while True:
+            await trio.sleep(LOOK_SECONDS)
+            if self._files.stamps() != self._stamps:
+                self.refresh()
+
+    def refresh(self) -> bool:
+        """Read the files again; whether what they hold is in force now.  If not, the old certificate stays, and a line
+        in the log says why.
+        """
+        self._stamps = self._files.stamps()
+        try:
+            context = load(self._files)
+            expires_at = expiry(context, self._files.certificate)
+            if expires_at is None and self.expires_at is not None:
+                raise CertificateUnusable(f"the certificate {self._files.certificate} is not valid now")
+        except CertificateUnusable as error:
+            self.refused += 1
+            log.error("the old certificate stays in force: %s", error)
+            return False
+        self._context, self.expires_at = context, expires_at
+        self.loaded += 1
+        log.info("the certificate %s is in force for new connections", self._files.certificate)
+        return True
+
+
+class SecureStream(trio.abc.HalfCloseableStream):
+    """A server's TLS over a stream with two halves.
+
+    Its end is close_notify and the end of our half.  What the peer sends behind that is taken in and not decrypted:
+    a socket that is closed with unread bytes resets the connection, and the peer might lose our last words.
+    """
+
+    def __init__(
+        self, stream: trio.abc.HalfCloseableStream, context: ssl.SSLContext, principals: Mapping[str, str]
+    ) -> None:
+        self._stream = stream
+        self._tls = trio.SSLStream(_Kept(stream), context, server_side=True)
+        self._principals = principals
+        self._is_ended = False
+        self.principal: str | None = None
+        """Whom the client's certificate stands for, after the handshake."""
+
+    async def shake_hands(self) -> None:
+        """The TLS handshake.  Raises trio.BrokenResourceError where the peer has no TLS or a bad certificate."""
+        await self._tls.do_handshake()
+        certificate = self._tls.getpeercert()
+        if certificate:
+            self.principal = principal_of(certificate, self._principals)
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Encrypt and send."""
+        await self._tls.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """Wait until the network takes something."""
+        await self._stream.wait_send_all_might_not_block()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        """What came; behind our own end it is not decrypted."""
+        if not self._is_ended:
+            try:
+                return await self._tls.receive_some(max_bytes)
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                if not self._is_ended:
+                    raise
+        return await self._stream.receive_some(max_bytes)
+
+    async def send_eof(self) -> None:
+        """Say that nothing follows."""
+        self._is_ended = True
+        with suppress(trio.BrokenResourceError, trio.BusyResourceError):
+            await self._tls.aclose()
+        await self._stream.send_eof()
+
+    async def aclose(self) -> None:
+        """Close at once."""
+        await self._stream.aclose()
+
+
+class _Kept(trio.abc.Stream):
+    """A stream that stays open when the TLS over it is closed."""
+
+    def __init__(self, stream: trio.abc.Stream) -> None:
+        self._stream = stream
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await self._stream.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self._stream.wait_send_all_might_not_block()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        return await self._stream.receive_some(max_bytes)
+
+    async def aclose(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+
+def principal_of(certificate: Mapping[str, Any], principals: Mapping[str, str]) -> str | None:
+    """Whom a certificate, as ``getpeercert`` gives it, stands for: the first line of the table whose name it bears."""
+    names = {f"{NAME_KINDS[kind]}:{name}" for kind, name in certificate.get("subjectAltName", ()) if kind in NAME_KINDS}
+    for part in certificate.get("subject", ()):
+        names.update(f"cn:{value}" for kind, value in part if kind == "commonName")
+    return next((principal for name, principal in principals.items() if name in names), None)
+
+
+def load(files: CertificateFiles) -> ssl.SSLContext:
+    """A context with what the files hold now.  Raises CertificateUnusable."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.num_tickets = 0  # Sessions are long: nothing is gained, and a client that never reads costs less.
+    context.set_alpn_protocols(["http/1.1"])
+    _readable(files.certificate, "certificate")
+    if files.key is not None:
+        _readable(files.key, "key")
+    try:
+        context.load_cert_chain(files.certificate, files.key, password=_no_password)
+    except ssl.SSLError as error:
+        why = _REASONS.get(error.reason or "", error.reason or str(error))
+        raise CertificateUnusable(f"the certificate {files.certificate} and its key cannot be used: {why}") from error
+    if files.client_authority is not None:
+        _trust(context, files.client_authority)
+    return context
+
+
+def expiry(context: ssl.SSLContext, certificate: Path) -> float | None:
+    """When the certificate expires, by a handshake in memory in which it is its own authority; None: not valid now.
+
+    Raises CertificateUnusable where no handshake is possible at all.
+    """
+    trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    trusting.check_hostname = False
+    trusting.load_verify_locations(certificate)
+    trusting.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client, server = trusting.wrap_bio(down, up), context.wrap_bio(up, down, server_side=True)
+    try:
+        for side in (client, server, client, server):
+            with suppress(ssl.SSLWantReadError):
+                side.do_handshake()
+        return float(ssl.cert_time_to_seconds(str((client.getpeercert() or {})["notAfter"])))
+    except ssl.SSLCertVerificationError as error:
+        if error.verify_code == _EXPIRED:
+            return None
+        raise CertificateUnusable(
+            f"the certificate {certificate} is none for a server: {error.verify_message}"
+        ) from error
+    except ssl.SSLError as error:
+        raise CertificateUnusable(f"the certificate {certificate} cannot be used: {error.reason or error}") from error
+
+
+def _trust(context: ssl.SSLContext, authority: Path) -> None:
+    _readable(authority, "authority of client certificates")
+    try:
+        context.load_verify_locations(authority)
+    except ssl.SSLError as error:
+        raise CertificateUnusable(f"{authority} holds no certificate of an authority: {error.reason}") from error
+    context.verify_mode = ssl.CERT_OPTIONAL
+
+
+def _readable(file: Path, what: str) -> None:
+    try:
+        file.read_bytes()
+    except OSError as error:
+        raise CertificateUnusable(f"cannot read the {what} {file}: {error.strerror}") from error
+
+
+def _no_password() -> str:
+    """OpenSSL would ask on the terminal, and a daemon would wait for ever."""
+    raise CertificateUnusable("the key is encrypted with a password; store it without one, readable by walletd alone")
+
+
+def _stamp(file: Path) -> tuple[int, int, int] | None:
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+_REASONS: Final = {
+    "KEY_VALUES_MISMATCH": "the key belongs to another certificate",
+    "NO_START_LINE": "there is no PEM block in it",
+    "PEM_LIB": "one of the two is no PEM file, or has another's contents",
+    "EE_KEY_TOO_SMALL": "the key is too small to be secure",
+}

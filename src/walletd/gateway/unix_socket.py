@@ -1,0 +1,75 @@
+"""A listener on a unix socket: for programs on the same machine, without a network.
+
+    listener = UnixSocket(Path("/run/walletd/walletd.sock"), 0o600).open()
+
+Who may connect is said by the file's mode and its folder.  What a daemon that was killed left behind is replaced; a
+socket on which somebody listens, and a file that is no socket, are not touched.
+"""
+
+import errno
+import os
+import socket
+import stat
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import trio
+
+BACKLOG: Final = 1024
+
+NOBODY_LISTENS: Final = frozenset({errno.ECONNREFUSED, errno.ENOENT})
+
+
+class UnixSocketFailed(Exception):
+    """The path cannot be listened on; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnixSocket:
+    """Where to listen, and the mode of the file."""
+
+    path: Path
+    mode: int = 0o600
+
+    def open(self) -> trio.SocketListener:
+        """Listen.  Raises UnixSocketFailed."""
+        self._clear()
+        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            listening.bind(str(self.path))
+            os.chmod(self.path, self.mode)  # Before it listens: there is no moment at which somebody else gets in.
+            listening.listen(BACKLOG)
+        except OSError as error:
+            listening.close()
+            raise UnixSocketFailed(f"cannot listen on {self.path}: {error.strerror or error}") from error
+        return trio.SocketListener(trio.socket.from_stdlib_socket(listening))
+
+    def remove(self) -> None:
+        """Take the file away, once nobody listens."""
+        with suppress(OSError):
+            if _is_dead_socket(self.path):
+                self.path.unlink()
+
+    def _clear(self) -> None:
+        try:
+            status = self.path.lstat()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise UnixSocketFailed(f"cannot listen on {self.path}: {error.strerror}") from error
+        if not stat.S_ISSOCK(status.st_mode):
+            raise UnixSocketFailed(f"cannot listen on {self.path}: a file that is no socket is there; move it away")
+        if not _is_dead_socket(self.path):
+            raise UnixSocketFailed(
+                f"cannot listen on {self.path}: something, perhaps another walletd, listens there already"
+            )
+        self.path.unlink()
+
+
+def _is_dead_socket(path: Path) -> bool:
+    """Whether nobody would answer."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knocking:
+        knocking.setblocking(False)
+        return knocking.connect_ex(str(path)) in NOBODY_LISTENS
