@@ -228,9 +228,7 @@ async def _serve(
         async with trio.open_nursery() as edge:
             await edge.start(services.run)
             addresses = await edge.start(server.serve)
-            admin = _admin(
-                settings, core, server, doors, services, lifecycle, operations, compaction, sockets["admin"]
-            )
+            admin = _admin(settings, core, server, doors, services, lifecycle, operations, compaction, sockets["admin"])
             admin_addresses = await edge.start(_serve_operators, admin)
             _collect_garbage_rarely()
             lifecycle.move(DaemonState.SERVING)

@@ -16,17 +16,17 @@ import re
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from hashlib import file_digest
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 import trio
 
 from walletd.journal.directory import sync_directory, sync_file
-from walletd.vocabulary.entries import BalanceRecord
+from walletd.journal.merkle import Frontier
+from walletd.vocabulary.entries import BalanceRecord, WalletRecord
 from walletd.wallets.read_tables import (
     FILE_NAME,
     ReadTablesRotten,
@@ -41,18 +41,11 @@ NICENESS: Final = 10
 _NAME = re.compile(r"snapshot-(\d{15})-([0-9a-f]{64})\.db")
 _EXIT_ROTTEN: Final = 65
 
-_SEALED: Final[dict[str, Callable[[tuple[Any, ...]], Iterator[tuple[bytes, tuple[Any, ...]]]]]] = {
-    "asset": lambda row: iter([(row[-1], row[:-1])]),
-    "wallet": lambda row: iter([(row[2], row[:2]), (row[4], (row[0], row[3]))]),
-    "balance": lambda row: iter([(row[-1], row[:-1])]),
-    "statement_line": lambda row: iter([(row[-1], row[:-1])]),
-    "hold": lambda row: iter([(row[-1], row[:-1])]),
-    "refunded": lambda row: iter([(row[-1], row[:-1])]),
-    "command": lambda row: iter([(row[-1], row[:-1])]),
-}
-"""For each table: the seals in a row, and the values that each is over."""
+_UNSEALED: Final = frozenset({"progress", "wallet_metadata"})
+"""Tables whose rows have no seal: what they say stands elsewhere too, and is compared with that."""
 
 _decode_balance = msgspec.json.Decoder(BalanceRecord).decode
+_decode_wallet = msgspec.json.Decoder(WalletRecord).decode
 
 
 class Snapshot(NamedTuple):
@@ -163,22 +156,68 @@ async def _checked(file: Path) -> tuple[int, str]:
 
 
 def check_snapshot(file: Path) -> int:
-    """Check every row of a copy, and that posted balances sum to zero.  Returns after which entry it stands.
+    """Check every page and every row of every table, and that posted balances sum to zero.
 
-    Raises ReadTablesRotten.
+    Returns after which entry the copy stands.  Raises ReadTablesRotten.
     """
     with closing(open_for_reading(file)) as connection, rot_reported():
-        for table, seals in _SEALED.items():
-            for row in connection.execute(f"SELECT * FROM {table}"):
-                for stored, values in seals(row):
-                    check_seal(table, stored, *values)
-        sums: dict[str, int] = {}
-        for asset, record in connection.execute("SELECT asset, record FROM balance"):
-            sums[asset] = sums.get(asset, 0) + int(_decode_balance(record).posted)
-        if any(sums.values()):
-            raise ReadTablesRotten(f"the sum of balances ({sums})")
-        ((sequence,),) = connection.execute("SELECT sequence FROM progress").fetchall()
-    return int(sequence)
+        ((found,),) = connection.execute("PRAGMA integrity_check(1)").fetchall()
+        if found != "ok":
+            raise ReadTablesRotten(f"a page ({found.splitlines()[-1]})")
+        for (table,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
+            _check_seals(connection, table)
+        _check_search(connection)
+        _check_sums(connection)
+        return _checked_progress(connection)
+
+
+def _check_seals(connection: sqlite3.Connection, table: str) -> None:
+    """Whichever tables there are, a new one among them: ``seal`` is over the columns in front of it, and a seal with
+    a name, such as ``version_seal``, over the first column and the one of that name."""
+    columns = [column for _, column, *_ in connection.execute(f"PRAGMA table_info({table})")]
+    seals = [
+        (at, tuple(range(at)) if column == "seal" else (0, columns.index(column.removesuffix("_seal"))))
+        for at, column in enumerate(columns)
+        if column == "seal" or column.endswith("_seal")
+    ]
+    assert bool(seals) == (table not in _UNSEALED), f"the rows of table {table} cannot be checked"
+    for row in connection.execute(f"SELECT * FROM {table}") if seals else ():
+        for at, over in seals:
+            check_seal(table, row[at], *(row[place] for place in over))
+
+
+def _check_search(connection: sqlite3.Connection) -> None:
+    """What wallets are found by, status and metadata, is what their records say, and nothing else is."""
+    pairs = 0
+    for wallet, record, status in connection.execute("SELECT wallet, record, status FROM wallet"):
+        known = _decode_wallet(record)
+        metadata = dict(connection.execute("SELECT key, value FROM wallet_metadata WHERE wallet = ?", (wallet,)))
+        pairs += len(metadata)
+        if (known.status.value, known.metadata) != (status, metadata):
+            raise ReadTablesRotten(f"what wallet {wallet} is found by")
+    if connection.execute("SELECT count(*) FROM wallet_metadata").fetchone() != (pairs,):
+        raise ReadTablesRotten("the metadata of what is no wallet")
+
+
+def _check_sums(connection: sqlite3.Connection) -> None:
+    sums: dict[str, int] = {}
+    for asset, record in connection.execute("SELECT asset, record FROM balance"):
+        sums[asset] = sums.get(asset, 0) + int(_decode_balance(record).posted)
+    if any(sums.values()):
+        raise ReadTablesRotten(f"the sum of balances ({sums})")
+
+
+def _checked_progress(connection: sqlite3.Connection) -> int:
+    """After which entry the copy stands: every entry up to there left its moment, and the frontier is as long."""
+    ((entries, last),) = connection.execute("SELECT count(*), max(sequence) FROM moment").fetchall()
+    rows = connection.execute("SELECT sequence, frontier FROM progress").fetchall()
+    try:
+        shown = [(sequence, Frontier.from_bytes(frontier).size) for sequence, frontier in rows]
+    except ValueError as error:
+        raise ReadTablesRotten("the frontier") from error
+    if shown != [(last, entries)] or entries != last:
+        raise ReadTablesRotten("the progress")
+    return int(last)
 
 
 def main(file: Path) -> int:
