@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from tests.daemon.answers import answers, every_entry, live
+from tests.daemon.answers import answers, every_entry, live, session
 from tests.daemon.process import Daemon, furnish, posted, run_to_its_end, transfer
 from walletd.journal.offline import open_offline
 from walletd.journal.segment import records
@@ -51,6 +51,15 @@ def journal_of(path: Path) -> list[bytes]:
     return [line for segment in open_offline(path).segments() for line in records(segment)]
 
 
+def restored(source: Path, data: Path, token: str, *arguments: str) -> Path:
+    """A data directory from this backup, with the operator's token of the daemon that it is of."""
+    done("restore", str(source), str(data), *arguments)
+    file = data / "operator.token"
+    file.touch(0o600)
+    file.write_text(token)
+    return data
+
+
 @pytest.fixture
 def daemon(tmp_path: Path) -> Any:
     with Daemon(tmp_path / "data") as running:
@@ -58,28 +67,84 @@ def daemon(tmp_path: Path) -> Any:
 
 
 def test_after_a_restore_every_answer_is_the_same(tmp_path: Path, daemon: Daemon) -> None:
+    live(daemon)
+    before = answers(daemon)
+    kinds = {name.split()[0] for name in before}
+    assert kinds >= {
+        "wallet",
+        "statement",
+        "range",
+        "cursor",
+        "past",
+        "hold",
+        "entry",
+        "transfer",
+        "again",
+        "sees",
+        "is",
+    }
+    assert len(before) > 200, "there is too little to compare"
+    done("backup", str(tmp_path / "backup"), daemon=daemon)
+    daemon.kill()
+    with Daemon(restored(tmp_path / "backup", tmp_path / "restored", daemon.token)) as again:
+        assert but_cursors(answers(again)) == but_cursors(before)
+        with again.client() as client:
+            refused = client.refused("transfer.post", **transfer("fast-again", "carol", "dora", 39))["data"]
+            assert (refused["reason"], refused["used"]) == ("velocity_exceeded", "62")
+            client.call("transfer.post", **transfer("just-fits", "carol", "dora", 38))
+        with session(again, "shop/phone") as phone:
+            assert phone.refused("wallet.get", wallet="bob")["data"]["scope"] == "view:bob"
+
+
+def but_cursors(found: dict[str, Any]) -> dict[str, Any]:
+    """What was answered, but for what only a cursor of this epoch is answered with."""
+    return {name: answer for name, answer in found.items() if not name.startswith("cursor")}
+
+
+def test_a_restored_journal_is_in_a_new_epoch_and_streams_are_told(tmp_path: Path, daemon: Daemon) -> None:
     with daemon.client() as client:
-        live(client)
-        before = answers(client)
-        kinds = {name.split()[0] for name in before}
-        assert kinds >= {"wallet", "statement", "hold", "entry", "transfer", "again"}, "there is nothing to compare"
-        assert len(before) > 90
+        furnish(client, "alice", "bob", amount=100)
+        epoch, entries = client.hello["epoch"], every_entry(client)
         done("backup", str(tmp_path / "backup"), daemon=daemon)
-        epoch = client.hello["epoch"]
+    daemon.kill()
+    with Daemon(restored(tmp_path / "backup", tmp_path / "restored", daemon.token)) as again, again.client() as client:
+        assert client.hello["epoch"] > epoch
         cursor = {"epoch": epoch, "sequence": 3}
+        old = client.refused("stream.subscribe", all=True, after=cursor)["data"]
+        assert (old["reason"], old["epoch"]) == ("epoch_changed", client.hello["epoch"])
+        whole = client.call("stream.subscribe", all=True, after=0)
+        events = [client.next_pushed("stream.event") for _ in entries]
+        assert [event["entry"] for event in events] == [view["entry"] for view in entries]
+        assert whole["epoch"] == events[0]["epoch"] == client.hello["epoch"]
+        client.call("transfer.post", **transfer("life-goes-on", "alice", "bob", 1))
+
+
+def test_a_cursor_of_a_statement_is_refused_after_a_restore(tmp_path: Path, daemon: Daemon) -> None:
+    """What it pins may have been left out, and other entries may have its numbers by now."""
+    with daemon.client() as client:
+        furnish(client, "alice", "bob", amount=100)
+        page = client.call("statement.get", wallet="@external", limit=1)
+        done("backup", str(tmp_path / "backup"), daemon=daemon)
+    daemon.kill()
+    with Daemon(restored(tmp_path / "backup", tmp_path / "restored", daemon.token)) as again, again.client() as client:
+        old = client.refused("statement.get", wallet="@external", limit=1, cursor=page["next"])["data"]
+        assert old["reason"] == "invalid_cursor"
+        fresh = client.call("statement.get", wallet="@external", limit=1)
+        assert fresh | {"next": ""} == page | {"next": ""}
+        assert client.call("statement.get", wallet="@external", limit=1, cursor=fresh["next"])["lines"]
+
+
+def test_without_the_old_token_a_restored_daemon_makes_one_and_one_entry_for_it(tmp_path: Path, daemon: Daemon) -> None:
+    with daemon.client() as client:
+        before = every_entry(client)
+        done("backup", str(tmp_path / "backup"), daemon=daemon)
     daemon.kill()
     done("restore", str(tmp_path / "backup"), str(tmp_path / "restored"))
-    with Daemon(tmp_path / "restored") as restored, restored.client() as client:
-        assert answers(client) == before
-        assert client.hello["epoch"] > epoch
-        old = client.refused("stream.subscribe", all=True, after=cursor)
-        assert old["data"]["reason"] == "epoch_changed"
-        assert old["data"]["epoch"] == client.hello["epoch"]
-        whole = client.call("stream.subscribe", all=True, after=0)
-        events = [client.next_pushed("stream.event") for _ in before["entries"]]
-        assert [event["entry"] for event in events] == [view["entry"] for view in before["entries"]]
-        assert whole["epoch"] == events[0]["epoch"] == client.hello["epoch"]
-        client.call("transfer.post", **transfer("life goes on", "alice", "bob", 1) | {"command_id": "goes-on"})
+    with Daemon(tmp_path / "restored") as again, again.client() as client:
+        assert again.token != daemon.token
+        entries = every_entry(client)
+        assert entries[: len(before)] == before
+        assert [view["entry"]["command"]["method"] for view in entries[len(before) :]] == ["client.rotate"]
 
 
 def test_a_hold_that_expires_does_so_in_the_restored_daemon(tmp_path: Path, daemon: Daemon) -> None:
@@ -87,11 +152,11 @@ def test_a_hold_that_expires_does_so_in_the_restored_daemon(tmp_path: Path, daem
         furnish(client, "alice", amount=100)
         soon = datetime.fromisoformat(client.call("session.ping")["time"]) + timedelta(seconds=1)
         expiry = {"expires_at": soon.isoformat()}
-        client.call("hold.place", command_id="h", wallet="alice", asset="EUR", amount="30", **expiry)
+        placed = client.call("hold.place", command_id="h", wallet="alice", asset="EUR", amount="30", **expiry)
         done("backup", str(tmp_path / "backup"), "--json", daemon=daemon)
     daemon.kill()
-    done("restore", str(tmp_path / "backup"), str(tmp_path / "restored"), "--to-sequence", "5")
-    with Daemon(tmp_path / "restored") as restored, restored.client() as client:
+    data = restored(tmp_path / "backup", tmp_path / "restored", daemon.token, "--to-sequence", str(placed["sequence"]))
+    with Daemon(data) as again, again.client() as client:
         client.call("stream.subscribe", wallets=["alice"], after=0)
         methods: list[str] = []
         while "hold.expire" not in methods:
@@ -126,7 +191,7 @@ def test_a_point_in_time_by_sequence_and_by_moment(tmp_path: Path, daemon: Daemo
         done("backup", str(tmp_path / "backup"), daemon=daemon)
         entries = every_entry(client)
     wanted = replies[20]["sequence"]
-    done("restore", str(tmp_path / "backup"), str(tmp_path / "early"), "--to-sequence", str(wanted))
+    restored(tmp_path / "backup", tmp_path / "early", daemon.token, "--to-sequence", str(wanted))
     assert "All is well" in done("verify", str(tmp_path / "early"))
     with Daemon(tmp_path / "early") as early, early.client() as client:
         assert every_entry(client) == entries[:wanted]

@@ -2,16 +2,20 @@
 
 import json
 import random
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.daemon.answers import answers, answers_about, live
+from tests.daemon.answers import answers, answers_about, live, sessions
 from tests.daemon.process import Client, Daemon, posted, transfer
 from tests.daemon.test_backup import Load, done, journal_of, walletd
+from walletd.protocol.methods import METHODS, Kind
+from walletd.vocabulary.entries import Effects
 
 
 def crowd(client: Client, payments: int) -> None:
@@ -31,11 +35,11 @@ def compacted(daemon: Daemon, *arguments: str) -> dict[str, Any]:
 
 
 @pytest.mark.timeout(300)
-def test_after_a_compaction_every_answer_is_the_same_however_the_daemon_starts(tmp_path: Path) -> None:
+def test_a_compaction_archives_much_and_takes_nothing_away(tmp_path: Path) -> None:
     with Daemon(tmp_path / "data") as daemon:
+        live(daemon)
+        before = answers(daemon)
         with daemon.client() as client:
-            live(client)
-            before = answers(client)
             crowd(client, 4000)
             whole = client.call("daemon.status")["head"]
         size = journal_bytes(daemon)
@@ -44,8 +48,8 @@ def test_after_a_compaction_every_answer_is_the_same_however_the_daemon_starts(t
         assert (status["runs"], status.get("failures", 0)) == (1, 0)
         assert journal_bytes(daemon) < size / 2
         assert len(list((daemon.data / "archive").glob("*.segments"))) == 1
+        _same(daemon, before)
         with daemon.client() as client:
-            _same(client, before)
             replayed = client.call("transfer.post", **transfer("p17", "alice", "bob", 1))
             assert replayed["replayed"] is True
             client.call("stream.subscribe", all=True, after=0)
@@ -57,8 +61,8 @@ def test_after_a_compaction_every_answer_is_the_same_however_the_daemon_starts(t
                 for file in daemon.data.glob(pattern):
                     file.unlink()
             daemon.start()
+            _same(daemon, before)
             with daemon.client() as client:
-                _same(client, before)
                 assert posted(client, "bob") == _bob(before) + 4000
         assert "begin with the snapshot of entry" in daemon.log()
         done("backup", str(tmp_path / "backup"), daemon=daemon)
@@ -72,15 +76,77 @@ def test_after_a_compaction_every_answer_is_the_same_however_the_daemon_starts(t
         assert journal_of(tmp_path / "restored") == journal_of(daemon.data)
 
 
+WAYS_TO_START = {
+    "as it was killed": [],
+    "from the snapshot": ["state.db*"],
+    "from a snapshot that has rotted": ["state.db*"],
+    "from the archive": ["state.db*", "snapshot-*"],
+}
+
+
+@pytest.mark.timeout(300)
+def test_every_answer_is_the_same_however_the_daemon_starts_after_a_compaction(tmp_path: Path) -> None:
+    tables: dict[str, dict[str, Any]] = {}
+    with Daemon(tmp_path / "data") as daemon:
+        live(daemon)
+        before = answers(daemon)
+        _refuse_gaps(before)
+        assert compacted(daemon, "--keep-entries", "1")["archived"] == len(before["entries"]) - 1
+        assert answers(daemon) == before
+        for way, lost in WAYS_TO_START.items():
+            daemon.kill()
+            _damage(daemon, lost, rots="rotted" in way)
+            started = len(daemon.log())
+            daemon.start()
+            assert ("begin with the snapshot" in daemon.log()[started:]) == (way == "from the snapshot"), way
+            assert answers(daemon) == before, way
+            with daemon.client() as client:
+                refused = client.refused("transfer.post", **transfer("dry", "carol", "dora", 39), dry_run=True)["data"]
+                assert (refused["reason"], refused["used"]) == ("velocity_exceeded", "62"), way
+            daemon.signal(15)
+            assert daemon.wait() == 0
+            tables[way] = _tables(daemon.data / "state.db")
+            daemon.start()
+    assert all(found == tables["from the archive"] for found in tables.values())
+    assert all(tables["from the archive"].values()), "a table is empty, and nothing is known about what it carries"
+
+
+def _refuse_gaps(before: dict[str, Any]) -> None:
+    """What was done leaves records of every kind: a new kind must be done, too, or its fate is not known."""
+    entries = [view["entry"] for view in before["entries"]]
+    assert {kind for entry in entries for kind in entry.get("effects", ())} == set(Effects.__struct_fields__)
+    commands = {name for name, method in METHODS.items() if method.kind is Kind.COMMAND}
+    assert {entry["command"]["method"] for entry in entries} == commands
+
+
+def _damage(daemon: Daemon, lost: list[str], *, rots: bool) -> None:
+    for pattern in lost:
+        for file in daemon.data.glob(pattern):
+            file.unlink()
+    if rots:
+        (snapshot,) = daemon.data.glob("snapshot-*")
+        content = snapshot.read_bytes()
+        middle = len(content) // 2
+        snapshot.write_bytes(content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :])
+
+
+def _tables(file: Path) -> dict[str, Any]:
+    """All rows of all tables."""
+    with closing(sqlite3.connect(file)) as connection:
+        names = [name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+        return {name: sorted(connection.execute(f"SELECT * FROM {name}"), key=repr) for name in names}
+
+
 def _bob(before: dict[str, Any]) -> int:
     (balance,) = before["balances bob"]["result"]["balances"]
     return int(balance["posted"])
 
 
-def _same(client: Client, before: dict[str, Any]) -> None:
+def _same(daemon: Daemon, before: dict[str, Any]) -> None:
     """What was asked about entries, transfers and commands before is answered as it was."""
-    now = answers_about(client, before["entries"])
-    assert len(now) > 60
+    with sessions(daemon) as everybody:
+        now = answers_about(everybody, before["entries"])
+    assert len(now) > 100
     assert now == {name: before[name] for name in now}
 
 
@@ -121,8 +187,7 @@ def test_kills_while_it_compacts_under_load_lose_nothing(tmp_path: Path) -> None
 
 def test_without_its_archive_a_journal_is_refused(tmp_path: Path) -> None:
     with Daemon(tmp_path / "data") as daemon:
-        with daemon.client() as client:
-            live(client)
+        live(daemon)
         compacted(daemon, "--keep-entries", "1")
         daemon.kill()
         (daemon.data / "archive").rename(tmp_path / "elsewhere")
@@ -142,8 +207,8 @@ def test_without_its_archive_a_journal_is_refused(tmp_path: Path) -> None:
 
 def test_a_second_request_joins_the_first_and_nothing_to_do_is_well(tmp_path: Path) -> None:
     with Daemon(tmp_path / "data") as daemon:
+        live(daemon)
         with daemon.client() as client:
-            live(client)
             first = client.send("daemon.compact", keep_entries=1)
             second = client.send("daemon.compact", keep_entries=1)
             assert "result" in client.reply(first)
