@@ -1,10 +1,9 @@
 """Compaction step by step: a crash at any moment loses nothing, a snapshot is never used unchecked, the policy asks."""
 
 import errno
-import sqlite3
 import subprocess
 from collections.abc import Awaitable, Callable
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import trio
 from tests.wallets.conftest import answered, define, open_core, opening, submit, transfer
 from walletd.core import Core
 from walletd.journal.archive_file import ArchiveWriter
-from walletd.journal.failures import JournalCorrupt, JournalFull
+from walletd.journal.failures import JournalCorrupt, JournalDetached, JournalFull
 from walletd.journal.offline import open_offline
 from walletd.journal.segment import records
 from walletd.journal.sqlite_store import SqliteJournalStore, open_journal
@@ -23,7 +22,6 @@ from walletd.ledger.audit import Audit
 from walletd.vocabulary.entries import decode_entry
 from walletd.wallets import compaction as steps
 from walletd.wallets.compaction import Compaction, CompactionPolicy
-from walletd.wallets.read_tables import ReadTablesRotten
 from walletd.wallets.supervisor import Answer
 
 NOON = datetime(2026, 5, 5, 12, tzinfo=UTC)
@@ -204,17 +202,24 @@ async def test_a_snapshot_that_has_rotted_is_not_used(tmp_path: Path) -> None:
         await replayed(core)
 
 
-async def test_rot_in_the_read_tables_stops_before_anything_is_archived(tmp_path: Path) -> None:
+async def test_a_compaction_leaves_the_file_where_it_is_and_another_in_its_place_is_still_noticed(
+    tmp_path: Path,
+) -> None:
+    """The journal refuses to write once its file was moved away: compaction deletes rows, it replaces no file."""
     var = tmp_path / "var"
     async with daemon_at_work(var) as (store, core, compaction):
         await live(core)
-        await core.projector.reach(core.writer.durable_head)
-        with closing(sqlite3.connect(var / "state.db")) as connection, connection:
-            connection.execute("UPDATE command SET sequence = 1 WHERE command_id = 't3'")
-        with pytest.raises(ReadTablesRotten):
-            await compaction.compact(keep_entries=5)
-        assert store.archive.last_sequence == 0
-        assert not list(var.glob("snapshot*"))
+        before = {name: (var / name).stat().st_ino for name in ("journal.db", "journal.db-wal")}
+        size = (var / "journal.db").stat().st_size
+        await compaction.compact(keep_entries=1)
+        await store.checkpoint()
+        assert {name: (var / name).stat().st_ino for name in before} == before
+        assert (var / "journal.db").stat().st_size < size + 50_000
+        await answered(submit(core, transfer("after", ("alice", "bob", 1))))
+        subprocess.run(["cp", var / "journal.db", var / "journal.copy"], check=True)
+        (var / "journal.copy").rename(var / "journal.db")
+        with pytest.raises(JournalDetached):
+            await store.probe()
 
 
 async def test_a_disk_that_gives_back_something_else_is_not_trusted_with_the_only_copy(

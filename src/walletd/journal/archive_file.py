@@ -42,6 +42,9 @@ ARCHIVE_FORMAT: Final = 1
 MAX_UNPACKED_BYTES: Final = 64 * 1024 * 1024
 """Of one block: some segments of at most a megabyte each, so that a forged block cannot fill the memory."""
 
+SYNC_BYTES: Final = 1024 * 1024
+"""What is written before it is synced: a sync of much would have the journal's own wait behind it."""
+
 _FIRST_LINE: Final = b"walletd archive\n"
 _TAIL: Final = struct.Struct(">Q32s8s")
 _END: Final = b"walletd\n"
@@ -116,6 +119,7 @@ class ArchiveWriter:
         self._file = self._path.open("w+b")
         self._file.write(_FIRST_LINE)
         self.size_bytes = len(_FIRST_LINE)
+        self._unsynced = 0
 
     @property
     def blocks(self) -> int:
@@ -132,6 +136,11 @@ class ArchiveWriter:
         self._places.append((self.size_bytes, len(block)))
         self._file.write(block)
         self.size_bytes += len(block)
+        self._unsynced += len(block)
+        if self._unsynced >= SYNC_BYTES:
+            self._file.flush()
+            os.fdatasync(self._file.fileno())
+            self._unsynced = 0
 
     def sync(self) -> None:
         """Make all blocks durable, and have the system forget them, so that they are read from the disk."""

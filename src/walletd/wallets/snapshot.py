@@ -29,6 +29,7 @@ from walletd.journal.merkle import Frontier
 from walletd.vocabulary.entries import BalanceRecord, WalletRecord
 from walletd.wallets.read_tables import (
     FILE_NAME,
+    SCHEMA,
     ReadTablesRotten,
     check_seal,
     open_for_reading,
@@ -38,11 +39,46 @@ from walletd.wallets.read_tables import (
 
 UNFINISHED_NAME: Final = "snapshot.unfinished"
 NICENESS: Final = 10
+SYNC_SECONDS: Final = 0.02
+"""Between two syncs of a copy in the making."""
 _NAME = re.compile(r"snapshot-(\d{15})-([0-9a-f]{64})\.db")
 _EXIT_ROTTEN: Final = 65
 
 _UNSEALED: Final = frozenset({"progress", "wallet_metadata"})
 """Tables whose rows have no seal: what they say stands elsewhere too, and is compared with that."""
+
+Seals = dict[str, list[tuple[int, tuple[int, ...]]]]
+"""For each table the places of the seals in a row, and the places of the values that each is over."""
+
+
+def seals_of(schema: str) -> Seals:
+    """How the rows of every table can be checked, a new table among them.
+
+    ``seal`` is over the columns in front of it; one with a name, such as ``version_seal``, over the first column and
+    the one of that name.
+    """
+    found: Seals = {}
+    for table, columns in _shape_of(schema).items():
+        found[table] = [
+            (at, tuple(range(at)) if column == "seal" else (0, columns.index(column.removesuffix("_seal"))))
+            for at, column in enumerate(columns)
+            if column == "seal" or column.endswith("_seal")
+        ]
+        assert bool(found[table]) == (table not in _UNSEALED), f"the rows of table {table} cannot be checked"
+    return found
+
+
+def _shape_of(schema: str) -> dict[str, list[str]]:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(schema)
+        tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
+        return {
+            table: [column for _, column, *_ in connection.execute(f"PRAGMA table_info({table})")]
+            for (table,) in tables
+        }
+
+
+_SEALS: Final = seals_of(SCHEMA)
 
 _decode_balance = msgspec.json.Decoder(BalanceRecord).decode
 _decode_wallet = msgspec.json.Decoder(WalletRecord).decode
@@ -113,6 +149,7 @@ async def _copy(tables: Path, copy: Path) -> None:
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_interrupt_when_cancelled, connection)
+                nursery.start_soon(_sync_as_it_grows, copy)
                 await trio.to_thread.run_sync(_vacuum_into, connection, copy)
                 nursery.cancel_scope.cancel()
         except* sqlite3.OperationalError as failures:
@@ -124,6 +161,14 @@ async def _copy(tables: Path, copy: Path) -> None:
 def _vacuum_into(connection: sqlite3.Connection, copy: Path) -> None:
     copy.unlink(missing_ok=True)
     connection.execute("VACUUM INTO ?", (str(copy),))
+
+
+async def _sync_as_it_grows(copy: Path) -> None:
+    """A sync of hundreds of megabytes at the end would have the journal's own wait behind it."""
+    while True:
+        await trio.sleep(SYNC_SECONDS)
+        with suppress(FileNotFoundError):
+            await trio.to_thread.run_sync(sync_file, copy)
 
 
 async def _interrupt_when_cancelled(connection: sqlite3.Connection) -> None:
@@ -164,26 +209,23 @@ def check_snapshot(file: Path) -> int:
         ((found,),) = connection.execute("PRAGMA integrity_check(1)").fetchall()
         if found != "ok":
             raise ReadTablesRotten(f"a page ({found.splitlines()[-1]})")
-        for (table,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
-            _check_seals(connection, table)
+        _check_schema(connection)
+        for table, seals in _SEALS.items():
+            for row in connection.execute(f"SELECT * FROM {table}") if seals else ():
+                for at, over in seals:
+                    check_seal(table, row[at], *(row[place] for place in over))
         _check_search(connection)
         _check_sums(connection)
         return _checked_progress(connection)
 
 
-def _check_seals(connection: sqlite3.Connection, table: str) -> None:
-    """Whichever tables there are, a new one among them: ``seal`` is over the columns in front of it, and a seal with
-    a name, such as ``version_seal``, over the first column and the one of that name."""
-    columns = [column for _, column, *_ in connection.execute(f"PRAGMA table_info({table})")]
-    seals = [
-        (at, tuple(range(at)) if column == "seal" else (0, columns.index(column.removesuffix("_seal"))))
-        for at, column in enumerate(columns)
-        if column == "seal" or column.endswith("_seal")
-    ]
-    assert bool(seals) == (table not in _UNSEALED), f"the rows of table {table} cannot be checked"
-    for row in connection.execute(f"SELECT * FROM {table}") if seals else ():
-        for at, over in seals:
-            check_seal(table, row[at], *(row[place] for place in over))
+def _check_schema(connection: sqlite3.Connection) -> None:
+    """It has the tables and indexes of this version, and no others."""
+    written = "SELECT type, name, sql FROM sqlite_schema ORDER BY name"
+    with closing(sqlite3.connect(":memory:")) as fresh:
+        fresh.executescript(SCHEMA)
+        if connection.execute(written).fetchall() != fresh.execute(written).fetchall():
+            raise ReadTablesRotten("the schema")
 
 
 def _check_search(connection: sqlite3.Connection) -> None:
@@ -210,7 +252,7 @@ def _check_sums(connection: sqlite3.Connection) -> None:
 def _checked_progress(connection: sqlite3.Connection) -> int:
     """After which entry the copy stands: every entry up to there left its moment, and the frontier is as long."""
     ((entries, last),) = connection.execute("SELECT count(*), max(sequence) FROM moment").fetchall()
-    rows = connection.execute("SELECT sequence, frontier FROM progress").fetchall()
+    rows = connection.execute("SELECT sequence, frontier FROM progress WHERE singleton = 1").fetchall()
     try:
         shown = [(sequence, Frontier.from_bytes(frontier).size) for sequence, frontier in rows]
     except ValueError as error:
