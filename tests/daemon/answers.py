@@ -7,7 +7,7 @@ assert answers(daemon) == before
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -173,8 +173,11 @@ def _session_if_let_in(daemon: Daemon, client: str) -> Client | None:
 # --- the questions ---------------------------------------------------------------------------------------------------
 
 
-def answers(daemon: Daemon) -> dict[str, Any]:
-    """Every read of everything, who is let in and sees what, and every command again under its id."""
+def answers(daemon: Daemon, about: Container[int] | None = None) -> dict[str, Any]:
+    """Every read of everything, who is let in and sees what, and every command again under its id.
+
+    Where there are too many entries, each single one is asked about only if its sequence is among those of ``about``.
+    """
     with sessions(daemon) as everybody:
         operator = everybody["operator"]
         assert operator is not None
@@ -192,7 +195,8 @@ def answers(daemon: Daemon) -> dict[str, Any]:
         entries = every_entry(operator)
         found["entries"] = entries
         found |= _about_wallets(operator, len(entries))
-        found |= answers_about(everybody, entries)
+        chosen = [view for view in entries if about is None or view["entry"]["sequence"] in about]
+        found |= answers_about(everybody, chosen)
         return {name: without_id(answer) for name, answer in found.items()}
 
 
@@ -224,8 +228,9 @@ def _about_wallets(client: Client, head: int) -> dict[str, Any]:
         found[f"balances {wallet}"] = _but_now(ask("balance.get", wallet=wallet))
         for point in {head, *range(1, head, max(1, head // 4))}:
             found[f"past {wallet} {point}"] = ask("balance.get", wallet=wallet, as_of=point)
-        found[f"statement {wallet}"] = ask("statement.get", wallet=wallet, limit=1000)
-        found[f"range {wallet}"] = ask("statement.get", wallet=wallet, since=head // 3, until=head, newest_first=True)
+        found[f"statement {wallet}"] = _but_epoch(ask("statement.get", wallet=wallet, limit=1000))
+        middle = ask("statement.get", wallet=wallet, since=head // 3, until=head, newest_first=True)
+        found[f"range {wallet}"] = _but_epoch(middle)
         cursor = ask("statement.get", wallet=wallet, limit=2)["result"].get("next")
         if cursor is not None:
             found[f"cursor {wallet} {cursor}"] = ask("statement.get", wallet=wallet, limit=2, cursor=cursor)
@@ -239,6 +244,13 @@ def _but_now(answer: dict[str, Any]) -> dict[str, Any]:
     """The answer without the moment at which it was given."""
     del answer["result"]["time"]
     return answer
+
+
+def _but_epoch(page: dict[str, Any]) -> dict[str, Any]:
+    """The page with the place where it goes on, but not the cursor's mark, which is of this epoch."""
+    if "next" in page["result"]:
+        page["result"]["next"] = page["result"]["next"].rpartition(".")[0]
+    return page
 
 
 def answers_about(everybody: Sessions, entries: list[dict[str, Any]]) -> dict[str, Any]:

@@ -1,63 +1,18 @@
 """Backup and restore over a real daemon: what comes back is what was there, and every answer is the same."""
 
-import os
 import random
 import resource
 import subprocess
 import sys
-import threading
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from websockets.exceptions import ConnectionClosed
 
 from tests.daemon.answers import answers, every_entry, live, session
+from tests.daemon.journals import Load, done, journal_of, restored, walletd
 from tests.daemon.process import Daemon, furnish, posted, run_to_its_end, transfer
-from walletd.journal.offline import open_offline
-from walletd.journal.segment import records
-
-CYCLES = int(os.environ.get("TEST_BACKUP_KILLS", "20"))
-
-
-def walletd(*arguments: str, daemon: Daemon | None = None, **options: Any) -> subprocess.CompletedProcess[str]:
-    """Run a command line, connected to the daemon if one is given."""
-    return subprocess.run(
-        [sys.executable, "-m", "walletd", *arguments],
-        env=_environment(daemon),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-        **options,
-    )
-
-
-def _environment(daemon: Daemon | None) -> dict[str, str]:
-    return {**os.environ, **({} if daemon is None else {"WALLETD_URL": daemon.url, "WALLETD_TOKEN": daemon.token})}
-
-
-def done(*arguments: str, daemon: Daemon | None = None) -> str:
-    """stdout of a command that must succeed."""
-    ended = walletd(*arguments, daemon=daemon)
-    assert ended.returncode == 0, ended.stderr + ended.stdout
-    return ended.stdout
-
-
-def journal_of(path: Path) -> list[bytes]:
-    """Every record of a journal at rest, or of a backup."""
-    return [line for segment in open_offline(path).segments() for line in records(segment)]
-
-
-def restored(source: Path, data: Path, token: str, *arguments: str) -> Path:
-    """A data directory from this backup, with the operator's token of the daemon that it is of."""
-    done("restore", str(source), str(data), *arguments)
-    file = data / "operator.token"
-    file.touch(0o600)
-    file.write_text(token)
-    return data
 
 
 @pytest.fixture
@@ -312,83 +267,6 @@ def test_rot_in_a_backup_is_found_and_never_restored(tmp_path: Path, daemon: Dae
         assert not (tmp_path / "new/journal.db").exists()
     file.write_bytes(content[:-1])
     assert walletd("verify", str(backup)).returncode == 65
-
-
-class Load:
-    """Clients that pay all the time, until they are told to stop or the daemon dies."""
-
-    def __init__(self, daemon: Daemon) -> None:
-        self._daemon = daemon
-        self._stopped = threading.Event()
-        self._paid = threading.Semaphore(0)
-        self._made = 0
-        self._thread = threading.Thread(target=self._pay)
-
-    def __enter__(self) -> Callable[[int], None]:
-        self._thread.start()
-        return self._wait
-
-    def __exit__(self, *_: object) -> None:
-        self._stopped.set()
-        self._thread.join(timeout=60)
-        assert not self._thread.is_alive()
-
-    def _wait(self, payments: int) -> None:
-        for _ in range(payments):
-            assert self._paid.acquire(timeout=60)
-
-    def _pay(self) -> None:
-        try:
-            with self._daemon.client() as client:
-                while not self._stopped.is_set():
-                    ids = [client.send("transfer.post", **self._next()) for _ in range(64)]
-                    for request_id in ids:
-                        assert "result" in client.reply(request_id)
-                        self._paid.release()
-        except (ConnectionClosed, OSError):
-            return
-
-    def _next(self) -> dict[str, Any]:
-        self._made += 1
-        return transfer(f"load-{os.urandom(8).hex()}", "@external", f"w{self._made % 8}", 1)
-
-
-@pytest.mark.timeout(400)
-def test_backups_under_load_that_are_killed_leave_a_prefix_of_the_journal(tmp_path: Path, daemon: Daemon) -> None:
-    seed = int(os.environ.get("TEST_SEED") or random.SystemRandom().randrange(2**32))
-    print(f"seed {seed}: repeat with TEST_SEED={seed}")
-    chance = random.Random(seed)
-    backup, kept, killed, finished = tmp_path / "backup", [0], 0, 0
-    with daemon.client() as client:
-        furnish(client, *(f"w{n}" for n in range(8)))
-    states: list[list[bytes]] = []
-    for _ in range(CYCLES):
-        with Load(daemon) as paid:
-            paid(chance.randrange(400))
-            command = [sys.executable, "-m", "walletd", "backup", str(backup)]
-            process = subprocess.Popen(command, env=_environment(daemon), stdout=subprocess.DEVNULL)
-            try:
-                assert process.wait(timeout=chance.uniform(0.3, 1.2)) == 0
-                finished += 1
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-                killed += 1
-        if list(backup.glob("*.segments")):
-            states.append(journal_of(backup))
-            kept.append(len(states[-1]))
-    daemon.kill()
-    whole = journal_of(daemon.data)
-    print(f"{killed} killed, {finished} finished, {kept[-1]} of {len(whole)} entries in the last")
-    assert killed
-    assert states, "no backup was finished: nothing was proved"
-    assert kept == sorted(kept)
-    assert all(state == whole[: len(state)] for state in states)
-    done("restore", str(backup), str(tmp_path / "restored"))
-    assert journal_of(tmp_path / "restored") == states[-1]
-    with Daemon(tmp_path / "restored") as restored, restored.client() as client:
-        assert client.call("daemon.status")["head"] == kept[-1]
-        assert client.call("daemon.audit")["violations"] == []
 
 
 def test_a_restore_that_is_killed_leaves_nothing_that_a_daemon_takes_for_a_journal(

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from tests.daemon.answers import answers, answers_about, live, sessions
+from tests.daemon.journals import Load, done, journal_of, walletd
 from tests.daemon.process import Client, Daemon, posted, transfer
-from tests.daemon.test_backup import Load, done, journal_of, walletd
 from walletd.protocol.methods import METHODS, Kind
 from walletd.vocabulary.entries import Effects
 
