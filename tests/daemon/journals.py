@@ -13,6 +13,7 @@ from websockets.exceptions import ConnectionClosed
 from tests.daemon.process import Daemon, transfer
 from walletd.journal.offline import open_offline
 from walletd.journal.segment import records
+from walletd.journal.verification import verified
 
 
 def walletd(*arguments: str, daemon: Daemon | None = None, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -41,8 +42,11 @@ def done(*arguments: str, daemon: Daemon | None = None) -> str:
 
 
 def journal_of(path: Path) -> list[bytes]:
-    """Every record of a journal at rest, or of a backup."""
-    return [line for segment in open_offline(path).segments() for line in records(segment)]
+    """Every record of a journal at rest, or of a backup, proved.  Raises JournalFailure."""
+    segments = list(open_offline(path).segments())
+    for _ in verified(segments):
+        pass
+    return [line for segment in segments for line in records(segment)]
 
 
 def restored(source: Path, data: Path, token: str, *arguments: str) -> Path:

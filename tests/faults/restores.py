@@ -105,7 +105,7 @@ class Lives:
         self._upgrade()
         self._daemon.start()
         about = set(self._chance.sample(range(1, len(whole) + 1), min(len(whole), ASKED_ABOUT)))
-        before = answers(self._daemon, about)
+        before = self._asked(self._daemon, about)
         assert len(before["entries"]) >= len(whole), "nothing acknowledged is missing"
         self._finish_backup()
         epoch = self._epoch(self._daemon)
@@ -205,7 +205,7 @@ class Lives:
         restored = self._restored(whole)
         with restored:
             self._check_epoch(restored, epoch)
-            _same(answers(restored, about), before)
+            _same(self._asked(restored, about), before)
             self.seen["restores of all compared"] += 1
         if self._chance.random() < 0.4:
             self._live_on(restored)
@@ -216,7 +216,7 @@ class Lives:
         whole = self._killed()
         with self._restored(whole[:point], "--to-sequence", str(point)) as restored:
             self._check_epoch(restored, epoch)
-            now = answers(restored, {sequence for sequence in about if sequence <= point})
+            now = self._asked(restored, {sequence for sequence in about if sequence <= point})
             assert now["entries"] == before["entries"][:point], "every query answers the same"
             self._daemon.start()
             with self._daemon.client() as client:
@@ -241,6 +241,12 @@ class Lives:
         assert journal_of(data) == expected, "a restored journal is a prefix of the journal"
         shutil.copy(self._daemon.data / "operator.token", data)
         return self._daemon_on(data)
+
+    def _asked(self, daemon: Daemon, about: set[int]) -> dict[str, Any]:
+        try:
+            return answers(daemon, about)
+        except ConnectionClosed as closed:
+            raise AssertionError(f"the daemon ended when it was asked: {daemon.log()[-500:]}") from closed
 
     def _check_epoch(self, restored: Daemon, epoch: int) -> None:
         assert self._epoch(restored) > epoch, "a restored journal is in a new epoch"
