@@ -1,6 +1,7 @@
 """Compaction step by step: a crash at any moment loses nothing, a snapshot is never used unchecked, the policy asks."""
 
 import errno
+import sqlite3
 import subprocess
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -21,6 +22,7 @@ from walletd.journal.sqlite_store import SqliteJournalStore, open_journal
 from walletd.ledger.audit import Audit
 from walletd.vocabulary.entries import decode_entry
 from walletd.wallets import compaction as steps
+from walletd.wallets import snapshot
 from walletd.wallets.compaction import Compaction, CompactionPolicy
 from walletd.wallets.supervisor import Answer
 
@@ -321,26 +323,49 @@ async def test_free_pages_do_not_make_the_policy_ask_again(tmp_path: Path, monke
 NO_ROOM = OSError(errno.ENOSPC, "No space left on device")
 
 
-@pytest.mark.parametrize("name", ["add", "sync", "commit"])
-async def test_a_full_disk_ends_the_compaction_and_not_the_daemon(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    def fail(*_: Any) -> None:
-        raise NO_ROOM
+def _no_room(*_: Any) -> None:
+    raise NO_ROOM
 
+
+def _no_room_for_a_row(*_: Any) -> None:
+    error = sqlite3.OperationalError("database or disk is full")
+    error.sqlite_errorcode = sqlite3.SQLITE_FULL
+    raise error
+
+
+async def _no_room_for_a_commit(*_: Any) -> bool:
+    raise JournalFull("database or disk is full")
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "failing", "is_archived"),
+    [
+        (snapshot, "_vacuum_into", _no_room_for_a_row, False),
+        (ArchiveWriter, "add", _no_room, False),
+        (ArchiveWriter, "sync", _no_room, False),
+        (ArchiveWriter, "commit", _no_room, False),
+        (SqliteJournalStore, "prune", _no_room_for_a_commit, True),
+        (SqliteJournalStore, "shrink", _no_room_for_a_commit, True),
+    ],
+)
+async def test_a_full_disk_ends_the_compaction_and_not_the_daemon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, failing: Any, is_archived: bool
+) -> None:
     async with daemon_at_work(tmp_path / "var") as (store, core, compaction):
         await live(core)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(compaction.run)
             with monkeypatch.context() as patch:
-                patch.setattr(ArchiveWriter, name, fail)
+                patch.setattr(owner, name, failing)
                 await once(compaction)
-            assert "No space left" in (compaction.status.last_failure or "")
-            assert store.archive.last_sequence == 0
+            why = (compaction.status.last_failure or "").lower()
+            assert "no space left" in why or "full" in why
+            assert bool(store.archive.last_sequence) == is_archived
             assert not list((tmp_path / "var").rglob("*.unfinished"))
             await replayed(core, 3)
             await once(compaction)
             assert (compaction.status.runs, compaction.status.failures, compaction.status.last_failure) == (1, 1, None)
+            assert not await store.has_archived_segments()
             nursery.cancel_scope.cancel()
     assert audited(tmp_path / "var") == []
 
