@@ -8,6 +8,7 @@ import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 
@@ -217,3 +218,20 @@ def test_a_second_request_joins_the_first_and_nothing_to_do_is_well(tmp_path: Pa
         assert compacted(daemon, "--keep-entries", "1")["archived"] == before > 0
         with daemon.client() as client:
             assert client.call("daemon.status")["lifecycle"] == "serving"
+
+
+def test_a_compaction_is_a_state_that_everybody_is_told_of_and_ready_to_serve_in(tmp_path: Path) -> None:
+    with Daemon(tmp_path / "data") as daemon, daemon.client() as client, daemon.client() as other:
+        live(daemon)
+        client.call("daemon.compact", keep_entries=1)
+        assert [other.next_pushed("lifecycle")["lifecycle"] for _ in range(2)] == ["compacting", "serving"]
+        status = client.call("daemon.status")
+        assert (status["lifecycle"], status["compaction"]["step"], status["compaction"]["runs"]) == (
+            "serving",
+            "idle",
+            1,
+        )
+        with urlopen(f"{daemon.admin_url}/metrics", timeout=30) as page:
+            shown = page.read().decode()
+        assert 'walletd_compactions_total{outcome="done"} 1.0' in shown
+        assert 'walletd_lifecycle_transitions_total{from="serving",to="compacting"} 1.0' in shown
