@@ -67,7 +67,7 @@ conformance: $(READY) ## print Autobahn's verdicts on the websocket, as docs/con
 soak: $(READY) ## long random tests and many kills; KILLS=1000 says how many
 	TEST_CONFORMANCE=full $(BIN)/python -m pytest tests/conformance --timeout 0 $(PYTEST_ARGS)
 	HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest tests/properties --timeout 0 $(PYTEST_ARGS)
-	TEST_KILLS=$(or $(KILLS),1000) $(BIN)/python -m pytest tests/faults -s --timeout 0 $(PYTEST_ARGS)
+	TEST_KILLS=$(or $(KILLS),1000) TEST_CYCLES=$(or $(KILLS),1000) $(BIN)/python -m pytest tests/faults -s --timeout 0 $(PYTEST_ARGS)
 
 docs: $(READY) ## write the parts of docs/ that are made from the code
 	$(call needs,docs/build.py)

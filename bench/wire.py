@@ -67,6 +67,8 @@ class Connection:
         self.send([request(0, method, params)])
         while True:
             for message in self.take():
+                if not message.startswith(b"{"):
+                    continue  # A ping.
                 response: dict[str, Any] = json.loads(message)
                 if response.get("id") == 0:
                     return response
