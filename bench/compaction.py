@@ -18,7 +18,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from run import Daemon, Town, closed_loop
+from loads import closed_loop
+from town import Town
+
+from daemon import Daemon
 
 PACE_SECONDS = 0.01
 CALM_SECONDS = 10.0
