@@ -7,21 +7,20 @@ An injury strikes once the file that ``TEST_INJURY`` names is there.
 
 import os
 import sys
+import threading
 from collections.abc import Callable
-from contextlib import nullcontext
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import aiosqlite.core
 import trio
-import trio_asyncio
 
-from walletd import __main__
-from walletd.gateway import server
+from walletd import __main__, loop_watch
 from walletd.journal import sqlite_store, writer
 from walletd.journal.connection import SqliteConnection
 from walletd.journal.failures import JournalFull
-from walletd.wallets import projector, read_tables, readings, supervisor
+from walletd.protocol import session
+from walletd.wallets import read_tables, readings, supervisor, watch
 from walletd.wallets.roster import Roster
 from walletd.wallets.supervisor import NotDecided, Submission, Supervisor
 
@@ -47,11 +46,9 @@ def no_floor() -> None:
     sqlite_store.SqliteJournalStore._refuse_without_room = look_away  # type: ignore[method-assign]
 
 
-async def _stop_thread(connection: Any) -> None:
+def _stop_thread(connection: Any) -> None:
     """End the worker: what is asked of it from now on is never answered."""
-    from aiosqlite import core
-
-    await connection._execute(lambda: core._STOP_RUNNING_SENTINEL)
+    connection._tx.put_nowait((None, lambda: aiosqlite.core._STOP_RUNNING_SENTINEL))
 
 
 def journal_thread_dies() -> None:
@@ -60,8 +57,7 @@ def journal_thread_dies() -> None:
 
     async def hop(self: SqliteConnection, function: Any, *arguments: object) -> Any:
         if strikes():
-            with trio.move_on_after(0):
-                await trio_asyncio.aio_as_trio(_stop_thread, loop=self._loop)(self._connection)
+            _stop_thread(self._connection)
         return await plain(self, function, *arguments)
 
     SqliteConnection._hop = hop  # type: ignore[method-assign]
@@ -85,8 +81,7 @@ def readings_thread_dies() -> None:
 
     async def query(self: Any, sql: str, values: Any = ()) -> Any:
         if strikes():
-            with trio.move_on_after(0):
-                await readings.aio_as_trio(_stop_thread)(self._connection)
+            _stop_thread(self._connection)
         return await plain(self, sql, values)
 
     readings.Readings._query = query  # type: ignore[method-assign]
@@ -104,10 +99,22 @@ def projection_hangs() -> None:
     read_tables.ReadTables.project = project  # type: ignore[method-assign]
 
 
+def loop_hangs() -> None:
+    """The event loop is stopped by a call that never comes back."""
+    plain = Supervisor.submit
+
+    def submit(self: Supervisor, submission: Submission) -> None:
+        if strikes():
+            threading.Event().wait()
+        plain(self, submission)
+
+    Supervisor.submit = submit  # type: ignore[method-assign]
+
+
 def impatience() -> None:
     """Every watchdog waits for two seconds, not for thirty."""
-    for owner, name in ((writer, "WATCHDOG_SECONDS"), (readings, "SILENCE_SECONDS"), (projector, "SILENCE_SECONDS")):
-        setattr(owner, name, 2.0)
+    watch.SILENCE_SECONDS = 2.0
+    loop_watch.MOST_TICKS = 3
     defaults = writer.JournalWriter.__init__.__kwdefaults__
     assert defaults is not None
     defaults["watchdog_seconds"] = 2.0
@@ -119,6 +126,7 @@ INJURIES: dict[str, Callable[[], None]] = {
     "the journal's thread hangs": journal_thread_hangs,
     "the readings' thread dies": readings_thread_dies,
     "the projection hangs": projection_hangs,
+    "the loop hangs": loop_hangs,
     "impatience": impatience,
 }
 
@@ -143,13 +151,13 @@ def _what_is_shed_is_done() -> None:
 
 
 def _what_is_shed_is_kept() -> None:
-    plain, kept = Supervisor._give_up, []
+    plain, kept = session.Session.receive, []
 
-    def give_up(self: Supervisor, submission: Submission, reason: Any, facts: Any) -> None:
-        kept.append((submission, bytes(10_000)))
-        plain(self, submission, reason, facts)
+    def receive(self: Any, frame: Any) -> Any:
+        kept.append(bytes(2_000))
+        return plain(self, frame)
 
-    Supervisor._give_up = give_up  # type: ignore[method-assign]
+    session.Session.receive = receive  # type: ignore[method-assign]
 
 
 def _full_disks_are_believed() -> None:
@@ -171,7 +179,14 @@ def _nobody_probes() -> None:
 
 
 def _full_read_tables_end_the_daemon() -> None:
-    projector.is_full = lambda error: False  # type: ignore[attr-defined]
+    async def project(self: Any, entries: Any, progress: Any) -> None:
+        try:
+            await plain(self, entries, progress)
+        except read_tables.ReadTablesFull as full:
+            raise OSError(str(full)) from full
+
+    plain = read_tables.ReadTables.project
+    read_tables.ReadTables.project = project  # type: ignore[method-assign]
 
 
 def _the_clock_is_believed() -> None:
@@ -185,19 +200,26 @@ def _the_journal_is_not_watched() -> None:
     writer.JournalWriter._watched = unwatched  # type: ignore[method-assign]
 
 
+def _only_watched(wanted: Callable[[str], bool]) -> None:
+    plain = watch.Watch.run
+
+    async def run(self: Any) -> None:
+        if wanted(self._what):
+            await plain(self)
+
+    watch.Watch.run = run  # type: ignore[method-assign]
+
+
 def _the_readings_are_not_watched() -> None:
-    readings.SILENCE_SECONDS = 1e6  # type: ignore[attr-defined]
+    _only_watched(lambda name: "reads" not in name)
 
 
 def _the_projection_is_not_watched() -> None:
-    projector.SILENCE_SECONDS = 1e6  # type: ignore[attr-defined]
+    _only_watched(lambda name: "writes" not in name)
 
 
-def _the_folder_is_not_locked() -> None:
-    from walletd.journal import charter
-
-    sqlite_store.locked = lambda directory: nullcontext()  # type: ignore[assignment]
-    charter._SETTINGS = tuple(s for s in charter._SETTINGS if s[0] != "locking_mode")  # type: ignore[misc]
+def _the_loop_is_not_watched() -> None:
+    loop_watch.LoopWatch._watch = lambda self: None  # type: ignore[method-assign]
 
 
 BUGS_UNDER_OVERLOAD: dict[str, Callable[[], None]] = {
@@ -214,6 +236,7 @@ BUGS_OF_THE_SURROUNDINGS: dict[str, Callable[[], None]] = {
     "nobody watches the journal's thread": _the_journal_is_not_watched,
     "nobody watches the readings' thread": _the_readings_are_not_watched,
     "nobody watches the projection": _the_projection_is_not_watched,
+    "nobody watches the loop": _the_loop_is_not_watched,
 }
 
 

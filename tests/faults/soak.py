@@ -21,7 +21,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
@@ -29,6 +29,8 @@ from tests.faults.rows import ROWS, Row, row_of
 
 ROOT = Path(__file__).parents[2]
 NOTHING_COLLECTED = 5
+HUNG = 99
+MOST_SECONDS_PER_TURN = 3600
 
 
 @dataclass
@@ -66,7 +68,18 @@ class Soak:
         counts = kept.with_suffix(".tally")
         given = {"TEST_SEED": str(seed), **figures}
         tests = [*row.tests, *(row.proofs if with_proofs else ())]
-        arguments = ["-m", "pytest", "-q", "-x", "-rs", "--timeout", "1800", "-p", "no:cacheprovider", *dict.fromkeys(tests)]
+        arguments = [
+            "-m",
+            "pytest",
+            "-q",
+            "-x",
+            "-rs",
+            "--timeout",
+            "1800",
+            "-p",
+            "no:cacheprovider",
+            *dict.fromkeys(tests),
+        ]
         seeded = [f"--hypothesis-seed={seed}"] if row.number == 6 else []
         command = [sys.executable, *arguments, *seeded, f"--basetemp={kept}"]
         began = time.monotonic()
@@ -74,7 +87,10 @@ class Soak:
             environment = {**os.environ, **given, "TEST_TALLY": str(counts)}
             process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
             try:
-                code = process.wait()
+                code = process.wait(MOST_SECONDS_PER_TURN)
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGINT)
+                code = process.wait() or HUNG
             except BaseException:
                 process.send_signal(signal.SIGINT)
                 process.wait()
@@ -115,7 +131,7 @@ class Soak:
             "seconds": round(time.monotonic() - self.began),
             "machine": f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}",
             "violation": self.story,
-            "rows": [{**asdict(done), "seconds": round(done.seconds)} for done in rows],
+            "rows": [{**vars(done), "counts": dict(done.counts), "seconds": round(done.seconds)} for done in rows],
         }
         (self.folder / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
         (self.folder / "summary.txt").write_text(self.text())
@@ -126,9 +142,8 @@ class Soak:
         for done in sorted(self.done.values(), key=lambda done: done.row):
             counts = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in done.counts.items())
             gone = f"  NOT ALL RAN: {'; '.join(done.missing)}" if done.missing else ""
-            lines.append(
-                f"row {done.row:2}: {done.turns:3} turns, {done.seconds:6,.0f} s, {done.violations} violations; {counts}{gone}"
-            )
+            figures = f"{done.turns:3} turns, {done.seconds:6,.0f} s, {done.violations} violations"
+            lines.append(f"row {done.row:2}: {figures}; {counts}{gone}")
         return "\n".join([*lines, self.story or "nothing was violated"]) + "\n"
 
 
@@ -154,7 +169,9 @@ def in_turns(soak: Soak, rows: list[Row], hours: float) -> bool:
             if not soak.turn(row, seed, figures):
                 return False
             done = soak.done[row.number]
-            print(f"{time.monotonic() - soak.began:7,.0f} s: row {row.number}, turn {done.turns}, seed {seed}", flush=True)
+            print(
+                f"{time.monotonic() - soak.began:7,.0f} s: row {row.number}, turn {done.turns}, seed {seed}", flush=True
+            )
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

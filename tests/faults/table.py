@@ -1,7 +1,7 @@
 """The rows as tables for the documents, and what the last soak came to.
 
-    rows_table()                                       # the rows, their figures and how their planted bugs are counted
-    python -m tests.faults.table                       # the same on a terminal
+rows_table()                                       # the rows, their figures and how their planted bugs are counted
+python -m tests.faults.table                       # the same on a terminal
 """
 
 import json
@@ -18,13 +18,15 @@ LAST_RUN = Path(__file__).parents[2] / "docs" / "last_run.json"
 
 def rows_table(numbers: Iterable[int] = ()) -> str:
     """Every row, or these."""
-    lines = ["| row | fault | injected by | oracle | in CI | a whole soak | planted bugs |", "|---|---|---|---|---|---|---|"]
+    lines = [
+        "| row | fault | injected by | oracle | in CI | a whole soak | planted bugs |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for row in _rows(numbers):
         in_ci = ", ".join(f"{figure.ci:,} {figure.unit}" for figure in row.figures) or "every case"
         whole = ", ".join(f"{figure.soak:,}" for figure in row.figures) or "every case"
-        lines.append(
-            f"| {row.number} | {row.fault} | {row.injected_by} | {row.oracle} | {in_ci} | {whole} | {len(bugs_of(row))} |"
-        )
+        what = f"{row.fault} | {row.injected_by} | {row.oracle}"
+        lines.append(f"| {row.number} | {what} | {in_ci} | {whole} | {len(bugs_of(row))} |")
     return "\n".join(lines) + "\n"
 
 
@@ -65,7 +67,7 @@ def soak_table() -> str:
 
 def _summary_table(summary: dict[str, Any]) -> str:
     lines = [
-        f"{summary['command']}, seed {summary['seed']}, {summary['seconds'] / 3600:.1f} hours, on {summary['machine']}.",
+        f"{summary['command']}, seed {summary['seed']}: {summary['seconds'] / 60:.0f} minutes on {summary['machine']}.",
         "",
         "| row | fault | turns | what was done | violations | seconds |",
         "|---|---|---|---|---|---|",
@@ -74,9 +76,8 @@ def _summary_table(summary: dict[str, Any]) -> str:
     for row in summary["rows"]:
         done = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in row["counts"].items())
         done = "; ".join([*([done] if done else []), *row["missing"]]) or "every case"
-        lines.append(
-            f"| {row['row']} | {names[row['row']]} | {row['turns']} | {done} | {row['violations']} | {row['seconds']:,.0f} |"
-        )
+        came_to = f"{row['turns']} | {done} | {row['violations']} | {row['seconds']:,.0f}"
+        lines.append(f"| {row['row']} | {names[row['row']]} | {came_to} |")
     return "\n".join(lines) + "\n"
 
 

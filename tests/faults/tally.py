@@ -1,7 +1,7 @@
 """What a run of a harness came to, said in numbers: printed, and kept for the summary of a soak.
 
-    tally(seeds=600, lives=1200)              # one JSON line more in the file that TEST_TALLY names
-    missing("gcc", "apt-get install gcc")     # skips the test, or fails it where everything is required
+tally(seeds=600, lives=1200)              # one JSON line more in the file that TEST_TALLY names
+missing("gcc", "apt-get install gcc")     # skips the test, or fails it where everything is required
 """
 
 import json

@@ -223,7 +223,7 @@ def loses_a_batch(project_some: Any) -> Any:
         if len(self._commits) > 2:
             self._backlog -= len(self._commits[1])
             del self._commits[1]
-        await project_some(self)
+        return await project_some(self)
 
     return wrong
 

@@ -17,6 +17,7 @@ import aiosqlite
 import msgspec
 from trio_asyncio import aio_as_trio  # type: ignore[import-untyped]
 
+from walletd.journal.failures import end_process
 from walletd.ledger.book import Book, freeze_at, reserved, restore_book
 from walletd.protocol.hold_messages import HoldPage, HoldView
 from walletd.protocol.messages import (
@@ -39,6 +40,7 @@ from walletd.wallets.read_tables import (
     read_only,
     rot_reported,
 )
+from walletd.wallets.watch import Watch
 
 _decode_wallet = msgspec.json.Decoder(WalletRecord).decode
 _decode_balance = msgspec.json.Decoder(BalanceRecord).decode
@@ -91,6 +93,7 @@ class Readings:
     """One reading connection to the read tables."""
 
     def __init__(self, connection: aiosqlite.Connection, path: Path) -> None:
+        self.watch = Watch("the reads of the read tables", end_process)
         self._connection = connection
         self._path = path
         self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -199,7 +202,7 @@ class Readings:
         return rows, rows[0][-1] if rows else sequence
 
     async def _query(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
-        with rot_reported():
+        with rot_reported(), self.watch.waiting():
             return list(await aio_as_trio(self._connection.execute_fetchall)(sql, values))
 
 
