@@ -37,7 +37,6 @@ from walletd.lifecycle import Lifecycle
 from walletd.listeners import Doors, doors_of, limits_of, terms_of
 from walletd.logs.context import about_connection
 from walletd.logs.setup import set_levels
-from walletd.loop_watch import LoopWatch
 from walletd.metrics import DaemonCollector, MetricsPage
 from walletd.operations import Operations, refuse_unknown_components
 from walletd.operator_token import operator_register
@@ -110,6 +109,7 @@ def serve(settings: Settings, announce: Announce, report: Report, read: Callable
         manager.notify(STATUS=f"failed: {failure}", EXIT_STATUS=str(_exit_code(failure)))
         return _exit_code(failure)
     finally:
+        operations.loop_watch.over()
         logging.getLogger("walletd").removeHandler(on_fault)
 
 
@@ -227,7 +227,7 @@ async def _serve(
             _collect_garbage_rarely()
             lifecycle.move(DaemonState.SERVING)
             edge.start_soon(operations.manager.watch, _journal_progress(core))
-            edge.start_soon(LoopWatch().run)
+            edge.start_soon(operations.loop_watch.run)
             if doors.certificates is not None:
                 edge.start_soon(doors.certificates.watch)
             scheme = "ws" if doors.certificates is None else "wss"

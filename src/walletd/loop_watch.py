@@ -1,9 +1,12 @@
-"""A watch over the event loop, from a thread of its own: a loop that stands answers nobody, and can tell nobody.
+"""A watch over the event loop and over its end, from a thread of its own: what stands answers nobody, and tells nobody.
 
-    nursery.start_soon(LoopWatch().run)
+    watch = LoopWatch()
+    nursery.start_soon(watch.run)                      # from when it serves
+    watch.over()                                       # the process ends by itself
 
-Systemd's watchdog does the same from outside, where there is systemd.  What can stop the loop: a call that should not
-block and does, as a thread's start does for ever where memory ran out at the wrong moment (measured with RLIMIT_AS).
+Systemd's watchdog does the same from outside, where there is systemd.  What can stop the loop or the end: a call that
+should not block and does, a thread that dies at its start and leaves who waits for it waiting (measured, where memory
+ran out).
 """
 
 import faulthandler
@@ -17,8 +20,8 @@ import trio
 from walletd.journal.failures import EXIT_JOURNAL_UNCERTAIN
 
 MOST_TICKS = 60
-"""So many seconds, counted by the watching thread, without a turn of the loop end the process.  A process that was
-stopped and goes on, or a machine that slept, has not counted meanwhile."""
+"""So many seconds without a turn of the loop, or of an end that does not come, end the process.  The watching thread
+counts them: a process that was stopped, or a machine that slept, has not counted meanwhile."""
 
 
 class LoopWatch:
@@ -29,14 +32,15 @@ class LoopWatch:
         self._is_over = False
 
     async def run(self) -> None:
-        """Watch until cancelled."""
+        """Watch until ``over``; once this is cancelled, no turns count any more, and the end has to come."""
         threading.Thread(target=self._watch, name="loop watch", daemon=True).start()
-        try:
-            while True:
-                self._turns += 1
-                await trio.sleep(1)
-        finally:
-            self._is_over = True
+        while True:
+            self._turns += 1
+            await trio.sleep(1)
+
+    def over(self) -> None:
+        """The loop has ended."""
+        self._is_over = True
 
     def _watch(self) -> None:
         seen, ticks = -1, 0
@@ -44,12 +48,12 @@ class LoopWatch:
             time.sleep(1)
             ticks = ticks + 1 if self._turns == seen else 0
             seen = self._turns
-            if ticks >= MOST_TICKS:
+            if ticks >= MOST_TICKS and not self._is_over:
                 _end()
 
 
 def _end() -> None:
     """Say what every thread does, without the locks that logging takes, and end."""
-    os.write(2, b"walletd: the event loop has not answered and not turned for a minute; the process ends\n")
+    os.write(2, b"walletd: the event loop has not turned, or not come to its end; the process ends\n")
     faulthandler.dump_traceback(sys.__stderr__ or 2, all_threads=True)
     os._exit(EXIT_JOURNAL_UNCERTAIN)
