@@ -27,12 +27,21 @@ from walletd.journal.failures import JournalCorrupt, JournalFailure
 from walletd.journal.sqlite_store import open_journal
 from walletd.vocabulary.entries import decode_entry
 from walletd.vocabulary.identifiers import HoldId, WalletId
-from walletd.wallets import command_index, readings, recovery
+from walletd.wallets import (
+    command_index,
+    moments,
+    past_balances,
+    readings,
+    recovery,
+    statements,
+    wallet_search,
+)
 from walletd.wallets.command_index import CommandIndex
 from walletd.wallets.history import History
 from walletd.wallets.read_tables import ReadTablesRotten, delete_read_tables
 from walletd.wallets.readings import open_readings
 from walletd.wallets.recovery import recover
+from walletd.wallets.statements import Question
 
 FILES = ("journal.db", "journal.db-wal", "journal.mark", "state.db", "state.db-wal")
 READ_LIMIT = 10_000
@@ -94,7 +103,7 @@ async def _asked(history: History, views: Any, tables: Path) -> Served:
         return Served(
             tuple(records),
             (await views.list_wallets("", None, READ_LIMIT)).wallets,
-            tuple([await views.statement(WalletId(name), None, False, None, READ_LIMIT) for name in wallets]),
+            tuple([await views.statement(Question(WalletId(name)), None, READ_LIMIT) for name in wallets]),
             tuple([await views.hold(HoldId(hold)) for hold in holds]),
             tuple(index.find(entry.principal, entry.command.command_id) for entry in entries),
             (await views.audit()).totals,
@@ -218,7 +227,7 @@ def _tables_that_are_ahead_say_nothing(stack: ExitStack) -> None:
 
 
 def _seals_are_not_looked_at(stack: ExitStack) -> None:
-    for module in (readings, command_index):
+    for module in (readings, command_index, moments, past_balances, statements, wallet_search):
         stack.enter_context(patch.object(module, "check_seal", lambda *_: None))
 
 

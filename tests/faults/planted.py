@@ -20,7 +20,7 @@ from walletd.journal import sqlite_store, writer
 from walletd.journal.connection import SqliteConnection
 from walletd.journal.failures import JournalFull
 from walletd.protocol import session
-from walletd.wallets import read_tables, readings, supervisor, watch
+from walletd.wallets import read_tables, readings, snapshots, supervisor, watch
 from walletd.wallets.roster import Roster
 from walletd.wallets.supervisor import NotDecided, Submission, Supervisor
 
@@ -87,6 +87,18 @@ def readings_thread_dies() -> None:
     readings.Readings._query = query  # type: ignore[method-assign]
 
 
+def look_hangs() -> None:
+    """A question of several statements to the read tables never returns."""
+    plain = snapshots.Snapshots.read
+
+    async def read(self: Any, look: Any) -> Any:
+        if strikes():
+            await trio.sleep_forever()
+        return await plain(self, look)
+
+    snapshots.Snapshots.read = read  # type: ignore[method-assign]
+
+
 def projection_hangs() -> None:
     """A transaction of the read tables never returns."""
 
@@ -125,6 +137,7 @@ INJURIES: dict[str, Callable[[], None]] = {
     "the journal's thread dies": journal_thread_dies,
     "the journal's thread hangs": journal_thread_hangs,
     "the readings' thread dies": readings_thread_dies,
+    "a look at the read tables hangs": look_hangs,
     "the projection hangs": projection_hangs,
     "the loop hangs": loop_hangs,
     "impatience": impatience,
