@@ -34,6 +34,7 @@ class LoopWatch:
     async def run(self) -> None:
         """Watch until ``over``; once this is cancelled, no turns count any more, and the end has to come."""
         threading.Thread(target=self._watch, name="loop watch", daemon=True).start()
+        sys.unraisablehook = _unraisable
         while True:
             self._turns += 1
             await trio.sleep(1)
@@ -52,8 +53,15 @@ class LoopWatch:
                 _end()
 
 
+def _unraisable(raised: "sys.UnraisableHookArgs") -> None:
+    """A thread that memory ran out for at its start, for one: who started it waits for it for ever."""
+    if isinstance(raised.exc_value, MemoryError):
+        _end()
+    sys.__unraisablehook__(raised)
+
+
 def _end() -> None:
     """Say what every thread does, without the locks that logging takes, and end."""
-    os.write(2, b"walletd: the event loop has not turned, or not come to its end; the process ends\n")
+    os.write(2, b"walletd: the event loop stands, or does not end, or cannot go on; the process ends\n")
     faulthandler.dump_traceback(sys.__stderr__ or 2, all_threads=True)
     os._exit(EXIT_JOURNAL_UNCERTAIN)

@@ -271,6 +271,8 @@ def main(masters: Path, seed: int, damages: int, bug: str = "") -> None:
             if wrong:
                 violations.append(f"{damage}: {wrong}")
             shutil.rmtree(directory)
+            if bug and violations:
+                break
     print(json.dumps({"damages": damages, "ends": ends, "violations": violations}))
 
 

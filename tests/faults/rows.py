@@ -194,10 +194,10 @@ ROWS = (
         "libfaketime; limits on descriptors and on memory; a second start; a thread that dies or hangs",
         "order and ids unaffected; a clear refusal; an exit, never a silent wait",
         (),
-        (f"{FAULTS}/test_surroundings.py",),
+        (f"{FAULTS}/test_surroundings.py", f"{FAULTS}/test_memory.py"),
         (f"{FAULTS}/test_surroundings_planted.py",),
         ("tests.faults.planted:BUGS_OF_THE_SURROUNDINGS",),
-        ("faketime",),
+        ("libfaketime",),
     ),
 )
 """In order; 11 (malformed input) and 16 (backup and restore) join with their harnesses."""

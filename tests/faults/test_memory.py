@@ -2,13 +2,16 @@
 
 import contextlib
 import resource
+import socket
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from bench.wire import Connection
 from websockets.exceptions import WebSocketException
 
-from tests.daemon.process import Daemon, furnish, transfer
+from tests.daemon.process import Client, Daemon, furnish, transfer
 from tests.faults.planted import PROGRAM
 from tests.faults.tally import tally
 
@@ -19,6 +22,14 @@ HUNGRY = 100
 UNFINISHED = struct.pack("!BBQ", 0x01, 0x80 | 127, 200_000) + bytes(4) + b"x" * 200_000
 
 
+@pytest.fixture
+def impatient_sockets() -> Iterator[None]:
+    socket.setdefaulttimeout(PATIENCE_SECONDS / 4)
+    yield
+    socket.setdefaulttimeout(None)
+
+
+@pytest.mark.usefixtures("impatient_sockets")
 def test_without_memory_nothing_acknowledged_is_lost_and_nobody_waits_for_ever(tmp_path: Path) -> None:
     """The address space may grow by some megabytes more; then allocations fail wherever they happen to."""
     answered: set[str] = set()
@@ -66,17 +77,21 @@ def _has_ended(daemon: Daemon) -> bool:
 def _ask_for_much(daemon: Daemon, answered: set[str], tag: str) -> None:
     with contextlib.ExitStack() as others:
         client = others.enter_context(daemon.client(open_timeout=PATIENCE_SECONDS))
-        for _ in range(HUNGRY):
-            with contextlib.suppress(OSError, WebSocketException, AssertionError, TimeoutError):
+        _pay(client, answered, tag, 1000)
+        with contextlib.suppress(OSError, AssertionError):
+            for _ in range(HUNGRY):
                 hungry = Connection(daemon.url, daemon.token)
                 others.callback(hungry.close)
-                hungry.socket.settimeout(1)
                 hungry.socket.sendall(UNFINISHED)
-        names = [f"{tag}-{number}" for number in range(3000)]
-        asked = {
-            client.send("transfer.post", **transfer(name, "alice", "bob", 1, metadata={"n": "x" * 400})): name
-            for name in names
-        }
-        for request, name in asked.items():
-            if "result" in client.reply(request):
-                answered.add(name)
+        _pay(client, answered, f"{tag}-hungry", 2000)
+
+
+def _pay(client: Client, answered: set[str], tag: str, count: int) -> None:
+    names = [f"{tag}-{number}" for number in range(count)]
+    asked = {
+        client.send("transfer.post", **transfer(name, "alice", "bob", 1, metadata={"n": "x" * 400})): name
+        for name in names
+    }
+    for request, name in asked.items():
+        if "result" in client.reply(request):
+            answered.add(name)
