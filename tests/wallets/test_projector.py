@@ -25,6 +25,8 @@ from walletd.wallets.snapshots import progress_of
 from walletd.wallets.statements import Question
 from walletd.wallets.watch import SILENCE_SECONDS, Watch
 
+pytestmark = pytest.mark.interpreted
+
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 
 
