@@ -17,6 +17,7 @@ from typing import Any
 
 import aiosqlite
 import msgspec
+import trio
 from trio_asyncio import aio_as_trio  # type: ignore[import-untyped]
 
 from walletd.journal.failures import end_process
@@ -238,7 +239,7 @@ class Readings:
             with rot_reported():
                 return await _audit(connection)
         finally:
-            await aio_as_trio(connection.close)()
+            await _close(connection)
 
     async def _look(self, look: Callable[[sqlite3.Connection], Found]) -> Found:
         with self.watch.waiting():
@@ -255,12 +256,18 @@ async def open_readings(path: Path) -> Readings:
     try:
         return Readings(connection, await open_snapshots(path), path)
     except BaseException:
-        await aio_as_trio(connection.close)()  # Its thread would keep the process from ending.
+        await _close(connection)
         raise
 
 
+async def _close(connection: aiosqlite.Connection) -> None:
+    """Close it whatever is cancelled: its thread would keep the process from ending."""
+    with trio.CancelScope(shield=True):
+        await aio_as_trio(connection.close)()
+
+
 async def _open(path: Path) -> aiosqlite.Connection:
-    with rot_reported():
+    with rot_reported(), trio.CancelScope(shield=True):
         connection: aiosqlite.Connection = await aio_as_trio(_connect)(read_only(path))
     return connection
 
