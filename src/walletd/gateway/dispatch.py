@@ -16,6 +16,7 @@ from walletd.gateway.endpoint import ClientEndpoint
 from walletd.gateway.operations import OPERATIONS
 from walletd.ledger.book import Book
 from walletd.ledger.statement import movements_of
+from walletd.protocol import contract
 from walletd.protocol import messages as m
 from walletd.protocol.errors import InvalidParams
 from walletd.protocol.methods import METHODS, Kind
@@ -88,6 +89,11 @@ async def _decided(submission: Submission) -> None:
 def ping(endpoint: ClientEndpoint, call: Call) -> None:
     """The clock and the head."""
     endpoint.reply(call, m.Pong(time=endpoint.services.clock(), head=endpoint.services.publisher.head))
+
+
+def rpc_discover(endpoint: ClientEndpoint, call: Call) -> None:
+    """The contract, encoded once."""
+    endpoint.reply(call, msgspec.Raw(contract.encoded()))
 
 
 def wallet_get(endpoint: ClientEndpoint, call: Call) -> None:
@@ -324,6 +330,7 @@ async def _snapshot(endpoint: ClientEndpoint, params: m.Subscribe) -> m.WalletPa
 
 FROM_MEMORY: dict[str, Callable[[ClientEndpoint, Call], None]] = {
     "session.ping": ping,
+    "rpc.discover": rpc_discover,
     "wallet.get": wallet_get,
     "balance.get": balance_get,
     "daemon.status": daemon_status,

@@ -43,6 +43,10 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a request that succeeded is answered with."""
 
 
+JournalEntry = Annotated[Any, msgspec.Meta(extra_json_schema={"$ref": "#/components/schemas/Entry"})]
+"""An entry (``walletd.vocabulary.entries.Entry``) as its stored bytes, which are not encoded again."""
+
+
 # --- session -------------------------------------------------------------------------------------------------------
 
 
@@ -68,6 +72,20 @@ class Pong(Result, frozen=True, kw_only=True):
 
     time: datetime
     head: int
+
+
+class Contract(Result, frozen=True, kw_only=True):
+    """An AsyncAPI 3.1 document: this protocol as a machine reads it."""
+
+    asyncapi: Literal["3.1.0"]
+    info: dict[str, Any]
+    default_content_type: str = msgspec.field(name="defaultContentType")
+    servers: dict[str, Any]
+    channels: dict[str, Any]
+    operations: dict[str, Any]
+    components: dict[str, Any]
+    errors: list[dict[str, Any]] = msgspec.field(name="x-errors")
+    close_codes: list[dict[str, Any]] = msgspec.field(name="x-close-codes")
 
 
 # --- commands ------------------------------------------------------------------------------------------------------
@@ -246,7 +264,7 @@ class GetEntry(Params, frozen=True, kw_only=True):
 class EntryView(Result, frozen=True, kw_only=True):
     """An entry and its hash: SHA-256 of a zero byte and the entry's exact bytes, as RFC 6962 has it."""
 
-    entry: Any
+    entry: JournalEntry
     entry_hash: str
 
 
@@ -321,7 +339,7 @@ class StreamEvent(msgspec.Struct, frozen=True):
     epoch: int
     sequence: int
     previous_sequence: int
-    entry: Any
+    entry: JournalEntry
 
 
 class StreamHeartbeat(msgspec.Struct, frozen=True):

@@ -83,6 +83,7 @@ _free, _operate, _admin = _always(AUTHENTICATED), _always(OPERATE), _always(ADMI
 _ROWS: tuple[tuple[str, Kind, type, type, Callable[[Any], Iterable[Need]], str], ...] = (
     ("session.authenticate", Kind.SESSION, m.Authenticate, m.Authenticated, _free, "Present a token."),
     ("session.ping", Kind.SESSION, m.NoParams, m.Pong, _free, "Ask whether the daemon answers."),
+    ("rpc.discover", Kind.SESSION, m.NoParams, m.Contract, _free, "Fetch this contract."),
     ("asset.define", Kind.COMMAND, c.DefineAsset, m.Applied, _operate, "Define an asset and its scale."),
     ("asset.list", Kind.READ, m.NoParams, m.Assets, _free, "List the assets."),
     ("wallet.open", Kind.COMMAND, c.OpenWallet, m.Applied, _operate, "Open a wallet."),
