@@ -52,7 +52,7 @@ conformance: $(READY) ## print Autobahn's verdicts on the websocket, as docs/con
 	$(BIN)/python -m tests.conformance.verdicts $(ARGS)
 
 soak: $(READY) ## long random tests and many kills; KILLS=1000 says how many
-	WALLETD_CONFORMANCE=full $(BIN)/python -m pytest tests/conformance --timeout 0 $(PYTEST_ARGS)
+	TEST_CONFORMANCE=full $(BIN)/python -m pytest tests/conformance --timeout 0 $(PYTEST_ARGS)
 	HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest tests/properties --timeout 0 $(PYTEST_ARGS)
 	TEST_KILLS=$(or $(KILLS),1000) $(BIN)/python -m pytest tests/faults -s --timeout 0 $(PYTEST_ARGS)
 

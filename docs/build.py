@@ -101,6 +101,13 @@ def lifecycle() -> str:
     return "\n".join(rows) + "\n"
 
 
+def access() -> str:
+    """What each method needs."""
+    rows = ["| method | needs |", "|---|---|"]
+    rows += [f"| `{method.name}` | {method.needs.__doc__} |" for method in METHODS.values()]
+    return "\n".join(rows) + "\n"
+
+
 def lifecycle_diagram() -> str:
     """The same as a diagram; moves to failed, which every state but an end has, are left out of it."""
     arrows = ["[*] --> starting"]
@@ -126,6 +133,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "methods": methods,
     "errors": errors,
     "lifecycle": lifecycle,
+    "access": access,
     "lifecycle_diagram": lifecycle_diagram,
     "settings": settings,
 }

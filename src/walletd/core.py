@@ -18,8 +18,10 @@ from walletd.journal.failures import JournalFull, end_process
 from walletd.journal.store import Head, JournalStore
 from walletd.journal.writer import JournalWriter, Pending
 from walletd.ledger.book import Books
-from walletd.vocabulary.commands import ExpireHold, OpenWallet
-from walletd.vocabulary.identifiers import DAEMON, EXTERNAL, CommandId
+from walletd.ledger.client_book import ClientBook, is_in_force
+from walletd.vocabulary.commands import AnyCommand, CreateClient, ExpireHold, OpenWallet, RotateClient
+from walletd.vocabulary.entries import ClientRecord
+from walletd.vocabulary.identifiers import DAEMON, EXTERNAL, OPERATOR, CommandId
 from walletd.wallets.command_index import CommandIndex
 from walletd.wallets.history import History
 from walletd.wallets.projector import Projector
@@ -28,7 +30,8 @@ from walletd.wallets.read_tables import ReadTablesRotten
 from walletd.wallets.readings import Readings
 from walletd.wallets.recovery import Recovered
 from walletd.wallets.roster import Roster
-from walletd.wallets.supervisor import Answer, Foreseen, NotDecided, Submission, Supervisor
+from walletd.wallets.submission import Answer, Foreseen, NotDecided, Submission
+from walletd.wallets.supervisor import Supervisor
 from walletd.wallets.timers import Timers
 
 Clock = Callable[[], datetime]
@@ -57,6 +60,8 @@ class Core:
         self.store = store
         self.readings = readings
         self.books = Books()
+        self.clients = ClientBook()
+        """The clients as the durable journal has them: who is let in, and who is not any more."""
         self.history = History(store)
         self.index = CommandIndex(recovered.tables.path, recovered.progress.sequence)
         self.roster = Roster(
@@ -100,9 +105,12 @@ class Core:
             read_transfer=readings.transfer,
             read_entry=self.history.entry,
             follow_holds=lambda holds: self.timers.follow(holds),
+            clients=self.clients,
+            follow_clients=lambda records: self.on_clients_changed(records),
         )
         self.timers = Timers(self._expire, clock)
-        readings.clock = clock
+        readings.clock = self._clock = clock
+        self.on_clients_changed: Callable[[Sequence[ClientRecord]], None] = lambda records: None
         self.on_degraded: Callable[[], None] = lambda: None
         self.on_writable: Callable[[], None] = lambda: None
 
@@ -117,6 +125,9 @@ class Core:
     async def running(self) -> AsyncIterator[None]:
         """All parts at work.  At the end what is queued is written, then everything stops."""
         self.timers.load(await self.readings.expiries())
+        for record in await self.readings.clients():
+            self.clients.put(record)
+            self.books.clients.put(record)
         async with trio.open_nursery() as nursery:
             for part in (self.projector, self.publisher, self.roster, self.supervisor):
                 await nursery.start(_run_part, part)
@@ -135,6 +146,30 @@ class Core:
 
         Raises JournalFull where the disk does not take it: what has not begun need not go on degraded.
         """
+        answer = await self._submit(OpenWallet(command_id=CommandId("open-external"), wallet=EXTERNAL))
+        if isinstance(answer, NotDecided):
+            raise JournalFull(f"the first entry cannot be written: {answer.facts['why']}")
+
+    async def admit_operator(self, token_sha256: str) -> bool:
+        """Let the operator in by the token in its file; whether it is let in.
+
+        A token that the journal does not know makes the operator an admin, also one that was revoked: whoever can
+        write the file and start the daemon is the operator.
+        """
+        known = self.books.clients.records.get(OPERATOR)
+        if known is not None and any(token.sha256 == token_sha256 for token in known.tokens):
+            return is_in_force(known, self._clock())
+        name = CommandId(f"operator-{self.writer.head + 1}")
+        if known is None:
+            answer = await self._submit(
+                CreateClient(command_id=name, client=OPERATOR, scopes=("admin",), token_sha256=token_sha256)
+            )
+        else:
+            answer = await self._submit(RotateClient(command_id=name, client=OPERATOR, token_sha256=token_sha256))
+        return isinstance(answer, Answer) and answer.durable.entry.effects is not None
+
+    async def _submit(self, command: AnyCommand) -> Answer | Foreseen | NotDecided:
+        """What becomes of a command of the daemon's own."""
         answers: list[Answer | Foreseen | NotDecided] = []
         answered = trio.Event()
 
@@ -142,11 +177,9 @@ class Core:
             answers.append(answer)
             answered.set()
 
-        command = OpenWallet(command_id=CommandId("open-external"), wallet=EXTERNAL)
         self.supervisor.submit(Submission(command, DAEMON, reply))
         await answered.wait()
-        if isinstance(answers[0], NotDecided):
-            raise JournalFull(f"the first entry cannot be written: {answers[0].facts['why']}")
+        return answers[0]
 
 
 class _Part(Protocol):

@@ -23,6 +23,7 @@ from walletd.config_layers import TOKEN_CREDENTIAL
 from walletd.core import Core, wall_clock
 from walletd.fault_reports import FaultReports, ReportFaults
 from walletd.gateway import dispatch
+from walletd.gateway.admission import Admission
 from walletd.gateway.connection import Bounds, Connection, Deadlines
 from walletd.gateway.endpoint import ClientEndpoint
 from walletd.gateway.handshake import Handshake, Policy
@@ -39,10 +40,10 @@ from walletd.logs.context import about_connection
 from walletd.logs.setup import set_levels
 from walletd.metrics import DaemonCollector, MetricsPage
 from walletd.operations import Operations, refuse_unknown_components
-from walletd.operator_token import operator_register
-from walletd.protocol.access import TokenRegister
+from walletd.operator_token import operator_token
+from walletd.protocol.access import TokenRegister, token_hash
 from walletd.protocol.envelope import LifecycleNotice
-from walletd.protocol.messages import DaemonStatus
+from walletd.protocol.operator_messages import DaemonStatus
 from walletd.protocol.session import Session
 from walletd.service_manager import EXTENSION_SECONDS, JournalProgress, ServiceManager, inherited_sockets
 from walletd.signals import Stop, listen, show_threads_on_request
@@ -125,9 +126,11 @@ async def _run(settings: Settings, announce: Announce, report: Report, operation
             ) as store:
                 credential = settings.operator_token_file
                 is_credential = credential is not None and credential.name == TOKEN_CREDENTIAL
-                register = operator_register(settings.token_file, is_credential=is_credential)
+                operator_sha256 = token_hash(operator_token(settings.token_file, is_credential=is_credential))
                 lifecycle.move(DaemonState.RECOVERING)
-                await _recover_and_serve(settings, doors, store, register, lifecycle, operations, announce, report)
+                await _recover_and_serve(
+                    settings, doors, store, operator_sha256, lifecycle, operations, announce, report
+                )
             nursery.cancel_scope.cancel()
         if lifecycle.state is not DaemonState.DRAINING:
             lifecycle.move(DaemonState.DRAINING)
@@ -141,7 +144,7 @@ async def _recover_and_serve(
     settings: Settings,
     doors: Doors,
     store: SqliteJournalStore,
-    register: TokenRegister,
+    operator_sha256: str,
     lifecycle: Lifecycle,
     operations: Operations,
     announce: Announce,
@@ -161,7 +164,7 @@ async def _recover_and_serve(
             await _audit(readings, operations)
             core = Core(settings, store, recovered, readings, await store.head(), die=_die_with_a_report(operations))
             core.books.assets.update({asset.asset: asset for asset in await readings.assets()})
-            await _serve(settings, doors, core, register, lifecycle, operations, announce, recovered.rebuilt)
+            await _serve(settings, doors, core, operator_sha256, lifecycle, operations, announce, recovered.rebuilt)
             if not stop.hurried.is_set():
                 await core.projector.drain()
     finally:
@@ -201,7 +204,7 @@ async def _serve(
     settings: Settings,
     doors: Doors,
     core: Core,
-    register: TokenRegister,
+    operator_sha256: str,
     lifecycle: Lifecycle,
     operations: Operations,
     announce: Announce,
@@ -210,8 +213,10 @@ async def _serve(
     async with core.running():
         if core.writer.head == 0:
             await core.open_external()
+        if not await core.admit_operator(operator_sha256):
+            log.warning("the token in %s is not in force; remove the file to get a fresh one", settings.token_file)
         sockets = inherited_sockets()
-        services = _services(settings, core, register, lifecycle, operations)
+        services = _services(settings, core, lifecycle, operations)
         server = _gateway(settings, doors, services, lifecycle, sockets["ws"])
         operations.takers.append(lambda taken: doors.refresh())
         operations.takers.append(lambda taken: server.amend(*_terms(taken, services, lifecycle)))
@@ -279,9 +284,7 @@ def _collect_garbage_rarely() -> None:
     gc.set_threshold(*GARBAGE_THRESHOLDS)
 
 
-def _services(
-    settings: Settings, core: Core, register: TokenRegister, lifecycle: Lifecycle, operations: Operations
-) -> Services:
+def _services(settings: Settings, core: Core, lifecycle: Lifecycle, operations: Operations) -> Services:
     def status() -> DaemonStatus:
         return DaemonStatus(
             lifecycle=lifecycle.state,
@@ -295,6 +298,8 @@ def _services(
             started_at=lifecycle.started_at,
         )
 
+    admission = Admission(TokenRegister(core.clients, wall_clock))
+    core.on_clients_changed = admission.review
     services = Services(
         supervisor=core.supervisor,
         publisher=core.publisher,
@@ -303,7 +308,7 @@ def _services(
         history=core.history,
         index=core.index,
         books=core.books,
-        register=register,
+        admission=admission,
         operations=operations,
         limits=limits_of(settings),
         clock=wall_clock,

@@ -234,7 +234,6 @@ class DaemonCollector(Collector):
         closed = dict.fromkeys(CLOSE_CODES, 0) | {str(code): count for code, count in traffic.closes.items()}
         yield _labelled("walletd_connections_closed", "Connections closed, by close code.", "close_code", closed)
         yield _counter("walletd_connections_cut_off", "Connections ended: all held too much.", traffic.cut_off)
-        yield _counter("walletd_connections_accept_failures", "No file descriptor left.", traffic.accept_failures)
         yield _gauge("walletd_connections_held_bytes", "Kept for all peers, a second ago.", traffic.held_bytes)
         yield _labelled("walletd_requests_overloaded", "Requests shed, by what was full.", "what", self._services.shed)
         rates = self._doors.rates

@@ -1,6 +1,7 @@
 """The operator's token: made at the first start, kept in a file that its owner alone can read.
 
-The daemon keeps only the token's hash in memory; whoever can read the file is the operator.
+Whoever can read the file is the operator.  The daemon journals the token's hash, and a new one whenever the file was
+replaced: to remove the file and start the daemon again is the way back in for who was locked out.
 """
 
 import os
@@ -9,26 +10,18 @@ import stat
 from pathlib import Path
 
 from walletd.config import ConfigurationError
-from walletd.protocol.access import Grant, TokenRegister
-from walletd.vocabulary.identifiers import Principal
 
-OPERATOR = Principal("operator")
 TOKEN_PREFIX = "walletd_"
 
 
-def operator_register(file: Path, *, is_credential: bool = False) -> TokenRegister:
-    """The register that knows the operator's token; the token is made where there is none yet.
+def operator_token(file: Path, *, is_credential: bool = False) -> str:
+    """The operator's token; it is made where there is none yet.
 
     A credential is guarded by systemd, which lets the unit read it by an access list.  Raises ConfigurationError where
     the file can be read by others or holds no token.
     """
-    register = TokenRegister()
-    token = _read(file, is_guarded=True) if is_credential else _read_or_make(file)
-    register.admit(token, Grant(OPERATOR, ("admin",)))
-    return register
-
-
-def _read_or_make(file: Path) -> str:
+    if is_credential:
+        return _read(file, is_guarded=True)
     try:
         return _make(file)
     except FileExistsError:

@@ -6,7 +6,10 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from walletd.client import Applied, Cursor, Event
-from walletd.protocol.messages import Balances, DaemonStatus, StatementLine, WalletView
+from walletd.client.batches import BatchApplied, batch_results
+from walletd.protocol.messages import Balances, Statement, StatementBalance, StatementLine, WalletView
+from walletd.protocol.operator_messages import DaemonStatus
+from walletd.vocabulary.commands import AnyCommand
 from walletd.vocabulary.entries import BalanceRecord
 from walletd.vocabulary.identifiers import AssetCode, Sequence, Version, WalletId
 from walletd.vocabulary.lifecycle import DaemonState, WalletStatus
@@ -41,6 +44,8 @@ class StandIn:
         self.scales = {"EUR": 2}
         self.answer = applied(balance("alice", "EUR", 8750), balance("bob", "EUR", 1250), transfer="t7")
         self.lines: list[StatementLine] = []
+        self.opening: tuple[StatementBalance, ...] = ()
+        self.closing: tuple[StatementBalance, ...] = ()
         self.views: list[WalletView] = []
         self.events: list[Event] = []
         self.after_events: BaseException | None = None
@@ -59,31 +64,36 @@ class StandIn:
         self._note("open_wallet", *arguments, **named)
         return self.answer
 
-    async def pay(self, *arguments: Any, **named: Any) -> Applied:
-        self._note("pay", *arguments, **named)
+    async def submit(self, command: AnyCommand) -> Applied:
+        self._note("submit", command)
         return self.answer
 
     async def assets(self, refresh: bool = False) -> dict[str, int]:
         self._note("assets")
         return self.scales
 
-    async def balance(self, *arguments: Any) -> Balances:
-        self._note("balance", *arguments)
-        return Balances(balances=self.answer.balances, sequence=7)
+    async def balances(self, *arguments: Any, **named: Any) -> Balances:
+        self._note("balances", *arguments, **named)
+        return Balances(balances=self.answer.balances, sequence=7, time=NOON)
 
     async def wallet(self, name: str) -> WalletView:
         self._note("wallet", name)
         return self.views[0]
 
-    async def wallets(self, prefix: str = "") -> AsyncIterator[WalletView]:
-        self._note("wallets", prefix)
+    async def wallets(self, prefix: str = "", **named: Any) -> AsyncIterator[WalletView]:
+        self._note("wallets", prefix, **named)
         for view in self.views:
             yield view
 
-    async def statement(self, *arguments: Any, **named: Any) -> AsyncIterator[StatementLine]:
-        self._note("statement", *arguments, **named)
-        for line in self.lines:
-            yield line
+    async def statement_page(self, *arguments: Any, limit: int, **named: Any) -> Statement:
+        self._note("statement_page", *arguments, **named)
+        following = "more" if len(self.lines) > limit else None
+        ends = {"opening": self.opening, "closing": self.closing}
+        return Statement(wallet=arguments[0], **ends, lines=tuple(self.lines[:limit]), sequence=7, next=following)
+
+    async def batch(self, *arguments: Any, **named: Any) -> BatchApplied:
+        self._note("batch", *arguments, **named)
+        return batch_results(self.answer)
 
     async def status(self) -> DaemonStatus:
         self._note("status")

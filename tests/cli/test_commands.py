@@ -1,9 +1,16 @@
 """What the commands ask the daemon, and how they show the answer to people and to scripts."""
 
+from datetime import UTC, datetime
+from pathlib import Path
+
 import pytest
 
 from tests.cli.conftest import Walletd
 from tests.cli.standin import NOON, StandIn, applied, balance, line, view
+from walletd.protocol.messages import BatchOutcome, ErrorObject, StatementBalance
+from walletd.vocabulary.commands import BalanceCondition, Posting, PostTransfer
+from walletd.vocabulary.identifiers import AssetCode, CommandId, WalletId
+from walletd.vocabulary.lifecycle import WalletStatus
 
 
 def rows(out: str) -> list[list[str]]:
@@ -17,9 +24,9 @@ def test_a_payment_is_sent_exactly_as_written_and_told_with_the_balances_after_i
     ended = walletd("pay", "alice", "bob", "12.50", "EUR", "--reference", "dinner", "--command-id", "order-1")
 
     assert ended.exit_code == 0
-    (paid,) = daemon.asked("pay")
-    assert paid.arguments == ("alice", "bob", "12.50", "EUR")
-    assert paid.named == {"reference": "dinner", "command_id": "order-1", "dry_run": False}
+    (paid,) = daemon.asked("submit")
+    posting = Posting(WalletId("alice"), WalletId("bob"), AssetCode("EUR"), "1250")
+    assert paid.arguments == (PostTransfer(command_id=CommandId("order-1"), postings=(posting,), reference="dinner"),)
     assert ended.out.splitlines()[0] == "paid 12.50 EUR from alice to bob, as transfer t7"
     assert ["alice", "EUR", "87.50", "0.00", "87.50"] in rows(ended.out)
 
@@ -36,9 +43,51 @@ def test_a_payment_that_was_made_before_and_one_that_is_only_tried_are_told_apar
     walletd: Walletd, daemon: StandIn
 ) -> None:
     daemon.answer = applied(transfer="t7", replayed=True)
-    assert "before, as transfer t7" in walletd("pay", "alice", "bob", "1", "EUR").out
+    assert "as transfer t7 (answered before" in walletd("pay", "alice", "bob", "1", "EUR").out
     daemon.answer = applied(dry_run=True)
     assert "nothing was changed" in walletd("pay", "alice", "bob", "1", "EUR", "--dry-run").out
+
+
+def test_what_must_hold_for_a_command_is_sent_with_it(walletd: Walletd, daemon: StandIn) -> None:
+    conditions = (
+        "--if-balance",
+        "alice EUR >= 10",
+        "--if-balance",
+        "bob EUR posted = -0.50",
+        "--if-version",
+        "alice=3",
+    )
+    ended = walletd("hold", "place", "alice", "5", "EUR", *conditions, "--valid-for", "60", "--dry-run")
+
+    assert ended.exit_code == 0
+    ((sent,),) = (call.arguments for call in daemon.asked("submit"))
+    assert sent.if_balance == (
+        BalanceCondition(wallet=WalletId("alice"), asset=AssetCode("EUR"), gte="1000"),
+        BalanceCondition(wallet=WalletId("bob"), asset=AssetCode("EUR"), amount="posted", eq="-50"),
+    )
+    assert sent.if_version == {"alice": 3}
+    assert sent.valid_until > datetime.now(UTC)
+    assert sent.dry_run
+
+
+@pytest.mark.parametrize(
+    "malformed", [("--if-balance", "alice EUR 10"), ("--if-version", "alice"), ("--if-version", "alice=x")]
+)
+def test_a_condition_that_says_nothing_is_wrong_usage(
+    walletd: Walletd, daemon: StandIn, malformed: tuple[str, ...]
+) -> None:
+    ended = walletd("wallet", "unfreeze", "alice", *malformed)
+    assert ended.exit_code == 64
+    assert "such as" in ended.err
+    assert not daemon.asked("submit")
+
+
+def test_a_wallet_is_described_anew(walletd: Walletd, daemon: StandIn) -> None:
+    assert walletd("wallet", "describe", "alice", "tier=gold", "city=Ulm").exit_code == 0
+    assert walletd("wallet", "describe", "alice").exit_code == 0
+    first, second = (call.arguments[0] for call in daemon.asked("submit"))
+    assert (first.metadata, second.metadata) == ({"tier": "gold", "city": "Ulm"}, {})
+    assert walletd("wallet", "describe", "alice", "gold").exit_code == 64
 
 
 def test_amounts_stand_to_the_right(walletd: Walletd, daemon: StandIn) -> None:
@@ -76,19 +125,68 @@ def test_several_assets_and_wallets_are_made_one_after_the_other(walletd: Wallet
     walletd("asset", "define", "EUR/2", "ETH/18", "JPY/0")
     walletd("wallet", "open", "alice", "@fees")
     assert [call.arguments for call in daemon.asked("define_asset")] == [("EUR", 2), ("ETH", 18), ("JPY", 0)]
-    assert [call.arguments for call in daemon.asked("open_wallet")] == [("alice",), ("@fees",)]
+    assert [call.arguments[0] for call in daemon.asked("open_wallet")] == ["alice", "@fees"]
 
 
 def test_a_statement_shows_signs_balances_and_references(walletd: Walletd, daemon: StandIn) -> None:
     daemon.lines = [line(10000, 10000), line(-1250, 8750, reference="dinner")]
     ended = walletd("statement", "alice", "--asset", "EUR", "--newest-first")
 
-    (asked,) = daemon.asked("statement")
+    (asked,) = daemon.asked("statement_page")
     assert asked.arguments == ("alice", "EUR")
-    assert asked.named == {"newest_first": True}
+    assert {name: word for name, word in asked.named.items() if word is not None} == {"newest_first": True}
     _, _, first, second = rows(ended.out)
-    assert first[2:] == ["t7", "bob", "+100.00", "EUR", "100.00"]
-    assert second[2:] == ["t7", "bob", "-12.50", "EUR", "87.50", "dinner"]
+    assert first[2:] == ["t7", "transfer", "bob", "+100.00", "EUR", "100.00"]
+    assert second[2:] == ["t7", "transfer", "bob", "-12.50", "EUR", "87.50", "dinner"]
+
+
+def test_a_statement_stands_between_its_opening_and_its_closing_balance(walletd: Walletd, daemon: StandIn) -> None:
+    daemon.lines = [line(-1250, 8750)]
+    daemon.opening, daemon.closing = (StatementBalance("EUR", "10000"),), (StatementBalance("EUR", "8750"),)
+    ended = walletd("statement", "alice", "--since", "12", "--until", "2026-02-01T00:00:00Z", "--with", "bob")
+    (asked,) = daemon.asked("statement_page")
+    assert (asked.named["since"], asked.named["until"]) == (12, datetime(2026, 2, 1, tzinfo=UTC))
+    assert asked.named["counterparty"] == "bob"
+    assert [row[0] for row in (rows(ended.out)[2], rows(ended.out)[-1])] == ["opening", "closing"]
+    assert rows(ended.out)[2][1:] == ["EUR", "100.00"]
+    turned = walletd("statement", "alice", "--newest-first")
+    assert [row[0] for row in (rows(turned.out)[2], rows(turned.out)[-1])] == ["closing", "opening"]
+    assert "neither an entry's number nor a time" in walletd("statement", "alice", "--since", "soon").err
+
+
+def test_the_past_of_several_wallets_is_asked_for_at_once(walletd: Walletd, daemon: StandIn) -> None:
+    ended = walletd("balance", "alice", "bob", "--asset", "EUR", "--as-of", "7")
+    (asked,) = daemon.asked("balances")
+    assert asked == ("balances", (["alice", "bob"], "EUR"), {"as_of": 7})
+    assert "after entry 7" in ended.out
+    walletd("balance", "alice", "EUR")
+    assert daemon.asked("balances")[-1] == ("balances", (["alice"], "EUR"), {"as_of": None})
+
+
+def test_wallets_are_listed_by_status_and_metadata(walletd: Walletd, daemon: StandIn) -> None:
+    daemon.views = [view("alice")]
+    walletd("wallet", "list", "a", "--status", "open", "--metadata", "tier=gold", "--metadata", "city=a=b")
+    (asked,) = daemon.asked("wallets")
+    assert asked.named == {"status": WalletStatus.OPEN, "metadata": {"tier": "gold", "city": "a=b"}}
+    assert "such as tier=gold" in walletd("wallet", "list", "--metadata", "gold").err
+
+
+def test_a_batch_is_a_command_on_each_line(walletd: Walletd, daemon: StandIn, tmp_path: Path) -> None:
+    file = tmp_path / "batch.jsonl"
+    file.write_text('{"method":"wallet.open","wallet":"x"}\n\n{"method":"wallet.open","wallet":"y","command_id":"o"}\n')
+    refused = ErrorObject(3020, "wallet y exists", {"reason": "wallet_already_exists", "outcome": "not_applied"})
+    daemon.answer = applied(outcomes=(BatchOutcome(command_id="b.1"), BatchOutcome(command_id="o", error=refused)))
+    ended = walletd("batch", str(file), "--command-id", "b")
+    assert ended.exit_code == 1
+    (asked,) = daemon.asked("batch")
+    assert [command.command_id for command in asked.arguments[0]] == ["b.1", "o"]
+    assert asked.named == {"atomic": False, "command_id": "b", "dry_run": False}
+    assert "wallet y exists (wallet_already_exists)" in ended.out
+    assert "1 of 2 commands were refused" in ended.out
+    file.write_text('{"method":"wallet.open","wallet":"!"}')
+    assert "line 1: 'wallet' must be a wallet name" in walletd("batch", str(file)).err
+    file.write_text("nonsense")
+    assert "line 1 is not a JSON object" in walletd("batch", str(file)).err
 
 
 def test_a_limited_statement_says_that_there_is_more(walletd: Walletd, daemon: StandIn) -> None:

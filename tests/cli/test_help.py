@@ -38,9 +38,10 @@ def test_all_commands_are_there() -> None:
         *("serve", "demo", "status", "verify", "completion"),
         *("config check", "config show", "report", "log-level", "drain"),
         *("asset define", "asset list", "wallet open", "wallet get", "wallet list"),
-        *("wallet freeze", "wallet unfreeze", "wallet limit", "wallet close"),
+        *("wallet describe", "wallet freeze", "wallet unfreeze", "wallet limit", "wallet close"),
         *("hold place", "hold capture", "hold extend", "hold adjust", "hold void", "hold list"),
-        *("pay", "refund", "balance", "statement", "watch", "entry"),
+        *("pay", "batch", "refund", "balance", "statement", "watch", "entry"),
+        *("client create", "client list", "client rotate", "client revoke"),
     }
 
 

@@ -48,7 +48,7 @@ SHORT = failed(Reason.INSUFFICIENT_FUNDS, wallet="alice", asset="EUR", available
 def test_a_failure_is_one_line_and_an_exit_code(
     walletd: Walletd, daemon: StandIn, failure: ClientError, exit_code: int, words: str
 ) -> None:
-    daemon.failing["pay"] = failure
+    daemon.failing["submit"] = failure
     ended = walletd(*PAY)
     assert ended.exit_code == exit_code
     assert ended.out == ""
@@ -63,7 +63,7 @@ def test_a_failure_while_connecting_is_told_alike(walletd: Walletd, daemon: Stan
 
 
 def test_a_script_gets_the_error_object_with_its_facts(walletd: Walletd, daemon: StandIn) -> None:
-    daemon.failing["pay"] = SHORT
+    daemon.failing["submit"] = SHORT
     error = walletd(*PAY, "--json").document["error"]
     assert error["reason"] == "insufficient_funds"
     assert error["facts"]["short_by"] == "950"
@@ -76,7 +76,8 @@ def test_a_script_gets_the_error_object_with_its_facts(walletd: Walletd, daemon:
 def test_a_shortfall_is_told_in_the_daemons_words_where_the_scales_cannot_be_had(
     walletd: Walletd, daemon: StandIn
 ) -> None:
-    daemon.failing |= {"pay": SHORT, "assets": NotReachable("gone")}
+    daemon.failing["submit"] = SHORT
+    daemon.fails_after["assets"] = (1, NotReachable("gone"))
     ended = walletd(*PAY)
     assert ended.exit_code == 1
     assert ended.err == "walletd: no (insufficient_funds)\n"
@@ -135,32 +136,33 @@ def test_wrong_usage_asks_the_daemon_for_nothing_and_ends_with_64(
 
 
 def test_an_amount_finer_than_the_asset_is_wrong_usage(walletd: Walletd, daemon: StandIn) -> None:
-    daemon.failing["pay"] = ValueError("'1.234' is finer than the smallest unit")
     ended = walletd("pay", "alice", "bob", "1.234", "EUR")
     assert ended.exit_code == 64
-    assert "finer than the smallest unit; see: walletd pay --help" in ended.err
+    assert "finer than the smallest unit" in ended.err
+    assert "see: walletd pay --help" in ended.err
 
 
 def test_ctrl_c_ends_a_command_as_a_shell_expects(walletd: Walletd, daemon: StandIn) -> None:
-    daemon.failing["pay"] = KeyboardInterrupt()
+    daemon.failing["submit"] = KeyboardInterrupt()
     assert walletd(*PAY).exit_code == 130
 
 
 def test_a_payment_that_ctrl_c_interrupts_names_the_command_id_with_which_to_find_out(
     walletd: Walletd, daemon: StandIn
 ) -> None:
-    daemon.failing["pay"] = KeyboardInterrupt()
+    daemon.failing["submit"] = KeyboardInterrupt()
     ended = walletd(*PAY)
-    (paid,) = daemon.asked("pay")
-    assert len(paid.named["command_id"]) == 32
-    assert f"repeat it with --command-id {paid.named['command_id']}" in ended.err
+    (paid,) = daemon.asked("submit")
+    assert len(paid.arguments[0].command_id) == 32
+    assert f"repeat it with --command-id {paid.arguments[0].command_id}" in ended.err
     assert walletd(*PAY, "--dry-run").err == ""
 
 
-def test_an_empty_command_id_is_sent_as_it_is_and_not_replaced(walletd: Walletd, daemon: StandIn) -> None:
-    walletd(*PAY, "--command-id", "")
-    (paid,) = daemon.asked("pay")
-    assert paid.named["command_id"] == ""
+def test_an_empty_command_id_is_wrong_usage_and_not_replaced(walletd: Walletd, daemon: StandIn) -> None:
+    ended = walletd(*PAY, "--command-id", "")
+    assert ended.exit_code == 64
+    assert "'command_id' must be" in ended.err
+    assert not daemon.asked("submit")
 
 
 def test_what_was_done_before_the_daemon_went_away_is_answered_all_the_same(walletd: Walletd, daemon: StandIn) -> None:

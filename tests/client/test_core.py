@@ -82,7 +82,7 @@ EVERY_ASK: list[Ask[Any]] = [
     asks.assets(),
     asks.wallet("alice"),
     asks.wallet_page("a", "alice", 10),
-    asks.balance("alice", None),
+    asks.balances("alice", None),
     asks.statement_page("alice", "EUR", True, "1.0", 10),
     asks.transfer("t12"),
     asks.entry(1, None),
@@ -269,7 +269,7 @@ def test_unanswered_requests_go_first_on_the_next_connection_and_in_order(core: 
 
 
 def test_an_unknown_method_without_a_command_id_is_not_sent_twice(core: Core) -> None:
-    exchange = begin(core, asks.raw("client.create", {"name": "x"}))
+    exchange = begin(core, asks.raw("wallet.paint", {"name": "x"}))
     core.lost()
     assert type(exchange.error) is OutcomeUnknown
 

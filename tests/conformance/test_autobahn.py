@@ -11,7 +11,7 @@ from walletd.gateway import websocket
 from walletd.gateway.fragments import FragmentedText
 
 CASES = {number: kind for number, kind in load_cases().items() if section(number) in SECTIONS}
-MESSAGES = None if os.environ.get("WALLETD_CONFORMANCE") == "full" else 5
+MESSAGES = None if os.environ.get("TEST_CONFORMANCE") == "full" else 5
 """Of the thousand that each case of compression sends."""
 
 PAGE = Path(__file__).parents[2] / "docs" / "conformance.md"

@@ -16,6 +16,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").g
 SHELL = re.compile(r"```sh\n(.*?)```", re.DOTALL)
 LINK = re.compile(r"\]\((?!http)([^)#]+)\)")
 PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
+FILE = re.compile(r"`(\w+\.jsonl)`:\n\n```json\n(.*?)```", re.DOTALL)
 COMMAND = ".venv/bin/walletd "
 
 
@@ -31,29 +32,38 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         assert (page.parent / target).exists(), target
 
 
-def tour() -> list[tuple[str, bool]]:
-    """Each command of the README's tour, with whether its comment says that it is refused."""
-    lines = [line for block in SHELL.findall((ROOT / "README.md").read_text()) for line in block.splitlines()]
+def tour(page: Path) -> list[tuple[str, bool]]:
+    """Each command of the page's tour, with whether its comment says that it is refused."""
+    lines = [line for block in SHELL.findall(page.read_text()) for line in block.splitlines()]
     return [(line, "# refused" in line) for line in lines if line.startswith(COMMAND)]
 
 
-def test_the_tour_of_the_readme_works_as_printed(tmp_path: Path) -> None:
-    with Daemon(tmp_path / "data") as daemon:
+TOURS = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("reads", "batches", "holds", "limits"))]
+
+
+@pytest.mark.parametrize("page", TOURS, ids=lambda page: page.name)
+def test_the_tour_of_a_page_works_as_printed(tmp_path: Path, page: Path) -> None:
+    for name, text in FILE.findall(page.read_text()):
+        (tmp_path / name).write_text(text)
+    with Daemon(tmp_path / "var") as daemon:
         environment = {**os.environ, "WALLETD_URL": daemon.url, "WALLETD_TOKEN": daemon.token}
         ran, printed = 0, ""
-        for line, is_refused in tour():
+        for line, is_refused in tour(page):
             words = shlex.split(_with_ids_of(printed, line.removeprefix(COMMAND)), comments=True)
             if words[0] in ("watch", "verify"):
                 continue
             if words[0] == "demo":
                 words += ["--operations", "500", "--wallets", "20"]
             command = [sys.executable, "-m", "walletd", *words]
-            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+            done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
             assert done.returncode == (1 if is_refused else 0), f"{line}\n{done.stdout}\n{done.stderr}"
             assert "Traceback" not in done.stderr
             printed = done.stdout
             ran += 1
         assert ran >= 10
+        for program in PYTHON.findall(page.read_text()) if page.name != "README.md" else ():
+            program = program.replace("ws://127.0.0.1:7878", daemon.url)
+            subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
 
 
 def _with_ids_of(printed: str, command: str) -> str:
@@ -62,6 +72,23 @@ def _with_ids_of(printed: str, command: str) -> str:
         if found := re.search(rf"\b{kind}[0-9]+\b", printed):
             command = re.sub(rf"\b{kind}[0-9]+\b", found.group(), command)
     return command
+
+
+def test_the_examples_of_the_page_on_access_work_as_printed(tmp_path: Path) -> None:
+    lines = [line for block in SHELL.findall((ROOT / "docs" / "access.md").read_text()) for line in block.splitlines()]
+    assert len(lines) >= 15
+    with Daemon(tmp_path / "data") as daemon:
+        environment = {**os.environ, "WALLETD_URL": daemon.url, "WALLETD_TOKEN": daemon.token}
+        for line in lines:
+            words = shlex.split(line.removeprefix(COMMAND), comments=True)
+            command = [sys.executable, "-m", "walletd", *words]
+            done = subprocess.run(
+                command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+            )
+            assert done.returncode == (77 if "# forbidden" in line else 0), f"{line}\n{done.stdout}\n{done.stderr}"
+            missing = re.search(r"it needs (\S+)", line.partition("#")[2])
+            assert missing is None or missing.group(1) in done.stderr
+        assert all(file.stat().st_mode & 0o777 == 0o600 for file in tmp_path.glob("*.token"))
 
 
 def test_the_readmes_python_works_as_printed(tmp_path: Path) -> None:

@@ -17,13 +17,14 @@ import trio.testing
 from tests.wallets.conftest import open_core
 from walletd.core import Core, wall_clock
 from walletd.gateway import dispatch
+from walletd.gateway.admission import Admission
 from walletd.gateway.endpoint import ClientEndpoint
 from walletd.gateway.services import Services
 from walletd.journal.connection import asyncio_loop
 from walletd.journal.store import JournalStore
 from walletd.protocol.access import Grant, TokenRegister
 from walletd.protocol.envelope import Limits
-from walletd.protocol.messages import DaemonStatus
+from walletd.protocol.operator_messages import DaemonStatus
 from walletd.protocol.session import Session
 from walletd.vocabulary.identifiers import Principal
 from walletd.vocabulary.lifecycle import DaemonState
@@ -163,7 +164,10 @@ class Desk:
 
     def __init__(self, core: Core, **settings: Any) -> None:
         self.core = core
-        self.register = TokenRegister()
+        clock = settings.get("clock", wall_clock)
+        self.register = TokenRegister(core.clients, clock)
+        self.admission = Admission(self.register)
+        core.on_clients_changed = self.admission.review
         self.lifecycle = DaemonState.SERVING
         self.services = Services(
             supervisor=core.supervisor,
@@ -173,10 +177,10 @@ class Desk:
             history=core.history,
             index=core.index,
             books=core.books,
-            register=self.register,
+            admission=self.admission,
             operations=self,
             limits=Limits(256 * 1024, settings.get("max_in_flight", 4096), settings.get("max_subscriptions", 100)),
-            clock=wall_clock,
+            clock=clock,
             lifecycle=lambda: self.lifecycle,
             status=self.status,
             server_version="0",
@@ -226,6 +230,8 @@ class Desk:
 async def open_desk(directory: Path, journal: JournalStore, **settings: Any) -> AsyncIterator[Desk]:
     """The services at work over a core of their own."""
     of_core = {name: settings.pop(name) for name in ("max_mailbox", "max_warm_wallets") if name in settings}
+    if "clock" in settings:
+        of_core["clock"] = settings["clock"]
     async with asyncio_loop(), open_core(directory, journal, **of_core) as core, trio.open_nursery() as nursery:
         desk = Desk(core, **settings)
         await nursery.start(desk.services.run)

@@ -81,7 +81,6 @@ async def test_a_view_of_some_wallets_shows_nothing_else(desk: Desk) -> None:
         ("stream.subscribe", {"wallets": ["shop:1", "bob"]}),
         ("wallet.list", {}),
         ("entry.list", {}),
-        ("entry.get", {"sequence": 3}),
         ("transfer.post", payment("p", source="shop:1", to="shop:2")),
     ):
         assert (await viewer.refused(method, **params))["reason"] == "forbidden", method

@@ -1,6 +1,6 @@
 """Programs that these tests drive, and what happens where one is not there.
 
-On a person's machine such a test is skipped and says what to install; with ``WALLETD_REQUIRE=all``, as in CI, it fails.
+On a person's machine such a test is skipped and says what to install; with ``TEST_REQUIRE=all``, as in CI, it fails.
 """
 
 import fcntl
@@ -22,7 +22,7 @@ PACKAGES = Path(sys.prefix) / "interop"
 def missing(what: str, advice: str) -> NoReturn:
     """Skip, or fail where everything is required."""
     sentence = f"{what} is not there: {advice}"
-    if os.environ.get("WALLETD_REQUIRE") == "all":
+    if os.environ.get("TEST_REQUIRE") == "all":
         pytest.fail(sentence)
     pytest.skip(sentence)
 

@@ -31,6 +31,7 @@ from walletd.vocabulary.commands import (
     UnfreezeWallet,
     UpdateWallet,
     VoidHold,
+    Window,
 )
 from walletd.vocabulary.entries import AssetRecord, BalanceRecord, Effects, Entry, HoldRecord, Refusal, WalletRecord
 from walletd.vocabulary.error_codes import Reason
@@ -54,6 +55,11 @@ THE_CLIENT = Principal("a client")
 def define(asset: str = "EUR", scale: int = 2, **conditions: Any) -> DefineAsset:
     """Define an asset."""
     return DefineAsset(asset=AssetCode(asset), scale=scale, **_with_id(conditions))
+
+
+def window(seconds: int, amount: int) -> Window:
+    """At most so much within any so many seconds."""
+    return Window(seconds=seconds, amount=str(amount))
 
 
 def open_wallet(wallet: str, **conditions: Any) -> OpenWallet:
@@ -170,22 +176,30 @@ class Ledger:
     def __init__(self, core: Core = REAL) -> None:
         self.core = core
         self.books = core.books()
+        self.principal = THE_CLIENT
         self.entries: list[Entry] = []
 
     def decide(self, command: AnyCommand, now: datetime = NOW) -> Effects | Refusal:
         """The verdict; nothing is changed."""
-        verdict: Effects | Refusal = self.core.decide(self.books, command, now, len(self.entries) + 1)
+        verdict: Effects | Refusal = self.core.decide(
+            self.books, command, now, len(self.entries) + 1, by=self.principal
+        )
         return verdict
 
     def run(self, command: AnyCommand, now: datetime = NOW) -> Effects | Refusal:
         """Decide, record, apply: the way of a command."""
         verdict = self.decide(command, now)
         sequence = Sequence(len(self.entries) + 1)
-        self.entries.append(entry(sequence, _with_fresh_ids(command, f"c{sequence}"), verdict, now))
+        self.entries.append(entry(sequence, _with_fresh_ids(command, f"c{sequence}"), verdict, now, self.principal))
         if isinstance(verdict, Effects):
             self.core.apply(self.books, verdict)
             self.core.remember(self.books, self.entries[-1])
         return verdict
+
+    def sent_by(self, principal: str) -> Self:
+        """This ledger, where the commands that follow are this client's."""
+        self.principal = Principal(principal)
+        return self
 
     def after(self, *commands: AnyCommand) -> Self:
         """This ledger after these commands, none of which may be refused."""
@@ -247,12 +261,14 @@ class Ledger:
         return version
 
 
-def entry(sequence: int, command: AnyCommand, verdict: Effects | Refusal, time: datetime = NOW) -> Entry:
+def entry(
+    sequence: int, command: AnyCommand, verdict: Effects | Refusal, time: datetime = NOW, by: Principal = THE_CLIENT
+) -> Entry:
     """The entry of a decided command."""
     return Entry(
         sequence=Sequence(sequence),
         time=time,
-        principal=THE_CLIENT,
+        principal=by,
         command=command,
         refusal=verdict if isinstance(verdict, Refusal) else None,
         effects=verdict if isinstance(verdict, Effects) else None,
@@ -301,6 +317,7 @@ def snapshot(books: Any) -> Any:
     return (
         dict(books.assets),
         {name: (book.record(), book.balance_records(), dict(book.holds)) for name, book in books.wallets.items()},
+        dict(books.clients.records),
     )
 
 
@@ -741,6 +758,40 @@ REFUSALS: tuple[RefusalCase, ...] = (
         refund("t10", posting("bob", "alice", "EUR", 10)),
         {"wallet": "bob", "asset": "EUR", "available": "9", "required": "10", "short_by": "1"},
         lambda ledger: ledger.after(pay("alice", "bob", "EUR", 10), pay("bob", "@fees", "EUR", 1)),
+    ),
+    RefusalCase(
+        Reason.VELOCITY_EXCEEDED,
+        "one unit more than a window lets out",
+        pay("alice", "bob", "EUR", 61),
+        {
+            "wallet": "alice",
+            "asset": "EUR",
+            "window_seconds": 60,
+            "limit": "100",
+            "used": "40",
+            "remaining": "60",
+            "required": "61",
+            "fits_at": "2030-01-01T12:01:00Z",
+        },
+        lambda ledger: ledger.after(
+            limit("alice", "EUR", velocity=(window(60, 100), window(3600, 101))), pay("alice", "bob", "EUR", 40)
+        ),
+    ),
+    RefusalCase(
+        Reason.VELOCITY_EXCEEDED,
+        "more than a window ever lets out",
+        place("alice", "EUR", 101),
+        {
+            "wallet": "alice",
+            "asset": "EUR",
+            "window_seconds": 60,
+            "limit": "100",
+            "used": "0",
+            "remaining": "100",
+            "required": "101",
+            "fits_at": None,
+        },
+        lambda ledger: ledger.after(limit("alice", "EUR", velocity=(window(60, 100),))),
     ),
     RefusalCase(
         Reason.ABOVE_MAXIMUM,

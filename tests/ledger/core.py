@@ -18,6 +18,8 @@ from walletd.ledger import audit, book, refunds, rules
 
 _LEDGER = (
     "statement",
+    "velocity",
+    "client_book",
     "book",
     "draft",
     "guards",
@@ -26,6 +28,7 @@ _LEDGER = (
     "holds",
     "refunds",
     "batches",
+    "clients",
     "rules",
     "audit",
 )

@@ -27,9 +27,9 @@ from tests.ledger.core import REAL, Core
 from walletd.ledger import audit
 from walletd.ledger.book import Balance, Books
 from walletd.vocabulary.commands import Limits, PostTransfer
-from walletd.vocabulary.entries import Effects, Entry, Refusal, decode_entry, encode_entry
+from walletd.vocabulary.entries import ClientRecord, Effects, Entry, Refusal, decode_entry, encode_entry
 from walletd.vocabulary.error_codes import Reason
-from walletd.vocabulary.identifiers import AssetCode, WalletId
+from walletd.vocabulary.identifiers import AssetCode, Principal, WalletId
 from walletd.vocabulary.lifecycle import WalletStatus
 
 History = list[Entry]
@@ -249,6 +249,18 @@ def set_status_closed(wallet: str) -> Callable[[Books], None]:
     return lambda books: setattr(books.wallets[WalletId(wallet)], "status", WalletStatus.CLOSED)
 
 
+def owner(name: str, *scopes: str) -> ClientRecord:
+    """A client that nobody's command created."""
+    return ClientRecord(
+        client=Principal(name), scopes=scopes, tokens=(), created_by=Principal("nobody"), created_at=NOW
+    )
+
+
+def key_of(name: str, *scopes: str) -> ClientRecord:
+    """A viewing key that nobody's command created."""
+    return owner(f"{name}/x", *scopes)
+
+
 BROKEN_BOOKS: list[tuple[str, Callable[[Books], None], list[str]]] = [
     (
         "posted_sums_to_zero",
@@ -280,6 +292,16 @@ BROKEN_BOOKS: list[tuple[str, Callable[[Books], None], list[str]]] = [
         "assets_are_defined",
         set_balance("bob", "DOGE", posted=0),
         ["wallet bob has DOGE, which is not defined"],
+    ),
+    (
+        "keys_see_what_their_owners_own",
+        lambda books: books.clients.put(key_of("shop", "view:bob")),
+        ["viewing key shop/x has no owner"],
+    ),
+    (
+        "keys_see_what_their_owners_own",
+        lambda books: [books.clients.put(r) for r in (key_of("shop", "view:bob"), owner("shop", "spend:alice"))],
+        ["viewing key shop/x sees more than its owner may spend"],
     ),
 ]
 

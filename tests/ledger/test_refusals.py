@@ -34,7 +34,9 @@ from tests.ledger.cases import (
     unfreeze,
     update,
     void,
+    window,
 )
+from tests.ledger.client_cases import CLIENT_REFUSALS, create, hash_of, revoke, rotate, with_office
 from tests.ledger.core import REAL, Core
 from walletd.vocabulary.commands import (
     AdjustHold,
@@ -42,6 +44,7 @@ from walletd.vocabulary.commands import (
     CaptureHold,
     CloseWallet,
     Command,
+    CreateClient,
     DefineAsset,
     ExecuteBatch,
     ExpireHold,
@@ -54,6 +57,8 @@ from walletd.vocabulary.commands import (
     Posting,
     PostTransfer,
     RefundTransfer,
+    RevokeClient,
+    RotateClient,
     UnfreezeWallet,
     UpdateWallet,
     VoidHold,
@@ -70,7 +75,7 @@ def _name(case: RefusalCase) -> str:
     return f"{case.reason.value}: {case.situation}"
 
 
-@pytest.mark.parametrize("case", REFUSALS, ids=_name)
+@pytest.mark.parametrize("case", REFUSALS + CLIENT_REFUSALS, ids=_name)
 def test_a_command_that_may_not_be_is_refused_with_its_reason_and_facts(case: RefusalCase) -> None:
     verdict = case.arrange(shop()).decide(case.command)
     assert isinstance(verdict, Refusal)
@@ -78,7 +83,7 @@ def test_a_command_that_may_not_be_is_refused_with_its_reason_and_facts(case: Re
     assert msgspec.to_builtins(verdict.facts) == case.facts
 
 
-@pytest.mark.parametrize("case", REFUSALS, ids=_name)
+@pytest.mark.parametrize("case", REFUSALS + CLIENT_REFUSALS, ids=_name)
 def test_a_refused_command_changes_nothing(case: RefusalCase) -> None:
     ledger = case.arrange(shop())
     before = snapshot(ledger.books)
@@ -87,12 +92,13 @@ def test_a_refused_command_changes_nothing(case: RefusalCase) -> None:
 
 
 def test_every_refusal_has_a_row() -> None:
-    assert {case.reason for case in REFUSALS} == {reason for reason in Reason if reason.is_refusal}
+    assert {case.reason for case in REFUSALS + CLIENT_REFUSALS} == {reason for reason in Reason if reason.is_refusal}
 
 
 def test_the_rows_stand_in_the_order_of_the_enum() -> None:
-    places = [ORDER.index(case.reason) for case in REFUSALS]
-    assert places == sorted(places)
+    for table in (REFUSALS, CLIENT_REFUSALS):
+        places = [ORDER.index(case.reason) for case in table]
+        assert places == sorted(places)
 
 
 # --- precedence: the guards of each command; each fault is one change to a command that would be applied ------------
@@ -112,6 +118,7 @@ FAULTS_OF_A_TRANSFER: dict[Reason, Any] = {
     Reason.WALLET_CLOSED: posting("alice", "carol", "EUR", 1),
     Reason.WALLET_FROZEN: freeze("dave"),
     Reason.INSUFFICIENT_FUNDS: posting("bob", "alice", "EUR", 5000),
+    Reason.VELOCITY_EXCEEDED: limit("alice", "EUR", velocity=(window(1, 4),)),
     Reason.ABOVE_MAXIMUM: limit("bob", "EUR", maximum=0),
 }
 FAULTS_OF_AN_OPENING: dict[Reason, Any] = {
@@ -174,6 +181,7 @@ FAULTS_OF_A_HOLD: dict[Reason, Any] = {
     Reason.WALLET_FROZEN: freeze("dave"),
     Reason.MOMENT_PASSED: {"expires_at": NOW},
     Reason.INSUFFICIENT_FUNDS: {"amount": "5000"},
+    Reason.VELOCITY_EXCEEDED: limit("dave", "EUR", velocity=(window(1, 0),)),
 }
 FAULTS_OF_A_CAPTURE: dict[Reason, Any] = {
     Reason.COMMAND_EXPIRED: EXPIRED,
@@ -204,9 +212,12 @@ FAULTS_OF_AN_ADJUSTMENT: dict[Reason, Any] = {
     Reason.WALLET_CLOSED: {"wallet": "carol"},
     Reason.HOLD_NOT_OPEN: {"hold": "h99"},
     Reason.INSUFFICIENT_FUNDS: {"amount": "5000"},
+    Reason.VELOCITY_EXCEEDED: limit("alice", "EUR", velocity=(window(1, 99),)),
 }
 FAULTS_OF_A_VOID: dict[Reason, Any] = {
-    reason: fault for reason, fault in FAULTS_OF_AN_ADJUSTMENT.items() if reason is not Reason.INSUFFICIENT_FUNDS
+    reason: fault
+    for reason, fault in FAULTS_OF_AN_ADJUSTMENT.items()
+    if reason not in (Reason.INSUFFICIENT_FUNDS, Reason.VELOCITY_EXCEEDED)
 }
 FAULTS_OF_AN_EXPIRY: dict[Reason, Any] = {
     reason: fault for reason, fault in FAULTS_OF_A_VOID.items() if reason is not Reason.WALLET_CLOSED
@@ -221,6 +232,7 @@ FAULTS_OF_A_REFUND: dict[Reason, Any] = {
     Reason.REFUND_EXCEEDS_ORIGINAL: posting("dave", "alice", "EUR", 99),
     Reason.WALLET_FROZEN: freeze("dave"),
     Reason.INSUFFICIENT_FUNDS: pay("dave", "@fees", "EUR", 11),
+    Reason.VELOCITY_EXCEEDED: limit("dave", "EUR", velocity=(window(1, 4),)),
     Reason.ABOVE_MAXIMUM: limit("alice", "EUR", maximum=995),
 }
 FAULTS_OF_A_BATCH: dict[Reason, Any] = {
@@ -228,6 +240,35 @@ FAULTS_OF_A_BATCH: dict[Reason, Any] = {
     Reason.VERSION_MISMATCH: STALE,
     Reason.BALANCE_MISMATCH: POORER,
     Reason.WALLET_FROZEN: freeze("dave"),
+}
+FAULTS_OF_A_CLIENT: dict[Reason, Any] = {
+    Reason.COMMAND_EXPIRED: EXPIRED,
+    Reason.BEYOND_OWN_ACCESS: {"client": "shop/spy"},
+    Reason.CLIENT_ALREADY_EXISTS: {"client": "shop"},
+    Reason.VERSION_MISMATCH: STALE,
+    Reason.BALANCE_MISMATCH: POORER,
+    Reason.MOMENT_PASSED: {"expires_at": NOW},
+    Reason.TOKEN_IN_USE: {"token_sha256": hash_of("busy")},
+}
+FAULTS_OF_A_ROTATION: dict[Reason, Any] = {
+    Reason.COMMAND_EXPIRED: EXPIRED,
+    Reason.CLIENT_NOT_FOUND: {"client": "ghost"},
+    Reason.KEPT_IN_FILE: {"client": "operator"},
+    Reason.VERSION_MISMATCH: STALE,
+    Reason.BALANCE_MISMATCH: POORER,
+    Reason.MOMENT_PASSED: {"overlap_until": NOW},
+    Reason.CLIENT_REVOKED: {"client": "gone"},
+    Reason.TOKEN_IN_USE: {"token_sha256": hash_of("shop")},
+    Reason.TOO_MANY_TOKENS: {"client": "busy", "overlap_until": LATER},
+    Reason.LAST_ADMIN: {"client": "root", "expires_at": LATER},
+}
+FAULTS_OF_A_REVOCATION: dict[Reason, Any] = {
+    Reason.COMMAND_EXPIRED: EXPIRED,
+    Reason.CLIENT_NOT_FOUND: {"client": "ghost"},
+    Reason.VERSION_MISMATCH: STALE,
+    Reason.BALANCE_MISMATCH: POORER,
+    Reason.CLIENT_REVOKED: {"client": "gone"},
+    Reason.LAST_ADMIN: {"client": "root"},
 }
 FAULTS: dict[type, dict[Reason, Any]] = {
     ExecuteBatch: FAULTS_OF_A_BATCH,
@@ -245,6 +286,9 @@ FAULTS: dict[type, dict[Reason, Any]] = {
     PostTransfer: FAULTS_OF_A_TRANSFER,
     OpenWallet: FAULTS_OF_AN_OPENING,
     DefineAsset: FAULTS_OF_A_DEFINITION,
+    CreateClient: FAULTS_OF_A_CLIENT,
+    RotateClient: FAULTS_OF_A_ROTATION,
+    RevokeClient: FAULTS_OF_A_REVOCATION,
 }
 
 
@@ -264,17 +308,22 @@ GOOD: dict[type, Callable[[], AnyCommand]] = {
     AdjustHold: lambda: adjust("alice", "h15", 400),
     VoidHold: lambda: void("alice", "h15"),
     ExpireHold: lambda: expire("eve", "h16"),
+    CreateClient: lambda: create("visitor", "metrics"),
+    RotateClient: lambda: rotate("shop", "fresh"),
+    RevokeClient: lambda: revoke("shop"),
 }
 
 
 def stage(core: Core = REAL) -> Ledger:
-    """The shop; dave with 10 EUR and credit; eve, who is frozen; a hold of alice's; one of eve's that expires now."""
+    """The shop; dave with 10 EUR and credit; eve, who is frozen; a hold of alice's; one of eve's that expires now;
+    the office, whose root sends the command.
+    """
     ledger = shop(core).after(open_wallet("dave"), open_wallet("eve"))
     ledger.after(limit("dave", "BTC", credit_limit=1)).bring("dave", "EUR", 10).bring("eve", "EUR", 10).hold(
         "alice", "EUR", 300
     )
     ledger.at(NOW - TICK, place("eve", "EUR", 1, expires_at=NOW), freeze("eve"))
-    return ledger.after(pay("alice", "dave", "EUR", 5))
+    return with_office(ledger.after(pay("alice", "dave", "EUR", 5)))
 
 
 def faulty(kind: type, reasons: tuple[Reason, ...]) -> tuple[AnyCommand, list[AnyCommand]]:
@@ -331,8 +380,11 @@ def test_every_kind_of_command_has_its_faults_listed() -> None:
 
 
 def test_every_refusal_takes_part_in_the_precedence() -> None:
-    # One more hold than there may be is a matter of thousands of holds; its row in the table must do.
-    assert set().union(*FAULTS.values()) == {r for r in Reason if r.is_refusal} - {Reason.TOO_MANY_HOLDS}
+    # One more hold or client than there may be is a matter of many before it; its row in the table must do.
+    assert set().union(*FAULTS.values()) == {r for r in Reason if r.is_refusal} - {
+        Reason.TOO_MANY_HOLDS,
+        Reason.TOO_MANY_CLIENTS,
+    }
 
 
 def test_of_two_postings_with_the_same_fault_the_first_is_named() -> None:

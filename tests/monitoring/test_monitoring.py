@@ -74,11 +74,11 @@ def test_it_counts_what_happened(page: str) -> None:
     assert seen["walletd_subscriptions"] == 1
     assert seen["walletd_audit_violations"] == 0
     assert seen["walletd_audit_last_timestamp_seconds"] > 0
-    assert (
-        seen["walletd_reply_seconds_count"] == seen["walletd_decide_seconds_count"] == seen["walletd_journal_head"] == 6
-    )
-    assert seen["walletd_queue_seconds_count"] == 6
-    assert seen["walletd_journal_group_entries_sum"] == 6
+    entries = seen["walletd_journal_head"]
+    assert entries == 7
+    assert seen["walletd_reply_seconds_count"] == seen["walletd_decide_seconds_count"] == entries
+    assert seen["walletd_queue_seconds_count"] == entries
+    assert seen["walletd_journal_group_entries_sum"] == entries
     assert seen['walletd_file_size_bytes{file="journal.db"}'] > 0
     assert seen["walletd_disk_free_bytes"] > 0
     assert seen['walletd_lifecycle_transitions_total{from="serving",to="degraded"}'] == 0

@@ -41,6 +41,8 @@ class Model:
         self.money: dict[tuple[str, str], Fraction] = {}
         self.holds: dict[str, Hold] = {}
         self.limits: dict[tuple[str, str], c.Limits] = {}
+        self.went_out: dict[tuple[str, str], list[list[Any]]] = {}
+        """Of what is limited in its velocity: when, how much, and for which hold."""
         self.frozen: dict[str, tuple[str, datetime | None]] = {}
         self.closed: set[str] = set()
         self.refundable: dict[str, list[list[Any]]] = {}
@@ -82,6 +84,7 @@ class Model:
         """What has expired reserves nothing."""
         for name, hold in list(self.holds.items()):
             if hold.expires_at is not None and not now < hold.expires_at:
+                self._give_back(name, hold.left)
                 del self.holds[name]
                 self.unrecorded.append((name, hold.wallet))
 
@@ -115,7 +118,7 @@ class Model:
                 self._require(all(source != to for source, to, _, _ in movements), "self_transfer")
                 self._require_versions(command)
                 self._require_may_move(movements, now)
-                self._move(movements)
+                self._move(movements, now)
                 self.refundable["t" + hold[1:]] = [list(movement) for movement in movements]
                 return {wallet for movement in movements for wallet in movement[:2]}
             case c.RefundTransfer():
@@ -137,6 +140,8 @@ class Model:
         self._require(wallet not in self.closed or isinstance(command, c.ExpireHold), "wallet_closed")
         match command:
             case c.UpdateWallet():
+                for asset, limits in command.limits.items():
+                    self._limit_velocity((wallet, asset), limits or c.Limits(), now)
                 self.limits |= {(wallet, asset): limits or c.Limits() for asset, limits in command.limits.items()}
                 self._require(all(self._is_within_limits(wallet, asset) for asset in assets), "limits_not_met")
             case c.FreezeWallet():
@@ -150,6 +155,7 @@ class Model:
                 self._require(command.expires_at is None or command.expires_at > now, "moment_passed")
                 self.holds[name] = Hold(wallet, command.asset, Fraction(command.amount), command.expires_at)
                 self._require((self.available(wallet, command.asset) or ZERO) >= 0, "insufficient_funds")
+                self._let_out([(wallet, command.asset, Fraction(command.amount))], now, name)
             case c.ExpireHold():
                 self._require((command.hold, wallet) in self.unrecorded, "hold_not_open")
             case c.ExtendHold():
@@ -157,7 +163,7 @@ class Model:
                 self._require(command.expires_at is None or command.expires_at > now, "moment_passed")
                 hold.expires_at = command.expires_at
             case c.VoidHold():
-                self._hold(command)
+                self._give_back(command.hold, self._hold(command).left)
                 del self.holds[command.hold]
             case c.AdjustHold():
                 self._adjust(command, now)
@@ -168,9 +174,13 @@ class Model:
         is_more = hold is not None and hold.wallet == command.wallet and Fraction(command.amount) > hold.left
         self._require(not is_more or self._frozen(command.wallet, now) not in ("debits", "both"), "wallet_frozen")
         hold = self._hold(command)
-        hold.left = Fraction(command.amount)
+        more, hold.left = Fraction(command.amount) - hold.left, Fraction(command.amount)
         is_covered = (self.available(hold.wallet, hold.asset) or ZERO) >= 0
         self._require(not is_more or is_covered, "insufficient_funds")
+        if more > 0:
+            self._let_out([(hold.wallet, hold.asset, more)], now, command.hold)
+        else:
+            self._give_back(command.hold, -more)
 
     def _capture(self, command: c.CaptureHold, now: datetime, name: str) -> set[str]:
         wallets = [command.wallet, *(part.to for part in command.parts)]
@@ -183,6 +193,7 @@ class Model:
         hold.left -= sum(Fraction(part.amount) for part in command.parts)
         self._require(hold.left >= 0, "capture_exceeds_hold")
         if hold.left == 0 or command.final:
+            self._give_back(command.hold, hold.left)
             del self.holds[command.hold]
         moved = [(source, to, hold.asset, amount) for source, to, _, amount in movements]
         self._move(moved)
@@ -203,7 +214,7 @@ class Model:
                     amount -= taken
             self._require(amount == 0, "refund_exceeds_original")
         self._require_may_move(movements, now)
-        self._move(movements)
+        self._move(movements, now)
         return {wallet for movement in movements for wallet in movement[:2]}
 
     def _close(self, command: c.CloseWallet, now: datetime) -> set[str]:
@@ -219,6 +230,7 @@ class Model:
         self._require(all(hold.wallet != wallet for hold in self.holds.values()), "holds_open")
         self._require(all(money == 0 or (target and money > 0) for money in had.values()), "wallet_not_empty")
         self.limits = {place: limits for place, limits in self.limits.items() if place[0] != wallet}
+        self.went_out = {place: events for place, events in self.went_out.items() if place[0] != wallet}
         self._move(sweep)
         self.frozen.pop(wallet, None)
         self.closed.add(wallet)
@@ -229,7 +241,36 @@ class Model:
         self._require(all(self._frozen(m[0], now) not in ("debits", "both") for m in movements), "wallet_frozen")
         self._require(all(self._frozen(m[1], now) not in ("credits", "both") for m in movements), "wallet_frozen")
 
-    def _move(self, movements: list[Any]) -> None:
+    def _limit_velocity(self, place: tuple[str, str], limits: c.Limits, now: datetime) -> None:
+        """What went out before a limit, or left a window before it grew, is forgotten."""
+        if not limits.velocity:
+            self.went_out.pop(place, None)
+            return
+        events = self.went_out.setdefault(place, [])
+        known = self.limits.get(place, c.Limits()).velocity
+        longest = max((window.seconds for window in known), default=0)
+        if known and max(window.seconds for window in limits.velocity) > longest:
+            self.went_out[place] = [event for event in events if (now - event[0]).total_seconds() < longest]
+
+    def _let_out(self, amounts: list[tuple[str, str, Fraction]], now: datetime, hold: str | None = None) -> None:
+        """Count what goes out, and see whether every window lets it."""
+        for wallet, asset, amount in amounts:
+            if (wallet, asset) in self.went_out:
+                self.went_out[wallet, asset].append([now, amount, hold])
+        for place in {(wallet, asset) for wallet, asset, _ in amounts} & set(self.went_out):
+            for window in self.limits[place].velocity:
+                recent = [e for e in self.went_out[place] if (now - e[0]).total_seconds() < window.seconds]
+                self._require(sum(e[1] for e in recent) <= Fraction(window.amount), "velocity_exceeded")
+
+    def _give_back(self, name: str, amount: Fraction) -> None:
+        hold = self.holds[name]
+        for event in reversed(self.went_out.get((hold.wallet, hold.asset), [])):
+            if event[2] == name:
+                taken = min(amount, event[1])
+                event[1] -= taken
+                amount -= taken
+
+    def _move(self, movements: list[Any], counted_at: datetime | None = None) -> None:
         before = dict(self.money)
         for source, to, asset, amount in movements:
             self.money[source, asset] = self.money.get((source, asset), ZERO) - amount
@@ -237,6 +278,8 @@ class Model:
         changed = {(w, asset) for source, to, asset, _ in movements for w in (source, to)}
         gained = {place for place in changed if self.money[place] > before.get(place, ZERO)}
         self._require(all((self.available(*place) or ZERO) >= 0 for place in changed), "insufficient_funds")
+        if counted_at is not None:
+            self._let_out([(source, asset, amount) for source, _, asset, amount in movements], counted_at)
         for place in gained:
             maximum = self.limits.get(place, c.Limits()).maximum
             self._require(maximum is None or self.money[place] <= Fraction(maximum), "above_maximum")

@@ -23,7 +23,7 @@ from tests.protocol.words import EXAMPLES, LIMITS, request
 from walletd.vocabulary.entries import Refusal
 from walletd.vocabulary.identifiers import Principal
 
-PROGRAMS = 300
+PROGRAMS = 400
 DEEP_FRAME = b'{"jsonrpc":"2.0","id":7,"method":"asset.list","params":' + b"[" * 100_000
 
 

@@ -35,6 +35,7 @@ from walletd.vocabulary.commands import (
     UnfreezeWallet,
     UpdateWallet,
     VoidHold,
+    Window,
 )
 from walletd.vocabulary.entries import Effects, Entry, Refusal, decode_entry, encode_entry
 from walletd.vocabulary.identifiers import (
@@ -75,6 +76,11 @@ _FIRST: list[AnyCommand] = [
     *(DefineAsset(command_id=CommandId("to be numbered"), asset=asset, scale=2) for asset in ASSETS[:2]),
     *(OpenWallet(command_id=CommandId("to be numbered"), wallet=name) for name in WALLETS[:5]),
     _FUNDING,
+    UpdateWallet(
+        command_id=CommandId("to be numbered"),
+        wallet=WALLETS[0],
+        limits={ASSETS[0]: Limits(velocity=(Window(seconds=1, amount="7"), Window(seconds=2, amount="9")))},
+    ),
     *(
         PlaceHold(command_id=CommandId("to be numbered"), wallet=name, asset=asset, amount="4")
         for name, asset in zip(WALLETS[:2], ASSETS[:2], strict=True)
@@ -82,7 +88,12 @@ _FIRST: list[AnyCommand] = [
     _FUNDING,
 ]
 PRELUDE = [Step(command, TICK, None) for command in _FIRST]
-"""Every program begins with alice and bob, who have 10 of each asset and a hold of 4; the late ones may come or not."""
+"""Every program begins with alice and bob, who have 10 of each asset and a hold of 4.
+
+Of EUR alice may let out 7 in a second, and 9 in two.
+
+The late ones may come or not.
+"""
 
 
 def _mostly(usual: st.SearchStrategy[Any], times: int, *others: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -125,7 +136,18 @@ _shape: dict[str, Any] = {"command_id": _ids, "if_version": _mostly(st.just({}),
 _places_in_order = st.integers(1, 9).map(lambda place: HoldId(f"h{place}"))
 _of_hold: dict[str, Any] = {**_shape, "wallet": _mostly(st.just(""), 9, _any_wallet), "hold": _places_in_order}
 _bounds = st.none() | st.sampled_from(["0", "1", "3", "5", "10"])
-_limits = st.builds(Limits, credit_limit=_bounds, minimum=st.none() | _bounds, maximum=st.none() | st.none() | _bounds)
+_windows = st.lists(
+    st.builds(Window, seconds=st.sampled_from([1, 2, 3]), amount=st.sampled_from(["0", "1", "2", "3", "5"])),
+    min_size=1,
+    max_size=2,
+).map(tuple)
+_limits = st.builds(
+    Limits,
+    credit_limit=_bounds,
+    minimum=st.none() | _bounds,
+    maximum=st.none() | st.none() | _bounds,
+    velocity=_mostly(st.just(()), 3, _windows),
+)
 _placements = st.builds(PlaceHold, wallet=_any_wallet, asset=_assets, amount=_small, expires_at=_ends, **_shape)
 _parts = st.lists(
     st.builds(Part, st.sampled_from(WALLETS[1:5] * 4 + WALLETS), st.sampled_from(["1", "1", "2"])),
@@ -168,7 +190,7 @@ _batches = st.builds(
     ExecuteBatch, commands=st.lists(_batched, min_size=1, max_size=4).map(tuple), atomic=st.booleans(), **_shape
 )
 commands = _mostly(_single, 6, _batches)
-_pauses = st.sampled_from([timedelta(0), TICK])
+_pauses = st.sampled_from([timedelta(0)] * 5 + [TICK] * 4 + [timedelta(seconds=1)])
 _patiences = st.sampled_from([None] * 12 + [-TICK, timedelta(0), TICK])
 _steps = st.builds(Step, commands, _pauses, _patiences)
 # The length is drawn first: a list of unsaid length would have five commands on average.

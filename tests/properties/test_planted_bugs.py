@@ -17,7 +17,7 @@ from tests.properties.oracles import (
     tables_against,
 )
 
-PROTOCOL = [f"walletd.protocol.{name}" for name in ("access", "methods", "session")]
+PROTOCOL = ["walletd.vocabulary.scopes", *(f"walletd.protocol.{name}" for name in ("access", "methods", "session"))]
 
 
 class Bug(NamedTuple):
@@ -122,14 +122,14 @@ BUGS_IN_THE_RULES: list[Bug] = [
     Bug(
         "assets are thrown together",
         "transfers",
-        "posting.to, posting.asset, int",
-        "posting.to, postings[0].asset, int",
+        "posting.to, posting.asset, amount",
+        "posting.to, postings[0].asset, amount",
     ),
     Bug(
         "each posting is judged by itself",
         "transfers",
-        "posting.asset, int(posting.amount))\n",
-        "posting.asset, int(posting.amount))\n        if refusal := funds_guard(draft):\n            return refusal\n",
+        "posting.asset, amount)\n",
+        "posting.asset, amount)\n        if refusal := funds_guard(draft):\n            return refusal\n",
     ),
     # versions
     Bug(
@@ -211,7 +211,7 @@ BUGS_IN_THE_RULES: list[Bug] = [
         "str(taken)",
         model=False,
     ),
-    Bug("a hold is placed for nothing", "holds", "int(command.amount))\n    if refusal", "0)\n    if refusal"),
+    Bug("a hold is placed for nothing", "holds", "int(command.amount))\n    draft", "0)\n    draft"),
     Bug("a void keeps one unit", "holds", "-reserved(hold))", "1 - reserved(hold))"),
     Bug(
         "an adjustment ignores what is captured",
@@ -311,7 +311,11 @@ BUGS_IN_THE_RULES: list[Bug] = [
         model=False,
     ),
     Bug("a debt is swept", "wallets", "if balance.posted > 0", "if balance.posted != 0", model=False),
-    Bug("a wallet with money is closed", "wallets", "if posted != 0:", "if posted < 0:"),
+    Bug("velocity counts one unit too many", "guards", "if used > limit:", "if used >= limit:", tables=False),
+    Bug("velocity is not looked at", "guards", "if used > limit:", "if False:"),
+    Bug("a hold does not count", "holds", "origin, hold)", "origin, hold) if False else None", tables=False),
+    Bug("a void gives nothing back", "holds", "    draft.give_back(hold, reserved(hold))", "    pass", tables=False),
+    Bug("a wallet with money is closed", "wallets", "if posted != 0:", "if posted < 0:", model=False),
 ]
 EQUIVALENT: set[str] = set()
 
@@ -360,37 +364,46 @@ def test_the_falsified_histories_catch(old: str, new: str) -> None:
 # --- access and the session ------------------------------------------------------------------------------------------
 
 BUGS_IN_THE_PROTOCOL: list[tuple[str, str, str, str]] = [
-    ("everybody is an operator", "access", 'if "operate" in self.scopes:', "if self.scopes:"),
+    ("everybody is an operator", "scopes", 'if "operate" in scopes:', "if scopes:"),
     (
         "an operator is an admin",
-        "access",
-        "if need.right is Right.ADMIN:\n            return False\n",
-        "if False:\n            return False\n",
+        "scopes",
+        "if need.right is Right.ADMIN:\n        return False\n",
+        "if False:\n        return False\n",
     ),
-    ("an admin is nobody", "access", ' or "admin" in self.scopes', ""),
+    ("an admin is nobody", "scopes", ' or "admin" in scopes', ""),
     (
         "a name is taken for a prefix",
-        "access",
+        "scopes",
         "return not need.is_prefix and need.wallet == pattern",
         "return need.wallet == pattern",
     ),
     (
         "every name is a prefix",
-        "access",
+        "scopes",
         "return not need.is_prefix and need.wallet == pattern",
         "return need.wallet.startswith(pattern)",
     ),
-    ("the star is forgotten", "access", "need.wallet.startswith(pattern[:-1])", "need.wallet.startswith(pattern)"),
+    ("the star is forgotten", "scopes", "need.wallet.startswith(pattern[:-1])", "need.wallet.startswith(pattern)"),
     (
         "a prefix above the scope's will do",
-        "access",
+        "scopes",
         "return need.wallet.startswith(pattern[:-1])",
         "return need.wallet.startswith(pattern[:-1]) or pattern.startswith(need.wallet)",
     ),
-    ("the separator is cut off with the star", "access", "pattern[:-1]", "pattern[:-2]"),
-    ("an empty pattern covers the empty name", "access", "if not pattern or (right", "if (right"),
-    ("who may see may spend", "access", '("view", Right.VIEW)}', '("view", Right.VIEW), ("view", Right.SPEND)}'),
-    ("who may spend may not see", "access", ' ("spend", Right.VIEW),', ""),
+    ("the separator is cut off with the star", "scopes", "pattern[:-1]", "pattern[:-2]"),
+    ("an empty pattern covers the empty name", "scopes", "if not pattern or (right", "if (right"),
+    ("who may see may spend", "scopes", '("view", Right.VIEW),', '("view", Right.VIEW), ("view", Right.SPEND),'),
+    ("who may spend may not see", "scopes", '    ("spend", Right.VIEW),\n', ""),
+    ("who may see may hand it on", "scopes", '("spend", Right.KEYS),', '("spend", Right.KEYS), ("view", Right.KEYS),'),
+    (
+        "an operator owns the system's wallets",
+        "methods",
+        "(ADMIN if is_system_wallet",
+        "(OPERATE if is_system_wallet",
+    ),
+    ("anybody makes clients", "methods", "return (ADMIN,)", "return (KEYS,)"),
+    ("metrics are everybody's", "scopes", 'return "metrics" in scopes', "return True"),
     (
         "one of several needs is enough",
         "session",
@@ -418,7 +431,7 @@ BUGS_IN_THE_PROTOCOL: list[tuple[str, str, str, str]] = [
         "(Need.view_prefix(params.prefix),)\n\n\ndef _views_sub",
         "(Need.view(params.prefix),)\n\n\ndef _views_sub",
     ),
-    ("anybody opens wallets", "methods", "c.OpenWallet, m.Applied, _operate", "c.OpenWallet, m.Applied, _free"),
+    ("anybody opens wallets", "methods", "c.OpenWallet, m.Applied, _operates", "c.OpenWallet, m.Applied, _free"),
     (
         "anybody reads the journal",
         "methods",
@@ -439,7 +452,7 @@ BUGS_IN_THE_PROTOCOL: list[tuple[str, str, str, str]] = [
     ),
     ("calls are not counted", "session", "        self.in_flight += 1\n", ""),
     ("strangers are served", "session", "if self.grant is None:", "if False:"),
-    ("any token will do", "session", "        if grant is None:\n", "        if False:\n"),
+    ("any token will do", "session", "        if grant is None or self.is_ended:\n", "        if False:\n"),
     ("a method that does not exist is looked up", "session", "        if method is None:\n", "        if False:\n"),
     (
         "deep frames are not expected",
@@ -454,7 +467,7 @@ BUGS_IN_THE_PROTOCOL: list[tuple[str, str, str, str]] = [
     ("module", "old", "new"), [row[1:] for row in BUGS_IN_THE_PROTOCOL], ids=[row[0] for row in BUGS_IN_THE_PROTOCOL]
 )
 def test_the_tables_of_access_and_session_catch(module: str, old: str, new: str) -> None:
-    modules = patched_copies(PROTOCOL, f"walletd.protocol.{module}", old, new)
+    modules = patched_copies(PROTOCOL, next(name for name in PROTOCOL if name.endswith(f".{module}")), old, new)
     assert access_against(modules) + session_against(modules) != []
 
 

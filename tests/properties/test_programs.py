@@ -9,7 +9,7 @@ from tests.properties import times
 from tests.properties.model import APPLIED, Model
 from tests.properties.programs import PRELUDE, Run, Step, find_disagreement, programs
 from walletd.ledger.statement import lines_of
-from walletd.vocabulary.commands import DefineAsset, OpenWallet, PlaceHold, PostTransfer, wallets_of
+from walletd.vocabulary.commands import DefineAsset, OpenWallet, PlaceHold, PostTransfer, UpdateWallet, wallets_of
 
 
 @settings(max_examples=times(4), deadline=None)
@@ -38,7 +38,8 @@ def test_a_book_restored_at_any_step_goes_on_as_if_nothing_had_happened(program:
     run = Run(REAL)
     for step in PRELUDE + program:
         for name, book in run.books.wallets.items():
-            run.books.wallets[name] = REAL.restore_book(book.record(), book.balance_records(), book.holds.values())
+            records = book.balance_records(), book.holds.values(), tuple(book.outflow_records())
+            run.books.wallets[name] = REAL.restore_book(book.record(), *records)
         assert run.step(step) is None
 
 
@@ -64,7 +65,7 @@ def test_a_long_program_of_small_payments_keeps_every_balance_exact() -> None:
 def test_the_model_itself_knows_the_prelude() -> None:
     model = Model()
     assert {model.run(step.command, Run(REAL).now) for step in PRELUDE} == {APPLIED}
-    assert {type(step.command) for step in PRELUDE} == {DefineAsset, OpenWallet, PlaceHold, PostTransfer}
+    assert {type(step.command) for step in PRELUDE} == {DefineAsset, OpenWallet, UpdateWallet, PlaceHold, PostTransfer}
 
 
 def _run(program: list[Step]) -> Run:

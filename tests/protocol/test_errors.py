@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from tests.ledger.cases import REFUSALS, RefusalCase, shop
+from tests.ledger.client_cases import CLIENT_REFUSALS
 from tests.protocol.words import error_of
 from walletd.protocol.errors import SENTENCES, failure, sentence
 from walletd.vocabulary.entries import Refusal
@@ -16,7 +17,7 @@ from walletd.vocabulary.error_codes import Outcome, Reason, Retry
 # For every reason with a sentence of its own, what its place holders are: the facts that whoever refuses must give.
 FACTS: dict[Reason, set[str]] = {
     Reason.METHOD_NOT_FOUND: {"method"},
-    Reason.FORBIDDEN: {"method", "right", "wallet"},
+    Reason.FORBIDDEN: {"method", "scope"},
     Reason.OVERLOADED: {"what", "retry_after_ms"},
     Reason.RATE_LIMITED: {"what", "retry_after_ms"},
     Reason.UNAVAILABLE: {"why", "retry_after_ms"},
@@ -27,6 +28,8 @@ FACTS: dict[Reason, set[str]] = {
     Reason.SUBSCRIPTION_NOT_FOUND: {"subscription"},
     Reason.TOO_MANY_SUBSCRIPTIONS: {"limit"},
     Reason.SNAPSHOT_TOO_LARGE: {"limit"},
+    Reason.INVALID_CURSOR: set(),
+    Reason.FUTURE_MOMENT: {"field", "asked", "head", "time"},
     Reason.EPOCH_CHANGED: {"cursor_epoch", "epoch"},
     Reason.FUTURE_CURSOR: {"cursor", "head"},
     Reason.CURSOR_EXPIRED: {"oldest"},
@@ -39,6 +42,10 @@ FACTS: dict[Reason, set[str]] = {
     Reason.WALLET_NOT_FOUND: {"wallet"},
     Reason.SELF_TRANSFER: {"posting", "wallet"},
     Reason.ORIGINAL_NOT_FOUND: {"transfer"},
+    Reason.BEYOND_OWN_ACCESS: {"field", "principal", "needs"},
+    Reason.CLIENT_ALREADY_EXISTS: {"client", "created_at"},
+    Reason.CLIENT_NOT_FOUND: {"client"},
+    Reason.KEPT_IN_FILE: {"client"},
     Reason.VERSION_MISMATCH: {"wallet", "version", "demanded"},
     Reason.BALANCE_MISMATCH: {"condition", "amount", "asset", "wallet", "stands"},
     Reason.REFUND_EXCEEDS_ORIGINAL: {"transfer", "wallet", "to", "asset", "refundable", "required"},
@@ -53,7 +60,13 @@ FACTS: dict[Reason, set[str]] = {
     Reason.CAPTURE_EXCEEDS_HOLD: {"hold", "reserved", "required"},
     Reason.WALLET_NOT_EMPTY: {"wallet", "asset", "posted"},
     Reason.LIMITS_NOT_MET: {"wallet", "asset", "posted"},
+    Reason.VELOCITY_EXCEEDED: {"wallet", "asset", "window_seconds", "limit", "remaining", "required"},
     Reason.ABOVE_MAXIMUM: {"wallet", "asset", "maximum", "would_have"},
+    Reason.CLIENT_REVOKED: {"client", "revoked_at"},
+    Reason.TOKEN_IN_USE: set(),
+    Reason.TOO_MANY_TOKENS: {"client", "limit"},
+    Reason.TOO_MANY_CLIENTS: {"limit"},
+    Reason.LAST_ADMIN: {"client"},
 }
 
 
@@ -75,7 +88,7 @@ def test_every_reason_can_be_said_with_its_facts_and_without_them(reason: Reason
     assert all(value in said for value in facts.values())
 
 
-@pytest.mark.parametrize("case", REFUSALS, ids=lambda case: f"{case.reason.value}: {case.situation}")
+@pytest.mark.parametrize("case", REFUSALS + CLIENT_REFUSALS, ids=lambda case: f"{case.reason.value}: {case.situation}")
 def test_a_refusal_of_the_rules_is_said_with_its_own_facts(case: RefusalCase) -> None:
     verdict = case.arrange(shop()).decide(case.command)
     assert isinstance(verdict, Refusal)
@@ -85,7 +98,7 @@ def test_a_refusal_of_the_rules_is_said_with_its_own_facts(case: RefusalCase) ->
     assert set(answer.data) == {"reason", "outcome", "retry", *case.facts}
 
 
-@pytest.mark.parametrize("case", REFUSALS, ids=lambda case: f"{case.reason.value}: {case.situation}")
+@pytest.mark.parametrize("case", REFUSALS + CLIENT_REFUSALS, ids=lambda case: f"{case.reason.value}: {case.situation}")
 def test_the_facts_of_a_refusal_hide_none_of_the_words_that_every_error_has(case: RefusalCase) -> None:
     assert not {"reason", "outcome", "retry", "replayed"} & set(case.facts)
 

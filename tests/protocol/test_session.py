@@ -1,14 +1,18 @@
 """A session: who its client is, and how many of its calls are unanswered."""
 
 import json
+from typing import Any
 
+import msgspec
 import pytest
 
-from tests.protocol.words import EXAMPLES, LIMITS, error_of, grant, request
-from walletd.protocol.access import TokenRegister
+from tests.ledger.cases import NOW, TICK
+from tests.protocol.words import EXAMPLES, LIMITS, POSTING, error_of, grant, request
+from walletd.protocol.access import Grant, TokenRegister, token_hash
 from walletd.protocol.methods import METHODS
 from walletd.protocol.session import Call, Session, notification, success
 from walletd.vocabulary.error_codes import Reason
+from walletd.vocabulary.identifiers import Principal
 
 READ = request("wallet.get", {"wallet": "shop:1"})
 
@@ -17,7 +21,7 @@ def stranger() -> Session:
     """A session that has not authenticated; the token "viewer" may see shop:1, the token "operator" everything."""
     register = TokenRegister()
     register.admit("viewer", grant("view:shop:1"))
-    register.admit("operator", grant("admin"))
+    register.admit("operator", Grant(Principal("operator"), ("admin",)))
     return Session(register, LIMITS)
 
 
@@ -74,11 +78,67 @@ def test_after_a_wrong_token_the_right_one_still_works() -> None:
     assert isinstance(asked.receive(READ), Call)
 
 
-def test_another_token_replaces_the_scopes_of_the_first() -> None:
+@pytest.mark.parametrize(("first", "second"), [("operator", "viewer"), ("viewer", "operator")])
+def test_a_session_never_becomes_another_client(first: str, second: str) -> None:
     asked = stranger()
-    authenticate(asked, "operator")
+    authenticate(asked, first)
+    before = asked.grant
+    answer = error_of(authenticate(asked, second))
+    assert (answer.reason, asked.grant) == (Reason.FORBIDDEN, before)
+    assert "connection of its own" in answer.message
+
+
+def test_another_token_of_the_same_client_takes_the_place_of_the_first() -> None:
+    asked = stranger()
     authenticate(asked, "viewer")
-    assert error_of(asked.receive(request("daemon.status", {}))).reason is Reason.FORBIDDEN
+    asked._register.admit("fresh", grant("view:shop:1"))
+    authenticate(asked, "fresh")
+    assert asked.grant is not None
+    assert asked.grant.token_sha256 == token_hash("fresh")
+
+
+def test_a_token_is_in_force_until_the_microsecond_of_its_expiry() -> None:
+    now = [NOW]
+    register = TokenRegister(clock=lambda: now[0])
+    register.admit("viewer", msgspec.structs.replace(grant("view:shop:1"), expires_at=NOW + TICK))
+    asked = Session(register, LIMITS)
+    authenticate(asked, "viewer")
+    assert isinstance(asked.receive(READ), Call)
+    now[0] = NOW + TICK
+    assert error_of(asked.receive(READ)).reason is Reason.AUTHENTICATION_FAILED
+    assert error_of(authenticate(asked, "viewer")).reason is Reason.AUTHENTICATION_FAILED
+    register.admit("fresh", grant("view:shop:1"))
+    authenticate(asked, "fresh")
+    assert isinstance(asked.receive(READ), Call)
+
+
+def test_a_session_that_was_ended_is_not_served_any_more_whatever_it_presents() -> None:
+    asked = stranger()
+    authenticate(asked, "viewer")
+    asked.end()
+    assert error_of(asked.receive(READ)).reason is Reason.AUTHENTICATION_FAILED
+    assert error_of(authenticate(asked, "viewer")).reason is Reason.AUTHENTICATION_FAILED
+    assert error_of(asked.receive(READ)).reason is Reason.AUTHENTICATION_FAILED
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "scope"),
+    [
+        ("wallet.get", {"wallet": "bob"}, "view:bob"),
+        ("wallet.list", {"prefix": "shop"}, "view:shop*"),
+        ("stream.subscribe", {"all": True}, "operate"),
+        ("transfer.post", {"command_id": "c", "postings": [POSTING]}, "spend:shop:1"),
+        ("wallet.freeze", {"command_id": "c", "wallet": "@fees", "why": "w"}, "admin"),
+        ("client.revoke", {"command_id": "c", "client": "shop/x"}, "spend:WALLET"),
+        ("daemon.status", {}, "metrics"),
+    ],
+)
+def test_who_is_forbidden_something_is_told_the_scope_that_is_missing(method: str, params: Any, scope: str) -> None:
+    asked = stranger()
+    authenticate(asked, "viewer")
+    answer = error_of(asked.receive(request(method, params)))
+    assert (answer.reason, answer.data["scope"]) == (Reason.FORBIDDEN, scope)
+    assert scope in answer.message
 
 
 def test_a_wrong_token_takes_nothing_from_who_is_authenticated() -> None:
@@ -111,7 +171,7 @@ ORDER: list[tuple[Reason, bytes, bool]] = [
     (Reason.METHOD_NOT_FOUND, request("no.such", {}), False),
     (Reason.INVALID_PARAMS, request("daemon.status", {"x": 1}), False),
     (Reason.AUTHENTICATION_REQUIRED, request("daemon.status", {}), False),
-    (Reason.FORBIDDEN, request("daemon.status", {}), True),
+    (Reason.FORBIDDEN, request("daemon.audit", {}), True),
     (Reason.OVERLOADED, READ, True),
 ]
 

@@ -15,7 +15,8 @@ from walletd.vocabulary.commands import AnyCommand, DefineAsset, OpenWallet, Pos
 from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import AssetCode, CommandId, Principal, WalletId
 from walletd.wallets.publisher import Subscription, Watched
-from walletd.wallets.supervisor import Answer, NotDecided, Submission
+from walletd.wallets.statements import Question
+from walletd.wallets.submission import Answer, NotDecided, Submission
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -169,11 +170,11 @@ class Client:
         attempt = Attempt(marker, self.principal, world.order, process.life, process.core.writer.durable_head)
         process.reads += 1
 
-        def reply(book: Any, sequence: int) -> None:
+        def reply(books: Any, sequence: int, moment: Any) -> None:
             if not process.is_dead:
                 process.reads -= 1
                 world.note(f"{wallet} is read at {sequence}")
-                world.judge(world.oracle.read, attempt, wallet, book, sequence)
+                world.judge(world.oracle.read, attempt, wallet, books.get(wallet), sequence)
                 process.point()
 
         def failed(reason: Reason, facts: dict[str, Any]) -> None:
@@ -182,7 +183,7 @@ class Client:
                 world.judge(world.oracle.read_failed, attempt, reason)
 
         with contextlib.suppress(Died):
-            process.core.supervisor.read_wallet(wallet, reply, failed)
+            process.core.supervisor.read_wallets([wallet], reply, failed)
 
     def _list_wallets(self, process: Process) -> None:
         wallets = self.chance.sample(self.wallets, 2)
@@ -205,8 +206,9 @@ class Client:
 
         async def read(written: int) -> None:
             assert process.core is not None
-            statement = await process.core.readings.statement(wallet, None, False, None, 10_000)
-            self.world.judge(self.world.oracle.statement, statement, written)
+            page = await process.core.readings.statement(Question(wallet), None, 10_000)
+            if page is not None:
+                self.world.judge(self.world.oracle.statement, page.statement, written)
 
         self._read(process, read)
 

@@ -19,7 +19,7 @@ from walletd.vocabulary.commands import AnyCommand, first_difference, wallets_of
 from walletd.vocabulary.entries import BalanceRecord, Effects, Entry, decode_entry
 from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import DAEMON
-from walletd.wallets.supervisor import Answer, Foreseen, NotDecided
+from walletd.wallets.submission import Answer, Foreseen, NotDecided
 
 Outcome = Answer | Foreseen | NotDecided
 Key = tuple[str, str]

@@ -15,7 +15,7 @@ from walletd.journal.failures import JournalFull
 from walletd.journal.memory_store import MemoryJournalStore
 from walletd.vocabulary.entries import Refusal
 from walletd.vocabulary.error_codes import Reason
-from walletd.wallets.supervisor import Foreseen, NotDecided
+from walletd.wallets.submission import Foreseen, NotDecided
 
 
 async def test_a_first_start_on_a_full_disk_ends_with_a_word_about_the_disk(tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ from walletd.wallets.command_index import CommandIndex
 from walletd.wallets.projector import Projector
 from walletd.wallets.publisher import Publisher
 from walletd.wallets.roster import Roster
-from walletd.wallets.supervisor import Answer, NotDecided, Supervisor
+from walletd.wallets.submission import Answer, NotDecided
+from walletd.wallets.supervisor import Supervisor
 
 
 class Bug(NamedTuple):

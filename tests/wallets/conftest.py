@@ -17,7 +17,7 @@ from walletd.vocabulary.commands import AnyCommand, DefineAsset, OpenWallet, Pos
 from walletd.vocabulary.identifiers import Principal
 from walletd.wallets.readings import open_readings
 from walletd.wallets.recovery import recover
-from walletd.wallets.supervisor import Answer, Foreseen, NotDecided, Submission
+from walletd.wallets.submission import Answer, Foreseen, NotDecided, Submission
 
 Outcome = Answer | Foreseen | NotDecided
 CLIENT = Principal("client")

@@ -8,7 +8,7 @@ from walletd.journal.connection import asyncio_loop
 from walletd.journal.memory_store import MemoryJournalStore
 from walletd.vocabulary.commands import AnyCommand, ExecuteBatch
 from walletd.vocabulary.error_codes import Reason
-from walletd.wallets.supervisor import Answer, NotDecided
+from walletd.wallets.submission import Answer, NotDecided
 
 
 def batch(command_id: str, *commands: AnyCommand, atomic: bool = True) -> ExecuteBatch:

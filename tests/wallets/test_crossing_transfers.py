@@ -10,7 +10,7 @@ from walletd.journal.connection import asyncio_loop
 from walletd.journal.memory_store import MemoryJournalStore
 from walletd.ledger.audit import Audit, totals
 from walletd.wallets.history import entries_of
-from walletd.wallets.supervisor import Answer
+from walletd.wallets.submission import Answer
 
 
 @pytest.mark.parametrize("max_warm_wallets", [4, 1000])

@@ -1,5 +1,6 @@
 """The projector: many commits in one transaction, a little later; at once for a reader that waits."""
 
+import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -15,11 +16,13 @@ from walletd.core import Core
 from walletd.journal.connection import asyncio_loop
 from walletd.journal.memory_store import MemoryJournalStore
 from walletd.journal.merkle import Frontier, leaf_hash
-from walletd.vocabulary.commands import AnyCommand, Posting, PostTransfer
+from walletd.vocabulary.commands import Posting, PostTransfer
 from walletd.vocabulary.entries import BalanceRecord, Effects, Entry
 from walletd.wallets import projector as projector_module
 from walletd.wallets.projector import LINGER_SECONDS, DurableEntry, Projector
 from walletd.wallets.read_tables import FORMAT, Progress, ReadTables, rows_of
+from walletd.wallets.snapshots import progress_of
+from walletd.wallets.statements import Question
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 
@@ -227,46 +230,30 @@ async def test_the_read_tables_show_what_was_reached(tmp_path: Path, journal: Me
         for number in range(20):
             await answered(submit(core, transfer(f"pay-{number}", ("@external", "alice", 1))))
             await core.projector.reach(core.writer.durable_head)
-            page = await core.readings.statement("alice", None, True, None, 1)
-            assert (page.lines[0].posted, page.sequence) == (str(number + 1), core.writer.durable_head)
+            page = await core.readings.statement(Question("alice", newest_first=True), None, 1)
+            assert (page.statement.lines[0].posted, page.statement.sequence) == (
+                str(number + 1),
+                core.writer.durable_head,
+            )
             (view,) = (await core.readings.some_wallets(["alice"])).wallets
             assert view.balances[0].posted == str(number + 1)
 
 
-class Meddled:
-    """The read tables advance by one command just behind the next question to them."""
-
-    def __init__(self, core: Core, command: AnyCommand) -> None:
-        self.core = core
-        self.command: AnyCommand | None = command
-        self._query = core.readings._query
-        core.readings._query = self.query  # type: ignore[method-assign]
-
-    async def query(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
-        rows = await self._query(sql, values)
-        command, self.command = self.command, None
-        if command is not None:
-            await answered(submit(self.core, command))
-            await self.core.projector.reach(self.core.writer.durable_head)
-        return rows
-
-
-async def test_a_page_of_a_statement_shows_nothing_behind_its_sequence(core: Core) -> None:
+async def test_several_statements_of_one_look_see_the_same_state(core: Core) -> None:
+    """The read tables advance between the first statement of a look and the second."""
     await answered(submit(core, define()), submit(core, opening("alice")))
-    await answered(submit(core, transfer("pay-1", ("@external", "alice", 1))))
-    await core.projector.reach(4)
-    Meddled(core, transfer("pay-2", ("@external", "alice", 1)))
-    page = await core.readings.statement("alice", None, True, None, 10)
-    assert ([line.sequence for line in page.lines], page.sequence) == ([4], 4)
+    await core.projector.reach(3)
+    token = trio.lowlevel.current_trio_token()
 
+    async def meddle() -> None:
+        await answered(submit(core, transfer("pay", ("@external", "alice", 1))), submit(core, opening("bob")))
+        await core.projector.reach(5)
 
-async def test_a_page_without_wallets_does_not_claim_a_sequence_at_which_there_was_one(core: Core) -> None:
-    await core.projector.reach(1)
-    Meddled(core, opening("alice"))
-    page = await core.readings.some_wallets(["alice"])
-    assert ([view.wallet for view in page.wallets], page.sequence) == (["alice"], 2)
-    Meddled(core, opening("shop:1"))
-    page = await core.readings.list_wallets("shop:", None, 10)
-    assert ([view.wallet for view in page.wallets], page.sequence) == (["shop:1"], 3)
-    page = await core.readings.list_wallets("nobody:", None, 10)
-    assert ([view.wallet for view in page.wallets], page.sequence) == ([], 3)
+    def look(tables: sqlite3.Connection) -> tuple[int, int, int]:
+        before = progress_of(tables)
+        trio.from_thread.run(meddle, trio_token=token)
+        wallets = tables.execute("SELECT count(*) FROM wallet").fetchone()[0]
+        return before, progress_of(tables), wallets
+
+    assert await core.readings._snapshots.read(look) == (3, 3, 2)
+    assert await core.readings._snapshots.read(progress_of) == 5

@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import threading
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,12 @@ from walletd.journal.connection import asyncio_loop
 from walletd.journal.failures import JournalCorrupt
 from walletd.journal.memory_store import MemoryJournalStore
 from walletd.journal.store import JournalStore
+from walletd.vocabulary.lifecycle import WalletStatus
 from walletd.wallets.command_index import CommandIndex
 from walletd.wallets.read_tables import FILE_NAME, ReadTablesRotten
 from walletd.wallets.readings import Readings, open_readings
 from walletd.wallets.recovery import recover
+from walletd.wallets.statements import Question
 
 TABLES = ("progress", "asset", "wallet", "balance", "statement_line", "command")
 
@@ -145,8 +148,8 @@ async def test_after_such_a_crash_the_core_goes_on_as_if_nothing_had_been(
             await answered(again)
             assert again[0].durable == late[0].durable
             assert again[0].replayed
-            page = await core.readings.statement("late", None, False, None, 10)
-            assert [line.posted for line in page.lines] == ["7"]
+            page = await core.readings.statement(Question("late"), None, 10)
+            assert [line.posted for line in page.statement.lines] == ["7"]
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -353,7 +356,27 @@ async def read_audit(readings: Readings, directory: Path) -> Any:
 
 
 async def read_statements(readings: Readings, directory: Path) -> Any:
-    return [await readings.statement(name, None, newest, None, 1000) for name in WALLETS for newest in (True, False)]
+    questions = [Question(name, newest_first=newest) for name in WALLETS for newest in (True, False)]
+    questions += [question._replace(asset="EUR") for question in questions]
+    pages = [await readings.statement(question, None, 1000) for question in questions]
+    return [page.statement for page in pages if page is not None]
+
+
+async def read_past(readings: Readings, directory: Path) -> Any:
+    return [await readings.past_balances([name], None, 48) for name in [*WALLETS, "@external"]]
+
+
+async def read_halfway(readings: Readings, directory: Path) -> Any:
+    return [await readings.past_balances(["@external"], None, 24)]
+
+
+async def read_by_time(readings: Readings, directory: Path) -> Any:
+    everything = datetime(2026, 1, 1, tzinfo=UTC)
+    return [await readings.past_balances(WALLETS, None, everything)]
+
+
+async def read_open_ones(readings: Readings, directory: Path) -> Any:
+    return (await readings.list_wallets("", None, 100, WalletStatus.OPEN)).wallets
 
 
 async def read_command_ids(readings: Readings, directory: Path) -> Any:
@@ -378,6 +401,7 @@ COMMAND_IDS = ["define-EUR", "define-BTC", *[f"open-{name}" for name in WALLETS]
         ("wallet", "wallet", (read_wallets,)),
         ("wallet", "record", (read_wallets, read_some_wallets, read_books)),
         ("wallet", "seal", (read_wallets, read_some_wallets, read_books)),
+        ("wallet", "record", (read_open_ones,)),
         ("wallet", "version", (read_wallets, read_some_wallets, read_books)),
         ("wallet", "version_seal", (read_wallets, read_some_wallets, read_books)),
         ("balance", "wallet", (read_audit,)),
@@ -388,6 +412,9 @@ COMMAND_IDS = ["define-EUR", "define-BTC", *[f"open-{name}" for name in WALLETS]
             ("statement_line", column, (read_statements,))
             for column in ("sequence", "line", "time", "asset", "amount", "posted", "counterparty", "reference", "seal")
         ],
+        *[("wallet_after", column, (read_past, read_statements)) for column in ("record", "seal")],
+        *[("balance_after", column, (read_past, read_statements)) for column in ("version", "posted", "held", "seal")],
+        *[("moment", column, (read_halfway, read_by_time)) for column in ("time", "seal")],
         ("command", "sequence", (read_command_ids,)),
         ("command", "seal", (read_command_ids,)),
     ],
@@ -408,7 +435,11 @@ async def test_a_flipped_bit_in_a_row_is_found_and_never_served(
 
 def flip_a_bit_of(directory: Path, table: str, column: str) -> None:
     """In one row: of the client's own wallets, where the table has wallets."""
-    condition = "wallet = 'w1:2'" if table in ("wallet", "balance", "statement_line") else "1"
+    condition = "wallet = 'w1:2'" if table in ("wallet", "balance", "statement_line", "wallet_after") else "1"
+    if table == "balance_after":
+        condition = f"(wallet, sequence) = (SELECT wallet, max(sequence) FROM {table} WHERE wallet = 'w1:2')"
+    if table == "moment":
+        condition = "sequence = 24"
     if table == "command":
         condition = "command_id = 't1-7'"
     connection = sqlite3.connect(directory / FILE_NAME)

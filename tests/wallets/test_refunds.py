@@ -8,7 +8,7 @@ from walletd.journal.connection import asyncio_loop
 from walletd.journal.memory_store import MemoryJournalStore
 from walletd.vocabulary.commands import CaptureHold, Part, PlaceHold, Posting, RefundTransfer
 from walletd.vocabulary.error_codes import Reason
-from walletd.wallets.supervisor import Answer
+from walletd.wallets.submission import Answer
 
 
 def refund(command_id: str, original: str, amount: int, source: str = "bob", to: str = "alice") -> RefundTransfer:

@@ -1,5 +1,7 @@
 """The way of a command: decided once, durable before answered, answered the same for ever."""
 
+from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from walletd.vocabulary.commands import AnyCommand
 from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import Principal
 from walletd.wallets.projector import DurableEntry
-from walletd.wallets.supervisor import Answer, NotDecided
+from walletd.wallets.submission import Answer, NotDecided
 
 
 async def funded(core: Core, *wallets: str) -> None:
@@ -30,12 +32,11 @@ async def read_posted(core: Core, wallet: str) -> int:
     seen: list[int] = []
     arrived = trio.Event()
 
-    def reply(book: Book | None, sequence: int) -> None:
-        assert book is not None
-        seen.append(book.balance("EUR").posted)
+    def reply(books: Mapping[str, Book], sequence: int, moment: datetime) -> None:
+        seen.append(books[wallet].balance("EUR").posted)
         arrived.set()
 
-    core.supervisor.read_wallet(wallet, reply, pytest.fail)
+    core.supervisor.read_wallets([wallet], reply, pytest.fail)
     await arrived.wait()
     return seen[0]
 
@@ -168,7 +169,9 @@ async def test_reads_see_earlier_commands_and_wait_for_them_to_be_durable(core: 
     await funded(core, "alice", "bob")
     seen: list[int] = []
     submit(core, transfer("t1", ("alice", "bob", 100)))
-    core.supervisor.read_wallet("alice", lambda book, sequence: seen.append(book.balance("EUR").posted), pytest.fail)
+    core.supervisor.read_wallets(
+        ["alice"], lambda books, *_: seen.append(books["alice"].balance("EUR").posted), pytest.fail
+    )
     later = submit(core, transfer("t2", ("alice", "bob", 100)))
     assert seen == []
     await answered(later)

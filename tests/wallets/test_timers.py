@@ -13,7 +13,7 @@ from walletd.journal.memory_store import MemoryJournalStore
 from walletd.vocabulary.commands import CaptureHold, ExpireHold, Part, PlaceHold, VoidHold
 from walletd.vocabulary.identifiers import DAEMON
 from walletd.vocabulary.lifecycle import HoldState
-from walletd.wallets.supervisor import Answer
+from walletd.wallets.submission import Answer
 from walletd.wallets.timers import RETRY_SECONDS, Timers, expiry_id
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)

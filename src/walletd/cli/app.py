@@ -12,6 +12,8 @@ from typing import Annotated, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from walletd.cli.assets import asset
+from walletd.cli.batch import batch
+from walletd.cli.clients import client
 from walletd.cli.configuration import config as configuration
 from walletd.cli.demo.command import demo
 from walletd.cli.exits import EXIT_INPUT_OUTPUT, EXIT_OK, EXIT_USAGE
@@ -22,7 +24,7 @@ from walletd.cli.operations import drain, log_level, report
 from walletd.cli.payments import pay
 from walletd.cli.readings import balance, entry, statement, status
 from walletd.cli.verify import verify
-from walletd.cli.wallet_state import close, freeze, limit, unfreeze
+from walletd.cli.wallet_state import close, describe, freeze, limit, unfreeze
 from walletd.cli.wallets import wallet
 from walletd.cli.watch import watch
 
@@ -98,18 +100,20 @@ def completion(shell: Literal["bash", "zsh", "fish"], /) -> int:
 
 
 app.command(demo, group=DAEMON)
+app.command(client)
 app.command(verify, group=DAEMON)
 app.command(status, group=DAEMON)
 app.command(configuration)
 for operation in (report, log_level, drain):
     app.command(operation, group=DAEMON)
 app.command(asset)
-for change in (freeze, unfreeze, limit, close):
+for change in (describe, freeze, unfreeze, limit, close):
     wallet.command(change)
 app.command(wallet)
 app.command(hold)
 app.command(refund, group=MONEY)
 app.command(pay, group=MONEY)
+app.command(batch, group=MONEY)
 app.command(balance, group=LOOKING)
 app.command(statement, group=LOOKING)
 app.command(watch, group=LOOKING)

@@ -1,55 +1,121 @@
-"""What every command that changes something does alike: make it, send it, and say what came of it."""
+"""What every command that changes something does alike: make it, send it, and say what came of it.
+
+return submit(connection, options, make, lambda applied: "done")
+"""
 
 import re
+import shlex
+import sys
 from collections.abc import Awaitable, Callable
-from typing import Any
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
 
 import msgspec
+from cyclopts import Parameter
 from rich.console import Group
 
 from walletd.cli.connection import Connection, talk
 from walletd.cli.failures import UsageError
-from walletd.cli.output import Output, balances_table
+from walletd.cli.groups import CONDITIONS
+from walletd.cli.output import Output, balances_table, room_lines
 from walletd.client import Applied, Client, new_command_id
 from walletd.protocol.errors import explain
 from walletd.vocabulary.commands import AnyCommand
 from walletd.vocabulary.money import parse_amount
 
+COMPARISONS = {">=": "gte", "<=": "lte", "=": "eq"}
+CONDITION = re.compile(r"(\S+)\s+(\S+)\s+(?:(posted|available)\s+)?(>=|<=|=)\s*(-?)([0-9.]+)")
+VERSION = re.compile(r"(.+)=([0-9]{1,16})")
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Options:
+    """A command's id, and what must hold for it to be decided at all."""
+
+    command_id: Annotated[str | None, Parameter(group=CONDITIONS)] = None
+    """An id of your own: sent again, it changes nothing more and gets the first answer again."""
+
+    if_version: Annotated[tuple[str, ...], Parameter(group=CONDITIONS, negative="", show_default=False)] = ()
+    """Only if a wallet has this version, as WALLET=VERSION; may be repeated."""
+
+    if_balance: Annotated[tuple[str, ...], Parameter(group=CONDITIONS, negative="", show_default=False)] = ()
+    """Only if a wallet has so much, such as "alice EUR >= 10" or "alice EUR posted = 0"; may be repeated."""
+
+    valid_for: Annotated[float | None, Parameter(group=CONDITIONS)] = None
+    """Only if it is decided within so many seconds."""
+
+    dry_run: Annotated[bool, Parameter(group=CONDITIONS, negative="", show_default=False)] = False
+    """Say what would happen and how much room it would leave, and change nothing."""
+
+
+PLAIN = Options()
+"""Where nothing was said."""
+
 
 def submit(
-    connection: Connection, make: Callable[[Client], Awaitable[AnyCommand]], sentence: Callable[[Applied], str]
+    connection: Connection,
+    options: Options,
+    make: Callable[[Client], Awaitable[AnyCommand]],
+    sentence: Callable[[Applied], str],
 ) -> int:
     """Send the command that ``make`` makes; answer with the sentence and the balances after it."""
+    command_id = new_command_id() if options.command_id is None else options.command_id
 
     async def act(client: Client, output: Output) -> int:
-        applied = await client.submit(await make(client))
+        bare = await make(client)
+        applied = await client.submit(await _with_options(client, bare, command_id, options))
         scales = await client.assets()
-        said = sentence(applied) + (" (answered before, to the same command id)" if applied.replayed else "")
-        output.answer(
-            applied, lambda: Group(said, balances_table(applied.balances, scales)) if applied.balances else said
-        )
+        balances = [balances_table(applied.balances, scales)] if applied.balances else []
+        lines = list(room_lines(applied.room, scales))
+        output.answer(applied, lambda: Group(_told(applied, sentence), *balances, *lines))
         return 0
 
-    return talk(connection, act)
+    try:
+        return talk(connection, act)
+    except KeyboardInterrupt:
+        if not options.dry_run:
+            sys.stderr.write(
+                "walletd: interrupted, and it may or may not have been applied; "
+                f"to find out, repeat it with --command-id {shlex.quote(command_id)}\n"
+            )
+        raise
 
 
-def command(method: str, command_id: str | None, *, nullable: str = "", **params: Any) -> AnyCommand:
+def _told(applied: Applied, sentence: Callable[[Applied], str]) -> str:
+    if applied.dry_run:
+        return "it would be applied; nothing was changed"
+    return sentence(applied) + (
+        " (answered before: the same command id changes nothing again)" if applied.replayed else ""
+    )
+
+
+def command(method: str, *, nullable: str = "", **params: Any) -> AnyCommand:
     """The command of this method; what is None is left out, but for the param that may be null.
 
     Raises UsageError where the parts are malformed.
     """
     given = {name: value for name, value in params.items() if value is not None or name == nullable}
-    try:
-        document = {"method": method, "command_id": new_command_id() if command_id is None else command_id, **given}
-        return msgspec.convert(document, AnyCommand)  # type: ignore[no-any-return]
-    except msgspec.ValidationError as error:
-        raise UsageError(explain(str(error), method)[1]) from None
+    return _converted(method, {"command_id": new_command_id(), **given})
+
+
+def check_amount(amount: str) -> None:
+    """Raises UsageError where this is no amount of any asset, so that nobody has to be asked."""
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", amount):
+        raise UsageError(f"{amount!r} is not an amount; write it like 12.50: digits, and a point before the decimals")
+
+
+def check_movement(amount: str) -> None:
+    """Raises UsageError where this cannot be moved or held."""
+    check_amount(amount)
+    if not amount.strip("0."):
+        raise UsageError("an amount must be more than zero")
 
 
 async def units_of(client: Client, amount: str, asset: str) -> str:
     """An amount in the main unit as the protocol has it.  Raises UsageError where it is none."""
-    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", amount):
-        raise UsageError(f"{amount!r} is not an amount; write it like 12.50: digits, and a point before the decimals")
+    check_amount(amount)
     scales = await client.assets()
     if asset not in scales:
         raise UsageError(f"there is no asset {asset}; define it with: walletd asset define {asset}/2")
@@ -57,3 +123,42 @@ async def units_of(client: Client, amount: str, asset: str) -> str:
         return str(parse_amount(amount, scales[asset]))
     except ValueError as error:
         raise UsageError(str(error)) from None
+
+
+async def _with_options(client: Client, bare: AnyCommand, command_id: str, options: Options) -> AnyCommand:
+    """The command under its id and its conditions.  Raises UsageError where one is malformed."""
+    document = msgspec.to_builtins(bare)
+    document["command_id"] = command_id
+    if options.if_version:
+        document["if_version"] = dict(_version(text) for text in options.if_version)
+    if options.if_balance:
+        document["if_balance"] = [await _balance_condition(client, text) for text in options.if_balance]
+    if options.valid_for is not None:
+        document["valid_until"] = datetime.now(UTC) + timedelta(seconds=options.valid_for)
+    if options.dry_run:
+        document["dry_run"] = True
+    return _converted(document.pop("method"), document)
+
+
+def _converted(method: str, params: dict[str, Any]) -> AnyCommand:
+    try:
+        return msgspec.convert({"method": method, **params}, AnyCommand)  # type: ignore[no-any-return]
+    except msgspec.ValidationError as error:
+        raise UsageError(explain(str(error), method)[1]) from None
+
+
+def _version(text: str) -> tuple[str, int]:
+    found = VERSION.fullmatch(text)
+    if found is None:
+        raise UsageError(f"--if-version {text!r} must be a wallet and its version, such as alice=3")
+    return found[1], int(found[2])
+
+
+async def _balance_condition(client: Client, text: str) -> dict[str, str]:
+    found = CONDITION.fullmatch(text.strip())
+    if found is None:
+        raise UsageError(f'--if-balance {text!r} must say what a wallet has, such as "alice EUR >= 10"')
+    wallet, asset, amount, comparison, sign, number = found.groups()
+    units = await units_of(client, number, asset)
+    bound = {COMPARISONS[comparison]: f"{sign}{units}" if units != "0" else units}
+    return {"wallet": wallet, "asset": asset, "amount": amount or "available", **bound}

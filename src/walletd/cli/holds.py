@@ -5,8 +5,8 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from walletd.cli.changes import command, submit, units_of
-from walletd.cli.connection import DEFAULT, CommandId, Connection, talk
+from walletd.cli.changes import PLAIN, Options, check_movement, command, submit, units_of
+from walletd.cli.connection import DEFAULT, Connection, talk
 from walletd.cli.failures import UsageError
 from walletd.cli.groups import MONEY
 from walletd.cli.output import Output, amount, clean, moment, new_table
@@ -25,7 +25,7 @@ def place(
     *,
     minutes: float | None = None,
     reference: str | None = None,
-    command_id: CommandId = None,
+    options: Options = PLAIN,
     connection: Connection = DEFAULT,
 ) -> int:
     """Reserve money of a wallet, so that a later capture of it cannot fail for funds.
@@ -46,14 +46,12 @@ def place(
         After how long the hold expires; without it, it stands until it is captured or voided.
     reference
         Free words that say what for.
-    command_id
-        An id of your own: sent again, it reserves nothing more.
     """
+    check_movement(amount)
 
     async def make(client: Client) -> AnyCommand:
         return command(
             "hold.place",
-            command_id,
             wallet=wallet,
             asset=asset,
             amount=await units_of(client, amount, asset),
@@ -61,7 +59,7 @@ def place(
             reference=reference,
         )
 
-    return submit(connection, make, lambda applied: f"{amount} {asset} of {wallet} held, as {applied.hold}")
+    return submit(connection, options, make, lambda applied: f"{amount} {asset} of {wallet} held, as {applied.hold}")
 
 
 @hold.command
@@ -74,7 +72,7 @@ def capture(
     *,
     final: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     reference: str | None = None,
-    command_id: CommandId = None,
+    options: Options = PLAIN,
     connection: Connection = DEFAULT,
 ) -> int:
     """Pay from what a hold reserves: all of it or a part, as often as it lasts.
@@ -97,16 +95,14 @@ def capture(
         Release what is left of the hold.
     reference
         Free words that the statement shows.
-    command_id
-        An id of your own: sent again, it moves nothing more.
     """
+    check_movement(amount)
 
     async def make(client: Client) -> AnyCommand:
         asset = await _asset_of(client, wallet, hold)
         part = {"to": to, "amount": await units_of(client, amount, asset)}
         return command(
             "hold.capture",
-            command_id,
             wallet=wallet,
             hold=hold,
             parts=[part],
@@ -114,7 +110,9 @@ def capture(
             reference=reference,
         )
 
-    return submit(connection, make, lambda applied: f"captured {amount} of {hold} for {to}, as {applied.transfer}")
+    return submit(
+        connection, options, make, lambda applied: f"captured {amount} of {hold} for {to}, as {applied.transfer}"
+    )
 
 
 @hold.command
@@ -124,7 +122,7 @@ def extend(
     /,
     *,
     minutes: float | None = None,
-    command_id: CommandId = None,
+    options: Options = PLAIN,
     connection: Connection = DEFAULT,
 ) -> int:
     """Give an open hold another expiry: so many minutes from now, or none.
@@ -135,11 +133,9 @@ def extend(
     """
 
     async def make(client: Client) -> AnyCommand:
-        return command(
-            "hold.extend", command_id, nullable="expires_at", wallet=wallet, hold=hold, expires_at=_in(minutes)
-        )
+        return command("hold.extend", nullable="expires_at", wallet=wallet, hold=hold, expires_at=_in(minutes))
 
-    return submit(connection, make, lambda applied: f"hold {hold} has another expiry")
+    return submit(connection, options, make, lambda applied: f"hold {hold} has another expiry")
 
 
 @hold.command
@@ -149,7 +145,7 @@ def adjust(
     amount: str,
     /,
     *,
-    command_id: CommandId = None,
+    options: Options = PLAIN,
     connection: Connection = DEFAULT,
 ) -> int:
     """Raise or lower what an open hold stands for, in all.
@@ -158,17 +154,18 @@ def adjust(
 
         $ walletd hold adjust alice h12 35
     """
+    check_movement(amount)
 
     async def make(client: Client) -> AnyCommand:
         asset = await _asset_of(client, wallet, hold)
         units = await units_of(client, amount, asset)
-        return command("hold.adjust", command_id, wallet=wallet, hold=hold, amount=units)
+        return command("hold.adjust", wallet=wallet, hold=hold, amount=units)
 
-    return submit(connection, make, lambda applied: f"hold {hold} stands for {amount} now")
+    return submit(connection, options, make, lambda applied: f"hold {hold} stands for {amount} now")
 
 
 @hold.command
-def void(wallet: str, hold: str, /, *, command_id: CommandId = None, connection: Connection = DEFAULT) -> int:
+def void(wallet: str, hold: str, /, *, options: Options = PLAIN, connection: Connection = DEFAULT) -> int:
     """Release all that an open hold still reserves.
 
     For example:
@@ -177,9 +174,9 @@ def void(wallet: str, hold: str, /, *, command_id: CommandId = None, connection:
     """
 
     async def make(client: Client) -> AnyCommand:
-        return command("hold.void", command_id, wallet=wallet, hold=hold)
+        return command("hold.void", wallet=wallet, hold=hold)
 
-    return submit(connection, make, lambda applied: f"hold {hold} is released")
+    return submit(connection, options, make, lambda applied: f"hold {hold} is released")
 
 
 @hold.command(name="list")
@@ -224,7 +221,7 @@ def refund(
     /,
     *,
     reference: str | None = None,
-    command_id: CommandId = None,
+    options: Options = PLAIN,
     connection: Connection = DEFAULT,
 ) -> int:
     """Give back what a transfer or a capture moved: all of it, or an amount of one with a single posting.
@@ -242,8 +239,6 @@ def refund(
         In the asset's main unit, exact; all of it where it is left out.
     reference
         Free words that the statement shows.
-    command_id
-        An id of your own: sent again, it moves nothing more.
     """
 
     async def make(client: Client) -> AnyCommand:
@@ -254,9 +249,9 @@ def refund(
         if amount is not None:
             units = await units_of(client, amount, moved[0].asset)
             back = [_posting(moved[0].to, moved[0].source, moved[0].asset, units)]
-        return command("transfer.refund", command_id, transfer=transfer, postings=back, reference=reference)
+        return command("transfer.refund", transfer=transfer, postings=back, reference=reference)
 
-    return submit(connection, make, lambda applied: f"refunded {transfer}, as transfer {applied.transfer}")
+    return submit(connection, options, make, lambda applied: f"refunded {transfer}, as transfer {applied.transfer}")
 
 
 async def _asset_of(client: Client, wallet: str, hold: str) -> str:

@@ -6,7 +6,7 @@ Colours follow NO_COLOR and the terminal; where stdout is no terminal, nothing i
 """
 
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +19,7 @@ from rich.text import Text
 
 from walletd.vocabulary.entries import BalanceRecord
 from walletd.vocabulary.money import format_amount
+from walletd.vocabulary.room import Room
 
 PIPE_WIDTH = 240
 """Columns where stdout is a file or a pipe: wide enough for every table here."""
@@ -88,6 +89,19 @@ def balances_table(balances: Iterable[BalanceRecord], scales: Mapping[str, int])
             "no limit" if balance.available is None else amount(balance.available, balance.asset, scales),
         )
     return table
+
+
+def room_lines(rooms: Iterable[Room], scales: Mapping[str, int]) -> Iterator[Text]:
+    """What bounds a wallet from above, and what each of its velocity windows leaves; one line each."""
+    for room in rooms:
+        if room.receivable is not None:
+            can_take = amount(room.receivable, room.asset, scales)
+            yield Text(f"{room.wallet} may take in {can_take} {room.asset} more", style="dim")
+        for window in room.windows:
+            remaining, limit = (amount(units, room.asset, scales) for units in (window.remaining, window.limit))
+            until = "" if window.frees_at is None else f"; more from {moment(window.frees_at)} on"
+            bound = f"{remaining} of {limit} {room.asset} within {window.seconds:,} s"
+            yield Text(f"{room.wallet} may still let out {bound}{until}", style="dim")
 
 
 def amount(units: str, asset: str, scales: Mapping[str, int]) -> str:

@@ -1,45 +1,72 @@
 """``walletd balance``, ``statement``, ``entry`` and ``status``: looking, without changing anything."""
 
-from typing import Annotated
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Literal
 
 import msgspec
 from cyclopts import Parameter
 from rich.console import Group
 from rich.json import JSON
+from rich.table import Table
 from rich.text import Text
 
 from walletd.cli.connection import DEFAULT, Connection, talk
 from walletd.cli.failures import UsageError
-from walletd.cli.output import Output, amount, balances_table, clean, moment, new_table
+from walletd.cli.output import Output, amount, balances_table, clean, moment, new_table, room_lines
 from walletd.client import Client
-from walletd.protocol.messages import StatementLine
+from walletd.protocol.messages import Statement, StatementBalance, StatementLine
+from walletd.vocabulary.identifiers import ASSET_CODE_PATTERN
 
+PAGE = 500
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 
 
-def balance(wallet: str, asset: str | None = None, /, *, connection: Connection = DEFAULT) -> int:
-    """Show what a wallet has: posted, held, and available to be paid.
+def balance(
+    wallets: Annotated[list[str], Parameter(negative="", name="WALLET")],
+    /,
+    *,
+    asset: str | None = None,
+    as_of: str | None = None,
+    connection: Connection = DEFAULT,
+) -> int:
+    """Show what wallets have, all at one moment: posted, held, and available to be paid.
 
     For example:
 
         $ walletd balance alice
         $ walletd balance alice EUR
+        $ walletd balance alice bob --asset EUR --as-of 2026-01-31
+        $ walletd balance alice --as-of 12
 
     Parameters
     ----------
-    wallet
-        The wallet's name.
+    wallets
+        The wallets' names; an asset's code behind a single one means only this asset.
     asset
         Only this asset.
+    as_of
+        What they had after this entry, or at this time.
     """
+    names = list(wallets)
+    if asset is None and len(names) == 2 and re.fullmatch(ASSET_CODE_PATTERN, names[1]):
+        asset = names.pop()
+    point = point_of("--as-of", as_of)
 
     async def show(client: Client, output: Output) -> int:
-        balances = await client.balance(wallet, asset)
+        balances = await client.balances(names, asset, as_of=point)
         scales = await client.assets()
         if balances.balances or output.as_json:
             output.answer(balances, lambda: balances_table(balances.balances, scales))
+            for line in room_lines(balances.room, scales):
+                output.line(line)
+            if len(names) > 1 or point is not None:
+                output.line(Text(f"after entry {balances.sequence:,}, at {moment(balances.time)}", style="dim"))
+        elif point is not None:
+            output.line(f"{' and '.join(names)} had nothing then.")
         else:
-            output.line(f"{wallet} has nothing yet; bring money in with: walletd pay @external {wallet} 100 EUR")
+            output.line(f"{names[0]} has nothing yet; bring money in with: walletd pay @external {names[0]} 100 EUR")
         return 0
 
     return talk(connection, show)
@@ -50,16 +77,21 @@ def statement(
     /,
     *,
     asset: str | None = None,
+    since: str | None = None,
+    until: str | None = None,
+    counterparty: Annotated[str | None, Parameter(name="--with")] = None,
+    kind: Literal["transfer", "refund", "capture", "sweep"] | None = None,
     newest_first: Flag = False,
     limit: int = 100,
     connection: Connection = DEFAULT,
 ) -> int:
-    """Show what moved in a wallet, line by line, with the balance after each.
+    """Show what moved in a wallet, line by line, between what it had before and what it had after.
 
     For example:
 
         $ walletd statement alice
         $ walletd statement alice --asset EUR --newest-first --limit 10
+        $ walletd statement alice --since 2026-01-01 --until 2026-02-01 --with bob
 
     Parameters
     ----------
@@ -67,6 +99,14 @@ def statement(
         The wallet's name.
     asset
         Only this asset.
+    since
+        From this entry or time on: 12, 2026-01-31 or 2026-01-31T12:00:00+01:00.
+    until
+        Up to this entry or time, but without it.
+    counterparty
+        Only what came from this wallet or went to it.
+    kind
+        Only lines of this kind.
     newest_first
         Begin with what moved last.
     limit
@@ -74,39 +114,91 @@ def statement(
     """
     if limit < 1:
         raise UsageError("--limit must be at least 1")
+    first, end = point_of("--since", since), point_of("--until", until)
 
     async def show(client: Client, output: Output) -> int:
         lines: list[StatementLine] = []
-        is_whole = True
-        async for line in client.statement(wallet, asset, newest_first=newest_first):
-            if len(lines) == limit:
-                is_whole = False
-                break
-            lines.append(line)
-        scales = await client.assets()
-        table = new_table(
-            *("time", "transfer", "with", "amount", "asset", "posted after", "reference"),
-            right=("amount", "posted after"),
-            folding=("reference",),
-        )
-        for line in lines:
-            table.add_row(
-                moment(line.time),
-                line.transfer or "",
-                line.counterparty,
-                signed(line, scales),
-                line.asset,
-                amount(line.posted, line.asset, scales),
-                clean(line.reference),
+        cursor: str | None = None
+        while True:
+            page = await client.statement_page(
+                wallet,
+                asset,
+                since=first,
+                until=end,
+                counterparty=counterparty,
+                kind=kind,
+                newest_first=newest_first,
+                cursor=cursor,
+                limit=min(PAGE, limit - len(lines)),
             )
-        output.answer({"wallet": wallet, "lines": lines, "is_whole": is_whole}, lambda: table)
-        if not is_whole:
+            lines += page.lines
+            cursor = page.next
+            if cursor is None or len(lines) == limit:
+                break
+        scales = await client.assets()
+        document = {
+            "wallet": wallet,
+            "opening": page.opening,
+            "closing": page.closing,
+            "lines": lines,
+            "sequence": page.sequence,
+            "is_whole": cursor is None,
+        }
+        output.answer(document, lambda: statement_table(page, lines, newest_first, scales))
+        if cursor is not None:
             output.line(f"There are more than {limit:,} lines; ask for more with --limit.")
         elif not lines:
-            output.line(f"Nothing has moved in {wallet} yet.")
+            is_chosen = any(word is not None for word in (asset, first, end, counterparty, kind))
+            output.line(f"Nothing of this moved in {wallet}." if is_chosen else f"Nothing has moved in {wallet} yet.")
         return 0
 
     return talk(connection, show)
+
+
+def statement_table(
+    page: Statement, lines: Sequence[StatementLine], newest_first: bool, scales: dict[str, int]
+) -> Table:
+    """The lines, between what was posted at the two ends of the range."""
+    table = new_table(
+        *("time", "transfer", "kind", "with", "amount", "asset", "posted after", "reference"),
+        right=("amount", "posted after"),
+        folding=("reference",),
+    )
+    ends = [("opening", page.opening), ("closing", page.closing)]
+    first, last = reversed(ends) if newest_first else ends
+    _end_rows(table, *first, scales)
+    for line in lines:
+        table.add_row(
+            moment(line.time),
+            line.transfer or "",
+            line.kind,
+            line.counterparty,
+            signed(line, scales),
+            line.asset,
+            amount(line.posted, line.asset, scales),
+            clean(line.reference),
+        )
+    _end_rows(table, *last, scales)
+    return table
+
+
+def _end_rows(table: Table, word: str, posted: Sequence[StatementBalance], scales: dict[str, int]) -> None:
+    for one in posted:
+        table.add_row(word, "", "", "", "", one.asset, amount(one.posted, one.asset, scales), "", style="bold")
+
+
+def point_of(flag: str, text: str | None) -> int | datetime | None:
+    """A sequence or a time as people write it; a time without an offset is in the machine's own zone."""
+    if text is None:
+        return None
+    if re.fullmatch(r"[0-9]{1,15}", text):
+        return int(text)
+    try:
+        return datetime.fromisoformat(text).astimezone()
+    except (ValueError, OverflowError):
+        raise UsageError(
+            f"{flag} {text!r} is neither an entry's number nor a time; write it like 12 or 2026-01-31T12:00:00"
+        ) from None
 
 
 def entry(
@@ -136,7 +228,8 @@ def entry(
     async def show(client: Client, output: Output) -> int:
         view = await client.entry(sequence=sequence, command_id=command_id)
         record = msgspec.json.encode(view.entry).decode()
-        hashed = Text(f"hash {view.entry_hash}", style="dim")
+        missing = "no hash: what other wallets have is left out"
+        hashed = Text(missing if view.entry_hash is None else f"hash {view.entry_hash}", style="dim")
         output.answer(view, lambda: Group(JSON(record, highlight=output.console.is_terminal), hashed))
         return 0
 

@@ -9,9 +9,11 @@ from walletd.cli.connection import DEFAULT, CommandId, Connection, talk
 from walletd.cli.each import each
 from walletd.cli.failures import UsageError
 from walletd.cli.groups import MONEY
+from walletd.cli.metadata import metadata_of
 from walletd.cli.output import Output, amount, balances_table, clean, moment, new_table
 from walletd.client import Applied, Client
 from walletd.protocol.messages import WalletView
+from walletd.vocabulary.lifecycle import WalletStatus
 
 wallet = App(name="wallet", group=MONEY, help="Open wallets and look at them.")
 
@@ -21,6 +23,7 @@ def open_(
     names: Annotated[list[str], Parameter(negative="")],
     /,
     *,
+    metadata: Annotated[list[str] | None, Parameter(negative="")] = None,
     command_id: CommandId = None,
     connection: Connection = DEFAULT,
 ) -> int:
@@ -30,17 +33,22 @@ def open_(
 
         $ walletd wallet open alice bob
         $ walletd wallet open @fees
+        $ walletd wallet open carol --metadata tier=gold
 
     Parameters
     ----------
     names
         Names of letters, digits and . _ : / - , at most 64 each.
+    metadata
+        A key and a value of your own, such as tier=gold, by which wallets can be listed; may be given several times.
     command_id
         An id for this one opening: sent again, it gets the first answer again.
     """
 
+    words = metadata_of(metadata or ())
+
     async def open_one(client: Client, name: str) -> tuple[Applied, str]:
-        return await client.open_wallet(name, command_id=command_id), f"wallet {name} is open"
+        return await client.open_wallet(name, words, command_id=command_id), f"wallet {name} is open"
 
     return each(connection, names, open_one, command_id)
 
@@ -77,28 +85,43 @@ def get(name: str, /, *, connection: Connection = DEFAULT) -> int:
 
 
 @wallet.command(name="list")
-def list_(prefix: str = "", /, *, limit: int = 1000, connection: Connection = DEFAULT) -> int:
+def list_(
+    prefix: str = "",
+    /,
+    *,
+    status: WalletStatus | None = None,
+    metadata: Annotated[list[str] | None, Parameter(negative="")] = None,
+    limit: int = 1000,
+    connection: Connection = DEFAULT,
+) -> int:
     """List wallets by name, with what they have posted.
 
     For example:
 
         $ walletd wallet list
         $ walletd wallet list shop/
+        $ walletd wallet list --status frozen
+        $ walletd wallet list --metadata tier=gold --metadata city=Ulm
 
     Parameters
     ----------
     prefix
         How the names begin.
+    status
+        Only open, frozen or closed ones.
+    metadata
+        Only those that have exactly this value under this key; all of them, where it is given several times.
     limit
         How many at most.
     """
     if limit < 1:
         raise UsageError("--limit must be at least 1")
+    words = metadata_of(metadata or ())
 
     async def show(client: Client, output: Output) -> int:
         views: list[WalletView] = []
         is_whole = True
-        async for view in client.wallets(prefix):
+        async for view in client.wallets(prefix, status=status, metadata=words):
             if len(views) == limit:
                 is_whole = False
                 break

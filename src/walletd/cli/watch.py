@@ -14,6 +14,7 @@ from walletd.client import Client, Event
 from walletd.vocabulary.commands import (
     AnyCommand,
     CaptureHold,
+    CreateClient,
     DefineAsset,
     ExecuteBatch,
     OpenWallet,
@@ -21,6 +22,8 @@ from walletd.vocabulary.commands import (
     Posting,
     PostTransfer,
     RefundTransfer,
+    RevokeClient,
+    RotateClient,
     parts_of,
 )
 from walletd.vocabulary.entries import BalanceRecord, Entry
@@ -129,6 +132,8 @@ def _words(command: AnyCommand, scales: Mapping[str, int]) -> str:
             return f"capture of {hold} of {wallet}"
         case ExecuteBatch():
             return "batch"
+        case CreateClient(client=client) | RotateClient(client=client) | RevokeClient(client=client):
+            return f"{type(command).__struct_config__.tag} {client}"
         case _:
             about = (str(type(command).__struct_config__.tag), getattr(command, "hold", ""), command.wallet)
             return " ".join(word for word in about if word)

@@ -5,6 +5,8 @@ This package imports only ``walletd.protocol`` and ``walletd.vocabulary``, and n
 """
 
 from walletd.client.asks import new_command_id
+from walletd.client.batches import BatchApplied, BatchResult
+from walletd.client.clients import new_token
 from walletd.client.errors import (
     AuthenticationFailed,
     ClientError,
@@ -24,6 +26,8 @@ from walletd.protocol.messages import Cursor
 __all__ = [
     "Applied",
     "AuthenticationFailed",
+    "BatchApplied",
+    "BatchResult",
     "Client",
     "ClientError",
     "Cursor",
@@ -41,4 +45,5 @@ __all__ = [
     "connect_sync",
     "main_units",
     "new_command_id",
+    "new_token",
 ]

@@ -13,9 +13,11 @@ import msgspec
 
 from walletd.client.results import Applied, EntryPage, EntryView
 from walletd.protocol import messages as m
+from walletd.protocol import operator_messages as o
 from walletd.protocol.hold_messages import HoldPage
 from walletd.protocol.methods import METHODS, Kind
-from walletd.vocabulary.commands import AnyCommand
+from walletd.vocabulary.commands import AnyCommand, BatchedCommand
+from walletd.vocabulary.lifecycle import WalletStatus
 
 Answer = TypeVar("Answer")
 
@@ -89,6 +91,14 @@ def submit(command: AnyCommand) -> Ask[Applied]:
     return Ask(method, params, Applied, command.command_id, changes=not command.dry_run)
 
 
+def batch(
+    commands: Iterable[BatchedCommand], atomic: bool, command_id: str | None, dry_run: bool = False
+) -> Ask[Applied]:
+    """``batch.execute``"""
+    params = {"commands": [msgspec.to_builtins(inner) for inner in commands], "atomic": atomic}
+    return command("batch.execute", params, command_id, dry_run)
+
+
 def post(
     postings: Iterable[tuple[str, str, str, int]],
     *,
@@ -127,18 +137,44 @@ def wallet(wallet: str) -> Ask[m.WalletView]:
     return read("wallet.get", m.WalletView, wallet=wallet)
 
 
-def wallet_page(prefix: str, after: str | None, limit: int) -> Ask[m.WalletPage]:
+def wallet_page(
+    prefix: str,
+    after: str | None,
+    limit: int,
+    status: WalletStatus | str | None = None,
+    metadata: Mapping[str, str] | None = None,
+) -> Ask[m.WalletPage]:
     """``wallet.list``"""
-    return read("wallet.list", m.WalletPage, prefix=prefix, after=after, limit=limit)
+    status = None if status is None else WalletStatus(status)
+    params = given(prefix=prefix, after=after, limit=limit, status=status, metadata=metadata or None)
+    return read("wallet.list", m.WalletPage, **params)
 
 
-def balance(wallet: str, asset: str | None) -> Ask[m.Balances]:
-    """``balance.get``"""
-    return read("balance.get", m.Balances, wallet=wallet, asset=asset)
+def balances(wallet: str | Iterable[str], asset: str | None, as_of: int | datetime | None = None) -> Ask[m.Balances]:
+    """``balance.get``, of one wallet or of several."""
+    whose = {"wallet": wallet} if isinstance(wallet, str) else {"wallets": list(wallet)}
+    return read("balance.get", m.Balances, **whose, asset=asset, as_of=_zoned("as_of", as_of))
+
+
+class Range(NamedTuple):
+    """Which lines of a statement: from ``since`` on, up to but without ``until``, each a sequence or a time."""
+
+    since: int | datetime | None = None
+    until: int | datetime | None = None
+    counterparty: str | None = None
+    kind: str | None = None
+
+
+WHOLE = Range()
 
 
 def statement_page(
-    wallet: str, asset: str | None, newest_first: bool, cursor: str | None, limit: int
+    wallet: str,
+    asset: str | None,
+    newest_first: bool,
+    cursor: str | None,
+    limit: int,
+    chosen: Range = WHOLE,
 ) -> Ask[m.Statement]:
     """``statement.get``"""
     return read(
@@ -146,10 +182,21 @@ def statement_page(
         m.Statement,
         wallet=wallet,
         asset=asset,
+        counterparty=chosen.counterparty,
+        kind=chosen.kind,
+        since=_zoned("since", chosen.since),
+        until=_zoned("until", chosen.until),
         newest_first=newest_first or None,
         cursor=cursor,
         limit=limit,
     )
+
+
+def _zoned(name: str, point: int | datetime | None) -> int | datetime | None:
+    """A point of the history.  Raises ValueError for a time that does not say in which zone it is."""
+    if isinstance(point, datetime) and point.tzinfo is None:
+        raise ValueError(f"{name} needs a time zone, such as datetime(2030, 1, 31, tzinfo=UTC)")
+    return point
 
 
 def hold_page(wallet: str, also_closed: bool, after: str | None, limit: int) -> Ask[HoldPage]:
@@ -184,11 +231,11 @@ def ping() -> Ask[m.Pong]:
     return read("session.ping", m.Pong)
 
 
-def status() -> Ask[m.DaemonStatus]:
+def status() -> Ask[o.DaemonStatus]:
     """``daemon.status``"""
-    return read("daemon.status", m.DaemonStatus)
+    return read("daemon.status", o.DaemonStatus)
 
 
-def audit() -> Ask[m.AuditReport]:
+def audit() -> Ask[o.AuditReport]:
     """``daemon.audit``"""
-    return read("daemon.audit", m.AuditReport)
+    return read("daemon.audit", o.AuditReport)

@@ -31,7 +31,7 @@ class Applied(m.Applied, frozen=True, kw_only=True):
 
 
 class EntryView(m.EntryView, frozen=True, kw_only=True):
-    """A journal entry and its hash."""
+    """A journal entry and its hash; no hash, where the entry is redacted."""
 
     entry: Entry
 

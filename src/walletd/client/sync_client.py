@@ -21,15 +21,19 @@ from typing import Any, Literal, TypeVar
 
 import trio
 
-from walletd.client import asks
+from walletd.client import asks, clients
+from walletd.client.asks import Range
+from walletd.client.batches import BatchApplied, batch_results
 from walletd.client.errors import NotReachable
 from walletd.client.event_stream import EventStream
 from walletd.client.results import Amount, Applied, EntryPage, EntryView, Event, Leg
 from walletd.client.trio_client import PAGE, Client, connect
 from walletd.protocol import envelope
 from walletd.protocol import messages as m
+from walletd.protocol import operator_messages as o
 from walletd.protocol.hold_messages import HoldView
-from walletd.vocabulary.commands import AnyCommand
+from walletd.vocabulary.commands import AnyCommand, BatchedCommand
+from walletd.vocabulary.lifecycle import WalletStatus
 
 Result = TypeVar("Result")
 
@@ -156,6 +160,62 @@ class SyncClient:
         """Send any command of ``walletd.vocabulary.commands``; see ``Client.submit``."""
         return self._run(partial(self._client.submit, command))
 
+    def batch(
+        self,
+        commands: Iterable[BatchedCommand],
+        *,
+        atomic: bool = True,
+        command_id: str | None = None,
+        dry_run: bool = False,
+    ) -> BatchApplied:
+        """Run commands of ``walletd.vocabulary.commands`` in one entry: all, or none, or each for itself.
+
+        The results are in the commands' order, each with its refusal where it was refused.  An atomic batch raises
+        Refused for the first command that is refused; its ``facts["command"]`` is that command's index.
+        """
+        return batch_results(self._run(partial(self._client.ask, asks.batch(commands, atomic, command_id, dry_run))))
+
+    # --- clients ---------------------------------------------------------------------------------------------------
+
+    def create_client(
+        self,
+        client: str,
+        scopes: Iterable[str],
+        token: str,
+        *,
+        expires_at: datetime | None = None,
+        command_id: str | None = None,
+    ) -> Applied:
+        """Let a client in by this token, of which only the hash is sent; ``new_token()`` makes one."""
+        creating = partial(self._client.create_client, client, list(scopes), token)
+        return self._run(partial(creating, expires_at=expires_at, command_id=command_id))
+
+    def rotate_client(
+        self,
+        client: str,
+        token: str,
+        *,
+        expires_at: datetime | None = None,
+        overlap_until: datetime | None = None,
+        command_id: str | None = None,
+    ) -> Applied:
+        """Give a client another token; those before end at once, or with the overlap."""
+        rotating = partial(self._client.rotate_client, client, token, expires_at=expires_at)
+        return self._run(partial(rotating, overlap_until=overlap_until, command_id=command_id))
+
+    def revoke_client(self, client: str, *, command_id: str | None = None) -> Applied:
+        """Shut a client out for ever, with its viewing keys."""
+        return self._run(partial(self._client.revoke_client, client, command_id=command_id))
+
+    def clients(self) -> Iterator[m.ClientView]:
+        """The clients by name: all for an admin, else this client and its viewing keys."""
+        after: str | None = None
+        while True:
+            page = self._run(partial(self._client.ask, clients.client_page(after, PAGE)))
+            yield from page.clients
+            if (after := page.next) is None:
+                return
+
     # --- reads -----------------------------------------------------------------------------------------------------
 
     def assets(self, *, refresh: bool = False) -> dict[str, int]:
@@ -166,18 +226,28 @@ class SyncClient:
         """A wallet with all that it has."""
         return self._run(partial(self._client.wallet, wallet))
 
-    def wallets(self, prefix: str = "") -> Iterator[m.WalletView]:
-        """The wallets whose names start with the prefix, by name."""
-        page = self.wallet_page(prefix)
+    def wallets(
+        self, prefix: str = "", *, status: WalletStatus | str | None = None, metadata: Mapping[str, str] | None = None
+    ) -> Iterator[m.WalletView]:
+        """The wallets by name: those whose names start with the prefix, of this status, with these metadata."""
+        page = self.wallet_page(prefix, status=status, metadata=metadata)
         while True:
             yield from page.wallets
             if page.next is None:
                 return
-            page = self.wallet_page(prefix, page.next)
+            page = self.wallet_page(prefix, page.next, status=status, metadata=metadata)
 
-    def wallet_page(self, prefix: str = "", after: str | None = None, limit: int = PAGE) -> m.WalletPage:
-        """One page of wallets; its ``next`` is the ``after`` of the following one."""
-        return self._run(partial(self._client.wallet_page, prefix, after, limit))
+    def wallet_page(
+        self,
+        prefix: str = "",
+        after: str | None = None,
+        limit: int = PAGE,
+        *,
+        status: WalletStatus | str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> m.WalletPage:
+        """One page of wallets; its ``next`` is the ``after`` of the following one.  A page of a search may be empty."""
+        return self._run(partial(self._client.ask, asks.wallet_page(prefix, after, limit, status, metadata)))
 
     def holds(self, wallet: str, *, also_closed: bool = False) -> Iterator[HoldView]:
         """The open holds of a wallet in order of placing, or all that it ever had."""
@@ -188,33 +258,56 @@ class SyncClient:
             if (after := page.next) is None:
                 return
 
-    def balance(self, wallet: str, asset: str | None = None) -> m.Balances:
-        """What a wallet has, of one asset or of all, in smallest units."""
-        return self._run(partial(self._client.balance, wallet, asset))
+    def balance(self, wallet: str, asset: str | None = None, *, as_of: int | datetime | None = None) -> m.Balances:
+        """What a wallet has, of one asset or of all, in smallest units; ``as_of`` a sequence or a time, what it had."""
+        return self._run(partial(self._client.ask, asks.balances(wallet, asset, as_of)))
+
+    def balances(
+        self, wallets: Iterable[str], asset: str | None = None, *, as_of: int | datetime | None = None
+    ) -> m.Balances:
+        """What up to a hundred wallets have, or had, at one and the same moment; its ``sequence`` says which."""
+        return self._run(partial(self._client.ask, asks.balances(list(wallets), asset, as_of)))
 
     def statement(
-        self, wallet: str, asset: str | None = None, *, newest_first: bool = False
+        self,
+        wallet: str,
+        asset: str | None = None,
+        *,
+        since: int | datetime | None = None,
+        until: int | datetime | None = None,
+        counterparty: str | None = None,
+        kind: str | None = None,
+        newest_first: bool = False,
     ) -> Iterator[m.StatementLine]:
-        """What moved in a wallet, line by line."""
-        page = self.statement_page(wallet, asset, newest_first=newest_first)
+        """What moved in a wallet, line by line, from ``since`` on and before ``until``, each a sequence or a time."""
+        chosen = Range(since, until, counterparty, kind)
+        cursor: str | None = None
         while True:
+            page = self._run(
+                partial(self._client.ask, asks.statement_page(wallet, asset, newest_first, cursor, PAGE, chosen))
+            )
             yield from page.lines
-            if page.next is None:
+            if (cursor := page.next) is None:
                 return
-            page = self.statement_page(wallet, asset, newest_first=newest_first, cursor=page.next)
 
     def statement_page(
         self,
         wallet: str,
         asset: str | None = None,
         *,
+        since: int | datetime | None = None,
+        until: int | datetime | None = None,
+        counterparty: str | None = None,
+        kind: str | None = None,
         newest_first: bool = False,
         cursor: str | None = None,
         limit: int = PAGE,
     ) -> m.Statement:
-        """One page of a statement; its ``next`` is the ``cursor`` of the following one."""
-        asking = partial(self._client.statement_page, wallet, asset)
-        return self._run(partial(asking, newest_first=newest_first, cursor=cursor, limit=limit))
+        """One page of a statement, with what was posted at both ends of its range; ``next`` is the following cursor."""
+        chosen = Range(since, until, counterparty, kind)
+        return self._run(
+            partial(self._client.ask, asks.statement_page(wallet, asset, newest_first, cursor, limit, chosen))
+        )
 
     def transfer(self, transfer: str) -> m.TransferView:
         """A transfer by its id, such as ``t12``."""
@@ -232,11 +325,11 @@ class SyncClient:
         """The daemon's clock and head."""
         return self._run(self._client.ping)
 
-    def status(self) -> m.DaemonStatus:
+    def status(self) -> o.DaemonStatus:
         """The daemon at a glance."""
         return self._run(self._client.status)
 
-    def audit(self) -> m.AuditReport:
+    def audit(self) -> o.AuditReport:
         """All balances summed up per asset."""
         return self._run(self._client.audit)
 

@@ -18,8 +18,9 @@ from typing import Any, Literal
 
 import trio
 
-from walletd.client import asks
-from walletd.client.asks import Answer, Ask
+from walletd.client import asks, clients
+from walletd.client.asks import Answer, Ask, Range
+from walletd.client.batches import BatchApplied, batch_results
 from walletd.client.core import Core
 from walletd.client.errors import NotReachable, RequestFailed
 from walletd.client.event_stream import EventStream
@@ -30,9 +31,11 @@ from walletd.client.results import Amount, Applied, EntryPage, EntryView, Leg, m
 from walletd.client.wire import Dial
 from walletd.protocol import envelope
 from walletd.protocol import messages as m
+from walletd.protocol import operator_messages as o
 from walletd.protocol.hold_messages import HoldView
-from walletd.vocabulary.commands import AnyCommand
+from walletd.vocabulary.commands import AnyCommand, BatchedCommand
 from walletd.vocabulary.error_codes import Outcome, Reason
+from walletd.vocabulary.lifecycle import WalletStatus
 
 PAGE = 500
 """Rows that an iterator asks for at a time."""
@@ -169,6 +172,61 @@ class Client:
         """
         return await self.ask(asks.submit(command))
 
+    async def batch(
+        self,
+        commands: Iterable[BatchedCommand],
+        *,
+        atomic: bool = True,
+        command_id: str | None = None,
+        dry_run: bool = False,
+    ) -> BatchApplied:
+        """Run commands of ``walletd.vocabulary.commands`` in one entry: all, or none, or each for itself.
+
+        The results are in the commands' order, each with its refusal where it was refused.  An atomic batch raises
+        Refused for the first command that is refused; its ``facts["command"]`` is that command's index.
+        """
+        return batch_results(await self.ask(asks.batch(commands, atomic, command_id, dry_run)))
+
+    # --- clients ---------------------------------------------------------------------------------------------------
+
+    async def create_client(
+        self,
+        client: str,
+        scopes: Iterable[str],
+        token: str,
+        *,
+        expires_at: datetime | None = None,
+        command_id: str | None = None,
+    ) -> Applied:
+        """Let a client in by this token, of which only the hash is sent; ``new_token()`` makes one."""
+        return await self.ask(clients.create_client(client, scopes, token, expires_at, command_id))
+
+    async def rotate_client(
+        self,
+        client: str,
+        token: str,
+        *,
+        expires_at: datetime | None = None,
+        overlap_until: datetime | None = None,
+        command_id: str | None = None,
+    ) -> Applied:
+        """Give a client another token; those before end at once, or with the overlap."""
+        return await self.ask(clients.rotate_client(client, token, expires_at, overlap_until, command_id))
+
+    async def revoke_client(self, client: str, *, command_id: str | None = None) -> Applied:
+        """Shut a client out for ever, with its viewing keys."""
+        return await self.ask(clients.revoke_client(client, command_id))
+
+    async def clients(self) -> AsyncIterator[m.ClientView]:
+        """The clients by name: all for an admin, else this client and its viewing keys."""
+        after: str | None = None
+        while True:
+            page = await self.ask(clients.client_page(after, PAGE))
+            for client in page.clients:
+                yield client
+            if (after := page.next) is None:
+                return
+
     # --- reads -----------------------------------------------------------------------------------------------------
 
     async def assets(self, *, refresh: bool = False) -> dict[str, int]:
@@ -182,19 +240,29 @@ class Client:
         """A wallet with all that it has."""
         return await self.ask(asks.wallet(wallet))
 
-    async def wallets(self, prefix: str = "") -> AsyncIterator[m.WalletView]:
-        """The wallets whose names start with the prefix, by name."""
-        page = await self.wallet_page(prefix)
+    async def wallets(
+        self, prefix: str = "", *, status: WalletStatus | str | None = None, metadata: Mapping[str, str] | None = None
+    ) -> AsyncIterator[m.WalletView]:
+        """The wallets by name: those whose names start with the prefix, of this status, with these metadata."""
+        page = await self.wallet_page(prefix, status=status, metadata=metadata)
         while True:
             for wallet in page.wallets:
                 yield wallet
             if page.next is None:
                 return
-            page = await self.wallet_page(prefix, page.next)
+            page = await self.wallet_page(prefix, page.next, status=status, metadata=metadata)
 
-    async def wallet_page(self, prefix: str = "", after: str | None = None, limit: int = PAGE) -> m.WalletPage:
-        """One page of wallets; its ``next`` is the ``after`` of the following one."""
-        return await self.ask(asks.wallet_page(prefix, after, limit))
+    async def wallet_page(
+        self,
+        prefix: str = "",
+        after: str | None = None,
+        limit: int = PAGE,
+        *,
+        status: WalletStatus | str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> m.WalletPage:
+        """One page of wallets; its ``next`` is the ``after`` of the following one.  A page of a search may be empty."""
+        return await self.ask(asks.wallet_page(prefix, after, limit, status, metadata))
 
     async def holds(self, wallet: str, *, also_closed: bool = False) -> AsyncIterator[HoldView]:
         """The open holds of a wallet in order of placing, or all that it ever had."""
@@ -206,33 +274,55 @@ class Client:
             if (after := page.next) is None:
                 return
 
-    async def balance(self, wallet: str, asset: str | None = None) -> m.Balances:
-        """What a wallet has, of one asset or of all, in smallest units."""
-        return await self.ask(asks.balance(wallet, asset))
+    async def balance(
+        self, wallet: str, asset: str | None = None, *, as_of: int | datetime | None = None
+    ) -> m.Balances:
+        """What a wallet has, of one asset or of all, in smallest units; ``as_of`` a sequence or a time, what it had."""
+        return await self.ask(asks.balances(wallet, asset, as_of))
+
+    async def balances(
+        self, wallets: Iterable[str], asset: str | None = None, *, as_of: int | datetime | None = None
+    ) -> m.Balances:
+        """What up to a hundred wallets have, or had, at one and the same moment; its ``sequence`` says which."""
+        return await self.ask(asks.balances(list(wallets), asset, as_of))
 
     async def statement(
-        self, wallet: str, asset: str | None = None, *, newest_first: bool = False
+        self,
+        wallet: str,
+        asset: str | None = None,
+        *,
+        since: int | datetime | None = None,
+        until: int | datetime | None = None,
+        counterparty: str | None = None,
+        kind: str | None = None,
+        newest_first: bool = False,
     ) -> AsyncIterator[m.StatementLine]:
-        """What moved in a wallet, line by line."""
-        page = await self.statement_page(wallet, asset, newest_first=newest_first)
+        """What moved in a wallet, line by line, from ``since`` on and before ``until``, each a sequence or a time."""
+        chosen = Range(since, until, counterparty, kind)
+        cursor: str | None = None
         while True:
+            page = await self.ask(asks.statement_page(wallet, asset, newest_first, cursor, PAGE, chosen))
             for line in page.lines:
                 yield line
-            if page.next is None:
+            if (cursor := page.next) is None:
                 return
-            page = await self.statement_page(wallet, asset, newest_first=newest_first, cursor=page.next)
 
     async def statement_page(
         self,
         wallet: str,
         asset: str | None = None,
         *,
+        since: int | datetime | None = None,
+        until: int | datetime | None = None,
+        counterparty: str | None = None,
+        kind: str | None = None,
         newest_first: bool = False,
         cursor: str | None = None,
         limit: int = PAGE,
     ) -> m.Statement:
-        """One page of a statement; its ``next`` is the ``cursor`` of the following one."""
-        return await self.ask(asks.statement_page(wallet, asset, newest_first, cursor, limit))
+        """One page of a statement, with what was posted at both ends of its range; ``next`` is the following cursor."""
+        chosen = Range(since, until, counterparty, kind)
+        return await self.ask(asks.statement_page(wallet, asset, newest_first, cursor, limit, chosen))
 
     async def transfer(self, transfer: str) -> m.TransferView:
         """A transfer by its id, such as ``t12``."""
@@ -250,11 +340,11 @@ class Client:
         """The daemon's clock and head."""
         return await self.ask(asks.ping())
 
-    async def status(self) -> m.DaemonStatus:
+    async def status(self) -> o.DaemonStatus:
         """The daemon at a glance."""
         return await self.ask(asks.status())
 
-    async def audit(self) -> m.AuditReport:
+    async def audit(self) -> o.AuditReport:
         """All balances summed up per asset."""
         return await self.ask(asks.audit())
 

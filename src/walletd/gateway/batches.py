@@ -5,8 +5,8 @@ from typing import Any
 from walletd.ledger.statement import movements_of
 from walletd.protocol import messages as m
 from walletd.protocol.errors import InvalidParams, error_object
-from walletd.vocabulary.commands import ExecuteBatch, PlaceHold
-from walletd.vocabulary.entries import Entry
+from walletd.vocabulary.commands import AnyCommand, ExecuteBatch, PlaceHold
+from walletd.vocabulary.entries import Effects, Entry
 from walletd.vocabulary.identifiers import hold_id, transfer_id
 
 
@@ -28,6 +28,20 @@ def outcomes_of(entry: Entry) -> tuple[m.BatchOutcome, ...]:
             )
         )
     return tuple(found)
+
+
+def foreseen_outcomes(command: AnyCommand, effects: Effects) -> tuple[m.BatchOutcome, ...]:
+    """What would come of each command of a batch that is run dry: its refusal or nothing, for no id is given out."""
+    if not isinstance(command, ExecuteBatch):
+        return ()
+    refusals = effects.outcomes or (None,) * len(command.commands)
+    return tuple(
+        m.BatchOutcome(
+            command_id=inner.command_id,
+            error=None if refusal is None else error_object(refusal.reason, refusal.facts),
+        )
+        for inner, refusal in zip(command.commands, refusals, strict=True)
+    )
 
 
 def check_batch(command: Any) -> None:

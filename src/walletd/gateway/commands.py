@@ -2,18 +2,21 @@
 
 import logging
 
-from walletd.gateway.batches import check_batch, outcomes_of
+from walletd.gateway.batches import check_batch, foreseen_outcomes, outcomes_of
 from walletd.gateway.endpoint import ClientEndpoint
 from walletd.ledger.statement import movements_of
 from walletd.logs.context import about_command
 from walletd.protocol import messages as m
+from walletd.protocol.access import Grant
+from walletd.protocol.client_messages import client_view
+from walletd.protocol.redaction import redacted, shown_effects, shown_facts
 from walletd.protocol.session import Call
 from walletd.vocabulary.commands import PlaceHold
 from walletd.vocabulary.entries import Effects
 from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import hold_id
 from walletd.vocabulary.lifecycle import DaemonState
-from walletd.wallets.supervisor import Answer, Foreseen, NotDecided, Submission
+from walletd.wallets.submission import Answer, Foreseen, NotDecided, Submission
 
 log = logging.getLogger(__name__)
 
@@ -61,25 +64,28 @@ def _tell(endpoint: ClientEndpoint, call: Call, outcome: Answer | Foreseen | Not
 
 
 def _reply_answer(endpoint: ClientEndpoint, call: Call, answer: Answer) -> None:
-    entry = answer.durable.entry
+    entry, grant = answer.durable.entry, _grant_of(endpoint, call)
     if entry.refusal is not None:
-        facts = {**entry.refusal.facts, "sequence": entry.sequence}
+        facts = {**shown_facts(entry.refusal.facts, grant), "sequence": entry.sequence}
         if answer.replayed:
             facts["replayed"] = True
         endpoint.refuse(call, entry.refusal.reason, facts)
         return
     assert entry.effects is not None
-    outcomes = outcomes_of(entry)
+    seen = redacted(entry, grant)
+    assert seen.effects is not None
+    outcomes = outcomes_of(seen)
     applied = m.Applied(
         sequence=entry.sequence,
         time=entry.time,
-        entry_hash=answer.durable.leaf.hex(),
+        entry_hash=answer.durable.leaf.hex() if seen is entry else None,
         transfer=None if outcomes else next((movement.transfer for movement in movements_of(entry)), None),
         hold=hold_id(entry.sequence) if isinstance(entry.command, PlaceHold) else None,
         assets=entry.effects.assets,
-        wallets=entry.effects.wallets,
-        balances=entry.effects.balances,
-        holds=entry.effects.holds,
+        wallets=seen.effects.wallets,
+        balances=seen.effects.balances,
+        holds=seen.effects.holds,
+        clients=tuple(client_view(record, entry.time) for record in entry.effects.clients),
         outcomes=outcomes,
         replayed=answer.replayed,
     )
@@ -88,15 +94,24 @@ def _reply_answer(endpoint: ClientEndpoint, call: Call, answer: Answer) -> None:
 
 def _reply_foreseen(endpoint: ClientEndpoint, call: Call, foreseen: Foreseen) -> None:
     if isinstance(foreseen.verdict, Effects):
-        effects = foreseen.verdict
+        effects = shown_effects(foreseen.verdict, _grant_of(endpoint, call))
         applied = m.Applied(
             time=foreseen.time,
             assets=effects.assets,
             wallets=effects.wallets,
             balances=effects.balances,
             holds=effects.holds,
+            outcomes=foreseen_outcomes(call.params, effects),
+            room=tuple(room for room in foreseen.room if any(room.wallet == b.wallet for b in effects.balances)),
+            clients=tuple(client_view(record, foreseen.time) for record in effects.clients),
             dry_run=True,
         )
         endpoint.reply(call, applied)
     else:
-        endpoint.refuse(call, foreseen.verdict.reason, {**foreseen.verdict.facts, "dry_run": True})
+        facts = shown_facts(foreseen.verdict.facts, _grant_of(endpoint, call))
+        endpoint.refuse(call, foreseen.verdict.reason, {**facts, "dry_run": True})
+
+
+def _grant_of(endpoint: ClientEndpoint, call: Call) -> Grant:
+    """What the session may see now; nothing, where its token was revoked while the command was written."""
+    return endpoint.session.grant or Grant(call.principal, ())

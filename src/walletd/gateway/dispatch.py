@@ -1,51 +1,48 @@
 """Dispatch: from a permitted call to whoever answers it.
 
 One function for each method of the protocol; the table at the end is complete by an assertion at import.  A command
-or a read of one wallet is answered from memory, without a task; what needs the read tables or the journal runs as a
-task, behind every command that the same session sent before: a session reads its own writes.
+or a read of one wallet as it is now is answered from memory, without a task; what needs the read tables or the
+journal runs as a task, behind every command that the same session sent before: a session reads its own writes.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import msgspec
 import trio
 
 from walletd.gateway.commands import command
 from walletd.gateway.endpoint import ClientEndpoint
+from walletd.gateway.entries import Refused, entry_get, entry_list, shown_to, transfer_get
 from walletd.gateway.operations import OPERATIONS
-from walletd.ledger.book import Book
-from walletd.ledger.statement import movements_of
+from walletd.gateway.reads import (
+    balance_get,
+    balances_get,
+    check_reads,
+    is_small,
+    statement_get,
+    wallet_get,
+    wallet_list,
+)
 from walletd.protocol import contract
 from walletd.protocol import messages as m
+from walletd.protocol.client_messages import client_page
 from walletd.protocol.errors import InvalidParams
 from walletd.protocol.methods import METHODS, Kind
 from walletd.protocol.session import Call
 from walletd.vocabulary.error_codes import Reason
-from walletd.vocabulary.identifiers import sequence_of
-from walletd.wallets.projector import DurableEntry
 from walletd.wallets.publisher import Subscription, Watched
-from walletd.wallets.readings import view_of
-from walletd.wallets.supervisor import Submission
-
-
-class Refused(Exception):
-    """A read that cannot be answered: the reason and its facts."""
-
-    def __init__(self, reason: Reason, **facts: Any) -> None:
-        super().__init__(reason.value)
-        self.reason = reason
-        self.facts = facts
+from walletd.wallets.submission import Submission
 
 
 def answer(endpoint: ClientEndpoint, call: Call) -> None:
     """Have the call answered, now or later, exactly once.  Raises InvalidParams where params do not fit together."""
     if call.method.kind is Kind.COMMAND:
         command(endpoint, call)
-    elif call.method.name in FROM_MEMORY:
+        return
+    check_params(call)
+    if call.method.name in FROM_MEMORY and is_small(call.params):
         FROM_MEMORY[call.method.name](endpoint, call)
     else:
-        check_params(call)
         endpoint.reads.append(call)
         if len(endpoint.reads) == 1:
             endpoint.services.start(_answer_reads, endpoint)
@@ -59,7 +56,7 @@ async def _answer_reads(endpoint: ClientEndpoint) -> None:
     """
     while endpoint.reads:
         await endpoint.wait_for_room()
-        if endpoint.is_closed:
+        if endpoint.is_over:
             endpoint.reads.clear()
             return
         await _answer_read(endpoint, endpoint.reads[0])
@@ -96,41 +93,16 @@ def rpc_discover(endpoint: ClientEndpoint, call: Call) -> None:
     endpoint.reply(call, msgspec.Raw(contract.encoded()))
 
 
-def wallet_get(endpoint: ClientEndpoint, call: Call) -> None:
-    """A wallet from its book."""
-    now = endpoint.services.clock()
-    _read_book(endpoint, call, lambda book, sequence: view_of(book.record(), book.balance_records(now), sequence, now))
-
-
-def balance_get(endpoint: ClientEndpoint, call: Call) -> None:
-    """A wallet's balances from its book."""
-    asset, now = call.params.asset, endpoint.services.clock()
-    if asset is not None and asset not in endpoint.services.books.assets:
-        endpoint.refuse(call, Reason.ASSET_NOT_FOUND, {"asset": asset})
-        return
-
-    def balances(book: Book, sequence: int) -> m.Balances:
-        records = book.balance_records(now) if asset is None else (book.balance_record(asset, now),)
-        return m.Balances(balances=records, sequence=sequence)
-
-    _read_book(endpoint, call, balances)
-
-
-def _read_book(endpoint: ClientEndpoint, call: Call, view: Callable[[Book, int], Any]) -> None:
-    def reply(book: Book | None, sequence: int) -> None:
-        if book is None:
-            endpoint.refuse(call, Reason.UNKNOWN_WALLET, {"wallet": call.params.wallet})
-        else:
-            endpoint.reply(call, view(book, sequence))
-
-    endpoint.services.supervisor.read_wallet(
-        call.params.wallet, reply, lambda reason, facts: endpoint.refuse(call, reason, facts)
-    )
-
-
 def daemon_status(endpoint: ClientEndpoint, call: Call) -> None:
     """The daemon at a glance."""
     endpoint.reply(call, endpoint.services.status())
+
+
+def client_list(endpoint: ClientEndpoint, call: Call) -> None:
+    """A page of the clients that this one may know of."""
+    register, grant = endpoint.services.register, endpoint.session.grant
+    assert grant is not None
+    endpoint.reply(call, client_page(register.clients, grant, call.params, register.clock()))
 
 
 def stream_unsubscribe(endpoint: ClientEndpoint, call: Call) -> None:
@@ -158,67 +130,12 @@ def check_params(call: Call) -> None:
             )
     if isinstance(params, m.GetEntry) and (params.sequence is None) == (params.command_id is None):
         raise InvalidParams("sequence", "exactly one of 'sequence' and 'command_id' names the entry")
-    if isinstance(params, m.GetStatement) and params.cursor is not None:
-        _statement_cursor(params.cursor)
+    check_reads(params)
 
 
 async def asset_list(endpoint: ClientEndpoint, call: Call) -> None:
     """Every asset."""
     endpoint.reply(call, m.Assets(assets=tuple(await endpoint.services.readings.assets())))
-
-
-async def wallet_list(endpoint: ClientEndpoint, call: Call) -> None:
-    """A page of wallets."""
-    params = call.params
-    endpoint.reply(call, await endpoint.services.readings.list_wallets(params.prefix, params.after, params.limit))
-
-
-async def statement_get(endpoint: ClientEndpoint, call: Call) -> None:
-    """A page of a wallet's statement."""
-    params, readings = call.params, endpoint.services.readings
-    after = None if params.cursor is None else _statement_cursor(params.cursor)
-    page = await readings.statement(params.wallet, params.asset, params.newest_first, after, params.limit)
-    if not page.lines and params.wallet not in await readings.books([params.wallet]):
-        raise Refused(Reason.UNKNOWN_WALLET, wallet=params.wallet)
-    endpoint.reply(call, page)
-
-
-def _statement_cursor(cursor: str) -> tuple[int, int]:
-    sequence, point, line = cursor.partition(".")
-    if not (point and sequence.isascii() and sequence.isdigit() and line.isascii() and line.isdigit()):
-        raise InvalidParams("cursor", "'cursor' must be the 'next' of the page before")
-    if len(sequence) > 16 or len(line) > 6:
-        raise InvalidParams("cursor", "'cursor' must be the 'next' of the page before")
-    return int(sequence), int(line)
-
-
-async def transfer_get(endpoint: ClientEndpoint, call: Call) -> None:
-    """A transfer from its entry."""
-    transfer = call.params.transfer
-    sequence = sequence_of(transfer)
-    if sequence > endpoint.services.publisher.head:
-        raise Refused(Reason.TRANSFER_NOT_FOUND, transfer=transfer)
-    durable = await endpoint.services.history.entry(sequence)
-    entry = durable.entry
-    movements = [movement for movement in movements_of(entry) if movement.transfer == transfer]
-    if not movements:
-        raise Refused(Reason.TRANSFER_NOT_FOUND, transfer=transfer)
-    refunded = await endpoint.services.readings.transfer(transfer)
-    view = m.TransferView(
-        transfer=transfer,
-        sequence=entry.sequence,
-        time=entry.time,
-        principal=entry.principal,
-        command_id=entry.command.command_id,
-        entry_hash=durable.leaf.hex(),
-        kind=movements[0].kind,
-        original=getattr(entry.command, "transfer", None),
-        refunded=refunded.parts if refunded is not None else (),
-        postings=tuple(m.PostingView(p.source, p.to, p.asset, str(p.amount)) for p in movements),
-        reference=movements[0].reference,
-        metadata=getattr(entry.command, "metadata", {}),
-    )
-    endpoint.reply(call, view)
 
 
 async def hold_get(endpoint: ClientEndpoint, call: Call) -> None:
@@ -237,34 +154,6 @@ async def hold_list(endpoint: ClientEndpoint, call: Call) -> None:
     if not page.holds and params.wallet not in await readings.books([params.wallet]):
         raise Refused(Reason.UNKNOWN_WALLET, wallet=params.wallet)
     endpoint.reply(call, page)
-
-
-async def entry_get(endpoint: ClientEndpoint, call: Call) -> None:
-    """An entry, by sequence or by command id."""
-    params, services = call.params, endpoint.services
-    sequence = params.sequence
-    if sequence is None:
-        sequence = services.index.find(call.principal, params.command_id)
-    if sequence is None or not 1 <= sequence <= services.publisher.head:
-        raise Refused(Reason.ENTRY_NOT_FOUND, asked=params.command_id if params.sequence is None else params.sequence)
-    endpoint.reply(call, _entry_view(await services.history.entry(sequence)))
-
-
-async def entry_list(endpoint: ClientEndpoint, call: Call) -> None:
-    """A page of the journal."""
-    params, services = call.params, endpoint.services
-    entries: list[DurableEntry] = []
-    while len(entries) < params.limit:
-        more = await services.history.entries_after(params.after + len(entries))
-        if not more:
-            break
-        entries.extend(more)
-    page = tuple(_entry_view(durable) for durable in entries[: params.limit])
-    endpoint.reply(call, m.EntryPage(entries=page, head=services.publisher.head))
-
-
-def _entry_view(durable: DurableEntry) -> m.EntryView:
-    return m.EntryView(entry=msgspec.Raw(durable.record), entry_hash=durable.leaf.hex())
 
 
 async def daemon_audit(endpoint: ClientEndpoint, call: Call) -> None:
@@ -289,11 +178,12 @@ async def stream_subscribe(endpoint: ClientEndpoint, call: Call) -> None:
     elif params.snapshot:
         page = await _snapshot(endpoint, params)
         mode, start, wallets = "snapshot", page.sequence, page.wallets
-    if endpoint.is_closed:
+    grant = endpoint.session.grant
+    if endpoint.is_over or grant is None:
         return
     endpoint.subscriptions_made += 1
     watched = Watched(params.wallets or (), prefix=params.prefix, everything=params.all)
-    subscription = Subscription(endpoint.subscriptions_made, watched, endpoint, start)
+    subscription = Subscription(endpoint.subscriptions_made, watched, endpoint, start, shown_to(endpoint, grant))
     endpoint.subscriptions[subscription.id] = subscription
     subscribed = m.Subscribed(
         subscription=subscription.id,
@@ -333,6 +223,7 @@ FROM_MEMORY: dict[str, Callable[[ClientEndpoint, Call], None]] = {
     "rpc.discover": rpc_discover,
     "wallet.get": wallet_get,
     "balance.get": balance_get,
+    "client.list": client_list,
     "daemon.status": daemon_status,
     "stream.unsubscribe": stream_unsubscribe,
     **OPERATIONS,
@@ -340,6 +231,7 @@ FROM_MEMORY: dict[str, Callable[[ClientEndpoint, Call], None]] = {
 
 FROM_TABLES: dict[str, Callable[[ClientEndpoint, Call], Awaitable[None]]] = {
     "asset.list": asset_list,
+    "balance.get": balances_get,
     "wallet.list": wallet_list,
     "statement.get": statement_get,
     "transfer.get": transfer_get,

@@ -19,7 +19,7 @@ from walletd.protocol.rates import Throttle
 from walletd.protocol.session import Call, Session, notification, success
 from walletd.vocabulary.error_codes import Reason
 from walletd.wallets.publisher import Subscription
-from walletd.wallets.supervisor import Submission
+from walletd.wallets.submission import Submission
 
 _REASON = re.compile(rb'"data":\{"reason":"(\w+)"')
 """Where the session's own error responses, which come ready for the wire, name their reason."""
@@ -105,10 +105,18 @@ class ClientEndpoint:
                 epoch=services.epoch,
                 lifecycle=services.lifecycle(),
                 connection=self.connection_id,
-                auth=AuthenticationTerms(required=self.session.grant is None),
+                auth=self._terms(),
                 limits=self.session.limits,
                 heartbeat_ms=services.heartbeat_ms,
             ),
+        )
+
+    def _terms(self) -> AuthenticationTerms:
+        grant = self.session.grant
+        if grant is None:
+            return AuthenticationTerms(required=True)
+        return AuthenticationTerms(
+            required=False, principal=grant.principal, scopes=grant.scopes, expires_at=grant.expires_at
         )
 
     def received(self, messages: list[bytes]) -> None:
@@ -154,10 +162,13 @@ class ClientEndpoint:
         """The connection is gone.  Commands under way go on; their answers are kept for whoever asks again."""
         self.is_closed = True
         self.services.endpoints.discard(self)
+        self._end_streams()
+        self.drained()
+
+    def _end_streams(self) -> None:
         for subscription in list(self.subscriptions.values()):
             self.services.publisher.unsubscribe(subscription)
         self.subscriptions.clear()
-        self.drained()
 
     # --- answers ---------------------------------------------------------------------------------------------------
 
@@ -187,6 +198,17 @@ class ClientEndpoint:
     def close(self, code: int, reason: str) -> None:
         """Close the connection behind what is queued."""
         self.wire.close(code, reason)
+
+    def end(self, code: int, reason: str) -> None:
+        """Serve nothing more, end the streams, and close behind what is queued."""
+        self.session.end()
+        self._end_streams()
+        self.close(code, reason)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nobody is there any more whom an answer is for."""
+        return self.is_closed or self.session.is_ended
 
     def send(self, frame: bytes) -> None:
         """Queue a frame; nothing once the connection is gone."""

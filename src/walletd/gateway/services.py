@@ -8,11 +8,11 @@ from typing import Any, Protocol
 
 import trio
 
+from walletd.gateway.admission import Admission, Guest
 from walletd.ledger.book import Books
-from walletd.protocol.access import TokenRegister
 from walletd.protocol.envelope import Limits
-from walletd.protocol.messages import DaemonStatus
-from walletd.protocol.session import Session
+from walletd.protocol.operator_messages import DaemonStatus
+from walletd.protocol.redaction import Redactions
 from walletd.vocabulary.lifecycle import DaemonState
 from walletd.wallets.command_index import CommandIndex
 from walletd.wallets.history import History
@@ -23,21 +23,6 @@ from walletd.wallets.supervisor import Supervisor
 
 AUTHENTICATION_TIMEOUT = 4408
 ANSWERED_POLL_SECONDS = 0.01
-
-
-class Guest(Protocol):
-    """An open connection, as far as the services deal with it."""
-
-    session: Session
-    is_closed: bool
-
-    def notify(self, method: str, params: Any) -> None:
-        """Say something unasked."""
-        ...
-
-    def close(self, code: int, reason: str) -> None:
-        """Close the connection."""
-        ...
 
 
 class Operating(Protocol):
@@ -73,7 +58,7 @@ class Services:
         history: History,
         index: CommandIndex,
         books: Books,
-        register: TokenRegister,
+        admission: Admission,
         operations: Operating,
         limits: Limits,
         clock: Callable[[], datetime],
@@ -93,7 +78,8 @@ class Services:
         self.history = history
         self.index = index
         self.books = books
-        self.register = register
+        self.admission = admission
+        self.register = admission.register
         self.operations = operations
         self.limits = limits
         self.clock = clock
@@ -106,7 +92,8 @@ class Services:
         self.max_event_bytes = max_event_bytes
         self.shed: Counter[str] = Counter()
         """Requests answered with overloaded, by what was full."""
-        self.endpoints: set[Guest] = set()
+        self.endpoints = admission.guests
+        self.redactions = Redactions()
         self.rejected: Counter[str] = Counter()
         """Requests that were answered with an error, by its reason, since the start of this process."""
         self._authentication_seconds = authentication_seconds
@@ -115,9 +102,10 @@ class Services:
         self._nursery: trio.Nursery | None = None
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Serve until cancelled: calls that must wait for the read tables, and the deadline of authentication."""
+        """Serve until cancelled: calls that wait for the read tables, the deadlines of authentication and of tokens."""
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
+            await nursery.start(self.admission.run)
             task_status.started()
             await self._close_unauthenticated()
 
@@ -143,7 +131,7 @@ class Services:
             if not self._unauthenticated:
                 self._arrival = trio.Event()
             await trio.sleep_until(deadline)
-            if guest.session.grant is None and not guest.is_closed:
+            if guest.session.grant is None and not guest.session.is_ended and not guest.is_closed:
                 guest.close(AUTHENTICATION_TIMEOUT, "no authentication in time")
 
 

@@ -16,8 +16,9 @@ from walletd.ledger.refunds import remember_transfers
 from walletd.ledger.rules import decide
 from walletd.vocabulary.commands import ids_of
 from walletd.vocabulary.entries import Effects, Entry, Refusal
-from walletd.vocabulary.identifiers import AssetCode
+from walletd.vocabulary.identifiers import AssetCode, owner_of
 from walletd.vocabulary.lifecycle import WalletStatus
+from walletd.vocabulary.scopes import ownership_of, permitted
 
 MAX_VIOLATIONS = 100
 """An audit of a broken journal stops listing here: the first violations tell the story."""
@@ -75,6 +76,18 @@ def assets_are_defined(books: Books) -> Iterator[str]:
                 yield f"wallet {book.wallet} has {asset}, which is not defined"
 
 
+def keys_see_what_their_owners_own(books: Books) -> Iterator[str]:
+    """Every viewing key has only scopes that its owner's cover."""
+    for record in books.clients.records.values():
+        owner = books.clients.records.get(owner_of(record.client) or record.client)
+        if owner is None:
+            yield f"viewing key {record.client} has no owner"
+        elif owner is not record:
+            needs = [ownership_of(scope) for scope in record.scopes]
+            if any(need is None or not permitted(owner.scopes, need) for need in needs):
+                yield f"viewing key {record.client} sees more than its owner may spend"
+
+
 WHOLE_BOOK_TRUTHS: tuple[Callable[[Books], Iterator[str]], ...] = (
     posted_sums_to_zero,
     customers_are_above_their_floor,
@@ -82,6 +95,7 @@ WHOLE_BOOK_TRUTHS: tuple[Callable[[Books], Iterator[str]], ...] = (
     held_is_what_open_holds_reserve,
     closed_wallets_are_empty,
     assets_are_defined,
+    keys_see_what_their_owners_own,
 )
 
 
@@ -121,9 +135,12 @@ class Audit:
             self._command_ids.add(command_id)
         self.sequence = entry.sequence
         self.time = entry.time
+        shut_out = self.books.clients.is_shut_out(entry.principal, entry.time)
+        self._expect(not shut_out, entry, f"was decided for {entry.principal}, which was revoked or expired before")
+        self._expect(not entry.redacted, entry, "is not whole")
         self._expect(not entry.command.dry_run, entry, "is a dry run, which is never journaled")
         self._expect((entry.effects is None) != (entry.refusal is None), entry, "has not exactly one outcome")
-        verdict = decide(self.books, entry.command, entry.time, entry.sequence)
+        verdict = decide(self.books, entry.command, entry.time, entry.sequence, by=entry.principal)
         if entry.effects is not None:
             self._expect(verdict == entry.effects, entry, f"has other effects than its command: {verdict}")
             self._apply(entry, entry.effects)

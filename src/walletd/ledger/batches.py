@@ -49,7 +49,7 @@ class _Stage:
         self.books.wallets = {name: books.wallets[name].copy() for name in names}
         self._versions = {name: book.version for name, book in self.books.wallets.items()}
         self._last: dict[str, dict[Any, Any]] = {
-            name: {} for name in ("assets", "wallets", "balances", "holds", "transfers")
+            name: {} for name in ("assets", "wallets", "balances", "holds", "transfers", "outflows")
         }
         self._moved: list[Moved] = []
 
@@ -64,6 +64,7 @@ class _Stage:
         last["balances"].update(((record.wallet, record.asset), record) for record in effects.balances)
         last["holds"].update((record.hold, record) for record in effects.holds)
         last["transfers"].update((record.transfer, record) for record in effects.transfers)
+        last["outflows"].update(((r.wallet, r.asset, r.sequence, r.command), r) for r in effects.outflows)
         self._moved += [msgspec.structs.replace(moved, command=index) for moved in effects.moved]
 
     def effects(self, outcomes: tuple[Refusal | None, ...]) -> Effects:

@@ -7,17 +7,21 @@
 ``Books`` may hold all wallets (an audit) or only those that are warm (the daemon).  The assets are always all there.
 """
 
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
 from heapq import heapify, heappop, heappush
 
+from walletd.ledger.client_book import ClientBook, apply_clients
+from walletd.ledger.velocity import Outflows
 from walletd.vocabulary.commands import TRANSFER_MARK, Limits
 from walletd.vocabulary.entries import (
     AssetRecord,
     BalanceRecord,
+    CountedFrom,
     Effects,
     Freeze,
     HoldRecord,
+    OutflowRecord,
     TransferRecord,
     WalletRecord,
 )
@@ -26,6 +30,10 @@ from walletd.vocabulary.lifecycle import HoldState, WalletStatus
 
 MAX_OPEN_HOLDS = 10_000
 """Of one wallet: they are in memory while it is warm, about 700 bytes each, and may all expire in one entry."""
+
+
+OUTFLOWS_UNPRUNED = 64
+"""Up to so many outflows of one asset nobody looks whether they have left the longest window."""
 
 
 class Balance:
@@ -51,6 +59,7 @@ class Book:
 
     __slots__ = (
         "balances",
+        "counted_from",
         "expiries",
         "freeze",
         "holds",
@@ -58,6 +67,7 @@ class Book:
         "limits",
         "metadata",
         "opened_at",
+        "outflows",
         "status",
         "version",
         "wallet",
@@ -72,6 +82,9 @@ class Book:
         self.metadata: dict[str, str] = record.metadata
         self.limits: dict[AssetCode, Limits] = record.limits
         self.freeze: Freeze | None = record.freeze
+        self.counted_from: dict[AssetCode, CountedFrom] = record.counted_from
+        self.outflows: dict[AssetCode, Outflows] | None = None
+        """Of the assets whose velocity is limited and of which something went out; None where nothing did."""
         self.balances: dict[AssetCode, Balance] = {}
         self.holds: dict[HoldId, HoldRecord] = {}
         self.expiries: list[tuple[datetime, HoldId]] = []
@@ -114,6 +127,7 @@ class Book:
             metadata=self.metadata,
             limits=self.limits,
             freeze=self.freeze,
+            counted_from=self.counted_from,
         )
 
     def balance_record(self, asset: AssetCode, now: datetime | None = None) -> BalanceRecord:
@@ -127,12 +141,18 @@ class Book:
         """Every asset that the wallet was ever touched in, by code."""
         return tuple(self.balance_record(asset, now) for asset in sorted(self.balances))
 
+    def outflow_records(self) -> Iterator[OutflowRecord]:
+        """What went out and may still count for a velocity limit, in order of time for each asset."""
+        return (record for outflows in (self.outflows or {}).values() for record in outflows)
+
     def copy(self) -> "Book":
         """The book as it stands now; later entries change the original."""
         copied = Book(self.record())
         copied.balances = {asset: Balance(balance.posted, balance.held) for asset, balance in self.balances.items()}
         copied.holds = dict(self.holds)
         copied.expiries = list(self.expiries)
+        if self.outflows is not None:
+            copied.outflows = {asset: outflows.copy() for asset, outflows in self.outflows.items()}
         return copied
 
 
@@ -156,12 +176,13 @@ def reserved(hold: HoldRecord) -> int:
 
 
 class Books:
-    """The assets, and the books of the wallets at hand."""
+    """The assets and the clients, and the books of the wallets at hand."""
 
-    __slots__ = ("assets", "transfers", "wallets")
+    __slots__ = ("assets", "clients", "transfers", "wallets")
 
     def __init__(self) -> None:
         self.assets: dict[AssetCode, AssetRecord] = {}
+        self.clients = ClientBook()
         self.wallets: dict[WalletId, Book] = {}
         self.transfers: dict[TransferId, TransferRecord] = {}
         """Of the transfers at hand, what can be refunded; the daemon has here only those that are about to be."""
@@ -203,13 +224,25 @@ def apply(books: Books, effects: Effects) -> None:
         _apply_balance(books, balance)
     for hold in effects.holds:
         _apply_hold(books.wallets[hold.wallet], hold)
+    for outflow in effects.outflows:
+        _apply_outflow(books.wallets[outflow.wallet], outflow)
     for transfer in effects.transfers:
         assert transfer.transfer in books.transfers
         books.transfers[transfer.transfer] = transfer
+    if effects.clients:
+        apply_clients(books.clients, effects)
 
 
-def restore_book(record: WalletRecord, balances: Iterable[BalanceRecord], holds: Iterable[HoldRecord] = ()) -> Book:
-    """The book that these records describe, as the read tables keep them; of its holds only those that are open."""
+def restore_book(
+    record: WalletRecord,
+    balances: Iterable[BalanceRecord],
+    holds: Iterable[HoldRecord] = (),
+    outflows: Iterable[OutflowRecord] = (),
+) -> Book:
+    """The book that these records describe, as the read tables keep them; of its holds only those that are open.
+
+    Of its outflows, in order, those that are within a window, or more; what does not count any more is left out.
+    """
     book = Book(record)
     for balance in balances:
         assert balance.wallet == record.wallet
@@ -221,7 +254,19 @@ def restore_book(record: WalletRecord, balances: Iterable[BalanceRecord], holds:
         book.holds[hold.hold] = hold
     book.expiries = [(hold.expires_at, hold.hold) for hold in book.holds.values() if hold.expires_at is not None]
     heapify(book.expiries)
+    for outflow in outflows:
+        assert outflow.wallet == record.wallet
+        counted = record.counted_from.get(outflow.asset)
+        if counted is not None and counts(outflow, counted):
+            _outflows(book, outflow.asset).put(outflow)
     return book
+
+
+def counts(outflow: OutflowRecord, counted: CountedFrom) -> bool:
+    """Whether the outflow came after the limit, and after what a shorter window had let go of."""
+    return (outflow.sequence, outflow.command) >= (counted.sequence, counted.command) and (
+        counted.after is None or outflow.time > counted.after
+    )
 
 
 def _apply_wallet(books: Books, record: WalletRecord) -> None:
@@ -237,6 +282,8 @@ def _apply_wallet(books: Books, record: WalletRecord) -> None:
     book.metadata = record.metadata
     book.limits = record.limits
     book.freeze = record.freeze
+    if record.counted_from != book.counted_from:
+        _count_from(book, record.counted_from)
 
 
 def _apply_balance(books: Books, record: BalanceRecord) -> None:
@@ -262,6 +309,35 @@ def _apply_hold(book: Book, record: HoldRecord) -> None:
             heappush(book.expiries, (record.expires_at, record.hold))
     while book.expiries and not _is_due_then(book, *book.expiries[0]):
         heappop(book.expiries)
+
+
+def _count_from(book: Book, counted_from: dict[AssetCode, CountedFrom]) -> None:
+    """Forget what does not count any more."""
+    book.counted_from = counted_from
+    for asset, outflows in list((book.outflows or {}).items()):
+        counted = counted_from.get(asset)
+        if counted is None:
+            assert book.outflows is not None
+            del book.outflows[asset]
+        elif counted.after is not None:
+            outflows.forget(counted.after)
+    book.outflows = book.outflows or None
+
+
+def _outflows(book: Book, asset: AssetCode) -> Outflows:
+    if book.outflows is None:
+        book.outflows = {}
+    return book.outflows.setdefault(asset, Outflows())
+
+
+def _apply_outflow(book: Book, record: OutflowRecord) -> None:
+    counted = book.counted_from.get(record.asset)
+    if counted is None or not counts(record, counted):
+        return  # A later command of the same batch took the limit away.
+    outflows = _outflows(book, record.asset)
+    outflows.put(record)
+    if len(outflows) > OUTFLOWS_UNPRUNED:
+        outflows.prune(record.time - timedelta(seconds=book.limits[record.asset].longest_window))
 
 
 def _is_due_then(book: Book, moment: datetime, hold: HoldId) -> bool:

@@ -10,26 +10,39 @@ so of them, and what they held is free for the command itself.  The books are no
 """
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import msgspec
 
 from walletd.ledger.book import Book, Books, balance_record, floor, reserved
-from walletd.vocabulary.entries import BalanceRecord, Effects, HoldRecord, Moved, WalletRecord
-from walletd.vocabulary.identifiers import AssetCode, HoldId, Version, WalletId
+from walletd.ledger.velocity import Key, key_of
+from walletd.vocabulary.commands import Window
+from walletd.vocabulary.entries import BalanceRecord, Effects, HoldRecord, Moved, OutflowRecord, WalletRecord
+from walletd.vocabulary.identifiers import AssetCode, HoldId, Sequence, Version, WalletId
 from walletd.vocabulary.lifecycle import HoldState
 
 Place = tuple[WalletId, AssetCode]
 
 
+class Origin(NamedTuple):
+    """Which command this is: of which entry and, in a batch, at which index."""
+
+    sequence: int
+    command: int = 0
+
+
 class Draft:
     """Changes to books, not made yet."""
 
-    __slots__ = ("_books", "_holds", "_touched", "_wallets", "changes", "moved", "now")
+    __slots__ = ("_books", "_holds", "_outflows", "_touched", "_wallets", "changes", "let_out", "moved", "now")
 
     def __init__(self, books: Books, now: datetime) -> None:
         self._books = books
         self.now = now
+        self.let_out: dict[Place, int] = {}
+        """What this command lets out of wallets whose velocity is limited."""
+        self._outflows: dict[tuple[Place, Key], OutflowRecord] = {}
         self.changes: dict[Place, list[int]] = {}
         """Of each balance: what is added to posted, what is held in addition, and what expired holds free."""
         self._holds: dict[HoldId, HoldRecord] = {}
@@ -45,6 +58,7 @@ class Draft:
             for hold in book.lapsed(self.now):
                 self.put_hold(msgspec.structs.replace(hold, state=HoldState.EXPIRED))
                 self._change(wallet, hold.asset)[2] += reserved(hold)
+                self.give_back(hold, reserved(hold))
         return book
 
     def move(self, source: WalletId, to: WalletId, asset: AssetCode, amount: int) -> None:
@@ -58,6 +72,52 @@ class Draft:
         """Hold more of a wallet's money; less, where the amount is negative."""
         self.touch(wallet)
         self._change(wallet, asset)[1] += amount
+
+    def let_go(
+        self, wallet: WalletId, asset: AssetCode, amount: int, origin: Origin, hold: HoldId | None = None
+    ) -> None:
+        """Count what goes out, or what a hold reserves to go out, where the wallet's velocity is limited."""
+        if asset not in self.touch(wallet).counted_from:
+            return
+        place = wallet, asset
+        total = self.let_out[place] = self.let_out.get(place, 0) + amount
+        self._outflows[place, origin] = OutflowRecord(
+            wallet=wallet,
+            asset=asset,
+            sequence=Sequence(origin.sequence),
+            command=origin.command,
+            time=self.now,
+            amount=str(total),
+            hold=hold,
+        )
+
+    def give_back(self, hold: HoldRecord, amount: int) -> None:
+        """Count less for what a hold does not let out after all: of what it was raised by last first."""
+        book = self._books.wallets[hold.wallet]
+        outflows = None if book.outflows is None else book.outflows.get(hold.asset)
+        if outflows is None:
+            return
+        # What has left every window is not there, whether it is still remembered or not.
+        begins = self.now - timedelta(seconds=book.limits[hold.asset].longest_window)
+        place = hold.wallet, hold.asset
+        for known in outflows.of_hold(hold.hold, begins):
+            record = self._outflows.get((place, key_of(known)), known)
+            taken = min(amount, int(record.amount))
+            if taken:
+                less = str(int(record.amount) - taken)
+                self._outflows[place, key_of(known)] = msgspec.structs.replace(record, amount=less)
+            amount -= taken
+
+    def used(self, wallet: WalletId, asset: AssetCode, window: Window) -> int:
+        """How much went out within the window that ends now, what this command lets out included."""
+        begins = self.now - timedelta(seconds=window.seconds)
+        known = self._books.wallets[wallet].outflows
+        outflows = None if known is None else known.get(asset)
+        used = 0 if outflows is None else outflows.used(window.seconds, self.now)
+        for (place, key), record in self._outflows.items():
+            if place == (wallet, asset) and record.time > begins:
+                used += int(record.amount) - (0 if outflows is None else outflows.amount_of(key))
+        return used
 
     def show(self, wallet: WalletId, asset: AssetCode) -> None:
         """Record the balance although nothing is moved: what is available of it changes with the limits."""
@@ -110,6 +170,7 @@ class Draft:
             balances=tuple(self._balances_after()),
             holds=tuple(self._holds.values()),
             moved=tuple(self.moved),
+            outflows=tuple(self._outflows.values()),
         )
 
     def _balances_after(self) -> Iterator[BalanceRecord]:

@@ -11,7 +11,7 @@ import msgspec
 
 from walletd.ledger.book import Books
 from walletd.ledger.draft import Draft
-from walletd.vocabulary.commands import AnyCommand, BalanceCondition, Posting
+from walletd.vocabulary.commands import AnyCommand, BalanceCondition, Posting, Window
 from walletd.vocabulary.entries import Effects, Refusal
 from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import AssetCode, WalletId
@@ -131,6 +131,39 @@ def funds_guard(draft: Draft) -> Refusal | None:
                 short_by=str(required - available),
             )
     return None
+
+
+def velocity_guard(draft: Draft, books: Books) -> Refusal | None:
+    """No window lets out more than it may."""
+    for (wallet, asset), required in draft.let_out.items():
+        for window in books.wallets[wallet].limits[asset].velocity:
+            used, limit = draft.used(wallet, asset, window), int(window.amount)
+            if used > limit:
+                before = used - required
+                fits_at = _fits_at(draft, books, wallet, asset, window, required)
+                return refuse(
+                    Reason.VELOCITY_EXCEEDED,
+                    wallet=wallet,
+                    asset=asset,
+                    window_seconds=window.seconds,
+                    limit=window.amount,
+                    used=str(before),
+                    remaining=str(max(0, limit - before)),
+                    required=str(required),
+                    fits_at=fits_at,
+                )
+    return None
+
+
+def _fits_at(
+    draft: Draft, books: Books, wallet: WalletId, asset: AssetCode, window: Window, required: int
+) -> datetime | None:
+    """From when on the window would let it out, if nothing else goes out meanwhile; None for never."""
+    outflows = (books.wallets[wallet].outflows or {}).get(asset)
+    if required > int(window.amount) or outflows is None:
+        return None
+    surplus = outflows.used(window.seconds, draft.now) + required - int(window.amount)
+    return outflows.frees(window.seconds, draft.now, surplus)
 
 
 def maximum_guard(books: Books, draft: Draft) -> Refusal | None:

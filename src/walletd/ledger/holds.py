@@ -2,6 +2,8 @@
 
 A hold counts against what is available from the moment it is placed, so a capture within it takes nothing more and
 cannot fail for funds.  At ``expires_at`` it reserves nothing any more, whether an entry has said so yet or not.
+Velocity counts a hold when it is placed or raised, so a capture cannot fail for it either; what it gives back counts no
+more.
 """
 
 from datetime import datetime
@@ -9,7 +11,7 @@ from datetime import datetime
 import msgspec
 
 from walletd.ledger.book import MAX_OPEN_HOLDS, Books, reserved
-from walletd.ledger.draft import Draft
+from walletd.ledger.draft import Draft, Origin
 from walletd.ledger.guards import (
     Verdict,
     asset_guard,
@@ -21,6 +23,7 @@ from walletd.ledger.guards import (
     open_guard,
     postings_guard,
     refuse,
+    velocity_guard,
     wallet_guard,
 )
 from walletd.vocabulary.commands import (
@@ -38,7 +41,7 @@ from walletd.vocabulary.identifiers import AssetCode, HoldId
 from walletd.vocabulary.lifecycle import FrozenSide, HoldState
 
 
-def place_hold(books: Books, command: PlaceHold, now: datetime, hold: HoldId) -> Verdict:
+def place_hold(books: Books, command: PlaceHold, now: datetime, hold: HoldId, origin: Origin) -> Verdict:
     """Reserve an amount under a new hold."""
     wallet = command.wallet
     if refusal := (
@@ -54,7 +57,8 @@ def place_hold(books: Books, command: PlaceHold, now: datetime, hold: HoldId) ->
     if draft.open_holds(wallet) >= MAX_OPEN_HOLDS:
         return refuse(Reason.TOO_MANY_HOLDS, wallet=wallet, limit=MAX_OPEN_HOLDS)
     draft.reserve(wallet, command.asset, int(command.amount))
-    if refusal := funds_guard(draft):
+    draft.let_go(wallet, command.asset, int(command.amount), origin, hold)
+    if refusal := funds_guard(draft) or velocity_guard(draft, books):
         return refusal
     # After this point it must succeed.
     draft.put_hold(
@@ -103,6 +107,8 @@ def capture_hold(books: Books, command: CaptureHold, now: datetime) -> Verdict:
         draft.moved.append(Moved(posting.source, posting.to, posting.asset, posting.amount))
     is_over = command.final or taken == left
     draft.reserve(wallet, hold.asset, -left if is_over else -taken)
+    if is_over:
+        draft.give_back(hold, left - taken)
     if refusal := maximum_guard(books, draft):
         return refusal
     # After this point it must succeed.
@@ -127,7 +133,7 @@ def extend_hold(books: Books, command: ExtendHold, now: datetime) -> Verdict:
     return draft.effects()
 
 
-def adjust_hold(books: Books, command: AdjustHold, now: datetime) -> Verdict:
+def adjust_hold(books: Books, command: AdjustHold, now: datetime, origin: Origin) -> Verdict:
     """Reserve more or less from now on.  Only more can fail, for a freeze or for funds."""
     if refusal := _state_guard(books, command, now):
         return refusal
@@ -139,7 +145,11 @@ def adjust_hold(books: Books, command: AdjustHold, now: datetime) -> Verdict:
     if hold is None:
         return _not_open(command.wallet, command.hold)
     draft.reserve(command.wallet, hold.asset, more)
-    if refusal := funds_guard(draft):
+    if more > 0:
+        draft.let_go(command.wallet, hold.asset, more, origin, hold.hold)
+    else:
+        draft.give_back(hold, -more)
+    if refusal := funds_guard(draft) or velocity_guard(draft, books):
         return refusal
     # After this point it must succeed.
     amount = int(hold.captured) + int(command.amount)
@@ -157,6 +167,7 @@ def void_hold(books: Books, command: VoidHold, now: datetime) -> Verdict:
         return _not_open(command.wallet, command.hold)
     # After this point it must succeed.
     draft.reserve(command.wallet, hold.asset, -reserved(hold))
+    draft.give_back(hold, reserved(hold))
     draft.put_hold(msgspec.structs.replace(hold, state=HoldState.VOIDED))
     return draft.effects()
 

@@ -8,7 +8,7 @@ from datetime import datetime
 import msgspec
 
 from walletd.ledger.book import Books
-from walletd.ledger.draft import Draft
+from walletd.ledger.draft import Draft, Origin
 from walletd.ledger.guards import (
     Verdict,
     conditions_guard,
@@ -16,6 +16,7 @@ from walletd.ledger.guards import (
     maximum_guard,
     postings_guard,
     refuse,
+    velocity_guard,
 )
 from walletd.ledger.statement import CAPTURE, TRANSFER, movements_of
 from walletd.vocabulary.commands import Posting, RefundTransfer
@@ -23,7 +24,7 @@ from walletd.vocabulary.entries import Entry, Refundable, Refusal, TransferRecor
 from walletd.vocabulary.error_codes import Reason
 
 
-def refund_transfer(books: Books, command: RefundTransfer, now: datetime) -> Verdict:
+def refund_transfer(books: Books, command: RefundTransfer, now: datetime, origin: Origin) -> Verdict:
     """Move money back.  ``books.transfers`` must hold the original, if it exists."""
     for index, posting in enumerate(command.postings):
         for wallet in (posting.source, posting.to):
@@ -45,8 +46,10 @@ def refund_transfer(books: Books, command: RefundTransfer, now: datetime) -> Ver
         return refusal
     draft = Draft(books, now)
     for posting in command.postings:
-        draft.move(posting.source, posting.to, posting.asset, int(posting.amount))
-    if refusal := funds_guard(draft) or maximum_guard(books, draft):
+        amount = int(posting.amount)
+        draft.move(posting.source, posting.to, posting.asset, amount)
+        draft.let_go(posting.source, posting.asset, amount, origin)
+    if refusal := funds_guard(draft) or velocity_guard(draft, books) or maximum_guard(books, draft):
         return refusal
     # After this point it must succeed.
     refunded = TransferRecord(original.transfer, tuple(parts))

@@ -14,6 +14,8 @@ from typing import assert_never
 
 from walletd.ledger.batches import execute_batch
 from walletd.ledger.book import Books
+from walletd.ledger.clients import create_client, revoke_client, rotate_client
+from walletd.ledger.draft import Origin
 from walletd.ledger.guards import Verdict, conditions_guard, expiry_guard, refuse
 from walletd.ledger.holds import adjust_hold, capture_hold, expire_hold, extend_hold, place_hold, void_hold
 from walletd.ledger.refunds import refund_transfer
@@ -22,14 +24,22 @@ from walletd.ledger.wallets import close_wallet, freeze_wallet, open_wallet, unf
 from walletd.vocabulary import commands as c
 from walletd.vocabulary.entries import AssetRecord, Effects
 from walletd.vocabulary.error_codes import Reason
-from walletd.vocabulary.identifiers import hold_id
+from walletd.vocabulary.identifiers import NOBODY, Principal, hold_id
 
 
-def decide(books: Books, command: c.AnyCommand, now: datetime, sequence: int, index: int | None = None) -> Verdict:
+def decide(
+    books: Books,
+    command: c.AnyCommand,
+    now: datetime,
+    sequence: int,
+    index: int | None = None,
+    by: Principal = NOBODY,
+) -> Verdict:
     """What the command does to the books at this moment, or the first reason, in the enum's order, against it.
 
-    ``index`` is the command's in its batch.  ``books`` must hold every wallet of ``wallets_of(command)`` that exists,
-    and the transfers that are refunded.  O(postings), where no hold has expired.
+    ``index`` is the command's in its batch, ``by`` is who sent it.  ``books`` must hold every wallet of
+    ``wallets_of(command)`` that exists, the transfers that are refunded, and all assets and clients.  O(postings),
+    where no hold has expired.
     """
     if refusal := expiry_guard(command, now):
         return refusal
@@ -39,7 +49,7 @@ def decide(books: Books, command: c.AnyCommand, now: datetime, sequence: int, in
         case c.OpenWallet():
             return open_wallet(books, command, now)
         case c.UpdateWallet():
-            return update_wallet(books, command, now)
+            return update_wallet(books, command, now, Origin(sequence, index or 0))
         case c.FreezeWallet():
             return freeze_wallet(books, command, now)
         case c.UnfreezeWallet():
@@ -47,21 +57,27 @@ def decide(books: Books, command: c.AnyCommand, now: datetime, sequence: int, in
         case c.CloseWallet():
             return close_wallet(books, command, now)
         case c.PostTransfer():
-            return post_transfer(books, command, now)
+            return post_transfer(books, command, now, Origin(sequence, index or 0))
         case c.RefundTransfer():
-            return refund_transfer(books, command, now)
+            return refund_transfer(books, command, now, Origin(sequence, index or 0))
         case c.PlaceHold():
-            return place_hold(books, command, now, hold_id(sequence, index))
+            return place_hold(books, command, now, hold_id(sequence, index), Origin(sequence, index or 0))
         case c.CaptureHold():
             return capture_hold(books, command, now)
         case c.ExtendHold():
             return extend_hold(books, command, now)
         case c.AdjustHold():
-            return adjust_hold(books, command, now)
+            return adjust_hold(books, command, now, Origin(sequence, index or 0))
         case c.VoidHold():
             return void_hold(books, command, now)
         case c.ExecuteBatch():
             return execute_batch(books, command, now, sequence, decide)
+        case c.CreateClient():
+            return create_client(books, command, now, by)
+        case c.RotateClient():
+            return rotate_client(books, command, now, by)
+        case c.RevokeClient():
+            return revoke_client(books, command, now, by)
         case c.ExpireHold():
             return expire_hold(books, command, now)
         case _:

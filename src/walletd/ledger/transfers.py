@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from walletd.ledger.book import Books
-from walletd.ledger.draft import Draft
+from walletd.ledger.draft import Draft, Origin
 from walletd.ledger.guards import (
     Verdict,
     conditions_guard,
@@ -11,12 +11,13 @@ from walletd.ledger.guards import (
     maximum_guard,
     postings_guard,
     refuse,
+    velocity_guard,
 )
 from walletd.vocabulary.commands import PostTransfer
 from walletd.vocabulary.error_codes import Reason
 
 
-def post_transfer(books: Books, command: PostTransfer, now: datetime) -> Verdict:
+def post_transfer(books: Books, command: PostTransfer, now: datetime, origin: Origin) -> Verdict:
     """Move money along the postings, which are judged by what they change together."""
     postings = command.postings
     for index, posting in enumerate(postings):
@@ -33,8 +34,10 @@ def post_transfer(books: Books, command: PostTransfer, now: datetime) -> Verdict
         return refusal
     draft = Draft(books, now)
     for posting in postings:
-        draft.move(posting.source, posting.to, posting.asset, int(posting.amount))
-    if refusal := funds_guard(draft) or maximum_guard(books, draft):
+        amount = int(posting.amount)
+        draft.move(posting.source, posting.to, posting.asset, amount)
+        draft.let_go(posting.source, posting.asset, amount, origin)
+    if refusal := funds_guard(draft) or velocity_guard(draft, books) or maximum_guard(books, draft):
         return refusal
     # After this point it must succeed.
     return draft.effects()

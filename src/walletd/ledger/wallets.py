@@ -1,11 +1,11 @@
 """The rules of a wallet's state: opening, limits and metadata, freezing, closing."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
 from walletd.ledger.book import Books
-from walletd.ledger.draft import Draft
+from walletd.ledger.draft import Draft, Origin
 from walletd.ledger.guards import (
     Verdict,
     asset_guard,
@@ -17,10 +17,10 @@ from walletd.ledger.guards import (
     refuse,
     wallet_guard,
 )
-from walletd.vocabulary.commands import CloseWallet, FreezeWallet, OpenWallet, UnfreezeWallet, UpdateWallet
-from walletd.vocabulary.entries import Effects, Freeze, Moved, Refusal, WalletRecord
+from walletd.vocabulary.commands import CloseWallet, FreezeWallet, Limits, OpenWallet, UnfreezeWallet, UpdateWallet
+from walletd.vocabulary.entries import CountedFrom, Effects, Freeze, Moved, Refusal, WalletRecord
 from walletd.vocabulary.error_codes import Reason
-from walletd.vocabulary.identifiers import AssetCode, Version, WalletId
+from walletd.vocabulary.identifiers import AssetCode, Sequence, Version, WalletId
 from walletd.vocabulary.lifecycle import FrozenSide, WalletStatus
 
 
@@ -42,8 +42,11 @@ def open_wallet(books: Books, command: OpenWallet, now: datetime) -> Verdict:
     return Effects(wallets=(record,))
 
 
-def update_wallet(books: Books, command: UpdateWallet, now: datetime) -> Verdict:
-    """Other metadata, other limits; the wallet must be within the limits that it gets."""
+def update_wallet(books: Books, command: UpdateWallet, now: datetime, origin: Origin) -> Verdict:
+    """Other metadata, other limits; the wallet must be within the limits that it gets.
+
+    Velocity is about what goes out from now on: a window may be set below what went out already.
+    """
     for asset in command.limits:
         if refusal := asset_guard(books, asset):
             return refusal
@@ -53,7 +56,9 @@ def update_wallet(books: Books, command: UpdateWallet, now: datetime) -> Verdict
     limits = {asset: limit for asset, limit in (record.limits | command.limits).items() if limit is not None}
     metadata = record.metadata if command.metadata is None else command.metadata
     draft = Draft(books, now)
-    draft.put_wallet(_at(now, msgspec.structs.replace(record, limits=limits, metadata=metadata)))
+    counted_from = _counted_from(record, limits, now, origin)
+    changed = msgspec.structs.replace(record, limits=limits, metadata=metadata, counted_from=counted_from)
+    draft.put_wallet(_at(now, changed))
     for asset in command.limits:
         draft.show(command.wallet, asset)
     for asset in command.limits:
@@ -120,8 +125,31 @@ def close_wallet(books: Books, command: CloseWallet, now: datetime) -> Verdict:
     record = books.wallets[wallet].record()
     for asset in record.limits:
         draft.show(wallet, asset)
-    draft.put_wallet(msgspec.structs.replace(record, status=WalletStatus.CLOSED, freeze=None, limits={}))
+    draft.put_wallet(
+        msgspec.structs.replace(record, status=WalletStatus.CLOSED, freeze=None, limits={}, counted_from={})
+    )
     return draft.effects()
+
+
+def _counted_from(
+    record: WalletRecord, limits: dict[AssetCode, Limits], now: datetime, origin: Origin
+) -> dict[AssetCode, CountedFrom]:
+    """Since when each asset's velocity counts under the new limits: longer windows begin with what is remembered."""
+    counted_from: dict[AssetCode, CountedFrom] = {}
+    for asset, limit in limits.items():
+        if not limit.velocity:
+            continue
+        known = record.counted_from.get(asset)
+        if known is None:
+            counted_from[asset] = CountedFrom(sequence=Sequence(origin.sequence), command=origin.command)
+        elif limit.longest_window > (remembered := record.limits[asset].longest_window):
+            after = now - timedelta(seconds=remembered)
+            if known.after is not None:
+                after = max(after, known.after)
+            counted_from[asset] = msgspec.structs.replace(known, after=after)
+        else:
+            counted_from[asset] = known
+    return counted_from
 
 
 def _state_guard(books: Books, command: UpdateWallet | FreezeWallet | UnfreezeWallet, now: datetime) -> Refusal | None:

@@ -1,108 +1,103 @@
-"""Who may do what: tokens, the scopes they carry, and what each method needs.
+"""Who may do what: the clients by their tokens, and what each of their scopes permits.
 
-    grant = register.grant_of(token)           # None for a token nobody issued
+    grant = register.grant_of(token)           # None for a token that is not in force
     grant.permits(Need.spend("shop:1"))
 
-A token is an opaque random string; only its SHA-256 is kept.  Scopes: ``admin``, ``operate`` (all wallets),
-``spend:<wallet or prefix*>``, ``view:<wallet or prefix*>``, ``metrics``.  Spending a wallet includes viewing it;
-``admin`` includes ``operate``, and ``operate`` everything about wallets.
+A token is an opaque random string of 256 bits; only its SHA-256 is kept, and it is looked up by that.  How long a
+look-up takes says something about hashes at most, from which nobody finds a token.
 """
 
-import enum
 import hashlib
-from typing import NamedTuple, Self
+from collections.abc import Callable
+from datetime import UTC, datetime
 
 import msgspec
 
+from walletd.ledger.client_book import ClientBook
+from walletd.vocabulary.entries import ClientRecord, TokenRecord
 from walletd.vocabulary.identifiers import Principal
+from walletd.vocabulary.scopes import (
+    ADMIN,
+    AUTHENTICATED,
+    KEYS,
+    METRICS,
+    OPERATE,
+    Need,
+    Right,
+    permitted,
+    sees_everything,
+)
 
+__all__ = ["ADMIN", "AUTHENTICATED", "KEYS", "METRICS", "OPERATE", "Grant", "Need", "Right", "TokenRegister"]
 
-class Right(enum.Enum):
-    """What a request needs the right for."""
-
-    NOTHING = "nothing"
-    VIEW = "view"
-    SPEND = "spend"
-    OPERATE = "operate"
-    ADMIN = "admin"
-
-
-class Need(NamedTuple):
-    """A right, and the wallet or prefix it is needed for (empty where it is about no one wallet)."""
-
-    right: Right
-    wallet: str = ""
-    is_prefix: bool = False
-
-    @classmethod
-    def view(cls, wallet: str) -> Self:
-        """To see this wallet."""
-        return cls(Right.VIEW, wallet)
-
-    @classmethod
-    def view_prefix(cls, prefix: str) -> Self:
-        """To see every wallet whose name starts with the prefix."""
-        return cls(Right.VIEW, prefix, is_prefix=True)
-
-    @classmethod
-    def spend(cls, wallet: str) -> Self:
-        """To take money out of this wallet."""
-        return cls(Right.SPEND, wallet)
-
-
-OPERATE = Need(Right.OPERATE)
-ADMIN = Need(Right.ADMIN)
-AUTHENTICATED = Need(Right.NOTHING)
+_BEGINNING = datetime.fromtimestamp(0, UTC)
 
 
 class Grant(msgspec.Struct, frozen=True):
-    """A principal and the scopes that its token carries."""
+    """A client and its scopes, as one of its tokens brings them to a session, and until when."""
 
     principal: Principal
     scopes: tuple[str, ...]
+    expires_at: datetime | None = None
+    token_sha256: str = ""
+    is_certified: bool = False
 
     def permits(self, need: Need) -> bool:
         """Whether one of the scopes covers the need."""
-        if need.right is Right.NOTHING or "admin" in self.scopes:
-            return True
-        if need.right is Right.ADMIN:
-            return False
-        if "operate" in self.scopes:
-            return True
-        return any(_covers(scope, need) for scope in self.scopes)
+        return permitted(self.scopes, need)
 
-
-def _covers(scope: str, need: Need) -> bool:
-    right, _, pattern = scope.partition(":")
-    if not pattern or (right, need.right) not in _RIGHTS_OF_SCOPES:
-        return False
-    if pattern.endswith("*"):
-        return need.wallet.startswith(pattern[:-1])
-    return not need.is_prefix and need.wallet == pattern
-
-
-_RIGHTS_OF_SCOPES = {("spend", Right.SPEND), ("spend", Right.VIEW), ("view", Right.VIEW)}
+    @property
+    def sees_everything(self) -> bool:
+        """Whether it is shown the journal as it is, with nothing redacted."""
+        return sees_everything(self.scopes)
 
 
 class TokenRegister:
-    """The hashes of all tokens in force."""
+    """The tokens in force: of the clients as the durable journal has them, by this clock."""
 
-    def __init__(self) -> None:
-        self._grants: dict[bytes, Grant] = {}
+    def __init__(self, clients: ClientBook | None = None, clock: Callable[[], datetime] = lambda: _BEGINNING) -> None:
+        self.clients = ClientBook() if clients is None else clients
+        self.clock = clock
 
     def admit(self, token: str, grant: Grant) -> None:
-        """Put a token in force."""
-        self._grants[token_hash(token)] = grant
+        """Put a token in force without an entry: the way in of tests."""
+        record = TokenRecord(sha256=token_hash(token), created_at=_BEGINNING, expires_at=grant.expires_at)
+        known = self.clients.records.get(grant.principal)
+        self.clients.put(
+            ClientRecord(
+                client=grant.principal,
+                scopes=grant.scopes,
+                tokens=(*(known.tokens if known is not None else ()), record),
+                created_by=grant.principal,
+                created_at=_BEGINNING,
+            )
+        )
 
     def grant_of(self, token: str) -> Grant | None:
-        """The grant of a token in force.  A lookup by hash: its time says nothing about the token."""
-        return self._grants.get(token_hash(token))
+        """The grant of a token in force."""
+        return self.grant_of_hash(token_hash(token))
+
+    def grant_of_hash(self, sha256: str) -> Grant | None:
+        """The grant of the token with this hash, if it is in force."""
+        bearer = self.clients.bearer(sha256, self.clock())
+        if bearer is None:
+            return None
+        return Grant(bearer.record.client, bearer.record.scopes, bearer.expires_at, sha256)
 
     def grant_of_principal(self, principal: str) -> Grant | None:
-        """The grant of a principal that has proved its name otherwise: by a certificate."""
-        return next((grant for grant in self._grants.values() if grant.principal == principal), None)
+        """The grant of a client that proved who it is without a token, by a certificate; while it has one in force."""
+        bearer = self.clients.in_person(Principal(principal), self.clock())
+        if bearer is None:
+            return None
+        return Grant(bearer.record.client, bearer.record.scopes, bearer.expires_at, is_certified=True)
+
+    def renewed(self, grant: Grant) -> Grant | None:
+        """The grant as it stands now; None where it is not in force any more."""
+        return (
+            self.grant_of_principal(grant.principal) if grant.is_certified else self.grant_of_hash(grant.token_sha256)
+        )
 
 
-def token_hash(token: str) -> bytes:
-    """What is kept of a token."""
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+def token_hash(token: str) -> str:
+    """What is kept of a token: its SHA-256 in hexadecimal."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

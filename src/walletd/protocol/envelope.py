@@ -3,6 +3,7 @@
 JSON-RPC 2.0 under this protocol's profile: an id is required, params are an object, nobody sends batches.
 """
 
+from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
@@ -14,10 +15,13 @@ from walletd.vocabulary.lifecycle import DaemonState
 
 
 class AuthenticationTerms(msgspec.Struct, frozen=True):
-    """Whether a token is needed, and how it can be carried."""
+    """Whether a token is needed, and how it can be carried; where the handshake carried one, whose it is."""
 
     required: bool
     methods: tuple[str, ...] = ("bearer_header", "bearer_subprotocol", "session.authenticate")
+    principal: str | None = None
+    scopes: tuple[str, ...] = ()
+    expires_at: datetime | None = None
 
 
 class Limits(msgspec.Struct, frozen=True):

@@ -19,7 +19,7 @@ _encode = msgspec.json.Encoder().encode
 
 SENTENCES: dict[Reason, str] = {
     Reason.METHOD_NOT_FOUND: "there is no method {method!r}",
-    Reason.FORBIDDEN: "the token does not permit {method}; it needs {right} {wallet}",
+    Reason.FORBIDDEN: "the token does not permit {method}; it needs the scope {scope}",
     Reason.OVERLOADED: "{what} is full; try again after {retry_after_ms} ms with the same command id",
     Reason.RATE_LIMITED: "{what} sends too fast; try again after {retry_after_ms} ms with the same command id",
     Reason.UNAVAILABLE: "the journal takes no writes ({why}); reads go on; try again after {retry_after_ms} ms",
@@ -34,6 +34,10 @@ SENTENCES: dict[Reason, str] = {
     ),
     Reason.EPOCH_CHANGED: "the cursor is of epoch {cursor_epoch}, the journal is at {epoch}; start from a snapshot",
     Reason.FUTURE_CURSOR: "the cursor {cursor} lies beyond the head {head}",
+    Reason.INVALID_CURSOR: (
+        "'cursor' was given out for another question; repeat the params of the page before, or begin without a cursor"
+    ),
+    Reason.FUTURE_MOMENT: "'{field}' is {asked}, which has not come yet: the last entry is {head}, and it is {time}",
     Reason.HOLD_NOT_FOUND: "wallet {wallet} never had a hold {hold}",
     Reason.CURSOR_EXPIRED: "the journal begins at {oldest}; start from a snapshot",
     Reason.COMMAND_ID_REUSED: (
@@ -47,6 +51,10 @@ SENTENCES: dict[Reason, str] = {
     Reason.WALLET_NOT_FOUND: "there is no wallet {wallet}; open it first with wallet.open",
     Reason.SELF_TRANSFER: "posting {posting} moves money from {wallet} to itself",
     Reason.ORIGINAL_NOT_FOUND: "there is no transfer or capture {transfer} that could be refunded",
+    Reason.BEYOND_OWN_ACCESS: "{field} goes beyond what {principal} can give: {needs}",
+    Reason.CLIENT_ALREADY_EXISTS: "client {client} exists since {created_at}",
+    Reason.CLIENT_NOT_FOUND: "there is no client {client} that is yours to change",
+    Reason.KEPT_IN_FILE: "the token of {client} is the one in its file: replace the file and start the daemon again",
     Reason.VERSION_MISMATCH: "wallet {wallet} is at version {version}, not {demanded}; read it again",
     Reason.BALANCE_MISMATCH: "condition {condition} does not hold: {amount} of {asset} in {wallet} is {stands}",
     Reason.REFUND_EXCEEDS_ORIGINAL: (
@@ -67,7 +75,16 @@ SENTENCES: dict[Reason, str] = {
     Reason.CAPTURE_EXCEEDS_HOLD: "hold {hold} still reserves {reserved}; the capture asks for {required}",
     Reason.WALLET_NOT_EMPTY: "wallet {wallet} still has {posted} of {asset}; name a wallet in sweep_to, or settle it",
     Reason.LIMITS_NOT_MET: "wallet {wallet} has {posted} of {asset} posted and is not within these limits",
+    Reason.VELOCITY_EXCEEDED: (
+        "wallet {wallet} may let out {limit} of {asset} within {window_seconds} s; {remaining} is left of that, "
+        "and the command asks for {required}"
+    ),
     Reason.ABOVE_MAXIMUM: "wallet {wallet} may have at most {maximum} of {asset} and would have {would_have}",
+    Reason.CLIENT_REVOKED: "client {client} was revoked at {revoked_at}; create another one",
+    Reason.TOKEN_IN_USE: "this token stands for a client already; make a fresh one",
+    Reason.TOO_MANY_TOKENS: "client {client} has {limit} tokens in force, as many as it may have",
+    Reason.TOO_MANY_CLIENTS: "there are {limit} already, as many as may be",
+    Reason.LAST_ADMIN: "without {client} no admin would be left whose token does not expire; create another one first",
 }
 
 _HINTS = {
@@ -84,14 +101,22 @@ _HINTS = {
     "hold": 'a hold id such as "h123"',
     "gte": "a whole number of the asset's smallest unit, as a decimal string, negative or not",
     "credit_limit": "a whole number of the asset's smallest unit from 0 to 10^36-1, as a decimal string",
+    "client": "a client's name: letters, digits and . _ : - , at most 63; a viewing key's is OWNER/WORD",
+    "scopes": "admin, operate, metrics, spend:WALLET, spend:PREFIX*, view:WALLET or view:PREFIX*; at most 64 of them",
+    "token_sha256": "the SHA-256 of the token: 64 digits and letters from a to f",
     "token": "a token: a string of at most 256 characters",
     "id": "a whole number up to 2^53-1 or a string of at most 64 characters",
     "jsonrpc": 'the string "2.0"',
     "params": "an object",
     "valid_until": 'a time with its offset, such as "2030-01-31T12:00:00Z"',
 }
-_HINTS["expires_at"] = _HINTS["until"] = _HINTS["valid_until"]
+_HINTS["as_of"] = _HINTS["since"] = (
+    'the sequence of an entry, such as 12, or a time with its offset, such as "2030-01-31T12:00:00Z"'
+)
+_HINTS["counterparty"] = _HINTS["wallet"]
+_HINTS["overlap_until"] = _HINTS["expires_at"] = _HINTS["until"] = _HINTS["valid_until"]
 _HINTS["lte"] = _HINTS["eq"] = _HINTS["gte"]
+_HINTS["seconds"] = "a window in seconds, a whole number from 1 to 31622400"
 _HINTS["minimum"] = _HINTS["maximum"] = _HINTS["credit_limit"]
 _HINTS["sweep_to"] = _HINTS["from"] = _HINTS["to"] = _HINTS["wallets"] = _HINTS["wallet"]
 

@@ -10,29 +10,37 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from walletd.vocabulary.commands import Instant, Metadata
 from walletd.vocabulary.commands import Limits as WalletLimits
-from walletd.vocabulary.commands import Metadata
 from walletd.vocabulary.entries import AssetRecord, BalanceRecord, Freeze, HoldRecord, Refundable, WalletRecord
 from walletd.vocabulary.identifiers import (
     AssetCode,
     AssetName,
     CommandName,
+    Principal,
     SequenceNumber,
     TransferName,
     WalletId,
     WalletName,
     WalletPrefix,
 )
-from walletd.vocabulary.lifecycle import DaemonState, WalletStatus
+from walletd.vocabulary.lifecycle import WalletStatus
+from walletd.vocabulary.room import Room
 
 PROTOCOL_VERSION = "1"
 SUBPROTOCOL = "walletd.v1"
 MAX_PAGE = 1000
 MAX_SUBSCRIBED_WALLETS = 1000
 MAX_SNAPSHOT_WALLETS = 1000
+MAX_READ_WALLETS = 100
+"""Of one balance.get: they are claimed together, as those of a transfer are."""
 
 PageLimit = Annotated[int, msgspec.Meta(ge=1, le=MAX_PAGE)]
 RequestId = Annotated[int, msgspec.Meta(ge=-(2**53 - 1), le=2**53 - 1)] | Annotated[str, msgspec.Meta(max_length=64)]
+
+
+Moment = SequenceNumber | Instant
+"""A point of the history: the sequence of an entry, or a time."""
 
 
 class Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -61,10 +69,11 @@ class Authenticate(Params, frozen=True, kw_only=True):
 
 
 class Authenticated(Result, frozen=True, kw_only=True):
-    """Who the session now is, and what it may do."""
+    """Who the session now is, what it may do, and until when."""
 
     principal: str
     scopes: tuple[str, ...]
+    expires_at: datetime | None = None
 
 
 class Pong(Result, frozen=True, kw_only=True):
@@ -72,20 +81,6 @@ class Pong(Result, frozen=True, kw_only=True):
 
     time: datetime
     head: int
-
-
-class Contract(Result, frozen=True, kw_only=True):
-    """An AsyncAPI 3.1 document: this protocol as a machine reads it."""
-
-    asyncapi: Literal["3.1.0"]
-    info: dict[str, Any]
-    default_content_type: str = msgspec.field(name="defaultContentType")
-    servers: dict[str, Any]
-    channels: dict[str, Any]
-    operations: dict[str, Any]
-    components: dict[str, Any]
-    errors: list[dict[str, Any]] = msgspec.field(name="x-errors")
-    close_codes: list[dict[str, Any]] = msgspec.field(name="x-close-codes")
 
 
 # --- commands ------------------------------------------------------------------------------------------------------
@@ -108,11 +103,32 @@ class BatchOutcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     error: ErrorObject | None = None
 
 
+class TokenView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A token in force, by the first digits of its SHA-256."""
+
+    token: str
+    created_at: datetime
+    expires_at: datetime | None = None
+
+
+class ClientView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A client: what it may do, its tokens in force, who made it, and whether it was revoked."""
+
+    client: Principal
+    scopes: tuple[str, ...]
+    tokens: tuple[TokenView, ...] = ()
+    created_by: Principal
+    created_at: datetime
+    revoked_at: datetime | None = None
+
+
 class Applied(Result, frozen=True, kw_only=True):
     """A command was applied and is durable.
 
     ``replayed`` says that this answer was given before, to the same command id; ``dry_run`` that nothing was changed
-    and no sequence was used.
+    and no sequence was used.  A dry run says how much room the command would leave in each balance that it touches.
+    Balances, wallets and holds are those that the session may see; where others were touched too, there is no
+    ``entry_hash``.
     """
 
     sequence: int | None = None
@@ -124,7 +140,9 @@ class Applied(Result, frozen=True, kw_only=True):
     wallets: tuple[WalletRecord, ...] = ()
     balances: tuple[BalanceRecord, ...]
     holds: tuple[HoldRecord, ...] = ()
+    clients: tuple[ClientView, ...] = ()
     outcomes: tuple[BatchOutcome, ...] = ()
+    room: tuple[Room, ...] = ()
     replayed: bool = False
     dry_run: bool = False
 
@@ -159,15 +177,23 @@ class WalletView(Result, frozen=True, kw_only=True):
 
 
 class ListWallets(Params, frozen=True, kw_only=True):
-    """Wallets in the order of their names; ``after`` is the last name of the page before."""
+    """Wallets in the order of their names, those that fit all that is asked; ``after`` is ``next`` of the page before.
+
+    Each key of ``metadata`` must have exactly the value given.
+    """
 
     prefix: WalletPrefix = ""
+    status: WalletStatus | None = None
+    metadata: Metadata = {}
     after: WalletName | None = None
     limit: PageLimit = 100
 
 
 class WalletPage(Result, frozen=True, kw_only=True):
-    """One page of wallets; ``next`` is the ``after`` of the following page, absent on the last."""
+    """One page of wallets; ``next`` is the ``after`` of the following page, absent on the last.
+
+    Of a search for what few wallets have, a page may be short or empty and yet have a ``next``.
+    """
 
     wallets: tuple[WalletView, ...]
     sequence: int
@@ -175,17 +201,34 @@ class WalletPage(Result, frozen=True, kw_only=True):
 
 
 class GetBalance(Params, frozen=True, kw_only=True):
-    """What a wallet has, of one asset or of all."""
+    """What ``wallet`` or several ``wallets`` have, of one asset or of all: now or, with ``as_of``, at a point before.
 
-    wallet: WalletName
+    A sequence stands for the books right after that entry, a time for those after the last entry of that time or
+    before it.
+    """
+
+    wallet: WalletName | None = None
+    wallets: Annotated[tuple[WalletName, ...], msgspec.Meta(min_length=1, max_length=MAX_READ_WALLETS)] | None = None
     asset: AssetName | None = None
+    as_of: Moment | None = None
+
+    @property
+    def names(self) -> tuple[WalletId, ...]:
+        """The wallets asked for."""
+        return (self.wallets or ()) if self.wallet is None else (self.wallet,)
 
 
 class Balances(Result, frozen=True, kw_only=True):
-    """Balances of one wallet, as they stood together after ``sequence``."""
+    """Balances by wallet and asset, as they stood together after the entry ``sequence``, at ``time``.
+
+    Asked for ``as_of`` that time at any later moment, they are the same.
+    """
 
     balances: tuple[BalanceRecord, ...]
+    room: tuple[Room, ...] = ()
+    """Of those balances that have limits, where they were asked for as they stand now."""
     sequence: int
+    time: datetime
 
 
 class GetTransfer(Params, frozen=True, kw_only=True):
@@ -204,14 +247,17 @@ class PostingView(msgspec.Struct, frozen=True):
 
 
 class TransferView(Result, frozen=True, kw_only=True):
-    """A transfer as it was posted; what of it was refunded, or what it refunds."""
+    """A transfer as it was posted; what of it was refunded, or what it refunds.
+
+    Who does not see all wallets sees the postings of those that it sees; whose command it was, only its sender.
+    """
 
     transfer: str
     sequence: int
     time: datetime
-    principal: str
-    command_id: str
-    entry_hash: str
+    principal: str | None = None
+    command_id: str | None = None
+    entry_hash: str | None = None
     kind: str = "transfer"
     postings: tuple[PostingView, ...]
     original: str | None = None
@@ -221,10 +267,18 @@ class TransferView(Result, frozen=True, kw_only=True):
 
 
 class GetStatement(Params, frozen=True, kw_only=True):
-    """What moved in one wallet, oldest first or newest first; ``cursor`` is ``next`` of the page before."""
+    """What moved in one wallet, oldest first or newest first; ``cursor`` is ``next`` of the page before.
+
+    The range begins with ``since`` and ends before ``until``, both a sequence or a time.  ``asset``, ``counterparty``
+    and ``kind`` choose among its lines.
+    """
 
     wallet: WalletName
     asset: AssetName | None = None
+    counterparty: WalletName | None = None
+    kind: Literal["transfer", "refund", "capture", "sweep"] | None = None
+    since: Moment | None = None
+    until: Moment | None = None
     newest_first: bool = False
     cursor: Annotated[str, msgspec.Meta(max_length=64)] | None = None
     limit: PageLimit = 100
@@ -245,13 +299,31 @@ class StatementLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     reference: str | None = None
 
 
+class StatementBalance(msgspec.Struct, frozen=True):
+    """What was posted of an asset at one end of a statement's range."""
+
+    asset: AssetCode
+    posted: str
+
+
 class Statement(Result, frozen=True, kw_only=True):
-    """One page of a wallet's statement; ``next`` is absent on the last page."""
+    """One page of a wallet's statement; ``next`` is absent on the last page.
+
+    ``opening`` and ``closing`` are of the whole range, on every page and whatever lines were chosen.  ``sequence`` is
+    the last entry that the statement takes in; all its pages have the same.
+    """
 
     wallet: WalletId
+    opening: tuple[StatementBalance, ...]
+    closing: tuple[StatementBalance, ...]
     lines: tuple[StatementLine, ...]
     sequence: int
     next: str | None = None
+
+
+def with_next(page: Statement, following: str) -> Statement:
+    """The page with the cursor of the one after it."""
+    return msgspec.structs.replace(page, next=following)
 
 
 class GetEntry(Params, frozen=True, kw_only=True):
@@ -262,10 +334,13 @@ class GetEntry(Params, frozen=True, kw_only=True):
 
 
 class EntryView(Result, frozen=True, kw_only=True):
-    """An entry and its hash: SHA-256 of a zero byte and the entry's exact bytes, as RFC 6962 has it."""
+    """An entry and its hash: SHA-256 of a zero byte and the entry's exact bytes, as RFC 6962 has it.
+
+    Where the entry is redacted there is no hash: what was left out could be guessed by it.
+    """
 
     entry: JournalEntry
-    entry_hash: str
+    entry_hash: str | None = None
 
 
 class ListEntries(Params, frozen=True, kw_only=True):
@@ -348,37 +423,3 @@ class StreamHeartbeat(msgspec.Struct, frozen=True):
     subscription: int
     epoch: int
     head: int
-
-
-# --- operator ------------------------------------------------------------------------------------------------------
-
-
-class DaemonStatus(Result, frozen=True, kw_only=True):
-    """The daemon at a glance."""
-
-    lifecycle: DaemonState
-    server_version: str
-    instance: str
-    epoch: int
-    head: int
-    projected: int
-    warm_wallets: int
-    sessions: int
-    started_at: datetime
-
-
-class AssetTotal(msgspec.Struct, frozen=True):
-    """Per asset: the sum over all wallets, which is zero, and what customers' wallets hold of it."""
-
-    asset: AssetCode
-    sum: str
-    in_customer_wallets: str
-
-
-class AuditReport(Result, frozen=True, kw_only=True):
-    """The read tables summed up after ``sequence``; ``violations`` is empty, unless something is wrong."""
-
-    sequence: int
-    wallets: int
-    totals: tuple[AssetTotal, ...]
-    violations: tuple[str, ...]

@@ -1,8 +1,12 @@
-"""The messages of operating the daemon: ``daemon.log_level``, ``daemon.drain`` and ``daemon.report``."""
+"""The messages of operating the daemon: its state and sums, its log level, draining, reports."""
 
 import enum
+from datetime import datetime
+
+import msgspec
 
 from walletd.protocol.messages import Params, Result
+from walletd.vocabulary.identifiers import AssetCode
 from walletd.vocabulary.lifecycle import DaemonState
 
 
@@ -40,3 +44,34 @@ class FaultReport(Result, frozen=True, kw_only=True):
 
     report: str
     file: str | None = None
+
+
+class DaemonStatus(Result, frozen=True, kw_only=True):
+    """The daemon at a glance."""
+
+    lifecycle: DaemonState
+    server_version: str
+    instance: str
+    epoch: int
+    head: int
+    projected: int
+    warm_wallets: int
+    sessions: int
+    started_at: datetime
+
+
+class AssetTotal(msgspec.Struct, frozen=True):
+    """Per asset: the sum over all wallets, which is zero, and what customers' wallets hold of it."""
+
+    asset: AssetCode
+    sum: str
+    in_customer_wallets: str
+
+
+class AuditReport(Result, frozen=True, kw_only=True):
+    """The read tables summed up after ``sequence``; ``violations`` is empty, unless something is wrong."""
+
+    sequence: int
+    wallets: int
+    totals: tuple[AssetTotal, ...]
+    violations: tuple[str, ...]

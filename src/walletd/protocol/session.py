@@ -28,6 +28,9 @@ _encode = msgspec.json.Encoder().encode
 OVERLOAD_RETRY_MS = 50
 """How long a session at its bound of unanswered requests is told to wait."""
 
+ONE_PRINCIPAL = "the session belongs to another client; open a connection of its own for this token"
+"""Streams and unanswered calls were permitted to the first; another token of the same client is welcome."""
+
 
 class Call(NamedTuple):
     """A request that is well-formed and permitted."""
@@ -50,6 +53,7 @@ class Session:
         "grant",
         "in_flight",
         "in_flight_bytes",
+        "is_ended",
         "limits",
         "shed",
         "throttle",
@@ -61,6 +65,7 @@ class Session:
         self._register = register
         self.limits = limits
         self.grant = grant
+        self.is_ended = False
         self.throttle = throttle
         """None: as fast as it likes."""
         self.in_flight = 0
@@ -104,21 +109,34 @@ class Session:
             return 0
         return self.throttle.take(None if self.grant is None else self.grant.principal)
 
+    def end(self) -> None:
+        """The client's token is not in force any more: nothing of this session is served from now on."""
+        self.is_ended = True
+        self.grant = None
+
     def _authenticate(self, request_id: int | str, params: Authenticate) -> bytes:
         grant = self._register.grant_of(params.token)
-        if grant is None:
+        if grant is None or self.is_ended:
             self.failed_authentications += 1
             return failure(request_id, Reason.AUTHENTICATION_FAILED)
+        if self.grant is not None and self.grant.principal != grant.principal:
+            return failure(request_id, Reason.FORBIDDEN, {"method": "session.authenticate"}, message=ONE_PRINCIPAL)
         self.grant = grant
-        return success(request_id, Authenticated(principal=grant.principal, scopes=grant.scopes))
+        return success(
+            request_id, Authenticated(principal=grant.principal, scopes=grant.scopes, expires_at=grant.expires_at)
+        )
 
     def _permit(self, request_id: int | str, method: Method, params: Any, size: int) -> Call | bytes:
+        if self.is_ended:
+            return failure(request_id, Reason.AUTHENTICATION_FAILED)
         if self.grant is None:
             return failure(request_id, Reason.AUTHENTICATION_REQUIRED)
+        if self.grant.expires_at is not None and self._register.clock() >= self.grant.expires_at:
+            return failure(request_id, Reason.AUTHENTICATION_FAILED)
         for need in method.needs(params):
             if not self.grant.permits(need):
-                lacking = {"method": method.name, "right": need.right.value, "wallet": need.wallet or "all wallets"}
-                return failure(request_id, Reason.FORBIDDEN, lacking)
+                lacking = {"method": method.name, "right": need.right.value, "scope": need.scope}
+                return failure(request_id, Reason.FORBIDDEN, lacking | ({"wallet": need.wallet} if need.wallet else {}))
         is_full = self.in_flight_bytes + size > self.limits.max_in_flight_bytes and self.in_flight > 0
         if is_full or self.in_flight >= self.limits.max_in_flight:
             self.shed += 1

@@ -13,9 +13,12 @@ import msgspec
 
 from walletd.vocabulary.identifiers import (
     AssetName,
+    ClientName,
     CommandId,
     CommandName,
     HoldName,
+    Scope,
+    TokenHash,
     TransferName,
     VersionNumber,
     WalletId,
@@ -116,12 +119,34 @@ class RefundTransfer(Command, frozen=True, kw_only=True, tag_field="method", tag
 # --- the state of a wallet -----------------------------------------------------------------------------------------
 
 
+MAX_WINDOWS = 8
+"""How many velocity windows one asset of a wallet may have."""
+
+MAX_WINDOW_SECONDS = 366 * 24 * 3600
+
+
+class Window(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A velocity limit: at most ``amount`` may go out within any ``seconds``, a window that rolls."""
+
+    seconds: Annotated[int, msgspec.Meta(ge=1, le=MAX_WINDOW_SECONDS)]
+    amount: LimitText
+
+
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What a wallet may have of one asset: how far below zero, at least how much, at most how much."""
+    """What a wallet may have of one asset, and how fast it may go.
+
+    How far below zero, at least how much, at most how much; and how much may go out within each of some windows.
+    """
 
     credit_limit: LimitText | None = None
     minimum: LimitText | None = None
     maximum: LimitText | None = None
+    velocity: Annotated[tuple[Window, ...], msgspec.Meta(max_length=MAX_WINDOWS)] = ()
+
+    @property
+    def longest_window(self) -> int:
+        """The seconds of the longest window; 0 where there is none."""
+        return max((window.seconds for window in self.velocity), default=0)
 
 
 class UpdateWallet(Command, frozen=True, kw_only=True, tag_field="method", tag="wallet.update"):
@@ -222,6 +247,41 @@ class ExpireHold(Command, frozen=True, kw_only=True, tag_field="method", tag="ho
     hold: HoldName
 
 
+# --- clients -------------------------------------------------------------------------------------------------------
+
+MAX_SCOPES = 64
+"""Of one client: a request is judged by looking at each of them."""
+
+
+class CreateClient(Command, frozen=True, kw_only=True, tag_field="method", tag="client.create"):
+    """Let a new client in: by a token of which only the SHA-256 is told, with these scopes, until ``expires_at``.
+
+    A name with a slash makes a viewing key of the client named before the slash, who alone can make it.
+    """
+
+    client: ClientName
+    scopes: Annotated[tuple[Scope, ...], msgspec.Meta(min_length=1, max_length=MAX_SCOPES)]
+    token_sha256: TokenHash
+    expires_at: Instant | None = None
+
+
+class RotateClient(Command, frozen=True, kw_only=True, tag_field="method", tag="client.rotate"):
+    """Give a client another token; those that it has are in force until ``overlap_until``, or end at once."""
+
+    client: ClientName
+    token_sha256: TokenHash
+    expires_at: Instant | None = None
+    overlap_until: Instant | None = None
+
+
+class RevokeClient(Command, frozen=True, kw_only=True, tag_field="method", tag="client.revoke"):
+    """Shut a client out for ever, with all its tokens and viewing keys."""
+
+    client: ClientName
+
+
+ClientCommand = CreateClient | RotateClient | RevokeClient
+
 MAX_BATCH_COMMANDS = 1000
 """A batch is one turn of all its wallets and one entry: a thousand transfers take some 20 ms."""
 
@@ -253,13 +313,13 @@ class ExecuteBatch(Command, frozen=True, kw_only=True, tag_field="method", tag="
     atomic: bool = True
 
 
-AnyCommand = BatchedCommand | ExpireHold | ExecuteBatch
+AnyCommand = BatchedCommand | ExpireHold | ExecuteBatch | ClientCommand
 
 
 def wallets_of(command: AnyCommand) -> list[WalletId]:
     """Every wallet whose turn the command needs, sorted and without doubles: the order in which they are claimed."""
     match command:
-        case DefineAsset():
+        case DefineAsset() | CreateClient() | RotateClient() | RevokeClient():
             wallets: set[WalletId] = set()
         case ExecuteBatch(commands=commands):
             wallets = {wallet for inner in commands for wallet in wallets_of(inner)}

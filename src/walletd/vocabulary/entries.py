@@ -12,7 +12,17 @@ import msgspec
 
 from walletd.vocabulary.commands import AnyCommand, Instant, Limits, Metadata
 from walletd.vocabulary.error_codes import Reason
-from walletd.vocabulary.identifiers import AssetCode, HoldId, Principal, Sequence, TransferId, Version, WalletId
+from walletd.vocabulary.identifiers import (
+    AssetCode,
+    HoldId,
+    Principal,
+    Scope,
+    Sequence,
+    TokenHash,
+    TransferId,
+    Version,
+    WalletId,
+)
 from walletd.vocabulary.lifecycle import FrozenSide, HoldState, WalletStatus
 from walletd.vocabulary.money import SignedAmountText
 
@@ -39,6 +49,17 @@ class Freeze(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     until: Instant | None = None
 
 
+class CountedFrom(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Since when a wallet's velocity counts: since its asset was limited, by this command of this entry.
+
+    A window that grew cannot count what the shorter one had let go of: nothing up to ``after`` counts.
+    """
+
+    sequence: Sequence
+    command: int = 0
+    after: Instant | None = None
+
+
 class WalletRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A wallet as it stands after the entry; its balances stand beside it."""
 
@@ -49,6 +70,8 @@ class WalletRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     metadata: Metadata = {}
     limits: dict[AssetCode, Limits] = {}
     freeze: Freeze | None = None
+    counted_from: dict[AssetCode, CountedFrom] = {}
+    """Of the assets whose velocity is limited."""
 
 
 class BalanceRecord(msgspec.Struct, frozen=True):
@@ -110,6 +133,40 @@ class TransferRecord(msgspec.Struct, frozen=True):
     parts: tuple[Refundable, ...]
 
 
+class OutflowRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one command let out of a wallet whose velocity is limited, less what its hold gave back since.
+
+    The command is known by its entry and, in a batch, its index.
+    """
+
+    wallet: WalletId
+    asset: AssetCode
+    sequence: Sequence
+    command: int = 0
+    time: Instant
+    amount: SignedAmountText
+    hold: HoldId | None = None
+
+
+class TokenRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A token by its hash, in force from ``created_at`` until before ``expires_at``."""
+
+    sha256: TokenHash
+    created_at: Instant
+    expires_at: Instant | None = None
+
+
+class ClientRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A client as it stands: what it may do, and the tokens by which it is known, oldest first."""
+
+    client: Principal
+    scopes: tuple[Scope, ...]
+    tokens: tuple[TokenRecord, ...]
+    created_by: Principal
+    created_at: Instant
+    revoked_at: Instant | None = None
+
+
 class Effects(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The records after a command that was applied: everything that it touched, as it then stands."""
 
@@ -119,12 +176,19 @@ class Effects(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     holds: tuple[HoldRecord, ...] = ()
     moved: tuple[Moved, ...] = ()
     transfers: tuple[TransferRecord, ...] = ()
+    outflows: tuple[OutflowRecord, ...] = ()
+    clients: tuple[ClientRecord, ...] = ()
+    forgotten: tuple[Principal, ...] = ()
+    """Viewing keys that were at their end before, and of which nothing is kept any more."""
     outcomes: tuple[Refusal | None, ...] = ()
     """Of a batch that is not atomic: for each command why it was refused, or null where it was applied."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One decided command: who asked for what, when, and what came of it.  Exactly one outcome is there."""
+    """One decided command: who asked for what, when, and what came of it.  Exactly one outcome is there.
+
+    ``redacted`` marks what is shown to a session that may not see all of it; the journal has none of these.
+    """
 
     sequence: Sequence
     time: Instant
@@ -132,6 +196,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     command: AnyCommand
     refusal: Refusal | None = None
     effects: Effects | None = None
+    redacted: bool = False
 
 
 _encoder = msgspec.json.Encoder()
@@ -141,6 +206,7 @@ _decoder = msgspec.json.Decoder(Entry)
 def encode_entry(entry: Entry) -> bytes:
     """The bytes that are stored, hashed and sent: one JSON object on one line."""
     assert (entry.refusal is None) != (entry.effects is None)
+    assert not entry.redacted
     return _encoder.encode(entry)
 
 

@@ -96,8 +96,9 @@ class Reason(enum.Enum):
     )
     FUTURE_CURSOR = "future_cursor", 2008, Retry.NEVER, "The cursor lies beyond the journal's head."
     CURSOR_EXPIRED = "cursor_expired", 2009, Retry.NEVER, "The journal no longer holds what the cursor asks for."
-    INVALID_CURSOR = "invalid_cursor", 2010, Retry.NEVER, "The page cursor was not made by this method."
+    INVALID_CURSOR = "invalid_cursor", 2010, Retry.NEVER, "The page cursor belongs to another question."
     HOLD_NOT_FOUND = "hold_not_found", 2011, Retry.NEVER, "There is no hold of this id to read."
+    FUTURE_MOMENT = "future_moment", 2012, Retry.NEVER, "The sequence or the time asked for has not come yet."
 
     # Refusals of a command: decided, journaled and answered the same for ever.
     COMMAND_ID_REUSED = (
@@ -117,6 +118,20 @@ class Reason(enum.Enum):
         3023,
         Retry.NEW_COMMAND_ID,
         "There is no transfer or capture of this id that could be refunded.",
+    )
+    BEYOND_OWN_ACCESS = (
+        "beyond_own_access",
+        3024,
+        Retry.NEVER,
+        "Nobody can let in another client with more than what is his own to give.",
+    )
+    CLIENT_ALREADY_EXISTS = "client_already_exists", 3025, Retry.NEVER, "A client of this name is or was let in."
+    CLIENT_NOT_FOUND = "client_not_found", 3026, Retry.NEVER, "There is no client of this name that is yours to change."
+    KEPT_IN_FILE = (
+        "kept_in_file",
+        3027,
+        Retry.NEVER,
+        "The operator's token is the one in its file: replace the file and start the daemon again.",
     )
     VERSION_MISMATCH = "version_mismatch", 3030, Retry.NEW_COMMAND_ID, "The wallet is not at the version demanded."
     BALANCE_MISMATCH = "balance_mismatch", 3031, Retry.NEW_COMMAND_ID, "A balance is not where the command demands it."
@@ -157,7 +172,28 @@ class Reason(enum.Enum):
         Retry.NEW_COMMAND_ID,
         "The wallet has less available than the command takes from it.",
     )
+    VELOCITY_EXCEEDED = (
+        "velocity_exceeded",
+        3051,
+        Retry.NEW_COMMAND_ID,
+        "More would go out than one of the wallet's velocity windows lets out.",
+    )
     ABOVE_MAXIMUM = "above_maximum", 3052, Retry.NEW_COMMAND_ID, "The wallet would have more than its maximum."
+    CLIENT_REVOKED = "client_revoked", 3060, Retry.NEVER, "The client was revoked, which is for ever."
+    TOKEN_IN_USE = "token_in_use", 3061, Retry.NEW_COMMAND_ID, "The token is known already; make a fresh one."
+    TOO_MANY_TOKENS = (
+        "too_many_tokens",
+        3062,
+        Retry.NEW_COMMAND_ID,
+        "The client has as many tokens in force as it may have; let the overlap of one end first.",
+    )
+    TOO_MANY_CLIENTS = "too_many_clients", 3063, Retry.NEVER, "There are as many clients or viewing keys as may be."
+    LAST_ADMIN = (
+        "last_admin",
+        3064,
+        Retry.NEW_COMMAND_ID,
+        "No client with the scope admin and a token without expiry would be left.",
+    )
 
     @property
     def is_refusal(self) -> bool:

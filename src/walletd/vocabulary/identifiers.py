@@ -27,6 +27,9 @@ ASSET_CODE_PATTERN = r"^[A-Z][A-Z0-9._-]{0,15}\Z"
 COMMAND_ID_PATTERN = r"^[\x21-\x7e]{1,64}\Z"
 TRANSFER_ID_PATTERN = r"^t[1-9][0-9]{0,15}(\.[0-9]{1,3})?\Z"
 HOLD_ID_PATTERN = r"^h[1-9][0-9]{0,15}(\.[0-9]{1,3})?\Z"
+CLIENT_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,62}(/[A-Za-z0-9][A-Za-z0-9._:-]{0,62})?\Z"
+TOKEN_HASH_PATTERN = r"^[0-9a-f]{64}\Z"
+SCOPE_PATTERN = r"^(admin|operate|metrics|(spend|view):(@?[A-Za-z0-9][A-Za-z0-9._:/-]{0,62}\*?|@?\*))\Z"
 WALLET_PREFIX_PATTERN = r"^(|@|@?[A-Za-z0-9][A-Za-z0-9._:/-]{0,62})\Z"
 
 WalletName = Annotated[WalletId, msgspec.Meta(pattern=WALLET_ID_PATTERN)]
@@ -35,6 +38,9 @@ AssetName = Annotated[AssetCode, msgspec.Meta(pattern=ASSET_CODE_PATTERN)]
 CommandName = Annotated[CommandId, msgspec.Meta(pattern=COMMAND_ID_PATTERN)]
 TransferName = Annotated[TransferId, msgspec.Meta(pattern=TRANSFER_ID_PATTERN)]
 HoldName = Annotated[HoldId, msgspec.Meta(pattern=HOLD_ID_PATTERN)]
+ClientName = Annotated[Principal, msgspec.Meta(pattern=CLIENT_NAME_PATTERN)]
+TokenHash = Annotated[str, msgspec.Meta(pattern=TOKEN_HASH_PATTERN)]
+Scope = Annotated[str, msgspec.Meta(pattern=SCOPE_PATTERN)]
 SequenceNumber = Annotated[Sequence, msgspec.Meta(ge=0, le=2**53 - 1)]
 VersionNumber = Annotated[Version, msgspec.Meta(ge=0, le=2**53 - 1)]
 
@@ -43,6 +49,18 @@ EXTERNAL = WalletId("@external")
 
 DAEMON = Principal("@walletd")
 """The principal of the entries that the daemon writes of its own accord."""
+
+NOBODY = Principal("")
+"""Who may do nothing about clients: no name of a client is empty."""
+
+OPERATOR = Principal("operator")
+"""The client whose token the daemon makes at its first start and keeps in a file."""
+
+
+def owner_of(client: str) -> Principal | None:
+    """The owner of a viewing key, whose name is the owner's, a slash and a word; None for any other client."""
+    owner, slash, _ = client.partition("/")
+    return Principal(owner) if slash else None
 
 
 def is_system_wallet(wallet: str) -> bool:

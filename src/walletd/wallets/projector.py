@@ -64,6 +64,11 @@ class Projector:
         return self._progress.sequence
 
     @property
+    def time(self) -> datetime:
+        """When the last entry that the read tables show was decided."""
+        return self._progress.time
+
+    @property
     def backlog(self) -> int:
         """How many durable entries the read tables do not show yet."""
         return self._backlog

@@ -23,6 +23,7 @@ MAX_RECENT = 4096
 BURST = 256
 """Events that a subscription which catches up sends before others get their turn."""
 
+Shown = Callable[[Entry, bytes], bytes]
 ReadAfter = Callable[[int], Awaitable[Sequence[DurableEntry]]]
 
 
@@ -71,9 +72,11 @@ class Watched:
 class Subscription:
     """One stream of one session."""
 
-    __slots__ = ("id", "is_live", "is_new", "outlet", "position", "previous", "scope", "watched")
+    __slots__ = ("id", "is_live", "is_new", "outlet", "position", "previous", "scope", "shown", "watched")
 
-    def __init__(self, subscription_id: int, watched: Watched, outlet: Outlet, position: int) -> None:
+    def __init__(
+        self, subscription_id: int, watched: Watched, outlet: Outlet, position: int, shown: Shown | None = None
+    ) -> None:
         self.id = subscription_id
         self.watched = watched
         self.outlet = outlet
@@ -81,6 +84,8 @@ class Subscription:
         """Every entry up to here was sent or is none of this subscription's."""
         self.previous = position
         """The sequence of the last event, or where the stream began."""
+        self.shown = shown
+        """What of an entry's bytes the session is shown; None: they are sent as they are stored."""
         self.is_live = False
         self.is_new = True
         """Whether something was sent since the last heartbeat."""
@@ -89,7 +94,7 @@ class Subscription:
     def send(self, entry: Entry, record: bytes) -> None:
         """Queue the event for this entry, which the subscription covers."""
         assert entry.sequence > self.previous
-        self.outlet.send_event(self, entry.sequence, record)
+        self.outlet.send_event(self, entry.sequence, record if self.shown is None else self.shown(entry, record))
         self.previous = entry.sequence
         self.is_new = True
 

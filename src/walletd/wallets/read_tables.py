@@ -20,12 +20,20 @@ import trio
 
 from walletd.ledger.statement import lines_of
 from walletd.vocabulary.commands import ids_of
-from walletd.vocabulary.entries import BalanceRecord, Entry, HoldRecord, TransferRecord, WalletRecord
+from walletd.vocabulary.entries import (
+    BalanceRecord,
+    ClientRecord,
+    Entry,
+    HoldRecord,
+    OutflowRecord,
+    TransferRecord,
+    WalletRecord,
+)
 from walletd.vocabulary.identifiers import HoldId, TransferId
 from walletd.vocabulary.lifecycle import HoldState
 from walletd.wallets.bulk import in_bulk
 
-FORMAT = 3
+FORMAT = 6
 FILE_NAME = "state.db"
 
 SCHEMA = """
@@ -35,9 +43,23 @@ CREATE TABLE progress (
     sequence INTEGER NOT NULL, frontier BLOB NOT NULL, time INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE asset (asset TEXT PRIMARY KEY, scale INTEGER NOT NULL, seal BLOB NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE moment (sequence INTEGER PRIMARY KEY, time INTEGER NOT NULL, seal BLOB NOT NULL) STRICT;
 CREATE TABLE wallet (
-    wallet TEXT PRIMARY KEY, record BLOB NOT NULL, seal BLOB NOT NULL,
+    wallet TEXT PRIMARY KEY, record BLOB NOT NULL, seal BLOB NOT NULL, status TEXT NOT NULL,
     version INTEGER NOT NULL, version_seal BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX wallet_by_status ON wallet (status, wallet);
+CREATE TABLE wallet_metadata (
+    wallet TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (wallet, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX wallet_by_metadata ON wallet_metadata (key, value, wallet);
+CREATE TABLE wallet_after (
+    wallet TEXT NOT NULL, sequence INTEGER NOT NULL, record BLOB NOT NULL, seal BLOB NOT NULL,
+    PRIMARY KEY (wallet, sequence)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE balance_after (
+    wallet TEXT NOT NULL, asset TEXT NOT NULL, sequence INTEGER NOT NULL, version INTEGER NOT NULL,
+    posted TEXT NOT NULL, held TEXT NOT NULL, seal BLOB NOT NULL, PRIMARY KEY (wallet, asset, sequence)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE balance (
     wallet TEXT NOT NULL, asset TEXT NOT NULL, record BLOB NOT NULL, seal BLOB NOT NULL, PRIMARY KEY (wallet, asset)
@@ -49,13 +71,20 @@ CREATE TABLE statement_line (
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE hold (
     wallet TEXT NOT NULL, number INTEGER NOT NULL, place INTEGER NOT NULL, is_open INTEGER NOT NULL, expires INTEGER,
-    record BLOB NOT NULL, seal BLOB NOT NULL, PRIMARY KEY (number, place)
+    record BLOB NOT NULL, ended INTEGER, seal BLOB NOT NULL, PRIMARY KEY (number, place)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE refunded (
     transfer TEXT PRIMARY KEY, record BLOB NOT NULL, seal BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE outflow (
+    wallet TEXT NOT NULL, asset TEXT NOT NULL, sequence INTEGER NOT NULL, command INTEGER NOT NULL,
+    time INTEGER NOT NULL, record BLOB NOT NULL, seal BLOB NOT NULL, PRIMARY KEY (wallet, asset, sequence, command)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX outflow_by_time ON outflow (wallet, asset, time);
+CREATE TABLE client (client TEXT PRIMARY KEY, record BLOB NOT NULL, seal BLOB NOT NULL) STRICT, WITHOUT ROWID;
 CREATE INDEX open_hold ON hold (wallet, number, place) WHERE is_open;
 CREATE INDEX expiring_hold ON hold (wallet, expires) WHERE is_open AND expires IS NOT NULL;
+CREATE INDEX expired_hold ON hold (wallet, ended, expires) WHERE ended IS NOT NULL;
 CREATE INDEX hold_of_wallet ON hold (wallet, number, place);
 CREATE TABLE command (
     principal TEXT NOT NULL, command_id TEXT NOT NULL, sequence INTEGER NOT NULL, seal BLOB NOT NULL,
@@ -181,19 +210,35 @@ def delete_read_tables(directory: Path) -> None:
 class Rows(NamedTuple):
     """The rows that a run of entries adds or replaces, table by table."""
 
+    moments: list[tuple[Any, ...]]
     assets: list[tuple[Any, ...]]
     wallets: list[tuple[Any, ...]]
+    known: list[tuple[Any, ...]]
+    metadata: list[tuple[Any, ...]]
+    wallets_after: list[tuple[Any, ...]]
+    balances_after: list[tuple[Any, ...]]
     versions: list[tuple[Any, ...]]
     balances: list[tuple[Any, ...]]
     lines: list[tuple[Any, ...]]
     holds: list[tuple[Any, ...]]
     refunded: list[tuple[Any, ...]]
+    outflows: list[tuple[Any, ...]]
+    forgotten: list[tuple[Any, ...]]
+    clients: list[tuple[Any, ...]]
     commands: list[tuple[Any, ...]]
 
     def statements(self) -> Iterable[tuple[str, list[tuple[Any, ...]]]]:
         """Each table's statement with its rows.  An entry is folded once only, so that a plain INSERT must succeed."""
+        yield "INSERT INTO moment (VALUES)", self.moments
         yield "INSERT INTO asset (VALUES)", self.assets
-        yield "INSERT OR REPLACE INTO wallet SELECT column1, column2, column3, 0, x'' FROM ((VALUES))", self.wallets
+        yield (
+            "INSERT OR REPLACE INTO wallet SELECT column1, column2, column3, column4, 0, x'' FROM ((VALUES))",
+            self.wallets,
+        )
+        yield "DELETE FROM wallet_metadata WHERE wallet IN (SELECT column1 FROM ((VALUES)))", self.known
+        yield "INSERT INTO wallet_metadata (VALUES)", self.metadata
+        yield "INSERT INTO wallet_after (VALUES)", self.wallets_after
+        yield "INSERT INTO balance_after (VALUES)", self.balances_after
         yield (
             "UPDATE wallet SET version = column1, version_seal = column2 FROM ((VALUES)) WHERE wallet = column3",
             self.versions,
@@ -202,6 +247,9 @@ class Rows(NamedTuple):
         yield "INSERT INTO statement_line (VALUES)", self.lines
         yield "INSERT OR REPLACE INTO hold (VALUES)", self.holds
         yield "INSERT OR REPLACE INTO refunded (VALUES)", self.refunded
+        yield "INSERT OR REPLACE INTO outflow (VALUES)", self.outflows
+        yield "DELETE FROM client WHERE client IN (SELECT column1 FROM ((VALUES)))", self.forgotten
+        yield "INSERT OR REPLACE INTO client (VALUES)", self.clients
         # The first entry of an id is the one that counts, also in a journal that holds an id twice.
         yield "INSERT OR IGNORE INTO command (VALUES)", self.commands
 
@@ -211,10 +259,14 @@ def rows_of(entries: Sequence[Entry]) -> Rows:
     wallets: dict[str, WalletRecord] = {}
     versions: dict[str, int] = {}
     balances: dict[tuple[str, str], BalanceRecord] = {}
-    holds: dict[HoldId, HoldRecord] = {}
+    holds: dict[HoldId, tuple[HoldRecord, int]] = {}
     transfers: dict[TransferId, TransferRecord] = {}
-    rows = Rows([], [], [], [], [], [], [], [])
+    outflows: dict[tuple[str, str, int, int], OutflowRecord] = {}
+    rows = Rows(*([] for _ in Rows._fields))
+    clients: dict[str, ClientRecord | None] = {}
     for entry in entries:
+        time = microseconds(entry.time)
+        rows.moments.append((entry.sequence, time, seal(entry.sequence, time)))
         for command_id in ids_of(entry.command):
             command_row = (entry.principal, command_id, entry.sequence)
             rows.commands.append((*command_row, seal(*command_row)))
@@ -225,12 +277,18 @@ def rows_of(entries: Sequence[Entry]) -> Rows:
         for wallet in entry.effects.wallets:
             wallets[wallet.wallet] = wallet
             versions[wallet.wallet] = wallet.version
+            after = (wallet.wallet, entry.sequence, _encode(wallet))
+            rows.wallets_after.append((*after, seal(*after)))
         for balance in entry.effects.balances:
             balances[balance.wallet, balance.asset] = balance
             versions[balance.wallet] = balance.version
+            stood = (balance.wallet, balance.asset, entry.sequence, balance.version, balance.posted, balance.held)
+            rows.balances_after.append((*stood, seal(*stood)))
+        clients.update(dict.fromkeys(entry.effects.forgotten))
+        clients.update((client.client, client) for client in entry.effects.clients)
         transfers.update((transfer.transfer, transfer) for transfer in entry.effects.transfers)
-        holds.update((hold.hold, hold) for hold in entry.effects.holds)
-        time = microseconds(entry.time)
+        holds.update((hold.hold, (hold, entry.sequence)) for hold in entry.effects.holds)
+        outflows.update(((o.wallet, o.asset, o.sequence, o.command), o) for o in entry.effects.outflows)
         for line in lines_of(entry):
             line_row = (
                 line.wallet,
@@ -248,7 +306,10 @@ def rows_of(entries: Sequence[Entry]) -> Rows:
             rows.lines.append((*line_row, seal(*line_row)))
     for name, record in wallets.items():
         body = _encode(record)
-        rows.wallets.append((name, body, seal(name, body)))
+        rows.wallets.append((name, body, seal(name, body), record.status.value))
+        if record.version > 1:
+            rows.known.append((name,))
+        rows.metadata.extend((name, key, value) for key, value in record.metadata.items())
     rows.versions.extend((version, seal(name, version), name) for name, version in versions.items())
     for (name, asset_code), balance in balances.items():
         body = _encode(balance)
@@ -256,7 +317,16 @@ def rows_of(entries: Sequence[Entry]) -> Rows:
     for transfer in transfers.values():
         body = _encode(transfer)
         rows.refunded.append((transfer.transfer, body, seal(transfer.transfer, body)))
-    rows.holds.extend(hold_row(hold) for hold in holds.values())
+    for key, outflow in outflows.items():
+        outflow_row = (*key, microseconds(outflow.time), _encode(outflow))
+        rows.outflows.append((*outflow_row, seal(*outflow_row)))
+    rows.holds.extend(hold_row(*last) for last in holds.values())
+    for name, client in clients.items():
+        if client is None:
+            rows.forgotten.append((name,))
+        else:
+            body = _encode(client)
+            rows.clients.append((name, body, seal(name, body)))
     return rows
 
 
@@ -266,11 +336,12 @@ def hold_key(hold: HoldId) -> tuple[int, int]:
     return int(sequence), int(index or -1)
 
 
-def hold_row(hold: HoldRecord) -> tuple[Any, ...]:
-    """A hold's row, whose last column is its seal."""
+def hold_row(hold: HoldRecord, sequence: int) -> tuple[Any, ...]:
+    """A hold's row as this entry leaves it, its seal last; ``ended`` is the entry where it says that it expired."""
     body = _encode(hold)
     expires = None if hold.expires_at is None else microseconds(hold.expires_at)
-    row = (hold.wallet, *hold_key(hold.hold), int(hold.state is HoldState.OPEN), expires, body)
+    ended = sequence if hold.state is HoldState.EXPIRED else None
+    row = (hold.wallet, *hold_key(hold.hold), int(hold.state is HoldState.OPEN), expires, body, ended)
     return (*row, seal(*row))
 
 

@@ -3,11 +3,13 @@
     readings = await open_readings(path)               # inside a trio-asyncio loop
     page = await readings.list_wallets(prefix="shop:", after=None, limit=100)
 
-What an answer shows stood together: it is read by one SQL statement.  ``sequence`` in an answer says after which entry;
-nothing that happened up to there is missing from it.  Every row's seal is checked before it is shown.
+What an answer shows stood together: it is read by one SQL statement, or by several in one snapshot.  ``sequence`` in
+an answer says after which entry; nothing that happened up to there is missing from it.  Every row's seal is checked
+before it is shown.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
@@ -19,32 +21,39 @@ from trio_asyncio import aio_as_trio  # type: ignore[import-untyped]
 
 from walletd.ledger.book import Book, freeze_at, reserved, restore_book
 from walletd.protocol.hold_messages import HoldPage, HoldView
-from walletd.protocol.messages import (
-    AssetTotal,
-    AuditReport,
-    Statement,
-    StatementLine,
-    WalletPage,
-    WalletView,
+from walletd.protocol.messages import WalletPage, WalletView
+from walletd.protocol.operator_messages import AssetTotal, AuditReport
+from walletd.vocabulary.entries import (
+    AssetRecord,
+    BalanceRecord,
+    ClientRecord,
+    HoldRecord,
+    OutflowRecord,
+    TransferRecord,
+    WalletRecord,
 )
-from walletd.vocabulary.entries import AssetRecord, BalanceRecord, HoldRecord, TransferRecord, WalletRecord
 from walletd.vocabulary.identifiers import AssetCode, HoldId, TransferId, WalletId, is_system_wallet
 from walletd.vocabulary.lifecycle import HoldState, WalletStatus
+from walletd.wallets.moments import Moment, sequence_at, time_of
+from walletd.wallets.past_balances import balances_at
 from walletd.wallets.read_tables import (
     check_seal,
-    from_microseconds,
     hold_key,
     hold_row,
     microseconds,
     read_only,
     rot_reported,
 )
+from walletd.wallets.snapshots import Snapshots, open_snapshots, progress_of
+from walletd.wallets.statements import Page, Place, Question, read_statement
+from walletd.wallets.wallet_search import Search, find_wallets, status_at
 
 _decode_wallet = msgspec.json.Decoder(WalletRecord).decode
 _decode_balance = msgspec.json.Decoder(BalanceRecord).decode
 _decode_transfer = msgspec.json.Decoder(TransferRecord).decode
+_decode_outflow = msgspec.json.Decoder(OutflowRecord).decode
+_decode_client = msgspec.json.Decoder(ClientRecord).decode
 _decode_hold = msgspec.json.Decoder(HoldRecord).decode
-_PAST_ALL_NAMES = "\x7f"
 _AUDIT_PAGE = 10_000
 
 # The last column: the wallet's holds that have expired while no entry says so, one on a line, each with its seal.
@@ -56,21 +65,16 @@ w.wallet, w.record, w.seal, w.version, w.version_seal, b.asset, b.record, b.seal
 _SEQUENCE = "(SELECT sequence FROM progress)"
 
 SOME_WALLETS = f"""
-SELECT {_WALLET_COLUMNS}, {_SEQUENCE} FROM wallet w LEFT JOIN balance b USING (wallet)
+SELECT {_WALLET_COLUMNS} FROM wallet w LEFT JOIN balance b USING (wallet)
 WHERE w.wallet IN (SELECT value FROM json_each(?)) ORDER BY w.wallet, b.asset
 """
-WALLETS = f"""
-SELECT {_WALLET_COLUMNS}, {_SEQUENCE}
-FROM (SELECT * FROM wallet WHERE wallet >= ? AND wallet < ? AND wallet > ? ORDER BY wallet LIMIT ?) w
-LEFT JOIN balance b USING (wallet) ORDER BY w.wallet, b.asset
+HOLD_COLUMNS = "h.wallet, h.number, h.place, h.is_open, h.expires, h.record, h.ended, h.seal"
+OUTFLOWS = """
+SELECT o.wallet, o.asset, o.sequence, o.command, o.time, o.record, o.seal
+FROM json_each(?) w CROSS JOIN outflow o ON o.wallet = w.value ->> 0 AND o.asset = w.value ->> 1
+AND o.time > (SELECT time FROM progress) - (w.value ->> 2)
+ORDER BY o.wallet, o.asset, o.sequence, o.command
 """
-STATEMENT = """
-SELECT wallet, sequence, line, time, asset, amount, posted, counterparty, reference, kind, transfer, seal
-FROM statement_line
-WHERE wallet = ? AND sequence <= ? AND (? IS NULL OR asset = ?) AND (sequence, line) {comparison} (?, ?)
-ORDER BY sequence {order}, line {order} LIMIT ?
-"""
-HOLD_COLUMNS = "h.wallet, h.number, h.place, h.is_open, h.expires, h.record, h.seal"
 OPEN_HOLDS = f"""
 SELECT {HOLD_COLUMNS} FROM json_each(?) w CROSS JOIN hold h ON h.wallet = w.value AND h.is_open
 ORDER BY h.wallet, h.number, h.place
@@ -88,16 +92,18 @@ BALANCES = (
 
 
 class Readings:
-    """One reading connection to the read tables."""
+    """The read tables' two reading connections: one for single statements, one for what takes several."""
 
-    def __init__(self, connection: aiosqlite.Connection, path: Path) -> None:
+    def __init__(self, connection: aiosqlite.Connection, snapshots: Snapshots, path: Path) -> None:
         self._connection = connection
+        self._snapshots = snapshots
         self._path = path
         self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
         """What moment it is: holds and freezes end exactly when their time comes."""
 
     async def aclose(self) -> None:
         """Close the connection."""
+        await self._snapshots.aclose()
         await aio_as_trio(self._connection.close)()
 
     async def assets(self) -> list[AssetRecord]:
@@ -107,6 +113,13 @@ class Readings:
             check_seal("asset", sealed, code, scale)
         return [AssetRecord(code, scale) for code, scale, _ in rows]
 
+    async def clients(self) -> list[ClientRecord]:
+        """Every client, by name."""
+        rows = await self._query("SELECT client, record, seal FROM client ORDER BY client")
+        for client, record, sealed in rows:
+            check_seal("client", sealed, client, record)
+        return [_decode_client(record) for _, record, _ in rows]
+
     async def books(self, wallets: Iterable[WalletId]) -> dict[WalletId, Book]:
         """The books of those of the wallets that exist.  O(wallets × assets) look-ups, one hop."""
         names = msgspec.json.encode(list(wallets)).decode()
@@ -114,10 +127,29 @@ class Readings:
         holds: dict[WalletId, list[HoldRecord]] = {}
         for row in await self._query(OPEN_HOLDS, (names,)):
             holds.setdefault(row[0], []).append(_hold_record(row))
+        found = {name: (_wallet_record(group[0]), _balance_records(group)) for name, group in _by_wallet(rows)}
+        outflows = await self._outflows(record for record, _ in found.values() if record.counted_from)
         return {
-            name: restore_book(_wallet_record(group[0]), _balance_records(group), holds.get(name, ()))
-            for name, group in _by_wallet(rows)
+            name: restore_book(record, balances, holds.get(name, ()), outflows.get(name, ()))
+            for name, (record, balances) in found.items()
         }
+
+    async def _outflows(self, limited: Iterable[WalletRecord]) -> dict[WalletId, list[OutflowRecord]]:
+        """What went out of the wallets whose velocity is limited, as far back as their longest windows reach.
+
+        Before the last entry's time, for no later decision looks back from an earlier moment.
+        """
+        windows = [
+            (record.wallet, asset, record.limits[asset].longest_window * 1_000_000)
+            for record in limited
+            for asset in record.counted_from
+        ]
+        found: dict[WalletId, list[OutflowRecord]] = {}
+        if windows:
+            for row in await self._query(OUTFLOWS, (msgspec.json.encode(windows).decode(),)):
+                check_seal("outflow", row[-1], *row[:-1])
+                found.setdefault(row[0], []).append(_decode_outflow(row[5]))
+        return found
 
     async def transfer(self, transfer: TransferId) -> TransferRecord | None:
         """How much of a transfer was refunded; None where nothing was."""
@@ -145,41 +177,51 @@ class Readings:
         holds = [_hold_record(row) for row in await self._query(EXPIRIES)]
         return [(hold.expires_at, hold.wallet, hold.hold) for hold in holds if hold.expires_at is not None]
 
-    async def list_wallets(self, prefix: str, after: str | None, limit: int) -> WalletPage:
-        """One page of the wallets whose names start with the prefix, in the order of their names."""
-        now = self.clock()
-        bounds = (microseconds(now), prefix, prefix + _PAST_ALL_NAMES, after or "", limit + 1)
-        rows, sequence = await self._query_wallets(WALLETS, bounds)
-        views = [_wallet_view(group, sequence, now) for _, group in _by_wallet(rows)]
-        more = len(views) > limit
-        return WalletPage(
-            wallets=tuple(views[:limit]), sequence=sequence, next=views[limit - 1].wallet if more else None
-        )
+    async def list_wallets(
+        self,
+        prefix: str,
+        after: WalletId | None,
+        limit: int,
+        status: WalletStatus | None = None,
+        metadata: Mapping[str, str] = {},
+    ) -> WalletPage:
+        """One page of the wallets that fit all of this, in the order of their names."""
+        search, now = Search(prefix, status, metadata), self.clock()
+
+        def look(tables: sqlite3.Connection) -> WalletPage:
+            found = find_wallets(tables, search, now, after, limit)
+            return _wallet_page(tables, found.names, now, found.next)
+
+        return await self._snapshots.read(look)
 
     async def some_wallets(self, wallets: Iterable[WalletId]) -> WalletPage:
         """Those of the wallets that exist, all at one sequence."""
-        names = msgspec.json.encode(list(wallets)).decode()
-        now = self.clock()
-        rows, sequence = await self._query_wallets(SOME_WALLETS, (microseconds(now), names))
-        views = tuple(_wallet_view(group, sequence, now) for _, group in _by_wallet(rows))
-        return WalletPage(wallets=views, sequence=sequence)
+        names, now = list(wallets), self.clock()
+        return await self._snapshots.read(lambda tables: _wallet_page(tables, names, now, None))
+
+    async def past_balances(
+        self, wallets: Iterable[WalletId], asset: AssetCode | None, as_of: int | datetime
+    ) -> tuple[Moment, dict[WalletId, tuple[BalanceRecord, ...] | None]]:
+        """What the wallets had at a point of the history that the tables show; None for one that was not open yet."""
+        names = sorted(set(wallets))
+
+        def look(tables: sqlite3.Connection) -> tuple[Moment, dict[WalletId, tuple[BalanceRecord, ...] | None]]:
+            if isinstance(as_of, datetime):
+                moment = Moment(sequence_at(tables, as_of), as_of)
+            else:
+                moment = Moment(as_of, time_of(tables, as_of))
+            return moment, {name: balances_at(tables, name, asset, moment) for name in names}
+
+        return await self._snapshots.read(look)
 
     async def sequence(self) -> int:
         """After which entry the tables stand."""
         rows = await self._query(f"SELECT {_SEQUENCE}")
         return rows[0][0] or 0
 
-    async def statement(
-        self, wallet: WalletId, asset: AssetCode | None, newest_first: bool, after: tuple[int, int] | None, limit: int
-    ) -> Statement:
-        """One page of the lines behind ``after`` (a sequence and a line), in the direction asked for."""
-        sequence = await self.sequence()
-        start = after or ((2**62, 0) if newest_first else (0, 0))
-        sql = STATEMENT.format(comparison="<" if newest_first else ">", order="DESC" if newest_first else "ASC")
-        rows = await self._query(sql, (wallet, sequence, asset, asset, *start, limit + 1))
-        lines = tuple(_statement_line(row) for row in rows[:limit])
-        following = f"{lines[-1].sequence}.{lines[-1].line}" if len(rows) > limit else None
-        return Statement(wallet=wallet, lines=lines, sequence=sequence, next=following)
+    async def statement(self, question: Question, place: Place | None, limit: int) -> Page | None:
+        """A page of a wallet's statement; None for a wallet that is not there."""
+        return await self._snapshots.read(lambda tables: read_statement(tables, question, place, limit))
 
     async def audit(self) -> AuditReport:
         """Sum up every balance per asset, in one consistent view of the tables.  O(balances), bounded memory."""
@@ -190,14 +232,6 @@ class Readings:
         finally:
             await aio_as_trio(connection.close)()
 
-    async def _query_wallets(self, sql: str, values: Sequence[Any]) -> tuple[list[Any], int]:
-        """The rows and after which entry they stand; no rows say nothing of that, and are asked for once more."""
-        rows = await self._query(sql, values)
-        if not rows:
-            sequence = await self.sequence()
-            rows = await self._query(sql, values)
-        return rows, rows[0][-1] if rows else sequence
-
     async def _query(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
         with rot_reported():
             return list(await aio_as_trio(self._connection.execute_fetchall)(sql, values))
@@ -205,7 +239,12 @@ class Readings:
 
 async def open_readings(path: Path) -> Readings:
     """Open the read tables for reading; they must exist."""
-    return Readings(await _open(path), path)
+    connection = await _open(path)
+    try:
+        return Readings(connection, await open_snapshots(path), path)
+    except BaseException:
+        await aio_as_trio(connection.close)()  # Its thread would keep the process from ending.
+        raise
 
 
 async def _open(path: Path) -> aiosqlite.Connection:
@@ -271,11 +310,20 @@ def _balance_records(group: list[Any]) -> tuple[BalanceRecord, ...]:
     return tuple(_decode_balance(record) for _, _, record, _ in balances)
 
 
+def _wallet_page(
+    tables: sqlite3.Connection, names: list[WalletId], now: datetime, following: WalletId | None
+) -> WalletPage:
+    rows = tables.execute(SOME_WALLETS, (microseconds(now), msgspec.json.encode(names).decode())).fetchall()
+    sequence = progress_of(tables)
+    views = tuple(_wallet_view(group, sequence, now) for _, group in _by_wallet(rows))
+    return WalletPage(wallets=views, sequence=sequence, next=following)
+
+
 def _wallet_view(group: list[Any], sequence: int, now: datetime) -> WalletView:
     record, balances = _wallet_record(group[0]), _balance_records(group)
     for line in group[0][8].split("\n") if group[0][8] else ():
         hold = _decode_hold(line[16:])
-        *values, _ = hold_row(hold)
+        *values, _ = hold_row(hold, 0)
         check_seal("hold", bytes.fromhex(line[:16]), *values)
         balances = tuple(_less_held(balance, hold) for balance in balances)
     return view_of(record, balances, sequence, now)
@@ -291,23 +339,21 @@ def _less_held(balance: BalanceRecord, hold: HoldRecord) -> BalanceRecord:
 
 def view_of(record: WalletRecord, balances: tuple[BalanceRecord, ...], sequence: int, now: datetime) -> WalletView:
     """A wallet with its balances as a client sees it at this moment: a freeze whose time has passed is none."""
-    freeze = freeze_at(record.freeze, now)
-    thawed = record.status is WalletStatus.FROZEN and freeze is None
     return WalletView(
         wallet=record.wallet,
-        status=WalletStatus.OPEN if thawed else record.status,
+        status=status_at(record, now),
         version=record.version,
         opened_at=record.opened_at,
         metadata=record.metadata,
         limits=record.limits,
-        freeze=freeze,
+        freeze=freeze_at(record.freeze, now),
         balances=balances,
         sequence=sequence,
     )
 
 
 def _hold_record(row: Any) -> HoldRecord:
-    *values, sealed = row[:7]
+    *values, sealed = row[:8]
     check_seal("hold", sealed, *values)
     return _decode_hold(row[5])
 
@@ -318,21 +364,3 @@ def _hold_view(row: Any, sequence: int, now: datetime) -> HoldView:
         record = msgspec.structs.replace(record, state=HoldState.EXPIRED)
     fields = {name: getattr(record, name) for name in record.__struct_fields__}
     return HoldView(**fields, reserved=str(reserved(record)), sequence=sequence)
-
-
-def _statement_line(row: Any) -> StatementLine:
-    *values, sealed = row
-    check_seal("statement_line", sealed, *values)
-    _, sequence, line, time, asset, amount, posted, counterparty, reference, kind, transfer = values
-    return StatementLine(
-        sequence=sequence,
-        line=line,
-        time=from_microseconds(time),
-        kind=kind,
-        asset=asset,
-        amount=amount,
-        posted=posted,
-        counterparty=counterparty,
-        transfer=transfer,
-        reference=reference,
-    )

@@ -1,7 +1,7 @@
 """The supervisor: the way of a command from its submission to its answer.
 
     supervisor.submit(Submission(command, principal, reply))   # synchronous; reply is called once, maybe at once
-    supervisor.read_wallet("alice", reply)
+    supervisor.read_wallets(["alice"], reply, failed)
 
 Same id, same content: the same answer, for ever.  A command is decided once every wallet's turn is in hand; its entry
 is applied to the tentative books at once and queued for the journal; the turns are given back before the disk is
@@ -9,127 +9,49 @@ asked.  ``reply`` is called only once the segment with the entry, and so everyth
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any
 
 import trio
 
 from walletd.journal.failures import JournalFull
 from walletd.journal.writer import JournalWriter, Pending
 from walletd.ledger.book import Book, Books, apply
-from walletd.ledger.guards import Verdict
+from walletd.ledger.client_book import ClientBook, apply_clients
 from walletd.ledger.refunds import refundable_transfers, remember_transfers
+from walletd.ledger.room import room_after
 from walletd.ledger.rules import decide
 from walletd.vocabulary.commands import (
     TRANSFER_MARK,
-    AnyCommand,
     ExecuteBatch,
     claims_of,
-    first_difference,
     ids_of,
     parts_of,
 )
-from walletd.vocabulary.entries import Effects, Entry, HoldRecord, Refusal, TransferRecord, encode_entry
+from walletd.vocabulary.entries import ClientRecord, Effects, Entry, HoldRecord, TransferRecord, encode_entry
 from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import CommandId, Principal, TransferId, WalletId, sequence_of, transfer_id
 from walletd.vocabulary.identifiers import Sequence as SequenceNumber
 from walletd.wallets.actor import Claim
 from walletd.wallets.command_index import CommandIndex
 from walletd.wallets.counters import CommandCounters
+from walletd.wallets.decided import entry_of, unavailable
 from walletd.wallets.projector import DurableEntry, Projector
 from walletd.wallets.publisher import Publisher
 from walletd.wallets.roster import Roster
+from walletd.wallets.submission import Answer, Foreseen, NotDecided, Submission, answer_again
 
-UNAVAILABLE_RETRY_MS = 1000
+_TICK = timedelta(microseconds=1)
 OVERLOADED_RETRY_MS = 100
 
 
-class Answer(NamedTuple):
-    """The command's entry, which is durable; ``replayed`` where it was decided for an earlier sending."""
-
-    durable: DurableEntry
-    replayed: bool
-
-
-class Foreseen(NamedTuple):
-    """What a dry run found; what it saw is durable."""
-
-    verdict: Verdict
-    time: datetime
-
-
-class NotDecided(NamedTuple):
-    """The command never reached a decision; its id is as new as before."""
-
-    reason: Reason
-    facts: dict[str, Any]
-
-
 Reply = Callable[[Answer | Foreseen | NotDecided], None]
-ReadReply = Callable[[Book | None, int], None]
+ReadReply = Callable[[Mapping[WalletId, Book], int, datetime], None]
 Failed = Callable[[Reason, dict[str, Any]], None]
 ReadBooks = Callable[[Iterable[WalletId]], Awaitable[dict[WalletId, Book]]]
 ReadTransfer = Callable[[TransferId], Awaitable[TransferRecord | None]]
 ReadEntry = Callable[[int], Awaitable[DurableEntry]]
-
-
-def _nobody(answer: Answer | Foreseen | NotDecided) -> None:
-    raise AssertionError("a command is answered once")
-
-
-class Submission:
-    """A command on its way, and those who sent the same id meanwhile."""
-
-    __slots__ = (
-        "arrived",
-        "command",
-        "decided",
-        "durable",
-        "followers",
-        "is_settled",
-        "principal",
-        "reply",
-        "sequence",
-    )
-
-    def __init__(self, command: AnyCommand, principal: Principal, reply: Reply) -> None:
-        self.arrived = perf_counter()
-        self.decided = 0.0
-        self.command = command
-        self.principal = principal
-        self.reply = reply
-        self.sequence = 0
-        """The sequence of its entry, once it is decided; 0 before."""
-        self.durable: DurableEntry | None = None
-        self.is_settled = False
-        self.followers: list[Reply] = []
-
-    @property
-    def is_decided(self) -> bool:
-        """Whether it has its place in the order of things, or never will."""
-        return self.sequence > 0 or self.is_settled
-
-    @property
-    def key(self) -> tuple[Principal, CommandId]:
-        """What may be used only once."""
-        return self.principal, self.command.command_id
-
-    @property
-    def keys(self) -> list[tuple[Principal, CommandId]]:
-        """Its own key, and those of the commands in it."""
-        return [(self.principal, name) for name in ids_of(self.command)]
-
-    def settle(self, answer: Answer | Foreseen | NotDecided) -> None:
-        """Answer whoever sent this, and then all who sent it again meanwhile."""
-        assert not self.is_settled
-        self.is_settled = True
-        # A reply usually knows its submission: let go of it, so that both die by reference count.
-        reply, self.reply = self.reply, _nobody
-        reply(answer)
-        for follower in self.followers:
-            follower(answer)
-        self.followers.clear()
 
 
 class Supervisor:
@@ -150,6 +72,8 @@ class Supervisor:
         read_transfer: ReadTransfer,
         read_entry: ReadEntry,
         follow_holds: Callable[[Sequence[HoldRecord]], None],
+        clients: ClientBook,
+        follow_clients: Callable[[Sequence[ClientRecord]], None],
     ) -> None:
         self._books = books
         self._roster = roster
@@ -159,13 +83,17 @@ class Supervisor:
         self._index = index
         self._clock = clock
         self._last_time = last_time
+        self._shown_until = datetime.min.replace(tzinfo=UTC)
         self._read_books = read_books
         self._read_transfer = read_transfer
         self._read_entry = read_entry
         self._follow_holds = follow_holds
+        self._clients = clients
+        self._follow_clients = follow_clients
         self._recent: dict[tuple[Principal, CommandId], Submission] = {}
         self._load_floor = 0
         self._assets_sequence = 0
+        """The last entry that changed what every decision sees: the assets, the clients."""
         self._nursery: trio.Nursery | None = None
         self.counters = CommandCounters()
 
@@ -233,15 +161,18 @@ class Supervisor:
             return
         began = perf_counter()
         now = self._now()
+        if self._books.clients.is_shut_out(submission.principal, now):
+            self._give_up(submission, Reason.AUTHENTICATION_FAILED, {})
+            return
         sequence = SequenceNumber(self._writer.head + 1)
-        verdict = decide(self._books, submission.command, now, sequence)
-        entry = _entry(sequence, now, submission, verdict)
+        verdict = decide(self._books, submission.command, now, sequence, by=submission.principal)
+        entry = entry_of(sequence, now, submission.principal, submission.command, verdict)
         record = encode_entry(entry)
         if isinstance(verdict, Effects):
             apply(self._books, verdict)
             self._roster.touched(wallets, sequence)
             self._remember_awaited(entry)
-            if verdict.assets:
+            if verdict.assets or verdict.clients:
                 self._assets_sequence = sequence
         # After this point it must succeed: the entry is on its way to the disk.
         self._last_time = now
@@ -263,7 +194,9 @@ class Supervisor:
 
     def _foresee(self, submission: Submission, wallets: list[WalletId]) -> None:
         now = self._now()
-        foreseen = Foreseen(decide(self._books, submission.command, now, self._writer.head + 1), now)
+        verdict = decide(self._books, submission.command, now, self._writer.head + 1, by=submission.principal)
+        room = room_after(self._books, submission.command, verdict, now) if isinstance(verdict, Effects) else ()
+        foreseen = Foreseen(verdict, now, room)
         self._when_durable(
             max(self._roster.last_sequence(wallets), self._assets_sequence),
             lambda: submission.settle(foreseen),
@@ -272,7 +205,7 @@ class Supervisor:
 
     def _obstacle(self) -> tuple[Reason, dict[str, Any]] | None:
         if self._writer.degraded is not None:
-            return Reason.UNAVAILABLE, _unavailable(self._writer.degraded)
+            return Reason.UNAVAILABLE, unavailable(self._writer.degraded)
         if not self._writer.has_room():
             return Reason.OVERLOADED, {"what": "the journal's queue", "retry_after_ms": OVERLOADED_RETRY_MS}
         if not self._projector.has_room:
@@ -280,8 +213,9 @@ class Supervisor:
         return None
 
     def _now(self) -> datetime:
-        """The time of the next entry: the clock's, but never before the last entry's."""
-        return max(self._clock(), self._last_time)
+        """The time of the next entry: the clock's, but never before the last entry's, and later than any moment that
+        a read has shown: what was read of a moment stays true of it."""
+        return max(self._clock(), self._last_time, self._shown_until + _TICK)
 
     def _give_up(self, submission: Submission, reason: Reason, facts: dict[str, Any]) -> None:
         self.counters.shed[reason] = self.counters.shed.get(reason, 0) + 1
@@ -296,19 +230,19 @@ class Supervisor:
         self.counters.replays += 1
         if earlier.is_settled:
             assert earlier.durable is not None
-            submission.settle(_answer_again(earlier.durable, submission.command))
+            submission.settle(answer_again(earlier.durable, submission.command))
             return
 
         def follow(answer: Answer | Foreseen | NotDecided) -> None:
             if isinstance(answer, Answer):
-                answer = _answer_again(answer.durable, submission.command)
+                answer = answer_again(answer.durable, submission.command)
             submission.settle(answer)
 
         earlier.followers.append(follow)
 
     async def _replay(self, sequence: int, submission: Submission) -> None:
         self.counters.replays += 1
-        submission.settle(_answer_again(await self._read_entry(sequence), submission.command))
+        submission.settle(answer_again(await self._read_entry(sequence), submission.command))
 
     # --- books of dormant wallets ----------------------------------------------------------------------------------
 
@@ -340,30 +274,46 @@ class Supervisor:
 
     # --- reads -----------------------------------------------------------------------------------------------------
 
-    def read_wallet(self, wallet: WalletId, reply: ReadReply, failed: Failed) -> None:
-        """Show ``reply`` the wallet's book, and after which entry it stands, once what it shows is durable.
+    def read_wallets(self, wallets: Iterable[WalletId], reply: ReadReply, failed: Failed) -> None:
+        """Show ``reply`` the books of those of the wallets that exist, as they stand together; after which entry, and
+        at what moment.  It is called once what it shows is durable, and must not keep a book.
 
-        Reads of a wallet see every command on it that was submitted before.  ``reply`` gets None for no such wallet;
-        it must take what it wants from the book and not keep it.
+        Reads of a wallet see every command on it that was submitted before.
         """
+        names = sorted(set(wallets))
 
         def read() -> None:
-            seen = self._roster.last_sequence((wallet,))
+            moment = self._shown_until = self.moment()
+            books = {name: self._books.wallets[name] for name in names if name in self._books.wallets}
+            seen = self._roster.last_sequence(names)
             if seen <= self._writer.durable_head:
-                reply(self._books.wallets.get(wallet), self._writer.durable_head)
+                reply(books, self._writer.durable_head, moment)
                 return
-            book = self._books.wallets.get(wallet)
-            copied = None if book is None else book.copy()
-            self._when_durable(seen, lambda: reply(copied, seen), failed)
+            copied = {name: book.copy() for name, book in books.items()}
+            self._when_durable(seen, lambda: reply(copied, seen, moment), failed)
 
-        self._roster.claim(Claim((wallet,), run=read, fail=failed))
+        self._roster.claim(Claim(names, run=read, fail=failed))
+
+    def moment(self) -> datetime:
+        """What moment it is: the clock's, or that of the last entry or read where the clock went back."""
+        return max(self._clock(), self._last_time, self._shown_until)
+
+    async def shown_at(self, time: datetime) -> None:
+        """Return once the read tables show every entry of this time or before it, and there will be no other.
+
+        The time must not lie behind ``moment``.
+        """
+        assert time <= self.moment()
+        self._shown_until = max(self._shown_until, time)
+        if time >= self._projector.time:
+            await self.shown(self._writer.head)
 
     def _when_durable(self, sequence: int, act: Callable[[], None], failed: Failed) -> None:
         def settle(is_durable: bool) -> None:
             if is_durable:
                 act()
             else:
-                failed(Reason.UNAVAILABLE, _unavailable(self._writer.degraded))
+                failed(Reason.UNAVAILABLE, unavailable(self._writer.degraded))
 
         self._writer.when_durable(sequence, settle)
 
@@ -372,6 +322,7 @@ class Supervisor:
     def on_durable(self, commit: Sequence[Pending]) -> None:
         """A segment is durable: answer and publish each of its entries, in order, without awaiting anything."""
         entries: list[DurableEntry] = []
+        clients: list[ClientRecord] = []
         counters, now = self.counters, perf_counter()
         commit_began = now - self._writer.counters.last_commit_seconds
         counters.group_entries.count(len(commit))
@@ -389,13 +340,18 @@ class Supervisor:
             effects = submission.durable.entry.effects
             if effects is not None and effects.holds:
                 self._follow_holds(effects.holds)
+            if effects is not None and effects.clients:
+                apply_clients(self._clients, effects)
+                clients += effects.clients
             submission.settle(Answer(submission.durable, replayed=False))
             self._publisher.publish(submission.durable)
         self._projector.extend(entries)
+        if clients:
+            self._follow_clients(clients)
 
     def on_rolled_back(self, undone: Sequence[Pending], why: JournalFull) -> None:
         """It is certain that these entries are not in the journal: forget what the books know, and say so."""
-        facts = _unavailable(why)
+        facts = unavailable(why)
         for pending in undone:
             submission = pending.context
             assert isinstance(submission, Submission)
@@ -403,6 +359,7 @@ class Supervisor:
             effects = submission.durable.entry.effects
             for asset in effects.assets if effects is not None else ():
                 del self._books.assets[asset.asset]
+        self._books.clients = ClientBook(self._clients.records.values())
         self._load_floor = self._projector.durable_sequence
         self._assets_sequence = min(self._assets_sequence, self._writer.head)
         self._roster.forget_all(Reason.UNAVAILABLE, facts)
@@ -416,26 +373,3 @@ class Supervisor:
                 self._index.note(durable.entry.principal, name)
                 del self._recent[durable.entry.principal, name]
         self._roster.retire_some(len(entries))
-
-
-def _unavailable(why: JournalFull | None) -> dict[str, Any]:
-    return {"why": "no space" if why is None else why.args[0], "retry_after_ms": UNAVAILABLE_RETRY_MS}
-
-
-def _entry(sequence: SequenceNumber, now: datetime, submission: Submission, verdict: Verdict) -> Entry:
-    return Entry(
-        sequence=sequence,
-        time=now,
-        principal=submission.principal,
-        command=submission.command,
-        refusal=verdict if isinstance(verdict, Refusal) else None,
-        effects=verdict if isinstance(verdict, Effects) else None,
-    )
-
-
-def _answer_again(durable: DurableEntry, command: AnyCommand) -> Answer | NotDecided:
-    difference = first_difference(durable.entry.command, command)
-    if difference is None:
-        return Answer(durable, replayed=True)
-    facts = {"command_id": command.command_id, "field": difference, "sequence": durable.entry.sequence}
-    return NotDecided(Reason.COMMAND_ID_REUSED, facts)

@@ -1,0 +1,85 @@
+"""``walletd batch``: commands from a file in one entry, all or none or each for itself."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from cyclopts import Parameter
+
+from walletd.cli.connection import DEFAULT, CommandId, Connection, talk
+from walletd.cli.exits import EXIT_REFUSED
+from walletd.cli.failures import UsageError, told
+from walletd.cli.output import Output, new_table
+from walletd.client import Client, new_command_id
+from walletd.protocol.errors import explain
+from walletd.vocabulary.commands import BatchedCommand
+
+Flag = Annotated[bool, Parameter(negative="", show_default=False)]
+
+
+def batch(
+    file: Path,
+    /,
+    *,
+    atomic: Flag = False,
+    dry_run: Flag = False,
+    command_id: CommandId = None,
+    connection: Connection = DEFAULT,
+) -> int:
+    """Run the commands of a file in one entry: each for itself or, with --atomic, all or none.
+
+    A line is a command as the protocol has it, with its method; amounts are in smallest units.  A command without a
+    command_id gets the batch's own id with its place behind it, so that the same file sent again under the same
+    --command-id changes nothing again.
+
+    For example:
+
+        $ walletd batch salaries.jsonl --command-id salaries-2026-01
+        $ walletd batch swap.jsonl --atomic
+
+    Parameters
+    ----------
+    file
+        One JSON object on each line; - reads them from standard input.
+    atomic
+        All or none: the first refusal refuses the batch.
+    dry_run
+        Say what would happen, and change nothing.
+    command_id
+        An id of your own for the whole batch.
+    """
+    command_id = new_command_id() if command_id is None else command_id
+    text = sys.stdin.read() if str(file) == "-" else file.read_text()
+    commands = [_command(line, number, command_id) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    if not commands:
+        raise UsageError(f"there is no command in {file}")
+
+    async def run(client: Client, output: Output) -> int:
+        done = await client.batch(commands, atomic=atomic, command_id=command_id, dry_run=dry_run)
+        scales = await client.assets()
+        table = new_table("line", "command", "command id", "result", right=("line",), folding=("result",))
+        for number, (inner, result) in enumerate(zip(commands, done.results, strict=False), 1):
+            refused = None if result.refused is None else told(result.refused, scales).sentence
+            made = result.transfer or result.hold or "done"
+            table.add_row(str(number), str(inner.__struct_config__.tag), result.command_id, refused or made)
+        output.answer(done.applied, lambda: table)
+        number = sum(result.refused is not None for result in done.results)
+        if done.applied.dry_run:
+            output.line("Nothing was changed.")
+        elif number:
+            output.line(f"{number:,} of {len(done.results):,} commands were refused; the others are applied.")
+        return EXIT_REFUSED if number else 0
+
+    return talk(connection, run)
+
+
+def _command(line: str, number: int, batch_id: str) -> BatchedCommand:
+    try:
+        document = msgspec.json.decode(line, type=dict)
+        document.setdefault("command_id", f"{batch_id}.{number}")
+        return msgspec.convert(document, BatchedCommand)  # type: ignore[no-any-return]
+    except msgspec.ValidationError as error:
+        raise UsageError(f"line {number}: {explain(str(error), 'the command')[1]}") from None
+    except msgspec.DecodeError as error:
+        raise UsageError(f"line {number} is not a JSON object: {error}") from None

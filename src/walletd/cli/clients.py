@@ -1,0 +1,217 @@
+"""``walletd client``: let clients in, give them other tokens, and shut them out."""
+
+import os
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from walletd.cli.connection import DEFAULT, CommandId, Connection, talk
+from walletd.cli.failures import UsageError
+from walletd.cli.groups import DAEMON
+from walletd.cli.output import Output, moment, new_table
+from walletd.client import Applied, Client, new_token
+from walletd.protocol.messages import ClientView
+
+client = App(name="client", group=DAEMON, help="Say who may do what: clients, their tokens, and viewing keys.")
+
+UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
+
+Out = Annotated[Path | None, Parameter(name="--out")]
+
+
+@client.command
+def create(
+    name: str,
+    /,
+    *,
+    scope: Annotated[list[str], Parameter(name="--scope", negative="")],
+    expires: str | None = None,
+    out: Out = None,
+    command_id: CommandId = None,
+    connection: Connection = DEFAULT,
+) -> int:
+    """Let a new client in, and print its token, this once.
+
+    A name with a slash is a viewing key of the client before the slash, made with that client's own token.
+
+    For example:
+
+        $ walletd client create shop --scope 'spend:shop-*'
+        $ walletd client create prometheus --scope metrics --expires 90d --out prometheus.token
+        $ walletd client create shop/phone --scope view:shop-1 --expires 12h --token-file shop.token
+
+    Parameters
+    ----------
+    name
+        The client's name, never used again.
+    scope
+        What it may do: admin, operate, metrics, spend:WALLET, spend:PREFIX*, view:WALLET or view:PREFIX*; repeatable.
+    expires
+        When the token ends: 30m, 12h or 90d from now, or a moment such as 2030-01-31T12:00:00Z; else never.
+    out
+        Write the token to this file, for its owner alone, instead of printing it; a token that is there is used.
+    command_id
+        An id of your own: with --out and a moment, the same command sent again gets the first answer again.
+    """
+    expires_at = moment_of("--expires", expires)
+    token = token_for(out)
+
+    async def act(talking: Client, output: Output) -> int:
+        applied = await talking.create_client(name, scope, token, expires_at=expires_at, command_id=command_id)
+        tell_token(output, applied, f"client {name} is let in", token, out)
+        return 0
+
+    return talk(connection, act)
+
+
+@client.command(name="list")
+def list_(*, connection: Connection = DEFAULT) -> int:
+    """List the clients, with what each may do: all for an admin, else this client and its viewing keys.
+
+    For example:
+
+        $ walletd client list
+    """
+
+    async def show(talking: Client, output: Output) -> int:
+        found = [view async for view in talking.clients()]
+        table = new_table("client", "scopes", "tokens", "created by", "created at", folding=("scopes",))
+        for view in found:
+            table.add_row(
+                view.client, "\n".join(view.scopes), tokens_of(view), view.created_by, moment(view.created_at)
+            )
+        output.answer({"clients": found}, lambda: table)
+        return 0
+
+    return talk(connection, show)
+
+
+@client.command
+def rotate(
+    name: str,
+    /,
+    *,
+    overlap: str | None = None,
+    expires: str | None = None,
+    out: Out = None,
+    command_id: CommandId = None,
+    connection: Connection = DEFAULT,
+) -> int:
+    """Give a client another token, and print it; the one before ends now, or after an overlap.
+
+    For example:
+
+        $ walletd client rotate shop --overlap 24h
+
+    Parameters
+    ----------
+    name
+        The client's name.
+    overlap
+        Until when the tokens before stay in force: 30m, 12h or 2d from now, or a moment; else they end at once.
+    expires
+        When the new token ends; else never.
+    out
+        Write the token to this file, for its owner alone, instead of printing it; a token that is there is used.
+    command_id
+        An id of your own.
+    """
+    expires_at, overlap_until = moment_of("--expires", expires), moment_of("--overlap", overlap)
+    token = token_for(out)
+
+    async def act(talking: Client, output: Output) -> int:
+        applied = await talking.rotate_client(
+            name, token, expires_at=expires_at, overlap_until=overlap_until, command_id=command_id
+        )
+        tell_token(output, applied, f"client {name} has a new token", token, out)
+        return 0
+
+    return talk(connection, act)
+
+
+@client.command
+def revoke(name: str, /, *, command_id: CommandId = None, connection: Connection = DEFAULT) -> int:
+    """Shut a client out for ever, with all its tokens, open connections and viewing keys.
+
+    For example:
+
+        $ walletd client revoke shop/phone
+
+    Parameters
+    ----------
+    name
+        The client's name.
+    command_id
+        An id of your own.
+    """
+
+    async def act(talking: Client, output: Output) -> int:
+        applied = await talking.revoke_client(name, command_id=command_id)
+        keys = [view.client for view in applied.clients if view.client != name]
+        also = f", and with it {', '.join(keys)}" if keys else ""
+        output.answer(applied, lambda: f"client {name} is shut out{also}{again(applied)}")
+        return 0
+
+    return talk(connection, act)
+
+
+def token_for(out: Path | None) -> str:
+    """A fresh token, written to the file before it is sent; or the one that the file has.  Raises UsageError."""
+    if out is None:
+        return new_token()
+    token = new_token()
+    try:
+        with open(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(token + "\n")
+    except FileExistsError:
+        kept = out.read_text().strip()
+        if not re.fullmatch(r"walletd_[\w-]{43}", kept):
+            raise UsageError(f"{out} is there and holds no token of walletd; name another file") from None
+        return kept
+    except OSError as error:
+        raise UsageError(f"cannot write {out}: {error.strerror}") from None
+    return token
+
+
+def tell_token(output: Output, applied: Applied, sentence: str, token: str, out: Path | None) -> None:
+    """Say what was done and, this once, the token; or in which file it is."""
+    kept = {"token": token} if out is None else {"token_file": str(out)}
+    if output.as_json:
+        output.document({"applied": applied, **kept})
+        return
+    output.line(sentence + again(applied))
+    output.line(f"its token, which is not shown again: {token}" if out is None else f"its token is in {out}")
+
+
+def again(applied: Applied) -> str:
+    """Words for an answer that was given before."""
+    return " (answered before, to the same command id)" if applied.replayed else ""
+
+
+def tokens_of(view: ClientView) -> str:
+    """A client's tokens in force, one on a line, or how it ended."""
+    if view.revoked_at is not None:
+        return f"revoked {moment(view.revoked_at)}"
+    lines = [
+        f"{token.token}… " + ("for ever" if token.expires_at is None else f"until {moment(token.expires_at)}")
+        for token in view.tokens
+    ]
+    return "\n".join(lines) or "expired"
+
+
+def moment_of(flag: str, words: str | None) -> datetime | None:
+    """The moment that 30m, 12h, 90d or a time with its offset means; None for none.  Raises UsageError."""
+    if words is None:
+        return None
+    if counted := re.fullmatch(r"([1-9][0-9]{0,5})([mhd])", words):
+        return datetime.now(UTC) + int(counted[1]) * UNITS[counted[2]]
+    try:
+        named = datetime.fromisoformat(words)
+    except ValueError:
+        named = None
+    if named is None or named.tzinfo is None:
+        raise UsageError(f"{flag} is 30m, 12h or 90d, or a moment such as 2030-01-31T12:00:00Z, not {words!r}")
+    return named

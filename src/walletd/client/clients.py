@@ -1,0 +1,70 @@
+"""Requests about clients, and the tokens that they are known by.
+
+    token = new_token()
+    client.create_client("shop", ["spend:shop-*"], token)
+
+A token is made here and stays here: what is sent and journaled is its SHA-256.  The command can therefore be sent
+again, byte for byte, until it is answered, and neither the journal nor a backup of it lets anybody in.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Iterable
+from datetime import datetime
+
+from walletd.client.asks import Ask, command, given, read
+from walletd.client.results import Applied
+from walletd.protocol.client_messages import ClientPage
+
+TOKEN_PREFIX = "walletd_"
+"""By which scanners for leaked secrets know it."""
+
+
+def new_token() -> str:
+    """A token that nobody can guess: 256 random bits behind a prefix."""
+    return TOKEN_PREFIX + secrets.token_urlsafe(32)
+
+
+def token_sha256(token: str) -> str:
+    """What the daemon is told of a token."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def create_client(
+    client: str, scopes: Iterable[str], token: str, expires_at: datetime | None, command_id: str | None
+) -> Ask[Applied]:
+    """``client.create``"""
+    params = given(
+        client=client, scopes=list(scopes), token_sha256=token_sha256(token), expires_at=aware("expires_at", expires_at)
+    )
+    return command("client.create", params, command_id)
+
+
+def rotate_client(
+    client: str, token: str, expires_at: datetime | None, overlap_until: datetime | None, command_id: str | None
+) -> Ask[Applied]:
+    """``client.rotate``"""
+    params = given(
+        client=client,
+        token_sha256=token_sha256(token),
+        expires_at=aware("expires_at", expires_at),
+        overlap_until=aware("overlap_until", overlap_until),
+    )
+    return command("client.rotate", params, command_id)
+
+
+def revoke_client(client: str, command_id: str | None) -> Ask[Applied]:
+    """``client.revoke``"""
+    return command("client.revoke", {"client": client}, command_id)
+
+
+def client_page(after: str | None, limit: int) -> Ask[ClientPage]:
+    """``client.list``"""
+    return read("client.list", ClientPage, after=after, limit=limit)
+
+
+def aware(name: str, moment: datetime | None) -> datetime | None:
+    """The moment.  Raises ValueError where it does not say in which time zone it is."""
+    if moment is not None and moment.tzinfo is None:
+        raise ValueError(f"{name} needs a time zone, such as datetime.now(UTC) + timedelta(days=90)")
+    return moment

@@ -1,0 +1,116 @@
+"""Admission: who is let in, and whose open sessions end when a token is revoked, rotated out or expires.
+
+    admission = Admission(register)
+    admission.guests.add(endpoint)
+    admission.review(records)                           # right after an entry about clients became durable
+    await nursery.start(admission.run)                  # ends sessions at the moment their token expires
+
+A session is judged by its token at each request too: these two make silent ones, such as streams, end in time.
+"""
+
+from collections.abc import Iterable, Sequence, Set
+from datetime import datetime
+from heapq import heappop, heappush
+from typing import Any, Protocol
+
+import trio
+
+from walletd.protocol.access import TokenRegister
+from walletd.protocol.session import Session
+from walletd.vocabulary.entries import ClientRecord
+from walletd.vocabulary.identifiers import owner_of
+
+NOT_ADMITTED = 4401
+
+LONGEST_SLEEP_SECONDS = 60.0
+"""The wall clock may be put forward while the task sleeps: a silent session outlasts its token by at most so much."""
+
+
+class Guest(Protocol):
+    """An open connection, as far as it is let in or shown out."""
+
+    session: Session
+    is_closed: bool
+
+    def notify(self, method: str, params: Any) -> None:
+        """Say something unasked."""
+        ...
+
+    def close(self, code: int, reason: str) -> None:
+        """Close the connection."""
+        ...
+
+    def end(self, code: int, reason: str) -> None:
+        """Serve nothing more, end its streams and close the connection."""
+        ...
+
+
+class Admission:
+    """The register of tokens, the open connections, and the moments at which tokens expire."""
+
+    def __init__(self, register: TokenRegister) -> None:
+        self.register = register
+        self.guests: set[Guest] = set()
+        self._moments: list[datetime] = []
+        self._known: set[datetime] = set()
+        self._changed = trio.Event()
+
+    def review(self, records: Sequence[ClientRecord]) -> None:
+        """These clients changed: end the sessions of their tokens, and of their keys', that are not in force any more.
+
+        Sessions go on with what their token permits now: an overlap gives it another end.  O(sessions + tokens).
+        """
+        changed = {record.client for record in records}
+        for guest in [guest for guest in self.guests if _is_one_of(guest.session, changed)]:
+            self._judge(guest)
+        self._expect(records)
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Serve until cancelled."""
+        self._expect(self.register.clients.records.values())
+        task_status.started()
+        while True:
+            self._changed = trio.Event()
+            with trio.move_on_after(self._seconds_to_next()):
+                await self._changed.wait()
+            if self._is_due():
+                for guest in list(self.guests):
+                    self._judge(guest)
+
+    def _judge(self, guest: Guest) -> None:
+        grant = guest.session.grant
+        if grant is None or not (grant.token_sha256 or grant.is_certified):
+            return
+        now_granted = self.register.renewed(grant)
+        if now_granted is not None:
+            guest.session.grant = now_granted
+            return
+        guest.end(NOT_ADMITTED, "the token was revoked, rotated out or has expired")
+
+    def _expect(self, records: Iterable[ClientRecord]) -> None:
+        """Remember the moments at which their tokens end, soonest first; each of them once."""
+        now = self.register.clock()
+        for moment in {token.expires_at for record in records for token in record.tokens}:
+            if moment is not None and moment > now and moment not in self._known:
+                self._known.add(moment)
+                heappush(self._moments, moment)
+                if self._moments[0] == moment:
+                    self._changed.set()
+
+    def _is_due(self) -> bool:
+        now, was_due = self.register.clock(), False
+        while self._moments and self._moments[0] <= now:
+            self._known.discard(heappop(self._moments))
+            was_due = True
+        return was_due
+
+    def _seconds_to_next(self) -> float:
+        if not self._moments:
+            return LONGEST_SLEEP_SECONDS
+        return min(LONGEST_SLEEP_SECONDS, max(0.0, (self._moments[0] - self.register.clock()).total_seconds()))
+
+
+def _is_one_of(session: Session, clients: Set[str]) -> bool:
+    """Whether the session is one of these clients', or of a viewing key of one."""
+    grant = session.grant
+    return grant is not None and (grant.principal in clients or owner_of(grant.principal) in clients)

@@ -1,0 +1,199 @@
+"""Reads at the edge: balances now and at a point before, wallets searched for, statements page by page.
+
+What is asked of this moment comes from the books in memory, what is asked of the past from the read tables; a time is
+answered only once no other entry of that time can come, so that an answer about the past never changes.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+import trio
+
+from walletd.gateway.endpoint import ClientEndpoint
+from walletd.gateway.entries import Refused
+from walletd.ledger.book import Book, Books
+from walletd.ledger.room import room_in
+from walletd.protocol import messages as m
+from walletd.protocol.errors import InvalidParams
+from walletd.protocol.session import Call
+from walletd.vocabulary.entries import BalanceRecord
+from walletd.vocabulary.error_codes import Reason
+from walletd.vocabulary.identifiers import AssetCode, WalletId
+from walletd.vocabulary.room import Room
+from walletd.wallets.readings import view_of
+from walletd.wallets.statements import Place, Question
+
+_CURSOR_NUMBERS = 3
+_MAX_DIGITS = 16
+
+
+# --- answered from memory ------------------------------------------------------------------------------------------
+
+
+def wallet_get(endpoint: ClientEndpoint, call: Call) -> None:
+    """A wallet from its book."""
+    wallet: WalletId = call.params.wallet
+
+    def reply(books: Mapping[WalletId, Book], sequence: int, now: datetime) -> None:
+        if wallet not in books:
+            endpoint.refuse(call, Reason.UNKNOWN_WALLET, {"wallet": wallet})
+            return
+        book = books[wallet]
+        endpoint.reply(call, view_of(book.record(), book.balance_records(now), sequence, now))
+
+    endpoint.services.supervisor.read_wallets(
+        (wallet,), reply, lambda reason, facts: endpoint.refuse(call, reason, facts)
+    )
+
+
+def is_small(params: Any) -> bool:
+    """Whether the read is of one wallet as it is now, and so is answered at once."""
+    return not isinstance(params, m.GetBalance) or (params.wallets is None and params.as_of is None)
+
+
+def balance_get(endpoint: ClientEndpoint, call: Call) -> None:
+    """A wallet's balances from its book."""
+    _balances_now(endpoint, call, lambda: None)
+
+
+def _balances_now(endpoint: ClientEndpoint, call: Call, done: Callable[[], None]) -> None:
+    """Have the balances of wallets answered from their books, seen together; ``done`` is called right after it."""
+    asset, names = call.params.asset, call.params.names
+
+    def reply(books: Mapping[WalletId, Book], sequence: int, now: datetime) -> None:
+        if missing := [name for name in names if name not in books]:
+            fail(Reason.UNKNOWN_WALLET, {"wallet": missing[0]})
+            return
+        records = tuple(record for name in sorted(books) for record in _records(books[name], asset, now))
+        limited = [(record.wallet, record.asset) for record in records if record.asset in books[record.wallet].limits]
+        room: tuple[Room, ...] = ()
+        if limited:
+            shown = Books()
+            shown.wallets = dict(books)
+            room = room_in(shown, limited, now)
+        endpoint.reply(call, m.Balances(balances=records, room=room, sequence=sequence, time=now))
+        done()
+
+    def fail(reason: Reason, facts: dict[str, Any]) -> None:
+        endpoint.refuse(call, reason, facts)
+        done()
+
+    if asset is not None and asset not in endpoint.services.books.assets:
+        fail(Reason.ASSET_NOT_FOUND, {"asset": asset})
+    else:
+        endpoint.services.supervisor.read_wallets(names, reply, fail)
+
+
+def _records(book: Book, asset: AssetCode | None, now: datetime) -> tuple[BalanceRecord, ...]:
+    return book.balance_records(now) if asset is None else (book.balance_record(asset, now),)
+
+
+# --- answered from the read tables ---------------------------------------------------------------------------------
+
+
+def check_reads(params: Any) -> None:
+    """What the types cannot say of these params.  Raises InvalidParams."""
+    if isinstance(params, m.GetBalance) and (params.wallet is None) == (params.wallets is None):
+        raise InvalidParams("wallet", "exactly one of 'wallet' and 'wallets' says whose balances are asked for")
+    if isinstance(params, m.GetStatement):
+        if params.cursor is not None:
+            _numbers_of(params.cursor)
+        if _is_reversed(params.since, params.until):
+            raise InvalidParams("until", "'until' must not lie before 'since'")
+
+
+async def balances_get(endpoint: ClientEndpoint, call: Call) -> None:
+    """Wallets' balances, now or as they stood at a point before."""
+    if call.params.as_of is None:
+        answered = trio.Event()
+        _balances_now(endpoint, call, answered.set)
+        await answered.wait()
+    else:
+        await _balances_as_of(endpoint, call)
+
+
+async def _balances_as_of(endpoint: ClientEndpoint, call: Call) -> None:
+    params, services = call.params, endpoint.services
+    if params.asset is not None and params.asset not in services.books.assets:
+        raise Refused(Reason.ASSET_NOT_FOUND, asset=params.asset)
+    await _settle(endpoint, "as_of", params.as_of, services.publisher.head)
+    moment, found = await services.readings.past_balances(params.names, params.asset, params.as_of)
+    for name, balances in found.items():
+        if balances is None:
+            raise Refused(Reason.UNKNOWN_WALLET, wallet=name, as_of=params.as_of)
+    records = tuple(record for balances in found.values() for record in balances or ())
+    endpoint.reply(call, m.Balances(balances=records, sequence=moment.sequence, time=moment.time))
+
+
+async def _settle(endpoint: ClientEndpoint, field: str, point: int | datetime, last: int) -> None:
+    """Wait until the tables show all that there will ever be up to this point; a time to come, and a sequence behind
+    the last that may be asked for, is refused."""
+    supervisor, head = endpoint.services.supervisor, endpoint.services.publisher.head
+    now = supervisor.moment()
+    if point > now if isinstance(point, datetime) else point > last:
+        raise Refused(Reason.FUTURE_MOMENT, field=field, asked=point, head=head, time=now)
+    if isinstance(point, datetime):
+        await supervisor.shown_at(point)
+    else:
+        await supervisor.shown(point)
+
+
+async def wallet_list(endpoint: ClientEndpoint, call: Call) -> None:
+    """A page of the wallets that fit."""
+    asked = call.params
+    page = await endpoint.services.readings.list_wallets(
+        asked.prefix, asked.after, asked.limit, asked.status, asked.metadata
+    )
+    endpoint.reply(call, page)
+
+
+async def statement_get(endpoint: ClientEndpoint, call: Call) -> None:
+    """A page of a wallet's statement."""
+    params, services = call.params, endpoint.services
+    question = Question(
+        params.wallet,
+        params.asset,
+        params.counterparty,
+        params.kind,
+        params.since,
+        params.until,
+        params.newest_first,
+    )
+    place = None if params.cursor is None else _place_of(endpoint, params.cursor, question)
+    if params.since is not None and place is None:
+        # What begins right behind the head is what comes next: nothing yet, but no question about the future.
+        await _settle(endpoint, "since", params.since, services.publisher.head + 1)
+    if isinstance(params.until, datetime) and params.until <= services.supervisor.moment():
+        await services.supervisor.shown_at(params.until)
+    page = await services.readings.statement(question, place, params.limit)
+    if page is None:
+        raise Refused(Reason.UNKNOWN_WALLET, wallet=params.wallet)
+    if page.next is None:
+        endpoint.reply(call, page.statement)
+        return
+    following = ".".join(map(str, page.next)) + "." + question.digest(services.epoch)
+    endpoint.reply(call, m.with_next(page.statement, following))
+
+
+def _place_of(endpoint: ClientEndpoint, cursor: str, question: Question) -> Place:
+    """Where the page begins.  Raises Refused for a cursor of another question, or of a history that is not this."""
+    place, digest = _numbers_of(cursor)
+    if digest != question.digest(endpoint.services.epoch) or place.end > endpoint.services.publisher.head:
+        raise Refused(Reason.INVALID_CURSOR, field="cursor")
+    return place
+
+
+def _numbers_of(cursor: str) -> tuple[Place, str]:
+    *numbers, digest = cursor.split(".")
+    if len(numbers) != _CURSOR_NUMBERS or not all(
+        number.isascii() and number.isdigit() and len(number) <= _MAX_DIGITS for number in numbers
+    ):
+        raise InvalidParams("cursor", "'cursor' must be the 'next' of the page before")
+    return Place(*map(int, numbers)), digest
+
+
+def _is_reversed(since: int | datetime | None, until: int | datetime | None) -> bool:
+    if isinstance(since, datetime) and isinstance(until, datetime):
+        return until < since
+    return isinstance(since, int) and isinstance(until, int) and until < since

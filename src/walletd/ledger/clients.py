@@ -1,0 +1,159 @@
+"""The rules of clients: who is let in, by which tokens, and who shuts whom out.
+
+An admin creates clients and changes any of them.  Everybody who may spend something makes viewing keys of his own,
+which see no more than he may spend and end with his own access at the latest; he and any admin revoke them.
+"""
+
+from datetime import datetime
+
+import msgspec
+
+from walletd.ledger.book import Books
+from walletd.ledger.client_book import ClientBook, is_in_force, live_tokens
+from walletd.ledger.guards import Verdict, conditions_guard, moment_guard, refuse
+from walletd.vocabulary.commands import ClientCommand, CreateClient, RevokeClient, RotateClient
+from walletd.vocabulary.entries import ClientRecord, Effects, Refusal, TokenRecord
+from walletd.vocabulary.error_codes import Reason
+from walletd.vocabulary.identifiers import DAEMON, OPERATOR, Principal, owner_of
+from walletd.vocabulary.scopes import ADMIN, ownership_of, permitted
+
+MAX_CLIENTS = 100_000
+"""Those that were revoked count, for their names stand for the command ids that they used: about 100 MB of memory."""
+
+MAX_KEYS = 100
+"""Viewing keys of one owner in force at a time; about a kilobyte each."""
+
+MAX_TOKENS = 4
+"""Of one client in force at a time: rotations may overlap, but not without end."""
+
+
+def create_client(books: Books, command: CreateClient, now: datetime, by: Principal) -> Verdict:
+    """A client with its first token; what there still was of its owner's ended keys is forgotten."""
+    clients, owner = books.clients, owner_of(command.client)
+    if refusal := _gift_guard(clients, command, by):
+        return refusal
+    known = clients.records.get(command.client)
+    if known is not None and (owner is None or is_in_force(known, now)):
+        return refuse(Reason.CLIENT_ALREADY_EXISTS, client=known.client, created_at=known.created_at)
+    if refusal := (
+        conditions_guard(books, command, now)
+        or moment_guard("expires_at", command.expires_at, now)
+        or _fresh_token_guard(clients, command.token_sha256)
+    ):
+        return refusal
+    ended = () if owner is None else tuple(k.client for k in clients.keys_of(owner) if not is_in_force(k, now))
+    if owner is None and clients.number_of_clients >= MAX_CLIENTS:
+        return refuse(Reason.TOO_MANY_CLIENTS, client=command.client, limit=MAX_CLIENTS)
+    if owner is not None and len(clients.keys.get(owner, ())) - len(ended) >= MAX_KEYS:
+        return refuse(Reason.TOO_MANY_CLIENTS, client=command.client, limit=MAX_KEYS)
+    # After this point it must succeed.
+    record = ClientRecord(
+        client=command.client,
+        scopes=command.scopes,
+        tokens=(TokenRecord(sha256=command.token_sha256, created_at=now, expires_at=command.expires_at),),
+        created_by=by,
+        created_at=now,
+    )
+    return Effects(clients=(record,), forgotten=ended)
+
+
+def rotate_client(books: Books, command: RotateClient, now: datetime, by: Principal) -> Verdict:
+    """Another token; of those before only what overlaps.  The daemon alone brings a revoked operator back."""
+    clients = books.clients
+    known = _own(clients, command, by)
+    if isinstance(known, Refusal):
+        return known
+    if known.client == OPERATOR and by != DAEMON:
+        return refuse(Reason.KEPT_IN_FILE, client=known.client)
+    if refusal := (
+        conditions_guard(books, command, now)
+        or moment_guard("expires_at", command.expires_at, now)
+        or moment_guard("overlap_until", command.overlap_until, now)
+    ):
+        return refusal
+    if known.revoked_at is not None and (by, known.client) != (DAEMON, OPERATOR):
+        return refuse(Reason.CLIENT_REVOKED, client=known.client, revoked_at=known.revoked_at)
+    if refusal := _fresh_token_guard(clients, command.token_sha256):
+        return refusal
+    kept = _until(live_tokens(known, now), command.overlap_until)
+    if len(kept) >= MAX_TOKENS:
+        return refuse(Reason.TOO_MANY_TOKENS, client=known.client, limit=MAX_TOKENS)
+    fresh = TokenRecord(sha256=command.token_sha256, created_at=now, expires_at=command.expires_at)
+    record = msgspec.structs.replace(known, tokens=(*kept, fresh), revoked_at=None)
+    if refusal := _admin_guard(clients, record):
+        return refusal
+    # After this point it must succeed.
+    return Effects(clients=(record,))
+
+
+def revoke_client(books: Books, command: RevokeClient, now: datetime, by: Principal) -> Verdict:
+    """The client is shut out for ever, and with it every viewing key that it handed out."""
+    clients = books.clients
+    known = _own(clients, command, by)
+    if isinstance(known, Refusal):
+        return known
+    if refusal := conditions_guard(books, command, now):
+        return refusal
+    if known.revoked_at is not None:
+        return refuse(Reason.CLIENT_REVOKED, client=known.client, revoked_at=known.revoked_at)
+    record = msgspec.structs.replace(known, revoked_at=now)
+    if refusal := _admin_guard(clients, record):
+        return refusal
+    # After this point it must succeed.
+    keys = [key for key in clients.keys_of(known.client) if key.revoked_at is None]
+    return Effects(clients=(record, *(msgspec.structs.replace(key, revoked_at=now) for key in keys)))
+
+
+def _gift_guard(clients: ClientBook, command: CreateClient, by: Principal) -> Refusal | None:
+    """The creator has what it gives: all of it as an admin, of a viewing key each scope."""
+    owner = owner_of(command.client)
+    mine = clients.records.get(by)
+    scopes = ("admin",) if by == DAEMON else mine.scopes if mine is not None else ()
+    if owner is None:
+        return None if permitted(scopes, ADMIN) else _beyond("client", by, f"only an admin; a key is named {by}/WORD")
+    if owner != by:
+        return _beyond("client", by, f"a viewing key is named {by}/WORD")
+    for index, scope in enumerate(command.scopes):
+        need = ownership_of(scope)
+        if need is None:
+            return _beyond(f"scopes[{index}]", by, "a viewing key has only view: scopes")
+        if not permitted(scopes, need):
+            return _beyond(f"scopes[{index}]", by, f"it has no {need.scope}")
+    return None
+
+
+def _beyond(field: str, by: Principal, needs: str) -> Refusal:
+    return refuse(Reason.BEYOND_OWN_ACCESS, field=field, principal=by, needs=needs)
+
+
+def _own(clients: ClientBook, command: ClientCommand, by: Principal) -> ClientRecord | Refusal:
+    """The client that the command is about; to whom it is no business of, it does not exist."""
+    known, mine = clients.records.get(command.client), clients.records.get(by)
+    is_admin = by == DAEMON or (mine is not None and permitted(mine.scopes, ADMIN))
+    if known is None or not (is_admin or owner_of(known.client) == by):
+        return refuse(Reason.CLIENT_NOT_FOUND, client=command.client)
+    return known
+
+
+def _fresh_token_guard(clients: ClientBook, sha256: str) -> Refusal | None:
+    """One token stands for one client."""
+    return refuse(Reason.TOKEN_IN_USE) if sha256 in clients.tokens else None
+
+
+def _admin_guard(clients: ClientBook, after: ClientRecord) -> Refusal | None:
+    """If there was an admin whose token does not expire, there is one afterwards."""
+    if clients.has_lasting_admin() and not clients.has_lasting_admin(after):
+        return refuse(Reason.LAST_ADMIN, client=after.client)
+    return None
+
+
+def _until(tokens: tuple[TokenRecord, ...], end: datetime | None) -> tuple[TokenRecord, ...]:
+    """The tokens, none in force from that end on; without one there are none."""
+    if end is None:
+        return ()
+    return tuple(
+        token
+        if token.expires_at is not None and token.expires_at <= end
+        else msgspec.structs.replace(token, expires_at=end)
+        for token in tokens
+    )

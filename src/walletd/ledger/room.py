@@ -1,0 +1,59 @@
+"""How much room is left: what wallets can still pay and take, now or after a command that is only tried."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from walletd.ledger.book import Books, apply
+from walletd.ledger.draft import Draft
+from walletd.vocabulary.commands import AnyCommand, Window, wallets_of
+from walletd.vocabulary.entries import Effects
+from walletd.vocabulary.identifiers import AssetCode, WalletId
+from walletd.vocabulary.room import Room, WindowRoom
+
+
+def room_in(books: Books, places: Iterable[tuple[WalletId, AssetCode]], now: datetime) -> tuple[Room, ...]:
+    """The room of these balances at this moment: of holds that have expired nothing counts, recorded or not."""
+    draft = Draft(books, now)
+    return tuple(_room(books, draft, wallet, asset, now) for wallet, asset in places)
+
+
+def room_after(books: Books, command: AnyCommand, effects: Effects, now: datetime) -> tuple[Room, ...]:
+    """The room of every balance that the command would touch, once it had.  O(size of the books it touches)."""
+    stage = Books()
+    stage.assets, stage.transfers = dict(books.assets), dict(books.transfers)
+    names = [wallet for wallet in wallets_of(command) if wallet in books.wallets]
+    stage.wallets = {name: books.wallets[name].copy() for name in names}
+    apply(stage, effects)
+    return room_in(stage, [(balance.wallet, balance.asset) for balance in effects.balances], now)
+
+
+def _room(books: Books, draft: Draft, wallet: WalletId, asset: AssetCode, now: datetime) -> Room:
+    limits = draft.touch(wallet).limits.get(asset)
+    available = draft.available(wallet, asset)
+    windows = () if limits is None else tuple(_window(books, draft, wallet, asset, w, now) for w in limits.velocity)
+    bounds = [max(0, int(window.remaining)) for window in windows]
+    if available is not None:
+        bounds.append(max(0, available))
+    maximum = None if limits is None or limits.maximum is None else int(limits.maximum)
+    receivable = None if maximum is None else max(0, maximum - draft.posted(wallet, asset))
+    return Room(
+        wallet=wallet,
+        asset=asset,
+        payable=str(min(bounds)) if bounds else None,
+        receivable=None if receivable is None else str(receivable),
+        windows=windows,
+    )
+
+
+def _window(
+    books: Books, draft: Draft, wallet: WalletId, asset: AssetCode, window: Window, now: datetime
+) -> WindowRoom:
+    used, limit = draft.used(wallet, asset, window), int(window.amount)
+    outflows = (books.wallets[wallet].outflows or {}).get(asset)
+    return WindowRoom(
+        seconds=window.seconds,
+        limit=window.amount,
+        used=str(used),
+        remaining=str(max(0, limit - used)),
+        frees_at=None if outflows is None or not used else outflows.frees(window.seconds, now, 1),
+    )

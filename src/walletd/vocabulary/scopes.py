@@ -1,0 +1,105 @@
+"""Scopes: what a client may do, in words that a token's bearer and an auditor read alike.
+
+    permitted(("view:shop-*", "spend:shop-1"), Need.view("shop-2"))
+
+``admin``; ``operate`` (all wallets); ``spend:<wallet or prefix*>``; ``view:<wallet or prefix*>``; ``metrics``.
+Spending a wallet includes viewing it; ``admin`` includes all the others, and ``operate`` everything about wallets.
+"""
+
+import enum
+from collections.abc import Sequence
+from typing import NamedTuple, Self
+
+
+class Right(enum.Enum):
+    """What a request needs the right for."""
+
+    NOTHING = "nothing"
+    METRICS = "metrics"
+    VIEW = "view"
+    SPEND = "spend"
+    KEYS = "keys"
+    """To have viewing keys: whoever may spend something may hand out a look at it."""
+    OPERATE = "operate"
+    ADMIN = "admin"
+
+
+class Need(NamedTuple):
+    """A right, and the wallet or prefix it is needed for (empty where it is about no one wallet)."""
+
+    right: Right
+    wallet: str = ""
+    is_prefix: bool = False
+
+    @classmethod
+    def view(cls, wallet: str) -> Self:
+        """To see this wallet."""
+        return cls(Right.VIEW, wallet)
+
+    @classmethod
+    def view_prefix(cls, prefix: str) -> Self:
+        """To see every wallet whose name starts with the prefix."""
+        return cls(Right.VIEW, prefix, is_prefix=True)
+
+    @classmethod
+    def spend(cls, wallet: str) -> Self:
+        """To take money out of this wallet."""
+        return cls(Right.SPEND, wallet)
+
+    @property
+    def scope(self) -> str:
+        """The smallest scope that covers it."""
+        if self.right in (Right.VIEW, Right.SPEND):
+            return f"{self.right.value}:{self.wallet}{'*' if self.is_prefix else ''}"
+        return "spend:WALLET" if self.right is Right.KEYS else self.right.value
+
+
+OPERATE = Need(Right.OPERATE)
+ADMIN = Need(Right.ADMIN)
+METRICS = Need(Right.METRICS)
+KEYS = Need(Right.KEYS)
+AUTHENTICATED = Need(Right.NOTHING)
+
+_RIGHTS_OF_SCOPES = {
+    ("spend", Right.SPEND),
+    ("spend", Right.VIEW),
+    ("spend", Right.KEYS),
+    ("view", Right.VIEW),
+}
+
+
+def permitted(scopes: Sequence[str], need: Need) -> bool:
+    """Whether one of the scopes covers the need.  O(scopes)."""
+    if need.right is Right.NOTHING or "admin" in scopes:
+        return True
+    if need.right is Right.ADMIN:
+        return False
+    if "operate" in scopes:
+        return True
+    if need.right is Right.METRICS:
+        return "metrics" in scopes
+    return any(_covers(scope, need) for scope in scopes)
+
+
+def sees_everything(scopes: Sequence[str]) -> bool:
+    """Whether the scopes show all wallets and the whole journal."""
+    return permitted(scopes, OPERATE)
+
+
+def ownership_of(scope: str) -> Need | None:
+    """What a client must have itself to hand out this scope in a viewing key; None where no key can have it."""
+    right, _, pattern = scope.partition(":")
+    if right != "view":
+        return None
+    return Need(Right.SPEND, pattern.removesuffix("*"), is_prefix=pattern.endswith("*"))
+
+
+def _covers(scope: str, need: Need) -> bool:
+    right, _, pattern = scope.partition(":")
+    if not pattern or (right, need.right) not in _RIGHTS_OF_SCOPES:
+        return False
+    if need.right is Right.KEYS:
+        return True
+    if pattern.endswith("*"):
+        return need.wallet.startswith(pattern[:-1])
+    return not need.is_prefix and need.wallet == pattern

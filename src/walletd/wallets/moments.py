@@ -1,0 +1,48 @@
+"""Moments: which entry was the last at a time, and when an entry was.
+
+    sequence_at(tables, time)              # the last entry at that time or before it; 0 before the first
+
+Times never go back from one entry to the next, so that the place of a time is found by halving: O(log² entries).
+"""
+
+import sqlite3
+from datetime import datetime
+from typing import NamedTuple
+
+from walletd.wallets.read_tables import ReadTablesRotten, check_seal, from_microseconds, microseconds
+from walletd.wallets.snapshots import progress_of
+
+MOMENT = "SELECT time, seal FROM moment WHERE sequence = ?"
+
+
+class Moment(NamedTuple):
+    """A point of the history: after which entry, and at what time."""
+
+    sequence: int
+    time: datetime
+
+
+def time_of(tables: sqlite3.Connection, sequence: int) -> datetime:
+    """When the entry was decided; it must be shown by the tables."""
+    return from_microseconds(_time_of(tables, sequence))
+
+
+def sequence_at(tables: sqlite3.Connection, time: datetime) -> int:
+    """The last entry of this time or before it, as far as the tables go; 0 where there is none."""
+    sought = microseconds(time)
+    least, most = 0, progress_of(tables)
+    while least < most:
+        middle = (least + most + 1) // 2
+        if _time_of(tables, middle) <= sought:
+            least = middle
+        else:
+            most = middle - 1
+    return least
+
+
+def _time_of(tables: sqlite3.Connection, sequence: int) -> int:
+    row = tables.execute(MOMENT, (sequence,)).fetchone()
+    if row is None:
+        raise ReadTablesRotten(f"the moment of entry {sequence}")
+    check_seal("moment", row[1], sequence, row[0])
+    return int(row[0])

@@ -1,0 +1,178 @@
+"""Statements: what moved in a wallet within a range of the history, page by page.
+
+    page = read_statement(tables, Question("alice", since=Edge(sequence=5)), None, 100)
+
+The first page fixes up to which entry the statement goes; every later page is of that same statement, whatever has
+been posted meanwhile.  What a page looks at is bounded: where few lines fit, a page has few or none, and its place
+says from where to go on.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+import msgspec
+
+from walletd.protocol.messages import Statement, StatementBalance, StatementLine
+from walletd.vocabulary.identifiers import AssetCode, WalletId
+from walletd.wallets.moments import sequence_at
+from walletd.wallets.past_balances import stood_at, wallet_at
+from walletd.wallets.read_tables import check_seal, from_microseconds
+from walletd.wallets.snapshots import progress_of
+
+MAX_VISITED = 2_000
+"""Lines that one page looks at where not every line fits: some 10 ms of a thread."""
+
+_COLUMNS = """
+l.wallet, l.sequence, l.line, l.time, l.asset, l.amount, l.posted, l.counterparty, l.reference, l.kind, l.transfer,
+l.seal
+"""
+OLDEST_FIRST = f"""
+SELECT l.sequence, l.line, {_COLUMNS} FROM statement_line l
+WHERE l.wallet = ?1 AND l.sequence BETWEEN ?2 AND ?3 AND (l.sequence, l.line) > (?4, ?5) ORDER BY l.sequence, l.line
+"""
+NEWEST_FIRST = f"""
+SELECT l.sequence, l.line, {_COLUMNS} FROM statement_line l
+WHERE l.wallet = ?1 AND l.sequence BETWEEN ?2 AND ?3 AND (l.sequence, l.line) < (?4, ?5)
+ORDER BY l.sequence DESC, l.line DESC
+"""
+# The entries that touched the balance are known by an index; one that only held or released has no line.
+OLDEST_OF_ASSET = f"""
+SELECT b.sequence, coalesce(l.line, 0), {_COLUMNS}
+FROM balance_after b LEFT JOIN statement_line l ON l.wallet = b.wallet AND l.sequence = b.sequence
+WHERE b.wallet = ?1 AND b.asset = ?6 AND b.sequence BETWEEN max(?2, ?4) AND ?3 AND (b.sequence > ?4 OR l.line > ?5)
+ORDER BY b.sequence, l.line
+"""
+NEWEST_OF_ASSET = f"""
+SELECT b.sequence, coalesce(l.line, 0), {_COLUMNS}
+FROM balance_after b LEFT JOIN statement_line l ON l.wallet = b.wallet AND l.sequence = b.sequence
+WHERE b.wallet = ?1 AND b.asset = ?6 AND b.sequence BETWEEN ?2 AND min(?3, ?4) AND (b.sequence < ?4 OR l.line < ?5)
+ORDER BY b.sequence DESC, l.line DESC
+"""
+_NEWEST, _OLDEST = (2**62, 0), (0, -1)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Question(NamedTuple):
+    """Whose statement, of what range, and which of its lines.
+
+    ``since`` is the first sequence or moment that belongs to it, ``until`` the first that does not any more.
+    """
+
+    wallet: WalletId
+    asset: AssetCode | None = None
+    counterparty: WalletId | None = None
+    kind: str | None = None
+    since: int | datetime | None = None
+    until: int | datetime | None = None
+    newest_first: bool = False
+
+    def digest(self, epoch: int) -> str:
+        """A short name for this question in this epoch of the journal, by which its cursors are known."""
+        return blake2b(msgspec.json.encode((epoch, *self)), digest_size=6).hexdigest()
+
+
+class Place(NamedTuple):
+    """Where a page begins: behind this line, in a statement that goes up to and including the entry ``end``."""
+
+    end: int
+    sequence: int
+    line: int
+
+
+class Page(NamedTuple):
+    """A page and where the next one begins; None after the last."""
+
+    statement: Statement
+    next: Place | None
+
+
+def read_statement(tables: sqlite3.Connection, question: Question, place: Place | None, limit: int) -> Page | None:
+    """The next page; None for a wallet that is not there.  O(log + limit), or bounded where few lines fit."""
+    end = progress_of(tables) if place is None else place.end
+    if wallet_at(tables, question.wallet, end) is None:
+        return None
+    first = _first(tables, question.since)
+    last = max(min(end, _last(tables, question.until, end)), first - 1)
+    start = place[1:] if place is not None else _NEWEST if question.newest_first else _OLDEST
+    lines, reached = _lines(tables, question, (first, last, *start), limit)
+    opening, closing = (
+        {s.asset: s.posted for s in stood_at(tables, question.wallet, edge)} for edge in (first - 1, last)
+    )
+    assets = sorted(closing) if question.asset is None else [question.asset]
+    statement = Statement(
+        wallet=question.wallet,
+        opening=tuple(StatementBalance(asset, str(opening.get(asset, 0))) for asset in assets),
+        closing=tuple(StatementBalance(asset, str(closing.get(asset, 0))) for asset in assets),
+        lines=tuple(lines),
+        sequence=end,
+    )
+    return Page(statement, None if reached is None else Place(end, *reached))
+
+
+def _first(tables: sqlite3.Connection, since: int | datetime | None) -> int:
+    """The first sequence of the range."""
+    if isinstance(since, datetime):
+        return sequence_at(tables, since - _MICROSECOND) + 1
+    return max(since or 1, 1)
+
+
+def _last(tables: sqlite3.Connection, until: int | datetime | None, end: int) -> int:
+    """The last sequence of the range, if the history went on for ever."""
+    if isinstance(until, datetime):
+        return sequence_at(tables, until - _MICROSECOND)
+    return end if until is None else until - 1
+
+
+def _lines(
+    tables: sqlite3.Connection, question: Question, bounds: tuple[int, ...], limit: int
+) -> tuple[list[StatementLine], tuple[int, int] | None]:
+    """The lines that fit, and the last line looked at where there may be more behind it."""
+    lines: list[StatementLine] = []
+    reached: tuple[int, int] | None = None
+    for visited, (sequence, line, *row) in enumerate(_rows(tables, question, bounds)):
+        if visited == max(MAX_VISITED, limit + 1):
+            return lines, reached
+        if row[0] is not None:
+            found = _statement_line(row)
+            if _fits(found, question):
+                if len(lines) == limit:
+                    return lines, (lines[-1].sequence, lines[-1].line)
+                lines.append(found)
+        reached = sequence, line
+    return lines, None
+
+
+def _rows(tables: sqlite3.Connection, question: Question, bounds: tuple[int, ...]) -> Iterator[Any]:
+    if question.asset is None:
+        return tables.execute(NEWEST_FIRST if question.newest_first else OLDEST_FIRST, (question.wallet, *bounds))
+    of_asset = NEWEST_OF_ASSET if question.newest_first else OLDEST_OF_ASSET
+    return tables.execute(of_asset, (question.wallet, *bounds, question.asset))
+
+
+def _fits(line: StatementLine, question: Question) -> bool:
+    return (
+        question.asset in (None, line.asset)
+        and question.counterparty in (None, line.counterparty)
+        and question.kind in (None, line.kind)
+    )
+
+
+def _statement_line(row: list[Any]) -> StatementLine:
+    *values, sealed = row
+    check_seal("statement_line", sealed, *values)
+    _, sequence, line, time, asset, amount, posted, counterparty, reference, kind, transfer = values
+    return StatementLine(
+        sequence=sequence,
+        line=line,
+        time=from_microseconds(time),
+        kind=kind,
+        asset=asset,
+        amount=amount,
+        posted=posted,
+        counterparty=counterparty,
+        transfer=transfer,
+        reference=reference,
+    )

@@ -1,0 +1,109 @@
+"""A submission: a command on its way, who sent it, and what becomes of it.
+
+submission = Submission(command, principal, reply)
+submission.settle(Answer(durable, replayed=False))     # reply is called, and whoever sent the same id meanwhile
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from time import perf_counter
+from typing import Any, NamedTuple
+
+from walletd.ledger.guards import Verdict
+from walletd.vocabulary.commands import AnyCommand, first_difference, ids_of
+from walletd.vocabulary.error_codes import Reason
+from walletd.vocabulary.identifiers import CommandId, Principal
+from walletd.vocabulary.room import Room
+from walletd.wallets.projector import DurableEntry
+
+
+class Answer(NamedTuple):
+    """The command's entry, which is durable; ``replayed`` where it was decided for an earlier sending."""
+
+    durable: DurableEntry
+    replayed: bool
+
+
+class Foreseen(NamedTuple):
+    """What a dry run found, and how much room it would leave; what it saw is durable."""
+
+    verdict: Verdict
+    time: datetime
+    room: tuple[Room, ...] = ()
+
+
+class NotDecided(NamedTuple):
+    """The command never reached a decision; its id is as new as before."""
+
+    reason: Reason
+    facts: dict[str, Any]
+
+
+Reply = Callable[[Answer | Foreseen | NotDecided], None]
+
+
+def _nobody(answer: Answer | Foreseen | NotDecided) -> None:
+    raise AssertionError("a command is answered once")
+
+
+class Submission:
+    """A command on its way, and those who sent the same id meanwhile."""
+
+    __slots__ = (
+        "arrived",
+        "command",
+        "decided",
+        "durable",
+        "followers",
+        "is_settled",
+        "principal",
+        "reply",
+        "sequence",
+    )
+
+    def __init__(self, command: AnyCommand, principal: Principal, reply: Reply) -> None:
+        self.arrived = perf_counter()
+        self.decided = 0.0
+        self.command = command
+        self.principal = principal
+        self.reply = reply
+        self.sequence = 0
+        """The sequence of its entry, once it is decided; 0 before."""
+        self.durable: DurableEntry | None = None
+        self.is_settled = False
+        self.followers: list[Reply] = []
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether it has its place in the order of things, or never will."""
+        return self.sequence > 0 or self.is_settled
+
+    @property
+    def key(self) -> tuple[Principal, CommandId]:
+        """What may be used only once."""
+        return self.principal, self.command.command_id
+
+    @property
+    def keys(self) -> list[tuple[Principal, CommandId]]:
+        """Its own key, and those of the commands in it."""
+        return [(self.principal, name) for name in ids_of(self.command)]
+
+    def settle(self, answer: Answer | Foreseen | NotDecided) -> None:
+        """Answer whoever sent this, and then all who sent it again meanwhile."""
+        assert not self.is_settled
+        self.is_settled = True
+        # A reply usually knows its submission: let go of it, so that both die by reference count.
+        reply, self.reply = self.reply, _nobody
+        reply(answer)
+        for follower in self.followers:
+            follower(answer)
+        self.followers.clear()
+
+
+def answer_again(durable: DurableEntry, command: AnyCommand) -> Answer | NotDecided:
+    """What a command sent again is answered: as before, or what differs."""
+    difference = first_difference(durable.entry.command, command)
+    if difference is None:
+        return Answer(durable, replayed=True)
+    facts = {"command_id": command.command_id, "field": difference, "sequence": durable.entry.sequence}
+    return NotDecided(Reason.COMMAND_ID_REUSED, facts)

@@ -1,0 +1,182 @@
+"""Reads over a session: the past, several wallets at once, statements by page, and wallets searched for."""
+
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.gateway.sessions import ADMIN, Client, Desk, open_desk, payment
+from tests.gateway.sessions import furnish as open_wallets
+from walletd.journal.memory_store import MemoryJournalStore
+from walletd.protocol.access import Grant
+from walletd.vocabulary.identifiers import Principal
+
+MICROSECOND = timedelta(microseconds=1)
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    async with open_desk(tmp_path, MemoryJournalStore()) as opened:
+        yield opened
+
+
+def moment(time: str) -> datetime:
+    return datetime.fromisoformat(time)
+
+
+async def furnish(client: Client, *wallets: str) -> None:
+    """The wallets are open, and alice has a thousand."""
+    await open_wallets(client, *wallets)
+    await client.call("transfer.post", **payment("funds", "alice", 1000))
+
+
+def posted(answer: dict[str, Any]) -> dict[str, str]:
+    return {balance["wallet"]: balance["posted"] for balance in answer["balances"]}
+
+
+async def test_the_past_is_read_by_sequence_and_by_time_and_stays_as_it_was(desk: Desk) -> None:
+    client = desk.client(ADMIN)
+    await furnish(client, "alice", "bob")
+    first = await client.call("transfer.post", **payment("p1", "bob", 10, "alice"))
+    second = await client.call("transfer.post", **payment("p2", "bob", 5, "alice"))
+    as_of_first = await client.call("balance.get", wallets=["bob", "alice"], as_of=first["sequence"])
+    assert as_of_first["sequence"] == first["sequence"]
+    assert as_of_first["time"] == first["time"]
+    own = {b["wallet"]: b for b in first["balances"]}
+    assert {b["wallet"]: b for b in as_of_first["balances"]} == own
+    for time, expected in (
+        (moment(second["time"]), second["sequence"]),
+        (moment(second["time"]) - MICROSECOND, first["sequence"]),
+    ):
+        seen = await client.call("balance.get", wallet="bob", as_of=time.isoformat())
+        assert seen["sequence"] == expected
+
+
+async def test_what_is_read_now_is_read_the_same_as_of_that_moment(desk: Desk) -> None:
+    client = desk.client(ADMIN)
+    await furnish(client, "alice", "bob")
+    ids = client.ask(*[("transfer.post", payment(f"p{n}", "bob", 1, "alice")) for n in range(20)])
+    ids += client.ask(("balance.get", {"wallets": ["alice", "bob"]}), ("balance.get", {"wallet": "bob"}))
+    ids += client.ask(*[("transfer.post", payment(f"q{n}", "bob", 1, "alice")) for n in range(20)])
+    several, one = [reply["result"] for reply in (await client.all_replies(ids))[20:22]]
+    assert posted(one)["bob"] == "20"
+    await client.call("balance.get", wallet="alice")
+    for now in (several, one):
+        names = [balance["wallet"] for balance in now["balances"]]
+        then = await client.call("balance.get", wallets=names, as_of=now["time"])
+        assert then["balances"] == now["balances"]
+        again = await client.call("balance.get", wallets=names, as_of=now["sequence"])
+        assert again["balances"] == now["balances"]
+
+
+async def test_points_to_come_and_wallets_that_were_not_there_are_refused(desk: Desk) -> None:
+    client = desk.client(ADMIN)
+    await furnish(client, "alice", "bob")
+    head = (await client.call("session.ping"))["head"]
+    for field, method, point in (
+        ("as_of", "balance.get", head + 1),
+        ("as_of", "balance.get", "2999-01-01T00:00:00Z"),
+        ("since", "statement.get", head + 2),
+        ("since", "statement.get", "2999-01-01T00:00:00Z"),
+    ):
+        refused = await client.refused(method, wallet="alice", **{field: point})
+        assert (refused["reason"], refused["field"], refused["head"]) == ("future_moment", field, head)
+    assert (await client.refused("balance.get", wallet="alice", as_of=1))["reason"] == "unknown_wallet"
+    assert (await client.refused("balance.get", wallets=["alice", "nobody"]))["wallet"] == "nobody"
+    assert (await client.refused("balance.get", wallet="alice", asset="XXX"))["reason"] == "asset_not_found"
+    for params in ({}, {"wallet": "alice", "wallets": ["bob"]}):
+        assert (await client.refused("balance.get", **params))["field"] == "wallet"
+    many = [f"w{number}" for number in range(101)]
+    assert (await client.refused("balance.get", wallets=many))["reason"] == "invalid_params"
+
+
+async def test_a_viewing_key_reads_only_its_wallets(desk: Desk) -> None:
+    await furnish(desk.client(ADMIN), "alice", "bob")
+    viewer = desk.client(Grant(Principal("v"), ("view:alice",)))
+    assert posted(await viewer.call("balance.get", wallets=["alice"]))
+    for extra in ({}, {"as_of": 3}):
+        assert (await viewer.refused("balance.get", wallets=["alice", "bob"], **extra))["reason"] == "forbidden"
+
+
+async def test_a_statement_stays_of_its_first_pages_moment_while_money_moves(desk: Desk) -> None:
+    client = desk.client(ADMIN)
+    await furnish(client, "alice", "bob")
+    for number in range(5):
+        await client.call("transfer.post", **payment(f"p{number}", "bob", 1, "alice"))
+    for newest_first in (False, True):
+        page = await client.call("statement.get", wallet="bob", newest_first=newest_first, limit=2)
+        head, amounts, closing = page["sequence"], [line["posted"] for line in page["lines"]], page["closing"]
+        while "next" in page:
+            await client.call("transfer.post", **payment(f"x{newest_first}{page['next']}", "bob", 1, "alice"))
+            page = await client.call(
+                "statement.get", wallet="bob", newest_first=newest_first, limit=2, cursor=page["next"]
+            )
+            assert (page["sequence"], page["closing"]) == (head, closing)
+            amounts += [line["posted"] for line in page["lines"]]
+        expected = [str(number) for number in range(1, int(closing[0]["posted"]) + 1)]
+        assert amounts == (expected[::-1] if newest_first else expected)
+    what_came_next = await client.call("statement.get", wallet="bob", since=head + 1)
+    assert what_came_next["opening"] == closing
+
+
+async def test_a_cursor_of_another_question_is_refused(desk: Desk) -> None:
+    client = desk.client(ADMIN)
+    await furnish(client, "alice", "bob")
+    for number in range(3):
+        await client.call("transfer.post", **payment(f"p{number}", "bob", 1, "alice"))
+    cursor = (await client.call("statement.get", wallet="bob", limit=1))["next"]
+    others: list[dict[str, Any]] = [
+        {"wallet": "alice"},
+        {"wallet": "bob", "asset": "EUR"},
+        {"wallet": "bob", "counterparty": "alice"},
+        {"wallet": "bob", "kind": "refund"},
+        {"wallet": "bob", "since": 1},
+        {"wallet": "bob", "until": 9},
+        {"wallet": "bob", "newest_first": True},
+    ]
+    for params in others:
+        assert (await client.refused("statement.get", **params, cursor=cursor))["reason"] == "invalid_cursor"
+    for garbage in ("", "1.2", "1.2.3.", "x.2.3.4", "1.2.3.4.5", "-1.2.3.4", "٣.2.3.4", f"{10**17}.1.1.a"):
+        refused = await client.refused("statement.get", wallet="bob", cursor=garbage)
+        assert refused["reason"] in ("invalid_params", "invalid_cursor"), garbage
+    assert (await client.refused("statement.get", wallet="bob", since=5, until=4))["field"] == "until"
+
+
+async def test_wallets_are_searched_for_by_status_and_metadata(desk: Desk) -> None:
+    client = desk.client(ADMIN)
+    for number in range(6):
+        tier = "gold" if number % 2 else "tin"
+        await client.call("wallet.open", command_id=f"o{number}", wallet=f"w{number}", metadata={"tier": tier})
+    await client.call("wallet.freeze", command_id="f", wallet="w3", why="look")
+
+    async def names(**params: Any) -> list[str]:
+        return [view["wallet"] for view in (await client.call("wallet.list", **params))["wallets"]]
+
+    assert await names(metadata={"tier": "gold"}) == ["w1", "w3", "w5"]
+    assert await names(metadata={"tier": "gold"}, status="frozen") == ["w3"]
+    assert await names(status="open", prefix="w") == ["w0", "w1", "w2", "w4", "w5"]
+    page = await client.call("wallet.list", metadata={"tier": "gold"}, limit=2)
+    assert page["next"] == "w3"
+    assert await names(metadata={"tier": "gold"}, after="w3") == ["w5"]
+    await client.call("wallet.update", command_id="u", wallet="w5", metadata={"tier": "tin"})
+    assert await names(metadata={"tier": "gold"}) == ["w1", "w3"]
+
+
+async def test_a_batch_run_dry_says_what_would_come_of_each_command_and_changes_nothing(desk: Desk) -> None:
+    client = desk.client(ADMIN)
+    await furnish(client, "alice", "bob")
+    commands = [
+        {"method": "transfer.post", **payment("p1", "bob", amount, "alice")} | {"command_id": f"p{amount}"}
+        for amount in (600, 500, 400)
+    ]
+    foreseen = await client.call("batch.execute", command_id="b", commands=commands, atomic=False, dry_run=True)
+    assert [outcome.get("error", {}).get("data", {}).get("reason") for outcome in foreseen["outcomes"]] == [
+        None,
+        "insufficient_funds",
+        None,
+    ]
+    assert posted(await client.call("balance.get", wallet="bob")) == {}
+    refused = await client.refused("batch.execute", command_id="b", commands=commands, dry_run=True)
+    assert (refused["reason"], refused["command"]) == ("insufficient_funds", 1)

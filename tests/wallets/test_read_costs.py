@@ -1,0 +1,141 @@
+"""What a read costs does not grow with what is there: SQLite's own steps are counted in small tables and in large."""
+
+import sqlite3
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+
+from walletd.vocabulary.commands import OpenWallet, Posting, PostTransfer
+from walletd.vocabulary.entries import BalanceRecord, Effects, Entry, Freeze, WalletRecord
+from walletd.vocabulary.lifecycle import FrozenSide, WalletStatus
+from walletd.wallets.bulk import in_bulk
+from walletd.wallets.moments import Moment, sequence_at
+from walletd.wallets.past_balances import balances_at
+from walletd.wallets.read_tables import SCHEMA, microseconds, rows_of
+from walletd.wallets.statements import Question, read_statement
+from walletd.wallets.wallet_search import Search, find_wallets
+
+START = datetime(2030, 1, 1, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+SMALL, LARGE = 300, 6_000
+LEEWAY = 1.7
+"""A B-tree and a search by halving are some levels deeper; what was read in full would be twenty times as much."""
+
+
+def tables_of(size: int) -> sqlite3.Connection:
+    """So many wallets, three of them gold and one frozen, and as many payments to the first from the second."""
+    entries = []
+    for number in range(1, size + 1):
+        name = f"w{number:06}"
+        record = WalletRecord(
+            wallet=name,
+            status=WalletStatus.FROZEN if number == size - 1 else WalletStatus.OPEN,
+            freeze=Freeze(frozen=FrozenSide.BOTH, why="w") if number == size - 1 else None,
+            version=1,
+            opened_at=START,
+            metadata={"tier": "gold" if number in (2, size // 2, size) else "tin", "city": "Ulm"},
+        )
+        command = OpenWallet(command_id=f"o{number}", wallet=name)
+        entries.append(entry(len(entries) + 1, command, Effects(wallets=(record,))))
+    for number in range(1, size + 1):
+        asset = "RARE" if number in (3, size // 2) else "EUR"
+        balances = tuple(
+            BalanceRecord(name, asset, str(sign * number), "0", None, number + 1)
+            for name, sign in (("w000001", 1), ("w000002", -1))
+        )
+        posting = Posting("w000002", "w000001", asset, "1")
+        paid = PostTransfer(command_id=f"p{number}", postings=(posting,))
+        entries.append(entry(len(entries) + 1, paid, Effects(balances=balances)))
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.executescript(SCHEMA)
+    for statement, rows in rows_of(entries).statements():
+        for bulk in in_bulk(statement, rows):
+            connection.execute(*bulk)
+    progress = (4, "i", 1, len(entries), b"", microseconds(entries[-1].time))
+    connection.execute("INSERT INTO progress VALUES (1, ?, ?, ?, ?, ?, ?)", progress)
+    return connection
+
+
+def entry(sequence: int, command: Any, effects: Effects) -> Entry:
+    return Entry(sequence=sequence, time=START + sequence * SECOND, principal="p", command=command, effects=effects)
+
+
+@pytest.fixture(scope="module")
+def tables() -> tuple[tuple[int, sqlite3.Connection], ...]:
+    return tuple((size, tables_of(size)) for size in (SMALL, LARGE))
+
+
+def steps_of(connection: sqlite3.Connection, read: Callable[[], Any]) -> int:
+    """How many steps SQLite's machine takes for it."""
+    steps = 0
+
+    def step() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    connection.set_progress_handler(step, 1)
+    try:
+        assert read()
+    finally:
+        connection.set_progress_handler(None, 1)
+    return steps
+
+
+def search(**params: Any) -> Callable[[sqlite3.Connection, int], Any]:
+    return lambda connection, size: find_wallets(connection, Search(**params), START, None, 2).names
+
+
+def statement(**params: Any) -> Callable[[sqlite3.Connection, int], Any]:
+    def read(connection: sqlite3.Connection, size: int) -> Any:
+        return read_statement(connection, Question("w000001", **params), None, 5)
+
+    return read
+
+
+READS: dict[str, Callable[[sqlite3.Connection, int], Any]] = {
+    "a balance early in a long history": lambda c, size: balances_at(c, "w000001", None, Moment(size + 9, START)),
+    "a balance late in a long history": lambda c, size: balances_at(c, "w000001", None, Moment(2 * size, START)),
+    "the place of a time": lambda c, size: sequence_at(c, START + size * SECOND),
+    "wallets by name": search(prefix="w"),
+    "a rare word among many wallets": search(metadata={"tier": "gold"}),
+    "a rare word and a common one": search(metadata={"city": "Ulm", "tier": "gold"}),
+    "a rare status among many wallets": search(status=WalletStatus.FROZEN),
+    "a common status": search(status=WalletStatus.OPEN),
+    "a rare word and a status": search(metadata={"tier": "gold"}, status=WalletStatus.OPEN),
+    "a statement from its beginning": statement(),
+    "a statement from its end": statement(newest_first=True),
+    "a statement of a range by time": statement(since=START + (SMALL + 9) * SECOND, until=START + 2 * SMALL * SECOND),
+    "the first lines of a common asset": statement(asset="EUR"),
+    "the last lines of a common asset": statement(asset="EUR", newest_first=True),
+    "the lines of a rare asset": statement(asset="RARE"),
+    "the last lines of a rare asset": statement(asset="RARE", newest_first=True),
+}
+
+
+@pytest.mark.parametrize("what", READS)
+def test_a_read_takes_no_more_steps_where_there_is_twenty_times_as_much(
+    tables: tuple[tuple[int, sqlite3.Connection], ...], what: str
+) -> None:
+    small, large = (steps_of(connection, partial(READS[what], connection, size)) for size, connection in tables)
+    print(f"{what}: {small} steps, {large} steps")
+    assert large <= LEEWAY * small
+
+
+@pytest.mark.parametrize(
+    "params", [{"kind": "refund"}, {"counterparty": "nobody"}, {"kind": "sweep", "newest_first": True}]
+)
+def test_a_page_of_lines_that_hardly_ever_fit_is_bounded_and_says_where_to_go_on(
+    tables: tuple[tuple[int, sqlite3.Connection], ...], params: dict[str, Any]
+) -> None:
+    _, connection = tables[1]
+    page = read_statement(connection, Question("w000001", **params), None, 5)
+    pages = 1
+    while page is not None and page.next is not None:
+        assert page.statement.lines == ()
+        page = read_statement(connection, Question("w000001", **params), page.next, 5)
+        pages += 1
+    assert pages == LARGE // 2_000
