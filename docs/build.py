@@ -1,9 +1,10 @@
-"""Write the parts of docs/ that are made from the code: between ``<!-- made: NAME -->`` and ``<!-- end -->``.
+"""Write what of docs/ is made from the code: asyncapi.json, and between ``<!-- made: NAME -->`` and ``<!-- end -->``.
 
 python docs/build.py              # rewrite them
 python docs/build.py --check      # exit 1 where a page is not what the code says
 """
 
+import json
 import re
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from typing import Any, get_args
 import msgspec
 
 from walletd.config import RELOADABLE, Settings
+from walletd.protocol import contract
 from walletd.protocol.errors import SENTENCES
 from walletd.protocol.messages import NoParams
 from walletd.protocol.methods import METHODS, Method
@@ -144,14 +146,21 @@ def built(page: str) -> str:
     return SECTION.sub(lambda match: match.group(1) + SECTIONS[match.group(2)]() + match.group(3), page)
 
 
+def contract_file() -> str:
+    """The contract, spread over lines so that a change of it can be read."""
+    return json.dumps(contract.document(), indent=1, ensure_ascii=False) + "\n"
+
+
 def main(is_check: bool) -> int:
-    """Rewrite all pages, or say which are not true any more."""
-    stale = [page for page in sorted(HERE.glob("*.md")) if built(page.read_text()) != page.read_text()]
+    """Rewrite all, or say what is not true any more."""
+    made = {page: built(page.read_text()) for page in sorted(HERE.glob("*.md"))}
+    made[HERE / "asyncapi.json"] = contract_file()
+    stale = [page for page, text in made.items() if not page.exists() or page.read_text() != text]
     for page in stale:
         if is_check:
             sys.stderr.write(f"docs/{page.name} is not what the code says; run: make docs\n")
         else:
-            page.write_text(built(page.read_text()))
+            page.write_text(made[page])
     return 1 if stale and is_check else 0
 
 

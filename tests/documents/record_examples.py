@@ -10,7 +10,8 @@ from typing import Any
 
 from tests.daemon.process import Client, Daemon
 
-EXAMPLES = Path(__file__).parents[2] / "docs" / "examples.json"
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "docs" / "examples.json"
 PAYMENT = {"from": "alice", "to": "shop:1", "asset": "EUR", "amount": "1250"}
 FUNDS = {"from": "@external", "to": "alice", "asset": "EUR", "amount": "10000"}
 
@@ -23,7 +24,14 @@ CONVERSATION: list[tuple[str, dict[str, Any]]] = [
     ("wallet.open", {"command_id": "open-alice", "wallet": "alice", "metadata": {"tier": "gold"}}),
     ("wallet.open", {"command_id": "open-shop", "wallet": "shop:1"}),
     ("transfer.post", {"command_id": "fund-alice", "postings": [FUNDS]}),
-    ("wallet.update", {"command_id": "limit-7", "wallet": "alice", "limits": {"EUR": {"credit_limit": "5000"}}}),
+    (
+        "wallet.update",
+        {
+            "command_id": "limit-7",
+            "wallet": "alice",
+            "limits": {"EUR": {"credit_limit": "5000", "velocity": [{"seconds": 86400, "amount": "50000"}]}},
+        },
+    ),
     ("transfer.post", {"command_id": "invoice-7", "postings": [PAYMENT], "reference": "invoice 7"}),
     ("transfer.get", {"transfer": "{transfer}"}),
     (
@@ -35,7 +43,10 @@ CONVERSATION: list[tuple[str, dict[str, Any]]] = [
         },
     ),
     ("hold.place", {"command_id": "room-7", "wallet": "alice", "asset": "EUR", "amount": "2000"}),
-    ("hold.extend", {"command_id": "room-7a", "wallet": "alice", "hold": "{hold}", "expires_at": "2099-01-31T12:00:00Z"}),
+    (
+        "hold.extend",
+        {"command_id": "room-7a", "wallet": "alice", "hold": "{hold}", "expires_at": "2099-01-31T12:00:00Z"},
+    ),
     ("hold.adjust", {"command_id": "room-7b", "wallet": "alice", "hold": "{hold}", "amount": "1500"}),
     (
         "hold.capture",
@@ -73,6 +84,25 @@ CONVERSATION: list[tuple[str, dict[str, Any]]] = [
     ("wallet.list", {"prefix": "shop:", "limit": 10}),
     ("balance.get", {"wallet": "alice", "asset": "EUR"}),
     ("statement.get", {"wallet": "alice", "limit": 2}),
+    (
+        "client.create",
+        {
+            "command_id": "auditor-1",
+            "client": "auditor",
+            "scopes": ["view:shop:*"],
+            "token_sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        },
+    ),
+    ("client.list", {"limit": 10}),
+    (
+        "client.rotate",
+        {
+            "command_id": "auditor-2",
+            "client": "auditor",
+            "token_sha256": "60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752",
+        },
+    ),
+    ("client.revoke", {"command_id": "auditor-3", "client": "auditor"}),
     ("entry.get", {"command_id": "invoice-7"}),
     ("entry.list", {"after": 2, "limit": 1}),
     ("stream.subscribe", {"wallets": ["alice"], "snapshot": True}),
@@ -98,7 +128,7 @@ def record(client: Client, token: str) -> dict[str, dict[str, Any]]:
         response = client.ask(method, **spoken)
         assert "result" in response, (method, response)
         known |= {name: response["result"][name] for name in ("hold",) if name in response["result"]}
-        if spoken.get("command_id") == "invoice-7":
+        if method == "transfer.post":
             known["transfer"] = response["result"]["transfer"]
         shown = _filled(params, known | {"token": "T0ken"})
         request = {"jsonrpc": "2.0", "id": number, "method": method, "params": shown}

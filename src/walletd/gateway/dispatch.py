@@ -88,11 +88,6 @@ def ping(endpoint: ClientEndpoint, call: Call) -> None:
     endpoint.reply(call, m.Pong(time=endpoint.services.clock(), head=endpoint.services.publisher.head))
 
 
-def rpc_discover(endpoint: ClientEndpoint, call: Call) -> None:
-    """The contract, encoded once."""
-    endpoint.reply(call, msgspec.Raw(contract.encoded()))
-
-
 def daemon_status(endpoint: ClientEndpoint, call: Call) -> None:
     """The daemon at a glance."""
     endpoint.reply(call, endpoint.services.status())
@@ -131,6 +126,11 @@ def check_params(call: Call) -> None:
     if isinstance(params, m.GetEntry) and (params.sequence is None) == (params.command_id is None):
         raise InvalidParams("sequence", "exactly one of 'sequence' and 'command_id' names the entry")
     check_reads(params)
+
+
+async def rpc_discover(endpoint: ClientEndpoint, call: Call) -> None:
+    """The contract, encoded once; it is long, and so is sent like a page, when there is room for it."""
+    endpoint.reply(call, msgspec.Raw(contract.encoded()))
 
 
 async def asset_list(endpoint: ClientEndpoint, call: Call) -> None:
@@ -220,7 +220,6 @@ async def _snapshot(endpoint: ClientEndpoint, params: m.Subscribe) -> m.WalletPa
 
 FROM_MEMORY: dict[str, Callable[[ClientEndpoint, Call], None]] = {
     "session.ping": ping,
-    "rpc.discover": rpc_discover,
     "wallet.get": wallet_get,
     "balance.get": balance_get,
     "client.list": client_list,
@@ -230,6 +229,7 @@ FROM_MEMORY: dict[str, Callable[[ClientEndpoint, Call], None]] = {
 }
 
 FROM_TABLES: dict[str, Callable[[ClientEndpoint, Call], Awaitable[None]]] = {
+    "rpc.discover": rpc_discover,
     "asset.list": asset_list,
     "balance.get": balances_get,
     "wallet.list": wallet_list,

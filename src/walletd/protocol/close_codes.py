@@ -1,6 +1,6 @@
 """Every code with which a connection is closed, and what a client does then: the reference page is made from this.
 
-    CloseCode(4508).reconnect  ->  "yes; resume behind the last event"
+CloseCode(4508).reconnect  ->  "yes; resume behind the last event"
 """
 
 import enum
