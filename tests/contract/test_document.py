@@ -8,15 +8,19 @@ from typing import Any
 
 import pytest
 
+from tests.contract.witness import published
 from tests.daemon.process import Daemon
 from tests.interop.programs import node, packages
-from tests.ledger.cases import REFUSALS, RefusalCase
+from tests.ledger.cases import REFUSALS, RefusalCase, shop
 from tests.ledger.client_cases import CLIENT_REFUSALS
 from walletd.protocol import contract
 from walletd.protocol.close_codes import CloseCode
+from walletd.protocol.error_facts import facts_of
+from walletd.protocol.errors import failure
 from walletd.protocol.method_reasons import reasons_of
 from walletd.protocol.methods import METHODS, Kind
 from walletd.vocabulary.commands import ExpireHold
+from walletd.vocabulary.entries import Refusal
 from walletd.vocabulary.error_codes import Reason
 
 HERE = Path(__file__).parent
@@ -107,8 +111,13 @@ CASES = [case for case in REFUSALS + CLIENT_REFUSALS if not isinstance(case.comm
 
 
 @pytest.mark.parametrize("case", CASES, ids=_name)
-def test_a_method_lists_every_reason_that_its_command_is_refused_with(case: RefusalCase) -> None:
+def test_a_command_is_refused_with_a_reason_and_facts_that_are_declared(case: RefusalCase) -> None:
     assert case.reason in reasons_of(METHOD_OF[type(case.command)])
+    refusal = case.arrange(shop()).decide(case.command)
+    assert isinstance(refusal, Refusal)
+    assert set(refusal.facts) - {"command", "posting", "condition"} <= set(facts_of(refusal.reason))
+    response = json.loads(failure(1, refusal.reason, refusal.facts))
+    assert published().faults("error", response) == []
 
 
 def test_every_reason_is_listed_by_some_method() -> None:

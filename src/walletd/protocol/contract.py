@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 
 from walletd.protocol.close_codes import CloseCode
-from walletd.protocol.contract_schemas import NOTIFICATIONS, REF, description_of, facts_of, params_name, schemas
+from walletd.protocol.contract_schemas import NOTIFICATIONS, REF, description_of, params_name, schemas
+from walletd.protocol.error_facts import facts_of
 from walletd.protocol.messages import SUBPROTOCOL
 from walletd.protocol.method_reasons import BEFORE_ANY_METHOD, reasons_of
 from walletd.protocol.methods import METHODS, Method

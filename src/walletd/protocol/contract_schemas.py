@@ -7,14 +7,13 @@ version may add fields.  A type that goes both ways stands here twice: ``Posting
 
 import inspect
 from collections.abc import Iterable, Iterator
-from string import Formatter
 from typing import Any
 
 import msgspec
 
 from walletd.protocol import envelope as e
 from walletd.protocol import messages as m
-from walletd.protocol.errors import SENTENCES
+from walletd.protocol.error_facts import FACTS
 from walletd.protocol.methods import METHODS, Kind, Method
 from walletd.vocabulary.entries import Entry
 from walletd.vocabulary.error_codes import Outcome, Reason, Retry
@@ -35,33 +34,11 @@ MAY_GROW = "x-may-grow"
 
 _GROWING = {"Reason", "DaemonState"}
 
-_TEXT: dict[str, Any] = {"type": "string"}
-_COUNT: dict[str, Any] = {"type": "integer", "minimum": 0}
-
-FACTS: dict[str, dict[str, Any]] = {
-    "retry_after_ms": _COUNT | {"description": "come back after so many milliseconds"},
-    "field": _TEXT | {"description": "the field that the error is about: postings[0].amount; empty: the whole"},
-    "posting": _COUNT | {"description": "the index of the posting that was refused"},
-    "condition": _COUNT | {"description": "the index of the condition of if_balance that does not hold"},
-    "command": _COUNT | {"description": "the index of the command of the batch that was refused"},
-    "sequence": _COUNT | {"description": "the journal entry that has the refusal, or the command id's first use"},
-    "replayed": {"type": "boolean", "description": "this answer was given before, to the same command id"},
-    "dry_run": {"type": "boolean", "description": "the command was only tried"},
-    "right": _TEXT | {"description": "what the scopes lack: view, spend, operate, metrics, admin"},
-}
-"""Facts whose types are the same in all errors.  Others are the words in the braces of the reasons' sentences."""
-
 _NAMES = {
     "walletd.vocabulary.commands.Limits": "WalletLimits",
     "walletd.protocol.envelope.Limits": "SessionLimits",
 }
 """Of types that share a name."""
-
-
-def facts_of(reason: Reason) -> list[str]:
-    """The facts that the reason's sentence is made of, in its order."""
-    words = [name for _, name, _, _ in Formatter().parse(SENTENCES.get(reason, "")) if name]
-    return list(dict.fromkeys(words))
 
 
 def params_name(method: Method) -> str:
@@ -165,7 +142,6 @@ def _failure() -> dict[str, Any]:
 
 
 def _error(schema: dict[str, Any]) -> dict[str, Any]:
-    told = {fact for reason in Reason for fact in facts_of(reason)} - set(FACTS)
     data = {
         "type": "object",
         "properties": {
@@ -173,7 +149,6 @@ def _error(schema: dict[str, Any]) -> dict[str, Any]:
             "outcome": {"enum": [outcome.value for outcome in Outcome]},
             "retry": {"enum": [retry.value for retry in Retry]},
             **FACTS,
-            **{fact: {} for fact in sorted(told)},
         },
         "required": ["reason", "outcome", "retry"],
     }
