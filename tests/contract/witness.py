@@ -9,6 +9,7 @@ name is a fault of the contract.  Of frames that come by the thousand, the first
 """
 
 import json
+import re
 from collections import Counter
 from datetime import datetime
 from functools import cache
@@ -23,6 +24,8 @@ PUBLISHED = Path(__file__).parents[2] / "docs" / "asyncapi.json"
 LOOKED_AT = 200
 THEN_EACH = 50
 
+RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
 _seen: Counter[str] = Counter()
 _formats = FormatChecker(formats=())
 
@@ -31,8 +34,10 @@ _formats = FormatChecker(formats=())
 def _is_moment(instance: object) -> bool:
     if not isinstance(instance, str):
         return True
+    if not RFC_3339.fullmatch(instance):
+        return False
     try:
-        return datetime.fromisoformat(instance).tzinfo is not None
+        return datetime.fromisoformat(instance.upper()).tzinfo is not None
     except ValueError:
         return False
 

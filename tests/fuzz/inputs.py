@@ -28,7 +28,7 @@ STRANGE: list[Any] = [
 SPLINTERS = [
     *(bytes((byte,)) for byte in b'{}[]:,"\\/ \n\x00\x7f\x80\xff0129-+.eE'),
     *(b"null", b"true", b"NaN", b"1e999", b"-0", b"9" * 40, b"\\ud800", b"\\u0000", b'""', b"{}", b"[]"),
-    *(b"\xf0\x9f\x92\xb6", b"\xc3", b"[" * 600, b'"id":1,', b'{"a":' * 40, b"\xef\xbb\xbf"),
+    *(b"\xf0\x9f\x92\xb6", b"\xc3", b"[" * 3000, b'"id":1,', b'{"a":' * 40, b'{"a":' * 2000, b"\xef\xbb\xbf"),
 ]
 
 
@@ -61,26 +61,43 @@ def request(chance: random.Random) -> bytes:
         for _ in range(chance.choice((1, 1, 2))):
             change(document, chance)
         text = json.dumps(document, ensure_ascii=chance.random() < 0.5).encode("utf-8", "surrogatepass")
-    if chance.random() < 0.45:
+    if chance.random() < 0.35:
         return mutated(text, chance, SPLINTERS, requests())
     return text
+
+
+def with_its_own_id(text: bytes, number: int) -> bytes:
+    """The request under a command id of its own; all of the corpus have the same."""
+    return text.replace(b'"c1"', b'"c%d"' % number)
 
 
 def change(document: Any, chance: random.Random) -> None:
     """Take away, add or replace something, somewhere in a JSON document."""
     places = list(_places(document))
-    if not places or chance.random() < 0.1:
-        if isinstance(document, dict):
-            name = chance.choice(("unknown", "dry_run", "limit", "method", "id", ""))
-            document[name] = copy.deepcopy(chance.choice(STRANGE))
+    if not places or chance.random() < 0.15:
+        objects = [document, *(parent[key] for parent, key in places)]
+        grown = chance.choice([found for found in objects if isinstance(found, dict)] or [{}])
+        name = chance.choice(("unknown", "dry_run", "limit", "method", "id", ""))
+        grown[name] = copy.deepcopy(chance.choice(STRANGE))
         return
     parent, key = chance.choice(places)
     if chance.random() < 0.2:
         del parent[key]
     elif isinstance(parent[key], list) and parent[key] and chance.random() < 0.3:
         parent[key] = parent[key] * chance.choice((2, 101))
+    elif chance.random() < 0.3 and not isinstance(parent[key], dict | list):
+        parent[key] = _of_another_type(parent[key])
     else:
         parent[key] = copy.deepcopy(chance.choice(STRANGE))
+
+
+def _of_another_type(value: Any) -> Any:
+    """The same value as a careless program writes it."""
+    if isinstance(value, bool) or value is None:
+        return json.dumps(value)
+    if isinstance(value, int | float):
+        return str(value)
+    return int(value) if value.isascii() and value.isdigit() else [value]
 
 
 def _places(document: Any) -> Iterator[tuple[Any, Any]]:

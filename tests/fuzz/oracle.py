@@ -136,19 +136,33 @@ def _close(code: int) -> None:
 # --- requests ------------------------------------------------------------------------------------------------------
 
 MALFORMED = {"parse_error", "invalid_request", "method_not_found", "invalid_params"}
-OPEN_TO_DOUBT = re.compile(rb"\\u[dD][89a-fA-F]|[0-9][eE.]|[0-9]{16}")
-"""Lone surrogates and numbers that one reader of JSON takes and another does not."""
+LONE_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 DEEP = 100
+
+
+class Doubtful(Exception):
+    """One reader of JSON takes it and another does not; both are right."""
 
 
 def verdict(frame: bytes) -> set[str]:
     """The reasons with which this text may be answered; TAKEN stands for a call, and for an answer to a token."""
-    if OPEN_TO_DOUBT.search(frame) or frame.count(b"[") + frame.count(b"{") > DEEP:
+    if LONE_SURROGATE.search(frame) or frame.count(b"[") + frame.count(b"{") > DEEP:
         return MALFORMED | {TAKEN}
     try:
-        request = json.loads(frame.decode(), parse_constant=_no_constant)
+        request = json.loads(
+            frame.decode(),
+            parse_constant=_no_constant,
+            parse_float=_doubt,
+            parse_int=_int,
+            object_pairs_hook=_object,
+        )
+    except UnicodeDecodeError:
+        # The adapter lets no such text through; a session stops at the first thing that it has to look at.
+        return MALFORMED
     except ValueError:
         return {"parse_error"}
+    except Doubtful:
+        return MALFORMED | {TAKEN}
     if not _is_request(request):
         return {"invalid_request"}
     if request["method"] not in published().methods:
@@ -158,6 +172,24 @@ def verdict(frame: bytes) -> set[str]:
 
 def _no_constant(word: str) -> None:
     raise ValueError(word)
+
+
+def _doubt(word: str) -> None:
+    """A number with a point or an exponent: 7.0 may be taken for a whole number."""
+    raise Doubtful
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """RFC 8259, 4: what a name means that stands twice is not said."""
+    if len(dict(pairs)) < len(pairs):
+        raise Doubtful
+    return dict(pairs)
+
+
+def _int(word: str) -> int:
+    if len(word) > 18:
+        raise Doubtful
+    return int(word)
 
 
 def _is_request(request: Any) -> bool:

@@ -57,6 +57,7 @@ class Requests:
 
     def _judge_error(self, frame: bytes, answer: bytes) -> str:
         response = json.loads(answer)
+        assert not published().faults("error", response), response
         error = response["error"]
         assert error["message"]
         assert error["data"]["outcome"] == "not_applied"
