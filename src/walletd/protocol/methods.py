@@ -118,11 +118,11 @@ def _views_subscribed(params: m.Subscribe) -> Iterable[Need]:
 
 
 _free, _operate, _metrics = _always(AUTHENTICATED, "any token"), _always(OPERATE), _always(METRICS)
-_admin = _always(ADMIN)
+_admin, _nothing = _always(ADMIN), _always(AUTHENTICATED, "nothing: it brings the token")
 _filtered = _always(AUTHENTICATED, "any token; shows only what it may see")
 
 _ROWS: tuple[tuple[str, Kind, type, type, Callable[[Any], Iterable[Need]], str], ...] = (
-    ("session.authenticate", Kind.SESSION, m.Authenticate, m.Authenticated, _free, "Present a token."),
+    ("session.authenticate", Kind.SESSION, m.Authenticate, m.Authenticated, _nothing, "Present a token."),
     ("session.ping", Kind.SESSION, m.NoParams, m.Pong, _free, "Ask whether the daemon answers."),
     ("rpc.discover", Kind.SESSION, m.NoParams, d.Contract, _free, "Fetch this contract."),
     ("asset.define", Kind.COMMAND, c.DefineAsset, m.Applied, _operate, "Define an asset and its scale."),
