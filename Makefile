@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+COMPILED ?= .venv-compiled
 READY := $(VENV)/.ready
 UV ?= uv
 PIN = $(UV) pip compile -q --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links $(LOCK_ARGS)
@@ -11,7 +12,7 @@ PIN = $(UV) pip compile -q --universal --generate-hashes --no-header --no-annota
 needs = @test -e $(1) || { echo "walletd: there is no $(1) in this checkout, so there is nothing to run" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-systemd check format bench attacks conformance soak docs contract-diff lock clean
+.PHONY: help setup compiled run test test-compiled test-systemd check format bench attacks conformance soak docs contract-diff lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -21,11 +22,19 @@ setup: $(READY) ## make the virtual environment, with the locked packages
 $(READY): requirements-dev.lock requirements-conformance.lock pyproject.toml tools/bootstrap.py
 	@$(PYTHON) tools/bootstrap.py $(VENV)
 
+compiled: ## the same with the hot modules compiled, in .venv-compiled: about 1.5 times as fast; needs a C compiler
+	@$(PYTHON) tools/bootstrap.py $(COMPILED)
+	@$(PYTHON) tools/compiled.py $(COMPILED)
+
 run: $(READY) ## start the daemon with its data under ./var; ARGS="--port 8000" passes flags on
 	@exec $(BIN)/walletd serve $(ARGS)
 
 test: $(READY) ## run the tests; PYTEST_ARGS="-k holds" passes flags on
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-compiled: ## the tests of what is compiled, against the compiled modules
+	@[ -x $(COMPILED)/bin/walletd ] || { echo "walletd: nothing is compiled yet: make compiled" >&2; exit 1; }
+	$(COMPILED)/bin/python -m pytest $(or $(PYTEST_ARGS),tests/ledger tests/wallets tests/gateway tests/protocol tests/daemon tests/client tests/reports)
 
 test-systemd: $(READY) ## boot a Debian and test the units under its systemd; needs root, debootstrap, systemd-nspawn
 	$(BIN)/python tests/systemd/boot.py

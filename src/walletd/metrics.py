@@ -29,6 +29,7 @@ from walletd.gateway.tls import Certificates
 from walletd.histogram import Histogram
 from walletd.journal.counters import COMMIT_SECONDS_BOUNDS, CommitCounters
 from walletd.journal.directory import free_bytes
+from walletd.ledger import rules
 from walletd.lifecycle import Lifecycle
 from walletd.listeners import Doors
 from walletd.logs.setup import limit as repeats
@@ -109,6 +110,7 @@ class DaemonCollector(Collector):
 
     def _daemon(self) -> Iterator[Metric]:
         about = {"version": self._version, "python": platform.python_version(), "sqlite": sqlite3.sqlite_version}
+        about["compiled"] = "no" if str(rules.__file__).endswith(".py") else "yes"
         yield InfoMetricFamily("walletd_build", "The version that runs.", about)
         state = {state.value: state is self._lifecycle.state for state in DaemonState}
         yield StateSetMetricFamily("walletd_lifecycle_state", "The daemon's state.", state)

@@ -22,6 +22,8 @@ from walletd.wallets.roster import Roster
 from walletd.wallets.submission import Answer, NotDecided
 from walletd.wallets.supervisor import Supervisor
 
+pytestmark = pytest.mark.interpreted
+
 
 class Bug(NamedTuple):
     """What it is, the class and the name of the method, and what makes the wrong method of the right one."""

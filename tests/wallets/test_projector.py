@@ -24,6 +24,8 @@ from walletd.wallets.read_tables import FORMAT, Progress, ReadTables, rows_of
 from walletd.wallets.snapshots import progress_of
 from walletd.wallets.statements import Question
 
+pytestmark = pytest.mark.interpreted
+
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 
 

@@ -33,7 +33,7 @@ from walletd.vocabulary.identifiers import HoldId, TransferId
 from walletd.vocabulary.lifecycle import HoldState
 from walletd.wallets.bulk import in_bulk
 
-FORMAT = 6
+FORMAT = 7
 FILE_NAME = "state.db"
 
 SCHEMA = """
@@ -84,6 +84,7 @@ CREATE INDEX outflow_by_time ON outflow (wallet, asset, time);
 CREATE TABLE client (client TEXT PRIMARY KEY, record BLOB NOT NULL, seal BLOB NOT NULL) STRICT, WITHOUT ROWID;
 CREATE INDEX open_hold ON hold (wallet, number, place) WHERE is_open;
 CREATE INDEX expiring_hold ON hold (wallet, expires) WHERE is_open AND expires IS NOT NULL;
+CREATE INDEX next_expiry ON hold (expires, number, place) WHERE is_open AND expires IS NOT NULL;
 CREATE INDEX expired_hold ON hold (wallet, ended, expires) WHERE ended IS NOT NULL;
 CREATE INDEX hold_of_wallet ON hold (wallet, number, place);
 CREATE TABLE command (

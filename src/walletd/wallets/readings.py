@@ -46,6 +46,7 @@ from walletd.wallets.read_tables import (
 )
 from walletd.wallets.snapshots import Snapshots, open_snapshots, progress_of
 from walletd.wallets.statements import Page, Place, Question, read_statement
+from walletd.wallets.timers import Expiry, Key
 from walletd.wallets.wallet_search import Search, find_wallets, status_at
 
 _decode_wallet = msgspec.json.Decoder(WalletRecord).decode
@@ -85,7 +86,10 @@ WHERE h.wallet = ? AND (? OR (h.is_open AND (h.expires IS NULL OR h.expires > ?)
 AND (h.number, h.place) > (?, ?) ORDER BY h.number, h.place LIMIT ?
 """
 HOLD = f"SELECT {HOLD_COLUMNS}, {_SEQUENCE} FROM hold h WHERE h.number = ? AND h.place = ?"
-EXPIRIES = f"SELECT {HOLD_COLUMNS} FROM hold h WHERE h.is_open AND h.expires IS NOT NULL"
+EXPIRIES = (
+    f"SELECT {HOLD_COLUMNS} FROM hold h INDEXED BY next_expiry WHERE h.is_open AND h.expires IS NOT NULL "
+    "AND (h.expires, h.number, h.place) > (?, ?, ?) ORDER BY h.expires, h.number, h.place LIMIT ?"
+)
 BALANCES = (
     "SELECT wallet, asset, record, seal FROM balance WHERE (wallet, asset) > (?, ?) ORDER BY wallet, asset LIMIT ?"
 )
@@ -172,9 +176,10 @@ class Readings:
         views = tuple(_hold_view(row, sequence, now) for row in rows[:limit])
         return HoldPage(holds=views, sequence=sequence, next=views[-1].hold if len(rows) > limit else None)
 
-    async def expiries(self) -> list[tuple[datetime, WalletId, HoldId]]:
-        """Every open hold that will expire, with its moment.  O(open holds)."""
-        holds = [_hold_record(row) for row in await self._query(EXPIRIES)]
+    async def expiries(self, after: Key | None, limit: int) -> list[Expiry]:
+        """The next open holds that will expire behind this one, in order of their moments.  O(log holds + limit)."""
+        place = (-1, 0, 0) if after is None else (microseconds(after[0]), *after[1:])
+        holds = [_hold_record(row) for row in await self._query(EXPIRIES, (*place, limit))]
         return [(hold.expires_at, hold.wallet, hold.hold) for hold in holds if hold.expires_at is not None]
 
     async def list_wallets(
