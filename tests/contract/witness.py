@@ -145,10 +145,15 @@ def is_looked_at(name: str) -> bool:
     return _seen[name] <= LOOKED_AT or _seen[name] % THEN_EACH == 0
 
 
-def judge_recording(lines: str) -> int:
-    """Judge what another process noted: connection, direction and frame on each line; how many there were."""
+def noting(frames: Path) -> dict[str, str]:
+    """What another process has to have in its environment to note its frames in this file, as ``walletd pay`` does."""
+    return {"PYTHONPATH": str(Path(__file__).parent / "at_start"), "TEST_FRAMES": str(frames)}
+
+
+def judge_noted(frames: Path) -> int:
+    """Judge what other processes noted: connection, direction and frame on each line; how many there were."""
     witnesses: dict[str, Witness] = {}
-    recorded = [json.loads(line) for line in lines.splitlines()]
+    recorded = [json.loads(line) for line in frames.read_text().splitlines()]
     for connection, direction, frame in recorded:
         witness = witnesses.setdefault(connection, Witness())
         witness.sent(frame) if direction == "sent" else witness.received(frame)
