@@ -132,3 +132,10 @@ def test_the_gateway_closes_with_codes_of_the_table_only() -> None:
                 assert not any(isinstance(word, ast.Constant) and isinstance(word.value, int) for word in call.args)
     rows = contract.document()["x-close-codes"]
     assert [row["code"] for row in rows] == sorted(code.value for code in CloseCode)
+
+
+def test_every_moment_is_declared_as_one() -> None:
+    for name, schema in contract.document()["components"]["schemas"].items():
+        for field, declared in schema.get("properties", {}).items():
+            if field.endswith("_at") or field in ("time", "until", "overlap_until", "valid_until"):
+                assert '"date-time"' in json.dumps(declared), f"{name}.{field}"

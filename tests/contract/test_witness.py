@@ -4,7 +4,6 @@ import json
 from typing import Any
 
 import pytest
-from referencing.exceptions import PointerToNowhere
 
 from tests.contract.witness import Witness
 
@@ -52,7 +51,7 @@ FALSE: list[tuple[str, Any, Any]] = [
 
 @pytest.mark.parametrize(("asked", "answered"), [row[1:] for row in FALSE], ids=[row[0] for row in FALSE])
 def test_what_the_contract_does_not_have_does_not_pass(asked: Any, answered: Any) -> None:
-    with pytest.raises((AssertionError, LookupError, PointerToNowhere)):
+    with pytest.raises((AssertionError, LookupError)):
         judge(asked, answered)
 
 

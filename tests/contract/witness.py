@@ -107,8 +107,8 @@ class Witness:
         """Judge what the server says, and together with it what it was asked."""
         message = json.loads(frame)
         if "method" in message:
-            self._judge(message["method"], message)
             assert message["method"] in published().notifications
+            self._judge(message["method"], message)
         elif "result" in message:
             request = self._asked.pop(message["id"])
             name = request["method"]

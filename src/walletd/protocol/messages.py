@@ -5,7 +5,6 @@ params; a client must ignore unknown fields in results and notifications.  Amoun
 units; times are RFC 3339 in UTC.
 """
 
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -73,13 +72,13 @@ class Authenticated(Result, frozen=True, kw_only=True):
 
     principal: str
     scopes: tuple[str, ...]
-    expires_at: datetime | None = None
+    expires_at: Instant | None = None
 
 
 class Pong(Result, frozen=True, kw_only=True):
     """The daemon's clock and the last durable sequence."""
 
-    time: datetime
+    time: Instant
     head: int
 
 
@@ -107,8 +106,8 @@ class TokenView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A token in force, by the first digits of its SHA-256."""
 
     token: str
-    created_at: datetime
-    expires_at: datetime | None = None
+    created_at: Instant
+    expires_at: Instant | None = None
 
 
 class ClientView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -118,8 +117,8 @@ class ClientView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     scopes: tuple[str, ...]
     tokens: tuple[TokenView, ...] = ()
     created_by: Principal
-    created_at: datetime
-    revoked_at: datetime | None = None
+    created_at: Instant
+    revoked_at: Instant | None = None
 
 
 class Applied(Result, frozen=True, kw_only=True):
@@ -132,7 +131,7 @@ class Applied(Result, frozen=True, kw_only=True):
     """
 
     sequence: int | None = None
-    time: datetime
+    time: Instant
     entry_hash: str | None = None
     transfer: str | None = None
     hold: str | None = None
@@ -168,7 +167,7 @@ class WalletView(Result, frozen=True, kw_only=True):
     wallet: WalletId
     status: WalletStatus
     version: int
-    opened_at: datetime
+    opened_at: Instant
     metadata: Metadata = {}
     limits: dict[AssetCode, WalletLimits] = {}
     freeze: Freeze | None = None
@@ -228,7 +227,7 @@ class Balances(Result, frozen=True, kw_only=True):
     room: tuple[Room, ...] = ()
     """Of those balances that have limits, where they were asked for as they stand now."""
     sequence: int
-    time: datetime
+    time: Instant
 
 
 class GetTransfer(Params, frozen=True, kw_only=True):
@@ -254,7 +253,7 @@ class TransferView(Result, frozen=True, kw_only=True):
 
     transfer: str
     sequence: int
-    time: datetime
+    time: Instant
     principal: str | None = None
     command_id: str | None = None
     entry_hash: str | None = None
@@ -289,7 +288,7 @@ class StatementLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
     sequence: int
     line: int
-    time: datetime
+    time: Instant
     kind: str
     asset: AssetCode
     amount: str
