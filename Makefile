@@ -12,7 +12,7 @@ PIN = $(UV) pip compile -q --universal --generate-hashes --no-header --no-annota
 needs = @test -e $(1) || { echo "walletd: there is no $(1) in this checkout, so there is nothing to run" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compiled run test test-compiled test-systemd check format bench attacks conformance fault soak docs lock clean
+.PHONY: help setup compiled bench-compare run test test-compiled test-systemd check format bench attacks conformance fault soak docs lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -49,9 +49,13 @@ format: $(READY) ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(READY) ## measure speed on this machine; ARGS passes flags on
+bench: $(READY) ## measure speed on this machine beside PostgreSQL and SQLite; ARGS passes flags on
 	$(call needs,bench/run.py)
 	$(BIN)/python bench/run.py $(ARGS)
+
+bench-compare: $(READY) ## measure this checkout beside another revision in one interleaved run: BASE=HEAD~1
+	@[ -n "$(BASE)" ] || { echo "walletd: say which revision: make bench-compare BASE=HEAD~1" >&2; exit 64; }
+	$(BIN)/python bench/compare.py $(BASE) $(ARGS)
 
 attacks: $(READY) ## attack a daemon of its own, and print what an honest client and the memory suffer
 	$(call needs,bench/attacks.py)

@@ -199,8 +199,18 @@ ROWS = (
         ("tests.faults.planted:BUGS_OF_THE_SURROUNDINGS",),
         ("libfaketime",),
     ),
+    Row(
+        16,
+        "compaction, backup, upgrade and restore",
+        "all of them under load, each killed at chosen steps",
+        "what is restored is a prefix of the journal; every read and every command sent again is answered the same",
+        (Figure("TEST_CYCLES", "lives", 20, 10, 1_000),),
+        (f"{FAULTS}/test_restores.py::test_whatever_is_killed_a_restore_brings_back_a_prefix_and_every_answer",),
+        (f"{FAULTS}/test_restores.py::test_a_planted_bug_is_found",),
+        ("tests.faults.dying:BUGS",),
+    ),
 )
-"""In order; 11 (malformed input) and 16 (backup and restore) join with their harnesses."""
+"""In order; 11 (malformed input) joins with its harness."""
 
 _FIGURES = {figure.variable: figure for row in ROWS for figure in row.figures}
 

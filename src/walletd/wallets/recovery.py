@@ -9,6 +9,7 @@ another journal, another format or a history that the journal does not confirm a
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,9 +19,11 @@ from walletd.journal.failures import JournalBehind, JournalCorrupt
 from walletd.journal.merkle import Frontier
 from walletd.journal.segment import verify
 from walletd.journal.store import Head, JournalStore
+from walletd.wallets import read_tables
 from walletd.wallets.history import entries_of
 from walletd.wallets.projector import progress_after
 from walletd.wallets.read_tables import (
+    FILE_NAME,
     FORMAT,
     Progress,
     ReadTables,
@@ -28,6 +31,7 @@ from walletd.wallets.read_tables import (
     delete_read_tables,
     open_read_tables,
 )
+from walletd.wallets.snapshot import delete_snapshots, restore_newest
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +65,10 @@ async def recover(store: JournalStore, directory: Path, report: Report) -> Recov
 
 async def _catch_up(store: JournalStore, directory: Path, report: Report) -> Recovered:
     head = await store.head()
+    if not (directory / FILE_NAME).exists() and (
+        snapshot := await read_tables.in_thread(partial(restore_newest, directory))
+    ):
+        log.info("the read tables begin with the snapshot of entry %d", snapshot.sequence)
     tables = await open_read_tables(directory)
     try:
         await tables.refuse_damaged()
@@ -71,6 +79,7 @@ async def _catch_up(store: JournalStore, directory: Path, report: Report) -> Rec
                 log.warning("%s does not belong to this journal; it is built anew", tables.path.name)
                 await tables.aclose()
                 delete_read_tables(directory)
+                delete_snapshots(directory)
                 tables = await open_read_tables(directory)
             progress, rebuilt = _genesis(store), head.sequence > 0
         progress, frontier = await _fold(store, tables, progress, head, report)
