@@ -1,4 +1,4 @@
-"""Write the parts of docs/ that are made from the code: between ``<!-- made: NAME -->`` and ``<!-- end -->``.
+"""Write the parts of the documents that are made from the code: between ``<!-- made: NAME -->`` and ``<!-- end -->``.
 
 python docs/build.py              # rewrite them
 python docs/build.py --check      # exit 1 where a page is not what the code says
@@ -11,6 +11,10 @@ from pathlib import Path
 from typing import Any, get_args
 
 import msgspec
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tests.faults import table
 
 from walletd.config import RELOADABLE, Settings
 from walletd.protocol.errors import SENTENCES
@@ -136,6 +140,12 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "access": access,
     "lifecycle_diagram": lifecycle_diagram,
     "settings": settings,
+    "rows": table.rows_table,
+    "row_commands": table.commands_table,
+    "row_bugs": table.bugs_table,
+    "simulation_rows": lambda: table.rows_table([5]),
+    "simulation_bugs": lambda: table.bugs_table([5]),
+    "soak": table.soak_table,
 }
 
 
@@ -146,10 +156,11 @@ def built(page: str) -> str:
 
 def main(is_check: bool) -> int:
     """Rewrite all pages, or say which are not true any more."""
-    stale = [page for page in sorted(HERE.glob("*.md")) if built(page.read_text()) != page.read_text()]
+    pages = [*sorted(HERE.glob("*.md")), *sorted((HERE.parent / "tests").glob("*/README.md"))]
+    stale = [page for page in pages if built(page.read_text()) != page.read_text()]
     for page in stale:
         if is_check:
-            sys.stderr.write(f"docs/{page.name} is not what the code says; run: make docs\n")
+            sys.stderr.write(f"{page.relative_to(HERE.parent)} is not what the code says; run: make docs\n")
         else:
             page.write_text(built(page.read_text()))
     return 1 if stale and is_check else 0
