@@ -199,8 +199,19 @@ ROWS = (
         ("tests.faults.planted:BUGS_OF_THE_SURROUNDINGS",),
         ("libfaketime",),
     ),
+    Row(
+        16,
+        "compaction, backup, restore, upgrade",
+        "lives of a daemon under load, killed at a chosen step of each, and at its start; read tables of an older "
+        "format, from the snapshot, or none",
+        "restored = a prefix of the journal; every query, and every command sent again, is answered the same",
+        (Figure("TEST_CYCLES", "cycles", 20, 20, 1_000),),
+        (f"{FAULTS}/test_restores.py::test_whatever_is_killed_a_restore_brings_back_a_prefix_and_every_answer",),
+        (f"{FAULTS}/test_restores.py::test_a_planted_bug_is_found",),
+        ("tests.faults.dying:BUGS",),
+    ),
 )
-"""In order; 11 (malformed input) and 16 (backup and restore) join with their harnesses."""
+"""In order; 11 (malformed input) joins with its harness."""
 
 _FIGURES = {figure.variable: figure for row in ROWS for figure in row.figures}
 
