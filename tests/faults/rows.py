@@ -201,10 +201,11 @@ ROWS = (
     ),
     Row(
         16,
-        "compaction, backup, upgrade and restore",
-        "all of them under load, each killed at chosen steps",
-        "what is restored is a prefix of the journal; every read and every command sent again is answered the same",
-        (Figure("TEST_CYCLES", "lives", 20, 10, 1_000),),
+        "compaction, backup, restore, upgrade",
+        "lives of a daemon under load, killed at a chosen step of each, and at its start; read tables of an older "
+        "format, from the snapshot, or none",
+        "restored = a prefix of the journal; every query, and every command sent again, is answered the same",
+        (Figure("TEST_CYCLES", "cycles", 20, 20, 1_000),),
         (f"{FAULTS}/test_restores.py::test_whatever_is_killed_a_restore_brings_back_a_prefix_and_every_answer",),
         (f"{FAULTS}/test_restores.py::test_a_planted_bug_is_found",),
         ("tests.faults.dying:BUGS",),

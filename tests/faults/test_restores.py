@@ -19,7 +19,7 @@ def test_whatever_is_killed_a_restore_brings_back_a_prefix_and_every_answer(tmp_
     with Lives(tmp_path, seed) as lives:
         for _ in range(CYCLES):
             lives.cycle()
-    tally(**{what.replace(" ", "_"): count for what, count in sorted(lives.seen.items())})
+    tally(cycles=CYCLES, **{what.replace(" ", "_"): count for what, count in sorted(lives.seen.items())})
     assert lives.seen["restores of all compared"] + lives.seen["restores to a point compared"] == CYCLES
     if CYCLES >= CYCLES_TO_SEE_ALL:
         for what in ("backups killed", "compactions killed", "compactions finished", "restores killed", "lived on"):
