@@ -12,7 +12,7 @@ PIN = $(UV) pip compile -q --universal --generate-hashes --no-header --no-annota
 needs = @test -e $(1) || { echo "walletd: there is no $(1) in this checkout, so there is nothing to run" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compiled run test test-compiled test-systemd check format bench attacks conformance soak docs lock clean
+.PHONY: help setup compiled run test test-compiled test-systemd check format bench bench-compare attacks conformance soak docs lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -49,13 +49,18 @@ format: $(READY) ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(READY) ## measure speed on this machine; ARGS passes flags on
-	$(call needs,bench/run.py)
-	$(BIN)/python bench/run.py $(ARGS)
+$(VENV)/.bench: $(READY) requirements-bench.lock
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-input --require-hashes -r requirements-bench.lock
+	@touch $@
+
+bench: $(VENV)/.bench ## measure walletd beside its peers on this machine; ARGS="--only many,hot" passes flags on
+	$(BIN)/python -m bench $(ARGS)
+
+bench-compare: $(READY) ## measure this checkout against another revision in one run: BASE=HEAD~1
+	$(BIN)/python -m bench.compare $(or $(BASE),HEAD) $(ARGS)
 
 attacks: $(READY) ## attack a daemon of its own, and print what an honest client and the memory suffer
-	$(call needs,bench/attacks.py)
-	$(BIN)/python bench/attacks.py $(ARGS)
+	$(BIN)/python -m bench.attacks $(ARGS)
 
 conformance: $(READY) ## print Autobahn's verdicts on the websocket, as docs/conformance.md has them
 	$(BIN)/python -m tests.conformance.verdicts $(ARGS)
@@ -73,6 +78,7 @@ lock: ## pin what pyproject.toml asks for; LOCK_ARGS=--upgrade takes the newest;
 	@command -v $(UV) >/dev/null || { echo "walletd: pinning needs uv: pipx install uv, or say where it is: make lock UV=/path/to/uv" >&2; exit 69; }
 	$(PIN) pyproject.toml -o requirements.lock
 	$(PIN) pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
+	$(PIN) --group bench -c requirements.lock -c requirements-dev.lock -o requirements-bench.lock
 
 clean: ## remove what was made, but not ./var
 	rm -rf $(VENV) .venv-* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
