@@ -191,21 +191,9 @@ class Postgres:
             curve=curve(waits),
         )
 
-    def totals(self) -> tuple[int, int]:
-        """The money in all wallets, and how many postings there are: a check that it did what it was asked."""
-        said = self._call(
-            [
-                "psql",
-                *self._where,
-                "-qAt",
-                "-F",
-                " ",
-                "-c",
-                "SELECT sum(posted), (SELECT count(*) FROM posting) FROM wallet",
-            ]
-        )
-        money, postings = said.split()
-        return int(money), int(postings)
+    def ask(self, query: str) -> str:
+        """What a query gives: one line a row."""
+        return self._call(["psql", *self._where, "-qAt", "-v", "ON_ERROR_STOP=1", "-c", query]).strip()
 
     @property
     def _where(self) -> list[str]:
@@ -215,15 +203,14 @@ class Postgres:
         return processes.cpu_of_family(self._server.pid)
 
     def _give(self, folder: Path) -> None:
-        """Let the server's user have the folder, and pass through those above it."""
+        """Let the server's user have the folder, and pass through the one that it is in."""
         if os.geteuid() != 0:
             return
         shutil.chown(folder, USER, USER)
-        for parent in folder.parents:
+        self._directory.chmod(self._directory.stat().st_mode | 0o011)
+        for parent in folder.resolve().parents:
             if parent.stat().st_mode & 0o001 == 0:
-                if parent.parent != self._directory.parent and parent != self._directory:
-                    raise SystemExit(f"PostgreSQL's user may not pass through {parent}; give another --directory")
-                parent.chmod(parent.stat().st_mode | 0o011)
+                raise SystemExit(f"PostgreSQL's user may not pass through {parent}; give another --directory")
 
     def _as_its_user(self) -> dict[str, object]:
         if os.geteuid() != 0:

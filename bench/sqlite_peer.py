@@ -51,6 +51,14 @@ class SqlitePeer:
         """Close the file."""
         self._connection.close()
 
+    def money(self) -> int:
+        """In all wallets."""
+        return int(self._connection.execute("SELECT sum(posted) FROM wallet").fetchone()[0])
+
+    def commands(self) -> int:
+        """How many have been done."""
+        return int(self._connection.execute("SELECT count(*) FROM command").fetchone()[0])
+
     def run(self, scenario: str, what: str, seconds: float) -> Row:
         """Do one thing after the other for so long."""
         act, commands = self._acts()[what]

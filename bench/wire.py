@@ -121,4 +121,4 @@ def id_of(message: bytes) -> int:
 
 def is_refused(message: bytes) -> bool:
     """Whether a response is an error."""
-    return b'"error"' in message[22:56]
+    return message.startswith(b'"error"', message.index(b",", 22) + 1)
