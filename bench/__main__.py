@@ -2,13 +2,14 @@
 
     make bench                              # some seven minutes
     make bench ARGS=--full                  # more rounds, longer ones, a million wallets, ten million entries
-    make bench ARGS="--only many,hot"       # only these scenarios
+    make bench ARGS="many hot"             # only these scenarios
 
 Everything is started here, on loopback, from clean data, and syncs every commit.  Compare the ratios of one run, not
 the figures of two machines or two days.
 """
 
 import argparse
+import os
 import sys
 import tempfile
 import time
@@ -49,7 +50,7 @@ def main() -> None:
     """Run, print, and keep the raw figures and the pictures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--full", action="store_true", help="everything, longer: an hour or so")
-    parser.add_argument("--only", metavar="NAMES", help=f"some scenarios, with commas: {', '.join(NAMES)}")
+    parser.add_argument("names", nargs="*", metavar="SCENARIO", help=f"only some of {', '.join(NAMES)}")
     parser.add_argument("--rounds", type=int, help="how often the contenders take turns")
     parser.add_argument("--seconds", type=float, help="how long each of them is loaded in a scenario")
     parser.add_argument("--wallets", type=int, help="of the contests")
@@ -57,7 +58,7 @@ def main() -> None:
     parser.add_argument("--python", default=sys.executable, help="the interpreter that has the walletd to be measured")
     parser.add_argument("--directory", type=Path, help="where the data is put meanwhile: a disk, not memory")
     options = parser.parse_args()
-    chosen = options.only.split(",") if options.only else list(NAMES)
+    chosen = options.names or list(NAMES)
     if unknown := [name for name in chosen if name not in NAMES]:
         parser.error(f"there is no scenario {', '.join(unknown)}; there are {', '.join(NAMES)}")
     size = FULL if options.full else QUICK
@@ -65,10 +66,12 @@ def main() -> None:
     began = time.monotonic()
     with tempfile.TemporaryDirectory(dir=options.directory or Path.cwd(), prefix="bench-data-") as name:
         directory = Path(name)
-        results = Results(machine.describe(directory))
+        results = Results(machine.describe(directory, options.python))
         folder = RESULTS / time.strftime("%Y%m%d-%H%M%S")
         try:
-            measure(chosen, size, directory, Installation(options.python), options.tigerbeetle, results)
+            measure(
+                chosen, size, directory, Installation(os.path.abspath(options.python)), options.tigerbeetle, results
+            )
         finally:
             results.machine["minutes"] = round((time.monotonic() - began) / 60, 1)
             report.keep(results, folder)

@@ -21,8 +21,9 @@ from statistics import median
 from typing import NamedTuple
 
 from bench import machine
+from bench.asking import Asking
 from bench.daemon import Daemon, Installation
-from bench.load import Asking, closed_loop
+from bench.load import closed_loop
 from bench.town import Pings, Town
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench import postgres, sqlite_peer, tigerbeetle_peer
+from bench.asking import Asking
 from bench.daemon import Daemon
 from bench.figures import Results, Row, curve, summary
-from bench.load import Asking, Measured, closed_loop
+from bench.load import Measured, closed_loop
 from bench.postgres import Postgres
 from bench.sqlite_peer import SqlitePeer, bare_commits
 from bench.tigerbeetle_peer import TigerBeetle

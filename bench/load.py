@@ -14,23 +14,15 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import contextmanager
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
+from bench.asking import Asking
 from bench.daemon import Daemon
 from bench.figures import Row, curve, summary
 from bench.wire import READ_BYTES, Connection, Incoming, answers, framed, id_of, is_refused
 
 WARM_UP_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 20.0
-
-
-class Asking(Protocol):
-    """Makes requests: the payload of request ``number``, which follows the response ``after`` on its connection."""
-
-    commands: int
-    """How many commands one request is: a batch of a thousand is a thousand."""
-
-    def __call__(self, number: int, after: bytes | None) -> bytes: ...
 
 
 class Measured(NamedTuple):

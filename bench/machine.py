@@ -4,11 +4,14 @@ import os
 import platform
 import sqlite3
 import subprocess
+import sys
 import time
 from pathlib import Path
 
+IS_COMPILED = "import walletd.ledger.rules as rules; print(not rules.__file__.endswith('.py'))"
 
-def describe(directory: Path) -> dict[str, str | int | float]:
+
+def describe(directory: Path, python: str = sys.executable) -> dict[str, str | int | float]:
     """Everything that a reader of the figures has to know."""
     return {
         "date": time.strftime("%Y-%m-%d %H:%M", time.gmtime()) + " UTC",
@@ -18,6 +21,7 @@ def describe(directory: Path) -> dict[str, str | int | float]:
         "system": platform.platform(),
         "file_system": _file_system(directory),
         "python": platform.python_version(),
+        "modules": "compiled" if _is_compiled(python) else "interpreted",
         "sqlite": sqlite3.sqlite_version,
         "revision": _revision(),
         "load_before": round(os.getloadavg()[0], 2),
@@ -31,8 +35,13 @@ def sentence(machine: dict[str, str | int | float]) -> str:
     return (
         f"{machine['cores']} cores ({machine['processor']}), {machine['memory_gb']} GB, {machine['file_system']}, "
         f"{machine['system']}, Python {machine['python']}, SQLite {machine['sqlite']}, "
-        f"revision {machine['revision']}, {machine['date']}{shared}"
+        f"{machine['modules']} modules, revision {machine['revision']}, {machine['date']}{shared}"
     )
+
+
+def _is_compiled(python: str) -> bool:
+    said = subprocess.run([python, "-c", IS_COMPILED], capture_output=True, text=True)
+    return said.stdout.strip() == "True"
 
 
 def _processor() -> str:

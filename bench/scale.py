@@ -13,9 +13,12 @@ from bench.figures import Results
 from bench.load import closed_loop, open_loop
 from bench.processes import allow_files
 from bench.town import Town, Transfers
-from bench.wire import READ_BYTES, Connection
+from bench.wire import READ_BYTES, Connection, answers
 
 IDLE_BEFORE = 200
+UNPINGED = {"ping_seconds": 600}
+"""The load generator answers no pings."""
+
 SUBSCRIBERS = 1000
 FEW_ZIPF_SECONDS = 3.0
 BUSY_WALLETS = 10_000
@@ -65,7 +68,7 @@ def idle_connections(directory: Path, installation: Installation, results: Resul
         count = allowed - 1000
         results.absent["10,000 idle connections"] = f"{count:,} of them: the limit of open files is {allowed:,}"
     progress(f"{count:,} idle connections")
-    most = {"max_connections": count + 1000, "max_connections_per_address": count + 1000}
+    most = {"max_connections": count + 1000, "max_connections_per_address": count + 1000, **UNPINGED}
     with Daemon(directory / "idle", installation, most) as daemon:
         connections = [daemon.connect() for _ in range(IDLE_BEFORE)]
         before, began = daemon.memory(), time.perf_counter()
@@ -85,7 +88,7 @@ def subscribers(directory: Path, installation: Installation, results: Results, s
     """
     progress(f"{SUBSCRIBERS:,} subscribers to a busy wallet")
     allow_files(SUBSCRIBERS + 1000)
-    with Daemon(directory / "streams", installation) as daemon:
+    with Daemon(directory / "streams", installation, UNPINGED) as daemon:
         town = Town(daemon, 100)
         audience = Audience(daemon, town.hot.decode(), SUBSCRIBERS)
         payer = daemon.connect()
@@ -141,7 +144,7 @@ class Audience:
                 under_way += more
             for ready, _ in self._poll.poll(1):
                 if ready == payer.socket.fileno():
-                    answered = payer.take()
+                    answered = answers(payer.take())
                     assert all(b'"result"' in message for message in answered), answered[0]
                     paid += len(answered)
                     under_way -= len(answered)
@@ -230,7 +233,7 @@ def read(connection: Connection, names: list[str], window: int = 200) -> None:
         )
         answered = 0
         while answered < len(part):
-            for message in connection.take():
+            for message in answers(connection.take()):
                 assert b'"result"' in message, message
                 answered += 1
 

@@ -12,8 +12,9 @@ import random
 from collections.abc import Sequence
 from itertools import accumulate
 
+from bench.asking import Asking
 from bench.daemon import Daemon
-from bench.wire import Connection, id_of, request
+from bench.wire import Connection, answers, id_of, request
 
 ASSET = "EUR"
 FUNDS = 10**12
@@ -107,6 +108,17 @@ class Town:
     def mixed(self) -> "Mixed":
         """Of ten requests five payments, four readings of a balance, one of a statement's newest lines."""
         return Mixed(self._run(), self.pairs())
+
+    def ask_all(self, asking: Asking, count: int, window: int = 1000) -> None:
+        """Ask so many times, some under way at a time; what the daemon was too busy for is not asked for again."""
+        connection = self._daemon.connect()
+        for start in range(1, count + 1, window):
+            part = range(start, min(start + window, count + 1))
+            connection.send([asking(number, None) for number in part])
+            answered = 0
+            while answered < len(part):
+                answered += len(answers(connection.take()))
+        connection.close()
 
     def pairs(self, to: bytes | None = None) -> list[Pair]:
         """Two different wallets, many times; none of them is the hot one unless it is the one that is paid."""
@@ -233,7 +245,7 @@ def _tell_all(connection: Connection, asked: Sequence[tuple[str, dict[str, objec
         connection.send([request(number, method, params) for number, (method, params) in enumerate(part)])
         answered = 0
         while answered < len(part):
-            for message in connection.take():
+            for message in answers(connection.take()):
                 assert b'"result"' in message, message
                 answered += 1
 

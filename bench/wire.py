@@ -51,7 +51,7 @@ class Connection:
         """One request and its response, for what is not measured."""
         self.send([request(0, method, params)])
         while True:
-            for message in self.take():
+            for message in answers(self.take()):
                 response: dict[str, Any] = json.loads(message)
                 if response.get("id") == 0:
                     return response

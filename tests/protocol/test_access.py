@@ -28,6 +28,7 @@ SCOPES = (
 #                        |    view:bob |    view:shop:*|    spend:shop:1|    spend:*    |    admin
 PERMITTED: dict[str, str] = {
     "session.ping":       "yes  yes  yes  yes  yes  yes  yes  yes  yes  yes",
+    "rpc.discover":       "yes  yes  yes  yes  yes  yes  yes  yes  yes  yes",
     "asset.define":       "no   no   no   no   no   no   no   no   yes  yes",
     "asset.list":         "yes  yes  yes  yes  yes  yes  yes  yes  yes  yes",
     "wallet.open":        "no   no   no   no   no   no   no   no   yes  yes",
@@ -60,6 +61,8 @@ PERMITTED: dict[str, str] = {
     "client.revoke":      "no   no   no   no   no   yes  yes  yes  yes  yes",  # its keys
     "daemon.status":      "yes  no   no   no   no   no   no   no   yes  yes",
     "daemon.audit":       "no   no   no   no   no   no   no   no   yes  yes",
+    "daemon.compact":     "no   no   no   no   no   no   no   no   no   yes",
+    "journal.read":       "no   no   no   no   no   no   no   no   no   yes",
     "daemon.log_level":   "no   no   no   no   no   no   no   no   no   yes",
     "daemon.drain":       "no   no   no   no   no   no   no   no   no   yes",
     "daemon.report":      "no   no   no   no   no   no   no   no   no   yes",

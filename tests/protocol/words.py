@@ -27,6 +27,7 @@ CONDITIONS: dict[str, Any] = {
 EXAMPLES: dict[str, dict[str, Any]] = {
     "session.authenticate": {"token": "secret"},
     "session.ping": {},
+    "rpc.discover": {},
     "asset.define": {
         "command_id": "c1",
         "asset": "EUR",
@@ -169,6 +170,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "client.revoke": {"command_id": "c1", "client": "shop/phone", **CONDITIONS},
     "daemon.status": {},
     "daemon.audit": {},
+    "daemon.compact": {"keep_entries": 7},
+    "journal.read": {"after": 7},
     "daemon.log_level": {"level": "debug", "component": "journal"},
     "daemon.drain": {},
     "daemon.report": {},

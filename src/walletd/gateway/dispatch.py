@@ -7,6 +7,7 @@ journal runs as a task, behind every command that the same session sent before: 
 
 from collections.abc import Awaitable, Callable
 
+import msgspec
 import trio
 
 from walletd.gateway.commands import command
@@ -22,9 +23,11 @@ from walletd.gateway.reads import (
     wallet_get,
     wallet_list,
 )
+from walletd.protocol import contract
 from walletd.protocol import messages as m
 from walletd.protocol.client_messages import client_page
 from walletd.protocol.errors import InvalidParams
+from walletd.protocol.journal_messages import JournalBlock
 from walletd.protocol.methods import METHODS, Kind
 from walletd.protocol.session import Call
 from walletd.vocabulary.error_codes import Reason
@@ -91,6 +94,16 @@ def daemon_status(endpoint: ClientEndpoint, call: Call) -> None:
     endpoint.reply(call, endpoint.services.status())
 
 
+def daemon_compact(endpoint: ClientEndpoint, call: Call) -> None:
+    """Begin a compaction."""
+    status = endpoint.services.compact(call.params.keep_entries)
+    if status is None:
+        state = endpoint.services.lifecycle().value
+        endpoint.refuse(call, Reason.UNAVAILABLE, {"why": f"the daemon is {state}", "retry_after_ms": 1000})
+    else:
+        endpoint.reply(call, status)
+
+
 def client_list(endpoint: ClientEndpoint, call: Call) -> None:
     """A page of the clients that this one may know of."""
     register, grant = endpoint.services.register, endpoint.session.grant
@@ -126,6 +139,11 @@ def check_params(call: Call) -> None:
     check_reads(params)
 
 
+async def rpc_discover(endpoint: ClientEndpoint, call: Call) -> None:
+    """The contract, encoded once; it is long, and so is sent like a page, when there is room for it."""
+    endpoint.reply(call, msgspec.Raw(contract.encoded()))
+
+
 async def asset_list(endpoint: ClientEndpoint, call: Call) -> None:
     """Every asset."""
     endpoint.reply(call, m.Assets(assets=tuple(await endpoint.services.readings.assets())))
@@ -154,6 +172,20 @@ async def daemon_audit(endpoint: ClientEndpoint, call: Call) -> None:
     audit = await endpoint.services.readings.audit()
     endpoint.services.operations.audited(len(audit.violations))
     endpoint.reply(call, audit)
+
+
+async def journal_read(endpoint: ClientEndpoint, call: Call) -> None:
+    """Stored segments, packed."""
+    services = endpoint.services
+    block = await services.history.block_after(call.params.after)
+    result = JournalBlock(
+        instance=services.instance,
+        created_ns=services.created_at,
+        epoch=services.epoch,
+        head=services.publisher.head,
+        block=block,
+    )
+    endpoint.reply(call, result)
 
 
 # --- streams -------------------------------------------------------------------------------------------------------
@@ -217,11 +249,13 @@ FROM_MEMORY: dict[str, Callable[[ClientEndpoint, Call], None]] = {
     "balance.get": balance_get,
     "client.list": client_list,
     "daemon.status": daemon_status,
+    "daemon.compact": daemon_compact,
     "stream.unsubscribe": stream_unsubscribe,
     **OPERATIONS,
 }
 
 FROM_TABLES: dict[str, Callable[[ClientEndpoint, Call], Awaitable[None]]] = {
+    "rpc.discover": rpc_discover,
     "asset.list": asset_list,
     "balance.get": balances_get,
     "wallet.list": wallet_list,
@@ -232,6 +266,7 @@ FROM_TABLES: dict[str, Callable[[ClientEndpoint, Call], Awaitable[None]]] = {
     "entry.get": entry_get,
     "entry.list": entry_list,
     "daemon.audit": daemon_audit,
+    "journal.read": journal_read,
     "stream.subscribe": stream_subscribe,
 }
 
