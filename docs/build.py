@@ -8,16 +8,17 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
 
 import msgspec
+from made import diagrams, entities, events
+from made.types import type_name
 
 from walletd.config import RELOADABLE, Settings
 from walletd.protocol.errors import SENTENCES
 from walletd.protocol.messages import NoParams
 from walletd.protocol.methods import METHODS, Method
 from walletd.vocabulary.error_codes import Reason
-from walletd.vocabulary.lifecycle import PERMITTED_MOVES, DaemonState
+from walletd.vocabulary.lifecycle import PERMITTED_MOVES
 
 HERE = Path(__file__).parent
 SECTION = re.compile(r"(<!-- made: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -42,39 +43,8 @@ def _fields(title: str, struct: type) -> list[str]:
     rows = [f"| {title} | type | |", "|---|---|---|"]
     for field in fields:
         needed = "required" if field.required else "optional"
-        rows.append(f"| `{field.encode_name}` | {_type_name(field.type)} | {needed} |")
+        rows.append(f"| `{field.encode_name}` | {type_name(field.type)} | {needed} |")
     return [*rows, ""]
-
-
-def _type_name(kind: Any) -> str:
-    """A type as a reader of JSON knows it."""
-    if hasattr(kind, "__metadata__"):
-        return _type_name(get_args(kind)[0])
-    if getattr(kind, "__supertype__", None):
-        return _type_name(kind.__supertype__)
-    origin = getattr(kind, "__origin__", None)
-    if origin in (tuple, list):
-        return f"list of {_type_name(get_args(kind)[0])}"
-    if origin is dict:
-        return f"object of {_type_name(get_args(kind)[1])}"
-    if get_args(kind):
-        shown = [_type_name(arg) for arg in get_args(kind) if arg is not type(None)]
-        return " or ".join(dict.fromkeys(shown)).replace("|", "or")
-    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        inner = ", ".join(f"`{field.encode_name}`" for field in msgspec.structs.fields(kind))
-        return f"{kind.__name__} {{{inner}}}"
-    plain = {
-        "str": "string",
-        "int": "integer",
-        "bool": "boolean",
-        "float": "number",
-        "datetime": "time",
-        "Any": "object",
-    }
-    name = getattr(kind, "__name__", repr(kind))
-    if isinstance(kind, type) and hasattr(kind, "__members__"):
-        return " or ".join(f"`{member.value}`" for member in kind)  # type: ignore[attr-defined]
-    return plain.get(name, f"`{kind!r}`" if isinstance(kind, str | int) else name)
 
 
 def _first_paragraph(struct: type) -> str:
@@ -108,18 +78,6 @@ def access() -> str:
     return "\n".join(rows) + "\n"
 
 
-def lifecycle_diagram() -> str:
-    """The same as a diagram; moves to failed, which every state but an end has, are left out of it."""
-    arrows = ["[*] --> starting"]
-    for state, moves in PERMITTED_MOVES.items():
-        for other in sorted(moves, key=lambda other: other.value):
-            if other is not DaemonState.FAILED:
-                arrows.append(f"{state.value} --> {other.value}")
-    ends = [f"{state.value} --> [*]" for state, moves in PERMITTED_MOVES.items() if not moves]
-    lines = ["```plantuml", "@startuml", "hide empty description", *arrows, *ends, "@enduml", "```"]
-    return "\n".join(lines) + "\n"
-
-
 def settings() -> str:
     """Every setting, its default, and whether a reload takes it over."""
     rows = ["| setting | default | reload |", "|---|---|---|"]
@@ -134,8 +92,9 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "errors": errors,
     "lifecycle": lifecycle,
     "access": access,
-    "lifecycle_diagram": lifecycle_diagram,
     "settings": settings,
+    **entities.SECTIONS,
+    **events.SECTIONS,
 }
 
 
@@ -145,13 +104,17 @@ def built(page: str) -> str:
 
 
 def main(is_check: bool) -> int:
-    """Rewrite all pages, or say which are not true any more."""
-    stale = [page for page in sorted(HERE.glob("*.md")) if built(page.read_text()) != page.read_text()]
+    """Rewrite all, or say what is not true any more."""
+    made = {page: built(page.read_text()) for page in sorted(HERE.glob("*.md"))} | diagrams.files()
+    stale = [page for page, text in made.items() if not page.exists() or page.read_text() != text]
     for page in stale:
         if is_check:
             sys.stderr.write(f"docs/{page.name} is not what the code says; run: make docs\n")
         else:
-            page.write_text(built(page.read_text()))
+            page.write_text(made[page])
+    if not is_check:
+        for name in diagrams.draw():
+            sys.stderr.write(f"docs/diagrams/{name}.svg is out of date and cannot be drawn here: install plantuml\n")
     return 1 if stale and is_check else 0
 
 

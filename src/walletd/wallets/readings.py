@@ -75,14 +75,19 @@ FROM json_each(?) w CROSS JOIN outflow o ON o.wallet = w.value ->> 0 AND o.asset
 AND o.time > (SELECT time FROM progress) - (w.value ->> 2)
 ORDER BY o.wallet, o.asset, o.sequence, o.command
 """
+# Left to itself, SQLite looks at every hold that the wallet ever had.
 OPEN_HOLDS = f"""
-SELECT {HOLD_COLUMNS} FROM json_each(?) w CROSS JOIN hold h ON h.wallet = w.value AND h.is_open
+SELECT {HOLD_COLUMNS} FROM json_each(?) w CROSS JOIN hold h INDEXED BY open_hold ON h.wallet = w.value AND h.is_open
 ORDER BY h.wallet, h.number, h.place
 """
-HOLDS = f"""
-SELECT {HOLD_COLUMNS}, {_SEQUENCE} FROM hold h
-WHERE h.wallet = ? AND (? OR (h.is_open AND (h.expires IS NULL OR h.expires > ?)))
-AND (h.number, h.place) > (?, ?) ORDER BY h.number, h.place LIMIT ?
+HOLDS_OPEN_AT = f"""
+SELECT {HOLD_COLUMNS} FROM hold h INDEXED BY open_hold
+WHERE h.wallet = ?1 AND h.is_open AND (h.number, h.place) > (?2, ?3) AND (h.expires IS NULL OR h.expires > ?5)
+ORDER BY h.number, h.place LIMIT ?4
+"""
+ALL_HOLDS = f"""
+SELECT {HOLD_COLUMNS} FROM hold h
+WHERE h.wallet = ?1 AND (h.number, h.place) > (?2, ?3) ORDER BY h.number, h.place LIMIT ?4
 """
 HOLD = f"SELECT {HOLD_COLUMNS}, {_SEQUENCE} FROM hold h WHERE h.number = ? AND h.place = ?"
 EXPIRIES = f"SELECT {HOLD_COLUMNS} FROM hold h WHERE h.is_open AND h.expires IS NOT NULL"
@@ -168,7 +173,9 @@ class Readings:
         now = self.clock()
         key = (0, 0) if after is None else hold_key(after)
         sequence = await self.sequence()
-        rows = await self._query(HOLDS, (wallet, also_closed, microseconds(now), *key, limit + 1))
+        page = (wallet, *key, limit + 1)
+        asked = (ALL_HOLDS, page) if also_closed else (HOLDS_OPEN_AT, (*page, microseconds(now)))
+        rows = await self._query(*asked)
         views = tuple(_hold_view(row, sequence, now) for row in rows[:limit])
         return HoldPage(holds=views, sequence=sequence, next=views[-1].hold if len(rows) > limit else None)
 
