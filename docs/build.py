@@ -10,10 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
-from made import diagrams, entities, events
+from made import diagrams, entities, events, metrics
+from made import errors as error_reference
+from made import settings as settings_reference
 from made.types import type_name
 
-from walletd.config import RELOADABLE, Settings
 from walletd.protocol.errors import SENTENCES
 from walletd.protocol.messages import NoParams
 from walletd.protocol.methods import METHODS, Method
@@ -78,23 +79,16 @@ def access() -> str:
     return "\n".join(rows) + "\n"
 
 
-def settings() -> str:
-    """Every setting, its default, and whether a reload takes it over."""
-    rows = ["| setting | default | reload |", "|---|---|---|"]
-    for name in Settings.__struct_fields__:
-        value = msgspec.json.encode(getattr(Settings(), name), enc_hook=str).decode()
-        rows.append(f"| `{name}` | `{value}` | {'yes' if name in RELOADABLE else 'restart'} |")
-    return "\n".join(rows) + "\n"
-
-
 SECTIONS: dict[str, Callable[[], str]] = {
     "methods": methods,
     "errors": errors,
     "lifecycle": lifecycle,
     "access": access,
-    "settings": settings,
     **entities.SECTIONS,
     **events.SECTIONS,
+    **error_reference.SECTIONS,
+    **metrics.SECTIONS,
+    **settings_reference.SECTIONS,
 }
 
 

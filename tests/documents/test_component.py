@@ -48,6 +48,7 @@ TEMPLATE = (
 TABLE = re.compile(r"CREATE TABLE (\w+)")
 METRIC = re.compile(r'"(walletd_\w+)"')
 REFERENCE = re.compile(r"`([a-z_]+(?:/[a-z_]+)+)\.([A-Za-z_]\w+)`")
+METHODS_OF = re.compile(r"`([a-z_]+(?:/[a-z_]+)+)\.(\w+)` \(((?:`\w+`(?:, )?)+)\)")
 CODE_FILE = re.compile(r"`([a-z_]+(?:/[a-z_]+)*\.py)`")
 SUFFIXES = ("py", "md", "toml", "yml", "json", "svg", "puml", "db", "socket", "service", "segments")
 HOT = ("transfer.post", "hold.place", "hold.capture", "hold.void", "batch.execute", "balance.get", "statement.get")
@@ -131,6 +132,10 @@ def test_every_place_in_the_code_that_a_page_names_is_there(page: Path) -> None:
         if name not in SUFFIXES:
             defined = rf"^(?:async )?(?:def|class) {name}\b|^{name}\b.*="
             assert re.search(defined, (SOURCE / f"{module}.py").read_text(), re.MULTILINE), f"{module}.{name}"
+    for module, name, methods in METHODS_OF.findall(text):
+        _, _, body = (SOURCE / f"{module}.py").read_text().partition(f" {name}")
+        for method in re.findall(r"`(\w+)`", methods):
+            assert re.search(rf"^ +(?:async )?def {method}\(", body, re.MULTILINE), f"{module}.{name}.{method}"
     for file in CODE_FILE.findall(text):
         assert (SOURCE / file).exists() or (ROOT / file).exists(), file
 
