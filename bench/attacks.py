@@ -20,8 +20,10 @@ from typing import Any, NamedTuple
 sys.path.insert(0, str(Path(__file__).parent))
 
 from attackers import ATTACKS
-from run import Daemon, Town
+from town import Town
 from wire import Connection
+
+from daemon import Daemon
 
 LIMITS = {
     "handshake_seconds": "2",

@@ -67,6 +67,8 @@ class Connection:
         self.send([request(0, method, params)])
         while True:
             for message in self.take():
+                if not message.startswith(b"{"):
+                    continue  # A ping.
                 response: dict[str, Any] = json.loads(message)
                 if response.get("id") == 0:
                     return response
@@ -89,5 +91,10 @@ def request(number: int, method: str, params: dict[str, Any]) -> bytes:
 
 def _framed(payload: bytes) -> bytes:
     size = len(payload)
-    header = struct.pack("!BB", 0x81, 0x80 | size) if size < 126 else struct.pack("!BBH", 0x81, 0xFE, size)
+    if size < 126:
+        header = struct.pack("!BB", 0x81, 0x80 | size)
+    elif size < 65_536:
+        header = struct.pack("!BBH", 0x81, 0xFE, size)
+    else:
+        header = struct.pack("!BBQ", 0x81, 0xFF, size)
     return header + bytes(4) + payload

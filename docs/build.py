@@ -1,4 +1,4 @@
-"""Write the parts of docs/ that are made from the code: between ``<!-- made: NAME -->`` and ``<!-- end -->``.
+"""Write the parts of the documents that are made from the code: between ``<!-- made: NAME -->`` and ``<!-- end -->``.
 
 python docs/build.py              # rewrite them
 python docs/build.py --check      # exit 1 where a page is not what the code says
@@ -10,10 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 from made import diagrams, entities, events, metrics
 from made import errors as error_reference
 from made import settings as settings_reference
 from made.types import type_name
+from tests.faults import table
 
 from walletd.protocol.errors import SENTENCES
 from walletd.protocol.messages import NoParams
@@ -89,6 +93,12 @@ SECTIONS: dict[str, Callable[[], str]] = {
     **error_reference.SECTIONS,
     **metrics.SECTIONS,
     **settings_reference.SECTIONS,
+    "rows": table.rows_table,
+    "row_commands": table.commands_table,
+    "row_bugs": table.bugs_table,
+    "simulation_rows": lambda: table.rows_table([5]),
+    "simulation_bugs": lambda: table.bugs_table([5]),
+    "soak": table.soak_table,
 }
 
 
@@ -99,11 +109,12 @@ def built(page: str) -> str:
 
 def main(is_check: bool) -> int:
     """Rewrite all, or say what is not true any more."""
-    made = {page: built(page.read_text()) for page in sorted(HERE.glob("*.md"))} | diagrams.files()
+    pages = [*sorted(HERE.glob("*.md")), *sorted((HERE.parent / "tests").glob("*/README.md"))]
+    made = {page: built(page.read_text()) for page in pages} | diagrams.files()
     stale = [page for page, text in made.items() if not page.exists() or page.read_text() != text]
     for page in stale:
         if is_check:
-            sys.stderr.write(f"docs/{page.name} is not what the code says; run: make docs\n")
+            sys.stderr.write(f"{page.relative_to(HERE.parent)} is not what the code says; run: make docs\n")
         else:
             page.write_text(made[page])
     if not is_check:

@@ -120,7 +120,7 @@ COSTS: dict[str, Cost] = {
     ),
     "hold.place": Cost(
         "O(log h)",
-        "a Hold, some 450 bytes, while it is open and the wallet warm; a timer, some 250 bytes, while it is open and expires",
+        "a Hold, some 450 bytes, while it is open and the wallet warm; a timer, some 250 bytes, while it is among the next 10,000 to 20,000 expiries",
         f"{ENTRY}; a row each in `hold` and `balance_after`, one in `outflow` where velocity is limited",
         "Hold, Wallet, Balance, Limits, Outflow, Freeze, Entry",
         _HOLD,
@@ -225,6 +225,20 @@ COSTS: dict[str, Cost] = {
     "daemon.status": Cost("O(1)", NOTHING, NOTHING, "Journal, Progress"),
     "daemon.log_level": Cost("O(components), of which there are 7", NOTHING, NOTHING, "none"),
     "daemon.drain": Cost("O(sessions)", "ends the process", NOTHING, "Session"),
+    "daemon.compact": Cost(
+        "O(1); what it begins is O(entries to archive + rows of the read tables), beside the commands, some of it in threads "
+        "and in a process of its own",
+        "a block of a quarter of a megabyte at a time",
+        "an archive file and a snapshot of the read tables more, as many entries in `journal.db` fewer; while it runs as "
+        "much room as both databases",
+        "Segment, Entry, Archive, Snapshot, Progress",
+    ),
+    "journal.read": Cost(
+        "O(log e + a quarter of a megabyte), which is packed and deflated",
+        NOTHING,
+        NOTHING,
+        "Segment, Entry, Archive, Journal",
+    ),
     "daemon.report": Cost(
         "O(tasks + warm wallets), of tasks at most 300; holds up the loop for milliseconds",
         "at most 200,000 characters while it is made",

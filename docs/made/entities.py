@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from made.types import short_name
+from walletd.journal.archive_file import Contents
 from walletd.journal.charter import Charter
 from walletd.journal.segment import Segment
 from walletd.protocol.session import Session
@@ -14,6 +15,7 @@ from walletd.vocabulary import commands as c
 from walletd.vocabulary import entries as e
 from walletd.wallets.publisher import Subscription
 from walletd.wallets.read_tables import Progress
+from walletd.wallets.snapshot import Snapshot
 
 
 class Entity(NamedTuple):
@@ -41,6 +43,8 @@ ENTITIES = (
     Entity("Posting", e.Moved, ("sequence", "line"), (("sequence", "Sequence"), ("line", "integer"))),
     Entity("Entry", e.Entry, ("sequence",), left_out=("redacted",)),
     Entity("Segment", Segment, ("first_sequence",)),
+    Entity("Archive", Contents, ("first_sequence",)),
+    Entity("Snapshot", Snapshot, ("sequence",)),
     Entity("Journal", Charter, ("instance",)),
     Entity("Progress", Progress, ("instance",)),
     Entity("Client", e.ClientRecord, ("client",), left_out=("tokens",)),
@@ -58,6 +62,9 @@ ENTITIES = (
 RELATIONS = """
 Journal ||--o{ Segment
 Journal ||--o| Progress : shown up to
+Journal ||--o{ Archive
+Archive |o--|{ Segment
+Progress ||--o| Snapshot : copied
 Segment ||--|{ Entry
 Entry ||--o{ Posting : moved
 Entry }o--o{ Wallet : touches

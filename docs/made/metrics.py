@@ -18,6 +18,7 @@ from walletd.journal.memory_store import MemoryJournalStore
 from walletd.lifecycle import Lifecycle
 from walletd.metrics import DaemonCollector
 from walletd.process_metrics import ProcessMetrics
+from walletd.protocol.journal_messages import CompactionStatus
 from walletd.protocol.rates import RateBook, Rates
 from walletd.wallets.readings import open_readings
 from walletd.wallets.recovery import recover
@@ -71,7 +72,8 @@ def _collected(core: Core, folder: Path) -> Iterator[Metric]:
         audited_at=0.0,
     )
     lifecycle = Lifecycle(lambda: datetime.now(UTC))
-    collector = DaemonCollector(core, TrafficCounters(), services, doors, lifecycle, operations, "")
+    compaction: Any = SimpleNamespace(status=CompactionStatus(step="idle", archived=0))
+    collector = DaemonCollector(core, TrafficCounters(), services, doors, lifecycle, operations, compaction, "")
     yield from collector.collect()
 
 

@@ -188,6 +188,24 @@ TIMERS = (
         "Segment, Journal",
     ),
     Event(
+        "compaction",
+        "the policy asks for it (`compact_when_mebibytes`, `compact_when_days`, `compact_at`), looked at once a minute",
+        "its step in `daemon.status` and in the metrics",
+        "a full disk or rot ends it, not what was acknowledged; the next one goes on from there",
+        "as `daemon.compact`",
+        "as `daemon.compact`",
+        "Segment, Entry, Archive, Snapshot, Progress",
+    ),
+    Event(
+        "loop watch",
+        "once a second, from a thread of its own",
+        "none",
+        "a loop that stands, or an end that does not come, for 60 seconds: exit code 70, with all stacks",
+        "O(1)",
+        "none",
+        "none",
+    ),
+    Event(
         "watchdog and notifications of systemd",
         "at each move of the lifecycle, each sign of progress, three times in `WATCHDOG_USEC`",
         "READY, STATUS, RELOADING, STOPPING, EXTEND_TIMEOUT_USEC, WATCHDOG, EXIT_STATUS",
@@ -199,6 +217,24 @@ TIMERS = (
 )
 
 OFFLINE = (
+    Event(
+        "walletd backup",
+        "against a running daemon, by `journal.read`",
+        "archive files in a directory; only what is new",
+        "exit code 74: the destination is full, gone, or of another journal",
+        "O(new entries): each is checked, written, read back and proved",
+        "a block in memory; some hundred bytes an entry, deflated, on the disk",
+        "Segment, Entry, Archive, Journal",
+    ),
+    Event(
+        "walletd restore",
+        "of a backup, or of a folder that no daemon has open, into a new folder",
+        "a data folder in a new epoch, whole or up to an entry or a time",
+        "a folder that has a journal is refused; exit code 65: damaged",
+        "O(entries)",
+        "a block in memory; `journal.db` on the disk",
+        "Segment, Entry, Archive, Journal",
+    ),
     Event(
         "walletd verify",
         "on a folder that no daemon has open, or a copy",

@@ -76,6 +76,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     space_floor_mebibytes: Positive = 64
     drain_seconds: Seconds = 20
 
+    compact_keep_entries: Positive = 10_000
+    compact_when_mebibytes: Annotated[int, msgspec.Meta(ge=0)] = 1024
+    compact_when_days: Annotated[int, msgspec.Meta(ge=0)] = 0
+    compact_at: Annotated[str, msgspec.Meta(pattern="^(([01][0-9]|2[0-3]):[0-5][0-9])?$")] = ""
+
     @property
     def admin_listen_port(self) -> int:
         """The port for operators: the one behind ``port`` where none is given, and any where that is any."""

@@ -32,7 +32,8 @@ from walletd.wallets.recovery import Recovered
 from walletd.wallets.roster import Roster
 from walletd.wallets.submission import Answer, Foreseen, NotDecided, Submission
 from walletd.wallets.supervisor import Supervisor
-from walletd.wallets.timers import Timers
+from walletd.wallets.timers import Expiry, Key, Timers
+from walletd.wallets.watch import Watch
 
 Clock = Callable[[], datetime]
 
@@ -72,12 +73,16 @@ class Core:
             idle_seconds=settings.idle_wallet_seconds,
             settled_sequence=lambda: self.projector.sequence,
         )
+        projecting = Watch("the writes of the read tables", die)
+        readings.watch = Watch("the reads of the read tables", die)
+        self._watches = (projecting, readings.watch)
         self.projector = Projector(
             recovered.tables,
             recovered.progress,
             recovered.frontier,
             max_backlog=settings.max_unprojected_entries,
             on_projected=lambda entries: self.supervisor.on_projected(entries),
+            watch=projecting,
         )
         self.publisher = Publisher(
             self.history.entries_after, head.sequence, heartbeat_seconds=settings.heartbeat_seconds
@@ -108,7 +113,7 @@ class Core:
             clients=self.clients,
             follow_clients=lambda records: self.on_clients_changed(records),
         )
-        self.timers = Timers(self._expire, clock)
+        self.timers = Timers(self._expire, clock, self._next_expiries)
         readings.clock = self._clock = clock
         self.on_clients_changed: Callable[[Sequence[ClientRecord]], None] = lambda records: None
         self.on_degraded: Callable[[], None] = lambda: None
@@ -121,10 +126,14 @@ class Core:
     def _expire(self, command: ExpireHold, decided: Callable[[bool], None]) -> None:
         self.supervisor.submit(Submission(command, DAEMON, lambda answer: decided(isinstance(answer, Answer))))
 
+    async def _next_expiries(self, after: Key | None, limit: int) -> list[Expiry]:
+        """As the tables have them, once they show every entry that is durable now."""
+        await self.projector.reach(self.writer.durable_head)
+        return await self.readings.expiries(after, limit)
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """All parts at work.  At the end what is queued is written, then everything stops."""
-        self.timers.load(await self.readings.expiries())
         for record in await self.readings.clients():
             self.clients.put(record)
             self.books.clients.put(record)
@@ -132,8 +141,11 @@ class Core:
             for part in (self.projector, self.publisher, self.roster, self.supervisor):
                 await nursery.start(_run_part, part)
             nursery.start_soon(self.index.survey)
+            for watch in self._watches:
+                nursery.start_soon(watch.run)
             async with trio.open_nursery() as writing:
                 await writing.start(self.writer.run)
+                await self.timers.load()
                 await writing.start(_run_part, self.timers)
                 yield
                 await self.writer.drain()

@@ -18,6 +18,7 @@ from typing import NamedTuple, NoReturn
 
 import trio
 
+from walletd.compacting import compacting
 from walletd.config import ConfigurationError, Settings
 from walletd.config_layers import TOKEN_CREDENTIAL
 from walletd.core import Core, wall_clock
@@ -48,6 +49,7 @@ from walletd.protocol.session import Session
 from walletd.service_manager import EXTENSION_SECONDS, JournalProgress, ServiceManager, inherited_sockets
 from walletd.signals import Stop, listen, show_threads_on_request
 from walletd.vocabulary.lifecycle import DaemonState
+from walletd.wallets.compaction import Compaction
 from walletd.wallets.read_tables import ReadTablesRotten, delete_read_tables
 from walletd.wallets.readings import Readings, open_readings
 from walletd.wallets.recovery import Recovered, Report, recover
@@ -110,6 +112,7 @@ def serve(settings: Settings, announce: Announce, report: Report, read: Callable
         manager.notify(STATUS=f"failed: {failure}", EXIT_STATUS=str(_exit_code(failure)))
         return _exit_code(failure)
     finally:
+        operations.loop_watch.over()
         logging.getLogger("walletd").removeHandler(on_fault)
 
 
@@ -221,16 +224,18 @@ async def _serve(
         operations.takers.append(lambda taken: doors.refresh())
         operations.takers.append(lambda taken: server.amend(*_terms(taken, services, lifecycle)))
         operations.reports.sections = lambda: inside_view(core, lifecycle, server.traffic, operations.settings)
-        _follow_the_journal(core, lifecycle)
+        compaction = compacting(settings, core, services, lifecycle)
         lifecycle.watch(lambda state: _tell_sessions(services, state))
         async with trio.open_nursery() as edge:
             await edge.start(services.run)
             addresses = await edge.start(server.serve)
-            admin = _admin(settings, core, server, doors, services, lifecycle, operations, sockets["admin"])
+            admin = _admin(settings, core, server, doors, services, lifecycle, operations, compaction, sockets["admin"])
             admin_addresses = await edge.start(_serve_operators, admin)
             _collect_garbage_rarely()
             lifecycle.move(DaemonState.SERVING)
+            await edge.start(compaction.run)
             edge.start_soon(operations.manager.watch, _journal_progress(core))
+            edge.start_soon(operations.loop_watch.run)
             if doors.certificates is not None:
                 edge.start_soon(doors.certificates.watch)
             scheme = "ws" if doors.certificates is None else "wss"
@@ -238,6 +243,7 @@ async def _serve(
             announce(Announcement(url, settings, core.writer.durable_head, rebuilt, admin_url))
             await operations.stop.wished.wait()
             lifecycle.move(DaemonState.DRAINING)
+            compaction.stop()
             await _drain(core, services, server, operations)
             edge.cancel_scope.cancel()
 
@@ -296,6 +302,7 @@ def _services(settings: Settings, core: Core, lifecycle: Lifecycle, operations: 
             warm_wallets=len(core.roster),
             sessions=len(services.endpoints),
             started_at=lifecycle.started_at,
+            compaction=services.compaction(),
         )
 
     admission = Admission(TokenRegister(core.clients, wall_clock))
@@ -316,6 +323,7 @@ def _services(settings: Settings, core: Core, lifecycle: Lifecycle, operations: 
         status=status,
         server_version=version("walletd"),
         instance=core.store.instance,
+        created_at=core.store.created_at,
         epoch=core.store.epoch,
         heartbeat_ms=int(settings.heartbeat_seconds * 1000),
         max_event_bytes=settings.max_event_bytes,
@@ -371,6 +379,7 @@ def _admin(
     services: Services,
     lifecycle: Lifecycle,
     operations: Operations,
+    compaction: Compaction,
     inherited: Sequence[socket],
 ) -> GatewayServer:
     """The listener for operators: metrics and status pages over plain HTTP, and nothing that speaks websocket."""
@@ -378,7 +387,9 @@ def _admin(
     def no_endpoint(connection: Connection, handshake: Handshake) -> NoReturn:
         raise AssertionError("nobody can be let in here")
 
-    collector = DaemonCollector(core, gateway.traffic, services, doors, lifecycle, operations, version("walletd"))
+    collector = DaemonCollector(
+        core, gateway.traffic, services, doors, lifecycle, operations, compaction, version("walletd")
+    )
     policy = Policy(
         allowed_hosts=frozenset(),
         allowed_origins=frozenset(),
@@ -399,20 +410,6 @@ async def _serve_operators(admin: GatewayServer, task_status: trio.TaskStatus[li
         await admin.serve(task_status)
     except ListenFailed as error:
         raise ListenFailed(f"the listener for operators, set by admin_port (or WALLETD_ADMIN_PORT): {error}") from error
-
-
-def _follow_the_journal(core: Core, lifecycle: Lifecycle) -> None:
-    """A full disk degrades the daemon; space that is there again makes it serve."""
-
-    def degraded() -> None:
-        if lifecycle.state is DaemonState.SERVING:
-            lifecycle.move(DaemonState.DEGRADED)
-
-    def writable() -> None:
-        if lifecycle.state is DaemonState.DEGRADED:
-            lifecycle.move(DaemonState.SERVING)
-
-    core.on_degraded, core.on_writable = degraded, writable
 
 
 def _tell_sessions(services: Services, state: DaemonState) -> None:

@@ -29,6 +29,7 @@ from walletd.gateway.tls import Certificates
 from walletd.histogram import Histogram
 from walletd.journal.counters import COMMIT_SECONDS_BOUNDS, CommitCounters
 from walletd.journal.directory import free_bytes
+from walletd.ledger import rules
 from walletd.lifecycle import Lifecycle
 from walletd.listeners import Doors
 from walletd.logs.setup import limit as repeats
@@ -38,6 +39,7 @@ from walletd.protocol.methods import METHODS, Kind
 from walletd.vocabulary.commands import ExpireHold
 from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.lifecycle import PERMITTED_MOVES, DaemonState
+from walletd.wallets.compaction import Compaction
 from walletd.wallets.counters import CommandCounters
 
 METHOD_OF_COMMAND: dict[type, str] = {
@@ -84,6 +86,7 @@ class DaemonCollector(Collector):
         doors: Doors,
         lifecycle: Lifecycle,
         operations: Operations,
+        compaction: Compaction,
         version: str,
     ) -> None:
         self._core = core
@@ -91,6 +94,7 @@ class DaemonCollector(Collector):
         self._services = services
         self._doors = doors
         self._lifecycle = lifecycle
+        self._compaction = compaction
         self._operations = operations
         self._version = version
 
@@ -100,6 +104,7 @@ class DaemonCollector(Collector):
         yield from self._configuration()
         yield from self._commands(self._core.supervisor.counters)
         yield from self._journal(self._core.writer.counters)
+        yield from self._compactions()
         yield from self._files()
         yield from self._wallets()
         yield from self._streams()
@@ -109,6 +114,7 @@ class DaemonCollector(Collector):
 
     def _daemon(self) -> Iterator[Metric]:
         about = {"version": self._version, "python": platform.python_version(), "sqlite": sqlite3.sqlite_version}
+        about["compiled"] = "no" if str(rules.__file__).endswith(".py") else "yes"
         yield InfoMetricFamily("walletd_build", "The version that runs.", about)
         state = {state.value: state is self._lifecycle.state for state in DaemonState}
         yield StateSetMetricFamily("walletd_lifecycle_state", "The daemon's state.", state)
@@ -184,6 +190,16 @@ class DaemonCollector(Collector):
         yield _histogram("walletd_journal_group_entries", "Entries that shared a commit.", counters.group_entries)
         yield _gauge("walletd_projection_sequence", "Last entry in the read tables.", projector.sequence)
         yield _gauge("walletd_projection_backlog_entries", "Durable entries not in the read tables.", projector.backlog)
+
+    def _compactions(self) -> Iterator[Metric]:
+        status = self._compaction.status
+        runs = CounterMetricFamily("walletd_compactions", "Compactions of the journal.", labels=["outcome"])
+        runs.add_metric(["done"], status.runs)
+        runs.add_metric(["failed"], status.failures)
+        yield runs
+        yield _gauge("walletd_compaction_entries", "Entries that this step has to go over.", status.whole)
+        yield _gauge("walletd_compaction_done_entries", "Of these, those that it has gone over.", status.done)
+        yield _gauge("walletd_journal_archived_sequence", "Last entry that is archived.", status.archived)
 
     def _files(self) -> Iterator[Metric]:
         """What is on the disk now; a file that is not there has no size."""

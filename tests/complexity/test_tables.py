@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.complexity.counting import rounds_counted
-from walletd.journal.charter import _SCHEMA as JOURNAL_SCHEMA
+from walletd.journal.charter import SCHEMA as JOURNAL_SCHEMA
 from walletd.journal.rows import AFTER, HOLDING, LAST
 from walletd.vocabulary.commands import PlaceHold
 from walletd.vocabulary.entries import BalanceRecord, Effects, Entry, HoldRecord

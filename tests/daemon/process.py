@@ -36,6 +36,8 @@ class Daemon:
         self.data = data
         self.arguments = arguments
         self.environment = environment or {}
+        self.program = ["-m", "walletd"]
+        """What Python runs; another one may plant bugs first."""
         self.process: subprocess.Popen[str] | None = None
         self.url = ""
         self.admin_url = ""
@@ -49,7 +51,7 @@ class Daemon:
 
     def launch(self) -> subprocess.Popen[str]:
         """Start the process without waiting for it to serve."""
-        command = [sys.executable, "-m", "walletd", "serve", "--data", str(self.data), "--port", "0", *self.arguments]
+        command = [sys.executable, *self.program, "serve", "--data", str(self.data), "--port", "0", *self.arguments]
         self.process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,

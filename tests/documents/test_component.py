@@ -102,7 +102,7 @@ def test_every_state_is_in_the_document() -> None:
 
 
 def test_every_table_is_in_the_document() -> None:
-    tables = TABLE.findall(read_tables.SCHEMA) + TABLE.findall("".join(charter._SCHEMA))
+    tables = TABLE.findall(read_tables.SCHEMA) + TABLE.findall("".join(charter.SCHEMA))
     assert len(tables) > 12
     for table in tables:
         assert re.search(rf"\btables? [^.;]*`{table}`|`{table}`", COMPONENT), table

@@ -185,6 +185,7 @@ class Desk:
             status=self.status,
             server_version="0",
             instance=core.store.instance,
+            created_at=core.store.created_at,
             epoch=core.store.epoch,
             heartbeat_ms=10_000,
             max_event_bytes=settings.get("max_event_bytes", 256 * 1024),

@@ -241,6 +241,8 @@ async def test_every_request_is_answered_once_whatever_is_asked(desk: Desk) -> N
         ("stream.subscribe", {"all": True, "after": {"epoch": 1, "sequence": 2**53 - 1}}),
         ("stream.unsubscribe", {"subscription": 2**60}),
         ("daemon.audit", {}),
+        ("journal.read", {}),
+        ("journal.read", {"after": 2**53 - 1}),
         ("daemon.status", {}),
         ("no.such", {}),
     ]

@@ -81,6 +81,7 @@ def test_frames_may_be_cut_anywhere() -> None:
             assert (frames.state, frames.close_code, frames.is_finished) == (State.CLOSING, 4000, True)
 
 
+@pytest.mark.interpreted
 def test_a_long_frame_that_comes_byte_by_byte_is_looked_at_a_few_times_only(monkeypatch: pytest.MonkeyPatch) -> None:
     frames = opened(max_message_bytes=1024 * 1024)
     looks = []

@@ -86,6 +86,7 @@ def busy() -> Ledger:
     return ledger.after(transfer(posting("alice", "bob", "EUR", 1), posting("alice", "@fees", "BTC", 7)))
 
 
+@pytest.mark.interpreted
 @pytest.mark.parametrize("name", ["alice", "bob", "carol", "@external", "@fees"])
 def test_a_book_restored_from_its_records_is_the_same_book(name: str) -> None:
     book: Book = busy().books.wallets[name]

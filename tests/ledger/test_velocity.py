@@ -363,6 +363,7 @@ BUGS = [
 ]
 
 
+@pytest.mark.interpreted
 @pytest.mark.parametrize(("module", "old", "new"), BUGS)
 def test_a_planted_bug_shows(module: str, old: str, new: str) -> None:
     core = planted(module, old=old, new=new)

@@ -17,6 +17,8 @@ from tests.properties.oracles import (
     tables_against,
 )
 
+pytestmark = pytest.mark.interpreted
+
 PROTOCOL = ["walletd.vocabulary.scopes", *(f"walletd.protocol.{name}" for name in ("access", "methods", "session"))]
 
 

@@ -60,6 +60,8 @@ PERMITTED: dict[str, str] = {
     "client.revoke":      "no   no   no   no   no   yes  yes  yes  yes  yes",  # its keys
     "daemon.status":      "yes  no   no   no   no   no   no   no   yes  yes",
     "daemon.audit":       "no   no   no   no   no   no   no   no   yes  yes",
+    "daemon.compact":     "no   no   no   no   no   no   no   no   no   yes",
+    "journal.read":       "no   no   no   no   no   no   no   no   no   yes",
     "daemon.log_level":   "no   no   no   no   no   no   no   no   no   yes",
     "daemon.drain":       "no   no   no   no   no   no   no   no   no   yes",
     "daemon.report":      "no   no   no   no   no   no   no   no   no   yes",

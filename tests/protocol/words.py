@@ -169,6 +169,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "client.revoke": {"command_id": "c1", "client": "shop/phone", **CONDITIONS},
     "daemon.status": {},
     "daemon.audit": {},
+    "daemon.compact": {"keep_entries": 7},
+    "journal.read": {"after": 7},
     "daemon.log_level": {"level": "debug", "component": "journal"},
     "daemon.drain": {},
     "daemon.report": {},

@@ -1,5 +1,7 @@
 """Expiry: exact in decisions and reads, recorded by an entry, also when the daemon was down at the time."""
 
+import random
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,10 +13,11 @@ from tests.wallets.conftest import answered, define, open_core, opening, submit,
 from walletd.journal.connection import asyncio_loop
 from walletd.journal.memory_store import MemoryJournalStore
 from walletd.vocabulary.commands import CaptureHold, ExpireHold, Part, PlaceHold, VoidHold
+from walletd.vocabulary.entries import HoldRecord
 from walletd.vocabulary.identifiers import DAEMON
 from walletd.vocabulary.lifecycle import HoldState
 from walletd.wallets.submission import Answer
-from walletd.wallets.timers import RETRY_SECONDS, Timers, expiry_id
+from walletd.wallets.timers import KEPT, RETRY_SECONDS, Expiry, Key, Timers, expiry_id, key_of
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -32,6 +35,21 @@ class Clock:
 
 def hold(command_id: str, amount: int, expires_at: datetime | None = None) -> PlaceHold:
     return PlaceHold(command_id=command_id, wallet="alice", asset="EUR", amount=str(amount), expires_at=expires_at)
+
+
+class Tables:
+    """The open holds that will expire, as the read tables have them."""
+
+    def __init__(self, expiries: Iterable[Expiry] = ()) -> None:
+        self.open = {hold: (moment, wallet, hold) for moment, wallet, hold in expiries}
+        self.meanwhile: list[Callable[[], None]] = []
+
+    async def read(self, after: Key | None, limit: int) -> list[Expiry]:
+        found = sorted((each for each in self.open.values() if after is None or key_of(each) > after), key=key_of)
+        await trio.lowlevel.checkpoint()
+        while self.meanwhile:
+            self.meanwhile.pop()()
+        return found[:limit]
 
 
 async def hold_ids(core: Any, *commands: PlaceHold) -> list[str]:
@@ -138,8 +156,9 @@ async def test_a_timer_sleeps_until_something_is_due_and_tries_again_what_was_no
         tried.append((trio.current_time() - start, command.hold))
         decided(len(tried) > 1)
 
-    timers = Timers(submit_command, lambda: NOON + timedelta(seconds=trio.current_time() - start))
-    timers.load([(NOON + timedelta(seconds=n), "alice", f"h{n}") for n in (500, 5)])
+    tables = Tables((NOON + timedelta(seconds=n), "alice", f"h{n}") for n in (500, 5))
+    timers = Timers(submit_command, lambda: NOON + timedelta(seconds=trio.current_time() - start), tables.read)
+    await timers.load()
     async with trio.open_nursery() as nursery:
         await nursery.start(timers.run)
         await trio.sleep(1000)
@@ -150,3 +169,82 @@ async def test_a_timer_sleeps_until_something_is_due_and_tries_again_what_was_no
         (500, "h500"),
     ]
     assert len(timers) == 0
+
+
+def record(hold: str, expires_at: datetime | None, state: HoldState = HoldState.OPEN) -> HoldRecord:
+    amounts = {"amount": "1", "captured": "0"}
+    return HoldRecord(
+        hold=hold, wallet="alice", asset="EUR", **amounts, state=state, placed_at=NOON, expires_at=expires_at
+    )
+
+
+async def test_only_the_next_expiries_are_in_memory_however_many_there_are() -> None:
+    tables = Tables((NOON + timedelta(seconds=n), "alice", f"h{n}") for n in range(3 * KEPT))
+    timers = Timers(lambda command, decided: None, lambda: NOON, tables.read)
+    await timers.load()
+    assert len(timers) == KEPT
+    timers.follow(record(f"h{n}", NOON + timedelta(days=1, seconds=n)) for n in range(3 * KEPT, 4 * KEPT))
+    assert len(timers) == KEPT
+    timers.follow(record(f"h{n}", NOON) for n in range(4 * KEPT, 7 * KEPT))
+    assert len(timers) <= 2 * KEPT
+
+
+async def test_a_hold_that_is_released_while_the_tables_are_read_does_not_expire(autojump_clock: Any) -> None:
+    tables = Tables([(NOON, "alice", "h1"), (NOON, "alice", "h2")])
+    submitted: list[str] = []
+    timers = Timers(lambda command, decided: submitted.append(command.hold), lambda: NOON, tables.read)
+    tables.meanwhile.append(lambda: timers.follow([record("h1", NOON, HoldState.VOIDED)]))
+    await timers.load()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(timers.run)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    assert submitted == ["h2"]
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_whatever_becomes_of_holds_each_expires_once_at_its_last_moment(
+    seed: int, autojump_clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Holds are placed, extended, shortened and voided at random, more of them than are kept."""
+    print("seed", seed)
+    monkeypatch.setattr("walletd.wallets.timers.KEPT", 5)
+    chance, start, tables = random.Random(seed), trio.current_time(), Tables()
+    submitted: list[tuple[str, datetime]] = []
+    expected: dict[str, datetime] = {}
+
+    def clock() -> datetime:
+        return NOON + timedelta(seconds=trio.current_time() - start)
+
+    def submit_command(command: ExpireHold, decided: Any) -> None:
+        assert expected[command.hold] <= clock(), "too early"
+        submitted.append((command.hold, expected.pop(command.hold)))
+        del tables.open[command.hold]
+        timers.follow([record(command.hold, None, HoldState.EXPIRED)])
+        decided(True)
+
+    def change() -> None:
+        hold = f"h{chance.randrange(60)}"
+        if hold in expected and chance.random() < 0.3:
+            del expected[hold], tables.open[hold]
+            timers.follow([record(hold, None, HoldState.VOIDED)])
+        else:
+            moment = clock() + timedelta(seconds=chance.randrange(1, 200))
+            expected[hold], tables.open[hold] = moment, (moment, "alice", hold)
+            timers.follow([record(hold, moment)])
+        if chance.random() < 0.3:
+            tables.meanwhile.append(change)
+
+    timers = Timers(submit_command, clock, tables.read)
+    await timers.load()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(timers.run)
+        for _ in range(300):
+            change()
+            await trio.sleep(chance.choice([0, 0, 1, 10]))
+        tables.meanwhile.clear()
+        await trio.sleep(300)
+        nursery.cancel_scope.cancel()
+    assert not expected
+    assert len(timers) == 0
+    assert len(submitted) > 20

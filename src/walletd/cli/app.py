@@ -12,8 +12,10 @@ from typing import Annotated, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from walletd.cli.assets import asset
+from walletd.cli.backup import backup
 from walletd.cli.batch import batch
 from walletd.cli.clients import client
+from walletd.cli.compact import compact
 from walletd.cli.configuration import config as configuration
 from walletd.cli.demo.command import demo
 from walletd.cli.exits import EXIT_INPUT_OUTPUT, EXIT_OK, EXIT_USAGE
@@ -23,6 +25,7 @@ from walletd.cli.holds import hold, refund
 from walletd.cli.operations import drain, log_level, report
 from walletd.cli.payments import pay
 from walletd.cli.readings import balance, entry, statement, status
+from walletd.cli.restore import restore
 from walletd.cli.verify import verify
 from walletd.cli.wallet_state import close, describe, freeze, limit, unfreeze
 from walletd.cli.wallets import wallet
@@ -100,6 +103,9 @@ def completion(shell: Literal["bash", "zsh", "fish"], /) -> int:
 
 
 app.command(demo, group=DAEMON)
+app.command(backup, group=DAEMON)
+app.command(restore, group=DAEMON)
+app.command(compact, group=DAEMON)
 app.command(client)
 app.command(verify, group=DAEMON)
 app.command(status, group=DAEMON)

@@ -254,6 +254,13 @@ def status(*, connection: Connection = DEFAULT) -> int:
         table.add_row("journal", f"{seen.instance}, epoch {seen.epoch}")
         behind = "" if seen.projected == seen.head else f", of which {seen.projected:,} can be read already"
         table.add_row("entries", f"{seen.head:,}{behind}")
+        if seen.compaction is not None and seen.compaction.archived:
+            table.add_row("archived", f"up to entry {seen.compaction.archived:,}")
+        if seen.compaction is not None and seen.compaction.step != "idle":
+            done = f", {seen.compaction.done:,} of {seen.compaction.whole:,} entries" if seen.compaction.whole else ""
+            table.add_row("compaction", f"{seen.compaction.step}{done}")
+        if seen.compaction is not None and seen.compaction.last_failure is not None:
+            table.add_row("last compaction", f"not done: {clean(seen.compaction.last_failure)}")
         table.add_row("wallets in memory", f"{seen.warm_wallets:,}")
         table.add_row("sessions", f"{seen.sessions:,}")
         output.answer(seen, lambda: table)

@@ -1,33 +1,27 @@
-"""``walletd verify``: read a journal that no daemon has open, believe nothing, and say what was checked.
+"""``walletd verify``: read a journal that no daemon has open, or a backup, believe nothing, and say what was checked.
 
 Each segment's digest and Merkle root, each entry decided again by the rules, and all the books that they lead to.
 """
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 from cyclopts import Parameter
 from rich.console import Group, RenderableType
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from walletd.cli.exits import (
-    EXIT_CONFIGURATION,
-    EXIT_DAMAGED,
-    EXIT_INPUT_OUTPUT,
-    EXIT_NO_INPUT,
-    EXIT_OK,
-    EXIT_TRY_LATER,
-)
-from walletd.cli.output import Output, new_console, new_table
+from walletd.cli.bar import Bar
+from walletd.cli.exits import EXIT_DAMAGED, EXIT_OK
+from walletd.cli.journal_failures import JournalMissing, failed
+from walletd.cli.output import Output, new_table
+from walletd.journal.archive import is_archive
 from walletd.journal.charter import Charter
 from walletd.journal.directory import DATABASE_NAME
-from walletd.journal.failures import JournalCorrupt, JournalFailure, JournalLocked, JournalUnsupported
+from walletd.journal.failures import JournalCorrupt, JournalFailure
 from walletd.journal.mark import read_mark, refuse_missing, refuse_replaced
 from walletd.journal.merkle import Frontier
-from walletd.journal.offline import charter_offline, read_offline
+from walletd.journal.offline import open_offline
 from walletd.journal.segment import Segment, records
 from walletd.journal.store import GENESIS
 from walletd.journal.verification import advance
@@ -36,12 +30,6 @@ from walletd.vocabulary.entries import Entry, decode_entry
 from walletd.vocabulary.money import format_amount
 
 LISTED_VIOLATIONS = 20
-
-
-class JournalMissing(JournalFailure):
-    """There is nothing to verify."""
-
-    advice = "Give a data directory such as var, or a journal's file."
 
 
 class AssetSum(msgspec.Struct, frozen=True):
@@ -64,6 +52,7 @@ class Verification(msgspec.Struct, kw_only=True):
     wallets: int = 0
     bytes: int = 0
     epoch: int = 0
+    archived: int = 0
     head: int = 0
     root: str = ""
     mark: int | None = None
@@ -77,33 +66,33 @@ def verify(
     *,
     as_json: Annotated[bool, Parameter(name="--json", negative="", show_default=False)] = False,
 ) -> int:
-    """Check a journal that no daemon has open: digests, Merkle roots, every decision, every book.
+    """Check a journal that no daemon has open, or a backup: digests, Merkle roots, every decision, every book.
 
     Nothing is changed.  Ends with 0 where all is well, 65 where something is not, 75 while a daemon uses the journal.
 
     For example:
 
         $ walletd verify var
-        $ walletd verify /backup/journal.db --json
+        $ walletd verify /backup/walletd --json
 
     Parameters
     ----------
     path
-        A data directory, or a journal's file.
+        A data directory, a backup, or a journal's file.
     as_json
         Answer with one JSON document, for scripts.
     """
     output = Output(as_json)
-    database = path / DATABASE_NAME if path.is_dir() else path
+    database = path / DATABASE_NAME if path.is_dir() and not is_archive(path) else path
     if not database.exists() and read_mark(database.parent) is None:
-        return _could_not(JournalMissing(f"there is no journal at {database}"), output)
+        return failed(JournalMissing(f"there is no journal at {database}"), output)
     found = Verification(journal=str(database))
     try:
         _verify(database, found)
     except JournalCorrupt as corrupt:
         found.violations.append(str(corrupt))
     except JournalFailure as failure:
-        return _could_not(failure, output)
+        return failed(failure, output)
     output.answer(found, lambda: _drawn(found))
     for violation in found.violations[:LISTED_VIOLATIONS]:
         sys.stderr.write(f"walletd: {violation}\n")
@@ -114,16 +103,19 @@ def verify(
 
 def _verify(database: Path, found: Verification) -> None:
     """Read and check everything; what was found so far stays in ``found`` where it raises JournalFailure."""
-    refuse_missing(database)
-    charter = charter_offline(database)
-    found.instance, found.epoch = charter.instance, charter.epoch
-    mark = read_mark(database.parent)
+    is_backup = is_archive(database)
+    if not is_backup:
+        refuse_missing(database)
+    journal = open_offline(database)
+    charter = journal.charter
+    found.instance, found.epoch, found.archived = charter.instance, charter.epoch, journal.archived
+    mark = None if is_backup else read_mark(database.parent)
     found.mark = None if mark is None else mark.sequence
     audit, frontier, root_at_mark = Audit(), Frontier(), None
     head = GENESIS
     found.root = head.root.hex()
-    with _Bar(database) as advanced:
-        for segment in read_offline(database):
+    with Bar("verifying", None if journal.archived else journal.size_bytes) as advanced:
+        for segment in journal.segments():
             _refuse_foreign_epoch(segment, charter)
             head = advance(head, frontier, segment)
             for index, record in enumerate(records(segment)):
@@ -131,7 +123,7 @@ def _verify(database: Path, found: Verification) -> None:
             if mark is not None and head.sequence == mark.sequence:
                 root_at_mark = head.root
             _count(found, segment, audit)
-            advanced(found)
+            advanced(found.bytes, found.entries)
     refuse_replaced(mark, charter.instance, head.sequence, root_at_mark)
     _close(found, audit)
 
@@ -177,53 +169,14 @@ def _close(found: Verification, audit: Audit) -> None:
         found.sums.append(AssetSum(asset, format_amount(total, scale), format_amount(held_by_customers, scale)))
 
 
-class _Bar:
-    """A bar on stderr, by bytes read of the file's size; it leaves nothing behind, and is absent off a terminal."""
-
-    def __init__(self, database: Path) -> None:
-        console = new_console(stderr=True)
-        self._bar = Progress(
-            TextColumn("verifying"),
-            BarColumn(),
-            TaskProgressColumn(),
-            TextColumn("{task.fields[entries]:,} entries"),
-            TimeElapsedColumn(),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
-        self._task = self._bar.add_task("", total=max(1, database.stat().st_size), entries=0)
-
-    def __enter__(self) -> Callable[[Verification], None]:
-        self._bar.start()
-        return lambda found: self._bar.update(self._task, completed=found.bytes, entries=found.entries)
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-
-def _could_not(failure: JournalFailure, output: Output) -> int:
-    """The journal could not be read: that says nothing about what is in it."""
-    if output.as_json:
-        output.document({"error": {"reason": type(failure).__name__, "message": str(failure)}})
-    sys.stderr.write(f"walletd: {failure}\n")
-    match failure:
-        case JournalLocked():
-            return EXIT_TRY_LATER
-        case JournalUnsupported():
-            return EXIT_CONFIGURATION
-        case JournalMissing():
-            return EXIT_NO_INPUT
-        case _:
-            return EXIT_INPUT_OUTPUT
-
-
 def _drawn(found: Verification) -> RenderableType:
     facts = new_table("", "")
     facts.show_header = False
     facts.add_row("journal", f"{found.journal} ({found.instance})")
     facts.add_row("segments", f"{found.segments:,}, each with its digest and its Merkle root ({found.bytes:,} bytes)")
     facts.add_row("entries", f"{found.entries:,}, each decided again")
+    if found.archived:
+        facts.add_row("  archived", f"{found.archived:,}")
     facts.add_row("  applied", f"{found.applied:,}")
     facts.add_row("  refused", f"{found.refused:,}")
     facts.add_row(

@@ -15,6 +15,7 @@ from walletd.client.results import Applied, EntryPage, EntryView
 from walletd.protocol import messages as m
 from walletd.protocol import operator_messages as o
 from walletd.protocol.hold_messages import HoldPage
+from walletd.protocol.journal_messages import CompactionStatus, JournalBlock
 from walletd.protocol.methods import METHODS, Kind
 from walletd.vocabulary.commands import AnyCommand, BatchedCommand
 from walletd.vocabulary.lifecycle import WalletStatus
@@ -239,3 +240,13 @@ def status() -> Ask[o.DaemonStatus]:
 def audit() -> Ask[o.AuditReport]:
     """``daemon.audit``"""
     return read("daemon.audit", o.AuditReport)
+
+
+def journal_block(after: int) -> Ask[JournalBlock]:
+    """``journal.read``"""
+    return read("journal.read", JournalBlock, after=after)
+
+
+def compact(keep_entries: int | None) -> Ask[CompactionStatus]:
+    """``daemon.compact``"""
+    return read("daemon.compact", CompactionStatus, keep_entries=keep_entries)

@@ -25,6 +25,7 @@ from walletd.gateway.reads import (
 from walletd.protocol import messages as m
 from walletd.protocol.client_messages import client_page
 from walletd.protocol.errors import InvalidParams
+from walletd.protocol.journal_messages import JournalBlock
 from walletd.protocol.methods import METHODS, Kind
 from walletd.protocol.session import Call
 from walletd.vocabulary.error_codes import Reason
@@ -89,6 +90,16 @@ def ping(endpoint: ClientEndpoint, call: Call) -> None:
 def daemon_status(endpoint: ClientEndpoint, call: Call) -> None:
     """The daemon at a glance."""
     endpoint.reply(call, endpoint.services.status())
+
+
+def daemon_compact(endpoint: ClientEndpoint, call: Call) -> None:
+    """Begin a compaction."""
+    status = endpoint.services.compact(call.params.keep_entries)
+    if status is None:
+        state = endpoint.services.lifecycle().value
+        endpoint.refuse(call, Reason.UNAVAILABLE, {"why": f"the daemon is {state}", "retry_after_ms": 1000})
+    else:
+        endpoint.reply(call, status)
 
 
 def client_list(endpoint: ClientEndpoint, call: Call) -> None:
@@ -156,6 +167,20 @@ async def daemon_audit(endpoint: ClientEndpoint, call: Call) -> None:
     endpoint.reply(call, audit)
 
 
+async def journal_read(endpoint: ClientEndpoint, call: Call) -> None:
+    """Stored segments, packed."""
+    services = endpoint.services
+    block = await services.history.block_after(call.params.after)
+    result = JournalBlock(
+        instance=services.instance,
+        created_at=services.created_at,
+        epoch=services.epoch,
+        head=services.publisher.head,
+        block=block,
+    )
+    endpoint.reply(call, result)
+
+
 # --- streams -------------------------------------------------------------------------------------------------------
 
 
@@ -217,6 +242,7 @@ FROM_MEMORY: dict[str, Callable[[ClientEndpoint, Call], None]] = {
     "balance.get": balance_get,
     "client.list": client_list,
     "daemon.status": daemon_status,
+    "daemon.compact": daemon_compact,
     "stream.unsubscribe": stream_unsubscribe,
     **OPERATIONS,
 }
@@ -232,6 +258,7 @@ FROM_TABLES: dict[str, Callable[[ClientEndpoint, Call], Awaitable[None]]] = {
     "entry.get": entry_get,
     "entry.list": entry_list,
     "daemon.audit": daemon_audit,
+    "journal.read": journal_read,
     "stream.subscribe": stream_subscribe,
 }
 

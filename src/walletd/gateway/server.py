@@ -24,6 +24,7 @@ from walletd.gateway.handshake import DRAINING, FULL, Handshake, Policy, Refusal
 from walletd.gateway.socket_stream import SocketStream
 from walletd.gateway.tls import Certificates
 from walletd.gateway.unix_socket import UnixSocket, UnixSocketFailed
+from walletd.journal.failures import end_process
 from walletd.wallets.read_tables import ReadTablesRotten
 
 SERVICE_RESTART = 1012
@@ -142,6 +143,9 @@ class GatewayServer:
             await connection.run()
         except* ReadTablesRotten:
             raise
+        except* MemoryError:
+            # Whoever else was refused memory may wait for ever, and nobody can tell who it was.
+            end_process("memory ran out")
         except* Exception:
             log.exception("a connection was lost because of a fault of ours")
         finally:

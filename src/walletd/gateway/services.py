@@ -11,6 +11,7 @@ import trio
 from walletd.gateway.admission import Admission, Guest
 from walletd.ledger.book import Books
 from walletd.protocol.envelope import Limits
+from walletd.protocol.journal_messages import CompactionStatus
 from walletd.protocol.operator_messages import DaemonStatus
 from walletd.protocol.redaction import Redactions
 from walletd.vocabulary.lifecycle import DaemonState
@@ -66,6 +67,7 @@ class Services:
         status: Callable[[], DaemonStatus],
         server_version: str,
         instance: str,
+        created_at: int,
         epoch: int,
         heartbeat_ms: int,
         max_event_bytes: int,
@@ -87,9 +89,13 @@ class Services:
         self.status = status
         self.server_version = server_version
         self.instance = instance
+        self.created_at = created_at
         self.epoch = epoch
         self.heartbeat_ms = heartbeat_ms
         self.max_event_bytes = max_event_bytes
+        self.compact: Callable[[int | None], CompactionStatus | None] = lambda keep_entries: None
+        """Begins a compaction and says how far it is; None where none may begin now."""
+        self.compaction: Callable[[], CompactionStatus | None] = lambda: None
         self.shed: Counter[str] = Counter()
         """Requests answered with overloaded, by what was full."""
         self.endpoints = admission.guests

@@ -27,12 +27,14 @@ _SETTINGS: Final = (
     ("fullfsync", "ON", 1),
     ("checkpoint_fullfsync", "ON", 1),
     ("wal_autocheckpoint", "0", 0),
+    ("secure_delete", "OFF", 0),  # else what is pruned would be written once more, as zeros
+    ("temp_store", "MEMORY", 2),
     ("trusted_schema", "OFF", 0),
     ("cell_size_check", "ON", 1),
     ("mmap_size", "0", 0),
 )
 
-_SCHEMA: Final = (
+SCHEMA: Final = (
     """
     CREATE TABLE journal (
         singleton  INTEGER PRIMARY KEY CHECK (singleton = 1),
@@ -54,7 +56,7 @@ _SCHEMA: Final = (
     ) STRICT
     """,
 )
-_APPLICATION_ID: Final = 0x77616C6A  # "walj", what file(1) can tell a journal by
+APPLICATION_ID: Final = 0x77616C6A  # "walj", what file(1) can tell a journal by
 
 
 class Charter(msgspec.Struct, frozen=True):
@@ -142,15 +144,15 @@ async def _is_empty(connection: SqliteConnection) -> bool:
     ((application_id,),) = await connection.rows("PRAGMA application_id")
     if not tables and application_id == 0:
         return True
-    if application_id != _APPLICATION_ID or not {"journal", "segment"} <= tables:
+    if application_id != APPLICATION_ID or not {"journal", "segment"} <= tables:
         raise JournalUnsupported("the file is a SQLite database, but not a journal of walletd")
     return False
 
 
 async def _create(connection: SqliteConnection, instance: str, created_at: int) -> None:
     await connection.change("BEGIN IMMEDIATE")
-    await connection.change(f"PRAGMA application_id = {_APPLICATION_ID}")
-    for table in _SCHEMA:
+    await connection.change(f"PRAGMA application_id = {APPLICATION_ID}")
+    for table in SCHEMA:
         await connection.change(table)
     await connection.change(
         "INSERT INTO journal (singleton, format, instance, epoch, created_at) VALUES (1, ?, ?, ?, ?)",

@@ -48,6 +48,10 @@ class MemoryJournalStore:
         return self._instance
 
     @property
+    def created_at(self) -> int:
+        return 0
+
+    @property
     def epoch(self) -> int:
         return self._epoch
 

@@ -3,23 +3,83 @@
 The promise: nothing in the journal is changed, a running daemon is never disturbed, and every segment is checked.
 
     for segment in read_offline(Path("/backup/journal.db")): ...
+    with open_offline(Path("/backup/walletd")) as journal: ...     # also a data directory with its archive, or a backup
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import quote
 
 from walletd.journal import wal
+from walletd.journal.archive import ARCHIVE_DIRECTORY, Archive, is_archive, open_archive
+from walletd.journal.archive_file import Origin
 from walletd.journal.charter import Charter, charter_from
 from walletd.journal.connection import translated
-from walletd.journal.directory import unlocked
-from walletd.journal.failures import JournalUnreadable
+from walletd.journal.directory import DATABASE_NAME, unlocked
+from walletd.journal.failures import JournalCorrupt, JournalUnreadable
 from walletd.journal.rows import COLUMNS, segment_from
-from walletd.journal.segment import Segment
+from walletd.journal.segment import FORMAT_VERSION, Segment
+
+
+class OfflineJournal(NamedTuple):
+    """A journal at rest: what it is, what it takes on the disk, and how to read it, from the first entry on."""
+
+    path: Path
+    charter: Charter
+    size_bytes: int
+    archived: int  # the last entry that is read from archive files
+    segments: Callable[[], Iterator[Segment]]
+
+    @property
+    def origin(self) -> Origin:
+        """The journal that it is, or is a copy of."""
+        return Origin(self.charter.instance, self.charter.created_at)
+
+
+def open_offline(path: Path) -> OfflineJournal:
+    """The journal in a data directory, a journal's file or a backup.  Raises like ``read_offline``."""
+    if is_archive(path):
+        archive = _archive(path)
+        origin, head = archive.origin, archive.head
+        assert origin is not None
+        charter = Charter(FORMAT_VERSION, origin.instance, head.epoch, origin.created_at)
+        return OfflineJournal(path, charter, archive.size_bytes, head.sequence, lambda: _archived(archive))
+    database = path / DATABASE_NAME if path.is_dir() else path
+    charter = charter_offline(database)
+    archive = _archive(database.parent / ARCHIVE_DIRECTORY)
+    archive.refuse_foreign(charter.instance)
+    size = database.stat().st_size + archive.size_bytes
+    return OfflineJournal(database, charter, size, archive.head.sequence, lambda: _joined(archive, database))
+
+
+def _archive(directory: Path) -> Archive:
+    with translated(f"{directory} could not be read"):
+        return open_archive(directory)
+
+
+def _archived(archive: Archive) -> Iterator[Segment]:
+    with translated(f"{archive.directory} could not be read"):
+        yield from archive.segments()
+
+
+def _joined(archive: Archive, database: Path) -> Iterator[Segment]:
+    """What is archived, then the rest.  A compaction that was cut short leaves segments in both places."""
+    yield from _archived(archive)
+    end = archive.head
+    is_joined = not end.sequence
+    for segment in read_offline(database):
+        if segment.last_sequence > end.sequence:
+            is_joined = True
+            yield segment
+        elif segment.last_sequence == end.sequence and segment.root != end.root:
+            raise JournalCorrupt(f"{database} has another history up to entry {end.sequence} than its archive")
+    if not is_joined:
+        raise JournalCorrupt(f"{database} ends before its archive, which has {end.sequence} entries")
 
 
 def read_offline(database: Path) -> Iterator[Segment]:

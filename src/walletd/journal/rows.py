@@ -34,6 +34,20 @@ AFTER: Final = f"""
     WHERE bytes_before < ? ORDER BY first_sequence
 """
 
+FIRST: Final = f"SELECT {COLUMNS} FROM segment WHERE first_sequence >= ? ORDER BY first_sequence LIMIT 1"
+# It begins with DELETE, or else the sqlite3 module does not tell how many rows it changed.
+PRUNE: Final = """
+    DELETE FROM segment WHERE first_sequence IN (
+        WITH candidate AS (
+            SELECT first_sequence, length(body) AS size FROM segment WHERE first_sequence <= ?
+            ORDER BY first_sequence LIMIT 128
+        ), measured AS (
+            SELECT first_sequence, sum(size) OVER (ORDER BY first_sequence) - size AS bytes_before FROM candidate
+        )
+        SELECT first_sequence FROM measured WHERE bytes_before < ?
+    )
+"""
+
 _TYPES: Final = [int, int, int, int, bytes, bytes, bytes]
 
 

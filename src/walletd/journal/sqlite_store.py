@@ -22,6 +22,7 @@ import msgspec
 import trio
 
 from walletd.journal import wal
+from walletd.journal.archive import ARCHIVE_DIRECTORY, Archive, open_archive, remove_unfinished
 from walletd.journal.charter import Charter, fold_log, prepare, truncate_log
 from walletd.journal.connection import SqliteConnection, asyncio_loop, connect, is_full, translated
 from walletd.journal.directory import (
@@ -40,15 +41,17 @@ from walletd.journal.failures import (
     JournalCorrupt,
     JournalFailure,
     JournalFull,
+    JournalReplaced,
     JournalSilent,
+    JournalUnreadable,
     OutcomeUnknown,
     end_process,
 )
 from walletd.journal.mark import Mark, read_mark, refuse_missing, refuse_replaced, write_mark
 from walletd.journal.merkle import EMPTY_ROOT
 from walletd.journal.presence import Presence
-from walletd.journal.rows import AFTER, APPEND, HOLDING, LAST, row_of, segment_from
-from walletd.journal.segment import Segment, records
+from walletd.journal.rows import AFTER, APPEND, FIRST, HOLDING, LAST, PRUNE, row_of, segment_from
+from walletd.journal.segment import Segment, records, verify
 from walletd.journal.store import GENESIS, READ_LIMIT_BYTES, Head
 
 _log = logging.getLogger("walletd.journal")
@@ -56,6 +59,9 @@ _log = logging.getLogger("walletd.journal")
 MEBIBYTE: Final = 1024 * 1024
 _CHECKPOINT_FAILURES_BORNE: Final = 3  # one may be a passing fault, three in a row are a disk that must be looked at
 _RECOVERY_MARGIN: Final = 8  # an eighth above the floor, so that the journal does not flap at its edge
+PRUNE_BYTES: Final = 1024 * 1024  # what one step of pruning deletes: a few milliseconds between two commits
+PRUNE_FRAMES: Final = 160  # a page for each segment, and the list of what is free
+MAX_SHRUNK_PAGES: Final = 2048  # rewriting 8 MiB takes some 50 ms
 _PAGE_BYTES: Final = 4096
 _FRAME_BYTES: Final = 4120  # what a page takes in the log
 _FRAMES_PER_APPEND: Final = 4  # a leaf, its parent, the first page and the padding, at most, beside the body
@@ -83,7 +89,10 @@ class SqliteJournalStore:
         charter: Charter,
         limits: Limits,
         die: Callable[[str], NoReturn],
+        archive: Archive,
     ) -> None:
+        self.archive = archive
+        """The entries that compaction took out of the database file: all up to its head."""
         self._die = die
         self._head = GENESIS
         self._connection = connection
@@ -129,6 +138,9 @@ class SqliteJournalStore:
 
     async def read(self, after: int, limit: int = READ_LIMIT_BYTES) -> list[Segment]:
         assert after >= 0
+        if after < self.archive.last_sequence:
+            with translated("the archive could not be read"):
+                return await trio.to_thread.run_sync(self.archive.read, after, limit)
         with translated("the journal could not be read"):
             found = await self._connection.rows(AFTER, (after + 1, limit))
         segments = [segment for segment in map(segment_from, found) if segment.last_sequence > after]
@@ -142,6 +154,9 @@ class SqliteJournalStore:
         return segments
 
     async def read_entry(self, sequence: int) -> bytes | None:
+        if 1 <= sequence <= self.archive.last_sequence:
+            with translated("the archive could not be read"):
+                return await trio.to_thread.run_sync(self.archive.read_entry, sequence)
         with translated("the journal could not be read"):
             found = await self._connection.rows(HOLDING, (sequence,))
         for segment in map(segment_from, found):
@@ -188,15 +203,102 @@ class SqliteJournalStore:
     async def resume(self) -> None:
         """Find the head, and refuse a journal that is not, or not all of, what was here before (JournalReplaced)."""
         self._head = await self.head()
+        await self._refuse_gap()
         mark = read_mark(self._directory)
         root_at_mark = None
         if mark is not None and mark.sequence:
-            with translated("the journal could not be read"):
-                found = await self._connection.rows(HOLDING, (mark.sequence,))
-            root_at_mark = next((s.root for s in map(segment_from, found) if s.last_sequence == mark.sequence), None)
+            holding = await self._holding(mark.sequence)
+            root_at_mark = None if holding is None or holding.last_sequence != mark.sequence else holding.root
         refuse_replaced(mark, self.instance, self._head.sequence, root_at_mark)
         self._presence.refuse_detached()  # From here on, these are the files.
         await self._move_mark()
+
+    async def _refuse_gap(self) -> None:
+        """Raise JournalCorrupt unless the database file goes on exactly where the archive ends."""
+        self.archive.refuse_foreign(self.instance)
+        end = self.archive.last_sequence
+        with translated("the journal could not be read"):
+            found = await self._connection.rows(FIRST, (end + 1,))
+        for segment in map(segment_from, found):
+            if segment.first_sequence != end + 1:
+                raise JournalCorrupt(
+                    f"the archive ends at entry {end}, but the journal goes on with entry {segment.first_sequence}"
+                )
+            verify(self.archive.frontier, segment)
+        if end and not found:
+            raise JournalCorrupt(f"the journal ends before its archive, which has {end} entries")
+
+    async def _holding(self, sequence: int) -> Segment | None:
+        with translated("the journal could not be read"):
+            found = await self._connection.rows(HOLDING, (sequence,))
+        return next((segment for segment in map(segment_from, found) if segment.last_sequence >= sequence), None)
+
+    # --- compaction ------------------------------------------------------------------------------------------------
+
+    async def boundary(self, keep_entries: int) -> int:
+        """Up to where the journal can be archived so that at least so many entries stay: a segment's end, or 0."""
+        holding = await self._holding(self._head.sequence - max(1, keep_entries) + 1)
+        return 0 if holding is None else holding.first_sequence - 1
+
+    async def oldest(self) -> Segment | None:
+        """The first segment that is not archived."""
+        with translated("the journal could not be read"):
+            found = await self._connection.rows(FIRST, (self.archive.last_sequence + 1,))
+        return next(map(segment_from, found), None)
+
+    async def has_archived_segments(self) -> bool:
+        """Whether the database file still has segments that are archived, because pruning was cut short."""
+        return await self._holding(self.archive.last_sequence) is not None
+
+    async def prepare_to_prune(self) -> None:
+        """Have the mark stand behind what is archived, because what it remembers must stay in the database file."""
+        await self.checkpoint()
+        mark = read_mark(self._directory)
+        if mark is not None and mark.sequence <= self.archive.last_sequence:
+            raise JournalUnreadable(f"the journal's mark stands at entry {mark.sequence} and could not be moved")
+
+    async def prune(self) -> bool:
+        """Delete a megabyte or so of what is archived from the database file; whether there was anything.
+
+        Raises JournalFull where the disk is, and OutcomeUnknown where nothing is certain about the file any more.
+        """
+        with trio.CancelScope(shield=True):
+            try:
+                changed = await self._connection.change(PRUNE, (self.archive.last_sequence, PRUNE_BYTES))
+            except Exception as error:
+                await self._explain(error)
+            assert changed >= 0
+            self._bytes_in_log += PRUNE_FRAMES * _FRAME_BYTES
+            if self.checkpoint_due:
+                await self.checkpoint()
+        return changed > 0
+
+    async def shrink(self) -> bool:
+        """Give the file's free pages back, if what is left is so little that it is done at once; else they are reused.
+
+        Raises like ``prune``.
+        """
+        pages, free = await self._pages()
+        if pages - free > MAX_SHRUNK_PAGES or free < pages // 2:
+            return False
+        with trio.CancelScope(shield=True):
+            try:
+                await self._connection.change("VACUUM")
+                await self._empty_log()
+            except Exception as error:
+                await self._explain(error)
+        return True
+
+    async def used_bytes(self) -> int:
+        """What the database file holds, without the pages that wait to be used again."""
+        pages, free = await self._pages()
+        return (pages - free) * _PAGE_BYTES
+
+    async def _pages(self) -> tuple[int, int]:
+        with translated("the journal could not be read"):
+            ((pages,),) = await self._connection.rows("PRAGMA page_count")
+            ((free,),) = await self._connection.rows("PRAGMA freelist_count")
+        return pages, free
 
     async def aclose(self) -> None:
         with trio.CancelScope(shield=True):
@@ -268,6 +370,10 @@ async def open_journal(
         refuse_network_file_system(directory)
         with translated(f"{database} could not be read"):
             refuse_missing(database)
+            remove_unfinished(directory / ARCHIVE_DIRECTORY)
+            archive = open_archive(directory / ARCHIVE_DIRECTORY)
+            if archive.files and not database.exists():
+                raise JournalReplaced(f"{database} is missing, but its archive is there")
             recoverable_frames = wal.inspect(database)
         async with asyncio_loop() as loop:
             with translated(f"{database} could not be opened"):
@@ -280,7 +386,7 @@ async def open_journal(
                     )
                     sync_directory(directory)
                     await _fill(ballast, directory, limits)
-                store = SqliteJournalStore(connection, directory, charter, limits, die)
+                store = SqliteJournalStore(connection, directory, charter, limits, die, archive)
                 await store.resume()
                 try:
                     yield store

@@ -42,6 +42,11 @@ class JournalStore(Protocol):
         ...
 
     @property
+    def created_at(self) -> int:
+        """When the journal was made: nanoseconds since 1970, UTC."""
+        ...
+
+    @property
     def epoch(self) -> int:
         """The epoch in which this store may append."""
         ...

@@ -15,7 +15,7 @@ import msgspec
 
 from walletd.journal.failures import JournalCorrupt
 from walletd.journal.merkle import Frontier
-from walletd.journal.segment import Segment, check, verify
+from walletd.journal.segment import Segment, check, verify_in_steps
 from walletd.journal.store import GENESIS, Head
 
 
@@ -33,14 +33,20 @@ def advance(head: Head, frontier: Frontier, segment: Segment) -> Head:
 
     Raises JournalCorrupt; the frontier is then of no further use.
     """
+    for _ in advance_in_steps(head, frontier, segment):
+        pass
+    return Head(sequence=segment.last_sequence, epoch=segment.epoch, root=segment.root)
+
+
+def advance_in_steps(head: Head, frontier: Frontier, segment: Segment) -> Iterator[None]:
+    """``advance``, with pauses; at the end the head is that of the segment."""
     assert head.sequence == frontier.size
     check(segment)
     if segment.epoch < head.epoch:
         raise JournalCorrupt(
             f"the segment at sequence {segment.first_sequence} is of epoch {segment.epoch}, after one of {head.epoch}"
         )
-    verify(frontier, segment)
-    return Head(sequence=segment.last_sequence, epoch=segment.epoch, root=segment.root)
+    yield from verify_in_steps(frontier, segment)
 
 
 def verified(segments: Iterable[Segment], head: Head = GENESIS, frontier: Frontier | None = None) -> Iterator[Progress]:

@@ -35,7 +35,8 @@ SENTENCES: dict[Reason, str] = {
     Reason.EPOCH_CHANGED: "the cursor is of epoch {cursor_epoch}, the journal is at {epoch}; start from a snapshot",
     Reason.FUTURE_CURSOR: "the cursor {cursor} lies beyond the head {head}",
     Reason.INVALID_CURSOR: (
-        "'cursor' was given out for another question; repeat the params of the page before, or begin without a cursor"
+        "'cursor' was given out for another question, or before a restore; repeat the params of the page before, or "
+        "begin without a cursor"
     ),
     Reason.FUTURE_MOMENT: "'{field}' is {asked}, which has not come yet: the last entry is {head}, and it is {time}",
     Reason.HOLD_NOT_FOUND: "wallet {wallet} never had a hold {hold}",

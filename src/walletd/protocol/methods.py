@@ -11,6 +11,7 @@ import msgspec
 
 from walletd.protocol import client_messages as k
 from walletd.protocol import hold_messages as h
+from walletd.protocol import journal_messages as j
 from walletd.protocol import messages as m
 from walletd.protocol import operator_messages as o
 from walletd.protocol.access import ADMIN, AUTHENTICATED, KEYS, METRICS, OPERATE, Need
@@ -172,6 +173,8 @@ _ROWS: tuple[tuple[str, Kind, type, type, Callable[[Any], Iterable[Need]], str],
     ("daemon.drain", Kind.OPERATOR, m.NoParams, o.Draining, _admin, "Have the daemon stop in order."),
     ("daemon.report", Kind.OPERATOR, m.NoParams, o.FaultReport, _admin, "Show the daemon from the inside."),
     ("daemon.audit", Kind.OPERATOR, m.NoParams, o.AuditReport, _operate, "Sum up all wallets per asset."),
+    ("daemon.compact", Kind.OPERATOR, j.Compact, j.CompactionStatus, _admin, "Begin to compact the journal."),
+    ("journal.read", Kind.OPERATOR, j.ReadJournal, j.JournalBlock, _admin, "Read the journal as it is stored."),
 )
 
 METHODS: dict[str, Method] = {

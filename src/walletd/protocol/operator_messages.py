@@ -5,6 +5,7 @@ from datetime import datetime
 
 import msgspec
 
+from walletd.protocol.journal_messages import CompactionStatus
 from walletd.protocol.messages import Params, Result
 from walletd.vocabulary.identifiers import AssetCode
 from walletd.vocabulary.lifecycle import DaemonState
@@ -58,6 +59,7 @@ class DaemonStatus(Result, frozen=True, kw_only=True):
     warm_wallets: int
     sessions: int
     started_at: datetime
+    compaction: CompactionStatus | None = None
 
 
 class AssetTotal(msgspec.Struct, frozen=True):

@@ -96,7 +96,7 @@ class Reason(enum.Enum):
     )
     FUTURE_CURSOR = "future_cursor", 2008, Retry.NEVER, "The cursor lies beyond the journal's head."
     CURSOR_EXPIRED = "cursor_expired", 2009, Retry.NEVER, "The journal no longer holds what the cursor asks for."
-    INVALID_CURSOR = "invalid_cursor", 2010, Retry.NEVER, "The page cursor belongs to another question."
+    INVALID_CURSOR = "invalid_cursor", 2010, Retry.NEVER, "The page cursor belongs to another question or epoch."
     HOLD_NOT_FOUND = "hold_not_found", 2011, Retry.NEVER, "There is no hold of this id to read."
     FUTURE_MOMENT = "future_moment", 2012, Retry.NEVER, "The sequence or the time asked for has not come yet."
 

@@ -8,6 +8,7 @@ await history.entry(17)
 import msgspec
 import trio
 
+from walletd.journal.archive_file import pack
 from walletd.journal.failures import JournalCorrupt
 from walletd.journal.merkle import leaf_hash
 from walletd.journal.segment import Segment, records
@@ -34,6 +35,12 @@ class History:
         async with self._turns:
             segments = await self._store.read(after=sequence, limit=READ_BYTES)
         return [durable for segment in segments for durable in entries_of(segment) if durable.entry.sequence > sequence]
+
+    async def block_after(self, sequence: int) -> bytes:
+        """Segments behind the sequence, as a block of an archive file; empty at the head."""
+        async with self._turns:
+            segments = await self._store.read(after=sequence, limit=READ_BYTES)
+            return await trio.to_thread.run_sync(pack, segments) if segments else b""
 
     async def entry(self, sequence: int) -> DurableEntry:
         """The entry of this sequence, which must be durable."""

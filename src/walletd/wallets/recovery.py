@@ -9,18 +9,21 @@ another journal, another format or a history that the journal does not confirm a
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import trio
 
-from walletd.journal.failures import JournalCorrupt
+from walletd.journal.failures import JournalBehind, JournalCorrupt
 from walletd.journal.merkle import Frontier
 from walletd.journal.segment import verify
 from walletd.journal.store import Head, JournalStore
+from walletd.wallets import read_tables
 from walletd.wallets.history import entries_of
 from walletd.wallets.projector import progress_after
 from walletd.wallets.read_tables import (
+    FILE_NAME,
     FORMAT,
     Progress,
     ReadTables,
@@ -28,6 +31,7 @@ from walletd.wallets.read_tables import (
     delete_read_tables,
     open_read_tables,
 )
+from walletd.wallets.snapshot import delete_snapshots, restore_newest
 
 log = logging.getLogger(__name__)
 
@@ -61,14 +65,21 @@ async def recover(store: JournalStore, directory: Path, report: Report) -> Recov
 
 async def _catch_up(store: JournalStore, directory: Path, report: Report) -> Recovered:
     head = await store.head()
+    if not (directory / FILE_NAME).exists() and (
+        snapshot := await read_tables.in_thread(partial(restore_newest, directory))
+    ):
+        log.info("the read tables begin with the snapshot of entry %d", snapshot.sequence)
     tables = await open_read_tables(directory)
     try:
+        await tables.refuse_damaged()
         progress, rebuilt = await tables.progress(), False
+        refuse_journal_behind(progress, store, head)
         if progress is None or not await _is_confirmed(store, progress, head):
             if progress is not None:
                 log.warning("%s does not belong to this journal; it is built anew", tables.path.name)
                 await tables.aclose()
                 delete_read_tables(directory)
+                delete_snapshots(directory)
                 tables = await open_read_tables(directory)
             progress, rebuilt = _genesis(store), head.sequence > 0
         progress, frontier = await _fold(store, tables, progress, head, report)
@@ -102,6 +113,22 @@ async def _fold(
 
 def _genesis(store: JournalStore) -> Progress:
     return Progress(FORMAT, store.instance, store.epoch, 0, Frontier().to_bytes(), datetime.fromtimestamp(0, UTC))
+
+
+def refuse_journal_behind(progress: Progress | None, store: JournalStore, head: Head) -> None:
+    """Raise JournalBehind where the read tables show entries of this journal that it does not hold any more.
+
+    They are written after the commit, so a lost or shortened write-ahead log is the only way to such tables: SQLite
+    takes what is left of a log for all of it.  Tables that do not agree with themselves prove nothing.
+    """
+    if progress is None or (progress.instance, progress.epoch) != (store.instance, store.epoch):
+        return
+    try:
+        shown = Frontier.from_bytes(progress.frontier).size
+    except ValueError:
+        return
+    if shown == progress.sequence > head.sequence:
+        raise JournalBehind(f"the journal ends at entry {head.sequence}, but entry {shown} was written to it")
 
 
 async def _is_confirmed(store: JournalStore, progress: Progress, head: Head) -> bool:

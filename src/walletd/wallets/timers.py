@@ -1,17 +1,18 @@
 """Timers: the daemon records the expiry of each hold by an entry of its own, soon after its time has come.
 
-    timers = Timers(submit, clock)
-    timers.load(await readings.expiries())             # at the start: also what fell due while the daemon was down
+    timers = Timers(submit, clock, read)
+    await timers.load()                                # at the start: also what fell due while the daemon was down
     timers.follow(effects.holds)                       # as entries become durable
 
-One heap of moments and one sleeping task: nothing is done while nothing is due.  An open hold that expires costs one
-item of the heap and one of a dict, about 250 bytes.  Decisions and reads do not depend on it: a hold has expired at its
-moment, whether the entry is there or not.
+One heap of moments and one sleeping task: nothing is done while nothing is due.  Only the next expiries are in memory,
+up to a horizon; what lies behind it is read from the tables when its time comes near.  So a million open holds cost
+here what twenty thousand cost, some 5 MB.  Decisions and reads do not depend on it: a hold has expired at its moment,
+whether the entry is there or not.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
-from heapq import heapify, heappop, heappush
+from heapq import heappop, heappush, nsmallest
 
 import trio
 
@@ -19,7 +20,7 @@ from walletd.vocabulary.commands import ExpireHold
 from walletd.vocabulary.entries import HoldRecord
 from walletd.vocabulary.identifiers import CommandId, HoldId, WalletId
 from walletd.vocabulary.lifecycle import HoldState
-from walletd.wallets.read_tables import microseconds
+from walletd.wallets.read_tables import hold_key, microseconds
 
 LONGEST_SLEEP_SECONDS = 60.0
 """The wall clock may be put forward while the task sleeps: a moment is recorded at most so much later."""
@@ -30,7 +31,15 @@ MOST_AT_ONCE = 100
 RETRY_SECONDS = 1.0
 """While the journal takes no writes, an expiry is tried again after so long."""
 
+KEPT = 10_000
+"""So many expiries are read at once; twice as many are kept at most."""
+
 Expiry = tuple[datetime, WalletId, HoldId]
+Key = tuple[datetime, int, int]
+"""A moment, and which hold it is: by this expiries are in order."""
+
+ReadExpiries = Callable[[Key | None, int], Awaitable[list[Expiry]]]
+"""The next expiries behind a key, in order, and at most so many; of every entry that is durable now."""
 
 
 class Timers:
@@ -40,12 +49,19 @@ class Timers:
     """
 
     def __init__(
-        self, submit: Callable[[ExpireHold, Callable[[bool], None]], None], clock: Callable[[], datetime]
+        self,
+        submit: Callable[[ExpireHold, Callable[[bool], None]], None],
+        clock: Callable[[], datetime],
+        read: ReadExpiries,
     ) -> None:
         self._submit = submit
         self._clock = clock
+        self._read = read
         self._heap: list[Expiry] = []
         self._expires_at: dict[HoldId, datetime] = {}
+        self._horizon: Key | None = None
+        """All expiries up to here are in memory; None: all that there are."""
+        self._while_reading: list[HoldRecord] | None = None
         self._undecided: list[Expiry] = []
         self._changed = trio.Event()
         self.submitted = 0
@@ -53,20 +69,31 @@ class Timers:
     def __len__(self) -> int:
         return len(self._expires_at)
 
-    def load(self, expiries: Iterable[Expiry]) -> None:
-        """Begin with these.  O(n)."""
-        self._heap = list(expiries)
-        heapify(self._heap)
-        self._expires_at = {hold: moment for moment, _, hold in self._heap}
+    async def load(self) -> None:
+        """Begin with the next expiries that the tables know."""
+        await self._read_on(None)
+
+    async def _read_on(self, after: Key | None) -> None:
+        """Move the horizon.  What becomes of holds meanwhile is looked at once more when the tables have answered."""
+        self._while_reading = []
+        found = await self._read(after, KEPT)
+        for moment, wallet, hold in found:
+            self._expires_at[hold] = moment
+            heappush(self._heap, (moment, wallet, hold))
+        self._horizon = key_of(found[-1]) if len(found) == KEPT else None
+        missed, self._while_reading = self._while_reading, None
+        self.follow(missed)
 
     def follow(self, holds: Iterable[HoldRecord]) -> None:
-        """Take note of what became of holds.  O(log n) for each that will expire."""
+        """Take note of what became of holds.  O(log n) for each that will expire before the horizon, O(1) else."""
         for hold in holds:
+            if self._while_reading is not None:
+                self._while_reading.append(hold)
             if hold.state is not HoldState.OPEN or hold.expires_at is None:
                 self._expires_at.pop(hold.hold, None)
             elif self._expires_at.get(hold.hold) != hold.expires_at:
-                self._expires_at[hold.hold] = hold.expires_at
-                self._expect(hold.expires_at, hold.wallet, hold.hold)
+                self._expires_at.pop(hold.hold, None)
+                self._expect((hold.expires_at, hold.wallet, hold.hold))
 
     def wake(self) -> None:
         """Look at the clock now: it may have been put forward."""
@@ -78,6 +105,9 @@ class Timers:
         while True:
             self._changed = trio.Event()
             self._submit_due()
+            if not self._heap and self._horizon is not None:
+                await self._read_on(self._horizon)
+                continue
             with trio.move_on_after(self._seconds_to_next()):
                 await self._changed.wait()
             if self._undecided:
@@ -86,10 +116,26 @@ class Timers:
                 for expiry in undecided:
                     heappush(self._heap, expiry)
 
-    def _expect(self, moment: datetime, wallet: WalletId, hold: HoldId) -> None:
-        heappush(self._heap, (moment, wallet, hold))
+    def _expect(self, expiry: Expiry) -> None:
+        if self._horizon is not None and key_of(expiry) > self._horizon:
+            return
+        moment, _, hold = expiry
+        self._expires_at[hold] = moment
+        heappush(self._heap, expiry)
+        if len(self._heap) > 2 * KEPT and self._while_reading is None:
+            self._draw_the_horizon_in()
         if self._heap[0][2] == hold:
             self._changed.set()
+
+    def _draw_the_horizon_in(self) -> None:
+        """Keep the next ones only."""
+        current = {expiry for expiry in self._heap if self._expires_at.get(expiry[2]) == expiry[0]}
+        self._heap = nsmallest(KEPT, current, key=key_of)  # in order, and so a heap
+        beyond = current.difference(self._heap)
+        if beyond:
+            self._horizon = key_of(self._heap[-1])
+        for _, _, hold in beyond:
+            del self._expires_at[hold]
 
     def _submit_due(self) -> None:
         now = self._clock()
@@ -117,6 +163,12 @@ class Timers:
         if not self._heap:
             return LONGEST_SLEEP_SECONDS
         return min(LONGEST_SLEEP_SECONDS, max(0.0, (self._heap[0][0] - self._clock()).total_seconds()))
+
+
+def key_of(expiry: Expiry) -> Key:
+    """Where an expiry stands in the order of expiries."""
+    moment, _, hold = expiry
+    return moment, *hold_key(hold)
 
 
 def expiry_id(hold: HoldId, moment: datetime) -> CommandId:

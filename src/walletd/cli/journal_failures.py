@@ -1,0 +1,37 @@
+"""What a failure of the journal's files means to a person and to a script: a sentence, an error, an exit code."""
+
+import sys
+
+from walletd.cli.exits import EXIT_CONFIGURATION, EXIT_DAMAGED, EXIT_INPUT_OUTPUT, EXIT_NO_INPUT, EXIT_TRY_LATER
+from walletd.cli.output import Output
+from walletd.journal.failures import JournalCorrupt, JournalFailure, JournalLocked, JournalUnsupported
+
+
+class JournalMissing(JournalFailure):
+    """There is nothing to read."""
+
+    advice = "Give a data directory such as var, a backup's directory, or a journal's file."
+
+
+def failed(failure: JournalFailure | OSError, output: Output) -> int:
+    """Say what went wrong, to people on stderr and to scripts as JSON, and return the exit code."""
+    if output.as_json:
+        output.document({"error": {"reason": type(failure).__name__, "message": _sentence(failure)}})
+    sys.stderr.write(f"walletd: {_sentence(failure)}\n")
+    match failure:
+        case JournalLocked():
+            return EXIT_TRY_LATER
+        case JournalUnsupported():
+            return EXIT_CONFIGURATION
+        case JournalMissing():
+            return EXIT_NO_INPUT
+        case JournalCorrupt():
+            return EXIT_DAMAGED
+        case _:
+            return EXIT_INPUT_OUTPUT
+
+
+def _sentence(failure: JournalFailure | OSError) -> str:
+    if isinstance(failure, OSError) and failure.strerror:
+        return f"{failure.strerror}: {failure.filename}" if failure.filename else failure.strerror
+    return str(failure)

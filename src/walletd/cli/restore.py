@@ -1,0 +1,158 @@
+"""``walletd restore``: a data directory from a backup, as it stood at its end or at an earlier point."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from time import time
+from typing import Annotated
+
+import msgspec
+from cyclopts import Parameter
+from rich.console import Group, RenderableType
+
+from walletd.cli.bar import Bar
+from walletd.cli.exits import EXIT_OK
+from walletd.cli.failures import UsageError
+from walletd.cli.journal_failures import JournalMissing, failed
+from walletd.cli.output import Output, moment, new_table
+from walletd.journal.archive import is_archive
+from walletd.journal.building import build_journal
+from walletd.journal.directory import DATABASE_NAME
+from walletd.journal.failures import JournalFailure
+from walletd.journal.offline import OfflineJournal, open_offline
+from walletd.journal.segment import Segment, records
+from walletd.vocabulary.entries import decode_entry
+
+
+class PointMissing(JournalFailure):
+    """The journal begins after the point that was asked for, or ends before it."""
+
+    advice = "See what it has with: walletd verify"
+
+
+class Restored(msgspec.Struct, frozen=True):
+    """The journal that was made."""
+
+    data: str
+    instance: str
+    entries: int
+    last_time: datetime | None
+    root: str
+    epoch: int
+
+
+class Point:
+    """Up to where the journal is wanted: all of it, up to an entry, or up to a moment."""
+
+    def __init__(self, to_sequence: int | None, to_time: datetime | None) -> None:
+        self._to_sequence = to_sequence
+        self._to_time = None if to_time is None else to_time.astimezone(UTC)
+        self.last_time: datetime | None = None
+        """Of the last entry that is kept."""
+
+    def keep(self, segment: Segment) -> int:
+        """How many of the segment's entries lie up to the point.  Raises PointMissing where not even the first does."""
+        lines = records(segment)
+        kept = len(lines)
+        if self._to_sequence is not None:
+            kept = max(0, min(kept, self._to_sequence - segment.first_sequence + 1))
+        elif self._to_time is not None and _time_of(lines[-1]) > self._to_time:
+            kept = next(index for index, line in enumerate(lines) if _time_of(line) > self._to_time)
+        if kept:
+            self.last_time = _time_of(lines[kept - 1])
+        elif self.last_time is None:
+            raise PointMissing(f"the first entry is of {_time_of(lines[0]).isoformat()}, after that moment")
+        return kept
+
+    def reached(self, segments: Iterator[Segment]) -> Iterator[Segment]:
+        """The segments.  Raises PointMissing at their end where they do not reach the entry that is wanted."""
+        last = 0
+        for segment in segments:
+            last = segment.last_sequence
+            yield segment
+        if self._to_sequence is not None and last < self._to_sequence:
+            raise PointMissing(f"the journal ends at entry {last}, before entry {self._to_sequence}")
+
+
+def restore(
+    source: Path,
+    data: Path,
+    /,
+    *,
+    to_sequence: int | None = None,
+    to_time: datetime | None = None,
+    as_json: Annotated[bool, Parameter(name="--json", negative="", show_default=False)] = False,
+) -> int:
+    """Make a data directory of a backup, as it stood at its end, or at an earlier point.
+
+    Every entry is proved on the way.  The journal that is made is in a new epoch, which tells clients that what they
+    saw last may be gone.  The daemon that starts on it makes its own read tables and token.
+
+    For example:
+
+        $ walletd restore /backup/walletd /var/lib/walletd
+        $ walletd restore /backup/walletd yesterday --to-time 2026-01-31T12:00:00Z
+        $ walletd restore /backup/walletd before-the-accident --to-sequence 4711
+
+    Parameters
+    ----------
+    source
+        A backup, or a data directory that no daemon has open.
+    data
+        The data directory to make.  It must not have a journal.
+    to_sequence
+        Only entries up to this one.
+    to_time
+        Only entries up to this moment; in this machine's zone where it has no offset.
+    as_json
+        Answer with one JSON document, for scripts.
+    """
+    output = Output(as_json)
+    if to_sequence is not None and to_time is not None:
+        raise UsageError("--to-sequence and --to-time exclude each other")
+    if to_sequence is not None and to_sequence < 1:
+        raise UsageError("--to-sequence must be at least 1")
+    try:
+        done = _restore(source, data, Point(to_sequence, to_time))
+    except (JournalFailure, OSError) as failure:
+        return failed(failure, output)
+    output.answer(done, lambda: _restored(done))
+    return EXIT_OK
+
+
+def _restore(source: Path, data: Path, point: Point) -> Restored:
+    if not is_archive(source) and not (source / DATABASE_NAME).is_file() and not source.is_file():
+        raise JournalMissing(f"there is no backup at {source}")
+    journal = open_offline(source)
+    epoch = _new_epoch(journal)
+    with Bar("restoring", journal.archived or None) as advanced:
+        head = build_journal(
+            data,
+            journal.origin,
+            point.reached(journal.segments()),
+            epoch,
+            keep=point.keep,
+            progress=lambda head: advanced(head.sequence, head.sequence),
+        )
+    return Restored(str(data), journal.charter.instance, head.sequence, point.last_time, head.root.hex(), epoch)
+
+
+def _new_epoch(journal: OfflineJournal) -> int:
+    """The seconds since 1970: also two restores of the same backup must not share an epoch, and neither knows of the
+    other."""
+    return max(journal.charter.epoch + 1, int(time()))
+
+
+def _time_of(record: bytes) -> datetime:
+    return decode_entry(record).time
+
+
+def _restored(done: Restored) -> RenderableType:
+    facts = new_table("", "")
+    facts.show_header = False
+    facts.add_row("data", f"{done.data} ({done.instance})")
+    facts.add_row("entries", f"{done.entries:,}, each proved")
+    facts.add_row("as of", "the beginning" if done.last_time is None else moment(done.last_time))
+    facts.add_row("root", done.root)
+    facts.add_row("epoch", str(done.epoch))
+    return Group(facts, "", f"Start the daemon on it with: walletd serve --data {done.data}")

@@ -1,0 +1,54 @@
+"""Messages about the journal as it is stored: what a backup reads, and compaction."""
+
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+
+from walletd.protocol.messages import Params, Result
+from walletd.vocabulary.identifiers import SequenceNumber
+
+
+class ReadJournal(Params, frozen=True, kw_only=True):
+    """Segments behind the entry ``after``, as they are stored."""
+
+    after: SequenceNumber = 0  # type: ignore[assignment]
+
+
+class JournalBlock(Result, frozen=True, kw_only=True):
+    """Some segments of the journal, packed and deflated as archive files have them; empty where there are none.
+
+    ``head`` is the last durable sequence; ``created_at`` is in nanoseconds since 1970.
+    """
+
+    instance: str
+    created_at: int
+    epoch: int
+    head: int
+    block: bytes
+
+
+class Compact(Params, frozen=True, kw_only=True):
+    """Begin a compaction, if none is under way: archive all but the newest ``keep_entries`` of the journal.
+
+    Without a number it is that of the configuration.  The answer says how far it is; ``daemon.status`` does later.
+    """
+
+    keep_entries: Annotated[int, msgspec.Meta(ge=1, le=2**53 - 1)] | None = None
+
+
+class CompactionStatus(Result, frozen=True, kw_only=True):
+    """How far the compaction of the journal is: ``done`` of ``whole`` entries in this step, and how the last one ended.
+
+    ``step`` is idle, waiting, snapshot, archiving, proving, pruning or shrinking; ``archived`` is the last sequence
+    that is no longer in ``journal.db``.
+    """
+
+    step: str
+    done: int = 0
+    whole: int = 0
+    archived: int
+    runs: int = 0
+    failures: int = 0
+    last_failure: str | None = None
+    last_finished_at: datetime | None = None

@@ -1,0 +1,280 @@
+"""Snapshots: a copy of the read tables as they stood after one entry, whole, checked and durable.
+
+    snapshot = await take(directory)                   # state.db as it stands now
+    restore_newest(directory)                          # where state.db is missing: the newest copy becomes it
+
+Before anything is archived, a snapshot shows that the books are sound and can be had without folding every entry
+again.  Its name says after which entry it stands, and the SHA-256 of the file: it was given when every row had been
+checked, and a file that does not have it is not used.  The check runs in a process of its own, so that a million rows
+hold up nobody:
+
+    python -m walletd.wallets.snapshot FILE
+"""
+
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing, suppress
+from hashlib import file_digest
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import msgspec
+import trio
+
+from walletd.journal.directory import sync_directory, sync_file
+from walletd.journal.merkle import Frontier
+from walletd.vocabulary.entries import BalanceRecord, WalletRecord
+from walletd.wallets.read_tables import (
+    FILE_NAME,
+    SCHEMA,
+    ReadTablesRotten,
+    check_seal,
+    open_for_reading,
+    read_only,
+    rot_reported,
+)
+
+UNFINISHED_NAME: Final = "snapshot.unfinished"
+NICENESS: Final = 10
+SYNC_SECONDS: Final = 0.02
+"""Between two syncs of a copy in the making."""
+_NAME = re.compile(r"snapshot-(\d{15})-([0-9a-f]{64})\.db")
+_EXIT_ROTTEN: Final = 65
+
+_UNSEALED: Final = frozenset({"progress", "wallet_metadata"})
+"""Tables whose rows have no seal: what they say stands elsewhere too, and is compared with that."""
+
+Seals = dict[str, list[tuple[int, tuple[int, ...]]]]
+"""For each table the places of the seals in a row, and the places of the values that each is over."""
+
+
+def seals_of(schema: str) -> Seals:
+    """How the rows of every table can be checked, a new table among them.
+
+    ``seal`` is over the columns in front of it; one with a name, such as ``version_seal``, over the first column and
+    the one of that name.
+    """
+    found: Seals = {}
+    for table, columns in _shape_of(schema).items():
+        found[table] = [
+            (at, tuple(range(at)) if column == "seal" else (0, columns.index(column.removesuffix("_seal"))))
+            for at, column in enumerate(columns)
+            if column == "seal" or column.endswith("_seal")
+        ]
+        assert bool(found[table]) == (table not in _UNSEALED), f"the rows of table {table} cannot be checked"
+    return found
+
+
+def _shape_of(schema: str) -> dict[str, list[str]]:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(schema)
+        tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
+        return {
+            table: [column for _, column, *_ in connection.execute(f"PRAGMA table_info({table})")]
+            for (table,) in tables
+        }
+
+
+_SEALS: Final = seals_of(SCHEMA)
+
+_decode_balance = msgspec.json.Decoder(BalanceRecord).decode
+_decode_wallet = msgspec.json.Decoder(WalletRecord).decode
+
+
+class Snapshot(NamedTuple):
+    """A checked copy of the read tables."""
+
+    path: Path
+    sequence: int
+
+
+async def take(directory: Path) -> Snapshot:
+    """Copy ``state.db`` as it stands now, check every row of the copy, and make it the one snapshot there is.
+
+    Raises ReadTablesRotten, sqlite3.Error (no room) or OSError.
+    """
+    unfinished = directory / UNFINISHED_NAME
+    try:
+        await _copy(directory / FILE_NAME, unfinished)
+        sequence, digest = await _checked(unfinished)
+        path = directory / f"snapshot-{sequence:015d}-{digest}.db"
+        unfinished.rename(path)
+        await trio.to_thread.run_sync(sync_directory, directory)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    for other in _snapshots(directory):
+        if other.path != path:
+            other.path.unlink()
+    return Snapshot(path, sequence)
+
+
+def restore_newest(directory: Path) -> Snapshot | None:
+    """Make ``state.db`` of the newest snapshot that is as it was checked; None where there is none.
+
+    A snapshot that is not is removed: it is of no use.  Raises OSError.
+    """
+    (directory / UNFINISHED_NAME).unlink(missing_ok=True)
+    for snapshot in reversed(_snapshots(directory)):
+        copied = directory / UNFINISHED_NAME
+        _copy_file(snapshot.path, copied)
+        with copied.open("rb") as file:
+            digest = file_digest(file, "sha256").hexdigest()
+        if snapshot.path.name.endswith(f"-{digest}.db"):
+            copied.rename(directory / FILE_NAME)
+            return snapshot
+        copied.unlink()
+        snapshot.path.unlink()
+    return None
+
+
+def delete_snapshots(directory: Path) -> None:
+    """Remove every snapshot: they are of another journal."""
+    for snapshot in _snapshots(directory):
+        snapshot.path.unlink()
+
+
+def _snapshots(directory: Path) -> list[Snapshot]:
+    """Those that have a name, oldest first."""
+    found = ((_NAME.fullmatch(path.name), path) for path in directory.glob("snapshot-*.db"))
+    return sorted((Snapshot(path, int(match[1])) for match, path in found if match), key=lambda one: one.sequence)
+
+
+async def _copy(tables: Path, copy: Path) -> None:
+    """One statement in a thread, which ends soon when this is cancelled: a daemon that drains does not wait for it."""
+    connection = sqlite3.connect(read_only(tables), uri=True, isolation_level=None, check_same_thread=False)
+    with rot_reported(), closing(connection):
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_interrupt_when_cancelled, connection)
+                nursery.start_soon(_sync_as_it_grows, copy)
+                await trio.to_thread.run_sync(_vacuum_into, connection, copy)
+                nursery.cancel_scope.cancel()
+        except* sqlite3.OperationalError as failures:
+            await trio.lowlevel.checkpoint_if_cancelled()
+            raise failures.exceptions[0] from None
+    await trio.to_thread.run_sync(sync_file, copy)
+
+
+def _vacuum_into(connection: sqlite3.Connection, copy: Path) -> None:
+    copy.unlink(missing_ok=True)
+    connection.execute("VACUUM INTO ?", (str(copy),))
+
+
+async def _sync_as_it_grows(copy: Path) -> None:
+    """A sync of hundreds of megabytes at the end would have the journal's own wait behind it."""
+    while True:
+        await trio.sleep(SYNC_SECONDS)
+        with suppress(FileNotFoundError):
+            await trio.to_thread.run_sync(sync_file, copy)
+
+
+async def _interrupt_when_cancelled(connection: sqlite3.Connection) -> None:
+    try:
+        await trio.sleep_forever()
+    finally:
+        connection.interrupt()
+
+
+def _copy_file(source: Path, target: Path) -> None:
+    with source.open("rb") as reading, target.open("wb") as writing:
+        while chunk := reading.read(1024 * 1024):
+            writing.write(chunk)
+        writing.flush()
+        os.fsync(writing.fileno())
+    target.chmod(0o600)
+
+
+async def _checked(file: Path) -> tuple[int, str]:
+    """After which entry the copy stands, and its SHA-256, from a process that checked it.  Raises ReadTablesRotten."""
+    command = [sys.executable, "-P", "-m", __name__, str(file)]
+    ended = await trio.run_process(command, capture_stdout=True, capture_stderr=True, check=False)
+    if ended.returncode:
+        said = ended.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        if ended.returncode == _EXIT_ROTTEN:
+            raise ReadTablesRotten(f"what was just copied ({said})")
+        raise subprocess.CalledProcessError(ended.returncode, command, stderr=said)
+    sequence, digest = ended.stdout.decode().split()
+    return int(sequence), digest
+
+
+def check_snapshot(file: Path) -> int:
+    """Check every page and every row of every table, and that posted balances sum to zero.
+
+    Returns after which entry the copy stands.  Raises ReadTablesRotten.
+    """
+    with closing(open_for_reading(file)) as connection, rot_reported():
+        ((found,),) = connection.execute("PRAGMA integrity_check(1)").fetchall()
+        if found != "ok":
+            raise ReadTablesRotten(f"a page ({found.splitlines()[-1]})")
+        _check_schema(connection)
+        for table, seals in _SEALS.items():
+            for row in connection.execute(f"SELECT * FROM {table}") if seals else ():
+                for at, over in seals:
+                    check_seal(table, row[at], *(row[place] for place in over))
+        _check_search(connection)
+        _check_sums(connection)
+        return _checked_progress(connection)
+
+
+def _check_schema(connection: sqlite3.Connection) -> None:
+    """It has the tables and indexes of this version, and no others."""
+    written = "SELECT type, name, sql FROM sqlite_schema ORDER BY name"
+    with closing(sqlite3.connect(":memory:")) as fresh:
+        fresh.executescript(SCHEMA)
+        if connection.execute(written).fetchall() != fresh.execute(written).fetchall():
+            raise ReadTablesRotten("the schema")
+
+
+def _check_search(connection: sqlite3.Connection) -> None:
+    """What wallets are found by, status and metadata, is what their records say, and nothing else is."""
+    pairs = 0
+    for wallet, record, status in connection.execute("SELECT wallet, record, status FROM wallet"):
+        known = _decode_wallet(record)
+        metadata = dict(connection.execute("SELECT key, value FROM wallet_metadata WHERE wallet = ?", (wallet,)))
+        pairs += len(metadata)
+        if (known.status.value, known.metadata) != (status, metadata):
+            raise ReadTablesRotten(f"what wallet {wallet} is found by")
+    if connection.execute("SELECT count(*) FROM wallet_metadata").fetchone() != (pairs,):
+        raise ReadTablesRotten("the metadata of what is no wallet")
+
+
+def _check_sums(connection: sqlite3.Connection) -> None:
+    sums: dict[str, int] = {}
+    for asset, record in connection.execute("SELECT asset, record FROM balance"):
+        sums[asset] = sums.get(asset, 0) + int(_decode_balance(record).posted)
+    if any(sums.values()):
+        raise ReadTablesRotten(f"the sum of balances ({sums})")
+
+
+def _checked_progress(connection: sqlite3.Connection) -> int:
+    """After which entry the copy stands: every entry up to there left its moment, and the frontier is as long."""
+    ((entries, last),) = connection.execute("SELECT count(*), max(sequence) FROM moment").fetchall()
+    rows = connection.execute("SELECT sequence, frontier FROM progress WHERE singleton = 1").fetchall()
+    try:
+        shown = [(sequence, Frontier.from_bytes(frontier).size) for sequence, frontier in rows]
+    except ValueError as error:
+        raise ReadTablesRotten("the frontier") from error
+    if shown != [(last, entries)] or entries != last:
+        raise ReadTablesRotten("the progress")
+    return int(last)
+
+
+def main(file: Path) -> int:
+    """Check a copy, politely; what is found out goes to stdout for ``take``."""
+    with suppress(OSError):  # A hardened service may not.
+        os.nice(NICENESS)
+    try:
+        sequence = check_snapshot(file)
+    except ReadTablesRotten as rotten:
+        sys.stderr.write(f"{rotten}\n")
+        return _EXIT_ROTTEN
+    with file.open("rb") as opened:
+        sys.stdout.write(f"{sequence} {file_digest(opened, 'sha256').hexdigest()}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

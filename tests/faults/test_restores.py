@@ -1,0 +1,33 @@
+"""Backup, restore and upgrade under load, killed in the middle: nothing is lost, and every answer is the same."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.faults.dying import BUGS
+from tests.faults.restores import Lives
+
+CYCLES = int(os.environ.get("TEST_CYCLES", "20"))
+CYCLES_TO_SEE_ALL = 20
+CYCLES_TO_FIND_A_BUG = 4
+
+
+@pytest.mark.timeout(60 + 60 * CYCLES)
+def test_whatever_is_killed_a_restore_brings_back_a_prefix_and_every_answer(tmp_path: Path, seed: int) -> None:
+    with Lives(tmp_path, seed) as lives:
+        for _ in range(CYCLES):
+            lives.cycle()
+    print(", ".join(f"{count} {what}" for what, count in sorted(lives.seen.items())))
+    assert lives.seen["restores of all compared"] + lives.seen["restores to a point compared"] == CYCLES
+    if CYCLES >= CYCLES_TO_SEE_ALL:
+        for what in ("backups killed", "compactions killed", "compactions finished", "restores killed", "lived on"):
+            assert lives.seen[what], f"{what}: never, so that nothing is known about it"
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("bug", BUGS)
+def test_a_planted_bug_is_found(tmp_path: Path, seed: int, bug: str) -> None:
+    with pytest.raises(AssertionError, match=BUGS[bug][1]), Lives(tmp_path, seed, bug) as lives:
+        for _ in range(CYCLES_TO_FIND_A_BUG):
+            lives.cycle()
