@@ -12,10 +12,10 @@ PIN = $(UV) pip compile -q --universal --generate-hashes --no-header --no-annota
 needs = @test -e $(1) || { echo "walletd: there is no $(1) in this checkout, so there is nothing to run" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compiled run test test-compiled test-systemd check format bench bench-compare attacks conformance fault soak docs lock clean
+.PHONY: help setup compiled run test test-compiled test-systemd check format bench bench-compare attacks conformance fault soak docs contract-diff lock clean
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 setup: $(READY) ## make the virtual environment, with the locked packages
 
@@ -74,6 +74,9 @@ soak: $(READY) ## run all rows of faults in turn for hours; HOURS=8, ARGS="--see
 docs: $(READY) ## write the parts of docs/ that are made from the code
 	$(call needs,docs/build.py)
 	$(BIN)/python docs/build.py
+
+contract-diff: $(READY) ## say what changed in the contract since BASE, and what of it breaks a client
+	$(BIN)/python tools/contract_diff.py --base $(or $(BASE),HEAD)
 
 lock: ## pin what pyproject.toml asks for; LOCK_ARGS=--upgrade takes the newest; needs uv
 	@command -v $(UV) >/dev/null || { echo "walletd: pinning needs uv: pipx install uv, or say where it is: make lock UV=/path/to/uv" >&2; exit 69; }

@@ -46,6 +46,12 @@ COSTS: dict[str, Cost] = {
         _CLIENT,
     ),
     "session.ping": Cost("O(1)", NOTHING, NOTHING, "Session"),
+    "rpc.discover": Cost(
+        "O(1): some 190 kB, encoded once, are sent, to one session one at a time",
+        "the contract, once made, for ever",
+        NOTHING,
+        "none",
+    ),
     "asset.define": Cost(
         "O(1)",
         "one Asset for ever, some 100 bytes; only operators define them, and nothing else bounds them",

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 
+from walletd.protocol.error_facts import FACTS, facts_of
 from walletd.protocol.errors import SENTENCES
 from walletd.protocol.method_reasons import BEFORE_ANY_METHOD, OF_A_BOOK, OF_A_CALL, OF_A_COMMAND, OWN
 from walletd.vocabulary.error_codes import Reason, Retry
@@ -38,6 +39,8 @@ def _reason(reason: Reason) -> str:
         "retry": f"`{reason.retry.value}`: {WHAT_TO_DO[reason.retry]}",
         "answers": _methods(reason),
     }
+    if facts := facts_of(reason):
+        rows["facts"] = "; ".join(f"`{name}`: {FACTS[name]['description']}" for name in facts)
     if sentence := SENTENCES.get(reason):
         rows["message"] = PLACE.sub(r"*\1*", sentence).replace("|", "\\|")
     table = [f"| {name} | {text} |" for name, text in rows.items()]

@@ -94,6 +94,7 @@ OWN: dict[str, tuple[R, ...]] = {
     "entry.get": (R.ENTRY_NOT_FOUND,),
     "stream.subscribe": (R.TOO_MANY_SUBSCRIPTIONS, R.SNAPSHOT_TOO_LARGE, R.EPOCH_CHANGED, R.FUTURE_CURSOR),
     "stream.unsubscribe": (R.SUBSCRIPTION_NOT_FOUND,),
+    "daemon.compact": (R.UNAVAILABLE,),
 }
 """Of single methods, besides what all have.  A batch fails as its commands do."""
 
