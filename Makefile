@@ -49,17 +49,19 @@ format: $(READY) ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(READY) ## measure speed on this machine beside PostgreSQL and SQLite; ARGS passes flags on
-	$(call needs,bench/run.py)
-	$(BIN)/python bench/run.py $(ARGS)
+$(VENV)/.bench: $(READY) requirements-bench.lock
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-input --require-hashes -r requirements-bench.lock \
+		&& touch $@ || echo "walletd: going on without pictures and without TigerBeetle's client" >&2
+
+bench: $(VENV)/.bench ## measure walletd beside its peers on this machine; ARGS="many hot" chooses, ARGS=--full takes all
+	$(BIN)/python -m bench $(ARGS)
 
 bench-compare: $(READY) ## measure this checkout beside another revision in one interleaved run: BASE=HEAD~1
 	@[ -n "$(BASE)" ] || { echo "walletd: say which revision: make bench-compare BASE=HEAD~1" >&2; exit 64; }
-	$(BIN)/python bench/compare.py $(BASE) $(ARGS)
+	$(BIN)/python -m bench.compare $(BASE) $(ARGS)
 
 attacks: $(READY) ## attack a daemon of its own, and print what an honest client and the memory suffer
-	$(call needs,bench/attacks.py)
-	$(BIN)/python bench/attacks.py $(ARGS)
+	$(BIN)/python -m bench.attacks $(ARGS)
 
 conformance: $(READY) ## print Autobahn's verdicts on the websocket, as docs/conformance.md has them
 	$(BIN)/python -m tests.conformance.verdicts $(ARGS)
@@ -82,6 +84,7 @@ lock: ## pin what pyproject.toml asks for; LOCK_ARGS=--upgrade takes the newest;
 	@command -v $(UV) >/dev/null || { echo "walletd: pinning needs uv: pipx install uv, or say where it is: make lock UV=/path/to/uv" >&2; exit 69; }
 	$(PIN) pyproject.toml -o requirements.lock
 	$(PIN) pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
+	$(PIN) --group bench -c requirements.lock -c requirements-dev.lock -o requirements-bench.lock
 
 clean: ## remove what was made, but not ./var
 	rm -rf $(VENV) .venv-* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist

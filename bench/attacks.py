@@ -1,6 +1,6 @@
 """The attack table: an honest client's latency with and without each attack, the memory it costs, what was counted.
 
-python bench/attacks.py --seconds 5
+python -m bench.attacks --seconds 5
 
 A real daemon on loopback, its data on disk, the attacker a process of its own.  The honest client has one payment in
 flight at a time; the attackers come from another address and carry the same operator's token where they carry one.
@@ -13,17 +13,13 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from pathlib import Path
 from typing import Any, NamedTuple
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from attackers import ATTACKS
-from town import Town
-from wire import Connection
-
-from daemon import Daemon
+from bench.attackers import ATTACKS
+from bench.daemon import Daemon
+from bench.town import Town
+from bench.wire import Connection
 
 LIMITS = {
     "handshake_seconds": "2",
@@ -67,7 +63,7 @@ def latencies(connection: Connection, town: Town, seconds: float) -> list[float]
     while time.perf_counter() < end:
         number += 1
         began = time.perf_counter()
-        connection.send([make(number)])
+        connection.send([make(number, None)])
         while not (messages := connection.take()):
             pass
         found.append(time.perf_counter() - began)
@@ -81,13 +77,6 @@ def quantiles(sorted_seconds: list[float]) -> tuple[float, float]:
     return sorted_seconds[count // 2] * 1000, sorted_seconds[count * 99 // 100] * 1000
 
 
-def metrics(daemon: Daemon) -> dict[str, float]:
-    """Every value of the metrics page."""
-    with urllib.request.urlopen(f"{daemon.admin_address}/metrics", timeout=30) as page:
-        lines = page.read().decode().splitlines()
-    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[:1] != "#")}
-
-
 def peak(daemon: Daemon) -> int:
     """The most resident bytes since they were forgotten."""
     status = Path(f"/proc/{daemon.process.pid}/status").read_text()
@@ -97,7 +86,7 @@ def peak(daemon: Daemon) -> int:
 def attack(daemon: Daemon, town: Town, connection: Connection, name: str, seconds: float) -> Row:
     """One attack, with the honest client alone just before it."""
     alone = quantiles(latencies(connection, town, seconds))
-    before = metrics(daemon)
+    before = daemon.metrics()
     Path(f"/proc/{daemon.process.pid}/clear_refs").write_text("5")
     resident = daemon.memory()
     host, _, port = daemon.address.removeprefix("ws://").rpartition(":")
@@ -109,7 +98,7 @@ def attack(daemon: Daemon, town: Town, connection: Connection, name: str, second
         most = peak(daemon)
         attacker.kill()
     latencies(connection, town, 1)
-    after = metrics(daemon)
+    after = daemon.metrics()
     counted = {key: after[key] - before.get(key, 0) for key in after if key.startswith(TOLD)}
     counted["walletd_messages_received_total"] -= connection_messages(times, alone)
     return Row(

@@ -1,6 +1,6 @@
 """What a compaction and a backup cost the clients beside them, and how long a daemon takes to start afterwards.
 
-    .venv/bin/python bench/compaction.py --entries 1000000
+    .venv/bin/python -m bench.compaction --entries 1000000
 
 One client pays all the time, one command in flight, a hundred times a second; the longest that it waited in each step
 is the pause.  Figures of one run belong together.
@@ -16,12 +16,8 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from loads import closed_loop
-from town import Town
-
-from daemon import Daemon
+from bench.daemon import Daemon
+from bench.town import Town
 
 PACE_SECONDS = 0.01
 CALM_SECONDS = 10.0
@@ -49,7 +45,7 @@ class Client:
         while not self._stopped.wait(PACE_SECONDS):
             number += 1
             doing, began = self.doing, time.perf_counter()
-            self._connection.send([self._make(number)])
+            self._connection.send([self._make(number, None)])
             answers: list[bytes] = []
             while not answers:  # What is told unasked has no id.
                 answers = [message for message in self._connection.take() if b'"id":' in message[:64]]
@@ -111,7 +107,7 @@ def sizes(data: Path) -> dict[str, float]:
 def fill(daemon: Daemon, town: Town, entries: int) -> int:
     """Have the journal reach so many entries; what the daemon was too busy for is asked for again."""
     while (head := head_of(daemon)) < entries:
-        closed_loop(daemon, 4, 256, max(1000, entries - head), town.transfers())
+        town.ask_all(town.transfers(), max(1000, entries - head))
     return head
 
 

@@ -1,70 +1,144 @@
-"""Two revisions in one interleaved run: A B B A, and again.
+"""Two revisions of walletd in one interleaved run: A B B A, and again.
 
     make bench-compare BASE=HEAD~1
-    make bench-compare BASE=v0.1 ARGS="--rounds 8 --load 64x16"
+    make bench-compare BASE=v0.1 ARGS="--rounds 8 --load 64x16 --what holds"
 
-The base's sources are taken out of git into a folder meanwhile and run by the same Python with the same packages, both
-daemons at once, one loaded at a time.  What is compared is the ratio within a pair; refused requests do not count.
+The base's sources are taken out of git into a folder of their own and run by the same interpreter with the same
+packages; both daemons are there at once, and one of them is loaded at a time.  What is compared is the ratio within a
+round, in which a slow minute of the machine hits both; the spread says how far to believe it.
 """
 
 import argparse
 import io
-import os
-import statistics
+import math
 import subprocess
 import sys
 import tarfile
 import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import median
+from typing import NamedTuple
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from loads import closed_loop
-from town import Town
-
-from daemon import Daemon
+from bench import machine
+from bench.asking import Asking
+from bench.daemon import Daemon, Installation
+from bench.load import closed_loop
+from bench.town import Pings, Town
 
 ROOT = Path(__file__).resolve().parent.parent
+ORDER = ("base", "this", "this", "base")
+WHAT: dict[str, Callable[[Town], Asking]] = {
+    "transfer": Town.transfers,
+    "hot": lambda town: town.transfers(to=town.hot),
+    "holds": Town.holds,
+    "mixed": Town.mixed,
+    "batch": lambda town: town.batches(atomic=False),
+    "echo": lambda town: Pings(),
+}
+
+
+class Figure(NamedTuple):
+    """Of one load of one revision."""
+
+    per_second: float
+    p50_ms: float
+    p99_ms: float
+    cpu_us: float
+    refused: int
+
+
+class Round(NamedTuple):
+    """The four loads of one round, in ``ORDER``."""
+
+    figures: tuple[Figure, ...]
+
+    def ratio(self, name: str) -> float:
+        """This revision's figure as a multiple of the base's: geometric means, so that a drift cancels out."""
+        sums = {who: 0.0 for who in ORDER}
+        for who, figure in zip(ORDER, self.figures, strict=True):
+            sums[who] += math.log(max(getattr(figure, name), 1e-9))
+        return math.exp((sums["this"] - sums["base"]) / 2)
+
+
+def spread(ratios: Sequence[float]) -> str:
+    """The median and the range, as ``1.04 (0.99 to 1.07)``."""
+    return f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+
+
+def verdict(ratios: Sequence[float]) -> str:
+    """What the rounds agree on."""
+    if min(ratios) > 1:
+        return "faster in every round"
+    if max(ratios) < 1:
+        return "slower in every round"
+    return "no clear difference"
+
+
+def extract(base: str, folder: Path) -> Path:
+    """The sources of a revision."""
+    packed = subprocess.run(["git", "-C", ROOT, "archive", base, "src"], capture_output=True)
+    if packed.returncode != 0:
+        raise SystemExit(f"git does not know {base}: {packed.stderr.decode().strip()}")
+    with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as archive:
+        archive.extractall(folder, filter="data")
+    return folder / "src"
+
+
+def measure(daemon: Daemon, clients: int, window: int, seconds: float, asking: Asking) -> Figure:
+    """One load."""
+    row = closed_loop(daemon, clients, window, seconds, asking).row("", "", asking.commands)
+    return Figure(row.per_second, row.p50_ms, row.p99_ms, row.cpu_us or 0, row.refused)
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("base", help="the revision that this checkout is compared with")
-    parser.add_argument("--rounds", type=int, default=6, help="pairs of runs for each load")
-    parser.add_argument("--requests", type=int, default=20_000, help="requests in each run")
-    parser.add_argument("--load", action="append", help="clients x in flight; by default 1x1, 64x1, 64x16")
+    parser.add_argument("--rounds", type=int, default=5, help="of four loads each")
+    parser.add_argument("--seconds", type=float, default=2.0, help="of each load")
+    parser.add_argument("--load", action="append", metavar="CxW", help="clients x in flight: 1x1, 64x1, 64x16")
+    parser.add_argument("--what", choices=WHAT, default="transfer", help="what is asked")
+    parser.add_argument("--wallets", type=int, default=1000)
+    parser.add_argument("--directory", type=Path, help="where the data is put meanwhile: a disk, not memory")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix="bench-data-") as name:
+    with tempfile.TemporaryDirectory(dir=options.directory or Path.cwd(), prefix="bench-data-") as name:
         directory = Path(name)
-        packed = subprocess.run(["git", "-C", ROOT, "archive", options.base, "src"], capture_output=True, check=True)
-        with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as archive:
-            archive.extractall(directory / "base", filter="data")
-        sources = {"base": directory / "base" / "src", "this": ROOT / "src"}
-        daemons = {
-            who: Daemon(directory / who / "data", environment={"PYTHONPATH": str(path)})
-            for who, path in sources.items()
-            if (directory / who).mkdir(exist_ok=True) is None
-        }
-        towns = {who: Town(daemon, 200) for who, daemon in daemons.items()}
-        for load in options.load or ["1x1", "64x1", "64x16"]:
-            clients, window = (int(number) for number in load.split("x"))
-            ratios, refused = [], 0
-            for number in range(options.rounds):
-                order = ["base", "this"] if number % 2 == 0 else ["this", "base"]
-                total = max(1000, options.requests // (10 if clients * window == 1 else 1))
-                speeds = {}
-                for who in order:
-                    row = closed_loop(daemons[who], clients, window, total, towns[who].transfers())
-                    speeds[who] = row["per_second"]
-                    refused += row["refused"]
-                ratios.append(speeds["this"] / speeds["base"])
-            spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
-            print(f"{load:>6}: this is {statistics.median(ratios):.2f} times as fast ({spread}), {refused} refused")
-        for daemon in daemons.values():
-            daemon.stop()
+        sources = {"base": extract(options.base, directory / "base"), "this": ROOT / "src"}
+        print(machine.sentence(machine.describe(directory)))
+        with (
+            Daemon(directory / "base-data", Installation(sys.executable, sources["base"])) as base,
+            Daemon(directory / "this-data", Installation(sys.executable, sources["this"])) as this,
+        ):
+            towns = {"base": (base, Town(base, options.wallets)), "this": (this, Town(this, options.wallets))}
+            for load in options.load or ["1x1", "64x1", "64x16"]:
+                clients, window = (int(number) for number in load.split("x"))
+                rounds = []
+                for _ in range(options.rounds):
+                    figures = []
+                    for who in ORDER:
+                        daemon, town = towns[who]
+                        figures.append(measure(daemon, clients, window, options.seconds, WHAT[options.what](town)))
+                    rounds.append(Round(tuple(figures)))
+                print(said(f"{options.what} {load}", options.base, rounds), flush=True)
+
+
+def said(load: str, base: str, rounds: Sequence[Round]) -> str:
+    """The outcome of one load, in two lines."""
+    speed = [one.ratio("per_second") for one in rounds]
+    refused = {who: 0 for who in ORDER}
+    for one in rounds:
+        for who, figure in zip(ORDER, one.figures, strict=True):
+            refused[who] += figure.refused
+    others = ", ".join(
+        f"{word} {spread([one.ratio(name) for one in rounds])}"
+        for name, word in (("p50_ms", "p50"), ("p99_ms", "p99"), ("cpu_us", "CPU a command"))
+    )
+    return (
+        f"{load}: this does {spread(speed)} times what {base} does: {verdict(speed)}\n"
+        f"    {others}; refused: {base} {refused['base']:,}, this {refused['this']:,}"
+    )
 
 
 if __name__ == "__main__":
-    os.chdir(ROOT)
     main()

@@ -1,8 +1,7 @@
-"""A real daemon in a folder of its own, and what it says of itself.
+"""A real daemon in a folder of its own, and what it and the kernel say of it.
 
-daemon = Daemon(directory / "data")
-daemon.connect().call("session.ping", {})
-daemon.stop()
+with Daemon(directory / "walletd") as daemon:
+    daemon.connect().call("session.ping", {})
 """
 
 import os
@@ -11,29 +10,51 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
-from urllib.request import urlopen
+from types import TracebackType
+from typing import Self
 
-from wire import Connection
+from bench import processes
+from bench.wire import Connection
 
 ADDRESS = re.compile(r"ws://\S+")
 ADMIN_ADDRESS = re.compile(r"(http://\S+)/metrics")
 
 
-class Daemon:
-    """One daemon in a folder of its own, ended by its process id."""
+class Installation:
+    """Which walletd is run: an interpreter and, for sources elsewhere, where they are."""
 
-    def __init__(self, data: Path, python: str = sys.executable, environment: dict[str, str] | None = None) -> None:
+    def __init__(self, python: str = sys.executable, sources: Path | None = None) -> None:
+        self.python = python
+        self.environment = {} if sources is None else {"PYTHONPATH": str(sources)}
+
+
+class Daemon:
+    """One daemon, ended by its process id."""
+
+    def __init__(
+        self, data: Path, installation: Installation | None = None, settings: Mapping[str, object] | None = None
+    ) -> None:
         self.data = data
-        self._python = python
-        self._environment = environment or {}
-        self.start()
+        self._installation = installation or Installation()
+        self._settings = {f"WALLETD_{name.upper()}": str(value) for name, value in (settings or {}).items()}
+        self.start_seconds = self.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self.process.poll() is None:
+            self.stop(signal.SIGTERM if error is None else signal.SIGKILL)
 
     def start(self) -> float:
-        """Start it; the seconds until it serves."""
+        """Start it; the seconds until it serves, its interpreter's own included."""
         began = time.perf_counter()
-        command = [self._python, "-m", "walletd", "serve", "--data", str(self.data), "--port", "0"]
-        environment = {**os.environ, "WALLETD_ADMIN_PORT": "0", "WALLETD_LOG_LEVEL": "warning", **self._environment}
+        command = [self._installation.python, "-m", "walletd", "serve", "--data", str(self.data), "--port", "0"]
+        environment = {**os.environ, "WALLETD_ADMIN_PORT": "0", "WALLETD_LOG_LEVEL": "warning"}
+        environment |= self._settings | self._installation.environment
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
         assert self.process.stdout is not None
         for line in self.process.stdout:
@@ -60,20 +81,18 @@ class Daemon:
 
     def memory(self) -> int:
         """Resident bytes."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(status.split("VmRSS:")[1].split()[0]) * 1024
+        return processes.memory([self.process.pid])
 
     def cpu(self) -> float:
-        """Seconds of processor time so far."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        """Seconds of processor time so far, of all threads."""
+        return processes.cpu(self.process.pid)
 
-    def metric(self, name: str) -> float:
-        """What its metrics say; the sum over all labels."""
-        with urlopen(f"{self.admin_address}/metrics") as page:
+    def metrics(self) -> dict[str, float]:
+        """Every value of the metrics page, by its name with its labels."""
+        with urllib.request.urlopen(f"{self.admin_address}/metrics", timeout=60) as page:
             lines = page.read().decode().splitlines()
-        return sum(float(line.rpartition(" ")[2]) for line in lines if re.match(rf"{name}[ {{]", line))
+        return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[:1] != "#")}
 
-    def commits(self) -> tuple[float, float]:
-        """Commits so far, and entries in them."""
-        return self.metric("walletd_journal_group_entries_count"), self.metric("walletd_journal_group_entries_sum")
+    def file_bytes(self, *names: str) -> int:
+        """How long these files of its folder are together."""
+        return sum((self.data / name).stat().st_size for name in names if (self.data / name).exists())

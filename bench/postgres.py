@@ -1,196 +1,228 @@
-"""PostgreSQL as a ledger, as fair as we can make it: one stored procedure a command, one round trip, prepared, synced.
+"""PostgreSQL as a ledger of stored procedures (``ledger.sql``), driven by pgbench, from clean data, synced.
 
-    with Postgres(directory, wallets=200) as postgres:
-        postgres.run("transfer", clients=16, seconds=5)      # {"per_second": ..., "p50_ms": ...}
+    with Postgres(directory, wallets=10_000) as postgres:
+        postgres.run("transfer", scenario="64 clients", clients=32, seconds=3)
 
-It is Debian's package, with its data beside walletd's, talked to over its unix socket by pgbench in processes of its
-own.  fsync and synchronous_commit are on.  A command has an id that works once; wallets are locked in order, so that
-nothing deadlocks; a balance that would go below zero is refused; each transfer leaves its postings with the balances
-after them.  Velocity is the exact sum over the window, by an index.
+Debian's package: ``apt-get install postgresql``.  It has a folder of its own, speaks over its unix socket only, and
+runs as another user where the benchmark runs as root, which it refuses.  pgbench is in C and has processes of its own.
 """
 
 import os
+import pwd
 import re
 import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import NamedTuple, Self
 
-SCHEMA = """
-CREATE TABLE wallet (id int PRIMARY KEY, balance bigint NOT NULL, version bigint NOT NULL) WITH (fillfactor = 50);
-CREATE TABLE transfer (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, command_id uuid NOT NULL UNIQUE,
-    time timestamptz NOT NULL DEFAULT clock_timestamp()
-);
-CREATE TABLE posting (
-    transfer bigint NOT NULL, wallet int NOT NULL, amount bigint NOT NULL, balance bigint NOT NULL,
-    time timestamptz NOT NULL DEFAULT clock_timestamp()
-);
-CREATE INDEX posting_of_wallet ON posting (wallet, time) INCLUDE (amount);
-INSERT INTO wallet SELECT n, 1000000000000, 0 FROM generate_series(1, :wallets) n;
+from bench import processes
+from bench.figures import Row, curve, summary
 
-CREATE FUNCTION pay(command uuid, source int, dest int, sum bigint, most bigint) RETURNS bigint LANGUAGE plpgsql AS $$
-DECLARE made bigint; source_after bigint; dest_after bigint; gone bigint;
-BEGIN
-    INSERT INTO transfer (command_id) VALUES (command) ON CONFLICT DO NOTHING RETURNING id INTO made;
-    IF made IS NULL THEN
-        SELECT id INTO made FROM transfer WHERE command_id = command;
-        RETURN made;
-    END IF;
-    PERFORM 1 FROM wallet WHERE id IN (source, dest) ORDER BY id FOR UPDATE;
-    IF most IS NOT NULL THEN
-        SELECT coalesce(-sum(amount), 0) INTO gone FROM posting
-        WHERE wallet = source AND time > clock_timestamp() - interval '1 minute' AND amount < 0;
-        IF gone + sum > most THEN RAISE EXCEPTION 'velocity'; END IF;
-    END IF;
-    UPDATE wallet SET balance = balance - sum, version = version + 1 WHERE id = source
-    RETURNING balance INTO source_after;
-    IF source_after < 0 THEN RAISE EXCEPTION 'insufficient funds'; END IF;
-    UPDATE wallet SET balance = balance + sum, version = version + 1 WHERE id = dest RETURNING balance INTO dest_after;
-    INSERT INTO posting (transfer, wallet, amount, balance)
-    VALUES (made, source, -sum, source_after), (made, dest, sum, dest_after);
-    RETURN made;
-END $$;
-
-CREATE FUNCTION pay_many(commands uuid[], sources int[], dests int[], sums bigint[]) RETURNS int LANGUAGE plpgsql AS $$
-DECLARE done int;
-BEGIN
-    PERFORM 1 FROM wallet WHERE id = ANY (sources || dests) ORDER BY id FOR UPDATE;
-    WITH asked AS (
-        SELECT * FROM unnest(commands, sources, dests, sums) AS t(command, source, dest, sum)
-    ), made AS (
-        INSERT INTO transfer (command_id) SELECT command FROM asked ON CONFLICT DO NOTHING RETURNING id, command_id
-    ), moved AS (
-        SELECT made.id, source, dest, sum FROM made JOIN asked ON command = command_id
-    ), changed AS (
-        SELECT wallet, sum(amount) AS change, count(*) AS times FROM (
-            SELECT source AS wallet, -sum AS amount FROM moved UNION ALL SELECT dest, sum FROM moved
-        ) both_sides GROUP BY wallet
-    ), after AS (
-        UPDATE wallet SET balance = balance + change, version = version + times
-        FROM changed WHERE wallet.id = changed.wallet RETURNING wallet.id, wallet.balance
-    )
-    INSERT INTO posting (transfer, wallet, amount, balance)
-    SELECT moved.id, after.id, CASE WHEN after.id = source THEN -sum ELSE sum END, after.balance
-    FROM moved JOIN after ON after.id IN (source, dest);
-    GET DIAGNOSTICS done = ROW_COUNT;
-    IF EXISTS (SELECT 1 FROM wallet WHERE id = ANY (sources) AND balance < 0) THEN
-        RAISE EXCEPTION 'insufficient funds';
-    END IF;
-    RETURN done;
-END $$;
-"""
-
-CHOOSE = "\\set source random(2, :wallets)\n\\set shift random(1, :wallets - 2)\n"
-OTHER = "\\set dest 2 + (:source - 2 + :shift) % (:wallets - 1)\n"
-SCRIPTS = {
-    "transfer": CHOOSE + OTHER + "SELECT pay(gen_random_uuid(), :source, :dest, 1, NULL);\n",
-    "hot": CHOOSE + "SELECT pay(gen_random_uuid(), :source, 1, 1, 1000000000);\n",
-    "batch": (
-        "SELECT pay_many(array_agg(gen_random_uuid()), array_agg(s), array_agg(2 + (s - 2 + d) % (:wallets - 1)), "
-        "array_agg(1::bigint)) FROM (SELECT 2 + floor(random() * (:wallets - 1))::int AS s, "
-        "1 + floor(random() * (:wallets - 3))::int AS d FROM generate_series(1, 1000)) r;\n"
-    ),
-}
+NAME = "PostgreSQL"
+ABSENT = "not run: PostgreSQL is not installed (apt-get install postgresql)"
+PLACES = Path("/usr/lib/postgresql")
+LEDGER = Path(__file__).with_name("ledger.sql")
+USER = "postgres"
 SETTINGS = {
     "listen_addresses": "",
     "fsync": "on",
     "synchronous_commit": "on",
     "full_page_writes": "on",
-    "shared_buffers": "256MB",
-    "max_wal_size": "2GB",
+    "shared_buffers": "1GB",
+    "wal_buffers": "16MB",
+    "max_wal_size": "8GB",
+    "checkpoint_timeout": "15min",
     "max_connections": "200",
     "jit": "off",
 }
-USER = "postgres"
-ABSENT = "not run: PostgreSQL is not installed (apt-get install postgresql)"
+
+_ID = "\\set n :n + 1\n\\set asked :run * 1000000000000 + :client_id * 1000000000 + :n * 10\n"
+_PAIR = "\\set source random(0, :wallets - 2)\n\\set target (:source + random(1, :wallets - 2)) % (:wallets - 1)\n"
+_ARRAYS = (
+    "SELECT {function}(array_agg(:asked::bigint * 1000 + i), array_agg(s), array_agg((s + d) % (:wallets - 1)), "
+    "array_agg(1::bigint)) FROM (SELECT i, floor(random() * (:wallets - 1))::int AS s, "
+    "1 + floor(random() * (:wallets - 2))::int AS d FROM generate_series(1, 1000) AS i) AS chosen;\n"
+)
+
+
+class Script(NamedTuple):
+    """What one of pgbench's transactions does; ``commands`` of ours."""
+
+    text: str
+    commands: int = 1
+
+
+SCRIPTS = {
+    "transfer": Script(_ID + _PAIR + "SELECT transfer(:asked, :source, :target, 1);\n"),
+    "hot": Script(_ID + _PAIR + "SELECT limited_transfer(:asked, :source, :wallets - 1, 1);\n"),
+    "each": Script(_ID + _ARRAYS.format(function="transfer_each"), 1000),
+    "all": Script(_ID + _ARRAYS.format(function="transfer_all"), 1000),
+    "holds": Script(
+        _ID
+        + _PAIR
+        + "SELECT place_hold(:asked, :source, 1);\nSELECT capture_hold(:asked::bigint + 1, :asked, :target);\n",
+        2,
+    ),
+    "balance": Script(_PAIR + "SELECT posted, held, version FROM wallet WHERE id = :source;\n"),
+    "statement": Script(_PAIR + "SELECT * FROM posting WHERE wallet = :source ORDER BY version DESC LIMIT 20;\n"),
+}
+MIXED = (("transfer", 5), ("balance", 4), ("statement", 1))
+"""As ``town.Mixed``."""
 
 
 def programs() -> Path | None:
-    """The folder of PostgreSQL's programs, the newest that is there."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/pgbench"), key=lambda path: float(path.parts[-3]))
-    if found:
-        return found[-1].parent
-    on_path = shutil.which("initdb")
-    return Path(on_path).parent if on_path and shutil.which("pgbench") else None
+    """Where PostgreSQL's programs are, the newest of them, or None."""
+    places = sorted(PLACES.glob("*/bin/pgbench"), key=lambda path: float(path.parts[-3]))
+    if places:
+        return places[-1].parent
+    if shutil.which("initdb") and (pgbench := shutil.which("pgbench")):
+        return Path(pgbench).parent
+    return None
+
+
+class Said(NamedTuple):
+    """What pgbench reports at its end."""
+
+    per_second: float
+    transactions: int
+    failed: int
+
+
+def parse(report: str) -> Said:
+    """The figures of pgbench's report; transactions a second without the time of connecting."""
+    found = re.search(r"^tps = ([\d.]+) \(without initial connection time\)", report, re.MULTILINE)
+    done = re.search(r"^number of transactions actually processed: (\d+)", report, re.MULTILINE)
+    failed = re.search(r"^number of failed transactions: (\d+)", report, re.MULTILINE)
+    if found is None or done is None:
+        raise ValueError(f"pgbench said something else:\n{report}")
+    return Said(float(found[1]), int(done[1]), int(failed[1]) if failed else 0)
+
+
+def latencies(log: str) -> Iterator[float]:
+    """Seconds of each transaction, from pgbench's log: client, number, microseconds, script, time of day."""
+    for line in log.splitlines():
+        fields = line.split()
+        if fields[2].isdigit():  # A failed one has a word there.
+            yield int(fields[2]) / 1e6
 
 
 class Postgres:
-    """A server of its own, with the ledger in it."""
+    """A server with the ledger in it, stopped at the end."""
 
     def __init__(self, directory: Path, wallets: int) -> None:
         found = programs()
-        assert found is not None
+        assert found is not None, ABSENT
         self._programs = found
         self._wallets = wallets
-        self._as_user = ["runuser", "-u", USER, "--"] if os.geteuid() == 0 else []
+        self._directory = directory
         self._data = directory / "postgres"
-        self._data.mkdir()
-        if self._as_user:
-            shutil.chown(self._data, USER)
-            for parent in self._data.parents:  # PostgreSQL does not run as root, and must reach its folder.
-                if parent.stat().st_mode & 0o011 == 0:
-                    parent.chmod(parent.stat().st_mode | 0o011)
+        self._runs = 0
+        self.version = self._call(["postgres", "--version"]).strip()
 
-    def __enter__(self) -> "Postgres":
-        self._call("initdb", "-D", str(self._data), "-A", "trust", "-U", USER, "--no-sync")
-        settings = [text for name, value in SETTINGS.items() for text in ("-c", f"{name}={value}")]
-        command = [*self._as_user, str(self._programs / "postgres"), "-D", str(self._data), "-k", str(self._data)]
-        self._log = (self._data.parent / "postgres.log").open("wb")
-        self._server = subprocess.Popen([*command, *settings], stdout=self._log, stderr=self._log)
-        while subprocess.run([str(self._programs / "pg_isready"), *self._where, "-q"]).returncode != 0:
+    def __enter__(self) -> Self:
+        self._data.mkdir()
+        self._give(self._data)
+        self._call(
+            ["initdb", "-D", str(self._data), "-A", "trust", "-U", USER, "-E", "UTF8", "--locale=C"], is_its=True
+        )
+        settings = [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]
+        command = [str(self._programs / "postgres"), "-D", str(self._data), "-k", str(self._data), *settings]
+        self._log = (self._directory / "postgres.log").open("wb")
+        self._server = subprocess.Popen(
+            command, stdout=self._log, stderr=self._log, cwd=self._data, **self._as_its_user()
+        )
+        while subprocess.run([self._programs / "pg_isready", "-q", *self._where]).returncode != 0:
             if self._server.poll() is not None:
-                raise SystemExit(f"PostgreSQL did not start: {(self._data.parent / 'postgres.log').read_text()}")
+                raise SystemExit("PostgreSQL did not start:\n" + (self._directory / "postgres.log").read_text())
             time.sleep(0.05)
-        schema = self._data.parent / "schema.sql"
-        schema.write_text(SCHEMA.replace(":wallets", str(self._wallets)))
-        self._call("psql", *self._where, "-U", USER, "-q", "-v", "ON_ERROR_STOP=1", "-f", str(schema))
+        self._call(
+            ["psql", *self._where, "-q", "-v", "ON_ERROR_STOP=1", "-v", f"wallets={self._wallets}", "-f", str(LEDGER)]
+        )
+        self._call(["psql", *self._where, "-q", "-c", "VACUUM ANALYZE", "-c", "CHECKPOINT"])
         return self
 
-    def __exit__(self, *error: object) -> None:
-        pid = int((self._data / "postmaster.pid").read_text().splitlines()[0])
-        os.kill(pid, signal.SIGINT)
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._server.send_signal(signal.SIGINT)
         self._server.wait()
         self._log.close()
 
-    def run(self, name: str, clients: int, seconds: float) -> dict[str, Any]:
-        """The closed loop of so many connections; a batch counts as its thousand transfers."""
-        script = self._data.parent / f"{name}.sql"
-        script.write_text(SCRIPTS[name])
-        flags = ["-n", "-M", "prepared", "-f", str(script), "-D", f"wallets={self._wallets}", "-l"]
-        log = self._data.parent / f"pgbench-{name}-{clients}"
-        flags += ["--log-prefix", str(log), "-c", str(clients), "-j", str(min(clients, 4)), "-T", str(round(seconds))]
-        said = self._call("pgbench", *self._where, "-U", USER, *flags, USER)
-        latencies = sorted(
-            int(line.split()[2]) / 1000 for file in log.parent.glob(f"{log.name}.*") for line in file.open()
+    def run(self, what: str, scenario: str, clients: int, seconds: float) -> Row:
+        """So many connections, each with one command under way, for so long."""
+        self._runs += 1
+        scripts = MIXED if what == "mixed" else ((what, 1),)
+        prefix = self._directory / f"pgbench-{self._runs}"
+        command = [str(self._programs / "pgbench"), *self._where, "-n", "-M", "prepared"]
+        command += ["-c", str(clients), "-j", str(min(clients, os.cpu_count() or 1)), "-T", str(max(1, round(seconds)))]
+        command += ["-D", "n=0", "-D", f"run={self._runs}", "-D", f"wallets={self._wallets}"]
+        command += ["-l", "--log-prefix", str(prefix)]
+        for name, weight in scripts:
+            file = self._directory / f"{name}.pgbench"
+            file.write_text(SCRIPTS[name].text)
+            command += ["-f", f"{file}@{weight}"]
+        cpu, own = self._cpu(), os.times()
+        with subprocess.Popen([*command, USER], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as pgbench:
+            time.sleep(seconds / 2)
+            memory = processes.memory([self._server.pid, *processes.children(self._server.pid)])
+            report, complaints = pgbench.communicate()
+        if pgbench.returncode != 0:
+            raise SystemExit(f"pgbench failed:\n{report}{complaints}")
+        now = os.times()
+        busy = now.children_user + now.children_system - own.children_user - own.children_system
+        said = parse(report)
+        logs = sorted(self._directory.glob(f"{prefix.name}.*"))
+        waits = [wait for log in logs for wait in latencies(log.read_text())]
+        for log in logs:
+            log.unlink()
+        commands = SCRIPTS[scripts[0][0]].commands
+        return Row(
+            scenario,
+            NAME,
+            said.per_second * commands,
+            **summary(waits),
+            refused=said.failed,
+            cpu_us=(self._cpu() - cpu) / max(1, said.transactions * commands) * 1e6,
+            busy=busy / seconds,
+            memory_mb=memory / 1e6,
+            clients=clients,
+            curve=curve(waits),
         )
-        found = re.search(r"tps = ([0-9.]+)", said)
-        failed = re.search(r"number of failed transactions: (\d+)", said)
-        assert found is not None, said
-        assert failed is None or failed[1] == "0", said
-        return {
-            "clients": clients,
-            "per_second": float(found[1]) * (1000 if name == "batch" else 1),
-            "p50_ms": latencies[len(latencies) // 2],
-            "p99_ms": latencies[len(latencies) * 99 // 100],
-            "p999_ms": latencies[len(latencies) * 999 // 1000],
-        }
+
+    def ask(self, query: str) -> str:
+        """What a query gives: one line a row."""
+        return self._call(["psql", *self._where, "-qAt", "-v", "ON_ERROR_STOP=1", "-c", query]).strip()
 
     @property
     def _where(self) -> list[str]:
-        return ["-h", str(self._data)]
+        return ["-h", str(self._data), "-U", USER]
 
-    def _call(self, program: str, *arguments: str) -> str:
-        is_servers = program == "initdb"
-        command = [*(self._as_user if is_servers else []), str(self._programs / program), *arguments]
-        ended = subprocess.run(command, capture_output=True, text=True, cwd="/")
+    def _cpu(self) -> float:
+        return processes.cpu_of_family(self._server.pid)
+
+    def _give(self, folder: Path) -> None:
+        """Let the server's user have the folder, and pass through the one that it is in."""
+        if os.geteuid() != 0:
+            return
+        shutil.chown(folder, USER, USER)
+        self._directory.chmod(self._directory.stat().st_mode | 0o011)
+        for parent in folder.resolve().parents:
+            if parent.stat().st_mode & 0o001 == 0:
+                raise SystemExit(f"PostgreSQL's user may not pass through {parent}; give another --directory")
+
+    def _as_its_user(self) -> dict[str, object]:
+        if os.geteuid() != 0:
+            return {}
+        user = pwd.getpwnam(USER)
+        return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": [], "umask": 0o077}
+
+    def _call(self, command: list[str], *, is_its: bool = False) -> str:
+        program = [str(self._programs / command[0]), *command[1:]]
+        ended = subprocess.run(
+            program, capture_output=True, text=True, cwd="/", **(self._as_its_user() if is_its else {})
+        )
         if ended.returncode != 0:
-            raise SystemExit(f"{program} failed: {ended.stdout}{ended.stderr}")
+            raise SystemExit(f"{command[0]} failed:\n{ended.stdout}{ended.stderr}")
         return ended.stdout
-
-
-def best(postgres: Postgres, name: str, counts: tuple[int, ...], seconds: float) -> dict[str, Any]:
-    """The client count at which it does most."""
-    return max((postgres.run(name, clients, seconds) for clients in counts), key=lambda row: row["per_second"])

@@ -1,103 +1,123 @@
-"""The figures of a run as tables, and as a picture."""
+"""The run as text: the table beside the peers, single figures, the goals; and as raw JSON."""
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from goals import GOALS
+from bench.contest import COMMIT, PEERS, WALLETD
+from bench.figures import Results, Row
+from bench.goals import GOALS, Verdict
+from bench.machine import sentence
 
-Results = dict[str, Any]
 COLUMNS = (
-    ("per second", "per_second", ",.0f"),
-    ("p50 ms", "p50_ms", ".2f"),
-    ("p99 ms", "p99_ms", ".2f"),
-    ("p99.9 ms", "p999_ms", ".2f"),
-    ("CPU µs", "daemon_cpu_us", ".0f"),
-    ("commits/s", "commits_per_second", ",.0f"),
-    ("a commit", "entries_per_commit", ".1f"),
-    ("generator", "generator_busy", ".0%"),
-    ("refused", "refused", ",d"),
-)
+    "scenario", "who", "per second", "spread", "walletd is", "p50 ms", "p90", "p99", "p99.9", "refused", "CPU µs",
+    "commits/s", "in one", "MB", "generator",
+)  # fmt: skip
+BUSY = 0.85
 
 
 def table(results: Results) -> str:
-    """Everything that was measured, as text (which is Markdown)."""
-    lines = [results["machine"], ""]
-    lines += ["| load | who | " + " | ".join(name for name, _, _ in COLUMNS) + " |", "|---" * (len(COLUMNS) + 2) + "|"]
-    for load, who, row in rows_of(results):
-        if isinstance(row, str):
-            lines.append(f"| {load} | {who} | {row} |")
-            continue
-        cells = [format(row[key], form) if key in row else "" for _, key, form in COLUMNS]
-        lines.append(f"| {load} | {_named(who, row)} | " + " | ".join(cells) + " |")
-    lines += ["", "| other figures | |", "|---|---|", *(f"| {name} | {value} |" for name, value in _others(results))]
-    lines += ["", "| goal | bound | measured | |", "|---|---|---|---|"]
-    for goal in GOALS:
-        verdict = goal.verdict(results)
-        bound = f"{'≤' if goal.at_most else '≥'} {goal.bound:,g}"
-        measured = "| not measured | |" if verdict is None else f"| {verdict[0]:,.2f} | {_word(verdict[1])} |"
-        lines.append(f"| {goal.what} | {bound} {measured}")
+    """Every contender in every scenario, in Markdown."""
+    lines = [_line(COLUMNS), _line(["---"] * len(COLUMNS))]
+    for scenario in results.scenarios():
+        ours = results.row(scenario, WALLETD)
+        for who in results.contenders(scenario):
+            row = results.row(scenario, who)
+            assert row is not None
+            lines.append(_line(_cells(row, ours)))
+    for peer in PEERS:
+        if peer in results.absent:
+            lines.append(_line(["all", peer, results.absent[peer], *[""] * (len(COLUMNS) - 3)]))
     return "\n".join(lines)
 
 
-def rows_of(results: Results) -> list[tuple[str, str, Any]]:
-    """Each load and who did it, peers beside walletd."""
-    ours = {**results.get("transfers", {}).get("walletd", {}), **results.get("holds", {}).get("walletd", {})}
-    theirs = results.get("peers", {})
-    rows: list[tuple[str, str, Any]] = []
-    for load, row in ours.items():
-        rows.append((load, "walletd", row))
-        rows += [(load, who, found[load]) for who, found in theirs.items() if isinstance(found, dict) and load in found]
-    rows += [("all", who, found) for who, found in theirs.items() if isinstance(found, str)]
-    found = results.get("overload", {})
-    for name, words in (("at_80_percent", "80 % of the peak offered"), ("at_200_percent", "twice the peak offered")):
-        if name in found:
-            rows.append((words, "walletd", found[name]))
-    return rows
+def _cells(row: Row, ours: Row | None) -> list[str]:
+    is_peer = row.who in PEERS
+    name = f"{row.who}, {row.clients} connections" if is_peer and row.clients != 1 else row.who
+    spread = f"{row.spread[0]:,.0f} to {row.spread[1]:,.0f}" if row.spread and row.rounds > 1 else ""
+    ratio = f"{ours.per_second / row.per_second:.2f} x" if is_peer and ours is not None and row.per_second else ""
+    return [
+        row.scenario + (f" ({row.note})" if row.note else ""),
+        name,
+        f"{row.per_second:,.0f}",
+        spread,
+        ratio,
+        *(f"{value:.2f}" for value in (row.p50_ms, row.p90_ms, row.p99_ms, row.p999_ms)),
+        f"{row.refused:,.0f}",
+        _number(row.cpu_us, "{:.0f}"),
+        _number(row.commits_per_second or None, "{:,.0f}"),
+        _number(row.group, "{:.1f}"),
+        _number(row.memory_mb, "{:.0f}"),
+        _number(row.busy, "{:.0%}"),
+    ]
 
 
-def draw(results: Results, stem: Path) -> list[Path]:
-    """A picture of the throughputs, as PNG and SVG; none where matplotlib is not installed."""
-    try:
-        import matplotlib
-    except ImportError:
-        return []
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    theirs = {who: found for who, found in results.get("peers", {}).items() if isinstance(found, dict)}
-    loads = [load for load, row in results["transfers"]["walletd"].items() if any(load in p for p in theirs.values())]
-    figure, axes = pyplot.subplots(figsize=(9, 4.5), layout="constrained")
-    everybody = {"walletd": results["transfers"]["walletd"], **theirs}
-    height = 0.8 / len(everybody)
-    for number, (who, rows) in enumerate(everybody.items()):
-        places = [index + number * height for index, load in enumerate(loads) if load in rows]
-        values = [rows[load]["per_second"] for load in loads if load in rows]
-        bars = axes.barh(places, values, height, label=who)
-        axes.bar_label(bars, [f" {value:,.0f}" for value in values], fontsize=8)
-    axes.set_yticks([index + 0.4 - height / 2 for index in range(len(loads))], loads)
-    axes.set_xscale("log")
-    axes.invert_yaxis()
-    axes.set_xlabel("transfers a second, each durable before it is answered")
-    axes.legend()
-    files = [stem.with_suffix(suffix) for suffix in (".png", ".svg")]
-    for file in files:
-        figure.savefig(file, dpi=120)
-    return files
+def verdicts(results: Results) -> list[Verdict]:
+    """Every goal against this run."""
+    return [goal.verdict(results) for goal in GOALS]
 
 
-def _others(results: Results) -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
-    if "transfers" in results:
-        found.append(("a bare SQLite FULL commit, p50", f"{results['transfers']['bare_commit_p50_ms']:.2f} ms"))
-        found.append(("journal bytes per entry, of all kinds above", f"{results['transfers']['bytes_per_entry']:,.0f}"))
-    for scenario in ("subscribers", "idle", "wallets", "starts"):
-        found += [(f"{scenario}: {name}", f"{value:,.2f}") for name, value in results.get(scenario, {}).items()]
+def goals(results: Results) -> str:
+    """The goals, each met or not, in Markdown."""
+    lines = [_line(["goal", "bound", "measured", ""]), _line(["---"] * 4)]
+    for verdict in verdicts(results):
+        bound = f"{'≤' if verdict.goal.at_most else '≥'} {verdict.goal.bound:,g} {verdict.goal.unit}".strip()
+        figure = "" if verdict.figure is None else f"{_short(verdict.figure)} {verdict.goal.unit}".strip()
+        lines.append(_line([verdict.goal.what, bound, figure, verdict.word]))
+    return "\n".join(lines)
+
+
+def figures(results: Results) -> str:
+    """The single figures, in Markdown."""
+    lines = [_line(["figure", "value"]), _line(["---"] * 2)]
+    lines += [_line([name.replace("_", " "), _short(value)]) for name, value in results.figures.items()]
+    return "\n".join(lines)
+
+
+def doubts(results: Results) -> list[str]:
+    """What a reader must know before believing the figures."""
+    found = [
+        f"{row.scenario}, {row.who}: the load generator used {row.busy:.0%} of its core, so it may be the limit"
+        for row in _our_rows(results)
+        if row.busy is not None and row.busy > BUSY
+    ]
+    if results.figures.get("events_generator_busy", 0) > BUSY:
+        found.append("subscribers: the process that counts the events was the limit, not walletd")
+    if results.figures.get("events_missing", 0):
+        found.append(f"subscribers: {results.figures['events_missing']:,.0f} events did not arrive")
     return found
 
 
-def _named(who: str, row: dict[str, Any]) -> str:
-    return f"{who}, {row['clients']} clients" if "clients" in row else who
+def _our_rows(results: Results) -> list[Row]:
+    found = [results.row(scenario, who) for scenario in results.scenarios() for who in results.contenders(scenario)]
+    return [row for row in found if row is not None and row.who not in PEERS and row.who != COMMIT]
 
 
-def _word(is_met: bool) -> str:
-    return "met" if is_met else "NOT met"
+def whole(results: Results) -> str:
+    """Everything, as the command prints it."""
+    parts = [sentence(results.machine), table(results)]
+    if results.figures:
+        parts.append(figures(results))
+    parts.append(goals(results))
+    found = doubts(results)
+    parts.append("\n".join(f"Beware: {doubt}." for doubt in found) or "The load generator was never the limit.")
+    return "\n\n".join(parts)
+
+
+def keep(results: Results, folder: Path) -> None:
+    """Raw figures of every round, and the text."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "results.json").write_text(json.dumps(results.as_json(), indent=1))
+    (folder / "results.md").write_text(whole(results) + "\n")
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _number(value: float | None, form: str) -> str:
+    return "" if value is None else form.format(value)
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.2f}"

@@ -9,10 +9,11 @@ import base64
 import json
 import os
 import socket
-import struct
 from typing import Any
 
 READ_BYTES = 262_144
+
+_NO_MASK = bytes(4)
 
 
 class Connection:
@@ -33,42 +34,24 @@ class Connection:
             received += self._read()
         head, _, rest = received.partition(b"\r\n\r\n")
         assert b" 101 " in head.split(b"\r\n")[0], head
-        self._buffer = bytearray(rest)
-        while not self.take_buffered():
-            self._buffer += self._read()
+        self._incoming = Incoming()
+        greeted = self._incoming.feed(rest)
+        while not greeted:
+            greeted = self._incoming.feed(self._read())
 
     def send(self, payloads: list[bytes]) -> None:
         """Send text messages in one write."""
-        self.socket.sendall(b"".join(_framed(payload) for payload in payloads))
+        self.socket.sendall(b"".join(map(framed, payloads)))
 
     def take(self) -> list[bytes]:
         """Wait for something to arrive; the whole messages that are there then."""
-        self._buffer += self._read()
-        return self.take_buffered()
-
-    def take_buffered(self) -> list[bytes]:
-        """The whole messages that have arrived already."""
-        buffer, at, messages = self._buffer, 0, []
-        while len(buffer) - at >= 2:
-            size, start = buffer[at + 1], at + 2
-            if size == 126:
-                size, start = int.from_bytes(buffer[at + 2 : at + 4], "big"), at + 4
-            elif size == 127:
-                size, start = int.from_bytes(buffer[at + 2 : at + 10], "big"), at + 10
-            if len(buffer) < start + size:
-                break
-            messages.append(bytes(buffer[start : start + size]))
-            at = start + size
-        del buffer[:at]
-        return messages
+        return self._incoming.feed(self._read())
 
     def call(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
         """One request and its response, for what is not measured."""
         self.send([request(0, method, params)])
         while True:
-            for message in self.take():
-                if not message.startswith(b"{"):
-                    continue  # A ping.
+            for message in answers(self.take()):
                 response: dict[str, Any] = json.loads(message)
                 if response.get("id") == 0:
                     return response
@@ -84,17 +67,58 @@ class Connection:
         return data
 
 
+class Incoming:
+    """What arrives from a server, cut into messages: whole, unmasked frames."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Take in some bytes; the messages that are whole now."""
+        buffer, at, messages = self._buffer, 0, []
+        buffer += data
+        whole = len(buffer)
+        while whole - at >= 2:
+            size, start = buffer[at + 1], at + 2
+            if size == 126:
+                size, start = int.from_bytes(buffer[at + 2 : at + 4], "big"), at + 4
+            elif size == 127:
+                size, start = int.from_bytes(buffer[at + 2 : at + 10], "big"), at + 10
+            if whole < start + size:
+                break
+            messages.append(bytes(buffer[start : start + size]))
+            at = start + size
+        del buffer[:at]
+        return messages
+
+
+def answers(messages: list[bytes]) -> list[bytes]:
+    """Without what the daemon says unasked, such as a warning."""
+    return [message for message in messages if message[17:21] == b'"id"']
+
+
 def request(number: int, method: str, params: dict[str, Any]) -> bytes:
     """A JSON-RPC request."""
     return json.dumps({"jsonrpc": "2.0", "id": number, "method": method, "params": params}).encode()
 
 
-def _framed(payload: bytes) -> bytes:
+def framed(payload: bytes) -> bytes:
+    """A text frame of a client around the payload."""
     size = len(payload)
     if size < 126:
-        header = struct.pack("!BB", 0x81, 0x80 | size)
+        header = b"\x81%c" % (0x80 | size)
     elif size < 65_536:
-        header = struct.pack("!BBH", 0x81, 0xFE, size)
+        header = b"\x81\xfe" + size.to_bytes(2, "big")
     else:
-        header = struct.pack("!BBQ", 0x81, 0xFF, size)
-    return header + bytes(4) + payload
+        header = b"\x81\xff" + size.to_bytes(8, "big")
+    return header + _NO_MASK + payload
+
+
+def id_of(message: bytes) -> int:
+    """The id of a response; walletd writes it behind the version."""
+    return int(message[22 : message.index(b",", 22)])
+
+
+def is_refused(message: bytes) -> bool:
+    """Whether a response is an error."""
+    return message.startswith(b'"error"', message.index(b",", 22) + 1)

@@ -72,7 +72,12 @@ def test_nothing_of_this_machine_is_in_the_tree() -> None:
 
 
 def test_the_locks_name_no_registry_and_hold_a_hash_for_every_package() -> None:
-    for name in ("requirements.lock", "requirements-dev.lock", "requirements-conformance.lock"):
+    for name in (
+        "requirements.lock",
+        "requirements-dev.lock",
+        "requirements-bench.lock",
+        "requirements-conformance.lock",
+    ):
         text = (ROOT / name).read_text()
         assert not re.search(r"://|^ *-[^-]|--(extra-)?index|--find-links", text, re.MULTILINE), name
         for package in re.split(r"^(?=\w)", text, flags=re.MULTILINE)[1:]:

@@ -1,76 +1,154 @@
-"""How figures are made of measurements: percentiles, goals, and the table; no speed is measured here."""
-
-import sys
-from collections.abc import Iterator
-from pathlib import Path
-from types import ModuleType
+"""The arithmetic of the benchmark: percentiles, medians over rounds, what pgbench says, the goals, two revisions."""
 
 import pytest
+from bench.compare import Figure, Round, spread, verdict
+from bench.figures import Results, Row, percentile, summary
+from bench.goals import GOALS, Goal, times
+from bench.report import doubts, goals, table
 
-BENCH = Path(__file__).parent.parent.parent / "bench"
+from bench import contest, postgres
 
-
-@pytest.fixture(autouse=True)
-def bench_on_the_path(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The benchmark is a folder of scripts, not a package."""
-    before = set(sys.modules)
-    monkeypatch.syspath_prepend(str(BENCH))
-    yield
-    for name in set(sys.modules) - before:
-        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(BENCH)):
-            del sys.modules[name]
-
-
-def module(name: str) -> ModuleType:
-    return __import__(name)
-
-
-def measured(ours: float, theirs: float) -> dict[str, object]:
-    deep = module("scenarios").DEEP
-    return {
-        "machine": "a machine",
-        "transfers": {
-            "walletd": {deep: {"per_second": ours, "p50_ms": 1.0, "refused": 3}},
-            "bare_commit_p50_ms": 0.5,
-            "bytes_per_entry": 450.0,
-        },
-        "peers": {"postgres": {deep: {"per_second": theirs, "clients": 32}}},
-    }
+REPORT = """pgbench (15.18 (Debian 15.18-0+deb12u1))
+transaction type: transfer.pgbench
+scaling factor: 1
+query mode: prepared
+number of clients: 32
+number of threads: 2
+maximum number of tries: 1
+duration: 2 s
+number of transactions actually processed: 6082
+number of failed transactions: 3 (0.049%)
+latency average = 10.523 ms
+initial connection time = 31.5 ms
+tps = 3041.412345 (without initial connection time)
+"""
 
 
-def test_percentiles_are_of_what_was_waited_in_milliseconds() -> None:
-    found = module("loads").percentiles(number / 1000 for number in range(1000, 0, -1))
-    assert found == {"p50_ms": 501.0, "p99_ms": 991.0, "p999_ms": 1000.0}
-    assert module("loads").percentiles([0.5])["p999_ms"] == 500.0
+@pytest.mark.parametrize(
+    ("percent", "expected"), [(0, 1), (50, 50), (90, 90), (99, 99), (99.9, 100), (100, 100), (1, 1), (50.5, 51)]
+)
+def test_a_percentile_is_the_value_of_the_nearest_rank(percent: float, expected: int) -> None:
+    assert percentile(list(range(1, 101)), percent) == expected
 
 
-def test_a_goal_is_met_missed_or_not_measured() -> None:
-    (goal,) = [goal for goal in module("goals").GOALS if "16 in flight" in goal.what]
-    assert goal.verdict(measured(4000, 1000)) == (4.0, True)
-    assert goal.verdict(measured(3999, 1000)) == (3.999, False)
-    assert goal.verdict({"transfers": {}, "peers": {"postgres": "not run"}}) is None
-    (wait,) = [goal for goal in module("goals").GOALS if "at 80 %" in goal.what]
-    overload = {"at_200_percent": {"p99_ms": 9.0}, "at_80_percent": {"p99_ms": 2.0}}
-    assert wait.verdict({"overload": overload}) == (4.5, False)
+def test_999_of_a_thousand_are_not_slower_than_the_last_percentile() -> None:
+    assert percentile(list(range(1, 1001)), 99.9) == 999
 
 
-def test_the_table_has_every_goal_and_every_peer() -> None:
-    said = module("report").table(measured(5000, 1000))
-    for goal in module("goals").GOALS:
-        assert goal.what in said
-    assert "| postgres, 32 clients | 1,000 |" in said
-    assert "≥ 4 | 5.00 | met |" in said
-    absent = {**measured(1, 1), "peers": {"postgres": module("postgres").ABSENT}}
-    assert "apt-get install postgresql" in module("report").table(absent)
+def test_nothing_has_no_latency_and_one_value_is_every_percentile() -> None:
+    assert percentile([], 99) == 0
+    assert summary([0.25]) == {"p50_ms": 250, "p90_ms": 250, "p99_ms": 250, "p999_ms": 250}
 
 
-def test_a_batch_is_a_thousand_transfers_of_their_own_ids() -> None:
-    import json
+def test_pgbench_is_read_without_the_time_of_connecting() -> None:
+    assert postgres.parse(REPORT) == postgres.Said(per_second=3041.412345, transactions=6082, failed=3)
 
-    town = object.__new__(module("town").Town)
-    town.run, town.wallets = 0, [f"w{n}" for n in range(5)]
-    town.chance = __import__("random").Random(1)
-    document = json.loads(town.batches()(7))
-    ids = [inner["command_id"] for inner in document["params"]["commands"]]
-    assert len(set(ids)) == 1000
-    assert document["params"]["command_id"] not in ids
+
+def test_a_report_that_pgbench_did_not_finish_is_no_figure() -> None:
+    with pytest.raises(ValueError, match="something else"):
+        postgres.parse("pgbench: error: client 0 script 0 aborted")
+
+
+def test_latencies_in_pgbenchs_log_are_microseconds_and_failures_have_none() -> None:
+    log = "0 1 1500 0 1700000000 123456\n3 1 failed 0 1700000000 123999\n1 7 250000 1 1700000001 5\n"
+    assert list(postgres.latencies(log)) == [0.0015, 0.25]
+
+
+def test_several_rounds_give_the_median_and_a_peer_counts_at_its_best_client_count() -> None:
+    results = Results()
+    speeds = {8: (100, 900, 120), 32: (200, 210, 190)}
+    results.rows = [
+        Row(contest.MANY, postgres.NAME, speed, clients=clients, refused=1)
+        for clients, found in speeds.items()
+        for speed in found
+    ]
+    best = results.row(contest.MANY, postgres.NAME)
+    assert best is not None
+    assert (best.clients, best.per_second, best.rounds, best.spread, best.refused) == (32, 200, 3, (190, 210), 3)
+
+
+def test_raw_figures_come_back_as_they_were_kept() -> None:
+    results = Results({"cores": 2})
+    results.rows = [Row(contest.ONE, contest.WALLETD, 1000, p50_ms=0.5, curve=[(50.0, 0.5)])]
+    results.figures["events_per_second"] = 1.0
+    results.absent["TigerBeetle"] = "not run"
+    assert Results.from_json(results.as_json()).as_json() == results.as_json()
+
+
+@pytest.mark.parametrize(
+    ("figure", "at_most", "met"), [(1.3, True, True), (1.31, True, False), (1.3, False, True), (1.2, False, False)]
+)
+def test_a_goal_is_met_at_its_bound_and_not_beyond(figure: float, at_most: bool, met: bool) -> None:
+    goal = Goal("what", 1.3, lambda results: figure, at_most=at_most)
+    assert goal.verdict(Results()).is_met is met
+
+
+def test_a_goal_without_a_figure_is_neither_met_nor_missed() -> None:
+    for goal in GOALS:
+        assert goal.verdict(Results()).word == "not measured"
+
+
+def test_the_ratio_to_a_peer_is_of_throughputs_in_one_scenario() -> None:
+    results = Results()
+    results.rows = [
+        Row(contest.DEEP, contest.WALLETD, 30_000),
+        Row(contest.DEEP, postgres.NAME, 6_000, clients=16),
+        Row(contest.DEEP, postgres.NAME, 10_000, clients=64),
+    ]
+    assert times(contest.DEEP, postgres.NAME)(results) == 3
+    assert "3 x | not met" in goals(results)
+    assert "PostgreSQL, 64 connections | 10,000" in table(results)
+
+
+def test_batches_are_judged_by_the_worse_of_both_kinds() -> None:
+    results = Results()
+    results.rows = [
+        Row(scenario, who, speed, clients=1)
+        for scenario, ours, theirs in ((contest.EACH, 100, 10), (contest.ALL, 100, 50))
+        for who, speed in ((contest.WALLETD, ours), (postgres.NAME, theirs))
+    ]
+    (goal,) = [goal for goal in GOALS if "arrays" in goal.what]
+    assert goal.verdict(results).figure == 2
+
+
+def test_goals_about_ten_million_entries_take_no_shorter_journal() -> None:
+    (goal,) = [goal for goal in GOALS if "kill -9" in goal.what]
+    results = Results()
+    results.figures["202000_entries_start_after_kill_s"] = 1
+    assert goal.verdict(results).is_met is None
+    results.figures["10010000_entries_start_after_kill_s"] = 6
+    assert goal.verdict(results).is_met is False
+
+
+def test_what_was_not_run_is_said_in_the_table() -> None:
+    results = Results()
+    results.absent[postgres.NAME] = postgres.ABSENT
+    assert "not run: PostgreSQL is not installed (apt-get install postgresql)" in table(results)
+
+
+def test_a_load_generator_at_its_limit_is_said() -> None:
+    results = Results()
+    results.rows = [Row(contest.DEEP, contest.WALLETD, 1, busy=0.97), Row(contest.MANY, contest.WALLETD, 1, busy=0.4)]
+    (doubt,) = doubts(results)
+    assert contest.DEEP in doubt
+
+
+def figure(per_second: float) -> Figure:
+    return Figure(per_second, p50_ms=1, p99_ms=1, cpu_us=1, refused=0)
+
+
+def test_a_machine_that_slows_down_steadily_does_not_change_the_ratio_of_two_revisions() -> None:
+    base, this, this_again, base_again = (figure(speed) for speed in (1000, 2000 * 0.9, 2000 * 0.81, 1000 * 0.729))
+    assert Round((base, this, this_again, base_again)).ratio("per_second") == pytest.approx(2)
+
+
+@pytest.mark.parametrize(
+    ("ratios", "expected"),
+    [((1.1, 1.2), "faster in every round"), ((0.8, 0.9), "slower in every round"), ((0.9, 1.2), "no clear difference")],
+)
+def test_revisions_differ_only_where_every_round_says_so(ratios: tuple[float, ...], expected: str) -> None:
+    assert verdict(ratios) == expected
+
+
+def test_a_spread_has_its_median_and_its_ends() -> None:
+    assert spread([1.1, 0.9, 1.0]) == "1.00 (0.90 to 1.10)"
