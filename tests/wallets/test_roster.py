@@ -74,9 +74,14 @@ async def test_a_full_mailbox_answers_overloaded_and_takes_no_place_anywhere(aut
     roster = roster_over(SlowTables(1), max_mailbox=2)
     ran: list[str] = []
     failed: list[Reason] = []
+    told: list[dict[str, object]] = []
+
+    def fail(reason: Reason, facts: dict[str, object]) -> None:
+        failed.append(reason)
+        told.append(facts)
 
     def claim(name: str, *wallets: str) -> None:
-        roster.claim(Claim(wallets, lambda: ran.append(name), lambda reason, facts: failed.append(reason)))
+        roster.claim(Claim(wallets, lambda: ran.append(name), fail))
 
     async with trio.open_nursery() as nursery:
         await nursery.start(roster.run)
@@ -84,6 +89,8 @@ async def test_a_full_mailbox_answers_overloaded_and_takes_no_place_anywhere(aut
         claim("two", "a")
         claim("three", "a", "b")
         assert failed == [Reason.OVERLOADED]
+        # ``what`` becomes the label of a metric: with the wallet's name in it there would be one for each wallet.
+        assert (told[0]["what"], told[0]["wallet"]) == ("the mailbox of a wallet", "a")
         claim("four", "b")
         while len(ran) < 3:
             await trio.sleep(1)

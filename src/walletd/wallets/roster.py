@@ -145,7 +145,7 @@ class Roster:
                 claim.fail(Reason.WALLET_QUARANTINED, {"wallet": actor.wallet})
                 return
             if len(actor.mailbox) >= self._max_mailbox:
-                full = {"what": f"the mailbox of wallet {actor.wallet}", "limit": self._max_mailbox}
+                full = {"what": "the mailbox of a wallet", "wallet": actor.wallet, "limit": self._max_mailbox}
                 claim.fail(Reason.OVERLOADED, {**full, "retry_after_ms": OVERLOADED_RETRY_MS})
                 return
         self.waits += 1
