@@ -15,6 +15,12 @@ def cpu(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
+def cpu_of_thread(pid: int, thread: int) -> float:
+    """The same of one of its threads."""
+    fields = Path(f"/proc/{pid}/task/{thread}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
 def cpu_of_family(pid: int) -> float:
     """The same of a process and its children, those included that it has waited for."""
     while True:
