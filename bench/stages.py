@@ -4,18 +4,19 @@
     python -m bench.stages --clients 1 --window 1
     python -m bench.stages --flame before.svg           # a flame graph instead
 
-A sample counts for the stage of its innermost frame that has one.  The samples of the event loop
-share out the processor time of its thread, those of the other threads the rest of the daemon's, so that the stages add
-up to what the kernel says.  Needs py-spy (make bench installs it) and the right to trace a process.
+A sample counts for the stage of its innermost frame that has one.  A thread's samples share out the processor time
+that the kernel gives it, so that the stages add up, and a thread that sleeps costs nothing.  Needs py-spy (make bench
+installs it) and the right to trace a process.
 """
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -23,9 +24,10 @@ from bench import machine
 from bench.compare import WHAT
 from bench.daemon import Daemon
 from bench.load import closed_loop
-from bench.processes import cpu, cpu_of_thread
+from bench.processes import cpu_of_threads
 from bench.town import Town
 
+THREAD = re.compile(r"thread \((\d+)\)")
 LOOP = "event loop"
 THREADS = "threads"
 OTHER = "waiting, waking up, handing over"
@@ -43,7 +45,6 @@ STAGES = (
     ("request: JSON, access, rates", ("protocol/", "gateway/dispatch.py")),
     ("frames of the websocket", ("gateway/websocket.py", "gateway/fragments.py")),
     ("sockets: reading and writing", ("gateway/socket_stream.py", "gateway/connection.py", "gateway/endpoint.py")),
-    ("a watch over the loop", ("loop_watch.py",)),
 )
 
 
@@ -56,26 +57,31 @@ def stage_of(stack: str) -> str:
     return OTHER
 
 
-def shares(raw: Iterable[str], main_thread: int) -> dict[str, Counter[str]]:
-    """Samples by stage, of the event loop's thread and of all others."""
-    found: dict[str, Counter[str]] = {LOOP: Counter(), THREADS: Counter()}
+def samples_of(raw: Iterable[str]) -> dict[int, Counter[str]]:
+    """Samples of each thread, by stage."""
+    found: dict[int, Counter[str]] = defaultdict(Counter)
     for line in raw:
         stack, _, count = line.rpartition(" ")
         thread, _, frames = stack.partition(";")
-        where = LOOP if f"({main_thread})" in thread else THREADS
-        found[where][stage_of(frames)] += int(count)
+        if named := THREAD.match(thread):
+            found[int(named[1])][stage_of(frames)] += int(count)
     return found
 
 
 def costs(
-    samples: Mapping[str, Counter[str]], seconds: Mapping[str, float], commands: int
+    samples: Mapping[int, Counter[str]], seconds: Mapping[int, float], loop: int, commands: int
 ) -> list[tuple[str, str, float]]:
-    """Where, which stage, microseconds a command; dearest first."""
-    rows = []
-    for where, counted in samples.items():
+    """Where, which stage, microseconds a command; dearest first.
+
+    ``seconds`` is the processor time of each thread, of which ``loop`` is the event loop's.
+    """
+    found: Counter[tuple[str, str]] = Counter()
+    for thread, counted in samples.items():
         whole = sum(counted.values())
-        rows += [(where, name, count / whole * seconds[where] / commands * 1e6) for name, count in counted.items()]
-    return sorted(rows, key=lambda row: -row[2])
+        for name, count in counted.items():
+            where = LOOP if thread == loop else THREADS
+            found[where, name] += count / whole * seconds.get(thread, 0.0) / commands * 1e6
+    return sorted(((where, name, cost) for (where, name), cost in found.items()), key=lambda row: -row[2])
 
 
 def main() -> None:
@@ -99,18 +105,15 @@ def main() -> None:
         pid, output = daemon.process.pid, options.flame or Path(name) / "samples"
         command = [spy, "record", "--pid", str(pid), "--rate", "250", "--duration", str(options.seconds), "--threads"]
         command += ["--output", str(output), "--format", "flamegraph" if options.flame else "raw"]
-        before = cpu_of_thread(pid, pid), cpu(pid)
+        before = cpu_of_threads(pid)
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
             measured = closed_loop(daemon, options.clients, options.window, options.seconds, asking)
-            loop, whole = (now - then for now, then in zip((cpu_of_thread(pid, pid), cpu(pid)), before, strict=True))
+            used = {thread: now - before.get(thread, 0.0) for thread, now in cpu_of_threads(pid).items()}
         if options.flame:
             return
-        done = int(measured.after["walletd_journal_entries_total"] - measured.before["walletd_journal_entries_total"])
         row = measured.row("", "", asking.commands)
-        scale = (row.cpu_us or 0) / (whole / max(1, done * asking.commands) * 1e6)
-        rows = costs(
-            shares(output.read_text().splitlines(), pid), {LOOP: loop, THREADS: whole - loop}, done * asking.commands
-        )
+        rows = costs(samples_of(output.read_text().splitlines()), used, pid, 1)
+        scale = (row.cpu_us or 0) / sum(cost for _, _, cost in rows)
         print(machine.sentence(machine.describe(Path(name))))
         print(
             f"\n{options.what}, {options.clients} clients, {options.window} in flight: {row.per_second:,.0f} a second, "
