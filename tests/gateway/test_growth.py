@@ -1,6 +1,7 @@
 """What came and went leaves nothing behind: no connection, no moment of a token, no label of a metric."""
 
 import gc
+import json
 import weakref
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ import trio
 from tests.gateway.sessions import open_desk
 from walletd.gateway.admission import MOMENTS_UNPRUNED, Admission
 from walletd.gateway.counters import PEERS_OWN, TrafficCounters
+from walletd.gateway.entries import MAX_PAGE_BYTES
 from walletd.journal.memory_store import MemoryJournalStore
 from walletd.ledger.client_book import ClientBook
 from walletd.protocol.access import TokenRegister
@@ -64,3 +66,29 @@ def test_close_codes_that_peers_make_up_share_one_number() -> None:
         traffic.count_close(code)
     assert traffic.closes[PEERS_OWN] == 2000 - 5
     assert len(traffic.closes) == 6
+
+
+async def test_a_page_of_large_entries_ends_at_a_megabyte_and_the_next_goes_on(tmp_path: Path) -> None:
+    async with open_desk(tmp_path, MemoryJournalStore()) as desk:
+        client = desk.client()
+        await client.call("asset.define", command_id="e", asset="EUR", scale=2)
+        for batch in range(8):
+            opened = [
+                {
+                    "method": "wallet.open",
+                    "command_id": f"{batch}.{number}",
+                    "wallet": f"w{batch}-{number}",
+                    "metadata": {"a": "x" * 200},
+                }
+                for number in range(1000)
+            ]
+            await client.call("batch.execute", command_id=f"b{batch}", commands=opened)
+        seen: list[int] = []
+        pages = 0
+        while page := (await client.call("entry.list", after=len(seen), limit=1000))["entries"]:
+            assert len(json.dumps(page)) < 3 * MAX_PAGE_BYTES
+            seen += [view["entry"]["sequence"] for view in page]
+            pages += 1
+        assert seen == list(range(1, len(seen) + 1))
+        assert len(seen) == 10
+        assert pages >= 4
