@@ -12,10 +12,10 @@ PIN = $(UV) pip compile -q --universal --generate-hashes --no-header --no-annota
 needs = @test -e $(1) || { echo "walletd: there is no $(1) in this checkout, so there is nothing to run" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compiled bench-compare run test test-compiled test-systemd check format bench attacks conformance soak docs lock clean
+.PHONY: help setup compiled run test test-compiled test-systemd check format bench bench-compare attacks conformance fault soak docs contract-diff lock clean
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 setup: $(READY) ## make the virtual environment, with the locked packages
 
@@ -64,14 +64,19 @@ attacks: $(READY) ## attack a daemon of its own, and print what an honest client
 conformance: $(READY) ## print Autobahn's verdicts on the websocket, as docs/conformance.md has them
 	$(BIN)/python -m tests.conformance.verdicts $(ARGS)
 
-soak: $(READY) ## long random tests and many kills; KILLS=1000 says how many
-	TEST_CONFORMANCE=full $(BIN)/python -m pytest tests/conformance --timeout 0 $(PYTEST_ARGS)
-	HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest tests/properties --timeout 0 $(PYTEST_ARGS)
-	TEST_KILLS=$(or $(KILLS),1000) TEST_CYCLES=$(or $(KILLS),1000) $(BIN)/python -m pytest tests/faults -s --timeout 0 $(PYTEST_ARGS)
+fault: $(READY) ## run one row of faults with its planted bugs; ROW=3, or ROW=all for every row
+	@test -n "$(ROW)" || { $(BIN)/python -m tests.faults.table; echo "which one? make fault ROW=3, or ROW=all" >&2; exit 64; }
+	$(BIN)/python -m tests.faults.soak $(if $(filter all,$(ROW)),--once,--row $(ROW)) $(ARGS)
+
+soak: $(READY) ## run all rows of faults in turn for hours; HOURS=8, ARGS="--seed 7" repeats one
+	$(BIN)/python -m tests.faults.soak --hours $(or $(HOURS),1) $(ARGS)
 
 docs: $(READY) ## write the parts of docs/ that are made from the code
 	$(call needs,docs/build.py)
 	$(BIN)/python docs/build.py
+
+contract-diff: $(READY) ## say what changed in the contract since BASE, and what of it breaks a client
+	$(BIN)/python tools/contract_diff.py --base $(or $(BASE),HEAD)
 
 lock: ## pin what pyproject.toml asks for; LOCK_ARGS=--upgrade takes the newest; needs uv
 	@command -v $(UV) >/dev/null || { echo "walletd: pinning needs uv: pipx install uv, or say where it is: make lock UV=/path/to/uv" >&2; exit 69; }

@@ -1,9 +1,10 @@
-"""Write the parts of docs/ that are made from the code: between ``<!-- made: NAME -->`` and ``<!-- end -->``.
+"""Write what of docs/ is made from the code: asyncapi.json, and between ``<!-- made: NAME -->`` and ``<!-- end -->``.
 
 python docs/build.py              # rewrite them
 python docs/build.py --check      # exit 1 where a page is not what the code says
 """
 
+import json
 import re
 import sys
 from collections.abc import Callable
@@ -12,14 +13,23 @@ from typing import Any, get_args
 
 import msgspec
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tests.faults import table
+
 from walletd.config import RELOADABLE, Settings
+from walletd.protocol import contract
+from walletd.protocol.close_codes import CloseCode
 from walletd.protocol.errors import SENTENCES
 from walletd.protocol.messages import NoParams
-from walletd.protocol.methods import METHODS, Method
+from walletd.protocol.method_reasons import BEFORE_ANY_METHOD, OF_A_CALL, OF_A_COMMAND, reasons_of
+from walletd.protocol.methods import METHODS, Kind, Method
+from walletd.protocol.session_limits import LIMITS
 from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.lifecycle import PERMITTED_MOVES, DaemonState
 
 HERE = Path(__file__).parent
+LINE = 120
 SECTION = re.compile(r"(<!-- made: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -30,9 +40,72 @@ def methods() -> str:
 
 def _method(method: Method) -> str:
     explained = method.meaning if method.params is NoParams else _first_paragraph(method.params)
-    lines = [f"### `{method.name}`", "", explained, ""]
+    lines = [f"## `{method.name}`", "", explained, "", f"Needs {method.needs.__doc__}.", ""]
     lines += _fields("Params", method.params) + _fields("Result", method.result)
+    own = [reason for reason in reasons_of(method.name) if reason not in _common(method)]
+    told = ", ".join(f"`{reason.value}`" for reason in own)
+    lines += [
+        f"May fail with {told}, and with what {_KINDS[_common(method)]} may." if told else _NOTHING_OF_ITS_OWN,
+        "",
+    ]
+    return "\n".join([*lines, *_example(method.name)])
+
+
+_KINDS = {
+    (): "a frame",
+    OF_A_CALL: "[every method](protocol.md#errors)",
+    (*OF_A_CALL, *OF_A_COMMAND): "[every command](protocol.md#errors)",
+}
+_NOTHING_OF_ITS_OWN = "May fail with nothing but what [every method](protocol.md#errors) may."
+
+
+def _common(method: Method) -> tuple[Reason, ...]:
+    """The reasons that all methods of its kind have."""
+    if method.name == "session.authenticate":
+        return ()
+    return (*OF_A_CALL, *OF_A_COMMAND) if method.kind is Kind.COMMAND else OF_A_CALL
+
+
+def _example(name: str) -> list[str]:
+    """An exchange as it was recorded."""
+    recorded = json.loads((HERE / "examples.json").read_text())["methods"].get(name)
+    if recorded is None:
+        return []
+    lines = [_wrapped(f"{sign} ", recorded[side]) for sign, side in (("→", "request"), ("←", "response"))]
+    return ["```", *lines, "```", ""]
+
+
+def _wrapped(sign: str, document: Any) -> str:
+    """JSON in lines that fit, broken between fields."""
+    lines = [sign]
+    for word in json.dumps(document, ensure_ascii=False).split(" "):
+        if len(lines[-1]) + len(word) > LINE and lines[-1].strip():
+            lines.append("  ")
+        lines[-1] += word if lines[-1].endswith(" ") and len(lines[-1]) <= len(sign) else f" {word}"
     return "\n".join(lines)
+
+
+def common_reasons() -> str:
+    """What any frame, any method and any command may fail with."""
+    rows = (("any frame", BEFORE_ANY_METHOD), ("every method", OF_A_CALL), ("every command besides", OF_A_COMMAND))
+    return "".join(
+        f"- {what}: {', '.join(f'`{reason.value}`' for reason in Reason if reason in reasons)}\n"
+        for what, reasons in rows
+    )
+
+
+def close_codes() -> str:
+    """Every code that a connection is closed with."""
+    rows = ["| code | meaning | reconnect |", "|---|---|---|"]
+    rows += [f"| {code.value} | {code.meaning} | {code.reconnect} |" for code in CloseCode]
+    return "\n".join(rows) + "\n"
+
+
+def session_limits() -> str:
+    """Every limit of a session."""
+    rows = ["| limit | of | beyond it |", "|---|---|---|"]
+    rows += [f"| `{name}` | {limit.meaning} | {limit.beyond} |" for name, limit in LIMITS.items()]
+    return "\n".join(rows) + "\n"
 
 
 def _fields(title: str, struct: type) -> list[str]:
@@ -132,10 +205,19 @@ def settings() -> str:
 SECTIONS: dict[str, Callable[[], str]] = {
     "methods": methods,
     "errors": errors,
+    "common_reasons": common_reasons,
+    "close_codes": close_codes,
+    "session_limits": session_limits,
     "lifecycle": lifecycle,
     "access": access,
     "lifecycle_diagram": lifecycle_diagram,
     "settings": settings,
+    "rows": table.rows_table,
+    "row_commands": table.commands_table,
+    "row_bugs": table.bugs_table,
+    "simulation_rows": lambda: table.rows_table([5]),
+    "simulation_bugs": lambda: table.bugs_table([5]),
+    "soak": table.soak_table,
 }
 
 
@@ -144,14 +226,22 @@ def built(page: str) -> str:
     return SECTION.sub(lambda match: match.group(1) + SECTIONS[match.group(2)]() + match.group(3), page)
 
 
+def contract_file() -> str:
+    """The contract, spread over lines so that a change of it can be read."""
+    return json.dumps(contract.document(), indent=1, ensure_ascii=False) + "\n"
+
+
 def main(is_check: bool) -> int:
-    """Rewrite all pages, or say which are not true any more."""
-    stale = [page for page in sorted(HERE.glob("*.md")) if built(page.read_text()) != page.read_text()]
+    """Rewrite all, or say what is not true any more."""
+    pages = [*sorted(HERE.glob("*.md")), *sorted((HERE.parent / "tests").glob("*/README.md"))]
+    made = {page: built(page.read_text()) for page in pages}
+    made[HERE / "asyncapi.json"] = contract_file()
+    stale = [page for page, text in made.items() if not page.exists() or page.read_text() != text]
     for page in stale:
         if is_check:
-            sys.stderr.write(f"docs/{page.name} is not what the code says; run: make docs\n")
+            sys.stderr.write(f"{page.relative_to(HERE.parent)} is not what the code says; run: make docs\n")
         else:
-            page.write_text(built(page.read_text()))
+            page.write_text(made[page])
     return 1 if stale and is_check else 0
 
 

@@ -33,6 +33,7 @@ from walletd.wallets.roster import Roster
 from walletd.wallets.submission import Answer, Foreseen, NotDecided, Submission
 from walletd.wallets.supervisor import Supervisor
 from walletd.wallets.timers import Expiry, Key, Timers
+from walletd.wallets.watch import Watch
 
 Clock = Callable[[], datetime]
 
@@ -72,12 +73,16 @@ class Core:
             idle_seconds=settings.idle_wallet_seconds,
             settled_sequence=lambda: self.projector.sequence,
         )
+        projecting = Watch("the writes of the read tables", die)
+        readings.watch = Watch("the reads of the read tables", die)
+        self._watches = (projecting, readings.watch)
         self.projector = Projector(
             recovered.tables,
             recovered.progress,
             recovered.frontier,
             max_backlog=settings.max_unprojected_entries,
             on_projected=lambda entries: self.supervisor.on_projected(entries),
+            watch=projecting,
         )
         self.publisher = Publisher(
             self.history.entries_after, head.sequence, heartbeat_seconds=settings.heartbeat_seconds
@@ -136,6 +141,8 @@ class Core:
             for part in (self.projector, self.publisher, self.roster, self.supervisor):
                 await nursery.start(_run_part, part)
             nursery.start_soon(self.index.survey)
+            for watch in self._watches:
+                nursery.start_soon(watch.run)
             async with trio.open_nursery() as writing:
                 await writing.start(self.writer.run)
                 await self.timers.load()

@@ -112,6 +112,7 @@ def serve(settings: Settings, announce: Announce, report: Report, read: Callable
         manager.notify(STATUS=f"failed: {failure}", EXIT_STATUS=str(_exit_code(failure)))
         return _exit_code(failure)
     finally:
+        operations.loop_watch.over()
         logging.getLogger("walletd").removeHandler(on_fault)
 
 
@@ -234,6 +235,7 @@ async def _serve(
             lifecycle.move(DaemonState.SERVING)
             await edge.start(compaction.run)
             edge.start_soon(operations.manager.watch, _journal_progress(core))
+            edge.start_soon(operations.loop_watch.run)
             if doors.certificates is not None:
                 edge.start_soon(doors.certificates.watch)
             scheme = "ws" if doors.certificates is None else "wss"

@@ -104,10 +104,17 @@ class ReportFaults(logging.Handler):
         """Write one, unless one was written a moment ago."""
         failure = record.exc_info[1] if record.exc_info else None
         now = self._report_clock()
-        if failure is None or now < self._next_at:
+        if failure is None or now < self._next_at or _is_of_memory(failure):
             return
         self._next_at = now + FAULT_PAUSE_SECONDS
         self._reports.write(record.getMessage(), failure)
+
+
+def _is_of_memory(failure: BaseException | None) -> bool:
+    """Whether memory ran out: a report would need more of it, and looks into frames in ways that then crash."""
+    while failure is not None and not isinstance(failure, MemoryError):
+        failure = failure.__cause__ or failure.__context__
+    return failure is not None
 
 
 def lines_of(facts: Mapping[str, object]) -> str:

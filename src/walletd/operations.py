@@ -15,6 +15,7 @@ import msgspec
 from walletd.config import RELOADABLE, ConfigurationError, Settings
 from walletd.fault_reports import FaultReports
 from walletd.logs.setup import COMPONENTS, levels, set_level, set_levels
+from walletd.loop_watch import LoopWatch
 from walletd.service_manager import ServiceManager
 from walletd.signals import Stop
 
@@ -37,6 +38,7 @@ class Operations:
         self.manager = manager
         self.stop = stop
         self.reports = reports
+        self.loop_watch = LoopWatch()
         self.takers: list[Callable[[Settings], None]] = [_take_levels]
         """Who is told of new settings; none of them may refuse."""
         self.reloads = 0

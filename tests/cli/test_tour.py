@@ -1,6 +1,7 @@
 """The tour over the real daemon: serve, pay, be refused, look, watch, verify, and the whole demonstration."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -9,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.contract.witness import judge_noted, noting
 
 WALLETD = [sys.executable, "-m", "walletd"]
 
@@ -44,7 +47,13 @@ class Tour:
         """stdout of a command that must end with this exit code; stderr where it is not 0."""
         url = [] if arguments[0] in ("verify", "completion") else ["--url", self.url]
         ended = subprocess.run(
-            [*WALLETD, *arguments, *url], cwd=self.directory, capture_output=True, text=True, timeout=60, check=False
+            [*WALLETD, *arguments, *url],
+            env={**os.environ, **noting(self.directory / "frames")},
+            cwd=self.directory,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
         assert ended.returncode == exit_code, ended.stderr
         return ended.stderr if exit_code else ended.stdout
@@ -54,6 +63,8 @@ class Tour:
 def tour(tmp_path: Path) -> Iterator[Tour]:
     tour = Tour(tmp_path)
     yield tour
+    if (frames := tmp_path / "frames").exists():
+        judge_noted(frames)
     if tour.process.poll() is None:
         tour.end(signal.SIGKILL)
 

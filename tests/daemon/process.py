@@ -18,6 +18,8 @@ from typing import Any, Self
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from tests.contract.witness import Witness
+
 START_SECONDS = 30
 REPLY_SECONDS = 30
 ADDRESS = re.compile(r"wss?://[\w.\[\]:]+:\d+")
@@ -128,13 +130,14 @@ def run_to_its_end(data: Path, *arguments: str, environment: dict[str, str] | No
 
 
 class Client:
-    """JSON-RPC over one websocket.  Notifications that arrive meanwhile are kept in ``pushed``."""
+    """JSON-RPC over one websocket, each frame as the contract has it; notifications are kept in ``pushed``."""
 
     def __init__(self, websocket: ClientConnection) -> None:
         self.websocket = websocket
         self.pushed: deque[dict[str, Any]] = deque()
         self._replies: dict[Any, dict[str, Any]] = {}
         self._asked = 0
+        self._witness = Witness()
         self.hello = self.next_pushed("hello")
 
     def __enter__(self) -> Self:
@@ -147,7 +150,7 @@ class Client:
         """Send a request without waiting; its id."""
         self._asked += 1
         request = {"jsonrpc": "2.0", "id": self._asked, "method": method, "params": params}
-        self.websocket.send(json.dumps(request))
+        self._say(json.dumps(request))
         return self._asked
 
     def reply(self, request_id: Any) -> dict[str, Any]:
@@ -178,7 +181,7 @@ class Client:
 
     def raw(self, text: str | bytes) -> dict[str, Any]:
         """Send a frame as it is; the next response, whichever id it has."""
-        self.websocket.send(text)
+        self._say(text)
         while not self._replies:
             self._receive()
         return self._replies.pop(next(iter(self._replies)))
@@ -198,10 +201,18 @@ class Client:
             while True:
                 self._receive()
         except ConnectionClosed as closed:
-            return closed.rcvd.code if closed.rcvd else None
+            code = closed.rcvd.code if closed.rcvd else None
+            self._witness.closed(code)
+            return code
+
+    def _say(self, text: str | bytes) -> None:
+        self._witness.sent(text)
+        self.websocket.send(text)
 
     def _receive(self) -> None:
-        message = json.loads(self.websocket.recv(timeout=REPLY_SECONDS))
+        frame = self.websocket.recv(timeout=REPLY_SECONDS)
+        self._witness.received(frame)
+        message = json.loads(frame)
         if "method" in message:
             self.pushed.append(message)
         else:

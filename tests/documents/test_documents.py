@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.contract.witness import judge_noted, noting
 from tests.daemon.process import Daemon
 
 ROOT = Path(__file__).parents[2]
@@ -46,7 +47,12 @@ def test_the_tour_of_a_page_works_as_printed(tmp_path: Path, page: Path) -> None
     for name, text in FILE.findall(page.read_text()):
         (tmp_path / name).write_text(text)
     with Daemon(tmp_path / "var") as daemon:
-        environment = {**os.environ, "WALLETD_URL": daemon.url, "WALLETD_TOKEN": daemon.token}
+        environment = {
+            **os.environ,
+            "WALLETD_URL": daemon.url,
+            "WALLETD_TOKEN": daemon.token,
+            **noting(tmp_path / "frames"),
+        }
         ran, printed = 0, ""
         for line, is_refused in tour(page):
             words = shlex.split(_with_ids_of(printed, line.removeprefix(COMMAND)), comments=True)
@@ -61,6 +67,7 @@ def test_the_tour_of_a_page_works_as_printed(tmp_path: Path, page: Path) -> None
             printed = done.stdout
             ran += 1
         assert ran >= 10
+        assert judge_noted(tmp_path / "frames") >= 20
         for program in PYTHON.findall(page.read_text()) if page.name != "README.md" else ():
             program = program.replace("ws://127.0.0.1:7878", daemon.url)
             subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
@@ -78,7 +85,12 @@ def test_the_examples_of_the_page_on_access_work_as_printed(tmp_path: Path) -> N
     lines = [line for block in SHELL.findall((ROOT / "docs" / "access.md").read_text()) for line in block.splitlines()]
     assert len(lines) >= 15
     with Daemon(tmp_path / "data") as daemon:
-        environment = {**os.environ, "WALLETD_URL": daemon.url, "WALLETD_TOKEN": daemon.token}
+        environment = {
+            **os.environ,
+            "WALLETD_URL": daemon.url,
+            "WALLETD_TOKEN": daemon.token,
+            **noting(tmp_path / "frames"),
+        }
         for line in lines:
             words = shlex.split(line.removeprefix(COMMAND), comments=True)
             command = [sys.executable, "-m", "walletd", *words]
@@ -88,6 +100,7 @@ def test_the_examples_of_the_page_on_access_work_as_printed(tmp_path: Path) -> N
             assert done.returncode == (77 if "# forbidden" in line else 0), f"{line}\n{done.stdout}\n{done.stderr}"
             missing = re.search(r"it needs (\S+)", line.partition("#")[2])
             assert missing is None or missing.group(1) in done.stderr
+        assert judge_noted(tmp_path / "frames") >= 20
         assert all(file.stat().st_mode & 0o777 == 0o600 for file in tmp_path.glob("*.token"))
 
 

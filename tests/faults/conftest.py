@@ -10,10 +10,13 @@ from pathlib import Path
 import pytest
 
 from tests.faults.recording import Recorder, build, memory_folder
+from tests.faults.tally import missing
 
 
 @pytest.fixture(scope="session")
 def recorder(tmp_path_factory: pytest.TempPathFactory) -> Recorder:
+    if not (shutil.which("cc") or shutil.which("gcc")):
+        missing("a C compiler", "the recorder is compiled when the tests run; on Debian, apt-get install gcc libc6-dev")
     return build(tmp_path_factory.mktemp("recorder"))
 
 

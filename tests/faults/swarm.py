@@ -33,6 +33,8 @@ class Asked:
     params: dict[str, Any]
     invoked: int
     sendings: int = 0
+    shed: int = 0
+    """How often it was said not to have been applied."""
 
     @property
     def is_transfer(self) -> bool:
@@ -59,6 +61,8 @@ class Swarm:
         self.readings: list[Reading] = []
         self.breaks = 0
         self.replayed = 0
+        self.refused = 0
+        """How often a command was not taken, to be sent again."""
         self.strange: list[str] = []
         """Answers that nobody should get."""
         self._chance = chance
@@ -156,6 +160,8 @@ class Swarm:
         body = answer.get("result") or answer["error"]["data"]
         if "error" in answer and body["reason"] != "insufficient_funds":
             if body["outcome"] == "not_applied" and body["retry"] == "same_command_id":
+                self.refused += 1
+                asked.shed += 1
                 client.again.append(asked)
             else:
                 self.strange.append(f"{asked.params} was answered {answer}")
@@ -167,8 +173,8 @@ class Swarm:
             self.readings.append(Reading(told, asked.invoked, returned, body["sequence"]))
             return
         self.replayed += bool(body.get("replayed"))
-        if body.get("replayed") and asked.sendings == 1:
-            self.strange.append(f"{asked.params} was sent once, and its answer is a replay")
+        if body.get("replayed") and asked.sendings == asked.shed + 1:
+            self.strange.append(f"{asked.params} was never taken, and its answer is a replay")
         (posting,) = asked.params["postings"]
         told_balances = tuple(
             Told(balance["wallet"], int(balance["posted"]), balance["version"]) for balance in body.get("balances", ())

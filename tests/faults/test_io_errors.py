@@ -14,10 +14,12 @@ import pytest
 
 from tests.faults.io_errors import BUGS, EXIT_DEGRADED, EXIT_REFUSED
 from tests.faults.recording import Recorder
+from tests.faults.rows import figure
+from tests.faults.tally import tally
 from walletd.journal.failures import EXIT_JOURNAL_UNCERTAIN
 
-FAULTS = int(os.environ.get("TEST_FAULTS", "1500"))
-KILLS = int(os.environ.get("TEST_JOURNAL_KILLS", "1000"))
+FAULTS = figure("TEST_FAULTS")
+KILLS = figure("TEST_JOURNAL_KILLS")
 LIVES_PER_BUG = 300
 PARTS = 2
 ROOT = Path(__file__).parents[2]
@@ -48,15 +50,25 @@ def live_through_faults(
     return ends, [wrong for report in reports for wrong in report["violations"]]
 
 
-def test_whatever_fails_or_dies_what_was_told_is_there_and_no_more(
-    recorder: Recorder, memory_path: Path, seed: int
-) -> None:
-    ends, violations = live_through_faults(recorder, memory_path, seed, FAULTS, KILLS)
+@pytest.mark.timeout(0)
+def test_whatever_fails_what_was_told_is_there_and_no_more(recorder: Recorder, memory_path: Path, seed: int) -> None:
+    ends, violations = live_through_faults(recorder, memory_path, seed, FAULTS, 0)
     print(f"ended with: {ends}")
     assert violations == []
-    assert sum(ends.values()) == FAULTS // PARTS * PARTS + KILLS // PARTS * PARTS
-    for end in (EXIT_JOURNAL_UNCERTAIN, EXIT_REFUSED, EXIT_DEGRADED, -9, 0):
+    assert sum(ends.values()) == FAULTS // PARTS * PARTS
+    for end in (EXIT_JOURNAL_UNCERTAIN, EXIT_REFUSED, EXIT_DEGRADED, 0):
         assert ends.get(str(end)), f"no life ended with {end}: {ends}"
+    tally(faults=sum(ends.values()))
+
+
+@pytest.mark.timeout(0)
+def test_whatever_dies_what_was_told_is_there(recorder: Recorder, memory_path: Path, seed: int) -> None:
+    ends, violations = live_through_faults(recorder, memory_path, seed, 0, KILLS)
+    print(f"ended with: {ends}")
+    assert violations == []
+    assert sum(ends.values()) == KILLS // PARTS * PARTS
+    assert ends["-9"] > KILLS // 2
+    tally(kills=ends["-9"])
 
 
 @pytest.mark.parametrize("bug", BUGS)

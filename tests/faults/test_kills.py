@@ -1,6 +1,5 @@
-"""Fifty kills: whatever was acknowledged is there, and what was not is applied once when it is asked for again."""
+"""Row 3: whatever was acknowledged before a kill is there; what was not is applied once when it is asked for again."""
 
-import os
 import random
 import signal
 import subprocess
@@ -8,12 +7,15 @@ import sys
 import threading
 from pathlib import Path
 
+import pytest
 from websockets.exceptions import ConnectionClosed, InvalidMessage
 
 from tests.daemon.process import Daemon, furnish, posted, transfer
 from tests.faults.history import Command, History, violations
+from tests.faults.rows import figure
+from tests.faults.tally import tally
 
-KILLS = int(os.environ.get("TEST_KILLS", "50"))
+KILLS = figure("TEST_KILLS")
 CLIENTS = 4
 WINDOW = 16
 WALLETS = [f"w{n}" for n in range(8)]
@@ -78,9 +80,8 @@ class Workload:
             return command
 
 
-def test_whatever_was_acknowledged_is_there_after_fifty_kills(tmp_path: Path) -> None:
-    seed = int(os.environ.get("TEST_SEED") or random.SystemRandom().randrange(2**32))
-    print(f"seed {seed}: repeat with TEST_SEED={seed}")
+@pytest.mark.timeout(0)
+def test_whatever_was_acknowledged_is_there_after_every_kill(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
     history = History()
     daemon = Daemon(tmp_path / "data")
@@ -102,8 +103,7 @@ def test_whatever_was_acknowledged_is_there_after_fifty_kills(tmp_path: Path) ->
                     file.unlink()
             daemon.start()
         settle(daemon, history)
-    answered = len(history.commands)
-    print(f"{kills} kills, {answered} commands, {in_flight} in flight when it died")
+    tally(kills=kills, commands=len(history.commands), in_flight_when_it_died=in_flight)
     assert in_flight > KILLS
     assert list(violations(history, dict.fromkeys(WALLETS, FUNDS))) == []
     verified = subprocess.run(

@@ -1,6 +1,5 @@
 """Rows 7 and 8: what many clients were told, on a good network, on a bad one and over kills, has one order."""
 
-import os
 import random
 import signal
 import subprocess
@@ -10,12 +9,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from tests.daemon.process import Daemon, furnish
 from tests.faults.claims import violations
+from tests.faults.rows import figure
 from tests.faults.swarm import FUNDS, WALLETS, Swarm
+from tests.faults.tally import tally
 
-OPERATIONS = int(os.environ.get("TEST_OPERATIONS", "300000"))
-BREAKS = int(os.environ.get("TEST_BREAKS", "5000"))
+OPERATIONS = figure("TEST_OPERATIONS")
+BREAKS = figure("TEST_BREAKS")
 KILLS = 6
 ROOT = Path(__file__).parents[2]
 LIMITS = {"WALLETD_MAX_CONNECTIONS_PER_ADDRESS": "1000"}
@@ -27,14 +30,18 @@ def judge(swarm: Swarm) -> None:
     funds, versions = dict.fromkeys(WALLETS, FUNDS), dict.fromkeys(WALLETS, 2)
     assert list(violations(swarm.transfers, swarm.readings, funds, versions))[:3] == []
     refused = sum(transfer.available is not None for transfer in swarm.transfers)
-    print(
-        f"{len(swarm.transfers)} transfers, {refused} refused, {swarm.replayed} replayed; "
-        f"{len(swarm.readings)} readings; {swarm.breaks} connections broke"
+    tally(
+        commands=len(swarm.transfers),
+        refused=refused,
+        replayed=swarm.replayed,
+        readings=len(swarm.readings),
+        broken_connections=swarm.breaks,
     )
     assert refused
     assert swarm.readings
 
 
+@pytest.mark.timeout(0)
 def test_sixty_four_clients_see_one_order(tmp_path: Path, seed: int) -> None:
     with Daemon(tmp_path / "data", environment=LIMITS) as daemon:
         with daemon.client() as client:
@@ -62,6 +69,7 @@ def bad_network(port: int, seed: int) -> Iterator[int]:
     print(f"the network: {said.strip()}")
 
 
+@pytest.mark.timeout(0)
 def test_a_bad_network_changes_no_outcome(tmp_path: Path, seed: int) -> None:
     with Daemon(tmp_path / "data", environment=LIMITS) as daemon:
         with daemon.client() as client:
@@ -98,3 +106,4 @@ def test_kills_change_no_order(tmp_path: Path, seed: int) -> None:
         daemon.signal(signal.SIGTERM)
         assert daemon.wait() == 0
     judge(swarm)
+    tally(kills=KILLS)

@@ -18,13 +18,15 @@ from tests.faults.history import History
 from tests.faults.mutants import BUGS
 from tests.faults.power_loss import survey_in_processes, survey_of_answers
 from tests.faults.recording import Recorder, operations
+from tests.faults.rows import figure
+from tests.faults.tally import tally
 from tests.faults.test_kills import FUNDS, WALLETS, Workload, settle
 
-STATES = int(os.environ.get("TEST_STATES", "30000"))
+STATES = figure("TEST_STATES")
 STATES_PER_BUG = 2000
 LIVES = 3
 ENTRIES_PER_LIFE = 60
-ANSWERS_PER_LIFE = 400
+ANSWERS_PER_LIFE = figure("TEST_ANSWERS")
 ROOT = Path(__file__).parents[2]
 
 
@@ -52,12 +54,13 @@ def record_appending(recorder: Recorder, folder: Path, chance: random.Random, *c
     return log
 
 
+@pytest.mark.timeout(0)
 def test_no_power_loss_takes_what_was_told(recorder: Recorder, tmp_path: Path, seed: int) -> None:
     log = record_appending(recorder, tmp_path, random.Random(seed), "tests.journal.appending")
     kinds = [operation.kind for operation in operations(log) if operation.path == "journal.db"]
     assert kinds.count("W") > 10, "a checkpoint is in the recording"
     states, violations = survey_in_processes(log, seed, STATES)
-    print(f"{states} states")
+    tally(faults=states)
     assert violations == []
     assert states > STATES / 2
 
@@ -69,6 +72,7 @@ def test_a_planted_bug_loses_something(recorder: Recorder, tmp_path: Path, seed:
     assert violations, f"no state shows that {bug}"
 
 
+@pytest.mark.timeout(0)
 def test_the_daemon_tells_nothing_before_it_is_durable(recorder: Recorder, tmp_path: Path, seed: int) -> None:
     """Every answer and every event of three lives of a daemon: kill, start, the same commands again."""
     chance = random.Random(seed)
@@ -83,6 +87,6 @@ def test_the_daemon_tells_nothing_before_it_is_durable(recorder: Recorder, tmp_p
             daemon.start()
         settle(daemon, history)
     answers, violations = survey_of_answers(log)
-    print(f"{answers} answers that told something new")
+    tally(recordings=1, kills=LIVES, commands=len(history.commands), answers=answers)
     assert violations == []
     assert answers > LIVES * 10

@@ -14,6 +14,7 @@ from typing import Any
 import trio
 import trio.testing
 
+from tests.contract.witness import Witness
 from tests.wallets.conftest import open_core
 from walletd.core import Core, wall_clock
 from walletd.gateway import dispatch
@@ -47,6 +48,7 @@ class Client:
         self.pushed: list[dict[str, Any]] = []
         self._queue: list[bytes] = []
         self._asked = 0
+        self._witness = Witness()
         self._arrived = trio.Event()
         self.endpoint.opened()
 
@@ -85,6 +87,7 @@ class Client:
         self.endpoint.closed(1006)
 
     def _deliver(self, payload: bytes) -> None:
+        self._witness.received(payload)
         message = json.loads(payload)
         if "method" in message:
             self.pushed.append(message)
@@ -108,6 +111,7 @@ class Client:
             ids.append(self._asked)
             request = {"jsonrpc": "2.0", "id": self._asked, "method": method, "params": params}
             frames.append(json.dumps(request).encode())
+            self._witness.sent(frames[-1])
         self.endpoint.received(frames)
         return ids
 

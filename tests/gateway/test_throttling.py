@@ -10,10 +10,10 @@ from websockets.frames import Opcode
 from tests.gateway.sessions import ADMIN, Client, Desk, furnish, open_desk, payment
 from tests.gateway.wires import Host, frame, opened, policy, request, text
 from walletd.gateway.connection import Bounds, Deadlines
-from walletd.gateway.endpoint import RATE
 from walletd.gateway.server import Caps, GatewayServer
 from walletd.gateway.websocket import FrameProtocol
 from walletd.journal.memory_store import MemoryJournalStore
+from walletd.protocol.close_codes import CloseCode
 from walletd.protocol.rates import RateBook, Rates
 
 
@@ -61,12 +61,12 @@ async def test_a_flood_is_warned_and_then_closed_with_4529(tmp_path: Path, journ
         assert not [push for push in client.pushed if push["method"] == "warning"]
         client.ask(*([("session.ping", {})] * 5))
         (warning,) = [push["params"] for push in client.pushed if push["method"] == "warning"]
-        assert (warning["reason"], warning["close_code"]) == ("rate_limited", RATE)
+        assert (warning["reason"], warning["close_code"]) == ("rate_limited", CloseCode.RATE)
         assert warning["retry_after_ms"] > 0
         assert client.closed_with is None
         client.ask(*([("session.ping", {})] * 10))
         assert client.closed_with is not None
-        assert client.closed_with[0] == RATE
+        assert client.closed_with[0] == CloseCode.RATE
         assert book.warned == 1
 
 

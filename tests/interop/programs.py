@@ -15,8 +15,6 @@ import pytest
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-PACKAGES = Path(sys.prefix) / "interop"
-"""Where npm puts what package-lock.json pins: in the virtual environment, which is thrown away as a whole."""
 
 
 def missing(what: str, advice: str) -> NoReturn:
@@ -43,19 +41,23 @@ def chromium() -> str:
     return program(("chromium", "chromium-browser", "google-chrome"), "on Debian, apt-get install chromium")
 
 
-def packages() -> Path:
-    """The folder node_modules with ``ws`` and ``wscat``, as locked; made at the first call."""
+def packages(pinned: Path = HERE) -> Path:
+    """The folder node_modules with what package-lock.json in the folder ``pinned`` names; made at the first call.
+
+    It is in the virtual environment, which is thrown away as a whole.
+    """
     npm = program(("npm",), "on Debian, apt-get install npm")
-    PACKAGES.mkdir(exist_ok=True)
-    lock, installed = HERE / "package-lock.json", PACKAGES / "installed.json"
-    with (PACKAGES / ".turn").open("w") as turn:
+    home = Path(sys.prefix) / pinned.name
+    home.mkdir(exist_ok=True)
+    lock, installed = pinned / "package-lock.json", home / "installed.json"
+    with (home / ".turn").open("w") as turn:
         fcntl.flock(turn, fcntl.LOCK_EX)
         if not installed.exists() or installed.read_bytes() != lock.read_bytes():
             for name in ("package.json", "package-lock.json"):
-                shutil.copy(HERE / name, PACKAGES / name)
+                shutil.copy(pinned / name, home / name)
             command = [npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
-            done = subprocess.run(command, cwd=PACKAGES, capture_output=True, text=True, check=False)
+            done = subprocess.run(command, cwd=home, capture_output=True, text=True, check=False)
             if done.returncode != 0:
                 missing("what package-lock.json names", f"npm ci failed: {done.stderr.strip()[-500:]}")
             shutil.copy(lock, installed)
-    return PACKAGES / "node_modules"
+    return home / "node_modules"

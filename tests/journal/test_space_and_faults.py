@@ -12,6 +12,7 @@ from typing import NoReturn
 import pytest
 import trio
 
+from tests.faults.tally import missing
 from tests.journal.chains import Chain
 from tests.journal.writing import Died
 from walletd.journal import charter, sqlite_store
@@ -122,11 +123,11 @@ async def test_a_checkpoint_that_folds_only_a_part_has_failed(tmp_path: Path) ->
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of one mebibyte."""
     if os.geteuid() != 0:
-        pytest.skip("only root can mount a small file system")
+        missing("root", "only root can mount a small file system")
     mount = tmp_path / "small"
     mount.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", mount], check=False).returncode:
-        pytest.skip("mounting is not permitted here")
+        missing("the right to mount", "give the container CAP_SYS_ADMIN")
     try:
         yield mount
     finally:

@@ -2,8 +2,11 @@
 
 from datetime import timedelta
 
+import pytest
 from hypothesis import given, settings
 
+from tests.faults.rows import figure
+from tests.faults.tally import tally
 from tests.ledger.core import REAL
 from tests.properties import times
 from tests.properties.model import APPLIED, Model
@@ -11,11 +14,22 @@ from tests.properties.programs import PRELUDE, Run, Step, find_disagreement, pro
 from walletd.ledger.statement import lines_of
 from walletd.vocabulary.commands import DefineAsset, OpenWallet, PlaceHold, PostTransfer, UpdateWallet, wallets_of
 
+PROGRAMS = figure("TEST_PROGRAMS")
+JUDGED: list[int] = []
+"""How long each program was that the core and the model ran."""
 
-@settings(max_examples=times(4), deadline=None)
+
+@pytest.mark.timeout(0)
+@settings(max_examples=PROGRAMS, deadline=None)
 @given(program=programs)
 def test_the_core_and_the_naive_model_agree_on_every_program(program: list[Step]) -> None:
+    JUDGED.append(len(program))
     assert find_disagreement(program) is None
+
+
+def test_as_many_programs_as_asked_for_were_run() -> None:
+    assert len(JUDGED) >= PROGRAMS
+    tally(seeds=len(JUDGED), commands=sum(JUDGED))
 
 
 @settings(max_examples=times(1), deadline=None)

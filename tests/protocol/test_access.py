@@ -28,6 +28,7 @@ SCOPES = (
 #                        |    view:bob |    view:shop:*|    spend:shop:1|    spend:*    |    admin
 PERMITTED: dict[str, str] = {
     "session.ping":       "yes  yes  yes  yes  yes  yes  yes  yes  yes  yes",
+    "rpc.discover":       "yes  yes  yes  yes  yes  yes  yes  yes  yes  yes",
     "asset.define":       "no   no   no   no   no   no   no   no   yes  yes",
     "asset.list":         "yes  yes  yes  yes  yes  yes  yes  yes  yes  yes",
     "wallet.open":        "no   no   no   no   no   no   no   no   yes  yes",

@@ -60,10 +60,10 @@ NOT_REQUESTS: list[tuple[str, bytes, int | str | None, str | None, str]] = [
     ("id a fraction", b'{"id":1.5,' + PING + b"}", None, "id", "a whole number up to 2^53-1 or a string"),
     ("id an array", b'{"id":[7],' + PING + b"}", None, "id", "a whole number up to 2^53-1 or a string"),
     ("id an object", b'{"id":{},' + PING + b"}", None, "id", "a whole number up to 2^53-1 or a string"),
-    ("id 2^53", b'{"id":9007199254740992,' + PING + b"}", 2**53, "id", "a whole number up to 2^53-1"),
-    ("id -2^53", b'{"id":-9007199254740992,' + PING + b"}", -(2**53), "id", "a whole number up to 2^53-1"),
-    ("id 10^29", b'{"id":1' + b"0" * 29 + b"," + PING + b"}", 10**29, "id", "a whole number up to 2^53-1"),
-    ("id of 65 letters", b'{"id":"' + b"a" * 65 + b'",' + PING + b"}", "a" * 65, "id", "at most 64"),
+    ("id 2^53", b'{"id":9007199254740992,' + PING + b"}", None, "id", "a whole number up to 2^53-1"),
+    ("id -2^53", b'{"id":-9007199254740992,' + PING + b"}", None, "id", "a whole number up to 2^53-1"),
+    ("id 10^29", b'{"id":1' + b"0" * 29 + b"," + PING + b"}", None, "id", "a whole number up to 2^53-1"),
+    ("id of 65 letters", b'{"id":"' + b"a" * 65 + b'",' + PING + b"}", None, "id", "at most 64"),
     ("no method", b'{"jsonrpc":"2.0","id":7}', 7, "method", "'method' is missing"),
     ("method a number", b'{"jsonrpc":"2.0","id":7,"method":5}', 7, "method", "expected `str`"),
     ("method null", b'{"jsonrpc":"2.0","id":7,"method":null}', 7, "method", "expected `str`"),
@@ -131,3 +131,9 @@ def test_what_was_refused_as_malformed_does_not_count_as_unanswered() -> None:
     for frame in [row[1] for row in NOT_JSON] + [row[1] for row in NOT_REQUESTS]:
         asked.receive(frame)
     assert (asked.in_flight, asked.calls) == (0, 0)
+
+
+@pytest.mark.parametrize("request_id", [2**53, -(2**53), 1.5, True, None, [], {}, "x" * 65, "x" * 100_000])
+def test_an_id_that_is_none_of_this_protocol_does_not_come_back(request_id: object) -> None:
+    answer = error_of(session().receive(request("session.ping", {}, request_id)))
+    assert (answer.reason, answer.id, answer.data["field"]) == (Reason.INVALID_REQUEST, None, "id")

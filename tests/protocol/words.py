@@ -27,6 +27,7 @@ CONDITIONS: dict[str, Any] = {
 EXAMPLES: dict[str, dict[str, Any]] = {
     "session.authenticate": {"token": "secret"},
     "session.ping": {},
+    "rpc.discover": {},
     "asset.define": {
         "command_id": "c1",
         "asset": "EUR",

@@ -11,9 +11,21 @@ import trio
 
 from tests.simulation.oracle import Attempt, Outcome, Watch
 from tests.simulation.process import Died, Process
-from walletd.vocabulary.commands import AnyCommand, DefineAsset, OpenWallet, Posting, PostTransfer
+from walletd.vocabulary.commands import (
+    AnyCommand,
+    DefineAsset,
+    FreezeWallet,
+    Limits,
+    OpenWallet,
+    Posting,
+    PostTransfer,
+    UnfreezeWallet,
+    UpdateWallet,
+    Window,
+)
 from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import AssetCode, CommandId, Principal, WalletId
+from walletd.vocabulary.lifecycle import FrozenSide
 from walletd.wallets.publisher import Subscription, Watched
 from walletd.wallets.statements import Question
 from walletd.wallets.submission import Answer, NotDecided, Submission
@@ -55,11 +67,12 @@ class Client:
     def _act(self, process: Process) -> None:
         if not process.is_serving:
             return
+        dry = 0 if self.world.plan.has_limits else 2
         kinds: list[tuple[int, Callable[[Process], None]]] = [
             (10, lambda process: self.send(process, self._new())),
             (3, lambda process: self.send(process, self._again())),
             (2, lambda process: self.send(process, self._changed(self._again()))),
-            (2, lambda process: self.send(process, msgspec.structs.replace(self._some(), dry_run=True))),
+            (dry, lambda process: self.send(process, msgspec.structs.replace(self._some(), dry_run=True))),
             (2, self._read_wallet),
             (1, self._list_wallets),
             (1, self._statement),
@@ -85,6 +98,8 @@ class Client:
             command = self._define(self.chance.choice(ASSETS))
         elif kind < 0.12:
             command = OpenWallet(command_id=self._id(), wallet=WalletId(self.chance.choice(self.wallets)))
+        elif kind < 0.2 and self.world.plan.has_limits:
+            command = self._limit()
         elif kind < 0.3:
             command = self._pay(("@external", self._wallet(), "EUR", self.chance.randint(1, 50)))
         else:
@@ -98,6 +113,20 @@ class Client:
             until = self.world.now() + timedelta(seconds=self.chance.choice([-1, 0.01, 1]))
             command = msgspec.structs.replace(command, valid_until=until)
         return command
+
+    def _limit(self) -> AnyCommand:
+        """What makes later payments fail for another reason than funds, and what ends that."""
+        wallet, kind = WalletId(self._wallet()), self.chance.random()
+        if kind < 0.15:
+            return FreezeWallet(command_id=self._id(), wallet=wallet, frozen=FrozenSide.DEBITS, why="w")
+        if kind < 0.4:
+            return UnfreezeWallet(command_id=self._id(), wallet=wallet)
+        windows = tuple(
+            Window(seconds=seconds, amount=str(self.chance.randint(1, 80)))
+            for seconds in self.chance.choice([(1,), (2, 60), ()])
+        )
+        limits = Limits(velocity=windows, minimum=self.chance.choice([None, None, "3"]))
+        return UpdateWallet(command_id=self._id(), wallet=wallet, limits={AssetCode("EUR"): limits})
 
     def _define(self, asset: str) -> DefineAsset:
         return DefineAsset(command_id=self._id(), asset=AssetCode(asset), scale=2)

@@ -144,7 +144,10 @@ class Oracle:
             posted = dict(before[-1].posted) if before else {}
             posted |= {b.asset: int(b.posted) for b in effects.balances if b.wallet == wallet}
             for asset, amount in posted.items():
-                check(amount == self.model.money[wallet, asset], f"entry {entry.sequence} has {amount} in {wallet}")
+                check(
+                    amount == self.model.money.get((wallet, asset), 0),
+                    f"entry {entry.sequence} has {amount} in {wallet}",
+                )
             before.append(State(entry.sequence, version, posted))
         for asset in self.model.scales:
             total = sum(amount for (_, code), amount in self.model.money.items() if code == asset)

@@ -33,6 +33,8 @@ class Plan(NamedTuple):
     clock_jumps: bool
     is_patient: bool
     """Whether clients see to it that assets and wallets are there before they go on."""
+    has_limits: bool
+    """Whether wallets are limited, in what they have and how fast it goes, and frozen; then nothing is run dry."""
 
 
 def draw(chance: random.Random) -> Plan:
@@ -66,4 +68,5 @@ def draw(chance: random.Random) -> Plan:
         stop_every=maybe(3.0),
         clock_jumps=chance.random() < 0.5,
         is_patient=chance.random() < 0.7,
+        has_limits=chance.random() < 0.4,
     )

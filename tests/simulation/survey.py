@@ -3,7 +3,7 @@
     survey(range(1000))                        # {seed: what is wrong}, empty where nothing is
     python -m tests.simulation.survey 1000 5000
 
-How many seeds the tests run is set by ``TEST_SEEDS``.
+How many seeds the tests run is set by ``TEST_SEEDS``, the first of them by ``TEST_SEED``.
 """
 
 import logging
@@ -14,9 +14,13 @@ from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from typing import NamedTuple
 
+from tests.faults.rows import figure
 from tests.simulation.world import Failed, simulate
 
-SEEDS = int(os.environ.get("TEST_SEEDS", "600"))
+SEEDS = figure("TEST_SEEDS")
+FIRST = int(os.environ.get("TEST_SEED") or 0)
+"""The first of them: where a soak goes on."""
+SEEDS_PER_BUG = 600
 CHUNK = 20
 
 

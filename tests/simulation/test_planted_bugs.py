@@ -10,7 +10,7 @@ from unittest.mock import patch
 import pytest
 import trio
 
-from tests.simulation.survey import SEEDS, survey_here
+from tests.simulation.survey import SEEDS_PER_BUG, survey_here
 from walletd.journal.failures import JournalFull
 from walletd.journal.writer import JournalWriter
 from walletd.vocabulary.error_codes import Reason
@@ -226,7 +226,7 @@ def loses_a_batch(project_some: Any) -> Any:
         if len(self._commits) > 2:
             self._backlog -= len(self._commits[1])
             del self._commits[1]
-        await project_some(self)
+        return await project_some(self)
 
     return wrong
 
@@ -353,6 +353,6 @@ BUGS = [
 @pytest.mark.parametrize("bug", BUGS, ids=[bug.what for bug in BUGS])
 def test_the_seeds_see(bug: Bug) -> None:
     with patch.object(bug.owner, bug.name, bug.plant(getattr(bug.owner, bug.name))):
-        seen = next((failure for seed in range(SEEDS) if (failure := survey_here([seed]).failures)), None)
-    assert seen is not None, f"no seed below {SEEDS} sees that {bug.what}"
+        seen = next((failure for seed in range(SEEDS_PER_BUG) if (failure := survey_here([seed]).failures)), None)
+    assert seen is not None, f"no seed below {SEEDS_PER_BUG} sees that {bug.what}"
     print(seen)

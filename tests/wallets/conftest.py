@@ -39,8 +39,9 @@ async def open_core(
             yield core
         await core.projector.drain()
     finally:
-        await readings.aclose()
-        await recovered.tables.aclose()
+        with trio.CancelScope(shield=True):
+            await readings.aclose()
+            await recovered.tables.aclose()
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import trio
@@ -19,10 +19,11 @@ from walletd.journal.merkle import Frontier, leaf_hash
 from walletd.vocabulary.commands import Posting, PostTransfer
 from walletd.vocabulary.entries import BalanceRecord, Effects, Entry
 from walletd.wallets import projector as projector_module
-from walletd.wallets.projector import LINGER_SECONDS, DurableEntry, Projector
-from walletd.wallets.read_tables import FORMAT, Progress, ReadTables, rows_of
+from walletd.wallets.projector import FULL_RETRY_SECONDS, LINGER_SECONDS, DurableEntry, Projector
+from walletd.wallets.read_tables import FORMAT, Progress, ReadTables, ReadTablesFull, rows_of
 from walletd.wallets.snapshots import progress_of
 from walletd.wallets.statements import Question
+from walletd.wallets.watch import SILENCE_SECONDS, Watch
 
 pytestmark = pytest.mark.interpreted
 
@@ -34,10 +35,13 @@ class RecordedTables(ReadTables):
 
     def __init__(self, seconds: float = 0) -> None:
         self.seconds = seconds
+        self.is_full = False
         self.transactions: list[tuple[float, list[int]]] = []
         self.progress_at: list[Progress] = []
 
     async def project(self, entries: Sequence[Entry], progress: Progress) -> None:
+        if self.is_full:
+            raise ReadTablesFull("no space")
         await trio.sleep(self.seconds)
         self.transactions.append((trio.current_time(), [entry.sequence for entry in entries]))
         self.progress_at.append(progress)
@@ -58,16 +62,30 @@ def commit(first: int, last: int) -> list[DurableEntry]:
     return [durable(sequence) for sequence in range(first, last + 1)]
 
 
+class Ended(Exception):
+    """The process ends itself."""
+
+
 class Recorded:
     """A projector over recorded tables, and what it said of its progress."""
 
     def __init__(self, seconds: float = 0, max_backlog: int = 1000) -> None:
         self.tables = RecordedTables(seconds)
         self.projected: list[int] = []
+        self.ended = ""
         genesis = Progress(FORMAT, "memory", 1, 0, Frontier().to_bytes(), NOON)
         self.projector = Projector(
-            self.tables, genesis, Frontier(), max_backlog=max_backlog, on_projected=self._on_projected
+            self.tables,
+            genesis,
+            Frontier(),
+            max_backlog=max_backlog,
+            on_projected=self._on_projected,
+            watch=Watch("the writes", self._die, trio.current_time),
         )
+
+    def _die(self, reason: str) -> NoReturn:
+        self.ended, self.ended_at = reason, trio.current_time()
+        raise Ended
 
     def _on_projected(self, entries: Sequence[DurableEntry]) -> None:
         assert self.projector.sequence == entries[-1].entry.sequence
@@ -259,3 +277,53 @@ async def test_several_statements_of_one_look_see_the_same_state(core: Core) -> 
 
     assert await core.readings._snapshots.read(look) == (3, 3, 2)
     assert await core.readings._snapshots.read(progress_of) == 5
+
+
+async def test_tables_that_find_no_space_stand_and_go_on_when_there_is_some(autojump_clock: Any) -> None:
+    recorded = Recorded()
+    recorded.tables.is_full = True
+    async with recorded.running():
+        recorded.projector.extend(commit(1, 3))
+        await trio.sleep(10 * FULL_RETRY_SECONDS)
+        recorded.projector.extend(commit(4, 5))
+        assert (recorded.projector.sequence, recorded.projector.backlog) == (0, 5)
+        recorded.tables.is_full = False
+        await recorded.projector.reach(5)
+    assert recorded.projected == [1, 2, 3, 4, 5]
+    assert recorded.projector.backlog == 0
+
+
+async def test_tables_that_find_no_space_do_not_hold_up_the_end(autojump_clock: Any) -> None:
+    recorded = Recorded()
+    recorded.tables.is_full = True
+    async with recorded.running():
+        recorded.projector.extend(commit(1, 3))
+    await recorded.projector.drain()
+    assert recorded.projector.sequence == 0
+
+
+async def test_a_write_that_never_returns_ends_the_process(autojump_clock: Any) -> None:
+    recorded = Recorded(seconds=10 * SILENCE_SECONDS)
+    with pytest.RaisesGroup(Ended, flatten_subgroups=True):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(recorded.projector._watch.run)
+            await nursery.start(recorded.projector.run)
+            recorded.projector.extend(commit(1, 3))
+    assert "have not answered" in recorded.ended
+    assert recorded.ended_at <= 2 * SILENCE_SECONDS
+
+
+async def test_a_thread_is_not_given_up_because_virtual_time_jumped_while_it_worked(autojump_clock: Any) -> None:
+    ended: list[str] = []
+
+    def die(reason: str) -> NoReturn:
+        ended.append(reason)
+        raise Ended
+
+    watch = Watch("the reads", die)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(watch.run)
+        with watch.waiting():
+            await trio.sleep(10 * SILENCE_SECONDS)
+        nursery.cancel_scope.cancel()
+    assert not ended

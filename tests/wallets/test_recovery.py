@@ -15,12 +15,12 @@ import pytest
 from tests.wallets.conftest import CLIENT, answered, define, open_core, opening, submit, transfer
 from walletd.core import Core
 from walletd.journal.connection import asyncio_loop
-from walletd.journal.failures import JournalCorrupt
+from walletd.journal.failures import JournalBehind, JournalCorrupt
 from walletd.journal.memory_store import MemoryJournalStore
 from walletd.journal.store import JournalStore
 from walletd.vocabulary.lifecycle import WalletStatus
 from walletd.wallets.command_index import CommandIndex
-from walletd.wallets.read_tables import FILE_NAME, ReadTablesRotten
+from walletd.wallets.read_tables import FILE_NAME, ReadTablesRotten, delete_read_tables
 from walletd.wallets.readings import Readings, open_readings
 from walletd.wallets.recovery import recover
 from walletd.wallets.statements import Question
@@ -203,23 +203,56 @@ async def test_tables_of_another_history_of_the_same_journal_are_rebuilt(
     assert contents(tmp_path) == expected
 
 
-async def test_tables_ahead_of_the_journal_are_rebuilt(tmp_path: Path, filled: MemoryJournalStore) -> None:
+@pytest.mark.parametrize("kept", [0, 1, 2])
+async def test_a_journal_that_lost_what_the_tables_show_is_refused(
+    tmp_path: Path, filled: MemoryJournalStore, kept: int
+) -> None:
+    """A write-ahead log that was removed or shortened: SQLite takes what is left for all of it."""
+    shorter = MemoryJournalStore(filled.disk[: len(filled.disk) * kept // 3])
+    async with asyncio_loop():
+        with pytest.raises(JournalBehind, match="was written to it"):
+            await recovered(shorter, tmp_path)
+
+
+async def test_a_journal_that_is_behind_on_purpose_is_taken_without_the_tables(
+    tmp_path: Path, filled: MemoryJournalStore
+) -> None:
     shorter = MemoryJournalStore(filled.disk[: len(filled.disk) // 2])
+    delete_read_tables(tmp_path)
     async with asyncio_loop():
-        rebuilt, _ = await recovered(shorter, tmp_path)
-        assert rebuilt
-        after = contents(tmp_path)
-        assert after["progress"][0][4] == (await shorter.head()).sequence
-        afresh = tmp_path / "afresh"
-        afresh.mkdir()
-        await recovered(shorter, afresh)
-        assert contents(afresh) == after
+        await recovered(shorter, tmp_path)
+    assert contents(tmp_path)["progress"][0][4] == (await shorter.head()).sequence
 
 
-async def test_tables_of_an_emptied_journal_are_emptied(tmp_path: Path, filled: MemoryJournalStore) -> None:
+async def test_tables_that_disagree_with_themselves_about_being_ahead_are_rebuilt(
+    tmp_path: Path, filled: MemoryJournalStore
+) -> None:
+    connection = sqlite3.connect(tmp_path / FILE_NAME)
+    connection.execute("UPDATE progress SET sequence = sequence + 1000")
+    connection.commit()
+    connection.close()
     async with asyncio_loop():
-        await recovered(MemoryJournalStore(), tmp_path)
-    assert contents(tmp_path) == {table: [] for table in TABLES}
+        rebuilt, _ = await recovered(filled, tmp_path)
+    assert rebuilt
+
+
+async def test_a_row_that_rot_has_hidden_is_noticed_at_the_start(tmp_path: Path, filled: MemoryJournalStore) -> None:
+    """A leaf that says that it has fewer rows than it holds: each row that is left has its seal."""
+    expected = contents(tmp_path)
+    path = tmp_path / FILE_NAME
+    connection = sqlite3.connect(path)
+    (page,) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'command'").fetchone()
+    (size,) = connection.execute("PRAGMA page_size").fetchone()
+    connection.close()
+    content = bytearray(path.read_bytes())
+    rows_at = (page - 1) * size + 3
+    rows = int.from_bytes(content[rows_at : rows_at + 2], "big")
+    assert rows > 1
+    content[rows_at : rows_at + 2] = (rows - 1).to_bytes(2, "big")
+    path.write_bytes(content)
+    async with asyncio_loop():
+        await recovered(filled, tmp_path)
+    assert contents(tmp_path) == expected
 
 
 def garbage(path: Path) -> None:

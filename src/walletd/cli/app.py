@@ -24,7 +24,7 @@ from walletd.cli.groups import DAEMON, LOOKING, MONEY, MORE
 from walletd.cli.holds import hold, refund
 from walletd.cli.operations import drain, log_level, report
 from walletd.cli.payments import pay
-from walletd.cli.readings import balance, entry, statement, status
+from walletd.cli.readings import balance, discover, entry, statement, status
 from walletd.cli.restore import restore
 from walletd.cli.verify import verify
 from walletd.cli.wallet_state import close, describe, freeze, limit, unfreeze
@@ -109,6 +109,7 @@ app.command(compact, group=DAEMON)
 app.command(client)
 app.command(verify, group=DAEMON)
 app.command(status, group=DAEMON)
+app.command(discover, group=DAEMON)
 app.command(configuration)
 for operation in (report, log_level, drain):
     app.command(operation, group=DAEMON)

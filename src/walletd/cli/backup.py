@@ -79,7 +79,7 @@ async def _back_up(client: Client, archive: Archive) -> BackedUp:
     before, size_before = archive.head.sequence, archive.size_bytes
     page = await client.ask(asks.journal_block(max(0, before - 1)))
     _refuse_other_history(archive, page)
-    target, origin = page.head, Origin(page.instance, page.created_at)
+    target, origin = page.head, Origin(page.instance, page.created_ns)
     with Bar("backing up", target - before) as advanced:
         while archive.head.sequence < target:
             with archive.writer(origin) as writer:

@@ -269,6 +269,22 @@ def status(*, connection: Connection = DEFAULT) -> int:
     return talk(connection, show)
 
 
+def discover(*, connection: Connection = DEFAULT) -> int:
+    """Print the daemon's contract, an AsyncAPI 3.1 document: every method and notification, error and limit.
+
+    For example:
+
+        $ walletd discover
+        $ walletd discover > walletd.asyncapi.json
+    """
+
+    async def show(client: Client, output: Output) -> int:
+        output.document(await client.call("rpc.discover"))
+        return 0
+
+    return talk(connection, show)
+
+
 def signed(line: StatementLine, scales: dict[str, int]) -> Text:
     """The amount of a statement's line with its sign, green where it came in."""
     came_in = not line.amount.startswith("-")

@@ -16,11 +16,10 @@ from typing import Any, Protocol
 import trio
 
 from walletd.protocol.access import TokenRegister
+from walletd.protocol.close_codes import CloseCode
 from walletd.protocol.session import Session
 from walletd.vocabulary.entries import ClientRecord
 from walletd.vocabulary.identifiers import owner_of
-
-NOT_ADMITTED = 4401
 
 LONGEST_SLEEP_SECONDS = 60.0
 """The wall clock may be put forward while the task sleeps: a silent session outlasts its token by at most so much."""
@@ -93,7 +92,7 @@ class Admission:
         if now_granted is not None:
             guest.session.grant = now_granted
             return
-        guest.end(NOT_ADMITTED, "the token was revoked, rotated out or has expired")
+        guest.end(CloseCode.AUTHENTICATION_FAILED, "the token was revoked, rotated out or has expired")
 
     def _expect(self, records: Iterable[ClientRecord]) -> None:
         """Remember the moments at which their tokens end, soonest first; each of them once."""

@@ -26,6 +26,7 @@ from walletd.gateway.handshake import Handshake, Policy, Refusal
 from walletd.gateway.socket_stream import SocketStream
 from walletd.gateway.tls import SecureStream
 from walletd.gateway.websocket import FrameProtocol, State
+from walletd.protocol.close_codes import CloseCode
 from walletd.wallets.read_tables import ReadTablesRotten
 
 READ_BYTES = 16384
@@ -34,7 +35,6 @@ READ_BYTES = 16384
 WRITE_BYTES = 65536
 """Written at a time: the progress of a slow reader is seen at each of these."""
 
-INTERNAL_ERROR = 1011
 
 log = logging.getLogger(__name__)
 
@@ -275,7 +275,7 @@ class Connection:
         if self._pinged_at <= self._heard_at:
             self._pinged_at = inf
         if now - self._pinged_at >= deadlines.ping_timeout_seconds:
-            self.close(INTERNAL_ERROR, "no answer to a ping")
+            self.close(CloseCode.INTERNAL_ERROR, "no answer to a ping")
         elif self._pinged_at == inf and now - self._heard_at >= deadlines.ping_seconds:
             self._pinged_at = now
             self._frames.ping()
@@ -326,7 +326,7 @@ class Connection:
             raise
         except Exception:
             log.exception("a connection is closed because of a fault of ours")
-            self.close(INTERNAL_ERROR, "internal error")
+            self.close(CloseCode.INTERNAL_ERROR, "internal error")
         finally:
             self._is_taking = False
         return True

@@ -7,10 +7,12 @@ traffic.refused["origin"] += 1
 from collections import Counter
 from typing import Final
 
+from walletd.protocol.close_codes import CloseCode
+
 PEERS_OWN: Final = 3000
 """Under this number all close codes are counted that a peer made up: else it could make thousands of them."""
 
-_OURS: Final = frozenset({4401, 4406, 4408, 4508, 4529})
+_OURS: Final = frozenset(CloseCode)
 
 
 class TrafficCounters:

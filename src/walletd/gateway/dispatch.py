@@ -7,6 +7,7 @@ journal runs as a task, behind every command that the same session sent before: 
 
 from collections.abc import Awaitable, Callable
 
+import msgspec
 import trio
 
 from walletd.gateway.commands import command
@@ -22,6 +23,7 @@ from walletd.gateway.reads import (
     wallet_get,
     wallet_list,
 )
+from walletd.protocol import contract
 from walletd.protocol import messages as m
 from walletd.protocol.client_messages import client_page
 from walletd.protocol.errors import InvalidParams
@@ -137,6 +139,11 @@ def check_params(call: Call) -> None:
     check_reads(params)
 
 
+async def rpc_discover(endpoint: ClientEndpoint, call: Call) -> None:
+    """The contract, encoded once; it is long, and so is sent like a page, when there is room for it."""
+    endpoint.reply(call, msgspec.Raw(contract.encoded()))
+
+
 async def asset_list(endpoint: ClientEndpoint, call: Call) -> None:
     """Every asset."""
     endpoint.reply(call, m.Assets(assets=tuple(await endpoint.services.readings.assets())))
@@ -173,7 +180,7 @@ async def journal_read(endpoint: ClientEndpoint, call: Call) -> None:
     block = await services.history.block_after(call.params.after)
     result = JournalBlock(
         instance=services.instance,
-        created_at=services.created_at,
+        created_ns=services.created_at,
         epoch=services.epoch,
         head=services.publisher.head,
         block=block,
@@ -248,6 +255,7 @@ FROM_MEMORY: dict[str, Callable[[ClientEndpoint, Call], None]] = {
 }
 
 FROM_TABLES: dict[str, Callable[[ClientEndpoint, Call], Awaitable[None]]] = {
+    "rpc.discover": rpc_discover,
     "asset.list": asset_list,
     "balance.get": balances_get,
     "wallet.list": wallet_list,

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import trio
 
 from walletd.gateway.services import Services
+from walletd.protocol.close_codes import CloseCode
 from walletd.protocol.envelope import AuthenticationTerms, Hello, WarningNotice
 from walletd.protocol.errors import InvalidParams, failure, invalid_params
 from walletd.protocol.messages import StreamHeartbeat
@@ -24,9 +25,6 @@ from walletd.wallets.submission import Submission
 _REASON = re.compile(rb'"data":\{"reason":"(\w+)"')
 """Where the session's own error responses, which come ready for the wire, name their reason."""
 
-SLOW_CONSUMER = 4508
-WRITE_STALLED = 1013
-RATE = 4529
 TOO_FAST = "requests go on coming too fast although they are refused: wait as long as retry_after_ms says"
 
 
@@ -141,9 +139,9 @@ class ClientEndpoint:
     def _heed(self, throttle: Throttle) -> None:
         """Warn, and then close, who goes on although it is refused."""
         if throttle.is_worn_out:
-            self.close(RATE, TOO_FAST)
+            self.close(CloseCode.RATE, TOO_FAST)
         elif throttle.needs_warning():
-            self.notify("warning", WarningNotice(Reason.RATE_LIMITED.value, TOO_FAST, 1000, RATE))
+            self.notify("warning", WarningNotice(Reason.RATE_LIMITED.value, TOO_FAST, 1000, CloseCode.RATE))
 
     def drained(self) -> None:
         """The outbox fell below its low-water mark."""
@@ -155,8 +153,8 @@ class ClientEndpoint:
         """The peer reads nothing: with which code and reason to close."""
         if self.subscriptions:
             last = max(subscription.previous for subscription in self.subscriptions.values())
-            return SLOW_CONSUMER, f"slow consumer; last sequence {last}"
-        return WRITE_STALLED, "the client does not read its replies"
+            return CloseCode.SLOW_CONSUMER, f"slow consumer; last sequence {last}"
+        return CloseCode.WRITE_STALLED, "the client does not read its replies"
 
     def closed(self, code: int | None) -> None:
         """The connection is gone.  Commands under way go on; their answers are kept for whoever asks again."""

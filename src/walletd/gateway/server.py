@@ -24,9 +24,10 @@ from walletd.gateway.handshake import DRAINING, FULL, Handshake, Policy, Refusal
 from walletd.gateway.socket_stream import SocketStream
 from walletd.gateway.tls import Certificates
 from walletd.gateway.unix_socket import UnixSocket, UnixSocketFailed
+from walletd.journal.failures import end_process
+from walletd.protocol.close_codes import CloseCode
 from walletd.wallets.read_tables import ReadTablesRotten
 
-SERVICE_RESTART = 1012
 JITTER_SECONDS_PER_CONNECTION = 0.002
 MAX_JITTER_SECONDS = 2.0
 LAST_WORDS_SECONDS = 0.5
@@ -142,6 +143,9 @@ class GatewayServer:
             await connection.run()
         except* ReadTablesRotten:
             raise
+        except* MemoryError:
+            # Whoever else was refused memory may wait for ever, and nobody can tell who it was.
+            end_process("memory ran out")
         except* Exception:
             log.exception("a connection was lost because of a fault of ours")
         finally:
@@ -236,7 +240,7 @@ class GatewayServer:
         with self._patience:
             for moment, connection in zip(moments, list(leaving), strict=True):
                 await trio.sleep_until(begun + moment)
-                connection.close(SERVICE_RESTART, "the daemon restarts; come back in a moment")
+                connection.close(CloseCode.RESTART, "the daemon restarts; come back in a moment")
             while leaving & self._connections:
                 self._left = trio.Event()
                 await self._left.wait()
@@ -251,7 +255,7 @@ class GatewayServer:
     async def _cut_off(self, leaving: set[Connection], *, is_hurried: bool) -> int:
         """Give up whoever has not left; in a hurry, who was not told to leave yet is told, and has a moment."""
         for connection in leaving & self._connections:
-            connection.close(SERVICE_RESTART, "the daemon restarts; come back in a moment")
+            connection.close(CloseCode.RESTART, "the daemon restarts; come back in a moment")
         with trio.move_on_after(LAST_WORDS_SECONDS if is_hurried else 0):
             while leaving & self._connections:
                 self._left = trio.Event()

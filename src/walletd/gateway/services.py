@@ -10,6 +10,7 @@ import trio
 
 from walletd.gateway.admission import Admission, Guest
 from walletd.ledger.book import Books
+from walletd.protocol.close_codes import CloseCode
 from walletd.protocol.envelope import Limits
 from walletd.protocol.journal_messages import CompactionStatus
 from walletd.protocol.operator_messages import DaemonStatus
@@ -22,7 +23,6 @@ from walletd.wallets.publisher import Publisher
 from walletd.wallets.readings import Readings
 from walletd.wallets.supervisor import Supervisor
 
-AUTHENTICATION_TIMEOUT = 4408
 ANSWERED_POLL_SECONDS = 0.01
 
 
@@ -149,7 +149,7 @@ class Services:
             guest = next(iter(self._unauthenticated))
             del self._unauthenticated[guest]
             if guest.session.grant is None and not guest.session.is_ended:
-                guest.close(AUTHENTICATION_TIMEOUT, "no authentication in time")
+                guest.close(CloseCode.AUTHENTICATION_TIMEOUT, "no authentication in time")
 
 
 def connection_id() -> str:

@@ -26,6 +26,7 @@ from websockets.protocol import State as LibraryState
 from walletd.gateway.fragments import FragmentedText, TooManyFragments
 from walletd.gateway.handshake import DRAINING, Handshake, Policy, Refusal, choose_subprotocol, is_admitted
 from walletd.gateway.opening import SILENT, Opening
+from walletd.protocol.close_codes import CloseCode
 from walletd.protocol.messages import SUBPROTOCOL
 
 try:
@@ -36,13 +37,7 @@ except ImportError:
 CONTROL_BURST_SECONDS: Final = 4
 """So many seconds' worth of pings and pongs may come at once.  Each ping costs us an answer."""
 
-UNSUPPORTED_DATA: Final = 1003
 ABNORMAL: Final = 1006
-INVALID_DATA: Final = 1007
-TOO_BIG: Final = 1009
-AUTHENTICATION_FAILED: Final = 4401
-UNKNOWN_SUBPROTOCOL: Final = 4406
-RATE: Final = 4529
 
 _NOT_UTF8: Final = "text is not valid UTF-8"
 _WHOLE_TEXT: Final = 0x81
@@ -267,7 +262,7 @@ class FrameProtocol:
                     return at
                 message = apply_mask(data[payload:end], data[payload - 4 : payload])
                 if not (message.isascii() or _is_utf8(message)):
-                    self._fail(INVALID_DATA, _NOT_UTF8)
+                    self._fail(CloseCode.INVALID_DATA, _NOT_UTF8)
                     return size
                 messages.append(message)
             else:
@@ -292,18 +287,18 @@ class FrameProtocol:
         if frame.opcode is Opcode.TEXT or frame.opcode is Opcode.CONT:
             self._take_fragment(frame, messages)
         elif frame.opcode is Opcode.BINARY:
-            self._fail(UNSUPPORTED_DATA, "requests are text frames")
+            self._fail(CloseCode.UNSUPPORTED_DATA, "requests are text frames")
         elif frame.opcode is not Opcode.CLOSE and not self._has_control_credit():
-            self._fail(RATE, "too many pings")
+            self._fail(CloseCode.RATE, "too many pings")
 
     def _take_fragment(self, frame: Frame, messages: list[bytes]) -> None:
         text = self._text or FragmentedText(self._policy.max_fragments)
         try:
             message = text.add(bytes(frame.data), frame.fin)
         except UnicodeDecodeError:
-            self._fail(INVALID_DATA, _NOT_UTF8)
+            self._fail(CloseCode.INVALID_DATA, _NOT_UTF8)
         except TooManyFragments:
-            self._fail(TOO_BIG, f"a message has at most {self._policy.max_fragments} fragments")
+            self._fail(CloseCode.TOO_BIG, f"a message has at most {self._policy.max_fragments} fragments")
         else:
             self._text = text if message is None else None
             if message is not None:
@@ -378,9 +373,9 @@ class FrameProtocol:
     def _greet(self, handshake: Handshake) -> None:
         """Close at once where only a close code, not an HTTP status, is seen by a browser."""
         if choose_subprotocol(handshake.subprotocols) not in (SUBPROTOCOL, None):
-            self.close(UNKNOWN_SUBPROTOCOL, f"this server speaks {SUBPROTOCOL}")
+            self.close(CloseCode.UNKNOWN_SUBPROTOCOL, f"this server speaks {SUBPROTOCOL}")
         elif handshake.token is not None and not is_admitted(handshake, self._policy):
-            self.close(AUTHENTICATION_FAILED, "the token is unknown, expired or revoked")
+            self.close(CloseCode.AUTHENTICATION_FAILED, "the token is unknown, expired or revoked")
 
 
 def _is_utf8(data: bytes) -> bool:

@@ -82,6 +82,15 @@ class JournalReplaced(JournalCorrupt):
     )
 
 
+class JournalBehind(JournalCorrupt):
+    """The journal is sound, but entries are missing at its end that were durable: the read tables show them."""
+
+    advice = (
+        "Look for journal.db-wal, or for the right copy of the journal; if an older one was put there on purpose, "
+        "remove state.db and start again."
+    )
+
+
 class JournalUnreadable(JournalFailure):
     """The files could not be read or prepared, for a reason that says nothing about what is in them."""
 

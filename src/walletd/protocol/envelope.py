@@ -3,12 +3,12 @@
 JSON-RPC 2.0 under this protocol's profile: an id is required, params are an object, nobody sends batches.
 """
 
-from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
 
 from walletd.protocol.messages import PROTOCOL_VERSION, ErrorObject, RequestId
+from walletd.vocabulary.commands import Instant
 from walletd.vocabulary.lifecycle import DaemonState
 
 # --- pushed --------------------------------------------------------------------------------------------------------
@@ -21,7 +21,7 @@ class AuthenticationTerms(msgspec.Struct, frozen=True):
     methods: tuple[str, ...] = ("bearer_header", "bearer_subprotocol", "session.authenticate")
     principal: str | None = None
     scopes: tuple[str, ...] = ()
-    expires_at: datetime | None = None
+    expires_at: Instant | None = None
 
 
 class Limits(msgspec.Struct, frozen=True):

@@ -1,11 +1,9 @@
 """The messages of reading holds: ``hold.get`` and ``hold.list``."""
 
-from datetime import datetime
-
 import msgspec
 
 from walletd.protocol.messages import PageLimit, Params, Result
-from walletd.vocabulary.commands import Metadata
+from walletd.vocabulary.commands import Instant, Metadata
 from walletd.vocabulary.identifiers import AssetCode, HoldId, HoldName, WalletId, WalletName
 from walletd.vocabulary.lifecycle import HoldState
 
@@ -27,8 +25,8 @@ class HoldView(Result, frozen=True, kw_only=True):
     captured: str
     reserved: str
     state: HoldState
-    placed_at: datetime
-    expires_at: datetime | None = None
+    placed_at: Instant
+    expires_at: Instant | None = None
     reference: str | None = None
     metadata: Metadata = msgspec.field(default_factory=dict)
     sequence: int

@@ -1,11 +1,11 @@
 """Messages about the journal as it is stored: what a backup reads, and compaction."""
 
-from datetime import datetime
 from typing import Annotated
 
 import msgspec
 
 from walletd.protocol.messages import Params, Result
+from walletd.vocabulary.commands import Instant
 from walletd.vocabulary.identifiers import SequenceNumber
 
 
@@ -18,11 +18,11 @@ class ReadJournal(Params, frozen=True, kw_only=True):
 class JournalBlock(Result, frozen=True, kw_only=True):
     """Some segments of the journal, packed and deflated as archive files have them; empty where there are none.
 
-    ``head`` is the last durable sequence; ``created_at`` is in nanoseconds since 1970.
+    ``head`` is the last durable sequence; ``created_ns`` is when the journal was made, in nanoseconds since 1970.
     """
 
     instance: str
-    created_at: int
+    created_ns: int
     epoch: int
     head: int
     block: bytes
@@ -51,4 +51,4 @@ class CompactionStatus(Result, frozen=True, kw_only=True):
     runs: int = 0
     failures: int = 0
     last_failure: str | None = None
-    last_finished_at: datetime | None = None
+    last_finished_at: Instant | None = None

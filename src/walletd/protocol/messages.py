@@ -5,7 +5,6 @@ params; a client must ignore unknown fields in results and notifications.  Amoun
 units; times are RFC 3339 in UTC.
 """
 
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -51,6 +50,10 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a request that succeeded is answered with."""
 
 
+JournalEntry = Annotated[Any, msgspec.Meta(extra_json_schema={"$ref": "#/components/schemas/Entry"})]
+"""An entry (``walletd.vocabulary.entries.Entry``) as its stored bytes, which are not encoded again."""
+
+
 # --- session -------------------------------------------------------------------------------------------------------
 
 
@@ -69,13 +72,13 @@ class Authenticated(Result, frozen=True, kw_only=True):
 
     principal: str
     scopes: tuple[str, ...]
-    expires_at: datetime | None = None
+    expires_at: Instant | None = None
 
 
 class Pong(Result, frozen=True, kw_only=True):
     """The daemon's clock and the last durable sequence."""
 
-    time: datetime
+    time: Instant
     head: int
 
 
@@ -103,8 +106,8 @@ class TokenView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A token in force, by the first digits of its SHA-256."""
 
     token: str
-    created_at: datetime
-    expires_at: datetime | None = None
+    created_at: Instant
+    expires_at: Instant | None = None
 
 
 class ClientView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -114,8 +117,8 @@ class ClientView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     scopes: tuple[str, ...]
     tokens: tuple[TokenView, ...] = ()
     created_by: Principal
-    created_at: datetime
-    revoked_at: datetime | None = None
+    created_at: Instant
+    revoked_at: Instant | None = None
 
 
 class Applied(Result, frozen=True, kw_only=True):
@@ -128,7 +131,7 @@ class Applied(Result, frozen=True, kw_only=True):
     """
 
     sequence: int | None = None
-    time: datetime
+    time: Instant
     entry_hash: str | None = None
     transfer: str | None = None
     hold: str | None = None
@@ -164,7 +167,7 @@ class WalletView(Result, frozen=True, kw_only=True):
     wallet: WalletId
     status: WalletStatus
     version: int
-    opened_at: datetime
+    opened_at: Instant
     metadata: Metadata = {}
     limits: dict[AssetCode, WalletLimits] = {}
     freeze: Freeze | None = None
@@ -224,7 +227,7 @@ class Balances(Result, frozen=True, kw_only=True):
     room: tuple[Room, ...] = ()
     """Of those balances that have limits, where they were asked for as they stand now."""
     sequence: int
-    time: datetime
+    time: Instant
 
 
 class GetTransfer(Params, frozen=True, kw_only=True):
@@ -250,7 +253,7 @@ class TransferView(Result, frozen=True, kw_only=True):
 
     transfer: str
     sequence: int
-    time: datetime
+    time: Instant
     principal: str | None = None
     command_id: str | None = None
     entry_hash: str | None = None
@@ -285,7 +288,7 @@ class StatementLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
     sequence: int
     line: int
-    time: datetime
+    time: Instant
     kind: str
     asset: AssetCode
     amount: str
@@ -335,7 +338,7 @@ class EntryView(Result, frozen=True, kw_only=True):
     Where the entry is redacted there is no hash: what was left out could be guessed by it.
     """
 
-    entry: Any
+    entry: JournalEntry
     entry_hash: str | None = None
 
 
@@ -413,7 +416,7 @@ class StreamEvent(msgspec.Struct, frozen=True):
     epoch: int
     sequence: int
     previous_sequence: int
-    entry: Any
+    entry: JournalEntry
 
 
 class StreamHeartbeat(msgspec.Struct, frozen=True):

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from walletd.protocol import client_messages as k
+from walletd.protocol import discovery_messages as d
 from walletd.protocol import hold_messages as h
 from walletd.protocol import journal_messages as j
 from walletd.protocol import messages as m
@@ -118,12 +119,13 @@ def _views_subscribed(params: m.Subscribe) -> Iterable[Need]:
 
 
 _free, _operate, _metrics = _always(AUTHENTICATED, "any token"), _always(OPERATE), _always(METRICS)
-_admin = _always(ADMIN)
+_admin, _nothing = _always(ADMIN), _always(AUTHENTICATED, "nothing: it brings the token")
 _filtered = _always(AUTHENTICATED, "any token; shows only what it may see")
 
 _ROWS: tuple[tuple[str, Kind, type, type, Callable[[Any], Iterable[Need]], str], ...] = (
-    ("session.authenticate", Kind.SESSION, m.Authenticate, m.Authenticated, _free, "Present a token."),
+    ("session.authenticate", Kind.SESSION, m.Authenticate, m.Authenticated, _nothing, "Present a token."),
     ("session.ping", Kind.SESSION, m.NoParams, m.Pong, _free, "Ask whether the daemon answers."),
+    ("rpc.discover", Kind.SESSION, m.NoParams, d.Contract, _free, "Fetch this contract."),
     ("asset.define", Kind.COMMAND, c.DefineAsset, m.Applied, _operate, "Define an asset and its scale."),
     ("asset.list", Kind.READ, m.NoParams, m.Assets, _free, "List the assets."),
     ("wallet.open", Kind.COMMAND, c.OpenWallet, m.Applied, _operates, "Open a wallet."),

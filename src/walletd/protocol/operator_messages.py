@@ -1,12 +1,12 @@
 """The messages of operating the daemon: its state and sums, its log level, draining, reports."""
 
 import enum
-from datetime import datetime
 
 import msgspec
 
 from walletd.protocol.journal_messages import CompactionStatus
 from walletd.protocol.messages import Params, Result
+from walletd.vocabulary.commands import Instant
 from walletd.vocabulary.identifiers import AssetCode
 from walletd.vocabulary.lifecycle import DaemonState
 
@@ -58,7 +58,7 @@ class DaemonStatus(Result, frozen=True, kw_only=True):
     projected: int
     warm_wallets: int
     sessions: int
-    started_at: datetime
+    started_at: Instant
     compaction: CompactionStatus | None = None
 
 

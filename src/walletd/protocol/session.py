@@ -16,7 +16,7 @@ import msgspec
 from walletd.protocol.access import Grant, TokenRegister
 from walletd.protocol.envelope import Limits, Notification, Request, Success
 from walletd.protocol.errors import explain, failure, invalid_params
-from walletd.protocol.messages import Authenticate, Authenticated
+from walletd.protocol.messages import Authenticate, Authenticated, RequestId
 from walletd.protocol.methods import METHODS, Method
 from walletd.protocol.rates import Throttle
 from walletd.vocabulary.error_codes import Reason
@@ -178,7 +178,14 @@ def _malformed(frame: bytes, error: Exception) -> bytes:
         return failure(
             None, Reason.INVALID_REQUEST, {"field": "id"}, message="'id' is missing: notifications are not served"
         )
-    request_id = document.get("id")
-    readable = isinstance(request_id, str | int) and not isinstance(request_id, bool)
     field, message = explain(str(error), "the request")
-    return failure(request_id if readable else None, Reason.INVALID_REQUEST, {"field": field}, message=message)
+    return failure(_readable_id(document), Reason.INVALID_REQUEST, {"field": field}, message=message)
+
+
+def _readable_id(document: Mapping[Any, Any]) -> int | str | None:
+    """The request's id, if it is one of this protocol; a client's own mistake is not sent back to it in full length."""
+    try:
+        request_id: int | str = msgspec.convert(document.get("id"), RequestId)
+    except msgspec.ValidationError:
+        return None
+    return request_id

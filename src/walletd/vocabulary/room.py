@@ -1,9 +1,8 @@
 """Room: how much a wallet can still pay and take of one asset."""
 
-from datetime import datetime
-
 import msgspec
 
+from walletd.vocabulary.commands import Instant
 from walletd.vocabulary.identifiers import AssetCode, WalletId
 from walletd.vocabulary.money import SignedAmountText
 
@@ -18,7 +17,7 @@ class WindowRoom(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     limit: SignedAmountText
     used: SignedAmountText
     remaining: SignedAmountText
-    frees_at: datetime | None = None
+    frees_at: Instant | None = None
 
 
 class Room(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

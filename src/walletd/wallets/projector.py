@@ -7,6 +7,7 @@ It lingers for a moment before each transaction, because a wallet touched a hund
 once; a reader that waits cuts the lingering short.  What it has not projected yet is bounded: ``has_room``.
 """
 
+import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -16,11 +17,18 @@ import trio
 
 from walletd.journal.merkle import Frontier
 from walletd.vocabulary.entries import Entry
-from walletd.wallets.read_tables import Progress, ReadTables
+from walletd.wallets.read_tables import Progress, ReadTables, ReadTablesFull
+from walletd.wallets.watch import Watch
+
+FULL_RETRY_SECONDS = 1.0
+"""While there is no space for the read tables, they stand, and it is tried again after so long."""
 
 LINGER_SECONDS = 0.05
 MAX_BATCH = 1_000
 """About how many entries one transaction folds: preparing their rows blocks the loop for some 20 ms."""
+
+
+log = logging.getLogger(__name__)
 
 
 class DurableEntry(NamedTuple):
@@ -42,6 +50,7 @@ class Projector:
         *,
         max_backlog: int,
         on_projected: Callable[[Sequence[DurableEntry]], None],
+        watch: Watch,
     ) -> None:
         assert frontier.size == progress.sequence
         self._tables = tables
@@ -49,6 +58,7 @@ class Projector:
         self._frontier = frontier
         self._max_backlog = max_backlog
         self._on_projected = on_projected
+        self._watch = watch
         self._commits: deque[Sequence[DurableEntry]] = deque()
         self._backlog = 0
         self._arrived = trio.Event()
@@ -101,26 +111,40 @@ class Projector:
                 with trio.move_on_after(LINGER_SECONDS):
                     await self._urgent.wait()
             with trio.CancelScope(shield=True):
-                await self.project_some()
+                is_written = await self.project_some()
+            if not is_written:
+                await trio.sleep(FULL_RETRY_SECONDS)
 
     async def drain(self) -> None:
-        """Project everything that is durable; for the end of the daemon, when ``run`` was cancelled."""
-        while self._commits:
-            await self.project_some()
+        """Project everything that is durable; for the end of the daemon, when ``run`` was cancelled.
 
-    async def project_some(self) -> None:
-        """One transaction: the oldest commits, as many as fit."""
+        What finds no space is left to the next start.
+        """
+        while self._commits and await self.project_some():
+            pass
+
+    async def project_some(self) -> bool:
+        """One transaction: the oldest commits, as many as fit; whether there was space for it."""
         self._urgent = trio.Event()
         batch: list[DurableEntry] = []
         while self._commits and len(batch) < MAX_BATCH:
             batch.extend(self._commits.popleft())
         if not batch:
-            return
+            return True
+        frontier = self._frontier.copy()
         for durable in batch:
-            self._frontier.append(durable.leaf)
-        progress = progress_after(self._progress, batch[-1].entry.sequence, self._frontier, batch[-1].entry.time)
-        await self._tables.project([durable.entry for durable in batch], progress)
+            frontier.append(durable.leaf)
+        progress = progress_after(self._progress, batch[-1].entry.sequence, frontier, batch[-1].entry.time)
+        try:
+            with self._watch.waiting():
+                await self._tables.project([durable.entry for durable in batch], progress)
+        except ReadTablesFull as full:
+            log.warning("the read tables stand at entry %d until there is space: %s", self.sequence, full)
+            self._commits.appendleft(batch)
+            return False
+        self._frontier = frontier
         self._advance(progress, batch)
+        return True
 
     def _advance(self, progress: Progress, batch: Sequence[DurableEntry]) -> None:
         self._progress = progress

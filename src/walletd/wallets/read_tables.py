@@ -114,6 +114,10 @@ class ReadTablesRotten(Exception):
         super().__init__(f"{what} in {FILE_NAME} is damaged; start again, and it is built anew")
 
 
+class ReadTablesFull(Exception):
+    """There is no space for what was to be written.  It is certain that nothing was, and it can be tried again."""
+
+
 class Progress(NamedTuple):
     """Up to where the tables follow the journal: its last sequence, the Merkle frontier there, that entry's time."""
 
@@ -151,10 +155,22 @@ class ReadTables:
         except OverflowError as error:
             raise ReadTablesRotten("the progress") from error
 
+    async def refuse_damaged(self) -> None:
+        """Raise ReadTablesRotten where pages do not hold together.  O(file): about a second for a gigabyte.
+
+        A seal proves that a row is what was written; a row that rot has hidden has none to look at.
+        """
+        with rot_reported():
+            ((found,),) = await in_thread(
+                lambda: self._connection.execute("PRAGMA integrity_check(1)").fetchall(),
+            )
+        if found != "ok":
+            raise ReadTablesRotten(f"a page ({found.splitlines()[-1]})")
+
     async def project(self, entries: Sequence[Entry], progress: Progress) -> None:
         """Fold durable entries, in order, into the tables; all of them and the progress, or nothing.
 
-        A transaction that was begun is finished, whatever is cancelled.
+        A transaction that was begun is finished, whatever is cancelled.  Raises ReadTablesFull.
         """
         statements: list[tuple[str, Sequence[Any]]] = [
             bulk for statement, rows in rows_of(entries).statements() for bulk in in_bulk(statement, rows)
@@ -162,7 +178,12 @@ class ReadTables:
         done = (*progress[:-1], microseconds(progress.time))
         statements.append(("INSERT OR REPLACE INTO progress VALUES (1, ?, ?, ?, ?, ?, ?)", done))
         with rot_reported(), trio.CancelScope(shield=True):
-            await in_thread(lambda: self._write(statements))
+            try:
+                await in_thread(lambda: self._write(statements))
+            except sqlite3.OperationalError as error:
+                if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL:
+                    raise ReadTablesFull(str(error)) from error
+                raise
 
     def _write(self, statements: Iterable[tuple[str, Sequence[Any]]]) -> None:
         execute = self._connection.execute

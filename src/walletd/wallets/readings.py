@@ -17,8 +17,10 @@ from typing import Any
 
 import aiosqlite
 import msgspec
+import trio
 from trio_asyncio import aio_as_trio  # type: ignore[import-untyped]
 
+from walletd.journal.failures import end_process
 from walletd.ledger.book import Book, freeze_at, reserved, restore_book
 from walletd.protocol.hold_messages import HoldPage, HoldView
 from walletd.protocol.messages import WalletPage, WalletView
@@ -44,10 +46,11 @@ from walletd.wallets.read_tables import (
     read_only,
     rot_reported,
 )
-from walletd.wallets.snapshots import Snapshots, open_snapshots, progress_of
+from walletd.wallets.snapshots import Found, Snapshots, open_snapshots, progress_of
 from walletd.wallets.statements import Page, Place, Question, read_statement
 from walletd.wallets.timers import Expiry, Key
 from walletd.wallets.wallet_search import Search, find_wallets, status_at
+from walletd.wallets.watch import Watch
 
 _decode_wallet = msgspec.json.Decoder(WalletRecord).decode
 _decode_balance = msgspec.json.Decoder(BalanceRecord).decode
@@ -99,6 +102,7 @@ class Readings:
     """The read tables' two reading connections: one for single statements, one for what takes several."""
 
     def __init__(self, connection: aiosqlite.Connection, snapshots: Snapshots, path: Path) -> None:
+        self.watch = Watch("the reads of the read tables", end_process)
         self._connection = connection
         self._snapshots = snapshots
         self._path = path
@@ -197,12 +201,12 @@ class Readings:
             found = find_wallets(tables, search, now, after, limit)
             return _wallet_page(tables, found.names, now, found.next)
 
-        return await self._snapshots.read(look)
+        return await self._look(look)
 
     async def some_wallets(self, wallets: Iterable[WalletId]) -> WalletPage:
         """Those of the wallets that exist, all at one sequence."""
         names, now = list(wallets), self.clock()
-        return await self._snapshots.read(lambda tables: _wallet_page(tables, names, now, None))
+        return await self._look(lambda tables: _wallet_page(tables, names, now, None))
 
     async def past_balances(
         self, wallets: Iterable[WalletId], asset: AssetCode | None, as_of: int | datetime
@@ -217,7 +221,7 @@ class Readings:
                 moment = Moment(as_of, time_of(tables, as_of))
             return moment, {name: balances_at(tables, name, asset, moment) for name in names}
 
-        return await self._snapshots.read(look)
+        return await self._look(look)
 
     async def sequence(self) -> int:
         """After which entry the tables stand."""
@@ -226,7 +230,7 @@ class Readings:
 
     async def statement(self, question: Question, place: Place | None, limit: int) -> Page | None:
         """A page of a wallet's statement; None for a wallet that is not there."""
-        return await self._snapshots.read(lambda tables: read_statement(tables, question, place, limit))
+        return await self._look(lambda tables: read_statement(tables, question, place, limit))
 
     async def audit(self) -> AuditReport:
         """Sum up every balance per asset, in one consistent view of the tables.  O(balances), bounded memory."""
@@ -235,10 +239,14 @@ class Readings:
             with rot_reported():
                 return await _audit(connection)
         finally:
-            await aio_as_trio(connection.close)()
+            await _close(connection)
+
+    async def _look(self, look: Callable[[sqlite3.Connection], Found]) -> Found:
+        with self.watch.waiting():
+            return await self._snapshots.read(look)
 
     async def _query(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
-        with rot_reported():
+        with rot_reported(), self.watch.waiting():
             return list(await aio_as_trio(self._connection.execute_fetchall)(sql, values))
 
 
@@ -248,12 +256,18 @@ async def open_readings(path: Path) -> Readings:
     try:
         return Readings(connection, await open_snapshots(path), path)
     except BaseException:
-        await aio_as_trio(connection.close)()  # Its thread would keep the process from ending.
+        await _close(connection)
         raise
 
 
+async def _close(connection: aiosqlite.Connection) -> None:
+    """Close it whatever is cancelled: its thread would keep the process from ending."""
+    with trio.CancelScope(shield=True):
+        await aio_as_trio(connection.close)()
+
+
 async def _open(path: Path) -> aiosqlite.Connection:
-    with rot_reported():
+    with rot_reported(), trio.CancelScope(shield=True):
         connection: aiosqlite.Connection = await aio_as_trio(_connect)(read_only(path))
     return connection
 

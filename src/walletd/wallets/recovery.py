@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import trio
 
-from walletd.journal.failures import JournalCorrupt
+from walletd.journal.failures import JournalBehind, JournalCorrupt
 from walletd.journal.merkle import Frontier
 from walletd.journal.segment import verify
 from walletd.journal.store import Head, JournalStore
@@ -71,7 +71,9 @@ async def _catch_up(store: JournalStore, directory: Path, report: Report) -> Rec
         log.info("the read tables begin with the snapshot of entry %d", snapshot.sequence)
     tables = await open_read_tables(directory)
     try:
+        await tables.refuse_damaged()
         progress, rebuilt = await tables.progress(), False
+        refuse_journal_behind(progress, store, head)
         if progress is None or not await _is_confirmed(store, progress, head):
             if progress is not None:
                 log.warning("%s does not belong to this journal; it is built anew", tables.path.name)
@@ -111,6 +113,22 @@ async def _fold(
 
 def _genesis(store: JournalStore) -> Progress:
     return Progress(FORMAT, store.instance, store.epoch, 0, Frontier().to_bytes(), datetime.fromtimestamp(0, UTC))
+
+
+def refuse_journal_behind(progress: Progress | None, store: JournalStore, head: Head) -> None:
+    """Raise JournalBehind where the read tables show entries of this journal that it does not hold any more.
+
+    They are written after the commit, so a lost or shortened write-ahead log is the only way to such tables: SQLite
+    takes what is left of a log for all of it.  Tables that do not agree with themselves prove nothing.
+    """
+    if progress is None or (progress.instance, progress.epoch) != (store.instance, store.epoch):
+        return
+    try:
+        shown = Frontier.from_bytes(progress.frontier).size
+    except ValueError:
+        return
+    if shown == progress.sequence > head.sequence:
+        raise JournalBehind(f"the journal ends at entry {head.sequence}, but entry {shown} was written to it")
 
 
 async def _is_confirmed(store: JournalStore, progress: Progress, head: Head) -> bool:

@@ -89,9 +89,12 @@ class Roster:
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             task_status.started()
-            while True:
-                await trio.sleep(self._idle_seconds / 4)
-                self._retire_idle(trio.current_time() - self._idle_seconds)
+            try:
+                while True:
+                    await trio.sleep(self._idle_seconds / 4)
+                    self._retire_idle(trio.current_time() - self._idle_seconds)
+            finally:
+                self._nursery = None
 
     # --- turns -----------------------------------------------------------------------------------------------------
 
@@ -126,11 +129,11 @@ class Roster:
     def _actor(self, wallet: WalletId) -> Actor:
         actor = self._actors.get(wallet)
         if actor is None:
-            assert self._nursery is not None, "the roster is not running"
             actor = self._actors[wallet] = Actor(wallet)
             if wallet.startswith(TRANSFER_MARK):
                 self._transfers.add(wallet)
-            self._nursery.start_soon(self._serve, actor, name=f"wallet {wallet}")
+            if self._nursery is not None:  # At the end of the daemon nobody is loaded, and who claims waits.
+                self._nursery.start_soon(self._serve, actor, name=f"wallet {wallet}")
         else:
             self._actors.move_to_end(wallet)
         return actor

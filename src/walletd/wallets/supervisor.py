@@ -102,7 +102,10 @@ class Supervisor:
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             task_status.started()
-            await trio.sleep_forever()
+            try:
+                await trio.sleep_forever()
+            finally:
+                self._nursery = None
 
     @property
     def remembered(self) -> int:
@@ -122,8 +125,8 @@ class Supervisor:
             return
         sequence = self._index.find(*submission.key)
         if sequence is not None:
-            assert self._nursery is not None
-            self._nursery.start_soon(self._replay, sequence, submission)
+            if self._nursery is not None:  # At the end of the daemon nobody looks it up any more.
+                self._nursery.start_soon(self._replay, sequence, submission)
             return
         for key in submission.keys[1:]:
             used = self._recent[key].sequence if key in self._recent else self._index.find(*key)

@@ -1,0 +1,67 @@
+"""A watch over the event loop and over its end, from a thread of its own: what stands answers nobody, and tells nobody.
+
+    watch = LoopWatch()
+    nursery.start_soon(watch.run)                      # from when it serves
+    watch.over()                                       # the process ends by itself
+
+Systemd's watchdog does the same from outside, where there is systemd.  What can stop the loop or the end: a call that
+should not block and does, a thread that dies at its start and leaves who waits for it waiting (measured, where memory
+ran out).
+"""
+
+import faulthandler
+import os
+import sys
+import threading
+import time
+
+import trio
+
+from walletd.journal.failures import EXIT_JOURNAL_UNCERTAIN
+
+MOST_TICKS = 60
+"""So many seconds without a turn of the loop, or of an end that does not come, end the process.  The watching thread
+counts them: a process that was stopped, or a machine that slept, has not counted meanwhile."""
+
+
+class LoopWatch:
+    """Counts the turns of the loop; ends the process with 70 where they do not come."""
+
+    def __init__(self) -> None:
+        self._turns = 0
+        self._is_over = False
+
+    async def run(self) -> None:
+        """Watch until ``over``; once this is cancelled, no turns count any more, and the end has to come."""
+        threading.Thread(target=self._watch, name="loop watch", daemon=True).start()
+        sys.unraisablehook = _unraisable
+        while True:
+            self._turns += 1
+            await trio.sleep(1)
+
+    def over(self) -> None:
+        """The loop has ended."""
+        self._is_over = True
+
+    def _watch(self) -> None:
+        seen, ticks = -1, 0
+        while not self._is_over:
+            time.sleep(1)
+            ticks = ticks + 1 if self._turns == seen else 0
+            seen = self._turns
+            if ticks >= MOST_TICKS and not self._is_over:
+                _end()
+
+
+def _unraisable(raised: "sys.UnraisableHookArgs") -> None:
+    """A thread that memory ran out for at its start, for one: who started it waits for it for ever."""
+    if isinstance(raised.exc_value, MemoryError):
+        _end()
+    sys.__unraisablehook__(raised)
+
+
+def _end() -> None:
+    """Say what every thread does, without the locks that logging takes, and end."""
+    os.write(2, b"walletd: the event loop stands, or does not end, or cannot go on; the process ends\n")
+    faulthandler.dump_traceback(sys.__stderr__ or 2, all_threads=True)
+    os._exit(EXIT_JOURNAL_UNCERTAIN)

@@ -1,0 +1,29 @@
+"""What the client library says and hears in these tests is as the contract has it."""
+
+from weakref import WeakKeyDictionary
+
+import pytest
+
+from tests.contract.witness import Witness
+from walletd.client import wire
+
+
+@pytest.fixture(autouse=True)
+def witnessed_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every frame of the library's wires has a witness."""
+    witnesses: WeakKeyDictionary[wire.Wire, Witness] = WeakKeyDictionary()
+    send, receive = wire.Wire.send, wire.Wire.receive
+
+    async def witnessed_send(self: wire.Wire, frames: list[bytes]) -> None:
+        for frame in frames:
+            witnesses.setdefault(self, Witness()).sent(frame)
+        await send(self, frames)
+
+    async def witnessed_receive(self: wire.Wire) -> list[bytes]:
+        messages = await receive(self)
+        for message in messages:
+            witnesses.setdefault(self, Witness()).received(message)
+        return messages
+
+    monkeypatch.setattr(wire.Wire, "send", witnessed_send)
+    monkeypatch.setattr(wire.Wire, "receive", witnessed_receive)

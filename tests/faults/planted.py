@@ -1,0 +1,265 @@
+"""A daemon with something planted into it: an injury that the real one must survive, or a bug that must be found.
+
+    python tests/faults/planted.py NAME[,NAME...] serve --data FOLDER ...      # otherwise as ``walletd serve``
+
+An injury strikes once the file that ``TEST_INJURY`` names is there.
+"""
+
+import os
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import aiosqlite.core
+import trio
+
+from walletd import __main__, loop_watch
+from walletd.journal import sqlite_store, writer
+from walletd.journal.connection import SqliteConnection
+from walletd.journal.failures import JournalFull
+from walletd.protocol import session
+from walletd.wallets import read_tables, readings, snapshots, supervisor, watch
+from walletd.wallets.roster import Roster
+from walletd.wallets.supervisor import NotDecided, Submission, Supervisor
+
+PROGRAM = [str(Path(__file__))]
+
+
+def strikes() -> bool:
+    """Whether it is time for the injury."""
+    return os.path.exists(os.environ.get("TEST_INJURY", ""))
+
+
+# --- injuries --------------------------------------------------------------------------------------------------------
+
+
+def no_floor() -> None:
+    """The disk fills between the look at its free space and the write: only SQLite says that it is full."""
+    plain = sqlite_store.SqliteJournalStore._refuse_without_room
+
+    def look_away(self: Any, segment: Any) -> None:
+        self._limits = sqlite_store.Limits(0, *(getattr(self._limits, n) for n in self._limits.__struct_fields__[1:]))
+        plain(self, segment)
+
+    sqlite_store.SqliteJournalStore._refuse_without_room = look_away  # type: ignore[method-assign]
+
+
+def _stop_thread(connection: Any) -> None:
+    """End the worker: what is asked of it from now on is never answered."""
+    connection._tx.put_nowait((None, lambda: aiosqlite.core._STOP_RUNNING_SENTINEL))
+
+
+def journal_thread_dies() -> None:
+    """The thread that serves the journal is gone."""
+    plain = SqliteConnection._hop
+
+    async def hop(self: SqliteConnection, function: Any, *arguments: object) -> Any:
+        if strikes():
+            _stop_thread(self._connection)
+        return await plain(self, function, *arguments)
+
+    SqliteConnection._hop = hop  # type: ignore[method-assign]
+
+
+def journal_thread_hangs() -> None:
+    """The disk below the journal does not come back from a call."""
+    plain = SqliteConnection._hop
+
+    async def hop(self: SqliteConnection, function: Any, *arguments: object) -> Any:
+        if strikes():
+            await trio.sleep_forever()
+        return await plain(self, function, *arguments)
+
+    SqliteConnection._hop = hop  # type: ignore[method-assign]
+
+
+def readings_thread_dies() -> None:
+    """The thread that serves reads of the tables is gone."""
+    plain = readings.Readings._query
+
+    async def query(self: Any, sql: str, values: Any = ()) -> Any:
+        if strikes():
+            _stop_thread(self._connection)
+        return await plain(self, sql, values)
+
+    readings.Readings._query = query  # type: ignore[method-assign]
+
+
+def look_hangs() -> None:
+    """A question of several statements to the read tables never returns."""
+    plain = snapshots.Snapshots.read
+
+    async def read(self: Any, look: Any) -> Any:
+        if strikes():
+            await trio.sleep_forever()
+        return await plain(self, look)
+
+    snapshots.Snapshots.read = read  # type: ignore[method-assign]
+
+
+def projection_hangs() -> None:
+    """A transaction of the read tables never returns."""
+
+    async def project(self: Any, entries: Any, progress: Any) -> None:
+        if strikes():
+            await trio.sleep_forever()
+        await plain(self, entries, progress)
+
+    plain = read_tables.ReadTables.project
+    read_tables.ReadTables.project = project  # type: ignore[method-assign]
+
+
+def loop_hangs() -> None:
+    """The event loop is stopped by a call that never comes back."""
+    plain = Supervisor.submit
+
+    def submit(self: Supervisor, submission: Submission) -> None:
+        if strikes():
+            threading.Event().wait()
+        plain(self, submission)
+
+    Supervisor.submit = submit  # type: ignore[method-assign]
+
+
+def impatience() -> None:
+    """Every watchdog waits for two seconds, not for thirty."""
+    watch.SILENCE_SECONDS = 2.0
+    loop_watch.MOST_TICKS = 3
+    defaults = writer.JournalWriter.__init__.__kwdefaults__
+    assert defaults is not None
+    defaults["watchdog_seconds"] = 2.0
+
+
+INJURIES: dict[str, Callable[[], None]] = {
+    "no floor": no_floor,
+    "the journal's thread dies": journal_thread_dies,
+    "the journal's thread hangs": journal_thread_hangs,
+    "the readings' thread dies": readings_thread_dies,
+    "a look at the read tables hangs": look_hangs,
+    "the projection hangs": projection_hangs,
+    "the loop hangs": loop_hangs,
+    "impatience": impatience,
+}
+
+
+# --- bugs ------------------------------------------------------------------------------------------------------------
+
+
+def _what_is_shed_is_done() -> None:
+    plain, seen = Supervisor.submit, [0]
+
+    def submit(self: Supervisor, submission: Submission) -> None:
+        seen[0] += 1
+        if seen[0] % 50 == 0 and not submission.command.dry_run:
+            reply = submission.reply
+            submission.reply = lambda answer: None
+            plain(self, submission)
+            reply(NotDecided(supervisor.Reason.OVERLOADED, {"what": "nothing", "retry_after_ms": 1}))
+        else:
+            plain(self, submission)
+
+    Supervisor.submit = submit  # type: ignore[method-assign]
+
+
+def _what_is_shed_is_kept() -> None:
+    plain, kept = session.Session.receive, []
+
+    def receive(self: Any, frame: Any) -> Any:
+        kept.append(bytes(2_000))
+        return plain(self, frame)
+
+    session.Session.receive = receive  # type: ignore[method-assign]
+
+
+def _full_disks_are_believed() -> None:
+    async def believe(self: Any, error: Exception) -> None:
+        raise JournalFull(str(error)) from error
+
+    sqlite_store.SqliteJournalStore._explain = believe  # type: ignore[method-assign, assignment]
+
+
+def _what_was_undone_stays_in_the_books() -> None:
+    Roster.forget_all = lambda self, reason, facts: None  # type: ignore[method-assign]
+
+
+def _nobody_probes() -> None:
+    async def probe(self: Any) -> None:
+        return None
+
+    writer.JournalWriter._probe = probe  # type: ignore[method-assign]
+
+
+def _full_read_tables_end_the_daemon() -> None:
+    async def project(self: Any, entries: Any, progress: Any) -> None:
+        try:
+            await plain(self, entries, progress)
+        except read_tables.ReadTablesFull as full:
+            raise OSError(str(full)) from full
+
+    plain = read_tables.ReadTables.project
+    read_tables.ReadTables.project = project  # type: ignore[method-assign]
+
+
+def _the_clock_is_believed() -> None:
+    Supervisor._now = lambda self: self._clock()  # type: ignore[method-assign]
+
+
+def _the_journal_is_not_watched() -> None:
+    async def unwatched(self: Any, call: Any, *arguments: object) -> None:
+        await call(*arguments)
+
+    writer.JournalWriter._watched = unwatched  # type: ignore[method-assign]
+
+
+def _only_watched(wanted: Callable[[str], bool]) -> None:
+    plain = watch.Watch.run
+
+    async def run(self: Any) -> None:
+        if wanted(self._what):
+            await plain(self)
+
+    watch.Watch.run = run  # type: ignore[method-assign]
+
+
+def _the_readings_are_not_watched() -> None:
+    _only_watched(lambda name: "reads" not in name)
+
+
+def _the_projection_is_not_watched() -> None:
+    _only_watched(lambda name: "writes" not in name)
+
+
+def _the_loop_is_not_watched() -> None:
+    loop_watch.LoopWatch._watch = lambda self: None  # type: ignore[method-assign]
+
+
+BUGS_UNDER_OVERLOAD: dict[str, Callable[[], None]] = {
+    "what is shed is done all the same": _what_is_shed_is_done,
+    "what is shed is kept in memory": _what_is_shed_is_kept,
+}
+BUGS_OF_A_FULL_DISK: dict[str, Callable[[], None]] = {
+    "what was undone stays in the books": _what_was_undone_stays_in_the_books,
+    "nobody asks whether there is space again": _nobody_probes,
+    "read tables that find no space end the daemon": _full_read_tables_end_the_daemon,
+}
+BUGS_OF_THE_SURROUNDINGS: dict[str, Callable[[], None]] = {
+    "the clock is believed": _the_clock_is_believed,
+    "nobody watches the journal's thread": _the_journal_is_not_watched,
+    "nobody watches the readings' thread": _the_readings_are_not_watched,
+    "nobody watches the projection": _the_projection_is_not_watched,
+    "nobody watches the loop": _the_loop_is_not_watched,
+}
+
+
+def main() -> None:
+    """Plant, and go on as ``walletd``."""
+    everything = INJURIES | BUGS_UNDER_OVERLOAD | BUGS_OF_A_FULL_DISK | BUGS_OF_THE_SURROUNDINGS
+    for name in filter(None, sys.argv[1].split(",")):
+        everything[name]()
+    sys.exit(__main__.run(sys.argv[2:]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+"""The harness of row 15 is checked: each planted bug makes it fail."""
+
+import random
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.faults import test_surroundings
+from tests.faults.planted import BUGS_OF_THE_SURROUNDINGS, PROGRAM
+from tests.faults.test_surroundings import live_under_a_wild_clock, live_without_a_thread
+
+THREADS = {
+    "nobody watches the journal's thread": "the journal's thread hangs",
+    "nobody watches the readings' thread": "the readings' thread dies",
+    "nobody watches the projection": "the projection hangs",
+    "nobody watches the loop": "the loop hangs",
+}
+
+
+def test_a_clock_that_is_believed_is_found(tmp_path: Path, seed: int) -> None:
+    with pytest.raises(AssertionError):
+        live_under_a_wild_clock(tmp_path, [*PROGRAM, "the clock is believed"], random.Random(seed))
+
+
+@pytest.mark.parametrize("bug", THREADS)
+def test_a_thread_that_nobody_watches_is_found(tmp_path: Path, bug: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert bug in BUGS_OF_THE_SURROUNDINGS
+    monkeypatch.setattr(test_surroundings, "PATIENCE_SECONDS", 8.0)
+    with pytest.raises((AssertionError, subprocess.TimeoutExpired)):
+        live_without_a_thread(tmp_path, THREADS[bug], bug)
+
+
+def test_every_planted_bug_is_tried() -> None:
+    assert {*THREADS, "the clock is believed"} == set(BUGS_OF_THE_SURROUNDINGS)
