@@ -124,10 +124,10 @@ def outcome(directory: Path) -> Served | str:
     return "the read tables rot again and again"
 
 
-def drawn(chance: random.Random, masters: list[Path]) -> Damage:
+def drawn(chance: random.Random, masters: list[Path], files: tuple[str, ...] = FILES) -> Damage:
     """Something that may happen to files that lie there."""
     master = chance.choice(masters)
-    file = chance.choice([name for name in FILES if (master / name).exists() and (master / name).stat().st_size])
+    file = chance.choice([name for name in files if (master / name).exists() and (master / name).stat().st_size])
     length = (master / file).stat().st_size
     older = [(one / file).read_bytes() for one in masters[: masters.index(master)] if (one / file).exists()]
     kinds = ["bit"] * 5 + ["zeros", "garbage", "cut", "cut at a sector", "gone"] + ["old copy"] * bool(older)
@@ -240,6 +240,10 @@ BUGS: dict[str, Callable[[ExitStack], None]] = {
 }
 
 
+SHOWN_BY = {"the seals of the read tables are not looked at": ("state.db",)}
+"""Of which files the damages come that show a bug, where few of the others do."""
+
+
 def main(masters: Path, seed: int, damages: int, bug: str = "") -> None:
     """All the damages, and their report."""
     logging.disable(logging.CRITICAL)
@@ -259,7 +263,7 @@ def main(masters: Path, seed: int, damages: int, bug: str = "") -> None:
         if bug:
             BUGS[bug](planted)
         for _ in range(damages):
-            damage = drawn(chance, folders)
+            damage = drawn(chance, folders, SHOWN_BY.get(bug, FILES))
             shutil.copytree(masters / damage.master, directory)
             inflict(damage, directory)
             try:

@@ -75,9 +75,9 @@ def _around_sync(plain: Callable[[int], None], death: Death) -> Callable[[int], 
 
 
 def _around_await(plain: Any, death: Death) -> Any:
-    async def call(*arguments: Any) -> Any:
+    async def call(*arguments: Any, **named: Any) -> Any:
         death.touch()
-        result = await plain(*arguments)
+        result = await plain(*arguments, **named)
         death.touch()
         return result
 

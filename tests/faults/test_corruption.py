@@ -17,7 +17,7 @@ from tests.faults.rows import figure
 from tests.faults.tally import tally
 
 DAMAGES = figure("TEST_DAMAGES")
-DAMAGES_PER_BUG = 400
+DAMAGES_PER_BUG = 1_600
 PARTS = 2
 ROOT = Path(__file__).parents[2]
 WALLETS = [f"w{number}" for number in range(6)]

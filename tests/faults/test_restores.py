@@ -1,14 +1,15 @@
 """Backup, restore and upgrade under load, killed in the middle: nothing is lost, and every answer is the same."""
 
-import os
 from pathlib import Path
 
 import pytest
 
 from tests.faults.dying import BUGS
 from tests.faults.restores import Lives
+from tests.faults.rows import figure
+from tests.faults.tally import tally
 
-CYCLES = int(os.environ.get("TEST_CYCLES", "20"))
+CYCLES = figure("TEST_CYCLES")
 CYCLES_TO_SEE_ALL = 20
 CYCLES_TO_FIND_A_BUG = 4
 
@@ -18,7 +19,7 @@ def test_whatever_is_killed_a_restore_brings_back_a_prefix_and_every_answer(tmp_
     with Lives(tmp_path, seed) as lives:
         for _ in range(CYCLES):
             lives.cycle()
-    print(", ".join(f"{count} {what}" for what, count in sorted(lives.seen.items())))
+    tally(cycles=CYCLES, **{what.replace(" ", "_"): count for what, count in sorted(lives.seen.items())})
     assert lives.seen["restores of all compared"] + lives.seen["restores to a point compared"] == CYCLES
     if CYCLES >= CYCLES_TO_SEE_ALL:
         for what in ("backups killed", "compactions killed", "compactions finished", "restores killed", "lived on"):

@@ -320,6 +320,25 @@ async def test_free_pages_do_not_make_the_policy_ask_again(tmp_path: Path, monke
         assert (tmp_path / "var/journal.db").stat().st_size <= size
 
 
+async def test_many_free_pages_are_given_back_at_the_next_start_when_nobody_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("walletd.journal.sqlite_store.MAX_FREED_PAGES", 4)
+    file = tmp_path / "var/journal.db"
+    async with daemon_at_work(tmp_path / "var") as (store, core, compaction):
+        await live(core, 120)
+        await store.checkpoint()
+        size = file.stat().st_size
+        await compaction.compact(keep_entries=1)
+        await store.checkpoint()
+        assert file.stat().st_size >= size
+        whole = core.writer.durable_head
+    async with daemon_at_work(tmp_path / "var") as (store, core, compaction):
+        assert file.stat().st_size < size / 2
+        assert core.writer.durable_head == whole
+        await replayed(core, 3)
+
+
 NO_ROOM = OSError(errno.ENOSPC, "No space left on device")
 
 
