@@ -20,8 +20,6 @@ PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
 FILE = re.compile(r"`(\w+\.(?:jsonl|csv))`:\n\n```(?:json|csv)\n(.*?)```", re.DOTALL)
 COMMAND = ".venv/bin/walletd "
 SCRIPT = ".venv/bin/python "
-ON_THEIR_WAY = {"performance.md"}
-"""Pages that are linked to already; one that is there does not belong here any more."""
 
 
 def test_the_made_parts_of_the_pages_are_what_the_code_says() -> None:
@@ -33,11 +31,7 @@ def test_the_made_parts_of_the_pages_are_what_the_code_says() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_link_leads_somewhere(page: Path) -> None:
     for target in LINK.findall(page.read_text()):
-        assert (page.parent / target).exists() or Path(target).name in ON_THEIR_WAY, target
-
-
-def test_no_page_that_has_arrived_is_still_said_to_be_on_its_way() -> None:
-    assert not [page for page in ON_THEIR_WAY if (ROOT / "docs" / page).exists()]
+        assert (page.parent / target).exists(), target
 
 
 def tour(page: Path) -> list[tuple[str, bool]]:
