@@ -51,7 +51,7 @@ format: $(READY) ## format the code
 
 $(VENV)/.bench: $(READY) requirements-bench.lock
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-input --require-hashes -r requirements-bench.lock \
-		&& touch $@ || echo "walletd: going on without pictures and without TigerBeetle's client" >&2
+		&& touch $@ || echo "walletd: going on without pictures, profiles and TigerBeetle's client" >&2
 
 bench: $(VENV)/.bench ## measure walletd beside its peers on this machine; ARGS="many hot" chooses, ARGS=--full takes all
 	$(BIN)/python -m bench $(ARGS)

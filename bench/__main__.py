@@ -54,6 +54,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, help="how often the contenders take turns")
     parser.add_argument("--seconds", type=float, help="how long each of them is loaded in a scenario")
     parser.add_argument("--wallets", type=int, help="of the contests")
+    parser.add_argument(
+        "--journal", type=int, nargs=2, metavar=("WALLETS", "TRANSFERS"), help="of the scenario million"
+    )
     parser.add_argument("--tigerbeetle", type=Path, metavar="PATH", help="TigerBeetle's binary")
     parser.add_argument("--python", default=sys.executable, help="the interpreter that has the walletd to be measured")
     parser.add_argument("--directory", type=Path, help="where the data is put meanwhile: a disk, not memory")
@@ -63,6 +66,8 @@ def main() -> None:
         parser.error(f"there is no scenario {', '.join(unknown)}; there are {', '.join(NAMES)}")
     size = FULL if options.full else QUICK
     size = size._replace(**{name: value for name in ("rounds", "seconds", "wallets") if (value := vars(options)[name])})
+    if options.journal:
+        size = size._replace(long=tuple(options.journal))
     began = time.monotonic()
     with tempfile.TemporaryDirectory(dir=options.directory or Path.cwd(), prefix="bench-data-") as name:
         directory = Path(name)

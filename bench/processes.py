@@ -15,6 +15,16 @@ def cpu(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
+def cpu_of_threads(pid: int) -> dict[int, float]:
+    """The same of each of its threads."""
+    found = {}
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(OSError):
+            fields = (task / "stat").read_text().rpartition(")")[2].split()
+            found[int(task.name)] = (int(fields[11]) + int(fields[12])) / TICKS
+    return found
+
+
 def cpu_of_family(pid: int) -> float:
     """The same of a process and its children, those included that it has waited for."""
     while True:

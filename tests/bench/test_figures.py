@@ -5,6 +5,7 @@ from bench.compare import Figure, Round, spread, verdict
 from bench.figures import Results, Row, percentile, summary
 from bench.goals import GOALS, Goal, times
 from bench.report import doubts, goals, table
+from bench.stages import LOOP, OTHER, THREADS, costs, samples_of, stage_of
 
 from bench import contest, postgres
 
@@ -152,3 +153,28 @@ def test_revisions_differ_only_where_every_round_says_so(ratios: tuple[float, ..
 
 def test_a_spread_has_its_median_and_its_ends() -> None:
     assert spread([1.1, 0.9, 1.0]) == "1.00 (0.90 to 1.10)"
+
+
+def test_a_sample_counts_for_the_innermost_frame_that_has_a_stage() -> None:
+    asked = (
+        "run (trio/_core/_run.py:1);submit (walletd/gateway/commands.py:9);_decide (walletd/wallets/supervisor.py:5)"
+    )
+    assert stage_of(asked + ";encode_entry (walletd/vocabulary/entries.py:7)") == "the entry's JSON"
+    assert stage_of(asked + ";decide (walletd/ledger/rules.py:7);<listcomp> (x.py:1)") == "decide"
+    assert stage_of(asked) == "supervisor: around all of these"
+    assert stage_of("run (trio/_core/_run.py:1)") == OTHER
+
+
+def test_stages_add_up_to_the_processor_time_of_their_thread() -> None:
+    raw = [
+        "thread (7): MainThread;decide (walletd/ledger/rules.py:7) 30",
+        "thread (7): MainThread;run (trio/_core/_run.py:1) 10",
+        "thread (8): sqlite;_connection_worker_thread (aiosqlite/core.py:63) 5",
+    ]
+    raw.append("thread (9): watch;_watch (walletd/loop_watch.py:49) 99")  # Asleep: the kernel gave it nothing.
+    rows = [row for row in costs(samples_of(raw), {7: 4.0, 8: 1.0, 9: 0.0}, loop=7, commands=100_000) if row[2]]
+    assert rows == [
+        (LOOP, "decide", pytest.approx(30)),
+        (LOOP, OTHER, pytest.approx(10)),
+        (THREADS, "journal: seal, hash, commit", pytest.approx(10)),
+    ]

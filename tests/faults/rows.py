@@ -163,6 +163,16 @@ ROWS = (
         ("tests.conformance.test_autobahn:BUGS",),
     ),
     Row(
+        11,
+        "malformed input",
+        "mutated frames and mutated JSON, against the adapter and a session in memory, and a tenth of it on sockets",
+        "a reading of RFC 6455 of its own and the contract: the right code, no change but by a valid command, no fault",
+        (Figure("TEST_FUZZ", "inputs in memory", 200_000, 400_000, 100_000_000),),
+        ("tests/fuzz/test_memory.py", "tests/fuzz/test_sockets.py"),
+        ("tests/fuzz/test_planted_bugs.py",),
+        ("tests.fuzz.test_planted_bugs:FRAME_BUGS", "tests.fuzz.test_planted_bugs:REQUEST_BUGS"),
+    ),
+    Row(
         12,
         "cancellation",
         "everything is cancelled at step n, for every step n of some scripts: over the simulated disk and over SQLite",
@@ -220,7 +230,7 @@ ROWS = (
         why=LIMIT,
     ),
 )
-"""In order; 11 (malformed input) joins with its harness."""
+"""In order."""
 
 _FIGURES = {figure.variable: figure for row in ROWS for figure in row.figures}
 
