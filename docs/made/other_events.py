@@ -30,7 +30,7 @@ NOTIFICATIONS = (
         "an entry became durable that touches what a subscription watches",
         "subscription, epoch, sequence, previous_sequence, entry: the stored bytes, or less where the session may not see all",
         "no room in the outbox (`max_event_bytes`): the subscription catches up from the journal; no progress: closed with 4508",
-        "O(wallets of the entry + prefixes watched + receivers) for each entry",
+        "O(wallets of the entry × lengths of prefixes that are watched + receivers) for each entry",
         "bytes in outboxes, at most `max_event_bytes` each; the newest 4,096 entries",
         "Subscription, Entry",
     ),
