@@ -23,7 +23,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from walletd.core import Core
-from walletd.gateway.counters import TrafficCounters
+from walletd.gateway.counters import PEERS_OWN, TrafficCounters
 from walletd.gateway.services import Services
 from walletd.gateway.tls import Certificates
 from walletd.histogram import Histogram
@@ -50,6 +50,8 @@ METHOD_OF_COMMAND: dict[type, str] = {
 SHED_REASONS = (Reason.OVERLOADED, Reason.UNAVAILABLE, Reason.WALLET_QUARANTINED, Reason.INTERNAL_ERROR)
 CLOSE_CODES = ("1000", "1001", "1006", "1009", "1011", "1012", "1013", "4408", "4508")
 """Shown from the start, so that a first one is seen as a rise."""
+
+CLOSED = f"Connections closed, by close code; {PEERS_OWN}: one that a peer made up."
 
 FILES = ("journal.db", "journal.db-wal", "journal.ballast", "state.db", "state.db-wal")
 
@@ -248,7 +250,7 @@ class DaemonCollector(Collector):
         yield _counter("walletd_accept_failures", "Knocks that found no file descriptor left.", traffic.accept_failures)
         yield _labelled("walletd_connections_refused", "Connections refused, by why.", "reason", traffic.refused)
         closed = dict.fromkeys(CLOSE_CODES, 0) | {str(code): count for code, count in traffic.closes.items()}
-        yield _labelled("walletd_connections_closed", "Connections closed, by close code.", "close_code", closed)
+        yield _labelled("walletd_connections_closed", CLOSED, "close_code", closed)
         yield _counter("walletd_connections_cut_off", "Connections ended: all held too much.", traffic.cut_off)
         yield _gauge("walletd_connections_held_bytes", "Kept for all peers, a second ago.", traffic.held_bytes)
         yield _labelled("walletd_requests_overloaded", "Requests shed, by what was full.", "what", self._services.shed)
