@@ -156,7 +156,7 @@ TIMERS = (
         "every quarter of `idle_wallet_seconds`, and with each claim beyond `max_warm_wallets`",
         "none",
         "a wallet whose last entry is not in the read tables stays",
-        "O(wallets let go), 4 a claim",
+        "O(wallets let go): at most as many as the claim names, and 4",
         "frees their Books",
         "Wallet",
     ),
