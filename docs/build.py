@@ -9,15 +9,18 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import msgspec
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from made import diagrams, entities, events, metrics
+from made import errors as error_reference
+from made import settings as settings_reference
+from made.types import type_name
 from tests.faults import table
 
-from walletd.config import RELOADABLE, Settings
 from walletd.protocol import contract
 from walletd.protocol.close_codes import CloseCode
 from walletd.protocol.errors import SENTENCES
@@ -26,7 +29,7 @@ from walletd.protocol.method_reasons import BEFORE_ANY_METHOD, OF_A_CALL, OF_A_C
 from walletd.protocol.methods import METHODS, Kind, Method
 from walletd.protocol.session_limits import LIMITS
 from walletd.vocabulary.error_codes import Reason
-from walletd.vocabulary.lifecycle import PERMITTED_MOVES, DaemonState
+from walletd.vocabulary.lifecycle import PERMITTED_MOVES
 
 HERE = Path(__file__).parent
 LINE = 120
@@ -115,39 +118,8 @@ def _fields(title: str, struct: type) -> list[str]:
     rows = [f"| {title} | type | |", "|---|---|---|"]
     for field in fields:
         needed = "required" if field.required else "optional"
-        rows.append(f"| `{field.encode_name}` | {_type_name(field.type)} | {needed} |")
+        rows.append(f"| `{field.encode_name}` | {type_name(field.type)} | {needed} |")
     return [*rows, ""]
-
-
-def _type_name(kind: Any) -> str:
-    """A type as a reader of JSON knows it."""
-    if hasattr(kind, "__metadata__"):
-        return _type_name(get_args(kind)[0])
-    if getattr(kind, "__supertype__", None):
-        return _type_name(kind.__supertype__)
-    origin = getattr(kind, "__origin__", None)
-    if origin in (tuple, list):
-        return f"list of {_type_name(get_args(kind)[0])}"
-    if origin is dict:
-        return f"object of {_type_name(get_args(kind)[1])}"
-    if get_args(kind):
-        shown = [_type_name(arg) for arg in get_args(kind) if arg is not type(None)]
-        return " or ".join(dict.fromkeys(shown)).replace("|", "or")
-    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        inner = ", ".join(f"`{field.encode_name}`" for field in msgspec.structs.fields(kind))
-        return f"{kind.__name__} {{{inner}}}"
-    plain = {
-        "str": "string",
-        "int": "integer",
-        "bool": "boolean",
-        "float": "number",
-        "datetime": "time",
-        "Any": "object",
-    }
-    name = getattr(kind, "__name__", repr(kind))
-    if isinstance(kind, type) and hasattr(kind, "__members__"):
-        return " or ".join(f"`{member.value}`" for member in kind)  # type: ignore[attr-defined]
-    return plain.get(name, f"`{kind!r}`" if isinstance(kind, str | int) else name)
 
 
 def _first_paragraph(struct: type) -> str:
@@ -181,27 +153,6 @@ def access() -> str:
     return "\n".join(rows) + "\n"
 
 
-def lifecycle_diagram() -> str:
-    """The same as a diagram; moves to failed, which every state but an end has, are left out of it."""
-    arrows = ["[*] --> starting"]
-    for state, moves in PERMITTED_MOVES.items():
-        for other in sorted(moves, key=lambda other: other.value):
-            if other is not DaemonState.FAILED:
-                arrows.append(f"{state.value} --> {other.value}")
-    ends = [f"{state.value} --> [*]" for state, moves in PERMITTED_MOVES.items() if not moves]
-    lines = ["```plantuml", "@startuml", "hide empty description", *arrows, *ends, "@enduml", "```"]
-    return "\n".join(lines) + "\n"
-
-
-def settings() -> str:
-    """Every setting, its default, and whether a reload takes it over."""
-    rows = ["| setting | default | reload |", "|---|---|---|"]
-    for name in Settings.__struct_fields__:
-        value = msgspec.json.encode(getattr(Settings(), name), enc_hook=str).decode()
-        rows.append(f"| `{name}` | `{value}` | {'yes' if name in RELOADABLE else 'restart'} |")
-    return "\n".join(rows) + "\n"
-
-
 SECTIONS: dict[str, Callable[[], str]] = {
     "methods": methods,
     "errors": errors,
@@ -210,8 +161,11 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "session_limits": session_limits,
     "lifecycle": lifecycle,
     "access": access,
-    "lifecycle_diagram": lifecycle_diagram,
-    "settings": settings,
+    **entities.SECTIONS,
+    **events.SECTIONS,
+    **error_reference.SECTIONS,
+    **metrics.SECTIONS,
+    **settings_reference.SECTIONS,
     "rows": table.rows_table,
     "row_commands": table.commands_table,
     "row_bugs": table.bugs_table,
@@ -234,7 +188,7 @@ def contract_file() -> str:
 def main(is_check: bool) -> int:
     """Rewrite all, or say what is not true any more."""
     pages = [*sorted(HERE.glob("*.md")), *sorted((HERE.parent / "tests").glob("*/README.md"))]
-    made = {page: built(page.read_text()) for page in pages}
+    made = {page: built(page.read_text()) for page in pages} | diagrams.files()
     made[HERE / "asyncapi.json"] = contract_file()
     stale = [page for page, text in made.items() if not page.exists() or page.read_text() != text]
     for page in stale:
@@ -242,6 +196,9 @@ def main(is_check: bool) -> int:
             sys.stderr.write(f"{page.relative_to(HERE.parent)} is not what the code says; run: make docs\n")
         else:
             page.write_text(made[page])
+    if not is_check:
+        for name in diagrams.draw():
+            sys.stderr.write(f"docs/diagrams/{name}.svg is out of date and cannot be drawn here: install plantuml\n")
     return 1 if stale and is_check else 0
 
 

@@ -35,6 +35,7 @@ from walletd.listeners import Doors
 from walletd.logs.setup import limit as repeats
 from walletd.operations import Operations
 from walletd.process_metrics import ProcessMetrics
+from walletd.protocol.close_codes import CloseCode
 from walletd.protocol.methods import METHODS, Kind
 from walletd.vocabulary.commands import ExpireHold
 from walletd.vocabulary.error_codes import Reason
@@ -48,8 +49,11 @@ METHOD_OF_COMMAND: dict[type, str] = {
 """The method that each kind of command came by; the daemon's own have a name that no client can ask for."""
 
 SHED_REASONS = (Reason.OVERLOADED, Reason.UNAVAILABLE, Reason.WALLET_QUARANTINED, Reason.INTERNAL_ERROR)
-CLOSE_CODES = ("1000", "1001", "1006", "1009", "1011", "1012", "1013", "4408", "4508")
-"""Shown from the start, so that a first one is seen as a rise."""
+ABNORMAL = 1006
+"""What RFC 6455 calls the end of a connection on which nobody said a close code."""
+
+CLOSE_CODES = (*(code.value for code in CloseCode), ABNORMAL)
+"""Shown from the start, so that a first one is seen as a rise; what else a client closes with is counted together."""
 
 FILES = ("journal.db", "journal.db-wal", "journal.ballast", "state.db", "state.db-wal")
 
@@ -247,7 +251,9 @@ class DaemonCollector(Collector):
         yield _counter("walletd_connections_accepted", "Connections accepted.", traffic.accepted)
         yield _counter("walletd_accept_failures", "Knocks that found no file descriptor left.", traffic.accept_failures)
         yield _labelled("walletd_connections_refused", "Connections refused, by why.", "reason", traffic.refused)
-        closed = dict.fromkeys(CLOSE_CODES, 0) | {str(code): count for code, count in traffic.closes.items()}
+        closed = dict.fromkeys((*map(str, CLOSE_CODES), "other"), 0)
+        for code, count in traffic.closes.items():
+            closed[str(code) if code in CLOSE_CODES else "other"] += count
         yield _labelled("walletd_connections_closed", "Connections closed, by close code.", "close_code", closed)
         yield _counter("walletd_connections_cut_off", "Connections ended: all held too much.", traffic.cut_off)
         yield _gauge("walletd_connections_held_bytes", "Kept for all peers, a second ago.", traffic.held_bytes)

@@ -49,11 +49,6 @@ class ServiceManager:
         self._state = DaemonState.STARTING
         self.failures = 0
 
-    @property
-    def is_there(self) -> bool:
-        """Whether somebody asked to be notified."""
-        return bool(self._address)
-
     def told(self, state: DaemonState) -> None:
         """The lifecycle moved."""
         self._state = state

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from walletd.client import Applied, Cursor, Event
 from walletd.client.batches import BatchApplied, batch_results
 from walletd.protocol.messages import Balances, Statement, StatementBalance, StatementLine, WalletView
-from walletd.protocol.operator_messages import DaemonStatus
+from walletd.protocol.operator_messages import AssetTotal, AuditReport, DaemonStatus
 from walletd.vocabulary.commands import AnyCommand
 from walletd.vocabulary.entries import BalanceRecord
 from walletd.vocabulary.identifiers import AssetCode, Sequence, Version, WalletId
@@ -49,6 +49,7 @@ class StandIn:
         self.views: list[WalletView] = []
         self.events: list[Event] = []
         self.after_events: BaseException | None = None
+        self.violations: tuple[str, ...] = ()
 
     @asynccontextmanager
     async def connect(self, url: str, *, token: str | None, tls: object = None) -> AsyncIterator["StandIn"]:
@@ -75,6 +76,11 @@ class StandIn:
     async def balances(self, *arguments: Any, **named: Any) -> Balances:
         self._note("balances", *arguments, **named)
         return Balances(balances=self.answer.balances, sequence=7, time=NOON)
+
+    async def audit(self) -> AuditReport:
+        self._note("audit")
+        totals = (AssetTotal(AssetCode("EUR"), "0", "12345"),)
+        return AuditReport(sequence=7, wallets=3, totals=totals, violations=self.violations)
 
     async def wallet(self, name: str) -> WalletView:
         self._note("wallet", name)

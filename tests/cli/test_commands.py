@@ -225,3 +225,17 @@ def test_the_status_names_the_daemon_and_its_head(walletd: Walletd, daemon: Stan
     assert "walletd 0.1.0 at ws://127.0.0.1:7878" in out
     assert "1,234" in out
     assert NOON.astimezone().strftime("%Y-%m-%d") in out
+
+
+def test_an_audit_shows_what_customers_have_and_ends_with_65_where_the_books_do_not_add_up(
+    walletd: Walletd, daemon: StandIn
+) -> None:
+    ended = walletd("audit")
+    assert ended.exit_code == 0
+    assert ["EUR", "0.00", "123.45"] in rows(ended.out)
+    assert "3 wallets, as they stood after entry 7" in ended.out + ended.err
+
+    daemon.violations = ("posted balances of EUR sum to 1, not to zero",)
+    ended = walletd("audit")
+    assert ended.exit_code == 65
+    assert "posted balances of EUR sum to 1" in ended.out + ended.err

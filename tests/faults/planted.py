@@ -20,7 +20,7 @@ from walletd.journal import sqlite_store, writer
 from walletd.journal.connection import SqliteConnection
 from walletd.journal.failures import JournalFull
 from walletd.protocol import session
-from walletd.wallets import read_tables, readings, snapshots, supervisor, watch
+from walletd.wallets import consistent_reads, read_tables, readings, supervisor, watch
 from walletd.wallets.roster import Roster
 from walletd.wallets.supervisor import NotDecided, Submission, Supervisor
 
@@ -89,14 +89,14 @@ def readings_thread_dies() -> None:
 
 def look_hangs() -> None:
     """A question of several statements to the read tables never returns."""
-    plain = snapshots.Snapshots.read
+    plain = consistent_reads.ConsistentReads.read
 
     async def read(self: Any, look: Any) -> Any:
         if strikes():
             await trio.sleep_forever()
         return await plain(self, look)
 
-    snapshots.Snapshots.read = read  # type: ignore[method-assign]
+    consistent_reads.ConsistentReads.read = read  # type: ignore[method-assign]
 
 
 def projection_hangs() -> None:

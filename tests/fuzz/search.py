@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable
 
 INPUTS = int(os.environ.get("TEST_FUZZ", "200000"))
-SEED = os.environ.get("TEST_FUZZ_SEED", "walletd")
+SEED = os.environ.get("TEST_FUZZ_SEED") or os.environ.get("TEST_SEED", "walletd")
 
 Judge = Callable[[bytes], None]
 

@@ -47,7 +47,7 @@ class Raw:
             assert await raw.read()
         head, _, raw.received = raw.received.partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 101"), head
-        await raw.frames_until(lambda frames: len(frames) == 1)
+        await raw.frames_until(lambda frames: len(frames) >= 1)  # hello, and perhaps a notice
         raw.received = b""
         return raw
 

@@ -39,6 +39,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         client.raw('{"jsonrpc":"2.0","id":1,"method":"x"')
         client.refused("wallet.get", wallet="nobody")
         client.call("daemon.audit")
+        with daemon.client() as strange:
+            strange.websocket.close(code=4321)
         with urllib.request.urlopen(f"{daemon.admin_url}/metrics", timeout=10) as answer:
             yield answer.read().decode()
 
@@ -83,6 +85,8 @@ def test_it_counts_what_happened(page: str) -> None:
     assert seen["walletd_disk_free_bytes"] > 0
     assert seen['walletd_lifecycle_transitions_total{from="serving",to="degraded"}'] == 0
     assert seen["process_open_fds"] > 3
+    assert seen['walletd_connections_closed_total{close_code="other"}'] == 1
+    assert "4321" not in page, "a client does not make labels"
 
 
 def test_every_histogram_is_whole(page: str) -> None:
@@ -123,8 +127,8 @@ def test_every_metric_of_the_rules_exists(page: str) -> None:
 
 def test_the_documents_list_every_metric_and_no_other(page: str) -> None:
     shown = set(re.findall(r"^# HELP (walletd_\S+)", page, re.MULTILINE))
-    listed = set(re.findall(r"^\| `(walletd_\w+)` \|", (ROOT / "docs" / "operations.md").read_text(), re.MULTILINE))
-    assert listed == shown
+    listed = set(re.findall(r"^\| `(walletd_\w+)` \|", (ROOT / "docs" / "metrics.md").read_text(), re.MULTILINE))
+    assert {name for name in listed if not name.startswith("walletd_tls_")} == shown
 
 
 def test_the_dashboard_is_what_its_table_says() -> None:

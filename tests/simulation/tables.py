@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from walletd.wallets import read_tables, readings, snapshots
+from walletd.wallets import consistent_reads, read_tables, readings
 
 Pause = Callable[[], Awaitable[None]]
 
@@ -79,7 +79,7 @@ def sqlite_in_the_loop(pause: Pause) -> Iterator[None]:
     sqlite = LoopSqlite(pause)
     with (
         patch.object(read_tables, "in_thread", sqlite.in_thread),
-        patch.object(snapshots, "in_thread", sqlite.in_thread),
+        patch.object(consistent_reads, "in_thread", sqlite.in_thread),
         patch.object(readings, "aiosqlite", sqlite),
         patch.object(readings, "aio_as_trio", lambda call: call),
     ):

@@ -19,9 +19,9 @@ from walletd.journal.merkle import Frontier, leaf_hash
 from walletd.vocabulary.commands import Posting, PostTransfer
 from walletd.vocabulary.entries import BalanceRecord, Effects, Entry
 from walletd.wallets import projector as projector_module
+from walletd.wallets.consistent_reads import progress_of
 from walletd.wallets.projector import FULL_RETRY_SECONDS, LINGER_SECONDS, DurableEntry, Projector
 from walletd.wallets.read_tables import FORMAT, Progress, ReadTables, ReadTablesFull, rows_of
-from walletd.wallets.snapshots import progress_of
 from walletd.wallets.statements import Question
 from walletd.wallets.watch import SILENCE_SECONDS, Watch
 
@@ -80,7 +80,7 @@ class Recorded:
             Frontier(),
             max_backlog=max_backlog,
             on_projected=self._on_projected,
-            watch=Watch("the writes", self._die),
+            watch=Watch("the writes", self._die, trio.current_time),
         )
 
     def _die(self, reason: str) -> NoReturn:
@@ -275,8 +275,8 @@ async def test_several_statements_of_one_look_see_the_same_state(core: Core) -> 
         wallets = tables.execute("SELECT count(*) FROM wallet").fetchone()[0]
         return before, progress_of(tables), wallets
 
-    assert await core.readings._snapshots.read(look) == (3, 3, 2)
-    assert await core.readings._snapshots.read(progress_of) == 5
+    assert await core.readings._consistent.read(look) == (3, 3, 2)
+    assert await core.readings._consistent.read(progress_of) == 5
 
 
 async def test_tables_that_find_no_space_stand_and_go_on_when_there_is_some(autojump_clock: Any) -> None:
@@ -311,3 +311,19 @@ async def test_a_write_that_never_returns_ends_the_process(autojump_clock: Any) 
             recorded.projector.extend(commit(1, 3))
     assert "have not answered" in recorded.ended
     assert recorded.ended_at <= 2 * SILENCE_SECONDS
+
+
+async def test_a_thread_is_not_given_up_because_virtual_time_jumped_while_it_worked(autojump_clock: Any) -> None:
+    ended: list[str] = []
+
+    def die(reason: str) -> NoReturn:
+        ended.append(reason)
+        raise Ended
+
+    watch = Watch("the reads", die)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(watch.run)
+        with watch.waiting():
+            await trio.sleep(10 * SILENCE_SECONDS)
+        nursery.cancel_scope.cancel()
+    assert not ended

@@ -74,9 +74,14 @@ async def test_a_full_mailbox_answers_overloaded_and_takes_no_place_anywhere(aut
     roster = roster_over(SlowTables(1), max_mailbox=2)
     ran: list[str] = []
     failed: list[Reason] = []
+    told: list[dict[str, object]] = []
+
+    def fail(reason: Reason, facts: dict[str, object]) -> None:
+        failed.append(reason)
+        told.append(facts)
 
     def claim(name: str, *wallets: str) -> None:
-        roster.claim(Claim(wallets, lambda: ran.append(name), lambda reason, facts: failed.append(reason)))
+        roster.claim(Claim(wallets, lambda: ran.append(name), fail))
 
     async with trio.open_nursery() as nursery:
         await nursery.start(roster.run)
@@ -84,6 +89,8 @@ async def test_a_full_mailbox_answers_overloaded_and_takes_no_place_anywhere(aut
         claim("two", "a")
         claim("three", "a", "b")
         assert failed == [Reason.OVERLOADED]
+        # ``what`` becomes the label of a metric: with the wallet's name in it there would be one for each wallet.
+        assert (told[0]["what"], told[0]["wallet"]) == ("the mailbox of a wallet", "a")
         claim("four", "b")
         while len(ran) < 3:
             await trio.sleep(1)
@@ -120,3 +127,19 @@ async def test_many_cold_wallets_are_loaded_by_one_read(autojump_clock) -> None:
         await trio.sleep(1)
         nursery.cancel_scope.cancel()
     assert reads == [500]
+
+
+async def test_claims_on_many_wallets_at_once_do_not_leave_more_warm_than_may_be(autojump_clock) -> None:
+    roster = roster_over(SlowTables(1), max_warm_wallets=8, idle_seconds=3600.0)
+    most = 0
+    async with trio.open_nursery() as nursery:
+        await nursery.start(roster.run)
+        for number in range(50):
+            names = [f"w{number:02}-{place:03}" for place in range(100)]
+            ran = trio.Event()
+            roster.claim(Claim(names, ran.set, lambda reason, facts: pytest.fail(f"{reason} {facts}")))
+            await ran.wait()
+            most = max(most, len(roster))
+        nursery.cancel_scope.cancel()
+    # The wallets of the claim under way cannot be let go, nor those that have just been had.
+    assert most <= 8 + 2 * 100

@@ -90,6 +90,21 @@ async def test_an_expiry_is_recorded_by_the_daemon_soon_after_its_time(tmp_path:
         assert [(b.held, b.available) for b in entry.effects.balances] == [("0", "1000")]
 
 
+async def test_holds_of_one_wallet_that_expire_together_are_recorded_by_one_entry(tmp_path: Path) -> None:
+    clock = Clock()
+    async with asyncio_loop(), open_core(tmp_path, MemoryJournalStore(), clock=clock) as core:
+        names = await hold_ids(core, *(hold(f"place{number}", 1, NOON + MINUTE) for number in range(150)))
+        head = core.writer.durable_head
+        clock.time += MINUTE
+        core.timers.wake()
+        await wait_for_entry(core, head + 1)
+        await trio.sleep(0.05)
+        await core.writer.drain()
+        assert core.writer.durable_head == head + 1, "the others are not asked about, and refused, one by one"
+        assert [h.hold for h in (await core.history.entry(head + 1)).entry.effects.holds] == names
+        assert len(core.timers) == 0
+
+
 async def test_what_fell_due_while_the_daemon_was_down_is_recorded_at_the_start(tmp_path: Path) -> None:
     clock, store = Clock(), MemoryJournalStore()
     async with asyncio_loop():

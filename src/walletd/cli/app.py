@@ -22,7 +22,7 @@ from walletd.cli.exits import EXIT_INPUT_OUTPUT, EXIT_OK, EXIT_USAGE
 from walletd.cli.failures import UsageError
 from walletd.cli.groups import DAEMON, LOOKING, MONEY, MORE
 from walletd.cli.holds import hold, refund
-from walletd.cli.operations import drain, log_level, report
+from walletd.cli.operations import audit, drain, log_level, report
 from walletd.cli.payments import pay
 from walletd.cli.readings import balance, discover, entry, statement, status
 from walletd.cli.restore import restore
@@ -111,7 +111,7 @@ app.command(verify, group=DAEMON)
 app.command(status, group=DAEMON)
 app.command(discover, group=DAEMON)
 app.command(configuration)
-for operation in (report, log_level, drain):
+for operation in (audit, report, log_level, drain):
     app.command(operation, group=DAEMON)
 app.command(asset)
 for change in (describe, freeze, unfreeze, limit, close):

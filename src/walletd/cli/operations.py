@@ -1,4 +1,4 @@
-"""``walletd report``, ``log-level`` and ``drain``: what an operator does to a running daemon."""
+"""``walletd audit``, ``report``, ``log-level`` and ``drain``: what an operator does to a running daemon."""
 
 import os
 from pathlib import Path
@@ -8,10 +8,42 @@ from cyclopts import Parameter
 from rich.text import Text
 
 from walletd.cli.connection import DEFAULT, Connection, talk
+from walletd.cli.exits import EXIT_DAMAGED
 from walletd.cli.output import Output, new_table
-from walletd.client import Client
+from walletd.client import Client, main_units
 
 Level = Literal["debug", "info", "warning", "error"]
+
+
+def audit(*, connection: Connection = DEFAULT) -> int:
+    """Have a running daemon sum up all balances: per asset they are zero, and nobody is below his floor.
+
+    Exit code 65 where they are not.  What customers have is shown beside it.  `walletd verify` checks a whole journal.
+
+    For example:
+
+        $ walletd audit
+        $ walletd audit --json
+    """
+
+    async def sum_up(client: Client, answer: Output) -> int:
+        made = await client.audit()
+        scales = await client.assets()
+        table = new_table(
+            "asset", "sum of all wallets", "customers have", right=("sum of all wallets", "customers have")
+        )
+        for total in made.totals:
+            scale = scales[total.asset]
+            table.add_row(
+                total.asset, str(main_units(total.sum, scale)), str(main_units(total.in_customer_wallets, scale))
+            )
+        answer.answer(made, lambda: table)
+        answer.line(f"{made.wallets:,} wallets, as they stood after entry {made.sequence:,}.")
+        for violation in made.violations:
+            answer.line(f"wrong: {violation}")
+        return EXIT_DAMAGED if made.violations else 0
+
+    return talk(connection, sum_up)
 
 
 def report(
@@ -55,7 +87,7 @@ def log_level(level: Level, component: str | None = None, /, *, connection: Conn
     level
         How much.
     component
-        Which part: journal, gateway, wallets, lifecycle, daemon, configuration; all, where none is named.
+        Which part: configuration, daemon, gateway, journal, lifecycle, report, wallets; all, where none is named.
     """
 
     async def change(client: Client, answer: Output) -> int:

@@ -32,6 +32,9 @@ MAX_OPEN_HOLDS = 10_000
 """Of one wallet: they are in memory while it is warm, about 700 bytes each, and may all expire in one entry."""
 
 
+EXPIRIES_UNPRUNED = 64
+"""Up to so many expiries that holds were moved away from may stay in the heap behind the next one."""
+
 OUTFLOWS_UNPRUNED = 64
 """Up to so many outflows of one asset nobody looks whether they have left the longest window."""
 
@@ -132,14 +135,24 @@ class Book:
 
     def balance_record(self, asset: AssetCode, now: datetime | None = None) -> BalanceRecord:
         """What the wallet has of one asset: as recorded or, with ``now``, without the holds that have expired."""
-        balance = self.balance(asset)
-        freed = sum(reserved(hold) for hold in self.lapsed(now) if hold.asset == asset) if now is not None else 0
-        held = balance.held - freed
-        return balance_record(self.wallet, asset, balance.posted, held, self.version, self.floor(asset))
+        return self._balance_record(asset, self._freed(now))
 
     def balance_records(self, now: datetime | None = None) -> tuple[BalanceRecord, ...]:
         """Every asset that the wallet was ever touched in, by code."""
-        return tuple(self.balance_record(asset, now) for asset in sorted(self.balances))
+        freed = self._freed(now)
+        return tuple(self._balance_record(asset, freed) for asset in sorted(self.balances))
+
+    def _freed(self, now: datetime | None) -> dict[AssetCode, int]:
+        """What the holds reserve that have expired unrecorded, of each asset."""
+        freed: dict[AssetCode, int] = {}
+        for hold in [] if now is None else self.lapsed(now):
+            freed[hold.asset] = freed.get(hold.asset, 0) + reserved(hold)
+        return freed
+
+    def _balance_record(self, asset: AssetCode, freed: dict[AssetCode, int]) -> BalanceRecord:
+        balance = self.balance(asset)
+        held = balance.held - freed.get(asset, 0)
+        return balance_record(self.wallet, asset, balance.posted, held, self.version, self.floor(asset))
 
     def outflow_records(self) -> Iterator[OutflowRecord]:
         """What went out and may still count for a velocity limit, in order of time for each asset."""
@@ -252,8 +265,7 @@ def restore_book(
         assert hold.wallet == record.wallet
         assert hold.state is HoldState.OPEN
         book.holds[hold.hold] = hold
-    book.expiries = [(hold.expires_at, hold.hold) for hold in book.holds.values() if hold.expires_at is not None]
-    heapify(book.expiries)
+    book.expiries = _expiries_of(book)
     for outflow in outflows:
         assert outflow.wallet == record.wallet
         counted = record.counted_from.get(outflow.asset)
@@ -309,6 +321,8 @@ def _apply_hold(book: Book, record: HoldRecord) -> None:
             heappush(book.expiries, (record.expires_at, record.hold))
     while book.expiries and not _is_due_then(book, *book.expiries[0]):
         heappop(book.expiries)
+    if len(book.expiries) > 2 * len(book.holds) + EXPIRIES_UNPRUNED:
+        book.expiries = _expiries_of(book)
 
 
 def _count_from(book: Book, counted_from: dict[AssetCode, CountedFrom]) -> None:
@@ -338,6 +352,12 @@ def _apply_outflow(book: Book, record: OutflowRecord) -> None:
     outflows.put(record)
     if len(outflows) > OUTFLOWS_UNPRUNED:
         outflows.prune(record.time - timedelta(seconds=book.limits[record.asset].longest_window))
+
+
+def _expiries_of(book: Book) -> list[tuple[datetime, HoldId]]:
+    expiries = [(hold.expires_at, hold.hold) for hold in book.holds.values() if hold.expires_at is not None]
+    heapify(expiries)
+    return expiries
 
 
 def _is_due_then(book: Book, moment: datetime, hold: HoldId) -> bool:

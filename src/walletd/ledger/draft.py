@@ -35,7 +35,7 @@ class Origin(NamedTuple):
 class Draft:
     """Changes to books, not made yet."""
 
-    __slots__ = ("_books", "_holds", "_outflows", "_touched", "_wallets", "changes", "let_out", "moved", "now")
+    __slots__ = ("_books", "_holds", "_keys", "_outflows", "_touched", "_wallets", "changes", "let_out", "moved", "now")
 
     def __init__(self, books: Books, now: datetime) -> None:
         self._books = books
@@ -43,6 +43,8 @@ class Draft:
         self.let_out: dict[Place, int] = {}
         """What this command lets out of wallets whose velocity is limited."""
         self._outflows: dict[tuple[Place, Key], OutflowRecord] = {}
+        self._keys: dict[Place, dict[Key, None]] = {}
+        """Of each balance, which outflows this command records."""
         self.changes: dict[Place, list[int]] = {}
         """Of each balance: what is added to posted, what is held in addition, and what expired holds free."""
         self._holds: dict[HoldId, HoldRecord] = {}
@@ -81,7 +83,7 @@ class Draft:
             return
         place = wallet, asset
         total = self.let_out[place] = self.let_out.get(place, 0) + amount
-        self._outflows[place, origin] = OutflowRecord(
+        record = OutflowRecord(
             wallet=wallet,
             asset=asset,
             sequence=Sequence(origin.sequence),
@@ -90,6 +92,7 @@ class Draft:
             amount=str(total),
             hold=hold,
         )
+        self._put_outflow(place, origin, record)
 
     def give_back(self, hold: HoldRecord, amount: int) -> None:
         """Count less for what a hold does not let out after all: of what it was raised by last first."""
@@ -105,7 +108,7 @@ class Draft:
             taken = min(amount, int(record.amount))
             if taken:
                 less = str(int(record.amount) - taken)
-                self._outflows[place, key_of(known)] = msgspec.structs.replace(record, amount=less)
+                self._put_outflow(place, key_of(known), msgspec.structs.replace(record, amount=less))
             amount -= taken
 
     def used(self, wallet: WalletId, asset: AssetCode, window: Window) -> int:
@@ -114,8 +117,10 @@ class Draft:
         known = self._books.wallets[wallet].outflows
         outflows = None if known is None else known.get(asset)
         used = 0 if outflows is None else outflows.used(window.seconds, self.now)
-        for (place, key), record in self._outflows.items():
-            if place == (wallet, asset) and record.time > begins:
+        place = wallet, asset
+        for key in self._keys.get(place, ()):
+            record = self._outflows[place, key]
+            if record.time > begins:
                 used += int(record.amount) - (0 if outflows is None else outflows.amount_of(key))
         return used
 
@@ -179,6 +184,10 @@ class Draft:
             version = self._books.wallets[wallet].version + 1
             held = balance.held + more - freed
             yield balance_record(wallet, asset, balance.posted + posted, held, version, self.floor(wallet, asset))
+
+    def _put_outflow(self, place: Place, key: Key, record: OutflowRecord) -> None:
+        self._outflows[place, key] = record
+        self._keys.setdefault(place, {})[key] = None
 
     def _change(self, wallet: WalletId, asset: AssetCode) -> list[int]:
         return self.changes.setdefault((wallet, asset), [0, 0, 0])

@@ -23,7 +23,7 @@ class Outflows:
     """What went out of one wallet in one asset, in order of time.
 
     ``used`` costs what left or entered the window since it was asked last: every outflow once per window, and nothing
-    while nothing moves.  About 200 bytes for each outflow within the longest window.
+    while nothing moves.  About 400 bytes for each outflow within the longest window.
     """
 
     __slots__ = ("_amounts", "_cursors", "_of_holds", "_places", "_records", "_times")

@@ -86,6 +86,7 @@ FACTS: dict[str, dict[str, Any]] = {
 
 UNSPOKEN: dict[Reason, tuple[str, ...]] = {
     Reason.FORBIDDEN: ("right", "wallet"),
+    Reason.OVERLOADED: ("wallet", "limit"),
     Reason.UNKNOWN_WALLET: ("as_of",),
     Reason.INTERNAL_ERROR: ("wallets",),
     Reason.WALLET_FROZEN: ("until",),

@@ -9,8 +9,8 @@ import sqlite3
 from datetime import datetime
 from typing import NamedTuple
 
+from walletd.wallets.consistent_reads import progress_of
 from walletd.wallets.read_tables import ReadTablesRotten, check_seal, from_microseconds, microseconds
-from walletd.wallets.snapshots import progress_of
 
 MOMENT = "SELECT time, seal FROM moment WHERE sequence = ?"
 

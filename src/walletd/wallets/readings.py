@@ -36,6 +36,7 @@ from walletd.vocabulary.entries import (
 )
 from walletd.vocabulary.identifiers import AssetCode, HoldId, TransferId, WalletId, is_system_wallet
 from walletd.vocabulary.lifecycle import HoldState, WalletStatus
+from walletd.wallets.consistent_reads import ConsistentReads, Found, open_consistent_reads, progress_of
 from walletd.wallets.moments import Moment, sequence_at, time_of
 from walletd.wallets.past_balances import balances_at
 from walletd.wallets.read_tables import (
@@ -46,7 +47,6 @@ from walletd.wallets.read_tables import (
     read_only,
     rot_reported,
 )
-from walletd.wallets.snapshots import Found, Snapshots, open_snapshots, progress_of
 from walletd.wallets.statements import Page, Place, Question, read_statement
 from walletd.wallets.timers import Expiry, Key
 from walletd.wallets.wallet_search import Search, find_wallets, status_at
@@ -79,14 +79,19 @@ FROM json_each(?) w CROSS JOIN outflow o ON o.wallet = w.value ->> 0 AND o.asset
 AND o.time > (SELECT time FROM progress) - (w.value ->> 2)
 ORDER BY o.wallet, o.asset, o.sequence, o.command
 """
+# Left to itself, SQLite looks at every hold that the wallet ever had.
 OPEN_HOLDS = f"""
-SELECT {HOLD_COLUMNS} FROM json_each(?) w CROSS JOIN hold h ON h.wallet = w.value AND h.is_open
+SELECT {HOLD_COLUMNS} FROM json_each(?) w CROSS JOIN hold h INDEXED BY open_hold ON h.wallet = w.value AND h.is_open
 ORDER BY h.wallet, h.number, h.place
 """
-HOLDS = f"""
-SELECT {HOLD_COLUMNS}, {_SEQUENCE} FROM hold h
-WHERE h.wallet = ? AND (? OR (h.is_open AND (h.expires IS NULL OR h.expires > ?)))
-AND (h.number, h.place) > (?, ?) ORDER BY h.number, h.place LIMIT ?
+HOLDS_OPEN_AT = f"""
+SELECT {HOLD_COLUMNS} FROM hold h INDEXED BY open_hold
+WHERE h.wallet = ?1 AND h.is_open AND (h.number, h.place) > (?2, ?3) AND (h.expires IS NULL OR h.expires > ?5)
+ORDER BY h.number, h.place LIMIT ?4
+"""
+ALL_HOLDS = f"""
+SELECT {HOLD_COLUMNS} FROM hold h
+WHERE h.wallet = ?1 AND (h.number, h.place) > (?2, ?3) ORDER BY h.number, h.place LIMIT ?4
 """
 HOLD = f"SELECT {HOLD_COLUMNS}, {_SEQUENCE} FROM hold h WHERE h.number = ? AND h.place = ?"
 EXPIRIES = (
@@ -101,17 +106,17 @@ BALANCES = (
 class Readings:
     """The read tables' two reading connections: one for single statements, one for what takes several."""
 
-    def __init__(self, connection: aiosqlite.Connection, snapshots: Snapshots, path: Path) -> None:
+    def __init__(self, connection: aiosqlite.Connection, consistent: ConsistentReads, path: Path) -> None:
         self.watch = Watch("the reads of the read tables", end_process)
         self._connection = connection
-        self._snapshots = snapshots
+        self._consistent = consistent
         self._path = path
         self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
         """What moment it is: holds and freezes end exactly when their time comes."""
 
     async def aclose(self) -> None:
         """Close the connection."""
-        await self._snapshots.aclose()
+        await self._consistent.aclose()
         await aio_as_trio(self._connection.close)()
 
     async def assets(self) -> list[AssetRecord]:
@@ -176,7 +181,9 @@ class Readings:
         now = self.clock()
         key = (0, 0) if after is None else hold_key(after)
         sequence = await self.sequence()
-        rows = await self._query(HOLDS, (wallet, also_closed, microseconds(now), *key, limit + 1))
+        page = (wallet, *key, limit + 1)
+        asked = (ALL_HOLDS, page) if also_closed else (HOLDS_OPEN_AT, (*page, microseconds(now)))
+        rows = await self._query(*asked)
         views = tuple(_hold_view(row, sequence, now) for row in rows[:limit])
         return HoldPage(holds=views, sequence=sequence, next=views[-1].hold if len(rows) > limit else None)
 
@@ -243,7 +250,7 @@ class Readings:
 
     async def _look(self, look: Callable[[sqlite3.Connection], Found]) -> Found:
         with self.watch.waiting():
-            return await self._snapshots.read(look)
+            return await self._consistent.read(look)
 
     async def _query(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
         with rot_reported(), self.watch.waiting():
@@ -254,7 +261,7 @@ async def open_readings(path: Path) -> Readings:
     """Open the read tables for reading; they must exist."""
     connection = await _open(path)
     try:
-        return Readings(connection, await open_snapshots(path), path)
+        return Readings(connection, await open_consistent_reads(path), path)
     except BaseException:
         await _close(connection)
         raise

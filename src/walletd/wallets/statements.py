@@ -17,10 +17,10 @@ import msgspec
 
 from walletd.protocol.messages import Statement, StatementBalance, StatementLine
 from walletd.vocabulary.identifiers import AssetCode, WalletId
+from walletd.wallets.consistent_reads import progress_of
 from walletd.wallets.moments import sequence_at
 from walletd.wallets.past_balances import stood_at, wallet_at
 from walletd.wallets.read_tables import check_seal, from_microseconds
-from walletd.wallets.snapshots import progress_of
 
 MAX_VISITED = 2_000
 """Lines that one page looks at where not every line fits: some 10 ms of a thread."""

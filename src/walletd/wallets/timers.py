@@ -63,6 +63,8 @@ class Timers:
         """All expiries up to here are in memory; None: all that there are."""
         self._while_reading: list[HoldRecord] | None = None
         self._undecided: list[Expiry] = []
+        self._recording: dict[WalletId, list[Expiry]] = {}
+        """The wallets about which an entry is under way, with what else of theirs is due: it takes in all of that."""
         self._changed = trio.Event()
         self.submitted = 0
 
@@ -142,19 +144,32 @@ class Timers:
         due = 0
         while self._heap and self._heap[0][0] <= now and due < MOST_AT_ONCE:
             moment, wallet, hold = heappop(self._heap)
-            if self._expires_at.get(hold) == moment:
+            if self._expires_at.get(hold) != moment:
+                continue
+            if wallet in self._recording:
+                self._recording[wallet].append((moment, wallet, hold))
+            else:
                 due += 1
                 self._record(moment, wallet, hold)
 
     def _record(self, moment: datetime, wallet: WalletId, hold: HoldId) -> None:
         command = ExpireHold(command_id=expiry_id(hold, moment), wallet=wallet, hold=hold)
+        self._recording[wallet] = []
 
         def decided(is_decided: bool) -> None:
-            if not is_decided and self._expires_at.get(hold) == moment:
-                self._undecided.append((moment, wallet, hold))
+            others = [expiry for expiry in self._recording.pop(wallet) if self._expires_at.get(expiry[2]) == expiry[0]]
+            if self._expires_at.get(hold) == moment:
+                if is_decided:
+                    del self._expires_at[hold]
+                else:
+                    others.append((moment, wallet, hold))
+            if is_decided:
+                for expiry in others:
+                    heappush(self._heap, expiry)
+            else:
+                self._undecided += others
+            if others:
                 self._changed.set()
-            elif self._expires_at.get(hold) == moment:
-                del self._expires_at[hold]
 
         self.submitted += 1
         self._submit(command, decided)

@@ -1,7 +1,7 @@
-"""Snapshots: questions to the read tables that take several statements and must all see the same state.
+"""Consistent reads: questions to the read tables that take several statements and must all see the same state.
 
-    snapshots = await open_snapshots(path)
-    page = await snapshots.read(lambda tables: some_function(tables, ...))
+    consistent = await open_consistent_reads(path)
+    page = await consistent.read(lambda tables: some_function(tables, ...))
 
 One transaction in one visit to a thread; what it reads stood together after the entry ``progress_of`` names.
 """
@@ -18,7 +18,7 @@ from walletd.wallets.read_tables import in_thread, open_for_reading, rot_reporte
 Found = TypeVar("Found")
 
 
-class Snapshots:
+class ConsistentReads:
     """One reading connection of its own, which one question at a time has."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -36,10 +36,10 @@ class Snapshots:
             await in_thread(self._connection.close)
 
 
-async def open_snapshots(path: Path) -> Snapshots:
+async def open_consistent_reads(path: Path) -> ConsistentReads:
     """Open the read tables for questions; they must exist."""
     with rot_reported():
-        return Snapshots(await in_thread(lambda: open_for_reading(path, check_same_thread=False)))
+        return ConsistentReads(await in_thread(lambda: open_for_reading(path, check_same_thread=False)))
 
 
 def in_one_view(connection: sqlite3.Connection, look: Callable[[sqlite3.Connection], Found]) -> Found:

@@ -1,0 +1,80 @@
+"""The metrics' reference: every family of the page, as the collector makes it for a daemon that has done nothing."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import SimpleNamespace
+from typing import Any
+
+import trio
+from prometheus_client.metrics_core import Metric
+
+from walletd.config import Settings
+from walletd.core import Core
+from walletd.gateway.counters import TrafficCounters
+from walletd.journal.connection import asyncio_loop
+from walletd.journal.memory_store import MemoryJournalStore
+from walletd.lifecycle import Lifecycle
+from walletd.metrics import DaemonCollector
+from walletd.process_metrics import ProcessMetrics
+from walletd.protocol.journal_messages import CompactionStatus
+from walletd.protocol.rates import RateBook, Rates
+from walletd.wallets.readings import open_readings
+from walletd.wallets.recovery import recover
+
+
+def metrics() -> str:
+    """Every family: its name as Prometheus shows it, its type, its labels and its meaning."""
+    rows = ["| metric | type | labels | |", "|---|---|---|---|"]
+    for family in [*trio.run(_families), *ProcessMetrics().collect()]:
+        name = family.name + {"counter": "_total", "info": "_info"}.get(family.type, "")
+        kind = {"stateset": "gauge", "info": "gauge"}.get(family.type, family.type)
+        rows.append(
+            f"| `{name}` | {kind} | {', '.join(f'`{label}`' for label in _labels(family))} | {family.documentation} |"
+        )
+    return "\n".join(rows) + "\n"
+
+
+def _labels(family: Metric) -> list[str]:
+    """The labels, from the samples; of a family without any from what it was made with."""
+    found = {label for sample in family.samples for label in sample.labels} - {"le"}
+    return sorted(found or getattr(family, "_labelnames", ()))
+
+
+async def _families() -> list[Metric]:
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        async with asyncio_loop():
+            store = MemoryJournalStore()
+            recovered = await recover(store, folder, lambda done, whole: None)
+            readings = await open_readings(recovered.tables.path)
+            try:
+                core = Core(Settings(data=folder), store, recovered, readings, await store.head())
+                return list(_collected(core, folder))
+            finally:
+                await readings.aclose()
+                await recovered.tables.aclose()
+
+
+def _collected(core: Core, folder: Path) -> Iterator[Metric]:
+    services: Any = SimpleNamespace(rejected={}, shed={}, endpoints=set())
+    certificates = SimpleNamespace(expires_at=None, loaded=0, refused=0)
+    doors: Any = SimpleNamespace(certificates=certificates, rates=RateBook(Rates(session=1, principal=1, guest=1)))
+    operations: Any = SimpleNamespace(
+        settings=Settings(data=folder),
+        reports=SimpleNamespace(written=0),
+        manager=SimpleNamespace(failures=0),
+        reloads=0,
+        last_reload_succeeded=True,
+        last_reload_at=0.0,
+        audit_violations=0,
+        audited_at=0.0,
+    )
+    lifecycle = Lifecycle(lambda: datetime.now(UTC))
+    compaction: Any = SimpleNamespace(status=CompactionStatus(step="idle", archived=0))
+    collector = DaemonCollector(core, TrafficCounters(), services, doors, lifecycle, operations, compaction, "")
+    yield from collector.collect()
+
+
+SECTIONS: dict[str, Callable[[], str]] = {"metrics": metrics}

@@ -1,0 +1,135 @@
+"""What a look-up in the files costs does not grow with what is there: SQLite's own rounds are counted."""
+
+import json
+import sqlite3
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.complexity.counting import rounds_counted
+from walletd.journal.charter import SCHEMA as JOURNAL_SCHEMA
+from walletd.journal.rows import AFTER, HOLDING, LAST
+from walletd.vocabulary.commands import PlaceHold
+from walletd.vocabulary.entries import BalanceRecord, Effects, Entry, HoldRecord
+from walletd.vocabulary.lifecycle import HoldState
+from walletd.wallets import readings
+from walletd.wallets.bulk import in_bulk
+from walletd.wallets.command_index import PROBE
+from walletd.wallets.read_tables import SCHEMA, microseconds, rows_of
+
+START = datetime(2030, 1, 1, tzinfo=UTC)
+SMALL, LARGE = 300, 6_000
+LEEWAY = 1.7
+STILL_OPEN = 5
+
+
+def tables_of(holds: int) -> sqlite3.Connection:
+    """A wallet that placed so many holds, all but five of them long over; and as many command ids and balances."""
+    entries = []
+    for number in range(1, holds + 1):
+        record = HoldRecord(
+            hold=f"h{number}",
+            wallet="hotel",
+            asset="EUR",
+            amount="10",
+            state=HoldState.OPEN if number > holds - STILL_OPEN else HoldState.VOIDED,
+            placed_at=START,
+            expires_at=START + timedelta(days=9),
+        )
+        balance = BalanceRecord(f"w{number:06}", "EUR", "1", "0", "1", 1)
+        command = PlaceHold(command_id=f"c{number}", wallet="hotel", asset="EUR", amount="10")
+        effects = Effects(holds=(record,), balances=(balance,))
+        entries.append(Entry(sequence=number, time=START, principal="p", command=command, effects=effects))
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.executescript(SCHEMA)
+    for statement, rows in rows_of(entries).statements():
+        for bulk in in_bulk(statement, rows):
+            connection.execute(*bulk)
+    return connection
+
+
+def journal_of(segments: int) -> sqlite3.Connection:
+    """A journal of so many segments of one entry."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    for statement in JOURNAL_SCHEMA:
+        connection.execute(statement)
+    rows = ((number, 1, 1, 1, bytes(32), bytes(32), b"{}" * 200) for number in range(1, segments + 1))
+    connection.executemany("INSERT INTO segment VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+    return connection
+
+
+@pytest.fixture(scope="module")
+def tables() -> tuple[tuple[int, sqlite3.Connection], ...]:
+    return tuple((size, tables_of(size)) for size in (SMALL, LARGE))
+
+
+@pytest.fixture(scope="module")
+def journals() -> tuple[tuple[int, sqlite3.Connection], ...]:
+    """Both longer than the 512 segments of which one read at most looks at the lengths."""
+    return tuple((size, journal_of(size)) for size in (4 * SMALL, 4 * LARGE))
+
+
+def rows(statement: str, *values: Any) -> Callable[[sqlite3.Connection, int], Any]:
+    def read(connection: sqlite3.Connection, size: int) -> Any:
+        given = tuple(value(size) if callable(value) else value for value in values)
+        return connection.execute(statement, given).fetchall()
+
+    return read
+
+
+NOW = microseconds(START)
+LOOK_UPS: dict[str, Callable[[sqlite3.Connection, int], Any]] = {
+    "a command id": rows(PROBE, "p", lambda size: f"c{size // 2}"),
+    "a hold": rows(readings.HOLD, lambda size: size // 2, -1),
+    "the open holds of a wallet": rows(readings.HOLDS_OPEN_AT, "hotel", 0, 0, 100, NOW),
+    "a page of all holds of a wallet": rows(readings.ALL_HOLDS, "hotel", 0, 0, 10),
+    "the open holds of a wallet that gets warm": rows(readings.OPEN_HOLDS, json.dumps(["hotel"])),
+    "a wallet that gets warm": rows(readings.SOME_WALLETS, NOW, json.dumps(["w000001"])),
+}
+SEGMENTS: dict[str, Callable[[sqlite3.Connection, int], Any]] = {
+    "the last segment": rows(LAST),
+    "the segment of an entry": rows(HOLDING, lambda size: size // 2),
+    "a page of segments": rows(AFTER, lambda size: size // 2, 4_000),
+}
+
+
+def assert_same(sized: tuple[tuple[int, sqlite3.Connection], ...], look_up: Callable[..., Any]) -> None:
+    counts = []
+    for size, connection in sized:
+        with rounds_counted(connection) as counted:
+            look_up(connection, size)
+        counts.append(counted[0])
+    small, large = counts
+    print(f"{small} rounds, {large} rounds")
+    assert large <= LEEWAY * small
+
+
+@pytest.mark.parametrize("what", LOOK_UPS)
+def test_a_look_up_takes_no_more_steps_where_there_is_twenty_times_as_much(
+    tables: tuple[tuple[int, sqlite3.Connection], ...], what: str
+) -> None:
+    assert_same(tables, LOOK_UPS[what])
+
+
+@pytest.mark.parametrize("what", SEGMENTS)
+def test_reading_the_journal_takes_no_more_steps_where_it_is_twenty_times_as_long(
+    journals: tuple[tuple[int, sqlite3.Connection], ...], what: str
+) -> None:
+    assert_same(journals, SEGMENTS[what])
+
+
+def test_an_audit_is_linear_in_the_balances(tables: tuple[tuple[int, sqlite3.Connection], ...]) -> None:
+    def audit(connection: sqlite3.Connection) -> int:
+        last, pages = ("", ""), 0
+        while page := connection.execute(readings.BALANCES, (*last, 100)).fetchall():
+            last, pages = (page[-1][0], page[-1][1]), pages + 1
+        return pages
+
+    counts = []
+    for _, connection in tables:
+        with rounds_counted(connection) as counted:
+            audit(connection)
+        counts.append(counted[0])
+    assert counts[1] <= 1.1 * (LARGE / SMALL) * counts[0]

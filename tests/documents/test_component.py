@@ -1,0 +1,174 @@
+"""The component's document: every heading of its template, every method, reason, metric, state, table and setting."""
+
+import os
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from walletd.config import Settings
+from walletd.journal import charter
+from walletd.metrics import METHOD_OF_COMMAND
+from walletd.protocol.methods import METHODS
+from walletd.vocabulary.error_codes import Reason
+from walletd.vocabulary.lifecycle import ActorState, DaemonState, HoldState, WalletStatus
+from walletd.wallets import read_tables
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+SOURCE = ROOT / "src" / "walletd"
+COMPONENT = (DOCS / "component.md").read_text()
+sys.path.insert(0, str(DOCS))
+from made import diagrams, entities, other_events  # noqa: E402
+from made.costs import COSTS  # noqa: E402
+from made.events import GROUPS  # noqa: E402
+
+TEMPLATE = (
+    "# Wallet Backend",
+    "## Special Needs",
+    "## Neighbors & API Dependencies",
+    "## Operating Environment",
+    "## Key Library Dependencies",
+    "## Logical Data Model",
+    "### Entities",
+    "### Invariants",
+    "## Responsibilities",
+    "### Interface Data Types",
+    "### API's",
+    "## Non-Functional Requirements",
+    "### Scalability",
+    "### Availability",
+    "### Security",
+    "### Debugability, Serviceability",
+    "## Life Cycle (State Machine)",
+)
+TABLE = re.compile(r"CREATE TABLE (\w+)")
+METRIC = re.compile(r'"(walletd_\w+)"')
+REFERENCE = re.compile(r"`([a-z_]+(?:/[a-z_]+)+)\.([A-Za-z_]\w+)`")
+METHODS_OF = re.compile(r"`([a-z_]+(?:/[a-z_]+)+)\.(\w+)` \(((?:`\w+`(?:, )?)+)\)")
+CODE_FILE = re.compile(r"`([a-z_]+(?:/[a-z_]+)*\.py)`")
+SUFFIXES = ("py", "md", "toml", "yml", "json", "svg", "puml", "db", "socket", "service", "segments")
+HOT = ("transfer.post", "hold.place", "hold.capture", "hold.void", "batch.execute", "balance.get", "statement.get")
+NOTIFICATION = re.compile(r'(?:notify\(\s*|"method":)"([a-z_.]+)"')
+
+
+@cache
+def all_pages() -> str:
+    return "\n".join(page.read_text() for page in sorted(DOCS.glob("*.md")))
+
+
+def words_of(text: str) -> set[str]:
+    return set(re.findall(r"[\w.]+", text))
+
+
+def test_every_heading_of_the_template_is_there_in_its_order() -> None:
+    headings = [line for line in COMPONENT.splitlines() if line.startswith("#")]
+    assert [line for line in headings if line in TEMPLATE] == list(TEMPLATE)
+    for entity in entities.ENTITIES:
+        assert f"#### {entity.name}" in headings
+
+
+def test_every_method_has_its_cost_and_every_cost_its_method() -> None:
+    assert set(COSTS) == set(METHODS)
+    for name in METHODS:
+        assert f"##### `{name}`" in COMPONENT
+        assert any(name.split(".")[0] in group for group in GROUPS.values())
+    assert all(COSTS[name].counted for name in HOT)
+
+
+@pytest.mark.parametrize("name", [name for name, cost in COSTS.items() if cost.counted])
+def test_the_test_that_counts_a_methods_steps_is_there(name: str) -> None:
+    path, _, test = COSTS[name].counted.partition("::")
+    assert f"def {test}(" in (ROOT / path).read_text()
+
+
+def test_every_notification_of_the_daemon_is_among_the_events() -> None:
+    said = {name for module in SOURCE.rglob("gateway/*.py") for name in NOTIFICATION.findall(module.read_text())}
+    said |= set(NOTIFICATION.findall((SOURCE / "daemon.py").read_text()))
+    assert said == {event.name for event in other_events.NOTIFICATIONS}
+
+
+def test_every_reason_is_in_the_documents() -> None:
+    assert {reason.value for reason in Reason} <= words_of(all_pages())
+
+
+def test_every_state_is_in_the_document() -> None:
+    for states in (DaemonState, WalletStatus, HoldState, ActorState):
+        for state in states:
+            assert f"`{state.value}`" in COMPONENT, state
+
+
+def test_every_table_is_in_the_document() -> None:
+    tables = TABLE.findall(read_tables.SCHEMA) + TABLE.findall("".join(charter.SCHEMA))
+    assert len(tables) > 12
+    for table in tables:
+        assert re.search(rf"\btables? [^.;]*`{table}`|`{table}`", COMPONENT), table
+
+
+def test_every_setting_and_every_metric_is_in_the_documents() -> None:
+    words = words_of(all_pages())
+    assert set(Settings.__struct_fields__) <= words
+    metrics = {name for module in SOURCE.rglob("*.py") for name in METRIC.findall(module.read_text())}
+    assert len(metrics) > 50
+    known = {word.removesuffix("_total").removesuffix("_info") for word in words}
+    assert metrics <= known | words
+
+
+def test_the_daemons_own_commands_are_among_the_events() -> None:
+    own = set(METHOD_OF_COMMAND.values()) - set(METHODS)
+    assert own <= {event.name for event in other_events.TIMERS}
+
+
+PAGES = sorted(DOCS.glob("*.md"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_place_in_the_code_that_a_page_names_is_there(page: Path) -> None:
+    text = page.read_text()
+    for module, name in REFERENCE.findall(text):
+        if name not in SUFFIXES:
+            defined = rf"^(?:async )?(?:def|class) {name}\b|^{name}\b.*="
+            assert re.search(defined, (SOURCE / f"{module}.py").read_text(), re.MULTILINE), f"{module}.{name}"
+    for module, name, methods in METHODS_OF.findall(text):
+        _, _, body = (SOURCE / f"{module}.py").read_text().partition(f" {name}")
+        for method in re.findall(r"`(\w+)`", methods):
+            assert re.search(rf"^ +(?:async )?def {method}\(", body, re.MULTILINE), f"{module}.{name}.{method}"
+    for file in CODE_FILE.findall(text):
+        assert (SOURCE / file).exists() or (ROOT / file).exists(), file
+
+
+@pytest.mark.parametrize("name", diagrams.SOURCES)
+def test_a_diagram_is_drawn_from_what_the_code_says_now(name: str) -> None:
+    assert diagrams.is_drawn(name), "run make docs where there is PlantUML (Debian: plantuml)"
+    assert diagrams.source_of(name) == (diagrams.FOLDER / f"{name}.puml").read_text()
+
+
+@pytest.mark.parametrize("name", diagrams.SOURCES)
+def test_plantuml_draws_the_same_words_again(name: str) -> None:
+    needs_plantuml()
+    committed = (diagrams.FOLDER / f"{name}.svg").read_text()
+    assert diagrams.words_of(committed) == diagrams.words_of(diagrams.drawn(name))
+    assert sum(diagrams.words_of(committed).values()) > 5
+
+
+def needs_plantuml() -> None:
+    """Skip with a sentence where there is no PlantUML; fail where all programs are asked for."""
+    if diagrams.can_draw():
+        return
+    if os.environ.get("TEST_REQUIRE") == "all":
+        pytest.fail("there is no plantuml here (Debian: plantuml, graphviz)")
+    pytest.skip("there is no plantuml here (Debian: plantuml, graphviz), so the diagrams are not drawn again")
+
+
+def test_a_drawing_of_another_source_is_noticed() -> None:
+    svg = (diagrams.FOLDER / "lifecycle.svg").read_text()
+    other = svg.replace("draining", "drowning")
+    assert diagrams.words_of(other) != diagrams.words_of(svg)
+
+
+def test_the_template_is_filled_in_by_the_builder() -> None:
+    command = [sys.executable, str(DOCS / "build.py"), "--check"]
+    assert subprocess.run(command, check=False).returncode == 0
