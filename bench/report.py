@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.contest import COMMIT, PEERS, WALLETD
+from bench.contest import COMMIT, PEERS, REFUSED_BY_POSTGRES, WALLETD
 from bench.figures import Results, Row
 from bench.goals import GOALS, Verdict
 from bench.machine import sentence
@@ -85,6 +85,8 @@ def doubts(results: Results) -> list[str]:
         found.append("subscribers: the process that counts the events was the limit, not walletd")
     if results.figures.get("events_missing", 0):
         found.append(f"subscribers: {results.figures['events_missing']:,.0f} events did not arrive")
+    if refused := results.figures.get(REFUSED_BY_POSTGRES, 0):
+        found.append(f"PostgreSQL: {refused:,.0f} of its commands were refused, and count as done")
     return found
 
 
