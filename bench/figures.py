@@ -121,5 +121,5 @@ def _middle(rows: Sequence[Row]) -> Row:
             numbers[name] = median(values)
     speeds = [row.per_second for row in rows]
     merged = {**vars(rows[0]), **numbers, "rounds": len(rows), "spread": (min(speeds), max(speeds))}
-    merged["refused"] = sum(row.refused for row in rows)
+    merged |= {"refused": sum(row.refused for row in rows), "clients": rows[0].clients}
     return Row(**merged)

@@ -16,6 +16,8 @@ REFUSED_COMMAND = b'"error":{'
 """In the answer of a batch that was accepted: once for each of its commands that was refused."""
 
 _NO_MASK = bytes(4)
+TEXT, PING = 0x81, 0x89
+"""How a frame of the server begins: whole, and of which kind."""
 
 
 class Connection:
@@ -47,7 +49,11 @@ class Connection:
 
     def take(self) -> list[bytes]:
         """Wait for something to arrive; the whole messages that are there then."""
-        return self._incoming.feed(self._read())
+        messages = self._incoming.feed(self._read())
+        while self._incoming.pings:
+            ping = self._incoming.pings.pop()
+            self.socket.sendall(b"\x8a%c" % (0x80 | len(ping)) + _NO_MASK + ping)
+        return messages
 
     def call(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
         """One request and its response, for what is not measured."""
@@ -70,10 +76,11 @@ class Connection:
 
 
 class Incoming:
-    """What arrives from a server, cut into messages: whole, unmasked frames."""
+    """What arrives from a server, cut into messages: whole, unmasked frames.  ``pings`` are to be answered."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
+        self.pings: list[bytes] = []
 
     def feed(self, data: bytes) -> list[bytes]:
         """Take in some bytes; the messages that are whole now."""
@@ -88,7 +95,11 @@ class Incoming:
                 size, start = int.from_bytes(buffer[at + 2 : at + 10], "big"), at + 10
             if whole < start + size:
                 break
-            messages.append(bytes(buffer[start : start + size]))
+            payload = bytes(buffer[start : start + size])
+            if buffer[at] == PING:
+                self.pings.append(payload)
+            elif buffer[at] == TEXT:
+                messages.append(payload)
             at = start + size
         del buffer[:at]
         return messages

@@ -191,7 +191,7 @@ COSTS: dict[str, Cost] = {
         _ROW,
     ),
     "entry.list": Cost(
-        "O(log e + limit + a segment), at most a quarter of a megabyte at a time",
+        "O(log e + limit + a segment); a page ends at some megabyte, and is read a quarter of that at a time",
         NOTHING,
         NOTHING,
         "Entry, Segment",

@@ -78,6 +78,7 @@ def test_several_rounds_give_the_median_and_a_peer_counts_at_its_best_client_cou
     ]
     best = results.row(contest.MANY, postgres.NAME)
     assert best is not None
+    assert repr(best.clients) == "32"
     assert (best.clients, best.per_second, best.rounds, best.spread, best.refused) == (32, 200, 3, (190, 210), 3)
 
 

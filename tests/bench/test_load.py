@@ -188,3 +188,9 @@ def test_zipf_chooses_the_first_as_often_as_its_rank_says() -> None:
     chosen = Counter(zipf(names, 100_000, 1.0, random.Random(7)))
     assert chosen[b"w0"] / chosen[b"w9"] == pytest.approx(10, rel=0.15)
     assert chosen[b"w0"] / 100_000 == pytest.approx(1 / 7.485, rel=0.05)
+
+
+def test_a_ping_is_no_message_and_waits_to_be_answered() -> None:
+    incoming = Incoming()
+    assert incoming.feed(b"\x89\x02hi\x81\x02{}") == [b"{}"]
+    assert incoming.pings == [b"hi"]

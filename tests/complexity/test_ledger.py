@@ -33,6 +33,8 @@ from walletd.ledger.rules import decide
 from walletd.vocabulary.commands import AnyCommand
 from walletd.vocabulary.entries import Effects
 
+pytestmark = pytest.mark.interpreted  # what is compiled takes no steps of Python's
+
 FEW, MANY = 10, 2_000
 LEEWAY = 1.3
 """A heap is a few levels deeper; whatever looks at everything would cost two hundred times as much."""

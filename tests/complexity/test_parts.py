@@ -25,6 +25,8 @@ from walletd.wallets.publisher import Publisher, Subscription, Watched
 from walletd.wallets.read_tables import rows_of
 from walletd.wallets.roster import Roster
 
+pytestmark = pytest.mark.interpreted  # what is compiled takes no steps of Python's
+
 FEW, MANY = 10, 2_000
 LEEWAY = 1.1
 START = datetime(2030, 1, 1, tzinfo=UTC)

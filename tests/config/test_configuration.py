@@ -6,6 +6,7 @@ from pathlib import Path
 
 from walletd.config import Settings
 from walletd.config_layers import load_settings
+from walletd.logs.setup import COMPONENTS
 
 SHIPPED = Path(__file__).parents[2] / "config" / "walletd.toml"
 
@@ -32,3 +33,8 @@ def test_flags_go_over_the_environment_and_that_over_the_file(tmp_path: Path) ->
     settings = load_settings(file, {"port": 3, "data": None}, environment)
     assert (settings.data, settings.host, settings.port) == (Path("var"), "environment", 3)
     assert settings.log_level == "error"
+
+
+def test_the_shipped_file_names_every_component_that_logs() -> None:
+    (named,) = re.findall(r"of single components, as .*?, for\n# (.*?)\.", SHIPPED.read_text())
+    assert tuple(re.split(r", | and ", named)) == COMPONENTS

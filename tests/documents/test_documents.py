@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,8 +21,6 @@ PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
 FILE = re.compile(r"`(\w+\.(?:jsonl|csv))`:\n\n```(?:json|csv)\n(.*?)```", re.DOTALL)
 COMMAND = ".venv/bin/walletd "
 SCRIPT = ".venv/bin/python "
-ON_THEIR_WAY = {"performance.md"}
-"""Pages that are linked to already; one that is there does not belong here any more."""
 
 
 def test_the_made_parts_of_the_pages_are_what_the_code_says() -> None:
@@ -33,11 +32,7 @@ def test_the_made_parts_of_the_pages_are_what_the_code_says() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_link_leads_somewhere(page: Path) -> None:
     for target in LINK.findall(page.read_text()):
-        assert (page.parent / target).exists() or Path(target).name in ON_THEIR_WAY, target
-
-
-def test_no_page_that_has_arrived_is_still_said_to_be_on_its_way() -> None:
-    assert not [page for page in ON_THEIR_WAY if (ROOT / "docs" / page).exists()]
+        assert (page.parent / target).exists(), target
 
 
 def tour(page: Path) -> list[tuple[str, bool]]:
@@ -150,10 +145,23 @@ def test_the_readmes_python_works_as_printed(tmp_path: Path) -> None:
             assert paid.stdout.split()[1] == is_replayed
 
 
-@pytest.mark.parametrize(("page", "commands"), [("backup.md", 7), ("compaction.md", 3)])
+OF_SYSTEMD = ("systemctl", "journalctl")
+"""What only a machine with systemd has: tests/systemd boots one."""
+
+RUN_ELSEWHERE = {
+    "systemd.md": "as root, in a Debian with systemd: tests/systemd/boot.py",
+    "access.md": "by a test of its own",
+    "reliability.md": "make, for as long as they take",
+    "README.md": "in docs and in the root: by tests of their own",
+}
+IN_ORDER = [("backup.md", 7), ("compaction.md", 3), ("operations.md", 3)]
+
+
+@pytest.mark.parametrize(("page", "commands"), IN_ORDER)
 def test_the_commands_of_a_page_work_in_their_order(tmp_path: Path, page: str, commands: int) -> None:
     blocks = SHELL.findall((ROOT / "docs" / page).read_text())
     lines = [shlex.split(line, comments=True) for block in blocks for line in block.splitlines()]
+    lines = [words for words in lines if words[0] not in OF_SYSTEMD]
     assert len(lines) == commands
     with Daemon(tmp_path / "data") as daemon:
         environment = {**os.environ, "WALLETD_URL": daemon.url, "WALLETD_TOKEN": daemon.token}
@@ -161,3 +169,31 @@ def test_the_commands_of_a_page_work_in_their_order(tmp_path: Path, page: str, c
             command = [sys.executable, "-m", *words]
             done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
             assert done.returncode == 0, f"{words}\n{done.stdout}\n{done.stderr}"
+
+
+def test_every_page_with_a_command_or_a_program_is_run() -> None:
+    pages = {page.name for page in PAGES if "```sh" in page.read_text() or "```python" in page.read_text()}
+    run = {page.name for page in TOURS} | {name for name, _ in IN_ORDER} | set(RUN_ELSEWHERE)
+    assert pages <= run
+
+
+def test_whatever_the_page_on_systemd_installs_is_there() -> None:
+    (block,) = SHELL.findall((ROOT / "docs" / "systemd.md").read_text())
+    installed = [word for line in block.splitlines() for word in line.split() if line.startswith("install -m 644")]
+    files = [word for word in installed if not word.startswith(("/", "-")) and word not in ("install", "644")]
+    assert len(files) == 5
+    for file in [*files, "requirements.lock"]:
+        assert (ROOT / file).is_file(), file
+
+
+def test_prometheus_takes_the_configuration_of_its_page(tmp_path: Path) -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("there is no promtool here (Debian: prometheus)")
+    (text,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "prometheus.md").read_text(), re.DOTALL)
+    shutil.copy(ROOT / "monitoring" / "walletd.rules.yml", tmp_path)
+    (tmp_path / "prometheus.yml").write_text(text)
+    done = subprocess.run(
+        [promtool, "check", "config", str(tmp_path / "prometheus.yml")], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

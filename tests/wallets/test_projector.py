@@ -80,7 +80,7 @@ class Recorded:
             Frontier(),
             max_backlog=max_backlog,
             on_projected=self._on_projected,
-            watch=Watch("the writes", self._die),
+            watch=Watch("the writes", self._die, trio.current_time),
         )
 
     def _die(self, reason: str) -> NoReturn:
@@ -311,3 +311,19 @@ async def test_a_write_that_never_returns_ends_the_process(autojump_clock: Any) 
             recorded.projector.extend(commit(1, 3))
     assert "have not answered" in recorded.ended
     assert recorded.ended_at <= 2 * SILENCE_SECONDS
+
+
+async def test_a_thread_is_not_given_up_because_virtual_time_jumped_while_it_worked(autojump_clock: Any) -> None:
+    ended: list[str] = []
+
+    def die(reason: str) -> NoReturn:
+        ended.append(reason)
+        raise Ended
+
+    watch = Watch("the reads", die)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(watch.run)
+        with watch.waiting():
+            await trio.sleep(10 * SILENCE_SECONDS)
+        nursery.cancel_scope.cancel()
+    assert not ended

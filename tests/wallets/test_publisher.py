@@ -1,8 +1,10 @@
 """Streams: every durable entry that is watched, once and in order, however slow the subscriber, wherever it began."""
 
 import random
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -441,3 +443,63 @@ async def test_an_events_wallets_are_those_whose_balance_or_record_changed(shop:
     entries = [durable.entry for durable in await shop.history.entries_after(0)]
     assert [wallets_touched(entry) for entry in entries[:3]] == [{"@external"}, set(), {"alice"}]
     assert wallets_touched(entries[6]) == {"@external", "alice"}
+
+
+@pytest.mark.interpreted
+async def test_an_entry_costs_nothing_for_who_watches_other_prefixes(autojump_clock: Any) -> None:
+    """Counted are the calls that one publication makes, beside ten and beside a thousand streams of other prefixes."""
+    calls: list[int] = []
+    for others in (10, 1000):
+        publisher = Publisher(no_journal, 0, heartbeat_seconds=10)
+        near, exact, whole = Subscriber(), Subscriber(), Subscriber()
+        for number in range(others):
+            publisher.subscribe(Subscription(number + 4, Watched(prefix=f"p{number:04}-"), Subscriber(), 0))
+        publisher.subscribe(Subscription(1, Watched(prefix="shop-"), near, 0))
+        publisher.subscribe(Subscription(2, Watched(prefix="shop-1"), exact, 0))
+        publisher.subscribe(Subscription(3, Watched(prefix=""), whole, 0))
+        publisher.publish(touching("shop-1", 1))
+        calls.append(calls_of(partial(publisher.publish, touching("shop-2", 2))))
+        assert (near.sequences, exact.sequences, whole.sequences) == ([1, 2], [1], [1, 2])
+    assert calls[0] == calls[1], calls
+
+
+async def test_a_prefix_is_watched_until_its_last_stream_ends(autojump_clock: Any) -> None:
+    publisher = Publisher(no_journal, 0, heartbeat_seconds=10)
+    one, other = Subscriber(), Subscriber()
+    first = Subscription(1, Watched(prefix="shop-"), one, 0)
+    publisher.subscribe(first)
+    publisher.subscribe(Subscription(2, Watched(prefix="shop-"), other, 0))
+    publisher.publish(touching("shop-1", 1))
+    publisher.unsubscribe(first)
+    publisher.unsubscribe(first)  # as when its session ends, too
+    publisher.publish(touching("shop-1", 2))
+    assert (one.sequences, other.sequences) == ([1], [1, 2])
+
+
+async def no_journal(after: int) -> Sequence[DurableEntry]:
+    raise AssertionError("nobody is behind")
+
+
+def touching(wallet: str, sequence: int) -> DurableEntry:
+    """An entry that opens a wallet."""
+    time = datetime(2030, 1, 1, tzinfo=UTC)
+    record = WalletRecord(wallet=wallet, status=WalletStatus.OPEN, version=1, opened_at=time)
+    command = opening(wallet, f"c{sequence}")
+    entry = Entry(sequence=sequence, time=time, principal="p", command=command, effects=Effects(wallets=(record,)))
+    return DurableEntry(entry, b"{}", b"")
+
+
+def calls_of(act: Callable[[], object]) -> int:
+    """How many calls of Python or C functions it makes."""
+    counted = 0
+
+    def count(frame: Any, event: str, argument: Any) -> None:
+        nonlocal counted
+        counted += event in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
+        act()
+    finally:
+        sys.setprofile(None)
+    return counted

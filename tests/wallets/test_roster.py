@@ -127,3 +127,19 @@ async def test_many_cold_wallets_are_loaded_by_one_read(autojump_clock) -> None:
         await trio.sleep(1)
         nursery.cancel_scope.cancel()
     assert reads == [500]
+
+
+async def test_claims_on_many_wallets_at_once_do_not_leave_more_warm_than_may_be(autojump_clock) -> None:
+    roster = roster_over(SlowTables(1), max_warm_wallets=8, idle_seconds=3600.0)
+    most = 0
+    async with trio.open_nursery() as nursery:
+        await nursery.start(roster.run)
+        for number in range(50):
+            names = [f"w{number:02}-{place:03}" for place in range(100)]
+            ran = trio.Event()
+            roster.claim(Claim(names, ran.set, lambda reason, facts: pytest.fail(f"{reason} {facts}")))
+            await ran.wait()
+            most = max(most, len(roster))
+        nursery.cancel_scope.cancel()
+    # The wallets of the claim under way cannot be let go, nor those that have just been had.
+    assert most <= 8 + 2 * 100

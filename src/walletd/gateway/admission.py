@@ -10,7 +10,7 @@ A session is judged by its token at each request too: these two make silent ones
 
 from collections.abc import Iterable, Sequence, Set
 from datetime import datetime
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import Any, Protocol
 
 import trio
@@ -23,6 +23,9 @@ from walletd.vocabulary.identifiers import owner_of
 
 LONGEST_SLEEP_SECONDS = 60.0
 """The wall clock may be put forward while the task sleeps: a silent session outlasts its token by at most so much."""
+
+MOMENTS_UNPRUNED = 64
+"""Up to so many moments more than there are tokens may be those of tokens that are rotated out or revoked."""
 
 
 class Guest(Protocol):
@@ -76,6 +79,11 @@ class Admission:
                 for guest in list(self.guests):
                     self._judge(guest)
 
+    @property
+    def awaited_moments(self) -> int:
+        """At how many moments sessions may have to end."""
+        return len(self._moments)
+
     def _judge(self, guest: Guest) -> None:
         grant = guest.session.grant
         if grant is None or not (grant.token_sha256 or grant.is_certified):
@@ -95,6 +103,16 @@ class Admission:
                 heappush(self._moments, moment)
                 if self._moments[0] == moment:
                     self._changed.set()
+        if len(self._moments) > 2 * len(self.register.clients.tokens) + MOMENTS_UNPRUNED:
+            self._forget_moments_of_no_token(now)
+
+    def _forget_moments_of_no_token(self, now: datetime) -> None:
+        """Tokens that live long and are rotated soon would leave a moment each.  So often that each costs O(1)."""
+        records = self.register.clients.records.values()
+        ends = {token.expires_at for record in records for token in record.tokens}
+        self._known = {moment for moment in ends if moment is not None and moment > now}
+        self._moments = list(self._known)
+        heapify(self._moments)
 
     def _is_due(self) -> bool:
         now, was_due = self.register.clock(), False

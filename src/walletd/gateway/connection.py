@@ -392,7 +392,7 @@ class Connection:
         if self._frames.refused is not None:
             traffic.refused[self._frames.refused] += 1
         elif self._frames.state is not State.OPENING:
-            traffic.closes[self._frames.close_code] += 1
+            traffic.count_close(self._frames.close_code)
         self._frames.forget()
         endpoint, self._endpoint = self._endpoint, None
         if endpoint is not None:

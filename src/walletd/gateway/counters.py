@@ -1,17 +1,25 @@
 """What the gateway counts: plain integers, because a plain integer costs a tenth of a metric's method call.
 
-traffic.closes[4508] += 1                              # slow consumers, since the start of this process
+traffic.count_close(4508)                              # a slow consumer
 traffic.refused["origin"] += 1
 """
 
 from collections import Counter
+from typing import Final
+
+from walletd.protocol.close_codes import CloseCode
+
+PEERS_OWN: Final = 3000
+"""Under this number all close codes are counted that a peer made up: else it could make thousands of them."""
+
+_OURS: Final = frozenset(CloseCode)
 
 
 class TrafficCounters:
     """Since the start of this process; ``open`` is of now, and ``held_bytes`` of the last second.
 
     ``refused`` counts by the word of the refusal, status pages as ``page``; ``closes`` by the close code of whoever
-    closed first.  Bytes are those of the network, frames and handshakes included.
+    closed first, ``PEERS_OWN`` for what it made up.  Bytes are those of the network, frames and handshakes included.
     """
 
     __slots__ = (
@@ -42,3 +50,7 @@ class TrafficCounters:
         self.bytes_out = 0
         self.refused: Counter[str] = Counter()
         self.closes: Counter[int] = Counter()
+
+    def count_close(self, code: int) -> None:
+        """One connection more was closed with this code."""
+        self.closes[code if code < PEERS_OWN or code in _OURS else PEERS_OWN] += 1

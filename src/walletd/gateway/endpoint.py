@@ -159,7 +159,7 @@ class ClientEndpoint:
     def closed(self, code: int | None) -> None:
         """The connection is gone.  Commands under way go on; their answers are kept for whoever asks again."""
         self.is_closed = True
-        self.services.endpoints.discard(self)
+        self.services.left(self)
         self._end_streams()
         self.drained()
 

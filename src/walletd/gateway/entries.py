@@ -1,7 +1,7 @@
 """Entries and transfers as a session may see them: whole, or without what is other wallets' own business."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -15,6 +15,9 @@ from walletd.vocabulary.entries import Entry
 from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import Principal, sequence_of
 from walletd.wallets.projector import DurableEntry
+
+MAX_PAGE_BYTES: Final = 1024 * 1024
+"""Of the journal in one page, but for its last entry: a thousand batches would be half a gigabyte."""
 
 
 class Refused(Exception):
@@ -89,11 +92,16 @@ async def entry_list(endpoint: ClientEndpoint, call: Call) -> None:
     """A page of the journal."""
     params, services = call.params, endpoint.services
     entries: list[DurableEntry] = []
-    while len(entries) < params.limit:
+    room = MAX_PAGE_BYTES
+    while len(entries) < params.limit and room > 0:
         more = await services.history.entries_after(params.after + len(entries))
         if not more:
             break
-        entries.extend(more)
+        for durable in more:
+            entries.append(durable)
+            room -= len(durable.record)
+            if room <= 0:
+                break
     grant = _grant_of(endpoint)
     page = tuple(_entry_view(durable, grant) for durable in entries[: params.limit])
     endpoint.reply(call, m.EntryPage(entries=page, head=services.publisher.head))

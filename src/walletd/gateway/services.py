@@ -1,7 +1,7 @@
 """What every endpoint is handed: the parts of the daemon that answer calls, and the limits on a session."""
 
 import secrets
-from collections import Counter, deque
+from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any, Protocol
@@ -103,7 +103,8 @@ class Services:
         self.rejected: Counter[str] = Counter()
         """Requests that were answered with an error, by its reason, since the start of this process."""
         self._authentication_seconds = authentication_seconds
-        self._unauthenticated: deque[tuple[float, Guest]] = deque()
+        self._unauthenticated: OrderedDict[Guest, float] = OrderedDict()
+        """Until when each may take; in the order in which they came."""
         self._arrival = trio.Event()
         self._nursery: trio.Nursery | None = None
 
@@ -127,17 +128,27 @@ class Services:
 
     def expect_authentication(self, guest: Guest) -> None:
         """The session must authenticate before its deadline.  All deadlines are equally far: the oldest is first."""
-        self._unauthenticated.append((trio.current_time() + self._authentication_seconds, guest))
+        self._unauthenticated[guest] = trio.current_time() + self._authentication_seconds
         self._arrival.set()
+
+    def left(self, guest: Guest) -> None:
+        """The connection is gone: nothing of it is kept."""
+        self.endpoints.discard(guest)
+        self._unauthenticated.pop(guest, None)
 
     async def _close_unauthenticated(self) -> None:
         while True:
             await self._arrival.wait()
-            deadline, guest = self._unauthenticated.popleft()
-            if not self._unauthenticated:
-                self._arrival = trio.Event()
-            await trio.sleep_until(deadline)
-            if guest.session.grant is None and not guest.session.is_ended and not guest.is_closed:
+            self._arrival = trio.Event()
+            while self._unauthenticated:
+                await trio.sleep_until(next(iter(self._unauthenticated.values())))
+                self._close_late(trio.current_time())
+
+    def _close_late(self, now: float) -> None:
+        while self._unauthenticated and next(iter(self._unauthenticated.values())) <= now:
+            guest = next(iter(self._unauthenticated))
+            del self._unauthenticated[guest]
+            if guest.session.grant is None and not guest.session.is_ended:
                 guest.close(CloseCode.AUTHENTICATION_TIMEOUT, "no authentication in time")
 
 

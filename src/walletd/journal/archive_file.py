@@ -6,7 +6,8 @@ at its end and the file named.  The archive of a data directory and a backup are
 
     writer = ArchiveWriter(directory, origin, frontier, epoch)
     writer.add(pack(segments))
-    writer.prove_all()
+    writer.sync()
+    for head in writer.prove(writer.read_back(0)): ...   # and each block that was added after it
     archive_file = writer.commit()
 
 A file is: a first line that names the format, blocks (each some segments, packed and deflated), the contents in JSON,
@@ -166,14 +167,6 @@ class ArchiveWriter:
             for _ in advance_in_steps(self._head, self._frontier, segment):
                 yield self._head
             self._head = Head(segment.last_sequence, segment.epoch, segment.root)
-
-    def prove_all(self) -> Head:
-        """Sync, read back and prove everything at once.  Raises JournalCorrupt or OSError."""
-        self.sync()
-        for index in range(self.blocks):
-            for _ in self.prove(self.read_back(index)):
-                pass
-        return self._head
 
     def commit(self) -> ArchiveFile:
         """Finish what is proved and give it its name, durably.  Raises OSError."""

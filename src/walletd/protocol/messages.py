@@ -350,7 +350,10 @@ class ListEntries(Params, frozen=True, kw_only=True):
 
 
 class EntryPage(Result, frozen=True, kw_only=True):
-    """One page of the journal; ``head`` is the last durable sequence."""
+    """One page of the journal; ``head`` is the last durable sequence.
+
+    It ends at some megabyte, too, but has one entry at least: only a page without entries is behind the last.
+    """
 
     entries: tuple[EntryView, ...]
     head: int

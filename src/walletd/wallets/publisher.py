@@ -108,7 +108,10 @@ class Publisher:
         self._recent: deque[DurableEntry] = deque(maxlen=MAX_RECENT)
         # Dicts and not sets: whoever came first is served first, in every run of the same seed.
         self._by_wallet: dict[WalletId, dict[Subscription, None]] = {}
-        self._by_pattern: dict[Subscription, None] = {}
+        self._by_prefix: dict[str, dict[Subscription, None]] = {}
+        self._prefix_lengths: dict[int, int] = {}
+        """How many prefixes of each length are watched: a wallet's name is cut at these only."""
+        self._of_everything: dict[Subscription, None] = {}
         self._all: dict[Subscription, None] = {}
         self._nursery: trio.Nursery | None = None
         self.head = head
@@ -138,7 +141,7 @@ class Publisher:
                 self._nursery = None
 
     def publish(self, durable: DurableEntry) -> None:
-        """Hand a durable entry to the live subscriptions that cover it.  O(wallets touched + patterns + receivers)."""
+        """Hand a durable entry to the live subscriptions that cover it.  O(wallets touched + receivers)."""
         entry = durable.entry
         assert entry.sequence == self.head + 1
         if self._all:
@@ -156,11 +159,15 @@ class Publisher:
     def subscribe(self, subscription: Subscription) -> None:
         """Begin the stream behind ``subscription.position``."""
         self._all[subscription] = None
-        if subscription.watched.wallets:
-            for wallet in subscription.watched.wallets:
-                self._by_wallet.setdefault(wallet, {})[subscription] = None
-        else:
-            self._by_pattern[subscription] = None
+        watched = subscription.watched
+        if watched.everything:
+            self._of_everything[subscription] = None
+        elif watched.prefix is not None:
+            if watched.prefix not in self._by_prefix:
+                self._prefix_lengths[len(watched.prefix)] = self._prefix_lengths.get(len(watched.prefix), 0) + 1
+            self._by_prefix.setdefault(watched.prefix, {})[subscription] = None
+        for wallet in watched.wallets:
+            self._by_wallet.setdefault(wallet, {})[subscription] = None
         if subscription.position == self.head:
             subscription.is_live = True
         else:
@@ -171,7 +178,9 @@ class Publisher:
         subscription.is_live = False
         subscription.scope.cancel()
         self._all.pop(subscription, None)
-        self._by_pattern.pop(subscription, None)
+        self._of_everything.pop(subscription, None)
+        if subscription.watched.prefix is not None:
+            self._unwatch_prefix(subscription, subscription.watched.prefix)
         for wallet in subscription.watched.wallets:
             watchers = self._by_wallet.get(wallet)
             if watchers is not None:
@@ -179,11 +188,25 @@ class Publisher:
                 if not watchers:
                     del self._by_wallet[wallet]
 
+    def _unwatch_prefix(self, subscription: Subscription, prefix: str) -> None:
+        watchers = self._by_prefix.get(prefix)
+        if watchers is None:
+            return
+        watchers.pop(subscription, None)
+        if watchers:
+            return
+        del self._by_prefix[prefix]
+        self._prefix_lengths[len(prefix)] -= 1
+        if not self._prefix_lengths[len(prefix)]:
+            del self._prefix_lengths[len(prefix)]
+
     def _receivers(self, entry: Entry) -> dict[Subscription, None]:
-        receivers = dict.fromkeys(s for s in self._by_pattern if s.watched.covers(entry))
-        if self._by_wallet:
+        receivers = dict(self._of_everything)
+        if self._by_wallet or self._by_prefix:
             for wallet in wallets_touched(entry):
                 receivers.update(self._by_wallet.get(wallet, {}))
+                for length in self._prefix_lengths:
+                    receivers.update(self._by_prefix.get(wallet[:length], {}))
         return receivers
 
     def _fall_behind(self, subscription: Subscription, position: int) -> None:

@@ -31,7 +31,7 @@ TURNS_BETWEEN_CHECKPOINTS = 32
 """Mailboxes are drained in bursts of about a millisecond, so that sockets and the journal are served in between."""
 
 RETIREMENTS_PER_CLAIM = 4
-"""How many of the least recently used actors are looked at by a claim while too many are warm."""
+"""While too many are warm, a claim looks at as many of the least recently used actors as it names, and so many more."""
 
 OVERLOADED_RETRY_MS = 100
 
@@ -106,7 +106,7 @@ class Roster:
         else:
             self._wait(claim, actors)
         if len(self._actors) > self._max_warm_wallets:
-            self.retire_some(RETIREMENTS_PER_CLAIM)
+            self.retire_some(len(actors) + RETIREMENTS_PER_CLAIM)
 
     def touched(self, wallets: Iterable[WalletId], sequence: int) -> None:
         """An entry of this sequence touched these wallets, whose turns are in hand."""

@@ -39,14 +39,11 @@ from walletd.wallets.counters import CommandCounters
 from walletd.wallets.decided import entry_of, unavailable
 from walletd.wallets.projector import DurableEntry, Projector
 from walletd.wallets.publisher import Publisher
-from walletd.wallets.roster import Roster
+from walletd.wallets.roster import OVERLOADED_RETRY_MS, Roster
 from walletd.wallets.submission import Answer, Foreseen, NotDecided, Submission, answer_again
 
 _TICK = timedelta(microseconds=1)
-OVERLOADED_RETRY_MS = 100
 
-
-Reply = Callable[[Answer | Foreseen | NotDecided], None]
 ReadReply = Callable[[Mapping[WalletId, Book], int, datetime], None]
 Failed = Callable[[Reason, dict[str, Any]], None]
 ReadBooks = Callable[[Iterable[WalletId]], Awaitable[dict[WalletId, Book]]]
