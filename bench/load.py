@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from bench.asking import Asking
 from bench.daemon import Daemon
 from bench.figures import Row, curve, summary
+from bench.processes import Bystanders
 from bench.wire import READ_BYTES, REFUSED_COMMAND, Connection, Incoming, answers, framed, id_of, is_refused
 
 WARM_UP_SECONDS = 0.5
@@ -41,6 +42,7 @@ class Measured(NamedTuple):
     before: dict[str, float]
     after: dict[str, float]
     memory: int
+    others: float
     refused_inside: int = 0
 
     def row(self, scenario: str, who: str, commands: int = 1) -> Row:
@@ -56,6 +58,7 @@ class Measured(NamedTuple):
             refused=self.refused * commands + self.refused_inside,
             cpu_us=self.cpu_seconds / max(1, answered) * 1e6,
             busy=self.busy,
+            others=self.others,
             commits_per_second=commits / self.seconds,
             group=entries / commits if commits else None,
             memory_mb=self.memory / 1e6,
@@ -74,15 +77,29 @@ def closed_loop(daemon: Daemon, clients: int, window: int, seconds: float, askin
         loop.run(WARM_UP_SECONDS if seconds > 2 * WARM_UP_SECONDS else seconds / 4)
         before, cpu = daemon.metrics(), daemon.cpu()
         loop.forget()
+        bystanders = Bystanders()
         own, began = time.process_time(), time.perf_counter()
         loop.run(seconds)
         took, busy = time.perf_counter() - began, time.process_time() - own
-        used, after, memory = daemon.cpu() - cpu, daemon.metrics(), daemon.memory()
+        used = daemon.cpu() - cpu
+        others = bystanders.share(used + busy)
+        after, memory = daemon.metrics(), daemon.memory()
         loop.settle()
     for connection in connections:
         connection.close()
-    inside = loop.refused_inside
-    return Measured(took, loop.latencies, loop.refused, 0, busy / took, used, before, after, memory, inside)
+    return Measured(
+        took,
+        loop.latencies,
+        loop.refused,
+        unanswered=0,
+        busy=busy / took,
+        cpu_seconds=used,
+        before=before,
+        after=after,
+        memory=memory,
+        others=others,
+        refused_inside=loop.refused_inside,
+    )
 
 
 def killed_under_load(daemon: Daemon, clients: int, window: int, seconds: float, asking: Asking) -> float:
@@ -171,17 +188,29 @@ def open_loop(daemon: Daemon, clients: int, rate: float, seconds: float, asking:
     connections = [daemon.connect() for _ in range(clients)]
     with _undisturbed():
         before, cpu = daemon.metrics(), daemon.cpu()
-        own = time.process_time()
+        own, bystanders = time.process_time(), Bystanders()
         loop = OpenLoop([connection.socket for connection in connections], rate, int(rate * seconds), asking)
         loop.run(until=lambda: loop.is_all_sent)
-        busy = (time.process_time() - own) / seconds
-        used, after, memory = daemon.cpu() - cpu, daemon.metrics(), daemon.memory()
+        busy, used = time.process_time() - own, daemon.cpu() - cpu
+        others = bystanders.share(used + busy)
+        after, memory = daemon.metrics(), daemon.memory()
         in_time = loop.accepted_by(loop.began + seconds)
         loop.run(until=lambda: not loop.meant, longest=LONGEST_WAIT_SECONDS)
     for connection in connections:
         connection.close()
     latencies = [latency for _, latency in loop.accepted]
-    measured = Measured(seconds, latencies, loop.refused, len(loop.meant), busy, used, before, after, memory)
+    measured = Measured(
+        seconds,
+        latencies,
+        loop.refused,
+        unanswered=len(loop.meant),
+        busy=busy / seconds,
+        cpu_seconds=used,
+        before=before,
+        after=after,
+        memory=memory,
+        others=others,
+    )
     measured.after["in_time"] = in_time
     return measured
 

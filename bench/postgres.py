@@ -173,15 +173,16 @@ class Postgres:
             file = self._directory / f"{name}.pgbench"
             file.write_text(SCRIPTS[name].text)
             command += ["-f", f"{file}@{weight}"]
-        cpu, own = self._cpu(), os.times()
+        cpu, own, bystanders = self._cpu(), os.times(), processes.Bystanders()
         with subprocess.Popen([*command, USER], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as pgbench:
             time.sleep(whole / 2)
             memory = processes.memory([self._server.pid, *processes.children(self._server.pid)])
             report, complaints = pgbench.communicate()
         if pgbench.returncode != 0:
             raise SystemExit(f"pgbench failed:\n{report}{complaints}")
-        now = os.times()
+        now, used = os.times(), self._cpu() - cpu
         busy = now.children_user + now.children_system - own.children_user - own.children_system
+        others = bystanders.share(used + busy)
         said = parse(report)
         logs = sorted(self._directory.glob(f"{prefix.name}.*"))
         waits = latencies((log.read_text() for log in logs), WARM_UP_SECONDS, seconds)
@@ -194,8 +195,9 @@ class Postgres:
             len(waits) * commands / seconds,
             **summary(waits),
             refused=said.failed,
-            cpu_us=(self._cpu() - cpu) / max(1, said.transactions * commands) * 1e6,
+            cpu_us=used / max(1, said.transactions * commands) * 1e6,
             busy=busy / whole,
+            others=others,
             memory_mb=memory / 1e6,
             clients=clients,
             curve=curve(waits),

@@ -1,9 +1,12 @@
 """The arithmetic of the benchmark: percentiles, medians over rounds, what pgbench says, the goals, two revisions."""
 
+import time
+
 import pytest
 from bench.compare import Figure, Round, spread, verdict
 from bench.figures import Results, Row, percentile, summary
 from bench.goals import GOALS, Goal, times
+from bench.processes import Bystanders
 from bench.report import doubts, goals, table
 from bench.stages import LOOP, OTHER, THREADS, costs, samples_of, stage_of
 
@@ -139,6 +142,25 @@ def test_what_was_not_run_is_said_in_the_table() -> None:
     results = Results()
     results.absent[postgres.NAME] = postgres.ABSENT
     assert "not run: PostgreSQL is not installed (apt-get install postgresql)" in table(results)
+
+
+def test_what_others_used_of_the_machine_is_said_where_it_is_much() -> None:
+    results = Results()
+    results.rows = [Row(contest.DEEP, contest.WALLETD, 1, others=share) for share in (0.02, 0.7)]
+    (doubt,) = doubts(results)
+    assert "2% to 70%" in doubt
+    assert "in 1 of 2 measurements" in doubt
+    results.rows = results.rows[:1]
+    assert doubts(results) == []
+
+
+def test_bystanders_are_everybody_but_ourselves() -> None:
+    bystanders, own = Bystanders(), time.process_time()
+    while time.process_time() - own < 0.2:
+        pass
+    everybody = bystanders.share(0)
+    assert everybody > bystanders.share(0.2) >= 0
+    assert bystanders.share(1e9) == 0
 
 
 def test_a_load_generator_at_its_limit_is_said() -> None:

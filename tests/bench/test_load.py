@@ -135,7 +135,7 @@ def test_commands_refused_within_a_batch_are_no_throughput() -> None:
     loop.run(0)
     wire.close()
     assert (len(loop.latencies), loop.refused, loop.refused_inside) == (2, 1, 2)
-    measured = Measured(2.0, loop.latencies, loop.refused, 0, 0.0, 0.0, {}, {}, 0, loop.refused_inside)
+    measured = Measured(2.0, loop.latencies, loop.refused, 0, 0.0, 0.0, {}, {}, 0, 0.0, loop.refused_inside)
     row = measured.row("batches", "walletd", asking.commands)
     assert (row.per_second, row.refused) == ((2 * 1000 - 2) / 2, 1000 + 2)
 
