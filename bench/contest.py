@@ -32,6 +32,8 @@ ALL = "batches of 1000, all or none"
 MIXED = "mixed reads and writes"
 HOLDS = "holds and captures"
 
+REFUSED_BY_POSTGRES = "commands_refused_by_postgresql"
+
 
 class Contest(NamedTuple):
     """One scenario: the shape of our load, and what each peer does meanwhile."""
@@ -112,6 +114,8 @@ def contest(
             if who.tigerbeetle is not None and one.tigerbeetle is not None:
                 what, batch = one.tigerbeetle
                 results.rows.append(who.tigerbeetle.run(one.scenario, what, seconds, batch))
+    if who.postgres is not None and (refused := who.postgres.refused()):
+        results.figures[REFUSED_BY_POSTGRES] = refused
     if who.postgres is None:
         results.absent[postgres.NAME] = postgres.ABSENT
     if who.tigerbeetle is None:

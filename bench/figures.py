@@ -43,7 +43,8 @@ class Row:
     """What one contender did in one scenario, in one round.
 
     ``per_second`` counts what was applied; what was refused is in ``refused``.  ``cpu_us`` is the contender's own
-    processor time for each command, ``busy`` the part of one core that the load generator needed.
+    processor time for each command, ``busy`` the part of one core that the load generator needed, ``others`` the part
+    of all cores that went to programs which have nothing to do with the benchmark.
     """
 
     scenario: str
@@ -56,6 +57,7 @@ class Row:
     refused: int = 0
     cpu_us: float | None = None
     busy: float | None = None
+    others: float | None = None
     commits_per_second: float | None = None
     group: float | None = None
     memory_mb: float | None = None

@@ -9,6 +9,7 @@ measured, too; near 100 % it would be the generator that is measured.
 
 import gc
 import selectors
+import signal
 import socket
 import time
 from collections import deque
@@ -19,14 +20,18 @@ from typing import Any, NamedTuple
 from bench.asking import Asking
 from bench.daemon import Daemon
 from bench.figures import Row, curve, summary
-from bench.wire import READ_BYTES, Connection, Incoming, answers, framed, id_of, is_refused
+from bench.processes import Bystanders
+from bench.wire import READ_BYTES, REFUSED_COMMAND, Connection, Incoming, answers, framed, id_of, is_refused
 
 WARM_UP_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 20.0
 
 
 class Measured(NamedTuple):
-    """What a load saw: latencies of what was accepted, in seconds."""
+    """What a load saw: latencies of what was accepted, in seconds.
+
+    ``refused_inside`` counts the commands that were refused within batches that were accepted.
+    """
 
     seconds: float
     latencies: list[float]
@@ -37,6 +42,8 @@ class Measured(NamedTuple):
     before: dict[str, float]
     after: dict[str, float]
     memory: int
+    others: float
+    refused_inside: int = 0
 
     def row(self, scenario: str, who: str, commands: int = 1) -> Row:
         """As a row of the table."""
@@ -46,11 +53,12 @@ class Measured(NamedTuple):
         return Row(
             scenario,
             who,
-            per_second=len(self.latencies) * commands / self.seconds,
+            per_second=(len(self.latencies) * commands - self.refused_inside) / self.seconds,
             **summary(self.latencies),
-            refused=self.refused * commands,
+            refused=self.refused * commands + self.refused_inside,
             cpu_us=self.cpu_seconds / max(1, answered) * 1e6,
             busy=self.busy,
+            others=self.others,
             commits_per_second=commits / self.seconds,
             group=entries / commits if commits else None,
             memory_mb=self.memory / 1e6,
@@ -65,24 +73,55 @@ def closed_loop(daemon: Daemon, clients: int, window: int, seconds: float, askin
     """So many clients, each with so many requests unanswered.  What was asked in the warm-up is not counted."""
     connections = [daemon.connect() for _ in range(clients)]
     with _undisturbed():
-        loop = _ClosedLoop(connections, window, asking)
+        loop = ClosedLoop(connections, window, asking)
         loop.run(WARM_UP_SECONDS if seconds > 2 * WARM_UP_SECONDS else seconds / 4)
         before, cpu = daemon.metrics(), daemon.cpu()
         loop.forget()
+        bystanders = Bystanders()
         own, began = time.process_time(), time.perf_counter()
         loop.run(seconds)
         took, busy = time.perf_counter() - began, time.process_time() - own
-        used, after, memory = daemon.cpu() - cpu, daemon.metrics(), daemon.memory()
+        used = daemon.cpu() - cpu
+        others = bystanders.share(used + busy)
+        after, memory = daemon.metrics(), daemon.memory()
         loop.settle()
     for connection in connections:
         connection.close()
-    return Measured(took, loop.latencies, loop.refused, 0, busy / took, used, before, after, memory)
+    return Measured(
+        took,
+        loop.latencies,
+        loop.refused,
+        unanswered=0,
+        busy=busy / took,
+        cpu_seconds=used,
+        before=before,
+        after=after,
+        memory=memory,
+        others=others,
+        refused_inside=loop.refused_inside,
+    )
 
 
-class _ClosedLoop:
+def killed_under_load(daemon: Daemon, clients: int, window: int, seconds: float, asking: Asking) -> float:
+    """Kill the daemon in the midst of a closed loop; by how many entries its read tables were behind just before."""
+    connections = [daemon.connect() for _ in range(clients)]
+    loop = ClosedLoop(connections, window, asking)
+    loop.run(seconds)
+    behind = daemon.metrics()["walletd_projection_backlog_entries"]
+    loop.run(0.1)
+    daemon.stop(signal.SIGKILL)
+    for connection in connections:
+        connection.close()
+    return behind
+
+
+class ClosedLoop:
+    """The clients' connections, what is under way on them, and what came back."""
+
     def __init__(self, connections: list[Connection], window: int, asking: Asking) -> None:
         self.latencies: list[float] = []
         self.refused = 0
+        self.refused_inside = 0
         self._asking = asking
         self._number = 0
         self._sent_at: dict[int, float] = {}
@@ -94,8 +133,9 @@ class _ClosedLoop:
             self._send(connection, [None] * window)
 
     def run(self, seconds: float) -> None:
+        """Ask again whatever is answered."""
         end, select, sent_at = time.perf_counter() + seconds, self._selector.select, self._sent_at
-        latencies = self.latencies
+        latencies, is_batch = self.latencies, self._asking.commands > 1
         while True:
             for key, _ in select(LONGEST_WAIT_SECONDS):
                 connection = key.data
@@ -107,6 +147,8 @@ class _ClosedLoop:
                         self.refused += 1
                     else:
                         latencies.append(latency)
+                        if is_batch:
+                            self.refused_inside += message.count(REFUSED_COMMAND)
                 self._send(connection, messages)
             if time.perf_counter() >= end:
                 return
@@ -114,7 +156,7 @@ class _ClosedLoop:
     def forget(self) -> None:
         """Count from here on."""
         self.latencies.clear()
-        self.refused = 0
+        self.refused = self.refused_inside = 0
 
     def settle(self) -> None:
         """Take in the answers that are under way, so that what comes next begins with an idle daemon."""
@@ -146,17 +188,29 @@ def open_loop(daemon: Daemon, clients: int, rate: float, seconds: float, asking:
     connections = [daemon.connect() for _ in range(clients)]
     with _undisturbed():
         before, cpu = daemon.metrics(), daemon.cpu()
-        own = time.process_time()
+        own, bystanders = time.process_time(), Bystanders()
         loop = OpenLoop([connection.socket for connection in connections], rate, int(rate * seconds), asking)
         loop.run(until=lambda: loop.is_all_sent)
-        busy = (time.process_time() - own) / seconds
-        used, after, memory = daemon.cpu() - cpu, daemon.metrics(), daemon.memory()
+        busy, used = time.process_time() - own, daemon.cpu() - cpu
+        others = bystanders.share(used + busy)
+        after, memory = daemon.metrics(), daemon.memory()
         in_time = loop.accepted_by(loop.began + seconds)
         loop.run(until=lambda: not loop.meant, longest=LONGEST_WAIT_SECONDS)
     for connection in connections:
         connection.close()
     latencies = [latency for _, latency in loop.accepted]
-    measured = Measured(seconds, latencies, loop.refused, len(loop.meant), busy, used, before, after, memory)
+    measured = Measured(
+        seconds,
+        latencies,
+        loop.refused,
+        unanswered=len(loop.meant),
+        busy=busy / seconds,
+        cpu_seconds=used,
+        before=before,
+        after=after,
+        memory=memory,
+        others=others,
+    )
     measured.after["in_time"] = in_time
     return measured
 

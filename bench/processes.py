@@ -2,11 +2,26 @@
 
 import os
 import resource
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
+WORKING = (1, 2, 3, 6, 7, 8)
+"""Of the first line of /proc/stat: in programs, niced ones, the kernel, its interrupts, and stolen by the host."""
+
+
+class Bystanders:
+    """What everybody else on the machine used of its processors meanwhile."""
+
+    def __init__(self) -> None:
+        self._used, self._began = _used_by_all(), time.perf_counter()
+
+    def share(self, ours: float) -> float:
+        """Their part of all processors since the beginning, where we used so many seconds of them ourselves."""
+        seconds = (time.perf_counter() - self._began) * (os.cpu_count() or 1)
+        return max(0.0, (_used_by_all() - self._used - ours) / seconds)
 
 
 def cpu(pid: int) -> float:
@@ -70,6 +85,11 @@ def allow_files(count: int) -> int:
     if soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     return max(soft, wanted)
+
+
+def _used_by_all() -> float:
+    fields = Path("/proc/stat").read_text().partition("\n")[0].split()
+    return sum(int(fields[place]) for place in WORKING) / TICKS
 
 
 def _stat(pid: int) -> list[str]:

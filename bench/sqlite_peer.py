@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.figures import Row, curve, summary
+from bench.processes import Bystanders
 
 NAME = "SQLite"
 SCHEMA = """
@@ -64,7 +65,8 @@ class SqlitePeer:
     def run(self, scenario: str, what: str, seconds: float) -> Row:
         """Do one thing after the other for so long."""
         act, commands = self._acts()[what]
-        latencies, own, began = [], time.process_time(), time.perf_counter()
+        latencies, bystanders = [], Bystanders()
+        own, began = time.process_time(), time.perf_counter()
         now = began
         while now - began < seconds:
             act()
@@ -79,6 +81,7 @@ class SqlitePeer:
             count / took,
             **summary(latencies),
             cpu_us=used / count * 1e6,
+            others=bystanders.share(used),
             clients=1,
             curve=curve(latencies),
         )

@@ -68,6 +68,7 @@ class TigerBeetle:
         act = {"transfer": self._transfers, "holds": self._holds}[what]
         waits: list[float] = []
         cpu, done, busy = processes.cpu(self._server.pid), 0, 0.0
+        whole, bystanders = time.process_time(), processes.Bystanders()
         while sum(waits) < seconds:
             for request in act(batch):
                 own, began = time.process_time(), time.perf_counter()
@@ -75,14 +76,15 @@ class TigerBeetle:
                 waits.append(time.perf_counter() - began)
                 busy += time.process_time() - own
                 done += len(request)
-        took = sum(waits)
+        took, used = sum(waits), processes.cpu(self._server.pid) - cpu
         return Row(
             scenario,
             NAME,
             done / took,
             **summary(waits),
-            cpu_us=(processes.cpu(self._server.pid) - cpu) / done * 1e6,
+            cpu_us=used / done * 1e6,
             busy=busy / took,
+            others=bystanders.share(used + time.process_time() - whole),
             memory_mb=processes.memory([self._server.pid]) / 1e6,
             clients=1,
             curve=curve(waits),

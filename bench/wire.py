@@ -12,6 +12,8 @@ import socket
 from typing import Any
 
 READ_BYTES = 262_144
+REFUSED_COMMAND = b'"error":{'
+"""In the answer of a batch that was accepted: once for each of its commands that was refused."""
 
 _NO_MASK = bytes(4)
 TEXT, PING = 0x81, 0x89

@@ -1,9 +1,12 @@
 """The arithmetic of the benchmark: percentiles, medians over rounds, what pgbench says, the goals, two revisions."""
 
+import time
+
 import pytest
 from bench.compare import Figure, Round, spread, verdict
 from bench.figures import Results, Row, percentile, summary
 from bench.goals import GOALS, Goal, times
+from bench.processes import Bystanders
 from bench.report import doubts, goals, table
 from bench.stages import LOOP, OTHER, THREADS, costs, samples_of, stage_of
 
@@ -41,8 +44,8 @@ def test_nothing_has_no_latency_and_one_value_is_every_percentile() -> None:
     assert summary([0.25]) == {"p50_ms": 250, "p90_ms": 250, "p99_ms": 250, "p999_ms": 250}
 
 
-def test_pgbench_is_read_without_the_time_of_connecting() -> None:
-    assert postgres.parse(REPORT) == postgres.Said(per_second=3041.412345, transactions=6082, failed=3)
+def test_pgbench_says_how_much_it_did_and_what_failed() -> None:
+    assert postgres.parse(REPORT) == postgres.Said(transactions=6082, failed=3)
 
 
 def test_a_report_that_pgbench_did_not_finish_is_no_figure() -> None:
@@ -52,7 +55,20 @@ def test_a_report_that_pgbench_did_not_finish_is_no_figure() -> None:
 
 def test_latencies_in_pgbenchs_log_are_microseconds_and_failures_have_none() -> None:
     log = "0 1 1500 0 1700000000 123456\n3 1 failed 0 1700000000 123999\n1 7 250000 1 1700000001 5\n"
-    assert list(postgres.latencies(log)) == [0.0015, 0.25]
+    assert postgres.latencies([log], warm_up=0, seconds=60) == [0.0015, 0.25]
+
+
+def test_what_pgbench_did_in_the_warm_up_or_past_the_end_is_not_counted() -> None:
+    one = "0 1 1000 0 1700000000 1000\n0 2 2000 0 1700000001 0\n"  # Began at .000000 and ended at .001000.
+    other = "1 1 3000 0 1700000000 999999\n1 2 4000 0 1700000002 999999\n1 3 5000 0 1700000003 0\n"
+    assert postgres.latencies([one, other], warm_up=1, seconds=2) == [0.002, 0.004]
+
+
+def test_a_peer_that_refused_commands_is_named_for_pgbench_counts_them_as_done() -> None:
+    results = Results()
+    results.figures[contest.REFUSED_BY_POSTGRES] = 12
+    (doubt,) = doubts(results)
+    assert "12 of its commands were refused" in doubt
 
 
 def test_several_rounds_give_the_median_and_a_peer_counts_at_its_best_client_count() -> None:
@@ -126,6 +142,25 @@ def test_what_was_not_run_is_said_in_the_table() -> None:
     results = Results()
     results.absent[postgres.NAME] = postgres.ABSENT
     assert "not run: PostgreSQL is not installed (apt-get install postgresql)" in table(results)
+
+
+def test_what_others_used_of_the_machine_is_said_where_it_is_much() -> None:
+    results = Results()
+    results.rows = [Row(contest.DEEP, contest.WALLETD, 1, others=share) for share in (0.02, 0.7)]
+    (doubt,) = doubts(results)
+    assert "2% to 70%" in doubt
+    assert "in 1 of 2 measurements" in doubt
+    results.rows = results.rows[:1]
+    assert doubts(results) == []
+
+
+def test_bystanders_are_everybody_but_ourselves() -> None:
+    bystanders, own = Bystanders(), time.process_time()
+    while time.process_time() - own < 0.2:
+        pass
+    everybody = bystanders.share(0)
+    assert everybody > bystanders.share(0.2) >= 0
+    assert bystanders.share(1e9) == 0
 
 
 def test_a_load_generator_at_its_limit_is_said() -> None:

@@ -5,9 +5,9 @@ import socket
 from collections import Counter
 
 import pytest
-from bench.load import OpenLoop
+from bench.load import ClosedLoop, Measured, OpenLoop
 from bench.town import Batches, Holds, Mixed, Transfers, zipf
-from bench.wire import Incoming, answers, framed, id_of, is_refused
+from bench.wire import Connection, Incoming, answers, framed, id_of, is_refused
 from msgspec import json
 
 from walletd.protocol.methods import METHODS
@@ -106,6 +106,38 @@ def test_frames_of_every_length_come_out_as_they_went_in(size: int) -> None:
     incoming = Incoming()
     assert incoming.feed(unmasked[:-1] if size else b"") == []
     assert incoming.feed(unmasked[-1:] if size else unmasked) == [payload]
+
+
+class Wire(Connection):
+    """A connection whose daemon answers each request with the next of these payloads."""
+
+    def __init__(self, payloads: list[bytes]) -> None:
+        self.socket, self._there = socket.socketpair()
+        self._incoming = Incoming()
+        self._payloads = iter(payloads)
+
+    def send(self, payloads: list[bytes]) -> None:
+        for payload in payloads:
+            outcome = next(self._payloads, None)
+            if outcome is not None:
+                self._there.sendall(answer(json.decode(payload)["id"], outcome))
+
+    def close(self) -> None:
+        self.socket.close()
+        self._there.close()
+
+
+def test_commands_refused_within_a_batch_are_no_throughput() -> None:
+    two_refused = b'"result":{"outcomes":[{"error":{}},{},{"error":{}}]}'
+    wire = Wire([b'"error":{"code":1}', two_refused, b'"result":{}'])
+    asking = Batches(b"r1", PAIRS, atomic=False)
+    loop = ClosedLoop([wire], 3, asking)
+    loop.run(0)
+    wire.close()
+    assert (len(loop.latencies), loop.refused, loop.refused_inside) == (2, 1, 2)
+    measured = Measured(2.0, loop.latencies, loop.refused, 0, 0.0, 0.0, {}, {}, 0, 0.0, loop.refused_inside)
+    row = measured.row("batches", "walletd", asking.commands)
+    assert (row.per_second, row.refused) == ((2 * 1000 - 2) / 2, 1000 + 2)
 
 
 def test_an_answer_is_known_by_its_id_and_a_refusal_by_its_error() -> None:

@@ -51,13 +51,14 @@ def test_fsync_and_synchronous_commit_are_on(server: Postgres) -> None:
 
 
 def test_a_command_works_once_and_keeps_its_outcome(server: Postgres) -> None:
-    before = wallet(server, 0)[0]
+    before, refused = wallet(server, 0)[0], server.refused()
     assert server.ask("SELECT transfer(1, 0, 1, 5)") == ""
     assert server.ask("SELECT transfer(1, 0, 1, 5)") == ""
     assert wallet(server, 0)[0] == before - 5
     assert server.ask(f"SELECT transfer(2, 0, 1, {TOO_MUCH})") == "insufficient_funds"
     assert server.ask("SELECT transfer(2, 0, 1, 1)") == "insufficient_funds"
     assert wallet(server, 0)[0] == before - 5
+    assert server.refused() == refused + 1
 
 
 def test_a_velocity_limit_refuses_what_is_too_much(server: Postgres) -> None:
