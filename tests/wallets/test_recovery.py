@@ -435,8 +435,6 @@ COMMAND_IDS = ["define-EUR", "define-BTC", *[f"open-{name}" for name in WALLETS]
         ("wallet", "record", (read_wallets, read_some_wallets, read_books)),
         ("wallet", "seal", (read_wallets, read_some_wallets, read_books)),
         ("wallet", "record", (read_open_ones,)),
-        ("wallet", "version", (read_wallets, read_some_wallets, read_books)),
-        ("wallet", "version_seal", (read_wallets, read_some_wallets, read_books)),
         ("balance", "wallet", (read_audit,)),
         ("balance", "asset", (read_wallets, read_some_wallets, read_books, read_audit)),
         ("balance", "record", (read_wallets, read_some_wallets, read_books, read_audit)),

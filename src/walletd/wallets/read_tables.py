@@ -33,7 +33,7 @@ from walletd.vocabulary.identifiers import HoldId, TransferId
 from walletd.vocabulary.lifecycle import HoldState
 from walletd.wallets.bulk import in_bulk
 
-FORMAT = 7
+FORMAT = 8
 FILE_NAME = "state.db"
 
 SCHEMA = """
@@ -45,8 +45,7 @@ CREATE TABLE progress (
 CREATE TABLE asset (asset TEXT PRIMARY KEY, scale INTEGER NOT NULL, seal BLOB NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE moment (sequence INTEGER PRIMARY KEY, time INTEGER NOT NULL, seal BLOB NOT NULL) STRICT;
 CREATE TABLE wallet (
-    wallet TEXT PRIMARY KEY, record BLOB NOT NULL, seal BLOB NOT NULL, status TEXT NOT NULL,
-    version INTEGER NOT NULL, version_seal BLOB NOT NULL
+    wallet TEXT PRIMARY KEY, record BLOB NOT NULL, seal BLOB NOT NULL, status TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX wallet_by_status ON wallet (status, wallet);
 CREATE TABLE wallet_metadata (
@@ -239,7 +238,6 @@ class Rows(NamedTuple):
     metadata: list[tuple[Any, ...]]
     wallets_after: list[tuple[Any, ...]]
     balances_after: list[tuple[Any, ...]]
-    versions: list[tuple[Any, ...]]
     balances: list[tuple[Any, ...]]
     lines: list[tuple[Any, ...]]
     holds: list[tuple[Any, ...]]
@@ -253,18 +251,11 @@ class Rows(NamedTuple):
         """Each table's statement with its rows.  An entry is folded once only, so that a plain INSERT must succeed."""
         yield "INSERT INTO moment (VALUES)", self.moments
         yield "INSERT INTO asset (VALUES)", self.assets
-        yield (
-            "INSERT OR REPLACE INTO wallet SELECT column1, column2, column3, column4, 0, x'' FROM ((VALUES))",
-            self.wallets,
-        )
+        yield "INSERT OR REPLACE INTO wallet (VALUES)", self.wallets
         yield "DELETE FROM wallet_metadata WHERE wallet IN (SELECT column1 FROM ((VALUES)))", self.known
         yield "INSERT INTO wallet_metadata (VALUES)", self.metadata
         yield "INSERT INTO wallet_after (VALUES)", self.wallets_after
         yield "INSERT INTO balance_after (VALUES)", self.balances_after
-        yield (
-            "UPDATE wallet SET version = column1, version_seal = column2 FROM ((VALUES)) WHERE wallet = column3",
-            self.versions,
-        )
         yield "INSERT OR REPLACE INTO balance (VALUES)", self.balances
         yield "INSERT INTO statement_line (VALUES)", self.lines
         yield "INSERT OR REPLACE INTO hold (VALUES)", self.holds
@@ -279,7 +270,6 @@ class Rows(NamedTuple):
 def rows_of(entries: Sequence[Entry]) -> Rows:
     """What the entries leave behind.  Of a wallet or balance touched often, only the last record is written."""
     wallets: dict[str, WalletRecord] = {}
-    versions: dict[str, int] = {}
     balances: dict[tuple[str, str], BalanceRecord] = {}
     holds: dict[HoldId, tuple[HoldRecord, int]] = {}
     transfers: dict[TransferId, TransferRecord] = {}
@@ -298,12 +288,10 @@ def rows_of(entries: Sequence[Entry]) -> Rows:
             rows.assets.append((asset.asset, asset.scale, seal(asset.asset, asset.scale)))
         for wallet in entry.effects.wallets:
             wallets[wallet.wallet] = wallet
-            versions[wallet.wallet] = wallet.version
             after = (wallet.wallet, entry.sequence, _encode(wallet))
             rows.wallets_after.append((*after, seal(*after)))
         for balance in entry.effects.balances:
             balances[balance.wallet, balance.asset] = balance
-            versions[balance.wallet] = balance.version
             stood = (balance.wallet, balance.asset, entry.sequence, balance.version, balance.posted, balance.held)
             rows.balances_after.append((*stood, seal(*stood)))
         clients.update(dict.fromkeys(entry.effects.forgotten))
@@ -332,7 +320,6 @@ def rows_of(entries: Sequence[Entry]) -> Rows:
         if record.version > 1:
             rows.known.append((name,))
         rows.metadata.extend((name, key, value) for key, value in record.metadata.items())
-    rows.versions.extend((version, seal(name, version), name) for name, version in versions.items())
     for (name, asset_code), balance in balances.items():
         body = _encode(balance)
         rows.balances.append((name, asset_code, body, seal(name, asset_code, body)))

@@ -62,7 +62,7 @@ _AUDIT_PAGE = 10_000
 
 # The last column: the wallet's holds that have expired while no entry says so, one on a line, each with its seal.
 _WALLET_COLUMNS = """
-w.wallet, w.record, w.seal, w.version, w.version_seal, b.asset, b.record, b.seal,
+w.wallet, w.record, w.seal, b.asset, b.record, b.seal,
 (SELECT group_concat(hex(h.seal) || CAST(h.record AS TEXT), char(10)) FROM hold h
  WHERE h.wallet = w.wallet AND h.is_open AND h.expires <= ?)
 """
@@ -140,7 +140,7 @@ class Readings:
         holds: dict[WalletId, list[HoldRecord]] = {}
         for row in await self._query(OPEN_HOLDS, (names,)):
             holds.setdefault(row[0], []).append(_hold_record(row))
-        found = {name: (_wallet_record(group[0]), _balance_records(group)) for name, group in _by_wallet(rows)}
+        found = {name: _wallet_and_balances(group) for name, group in _by_wallet(rows)}
         outflows = await self._outflows(record for record, _ in found.values() if record.counted_from)
         return {
             name: restore_book(record, balances, holds.get(name, ()), outflows.get(name, ()))
@@ -322,18 +322,19 @@ def _by_wallet(rows: list[Any]) -> Iterable[tuple[WalletId, list[Any]]]:
     return ((WalletId(name), list(group)) for name, group in groupby(rows, key=lambda row: row[0]))
 
 
-def _wallet_record(row: Any) -> WalletRecord:
-    name, record, sealed, version, version_seal = row[:5]
-    check_seal("wallet", sealed, name, record)
-    check_seal("wallet", version_seal, name, version)
-    return msgspec.structs.replace(_decode_wallet(record), version=version)
+def _wallet_and_balances(group: list[Any]) -> tuple[WalletRecord, tuple[BalanceRecord, ...]]:
+    """What the rows of one wallet say; its version is that of the last entry that touched it or one of its balances."""
+    name, written, sealed = group[0][:3]
+    check_seal("wallet", sealed, name, written)
+    record = _decode_wallet(written)
+    balances = tuple(_balance_record(name, *row[3:6]) for row in group if row[3] is not None)
+    version = max([record.version, *(balance.version for balance in balances)])
+    return msgspec.structs.replace(record, version=version), balances
 
 
-def _balance_records(group: list[Any]) -> tuple[BalanceRecord, ...]:
-    balances = [(row[0], *row[5:8]) for row in group if row[5] is not None]
-    for name, asset, record, sealed in balances:
-        check_seal("balance", sealed, name, asset, record)
-    return tuple(_decode_balance(record) for _, _, record, _ in balances)
+def _balance_record(name: str, asset: str, record: bytes, sealed: bytes) -> BalanceRecord:
+    check_seal("balance", sealed, name, asset, record)
+    return _decode_balance(record)
 
 
 def _wallet_page(
@@ -346,8 +347,8 @@ def _wallet_page(
 
 
 def _wallet_view(group: list[Any], sequence: int, now: datetime) -> WalletView:
-    record, balances = _wallet_record(group[0]), _balance_records(group)
-    for line in group[0][8].split("\n") if group[0][8] else ():
+    record, balances = _wallet_and_balances(group)
+    for line in group[0][6].split("\n") if group[0][6] else ():
         hold = _decode_hold(line[16:])
         *values, _ = hold_row(hold, 0)
         check_seal("hold", bytes.fromhex(line[:16]), *values)

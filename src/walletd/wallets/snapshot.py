@@ -47,24 +47,17 @@ _EXIT_ROTTEN: Final = 65
 _UNSEALED: Final = frozenset({"progress", "wallet_metadata"})
 """Tables whose rows have no seal: what they say stands elsewhere too, and is compared with that."""
 
-Seals = dict[str, list[tuple[int, tuple[int, ...]]]]
-"""For each table the places of the seals in a row, and the places of the values that each is over."""
+Seals = dict[str, int | None]
+"""For each table the place of the seal in a row, which is over the columns in front of it."""
 
 
 def seals_of(schema: str) -> Seals:
-    """How the rows of every table can be checked, a new table among them.
-
-    ``seal`` is over the columns in front of it; one with a name, such as ``version_seal``, over the first column and
-    the one of that name.
-    """
-    found: Seals = {}
-    for table, columns in _shape_of(schema).items():
-        found[table] = [
-            (at, tuple(range(at)) if column == "seal" else (0, columns.index(column.removesuffix("_seal"))))
-            for at, column in enumerate(columns)
-            if column == "seal" or column.endswith("_seal")
-        ]
-        assert bool(found[table]) == (table not in _UNSEALED), f"the rows of table {table} cannot be checked"
+    """How the rows of every table can be checked, a new table among them."""
+    found: Seals = {
+        table: columns.index("seal") if "seal" in columns else None for table, columns in _shape_of(schema).items()
+    }
+    unsealed = {table for table, place in found.items() if place is None}
+    assert unsealed == _UNSEALED, f"the rows of {unsealed - _UNSEALED} cannot be checked"
     return found
 
 
@@ -210,10 +203,9 @@ def check_snapshot(file: Path) -> int:
         if found != "ok":
             raise ReadTablesRotten(f"a page ({found.splitlines()[-1]})")
         _check_schema(connection)
-        for table, seals in _SEALS.items():
-            for row in connection.execute(f"SELECT * FROM {table}") if seals else ():
-                for at, over in seals:
-                    check_seal(table, row[at], *(row[place] for place in over))
+        for table, place in _SEALS.items():
+            for row in connection.execute(f"SELECT * FROM {table}") if place is not None else ():
+                check_seal(table, row[place], *row[:place])
         _check_search(connection)
         _check_sums(connection)
         return _checked_progress(connection)
