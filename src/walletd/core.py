@@ -94,6 +94,7 @@ class Core:
             on_durable=lambda commit: self.supervisor.on_durable(commit),
             on_rolled_back=self._roll_back,
             on_recovered=lambda: self.on_writable(),
+            on_idle=lambda: self.on_idle(),
             max_queue_entries=settings.max_queued_entries,
             die=die,
         )
@@ -118,6 +119,7 @@ class Core:
         self.on_clients_changed: Callable[[Sequence[ClientRecord]], None] = lambda records: None
         self.on_degraded: Callable[[], None] = lambda: None
         self.on_writable: Callable[[], None] = lambda: None
+        self.on_idle: Callable[[], None] = lambda: None
 
     def _roll_back(self, undone: Sequence[Pending], why: JournalFull) -> None:
         self.supervisor.on_rolled_back(undone, why)

@@ -221,6 +221,7 @@ async def _serve(
         sockets = inherited_sockets()
         services = _services(settings, core, lifecycle, operations)
         server = _gateway(settings, doors, services, lifecycle, sockets["ws"])
+        core.on_idle = server.flush
         operations.takers.append(lambda taken: doors.refresh())
         operations.takers.append(lambda taken: server.amend(*_terms(taken, services, lifecycle)))
         operations.reports.sections = lambda: inside_view(core, lifecycle, server.traffic, operations.settings)

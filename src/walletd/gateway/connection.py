@@ -121,13 +121,17 @@ class Flusher:
         while True:
             await self._wake.wait()
             self._wake = trio.Event()
-            waiting, self._waiting = self._waiting, []
-            for connection in waiting:
-                try:
-                    connection.flush()
-                except Exception:
-                    log.exception("a connection was lost because of a fault of ours")
-                    connection.abort()
+            self.flush()
+
+    def flush(self) -> None:
+        """Flush now: for whoever knows that nothing else is to be said in this turn."""
+        waiting, self._waiting = self._waiting, []
+        for connection in waiting:
+            try:
+                connection.flush()
+            except Exception:
+                log.exception("a connection was lost because of a fault of ours")
+                connection.abort()
 
 
 class Connection:

@@ -265,6 +265,10 @@ class GatewayServer:
             connection.abort()
         return len(late)
 
+    def flush(self) -> None:
+        """Write to everybody for whom something is queued, as far as the kernel takes it at once."""
+        self._terms.flusher.flush()
+
     # --- other terms -----------------------------------------------------------------------------------------------
 
     def amend(self, policy: Policy, deadlines: Deadlines, caps: Caps) -> None:

@@ -1,30 +1,27 @@
-"""One SQLite connection, driven from trio: aiosqlite on an asyncio loop of its own, through trio-asyncio.
+"""One SQLite connection, driven from trio: aiosqlite, whose results come straight to the task that waits.
 
 The promise: one call is one statement is one hop to the worker thread, in autocommit mode, so that a cancelled call
-never leaves a transaction open; and the loop outlives the worker, because a worker that cannot deliver a result dies
-and leaves every later caller waiting for ever.
+never leaves a transaction open.
 
-    async with asyncio_loop() as loop:
-        connection = await connect(path, loop, silence_seconds=30)
-        rows = await connection.rows("SELECT 1")
-        await connection.aclose()
+    connection = await connect(path, silence_seconds=30)
+    rows = await connection.rows("SELECT 1")
+    await connection.aclose()
 """
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 from urllib.parse import quote
 
 import aiosqlite
 import trio
-import trio_asyncio  # type: ignore[import-untyped]
 
+from walletd.journal.asyncio_loop import open_aiosqlite
 from walletd.journal.failures import (
     JournalCorrupt,
     JournalFailure,
@@ -37,41 +34,25 @@ from walletd.journal.failures import (
 
 Row = tuple[Any, ...]
 Parameters = Sequence[int | str | bytes]
-T = TypeVar("T")
 
 
 @asynccontextmanager
-async def asyncio_loop() -> AsyncIterator[asyncio.AbstractEventLoop]:
-    """An asyncio loop for as long as the body runs. What the body raises comes out as it was raised, in no group."""
-    raised: BaseException | None = None
-    try:
-        async with trio_asyncio.open_loop() as loop:
-            try:
-                yield loop
-            except BaseException as exception:
-                raised = exception
-                raise
-    except BaseExceptionGroup as group:
-        if raised is not None and group is not raised and _leaves(group) == [raised]:
-            raise raised from raised.__cause__
-        raise
+async def asyncio_loop() -> AsyncIterator[None]:
+    yield
 
 
 class SqliteConnection:
     """A connection and its worker thread. Statements run in the order of the calls, one at a time."""
 
-    def __init__(
-        self, connection: aiosqlite.Connection, loop: asyncio.AbstractEventLoop, silence_seconds: float
-    ) -> None:
+    def __init__(self, connection: aiosqlite.Connection, silence_seconds: float) -> None:
         self._closed = False
         self._connection = connection
-        self._loop = loop
         self._silence_seconds = silence_seconds
 
     async def rows(self, statement: str, parameters: Parameters = ()) -> list[Row]:
         """Every row of a statement that reads, or of a pragma. Raises sqlite3.Error, or JournalSilent after a time."""
         with trio.move_on_after(self._silence_seconds):
-            return [tuple(row) for row in await self._hop(self._connection.execute_fetchall, statement, parameters)]
+            return [tuple(row) for row in await self._connection.execute_fetchall(statement, parameters)]
         raise JournalSilent(f"SQLite has not answered for {self._silence_seconds:g} s")
 
     async def change(self, statement: str, parameters: Parameters = ()) -> int:
@@ -79,8 +60,7 @@ class SqliteConnection:
 
         There is no deadline here: whoever waits for a commit decides how long.
         """
-        cursor: aiosqlite.Cursor = await self._hop(self._connection.execute, statement, parameters)
-        return cursor.rowcount
+        return (await self._connection.execute(statement, parameters)).rowcount
 
     @property
     def in_transaction(self) -> bool:
@@ -98,36 +78,22 @@ class SqliteConnection:
         self._closed = True
         with trio.CancelScope(shield=True):
             await self.rows("SELECT 1")
-            await self._hop(self._connection.close)
-
-    async def _hop(self, function: Callable[..., Awaitable[T]], *arguments: object) -> T:
-        result: T = await trio_asyncio.aio_as_trio(function, loop=self._loop)(*arguments)
-        return result
+            await self._connection.close()
 
 
-async def connect(path: Path, loop: asyncio.AbstractEventLoop, *, silence_seconds: float) -> SqliteConnection:
+async def connect(path: Path, *, silence_seconds: float) -> SqliteConnection:
     """Open ``path``, creating it if needed. Shielded, because a cancelled connect would leak a locked file.
 
     psow=0 makes SQLite pad each commit to a sector, so that a power cut that destroys the sector being written cannot
     take an older commit with it (measured: 9% of such states lost one with psow=1, none of 3,000 with psow=0).
     """
     with trio.CancelScope(shield=True):
-        connection = await trio_asyncio.aio_as_trio(_connect, loop=loop)(_uri(path))
-    return SqliteConnection(connection, loop, silence_seconds)
+        connection = await open_aiosqlite(_uri(path), timeout=0)
+    return SqliteConnection(connection, silence_seconds)
 
 
 def _uri(path: Path) -> str:
     return f"file:{quote(str(path.absolute()))}?mode=rwc&psow=0"
-
-
-async def _connect(uri: str) -> aiosqlite.Connection:
-    return await aiosqlite.connect(uri, uri=True, isolation_level=None, timeout=0)
-
-
-def _leaves(exception: BaseException) -> list[BaseException]:
-    if isinstance(exception, BaseExceptionGroup):
-        return [leaf for inner in exception.exceptions for leaf in _leaves(inner)]
-    return [exception]
 
 
 def is_full(error: sqlite3.Error) -> bool:

@@ -24,7 +24,7 @@ import trio
 from walletd.journal import wal
 from walletd.journal.archive import ARCHIVE_DIRECTORY, Archive, open_archive, remove_unfinished
 from walletd.journal.charter import Charter, fold_log, prepare, truncate_log
-from walletd.journal.connection import SqliteConnection, asyncio_loop, connect, is_full, translated
+from walletd.journal.connection import SqliteConnection, connect, is_full, translated
 from walletd.journal.directory import (
     DATABASE_NAME,
     Ballast,
@@ -379,26 +379,25 @@ async def open_journal(
             if archive.files and not database.exists():
                 raise JournalReplaced(f"{database} is missing, but its archive is there")
             recoverable_frames = wal.inspect(database)
-        async with asyncio_loop() as loop:
-            with translated(f"{database} could not be opened"):
-                connection = await connect(database, loop, silence_seconds=limits.silence_seconds)
+        with translated(f"{database} could not be opened"):
+            connection = await connect(database, silence_seconds=limits.silence_seconds)
+        try:
+            ballast = Ballast(directory, limits.ballast_bytes)
+            with translated(f"the journal in {directory} could not be prepared"):
+                charter = await prepare(
+                    connection, recoverable_frames, new_instance=new_instance, now=now, make_room=ballast.drop
+                )
+                sync_directory(directory)
+                await _fill(ballast, directory, limits)
+            store = SqliteJournalStore(connection, directory, charter, limits, die, archive)
+            await store.resume()
             try:
-                ballast = Ballast(directory, limits.ballast_bytes)
-                with translated(f"the journal in {directory} could not be prepared"):
-                    charter = await prepare(
-                        connection, recoverable_frames, new_instance=new_instance, now=now, make_room=ballast.drop
-                    )
-                    sync_directory(directory)
-                    await _fill(ballast, directory, limits)
-                store = SqliteJournalStore(connection, directory, charter, limits, die, archive)
-                await store.resume()
-                try:
-                    await _give_back(store)
-                    yield store
-                finally:
-                    await store.aclose()
+                await _give_back(store)
+                yield store
             finally:
-                await _close(connection, die)
+                await store.aclose()
+        finally:
+            await _close(connection, die)
 
 
 async def _give_back(store: SqliteJournalStore) -> None:

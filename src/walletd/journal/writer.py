@@ -71,6 +71,7 @@ class JournalWriter:
         on_durable: Callable[[Sequence[Pending]], None],
         on_rolled_back: Callable[[Sequence[Pending], JournalFull], None],
         on_recovered: Callable[[], None] = lambda: None,
+        on_idle: Callable[[], None] = lambda: None,
         die: Callable[[str], NoReturn] = end_process,
         max_queue_entries: int = MAX_QUEUE_ENTRIES,
         max_queue_bytes: int = MAX_QUEUE_BYTES,
@@ -92,6 +93,7 @@ class JournalWriter:
         self._on_durable = on_durable
         self._on_rolled_back = on_rolled_back
         self._on_recovered = on_recovered
+        self._on_idle = on_idle
         self._die = die
         self._max_queue_entries = max_queue_entries
         self._max_queue_bytes = max_queue_bytes
@@ -240,6 +242,8 @@ class JournalWriter:
             for pending in batch:
                 for waiter in self._waiters.pop(pending.sequence, ()):
                     waiter(True)
+            if not self._queue:
+                self._on_idle()
         except Exception:
             self._end("what was durable could not be delivered")
 

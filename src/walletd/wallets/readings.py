@@ -18,8 +18,8 @@ from typing import Any
 import aiosqlite
 import msgspec
 import trio
-from trio_asyncio import aio_as_trio  # type: ignore[import-untyped]
 
+from walletd.journal.asyncio_loop import open_aiosqlite
 from walletd.journal.failures import end_process
 from walletd.ledger.book import Book, freeze_at, reserved, restore_book
 from walletd.protocol.hold_messages import HoldPage, HoldView
@@ -117,7 +117,7 @@ class Readings:
     async def aclose(self) -> None:
         """Close the connection."""
         await self._consistent.aclose()
-        await aio_as_trio(self._connection.close)()
+        await self._connection.close()
 
     async def assets(self) -> list[AssetRecord]:
         """Every asset, by code."""
@@ -254,7 +254,7 @@ class Readings:
 
     async def _query(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
         with rot_reported(), self.watch.waiting():
-            return list(await aio_as_trio(self._connection.execute_fetchall)(sql, values))
+            return list(await self._connection.execute_fetchall(sql, values))
 
 
 async def open_readings(path: Path) -> Readings:
@@ -270,17 +270,17 @@ async def open_readings(path: Path) -> Readings:
 async def _close(connection: aiosqlite.Connection) -> None:
     """Close it whatever is cancelled: its thread would keep the process from ending."""
     with trio.CancelScope(shield=True):
-        await aio_as_trio(connection.close)()
+        await connection.close()
 
 
 async def _open(path: Path) -> aiosqlite.Connection:
     with rot_reported(), trio.CancelScope(shield=True):
-        connection: aiosqlite.Connection = await aio_as_trio(_connect)(read_only(path))
+        connection: aiosqlite.Connection = await _connect(read_only(path))
     return connection
 
 
 async def _connect(uri: str) -> aiosqlite.Connection:
-    connection = await aiosqlite.connect(uri, uri=True, isolation_level=None)
+    connection = await open_aiosqlite(uri)
     try:
         await connection.execute_fetchall("PRAGMA query_only=1")
     except BaseException:
@@ -290,7 +290,7 @@ async def _connect(uri: str) -> aiosqlite.Connection:
 
 
 async def _audit(connection: aiosqlite.Connection) -> AuditReport:
-    query = aio_as_trio(connection.execute_fetchall)
+    query = connection.execute_fetchall
     await query("BEGIN")
     (first,) = await query(f"SELECT {_SEQUENCE}, (SELECT count(*) FROM wallet)")
     sums = dict.fromkeys([row[0] for row in await query("SELECT asset FROM asset ORDER BY asset")], 0)
