@@ -11,6 +11,7 @@ from websockets.frames import Close, Frame, Opcode
 from walletd.gateway.connection import Bounds, Connection, Deadlines, Endpoint, Flusher, Terms
 from walletd.gateway.counters import TrafficCounters
 from walletd.gateway.handshake import LOOPBACK_HOSTS, Handshake, Policy
+from walletd.gateway.readiness import Readiness
 from walletd.gateway.websocket import FrameProtocol, State
 
 TOKEN = "let-me-in"
@@ -145,6 +146,7 @@ class Host:
             self.open_endpoint,
             self.traffic,
             Flusher(),
+            Readiness(),
         )
 
     def open_endpoint(self, connection: Connection, handshake: Handshake) -> Endpoint:

@@ -1,7 +1,8 @@
 """A connection: the websocket over a trio stream, with a deadline for everything that a peer can delay.
 
-One task reads, one writes.  ``send`` only queues: however many messages are queued in one turn of the event loop, they
-are written in one piece.  What a read gave rise to at once, the reading task writes itself.  What comes later, as the
+What has come on a plain socket is read in the turn of the server's one task for that (``readiness``); other streams
+have a task that reads.  A task writes.  ``send`` only queues: however many messages are queued in one turn of the event loop, they
+are written in one piece.  What a read gave rise to at once is written by whoever read.  What comes later, as the
 answers of a whole commit do, the server's one flusher hands to all the peers in its turn, as far as the kernel takes
 it at once; only the rest is the writing task's.  A peer that does not read is not read from either, and is closed
 after a while; one that says nothing is pinged, and given up when it does not answer.
@@ -23,6 +24,7 @@ import trio
 
 from walletd.gateway.counters import TrafficCounters
 from walletd.gateway.handshake import Handshake, Policy, Refusal
+from walletd.gateway.readiness import Readiness
 from walletd.gateway.socket_stream import SocketStream
 from walletd.gateway.tls import SecureStream
 from walletd.gateway.websocket import FrameProtocol, State
@@ -102,6 +104,7 @@ class Terms:
     open_endpoint: Callable[["Connection", Handshake], Endpoint]
     traffic: TrafficCounters
     flusher: "Flusher"
+    readiness: Readiness
 
 
 class Flusher:
@@ -143,10 +146,13 @@ class Connection:
         "_endpoint",
         "_frames",
         "_heard_at",
+        "_failure",
         "_is_flushed_soon",
         "_is_taking",
+        "_is_watched",
         "_pinged_at",
         "_read_on",
+        "_read_over",
         "_scope",
         "_stream",
         "_terms",
@@ -164,6 +170,11 @@ class Connection:
         self._scope: trio.CancelScope | None = None
         self._wake = trio.Event()
         self._read_on: trio.Event | None = None
+        """While it is not read, because of what is queued for it: set when it is read again."""
+        self._read_over = trio.Event()
+        self._is_watched = False
+        self._failure: BaseException | None = None
+        """What reading met, for the connection's own task."""
         self._is_taking = False
         """While what was read is handled: what is sent then need not wake the writing task."""
         self._is_flushed_soon = False
@@ -246,7 +257,9 @@ class Connection:
             async with trio.open_nursery() as nursery:
                 self._scope = nursery.cancel_scope
                 nursery.start_soon(self._write)
-                if await self._is_secured():
+                if isinstance(self._stream, SocketStream):
+                    await self._be_read(self._stream)
+                elif await self._is_secured():
                     await self._read()
         finally:
             try:
@@ -297,6 +310,53 @@ class Connection:
         return True
 
     # --- reading ---------------------------------------------------------------------------------------------------
+
+    async def _be_read(self, stream: SocketStream) -> None:
+        """Have the socket read whenever something has come, until nothing will come any more."""
+        self._watch(stream)
+        try:
+            await self._read_over.wait()
+        finally:
+            self._unwatch(stream)
+        if self._failure is not None:
+            raise self._failure
+
+    def _watch(self, stream: SocketStream) -> None:
+        self._is_watched = True
+        self._terms.readiness.watch(stream.fileno(), lambda: self._read_now(stream))
+
+    def _unwatch(self, stream: SocketStream) -> None:
+        if self._is_watched:
+            self._is_watched = False
+            self._terms.readiness.forget(stream.fileno())
+
+    def _read_now(self, stream: SocketStream) -> None:
+        """One read, and what it gives rise to.  Then whoever does not take its answers is not read for a while."""
+        if not self._is_watched:
+            return
+        try:
+            data = stream.receive_now(READ_BYTES)
+            if data is None:
+                return
+            is_more = self._take(data)
+            if self._frames.pending_bytes and not self._writing:
+                self.flush()
+            elif self._frames.is_finished:
+                self._wake.set()
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self._unwatch(stream)
+            self.abort()
+        except BaseException as failure:
+            self._unwatch(stream)
+            self._failure = failure
+            self._read_over.set()
+        else:
+            if not is_more:
+                self._unwatch(stream)
+                self._read_over.set()
+            elif self._unsent or self.queued_bytes > self._terms.bounds.high:
+                self._unwatch(stream)
+                self._read_on = trio.Event()
 
     async def _read(self) -> None:
         try:
@@ -380,10 +440,17 @@ class Connection:
         self.last_progress = trio.current_time()
         queued = self.queued_bytes
         if self._read_on is not None and queued <= self._terms.bounds.high:
-            self._read_on.set()
-            self._read_on = None
+            self._go_on_reading(self._read_on)
         if self._endpoint is not None and queued <= self._terms.bounds.low:
             self._endpoint.drained()
+
+    def _go_on_reading(self, read_on: trio.Event) -> None:
+        if isinstance(self._stream, SocketStream):
+            if self._unsent or self._writing:
+                return
+            self._watch(self._stream)
+        self._read_on = None
+        read_on.set()
 
     # --- ending ----------------------------------------------------------------------------------------------------
 

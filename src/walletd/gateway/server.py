@@ -21,6 +21,7 @@ import trio
 from walletd.gateway.connection import Bounds, Connection, Deadlines, Endpoint, Flusher, Terms
 from walletd.gateway.counters import TrafficCounters
 from walletd.gateway.handshake import DRAINING, FULL, Handshake, Policy, Refusal
+from walletd.gateway.readiness import Readiness
 from walletd.gateway.socket_stream import SocketStream
 from walletd.gateway.tls import Certificates
 from walletd.gateway.unix_socket import UnixSocket, UnixSocketFailed
@@ -86,7 +87,7 @@ class GatewayServer:
         self._port = port
         self._caps = caps
         self.traffic = TrafficCounters()
-        self._terms = Terms(policy, deadlines, bounds, open_endpoint, self.traffic, Flusher())
+        self._terms = Terms(policy, deadlines, bounds, open_endpoint, self.traffic, Flusher(), Readiness())
         self._connections: set[Connection] = set()
         self._per_address: Counter[str] = Counter()
         self._is_draining = False
@@ -123,8 +124,10 @@ class GatewayServer:
                         connections.start_soon(self._accept, listener, connections)
                     connections.start_soon(self._tick)
                     connections.start_soon(self._terms.flusher.run)
+                    connections.start_soon(self._terms.readiness.run)
                     task_status.started(addresses)
         finally:
+            self._terms.readiness.close()
             if self._unix_socket is not None:
                 self._unix_socket.remove()
 

@@ -2,7 +2,8 @@
 
 trio's own stream tries to read before it waits, and gives up its turn after each write that succeeds at once.  Here a
 read waits first, for nearly always there is nothing yet, and a write that the kernel takes at once is only a system
-call.  ``send_now`` writes without a task: whoever has messages for many peers hands them out in one turn.
+call.  ``send_now`` and ``receive_now`` need no task: who has messages for many peers hands them out in one turn, and
+who knows which sockets are ready reads from them all.
 """
 
 import socket
@@ -27,16 +28,26 @@ class SocketStream(trio.abc.HalfCloseableStream):
         family, kind, protocol = accepted.socket.family, accepted.socket.type, accepted.socket.proto
         return cls(socket.socket(family, kind, protocol, fileno=accepted.socket.detach()))
 
+    def fileno(self) -> int:
+        """The socket's number; -1 once it is closed."""
+        return self._socket.fileno()
+
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """What has come, once something has; nothing at the end."""
         while True:
             await self._wait(trio.lowlevel.wait_readable)
-            try:
-                return self._socket.recv(max_bytes or 65536)
-            except (BlockingIOError, InterruptedError):
-                continue
-            except OSError as error:
-                raise self._failed(error) from error
+            data = self.receive_now(max_bytes or 65536)
+            if data is not None:
+                return data
+
+    def receive_now(self, max_bytes: int) -> bytes | None:
+        """What has come; nothing at the end, and None where nothing has come yet."""
+        try:
+            return self._socket.recv(max_bytes)
+        except (BlockingIOError, InterruptedError):
+            return None
+        except OSError as error:
+            raise self._failed(error) from error
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Write everything, waiting for the peer where its window is full.  It may not wait at all."""
