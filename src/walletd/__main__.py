@@ -3,9 +3,12 @@
 The daemon's path is light: neither the argument parser of the client commands nor their drawing is loaded for it.
 """
 
+import os
 import sys
+import threading
+import traceback
 
-from walletd.cli.exits import EXIT_USAGE
+from walletd.cli.exits import EXIT_SOFTWARE, EXIT_USAGE
 
 HELP_FLAGS = {"-h", "--help"}
 
@@ -15,7 +18,30 @@ def main() -> None:
     if not __debug__:
         sys.stderr.write("walletd: assertions guard the money and must be on; start python without -O\n")
         sys.exit(EXIT_USAGE)
-    sys.exit(run(sys.argv[1:]))
+    code = EXIT_SOFTWARE
+    try:
+        code = run(sys.argv[1:])
+    finally:
+        _end_if_nobody_else_can(code)
+    sys.exit(code)
+
+
+def _end_if_nobody_else_can(code: int) -> None:
+    """End the process where a thread is left that nobody could end, because the interpreter would wait for it.
+
+    It may be memory that is missing: then nothing more can be said or looked up, and it ends all the same.
+    """
+    try:
+        others = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
+        if all(thread.daemon for thread in others):
+            return
+        if sys.exc_info()[0] is not None:
+            traceback.print_exc()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BaseException:
+        os._exit(code)
+    os._exit(code)
 
 
 def run(arguments: list[str]) -> int:

@@ -3,11 +3,12 @@
 import random
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.attacks.test_attacks import MEBIBYTE, forget_the_most, memory
-from tests.daemon.process import Daemon, furnish
+from tests.daemon.process import Client, Daemon, furnish
 from tests.faults.claims import violations
 from tests.faults.planted import BUGS_UNDER_OVERLOAD, PROGRAM
 from tests.faults.rows import figure
@@ -16,6 +17,7 @@ from tests.faults.tally import tally
 
 SECONDS = figure("TEST_OVERLOAD_SECONDS")
 SECONDS_PER_BUG = 8
+MOST_TRIES = 500
 MOST_MORE_BYTES = 96 * MEBIBYTE
 TIMES = 10
 CLIENTS, WINDOW = 24, 128
@@ -46,12 +48,23 @@ def overload(folder: Path, chance: random.Random, bounds: dict[str, str], progra
         swarm.window = 4
         swarm.settle()
         with daemon.client() as client:
-            assert client.call("daemon.audit")["violations"] == []
+            assert _let_in(client, "daemon.audit")["violations"] == []
     print(f"{answered} answered, {refused} shed, {grown / MEBIBYTE:.0f} MiB more")
     assert refused > (TIMES - 1) * answered, f"{refused} shed beside {answered} answered is no tenfold load"
     # What the answered commands themselves leave in memory: ids until they are projected, recent entries, the filter.
     assert grown < MOST_MORE_BYTES, f"{grown / MEBIBYTE:.0f} MiB more"
     return swarm
+
+
+def _let_in(client: Client, method: str) -> dict[str, Any]:
+    """The answer once the swarm, whose bucket the client shares, has left a token in it."""
+    for _ in range(MOST_TRIES):
+        response = client.ask(method)
+        if "error" not in response or response["error"]["data"]["reason"] != "rate_limited":
+            break
+    assert "result" in response, response
+    result: dict[str, Any] = response["result"]
+    return result
 
 
 def judge(swarm: Swarm) -> None:

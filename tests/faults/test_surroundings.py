@@ -215,3 +215,13 @@ def _hung_up() -> Iterator[None]:
 @pytest.mark.parametrize("injury", GONE)
 def test_a_thread_that_is_gone_ends_the_process_and_no_one_waits(tmp_path: Path, injury: str) -> None:
     live_without_a_thread(tmp_path, injury)
+
+
+def test_a_thread_that_is_left_does_not_keep_the_process(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path / "data")
+    daemon.program = [*PROGRAM, "a thread is left"]
+    with daemon:
+        assert daemon.process is not None
+        daemon.process.terminate()
+        assert daemon.process.wait(timeout=PATIENCE_SECONDS) == 0
+    tally(faults=1)

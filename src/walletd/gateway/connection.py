@@ -1,11 +1,11 @@
 """A connection: the websocket over a trio stream, with a deadline for everything that a peer can delay.
 
-What has come on a plain socket is read in the turn of the server's one task for that (``readiness``); other streams
-have a task that reads.  A task writes.  ``send`` only queues: however many messages are queued in one turn of the event loop, they
-are written in one piece.  What a read gave rise to at once is written by whoever read.  What comes later, as the
-answers of a whole commit do, the server's one flusher hands to all the peers in its turn, as far as the kernel takes
-it at once; only the rest is the writing task's.  A peer that does not read is not read from either, and is closed
-after a while; one that says nothing is pinged, and given up when it does not answer.
+What has come on a plain socket is read in the turn of the server's one task for that (``readiness``); another stream
+has a task that reads.  One task writes.  ``send`` only queues: however many messages are queued in one turn of the
+event loop, they are written in one piece.  What a read gave rise to at once is written by whoever read.  What comes
+later, as the answers of a whole commit do, the server's one flusher hands to all the peers in its turn, as far as the
+kernel takes it at once; only the rest is the writing task's.  A peer that does not read is not read from either, and is
+closed after a while; one that says nothing is pinged, and given up when it does not answer.
 
     connection = Connection(stream, terms)
     nursery.start_soon(connection.run)
@@ -144,9 +144,9 @@ class Connection:
         "_begun_at",
         "_closing_at",
         "_endpoint",
+        "_failure",
         "_frames",
         "_heard_at",
-        "_failure",
         "_is_flushed_soon",
         "_is_taking",
         "_is_watched",

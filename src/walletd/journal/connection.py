@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import errno
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 import aiosqlite
@@ -34,6 +34,7 @@ from walletd.journal.failures import (
 
 Row = tuple[Any, ...]
 Parameters = Sequence[int | str | bytes]
+T = TypeVar("T")
 
 
 @asynccontextmanager
@@ -52,7 +53,7 @@ class SqliteConnection:
     async def rows(self, statement: str, parameters: Parameters = ()) -> list[Row]:
         """Every row of a statement that reads, or of a pragma. Raises sqlite3.Error, or JournalSilent after a time."""
         with trio.move_on_after(self._silence_seconds):
-            return [tuple(row) for row in await self._connection.execute_fetchall(statement, parameters)]
+            return [tuple(row) for row in await self._hop(self._connection.execute_fetchall, statement, parameters)]
         raise JournalSilent(f"SQLite has not answered for {self._silence_seconds:g} s")
 
     async def change(self, statement: str, parameters: Parameters = ()) -> int:
@@ -60,7 +61,8 @@ class SqliteConnection:
 
         There is no deadline here: whoever waits for a commit decides how long.
         """
-        return (await self._connection.execute(statement, parameters)).rowcount
+        cursor: aiosqlite.Cursor = await self._hop(self._connection.execute, statement, parameters)
+        return cursor.rowcount
 
     @property
     def in_transaction(self) -> bool:
@@ -78,7 +80,10 @@ class SqliteConnection:
         self._closed = True
         with trio.CancelScope(shield=True):
             await self.rows("SELECT 1")
-            await self._connection.close()
+            await self._hop(self._connection.close)
+
+    async def _hop(self, function: Callable[..., Awaitable[T]], *arguments: object) -> T:
+        return await function(*arguments)
 
 
 async def connect(path: Path, *, silence_seconds: float) -> SqliteConnection:

@@ -53,12 +53,14 @@ def movements_of(entry: Entry) -> list[Movement]:
         return []
     if not isinstance(entry.command, ExecuteBatch):
         return _movements(entry.command, entry.effects.moved, transfer_id(entry.sequence), 0)
+    unsaid: dict[int | None, list[Moved]] = {}
+    for moved in entry.effects.moved:
+        unsaid.setdefault(moved.command, []).append(moved)
     movements: list[Movement] = []
     for index, inner in enumerate(entry.command.commands):
         if entry.effects.outcomes and entry.effects.outcomes[index] is not None:
             continue
-        moved = [moved for moved in entry.effects.moved if moved.command == index]
-        movements += _movements(inner, moved, transfer_id(entry.sequence, index), len(movements))
+        movements += _movements(inner, unsaid.get(index, ()), transfer_id(entry.sequence, index), len(movements))
     return movements
 
 
