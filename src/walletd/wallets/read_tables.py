@@ -96,7 +96,7 @@ ENTRIES_PER_TURN = 256
 """So many entries are folded before others have the event loop: some 4 ms."""
 
 CACHE_KIBIBYTES = 32_768
-LOG_PAGES = 16_384
+LOG_PAGES = 4_000
 """When the write-ahead file has grown by so many pages, 64 MiB, they go into the table file: a page that was written
 ten times meanwhile goes once."""
 
