@@ -15,6 +15,7 @@ Commits, reads and replies go on in between: every step is small, or runs in a t
 """
 
 import logging
+import sqlite3
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -177,7 +178,7 @@ class Compaction:
                 self._failed("it was stopped; the next one goes on from there")
         except (OutcomeUnknown, JournalCorrupt):
             raise
-        except (JournalFailure, OSError, apsw.Error, CalledProcessError) as failure:
+        except (JournalFailure, OSError, sqlite3.Error, apsw.Error, CalledProcessError) as failure:
             self._failed(str(failure))
         finally:
             self.step, self.done, self.whole = "idle", 0, 0
@@ -192,7 +193,7 @@ class Compaction:
     # --- the steps -------------------------------------------------------------------------------------------------
 
     async def compact(self, keep_entries: int) -> None:
-        """All steps.  Raises JournalFailure, ReadTablesRotten, OSError or apsw.Error."""
+        """All steps.  Raises JournalFailure, ReadTablesRotten, OSError, sqlite3.Error or apsw.Error."""
         target = await self._store.boundary(keep_entries)
         begun = self._store.archive.last_sequence
         if target > begun:

@@ -47,8 +47,7 @@ class ConsistentReads:
 
 async def open_consistent_reads(path: Path) -> ConsistentReads:
     """Open the read tables for questions; they must exist."""
-    with rot_reported():
-        return ConsistentReads(await in_thread(lambda: open_for_reading(path)))
+    return ConsistentReads(await in_thread(lambda: open_for_reading(path)))
 
 
 def in_one_view(connection: Tables, look: Callable[[Tables], Found]) -> Found:

@@ -84,6 +84,11 @@ def open_for_writing(path: Path) -> apsw.Connection:
     if not path.exists():
         delete_tables(path)  # A log that is left over is of another file.
     before = _stood(path)
+    with rot_reported():
+        return _open_for_writing(path, before)
+
+
+def _open_for_writing(path: Path, before: log_chain.Stood) -> apsw.Connection:
     connection = _open(path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE, WRITER_CACHE_KIBIBYTES)
     try:
         if HAS_PAGE_SUMS:
@@ -102,7 +107,12 @@ def open_for_writing(path: Path) -> apsw.Connection:
 
 
 def open_for_reading(path: Path) -> apsw.Connection:
-    """A connection that cannot write.  One thread at a time may have it."""
+    """A connection that cannot write.  One thread at a time may have it.  Raises ReadTablesRotten."""
+    with rot_reported():
+        return _open_for_reading(path)
+
+
+def _open_for_reading(path: Path) -> apsw.Connection:
     connection = _open(path, apsw.SQLITE_OPEN_READONLY, READER_CACHE_KIBIBYTES)
     try:
         connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
