@@ -26,12 +26,12 @@ from walletd.wallets.command_index import CommandIndex
 from walletd.wallets.history import History
 from walletd.wallets.projector import Projector
 from walletd.wallets.publisher import Publisher
-from walletd.wallets.read_tables import ReadTablesRotten
 from walletd.wallets.readings import Readings
 from walletd.wallets.recovery import Recovered
 from walletd.wallets.roster import Roster
 from walletd.wallets.submission import Answer, Foreseen, NotDecided, Submission
 from walletd.wallets.supervisor import Supervisor
+from walletd.wallets.table_file import ReadTablesRotten
 from walletd.wallets.timers import Expiry, Key, Timers
 from walletd.wallets.watch import Watch
 

@@ -18,6 +18,7 @@ from typing import NamedTuple, NoReturn
 
 import trio
 
+from walletd.auditing import audit_at_start, audit_beside
 from walletd.compacting import compacting
 from walletd.config import ConfigurationError, Settings
 from walletd.config_layers import TOKEN_CREDENTIAL
@@ -49,10 +50,12 @@ from walletd.protocol.session import Session
 from walletd.service_manager import EXTENSION_SECONDS, JournalProgress, ServiceManager, inherited_sockets
 from walletd.signals import Stop, listen, show_threads_on_request
 from walletd.vocabulary.lifecycle import DaemonState
+from walletd.wallets.books_audit import Audit
 from walletd.wallets.compaction import Compaction
-from walletd.wallets.read_tables import ReadTablesRotten, delete_read_tables
+from walletd.wallets.read_tables import delete_read_tables
 from walletd.wallets.readings import Readings, open_readings
 from walletd.wallets.recovery import Recovered, Report, recover
+from walletd.wallets.table_file import ReadTablesRotten
 
 log = logging.getLogger(__name__)
 
@@ -163,11 +166,13 @@ async def _recover_and_serve(
     if stop.recovery.cancelled_caught:
         return
     try:
-        async with _reading(recovered) as readings:
-            await _audit(readings, operations)
+        async with _reading(recovered) as readings, readings.auditing(counts_wallets=False) as audit:
+            await audit_at_start(audit, operations.audited)
             core = Core(settings, store, recovered, readings, await store.head(), die=_die_with_a_report(operations))
             core.books.assets.update({asset.asset: asset for asset in await readings.assets()})
-            await _serve(settings, doors, core, operator_sha256, lifecycle, operations, announce, recovered.rebuilt)
+            await _serve(
+                settings, doors, core, audit, operator_sha256, lifecycle, operations, announce, recovered.rebuilt
+            )
             if not stop.hurried.is_set():
                 await core.projector.drain()
     finally:
@@ -195,18 +200,11 @@ async def _reading(recovered: Recovered) -> AsyncIterator[Readings]:
             await readings.aclose()
 
 
-async def _audit(readings: Readings, operations: Operations) -> None:
-    """Refuse to serve books in which money was made or lost."""
-    audit = await readings.audit()
-    operations.audited(len(audit.violations))
-    if audit.violations:
-        raise JournalCorrupt(f"the books do not add up: {'; '.join(audit.violations[:3])}")
-
-
 async def _serve(
     settings: Settings,
     doors: Doors,
     core: Core,
+    audit: Audit,
     operator_sha256: str,
     lifecycle: Lifecycle,
     operations: Operations,
@@ -235,6 +233,7 @@ async def _serve(
             _collect_garbage_rarely()
             lifecycle.move(DaemonState.SERVING)
             await edge.start(compaction.run)
+            edge.start_soon(audit_beside, audit, operations.audited)
             edge.start_soon(operations.manager.watch, _journal_progress(core))
             edge.start_soon(operations.loop_watch.run)
             if doors.certificates is not None:

@@ -31,7 +31,17 @@ KEPT = 20
 FAULT_PAUSE_SECONDS = 60.0
 """How long after a report by itself the next one may follow; a fault that repeats has the same report."""
 
-PACKAGES = ("walletd", "trio", "trio-asyncio", "aiosqlite", "msgspec", "websockets", "prometheus-client", "stackscope")
+PACKAGES = (
+    "walletd",
+    "trio",
+    "trio-asyncio",
+    "aiosqlite",
+    "apsw",
+    "msgspec",
+    "websockets",
+    "prometheus-client",
+    "stackscope",
+)
 MAX_REPORT_CHARACTERS = 200_000
 SHOWN_TASKS = 300
 INDENT = "  "

@@ -2,10 +2,8 @@
 
 import json
 import random
-import sqlite3
 import subprocess
 import sys
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -15,6 +13,7 @@ import pytest
 from tests.daemon.answers import answers, answers_about, live, sessions
 from tests.daemon.journals import Load, done, journal_of, walletd
 from tests.daemon.process import Client, Daemon, posted, transfer
+from tests.state_file import state_file
 from walletd.protocol.methods import METHODS, Kind
 from walletd.vocabulary.entries import Effects
 
@@ -133,7 +132,7 @@ def _damage(daemon: Daemon, lost: list[str], *, rots: bool) -> None:
 
 def _tables(file: Path) -> dict[str, Any]:
     """All rows of all tables."""
-    with closing(sqlite3.connect(file)) as connection:
+    with state_file(file) as connection:
         names = [name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
         return {name: sorted(connection.execute(f"SELECT * FROM {name}"), key=repr) for name in names}
 

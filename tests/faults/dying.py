@@ -10,13 +10,14 @@ being made: opening, syncing, naming, removing it, a step of pruning, a segment 
 import os
 import re
 import signal
-import sqlite3
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import apsw
+
+from tests.state_file import state_file
 from walletd import __main__
 from walletd.cli import restore
 from walletd.journal import archive_file, building
@@ -130,9 +131,9 @@ def _forget_in_snapshots(statement: str) -> Callable[[], None]:
     def plant() -> None:
         plain = snapshot._vacuum_into
 
-        def vacuum(connection: sqlite3.Connection, copy: Path) -> None:
+        def vacuum(connection: apsw.Connection, copy: Path) -> None:
             plain(connection, copy)
-            with closing(sqlite3.connect(copy)) as opened, opened:
+            with state_file(copy) as opened:
                 opened.execute(statement)
 
         snapshot._vacuum_into = vacuum

@@ -9,12 +9,11 @@ is missing in that; and the restored daemon answers every query and every comman
 
 import random
 import shutil
-import sqlite3
 import subprocess
 import sys
 import threading
 from collections import Counter
-from contextlib import closing, suppress
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from tests.daemon.answers import answers, live
 from tests.daemon.journals import environment_of, journal_of
 from tests.daemon.process import Daemon, furnish, transfer
 from tests.faults import dying
+from tests.state_file import state_file
 from walletd.journal.failures import JournalFailure
 
 PAYMENTS = 400
@@ -292,7 +292,7 @@ def _make_older(file: Path) -> None:
     """As a version before would have left it; a snapshot with the digest that it then has in its name."""
     if not file.exists():
         return
-    with closing(sqlite3.connect(file)) as connection, connection:
+    with state_file(file) as connection:
         connection.execute("UPDATE progress SET format = format - 1")
     if file.name.startswith("snapshot"):
         kept, _, _ = file.name.rpartition("-")

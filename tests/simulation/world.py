@@ -8,7 +8,6 @@ is sent again until it is answered, and what must be empty when nobody waits is 
 
 import hashlib
 import random
-import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -25,6 +24,7 @@ from tests.simulation.oracle import Oracle, Violation, check
 from tests.simulation.plan import Plan, draw
 from tests.simulation.process import Died, Process
 from tests.simulation.tables import sqlite_in_the_loop
+from tests.state_file import state_file
 from walletd.journal.segment import Segment
 from walletd.ledger.audit import Audit
 from walletd.vocabulary.commands import AnyCommand
@@ -324,11 +324,9 @@ class World:
 
 
 def _rows_of(directory: Path) -> list[Any]:
-    connection = sqlite3.connect(directory / FILE_NAME)
     tables = ("progress", "asset", "wallet", "balance", "statement_line", "command")
-    rows = [connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2, 3").fetchall() for table in tables]
-    connection.close()
-    return rows
+    with state_file(directory / FILE_NAME) as connection:
+        return [connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2, 3").fetchall() for table in tables]
 
 
 @contextmanager

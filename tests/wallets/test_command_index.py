@@ -1,6 +1,5 @@
 """Which ids were used: what the filter says, what the survey checks, and that nothing used is ever taken for new."""
 
-import sqlite3
 from pathlib import Path
 
 import pytest
@@ -9,6 +8,7 @@ import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.state_file import state_file
 from walletd.wallets import command_index
 from walletd.wallets.command_index import SURVEY_ROWS, CommandIndex
 from walletd.wallets.id_filter import IdFilter
@@ -49,9 +49,8 @@ async def tables_with(directory: Path, count: int) -> CommandIndex:
 
 def add_commands(directory: Path, numbers: range) -> None:
     rows = [(PRINCIPAL, f"order-{number}", number) for number in numbers]
-    with sqlite3.connect(directory / FILE_NAME) as connection:
+    with state_file(directory / FILE_NAME) as connection:
         connection.executemany("INSERT INTO command VALUES (?, ?, ?, ?)", [(*row, seal(*row)) for row in rows])
-    connection.close()
 
 
 async def surveyed(index: CommandIndex) -> None:
@@ -124,9 +123,8 @@ async def test_too_many_ids_for_the_filter_make_a_larger_one(tmp_path: Path, mon
 )
 async def test_the_survey_finds_a_damaged_key_which_would_hide_a_used_id(tmp_path: Path, change: str) -> None:
     index = await tables_with(tmp_path, 20)
-    with sqlite3.connect(tmp_path / FILE_NAME) as connection:
+    with state_file(tmp_path / FILE_NAME) as connection:
         connection.execute(change)
-    connection.close()
     with pytest.raises(ReadTablesRotten):
         await index.survey()
     index.close()

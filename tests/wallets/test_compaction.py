@@ -1,7 +1,6 @@
 """Compaction step by step: a crash at any moment loses nothing, a snapshot is never used unchecked, the policy asks."""
 
 import errno
-import sqlite3
 import subprocess
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -9,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 import trio
 
@@ -347,9 +347,7 @@ def _no_room(*_: Any) -> None:
 
 
 def _no_room_for_a_row(*_: Any) -> None:
-    error = sqlite3.OperationalError("database or disk is full")
-    error.sqlite_errorcode = sqlite3.SQLITE_FULL
-    raise error
+    raise apsw.FullError("database or disk is full")
 
 
 async def _no_room_for_a_commit(*_: Any) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from tests.state_file import state_file
 from tests.wallets.conftest import CLIENT, answered, define, open_core, opening, submit, transfer
 from walletd.core import Core
 from walletd.journal.connection import asyncio_loop
@@ -20,6 +21,7 @@ from walletd.journal.memory_store import MemoryJournalStore
 from walletd.journal.store import JournalStore
 from walletd.vocabulary.lifecycle import WalletStatus
 from walletd.wallets.command_index import CommandIndex
+from walletd.wallets.log_chain import PAGE_BYTES
 from walletd.wallets.read_tables import FILE_NAME, ReadTablesRotten, delete_read_tables
 from walletd.wallets.readings import Readings, open_readings
 from walletd.wallets.recovery import recover
@@ -49,18 +51,14 @@ async def fill(core: Core, rounds: int, seed: int = 0) -> None:
 
 def contents(directory: Path) -> dict[str, list[Any]]:
     """Every row of every table."""
-    connection = sqlite3.connect(directory / FILE_NAME)
-    try:
+    with state_file(directory / FILE_NAME) as connection:
         return {table: connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2, 3").fetchall() for table in TABLES}
-    finally:
-        connection.close()
 
 
 def change(directory: Path, sql: str, *values: Any) -> None:
-    connection = sqlite3.connect(directory / FILE_NAME)
-    with connection:
-        assert connection.execute(sql, values).rowcount != 0
-    connection.close()
+    with state_file(directory / FILE_NAME) as connection:
+        connection.execute(sql, values)
+        assert connection.changes() != 0
 
 
 async def recovered(store: JournalStore, directory: Path) -> tuple[bool, list[tuple[int, int]]]:
@@ -227,32 +225,34 @@ async def test_a_journal_that_is_behind_on_purpose_is_taken_without_the_tables(
 async def test_tables_that_disagree_with_themselves_about_being_ahead_are_rebuilt(
     tmp_path: Path, filled: MemoryJournalStore
 ) -> None:
-    connection = sqlite3.connect(tmp_path / FILE_NAME)
-    connection.execute("UPDATE progress SET sequence = sequence + 1000")
-    connection.commit()
-    connection.close()
+    change(tmp_path, "UPDATE progress SET sequence = sequence + 1000")
     async with asyncio_loop():
         rebuilt, _ = await recovered(filled, tmp_path)
     assert rebuilt
 
 
-async def test_a_row_that_rot_has_hidden_is_noticed_at_the_start(tmp_path: Path, filled: MemoryJournalStore) -> None:
+async def test_a_row_that_rot_has_hidden_is_noticed_where_it_would_be_missed(
+    tmp_path: Path, filled: MemoryJournalStore
+) -> None:
     """A leaf that says that it has fewer rows than it holds: each row that is left has its seal."""
-    expected = contents(tmp_path)
     path = tmp_path / FILE_NAME
-    connection = sqlite3.connect(path)
-    (page,) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'command'").fetchone()
-    (size,) = connection.execute("PRAGMA page_size").fetchone()
-    connection.close()
+    with state_file(path) as connection:
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'command'").fetchone()
+        last = connection.execute("SELECT principal, max(command_id) FROM command").fetchone()
     content = bytearray(path.read_bytes())
-    rows_at = (page - 1) * size + 3
+    rows_at = (page - 1) * PAGE_BYTES + 3
     rows = int.from_bytes(content[rows_at : rows_at + 2], "big")
     assert rows > 1
     content[rows_at : rows_at + 2] = (rows - 1).to_bytes(2, "big")
     path.write_bytes(content)
     async with asyncio_loop():
         await recovered(filled, tmp_path)
-    assert contents(tmp_path) == expected
+    index = CommandIndex(path)
+    with pytest.raises(ReadTablesRotten):
+        index.find(*last)
+    with pytest.raises(ReadTablesRotten):
+        await index.survey()
+    index.close()
 
 
 def garbage(path: Path) -> None:
@@ -473,10 +473,9 @@ def flip_a_bit_of(directory: Path, table: str, column: str) -> None:
         condition = "sequence = 24"
     if table == "command":
         condition = "command_id = 't1-7'"
-    connection = sqlite3.connect(directory / FILE_NAME)
-    key = [row[1] for row in connection.execute(f"PRAGMA table_info({table})") if row[5]]
-    row = connection.execute(f"SELECT {column}, {', '.join(key)} FROM {table} WHERE {condition} LIMIT 1").fetchone()
-    connection.close()
+    with state_file(directory / FILE_NAME) as connection:
+        key = [row[1] for row in connection.execute(f"PRAGMA table_info({table})") if row[5]]
+        row = connection.execute(f"SELECT {column}, {', '.join(key)} FROM {table} WHERE {condition} LIMIT 1").fetchone()
     where = " AND ".join(f"{name} = ?" for name in key)
     change(directory, f"UPDATE {table} SET {column} = ? WHERE {where}", flipped(row[0]), *row[1:])
 

@@ -29,7 +29,7 @@ from walletd.gateway.socket_stream import SocketStream
 from walletd.gateway.tls import SecureStream
 from walletd.gateway.websocket import FrameProtocol, State
 from walletd.protocol.close_codes import CloseCode
-from walletd.wallets.read_tables import ReadTablesRotten
+from walletd.wallets.table_file import ReadTablesRotten
 
 READ_BYTES = 16384
 """Taken in at a time: about a hundred requests are one client's turn, before the others have theirs."""

@@ -27,7 +27,7 @@ from walletd.gateway.tls import Certificates
 from walletd.gateway.unix_socket import UnixSocket, UnixSocketFailed
 from walletd.journal.failures import end_process
 from walletd.protocol.close_codes import CloseCode
-from walletd.wallets.read_tables import ReadTablesRotten
+from walletd.wallets.table_file import ReadTablesRotten
 
 JITTER_SECONDS_PER_CONNECTION = 0.002
 MAX_JITTER_SECONDS = 2.0

@@ -12,17 +12,18 @@ would hide an id that was used, and its command could be applied twice.
 """
 
 import logging
-import sqlite3
 from functools import partial
 from pathlib import Path
 from typing import Final
 
+import apsw
 import msgspec
 import trio
 
 from walletd.wallets import read_tables
 from walletd.wallets.id_filter import IdFilter
-from walletd.wallets.read_tables import ReadTablesRotten, check_seal, open_for_reading, rot_reported
+from walletd.wallets.read_tables import check_seal
+from walletd.wallets.table_file import ReadTablesRotten, Tables, open_for_reading, rot_reported
 
 PROBE: Final = "SELECT sequence, seal FROM command WHERE principal = ? AND command_id = ?"
 
@@ -48,7 +49,7 @@ class CommandIndex:
     def __init__(self, path: Path, expected: int = 0) -> None:
         """``expected``: about how many ids the tables have."""
         self._path = path
-        self._connection: sqlite3.Connection = open_for_reading(path)
+        self._connection: apsw.Connection = open_for_reading(path)
         self._filter = IdFilter(2 * expected)
         self._is_surveyed = False
         self._outgrown = trio.Event()
@@ -93,7 +94,7 @@ class CommandIndex:
             await self._survey(self._filter)
 
     async def _survey(self, known: IdFilter) -> None:
-        connection = await read_tables.in_thread(lambda: open_for_reading(self._path, check_same_thread=False))
+        connection = await read_tables.in_thread(lambda: open_for_reading(self._path))
         seen, last = 0, ("", "")
         try:
             while rows := await read_tables.in_thread(partial(_page, connection, *last)):
@@ -112,7 +113,7 @@ class CommandIndex:
         self._connection.close()
 
 
-def _page(connection: sqlite3.Connection, principal: str, command_id: str) -> list[tuple[str, str, int, str]]:
+def _page(connection: Tables, principal: str, command_id: str) -> list[tuple[str, str, int, str]]:
     with rot_reported():
         ((page,),) = connection.execute(SURVEY, (principal, command_id, SURVEY_ROWS)).fetchall()
         try:

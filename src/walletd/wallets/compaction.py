@@ -22,6 +22,7 @@ from pathlib import Path
 from subprocess import CalledProcessError
 from typing import Final, NamedTuple
 
+import apsw
 import trio
 import trio.lowlevel
 
@@ -32,8 +33,8 @@ from walletd.journal.sqlite_store import SqliteJournalStore
 from walletd.protocol.journal_messages import CompactionStatus
 from walletd.wallets.history import READ_BYTES, entries_of
 from walletd.wallets.projector import Projector
-from walletd.wallets.read_tables import FILE_NAME
 from walletd.wallets.snapshot import take
+from walletd.wallets.table_file import FILE_NAME
 
 PAUSE_SECONDS: Final = 0.002
 """Between two steps, so that commits and sockets come first."""
@@ -177,7 +178,7 @@ class Compaction:
                 self._failed("it was stopped; the next one goes on from there")
         except (OutcomeUnknown, JournalCorrupt):
             raise
-        except (JournalFailure, OSError, sqlite3.Error, CalledProcessError) as failure:
+        except (JournalFailure, OSError, sqlite3.Error, apsw.Error, CalledProcessError) as failure:
             self._failed(str(failure))
         finally:
             self.step, self.done, self.whole = "idle", 0, 0
@@ -192,7 +193,7 @@ class Compaction:
     # --- the steps -------------------------------------------------------------------------------------------------
 
     async def compact(self, keep_entries: int) -> None:
-        """All steps.  Raises JournalFailure, ReadTablesRotten, OSError or sqlite3.Error."""
+        """All steps.  Raises JournalFailure, ReadTablesRotten, OSError, sqlite3.Error or apsw.Error."""
         target = await self._store.boundary(keep_entries)
         begun = self._store.archive.last_sequence
         if target > begun:

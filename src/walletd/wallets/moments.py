@@ -5,12 +5,12 @@
 Times never go back from one entry to the next, so that the place of a time is found by halving: O(log² entries).
 """
 
-import sqlite3
 from datetime import datetime
 from typing import NamedTuple
 
 from walletd.wallets.consistent_reads import progress_of
-from walletd.wallets.read_tables import ReadTablesRotten, check_seal, from_microseconds, microseconds
+from walletd.wallets.read_tables import check_seal, from_microseconds, microseconds
+from walletd.wallets.table_file import ReadTablesRotten, Tables
 
 MOMENT = "SELECT time, seal FROM moment WHERE sequence = ?"
 
@@ -22,12 +22,12 @@ class Moment(NamedTuple):
     time: datetime
 
 
-def time_of(tables: sqlite3.Connection, sequence: int) -> datetime:
+def time_of(tables: Tables, sequence: int) -> datetime:
     """When the entry was decided; it must be shown by the tables."""
     return from_microseconds(_time_of(tables, sequence))
 
 
-def sequence_at(tables: sqlite3.Connection, time: datetime) -> int:
+def sequence_at(tables: Tables, time: datetime) -> int:
     """The last entry of this time or before it, as far as the tables go; 0 where there is none."""
     sought = microseconds(time)
     least, most = 0, progress_of(tables)
@@ -40,7 +40,7 @@ def sequence_at(tables: sqlite3.Connection, time: datetime) -> int:
     return least
 
 
-def _time_of(tables: sqlite3.Connection, sequence: int) -> int:
+def _time_of(tables: Tables, sequence: int) -> int:
     row = tables.execute(MOMENT, (sequence,)).fetchone()
     if row is None:
         raise ReadTablesRotten(f"the moment of entry {sequence}")

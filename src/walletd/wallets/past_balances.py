@@ -6,7 +6,6 @@
 hold that had expired by the moment reserves nothing, also where the entry that says so came later.
 """
 
-import sqlite3
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -17,6 +16,7 @@ from walletd.vocabulary.entries import BalanceRecord, HoldRecord, WalletRecord
 from walletd.vocabulary.identifiers import AssetCode, WalletId, is_system_wallet
 from walletd.wallets.moments import Moment
 from walletd.wallets.read_tables import check_seal, microseconds
+from walletd.wallets.table_file import Tables
 
 WALLET_AT = """
 SELECT wallet, sequence, record, seal FROM wallet_after WHERE wallet = ? AND sequence <= ?
@@ -52,7 +52,7 @@ class Stood(NamedTuple):
 
 
 def balances_at(
-    tables: sqlite3.Connection, wallet: WalletId, asset: AssetCode | None, moment: Moment
+    tables: Tables, wallet: WalletId, asset: AssetCode | None, moment: Moment
 ) -> tuple[BalanceRecord, ...] | None:
     """What the wallet had, of one asset or of all by code; None where it was not open yet.  O(its assets × log)."""
     record = wallet_at(tables, wallet, moment.sequence)
@@ -74,7 +74,7 @@ def balances_at(
     )
 
 
-def wallet_at(tables: sqlite3.Connection, wallet: WalletId, sequence: int) -> WalletRecord | None:
+def wallet_at(tables: Tables, wallet: WalletId, sequence: int) -> WalletRecord | None:
     """The wallet as the last change of it left it; None where it was not open yet."""
     row = tables.execute(WALLET_AT, (wallet, sequence)).fetchone()
     if row is None:
@@ -84,7 +84,7 @@ def wallet_at(tables: sqlite3.Connection, wallet: WalletId, sequence: int) -> Wa
     return _decode_wallet(values[2])
 
 
-def stood_at(tables: sqlite3.Connection, wallet: WalletId, sequence: int) -> Iterable[Stood]:
+def stood_at(tables: Tables, wallet: WalletId, sequence: int) -> Iterable[Stood]:
     """Each balance of the wallet as the last entry that touched it left it, by asset."""
     for *values, sealed in tables.execute(BALANCES_AT, (wallet, sequence)).fetchall():
         check_seal("balance_after", sealed, *values)
@@ -92,7 +92,7 @@ def stood_at(tables: sqlite3.Connection, wallet: WalletId, sequence: int) -> Ite
         yield Stood(asset, version, int(posted), int(held))
 
 
-def _freed(tables: sqlite3.Connection, wallet: WalletId, moment: Moment) -> dict[AssetCode, int]:
+def _freed(tables: Tables, wallet: WalletId, moment: Moment) -> dict[AssetCode, int]:
     """Of each asset, what the holds reserved that had expired by then while no entry had said so."""
     freed: dict[AssetCode, int] = {}
     for *values, sealed in tables.execute(LAPSED_AT, (wallet, moment.sequence, microseconds(moment.time))).fetchall():

@@ -4,17 +4,17 @@
     await tables.project(entries, progress)            # one transaction for many entries
 
 ``synchronous=NORMAL``: after a power cut the tables may be behind the journal, and catch up at the next start.
-Every row carries a seal, a short hash over its values, so that rot in this file is detected and never served.
+Every row carries a seal, a short hash over its values, so that rot in this file is detected and never served; rows
+that rot has hidden are found by the pages' own checksums (``table_file``).
 """
 
-import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import apsw
 import msgspec
 import trio
 
@@ -32,9 +32,18 @@ from walletd.vocabulary.entries import (
 from walletd.vocabulary.identifiers import HoldId, TransferId
 from walletd.vocabulary.lifecycle import HoldState
 from walletd.wallets.bulk import in_bulk
+from walletd.wallets.log_chain import NUMBERS
+from walletd.wallets.table_file import (
+    FILE_NAME,
+    ReadTablesRotten,
+    delete_tables,
+    leave_log,
+    open_for_writing,
+    refuse_damaged,
+    rot_reported,
+)
 
 FORMAT = 8
-FILE_NAME = "state.db"
 
 SCHEMA = """
 CREATE TABLE progress (
@@ -95,30 +104,12 @@ CREATE TABLE command (
 ENTRIES_PER_TURN = 256
 """So many entries are folded before others have the event loop: some 4 ms."""
 
-CACHE_KIBIBYTES = 32_768
-LOG_PAGES = 4_000
-"""When the write-ahead file has grown by so many pages, 64 MiB, they go into the table file: a page that was written
-ten times meanwhile goes once."""
-
 in_thread = trio.to_thread.run_sync
 """How a call that may wait for the disk is made."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _encode = msgspec.json.Encoder().encode
-
-
-_ROT = frozenset(
-    {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH}
-    | {sqlite3.SQLITE_ERROR}  # Our statements are right: it is the schema that is not ours.
-)
-
-
-class ReadTablesRotten(Exception):
-    """Something in state.db is not what was written.  The daemon removes the file and ends; a start rebuilds it."""
-
-    def __init__(self, what: str) -> None:
-        super().__init__(f"{what} in {FILE_NAME} is damaged; start again, and it is built anew")
 
 
 class ReadTablesFull(Exception):
@@ -142,14 +133,16 @@ class ReadTables:
     A transaction is one visit to a thread: a visit for each statement would wait for the event loop as often.
     """
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    def __init__(self, connection: apsw.Connection, path: Path) -> None:
         self._connection = connection
         self.path = path
+        self._shown = int(connection.pragma("user_version"))
+        self._is_certain = True
 
     async def progress(self) -> Progress | None:
         """How far the tables are; None in a new file."""
         with rot_reported():
-            rows = await in_thread(
+            rows: list[Any] = await in_thread(
                 lambda: self._connection.execute(
                     "SELECT format, instance, epoch, sequence, frontier, time FROM progress"
                 ).fetchall()
@@ -163,16 +156,12 @@ class ReadTables:
             raise ReadTablesRotten("the progress") from error
 
     async def refuse_damaged(self) -> None:
-        """Raise ReadTablesRotten where pages do not hold together.  O(file): about a second for a gigabyte.
+        """Raise ReadTablesRotten where pages do not hold together, for a platform without page sums.
 
-        A seal proves that a row is what was written; a row that rot has hidden has none to look at.
+        O(file): about a second for a gigabyte.
         """
         with rot_reported():
-            ((found,),) = await in_thread(
-                lambda: self._connection.execute("PRAGMA integrity_check(1)").fetchall(),
-            )
-        if found != "ok":
-            raise ReadTablesRotten(f"a page ({found.splitlines()[-1]})")
+            await in_thread(lambda: refuse_damaged(self._connection))
 
     async def project(self, entries: Sequence[Entry], progress: Progress) -> None:
         """Fold durable entries, in order, into the tables; all of them and the progress, or nothing.
@@ -184,27 +173,44 @@ class ReadTables:
             done = (*progress[:-1], microseconds(progress.time))
             statements.append(("INSERT OR REPLACE INTO progress VALUES (1, ?, ?, ?, ?, ?, ?)", done))
             try:
-                await in_thread(lambda: self._write(statements))
-            except sqlite3.OperationalError as error:
-                if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL:
-                    raise ReadTablesFull(str(error)) from error
-                raise
+                await in_thread(lambda: self._write(statements, progress.sequence % NUMBERS))
+            except apsw.FullError as error:
+                raise ReadTablesFull(str(error)) from error
 
-    def _write(self, statements: Iterable[tuple[str, Sequence[Any]]]) -> None:
+    def _write(self, statements: Iterable[tuple[str, Sequence[Any]]], shown: int) -> None:
+        """One transaction, which says in the first page what it follows and what it shows: see ``log_chain``."""
         execute = self._connection.execute
-        execute("BEGIN IMMEDIATE")
         try:
-            for statement, values in statements:
-                execute(statement, values)
-            execute("COMMIT")
-        except BaseException:
-            if self._connection.in_transaction:
-                execute("ROLLBACK")
+            execute("BEGIN IMMEDIATE")
+            try:
+                execute(f"PRAGMA application_id={self._shown}; PRAGMA user_version={shown}")
+                for statement, values in statements:
+                    execute(statement, values)
+                execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    execute("ROLLBACK")
+                raise
+        except apsw.FullError:
             raise
+        except BaseException:
+            self._is_certain = False
+            raise
+        self._shown = shown
 
     async def aclose(self) -> None:
         """Close the connection; SQLite then folds the write-ahead file back."""
-        await in_thread(self._connection.close)
+        await in_thread(self._close)
+
+    def _close(self) -> None:
+        """The file says by itself that it is whole; where it cannot, its log stays and says so."""
+        try:
+            if not self._is_certain:
+                raise apsw.AbortError("what the last transaction did is not known")
+            self._write((), self._shown)
+        except apsw.Error:
+            leave_log(self._connection)
+        self._connection.close()
 
 
 async def _statements(entries: Sequence[Entry]) -> list[tuple[str, Sequence[Any]]]:
@@ -221,32 +227,24 @@ async def open_read_tables(directory: Path) -> ReadTables:
     """Open ``state.db`` for writing, made anew where it is missing.  Raises ReadTablesRotten."""
     path = directory / FILE_NAME
     with rot_reported():
-        return ReadTables(await in_thread(lambda: _connect(path)), path)
+        return await in_thread(lambda: _open(path))
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    # One thread at a time has it.  Statements in bulk are long, and hardly one comes twice: few are kept.
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=8)
+def _open(path: Path) -> ReadTables:
+    connection = open_for_writing(path)
     try:
-        for pragma in (
-            "journal_mode=WAL",
-            "synchronous=NORMAL",
-            f"cache_size=-{CACHE_KIBIBYTES}",
-            f"wal_autocheckpoint={LOG_PAGES}",
-        ):
-            connection.execute(f"PRAGMA {pragma}").fetchall()
         if not connection.execute("SELECT name FROM sqlite_schema WHERE type='table'").fetchall():
-            connection.executescript(f"BEGIN;{SCHEMA}COMMIT;")
+            connection.execute(f"BEGIN;{SCHEMA}COMMIT;")
+        return ReadTables(connection, path)
     except BaseException:
+        leave_log(connection)
         connection.close()
         raise
-    return connection
 
 
 def delete_read_tables(directory: Path) -> None:
     """Remove ``state.db`` and what belongs to it; nobody may have it open."""
-    for suffix in ("", "-wal", "-shm"):
-        (directory / (FILE_NAME + suffix)).unlink(missing_ok=True)
+    delete_tables(directory / FILE_NAME)
 
 
 class Rows(NamedTuple):
@@ -404,21 +402,6 @@ def check_seal(table: str, stored: bytes, *values: Any) -> None:
         raise ReadTablesRotten(f"the row {values[:3]!r} of table {table}")
 
 
-@contextmanager
-def rot_reported() -> Iterator[None]:
-    """What SQLite raises because of damage, and only that, becomes ReadTablesRotten."""
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        code: int | None = getattr(error, "sqlite_errorcode", None)
-        if code is None or code & 0xFF in _ROT:  # Without a code: text that is not UTF-8.
-            raise ReadTablesRotten(f"something ({error})") from error
-        raise
-    except UnicodeDecodeError as error:
-        # SQLite's own message quotes what is damaged, and that need not be text.
-        raise ReadTablesRotten("something that is not text") from error
-
-
 def microseconds(time: datetime) -> int:
     """Microseconds since 1970, exactly."""
     return (time - _EPOCH) // _MICROSECOND
@@ -427,16 +410,3 @@ def microseconds(time: datetime) -> int:
 def from_microseconds(value: int) -> datetime:
     """The inverse of ``microseconds``."""
     return _EPOCH + timedelta(microseconds=value)
-
-
-def read_only(path: Path) -> str:
-    """The URI that opens a database without the right to write."""
-    return f"{path.absolute().as_uri()}?mode=ro"
-
-
-def open_for_reading(path: Path, check_same_thread: bool = True) -> sqlite3.Connection:
-    """A connection that cannot write, of this thread's own unless it says that one thread at a time has it."""
-    connection = sqlite3.connect(read_only(path), uri=True, isolation_level=None, check_same_thread=check_same_thread)
-    connection.execute("PRAGMA query_only=1")
-    connection.execute("PRAGMA mmap_size=268435456")
-    return connection

@@ -1,6 +1,6 @@
 """Readings: the questions that the read tables answer.
 
-    readings = await open_readings(path)               # inside a trio-asyncio loop
+    readings = await open_readings(path)
     page = await readings.list_wallets(prefix="shop:", after=None, limit=100)
 
 What an answer shows stood together: it is read by one SQL statement, or by several in one snapshot.  ``sequence`` in
@@ -8,23 +8,21 @@ an answer says after which entry; nothing that happened up to there is missing f
 before it is shown.
 """
 
-import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import aiosqlite
 import msgspec
 import trio
 
-from walletd.journal.asyncio_loop import open_aiosqlite
 from walletd.journal.failures import end_process
 from walletd.ledger.book import Book, freeze_at, reserved, restore_book
 from walletd.protocol.hold_messages import HoldPage, HoldView
 from walletd.protocol.messages import WalletPage, WalletView
-from walletd.protocol.operator_messages import AssetTotal, AuditReport
+from walletd.protocol.operator_messages import AuditReport
 from walletd.vocabulary.entries import (
     AssetRecord,
     BalanceRecord,
@@ -34,8 +32,9 @@ from walletd.vocabulary.entries import (
     TransferRecord,
     WalletRecord,
 )
-from walletd.vocabulary.identifiers import AssetCode, HoldId, TransferId, WalletId, is_system_wallet
+from walletd.vocabulary.identifiers import AssetCode, HoldId, TransferId, WalletId
 from walletd.vocabulary.lifecycle import HoldState, WalletStatus
+from walletd.wallets.books_audit import Audit, open_audit
 from walletd.wallets.consistent_reads import ConsistentReads, Found, open_consistent_reads, progress_of
 from walletd.wallets.moments import Moment, sequence_at, time_of
 from walletd.wallets.past_balances import balances_at
@@ -44,10 +43,9 @@ from walletd.wallets.read_tables import (
     hold_key,
     hold_row,
     microseconds,
-    read_only,
-    rot_reported,
 )
 from walletd.wallets.statements import Page, Place, Question, read_statement
+from walletd.wallets.table_file import Tables
 from walletd.wallets.timers import Expiry, Key
 from walletd.wallets.wallet_search import Search, find_wallets, status_at
 from walletd.wallets.watch import Watch
@@ -58,7 +56,6 @@ _decode_transfer = msgspec.json.Decoder(TransferRecord).decode
 _decode_outflow = msgspec.json.Decoder(OutflowRecord).decode
 _decode_client = msgspec.json.Decoder(ClientRecord).decode
 _decode_hold = msgspec.json.Decoder(HoldRecord).decode
-_AUDIT_PAGE = 10_000
 
 # The last column: the wallet's holds that have expired while no entry says so, one on a line, each with its seal.
 _WALLET_COLUMNS = """
@@ -98,26 +95,23 @@ EXPIRIES = (
     f"SELECT {HOLD_COLUMNS} FROM hold h INDEXED BY next_expiry WHERE h.is_open AND h.expires IS NOT NULL "
     "AND (h.expires, h.number, h.place) > (?, ?, ?) ORDER BY h.expires, h.number, h.place LIMIT ?"
 )
-BALANCES = (
-    "SELECT wallet, asset, record, seal FROM balance WHERE (wallet, asset) > (?, ?) ORDER BY wallet, asset LIMIT ?"
-)
 
 
 class Readings:
     """The read tables' two reading connections: one for single statements, one for what takes several."""
 
-    def __init__(self, connection: aiosqlite.Connection, consistent: ConsistentReads, path: Path) -> None:
+    def __init__(self, single: ConsistentReads, consistent: ConsistentReads, path: Path) -> None:
         self.watch = Watch("the reads of the read tables", end_process)
-        self._connection = connection
+        self._single = single
         self._consistent = consistent
         self._path = path
         self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
         """What moment it is: holds and freezes end exactly when their time comes."""
 
     async def aclose(self) -> None:
-        """Close the connection."""
+        """Close the connections."""
         await self._consistent.aclose()
-        await self._connection.close()
+        await self._single.aclose()
 
     async def assets(self) -> list[AssetRecord]:
         """Every asset, by code."""
@@ -204,7 +198,7 @@ class Readings:
         """One page of the wallets that fit all of this, in the order of their names."""
         search, now = Search(prefix, status, metadata), self.clock()
 
-        def look(tables: sqlite3.Connection) -> WalletPage:
+        def look(tables: Tables) -> WalletPage:
             found = find_wallets(tables, search, now, after, limit)
             return _wallet_page(tables, found.names, now, found.next)
 
@@ -221,7 +215,7 @@ class Readings:
         """What the wallets had at a point of the history that the tables show; None for one that was not open yet."""
         names = sorted(set(wallets))
 
-        def look(tables: sqlite3.Connection) -> tuple[Moment, dict[WalletId, tuple[BalanceRecord, ...] | None]]:
+        def look(tables: Tables) -> tuple[Moment, dict[WalletId, tuple[BalanceRecord, ...] | None]]:
             if isinstance(as_of, datetime):
                 moment = Moment(sequence_at(tables, as_of), as_of)
             else:
@@ -240,82 +234,39 @@ class Readings:
         return await self._look(lambda tables: read_statement(tables, question, place, limit))
 
     async def audit(self) -> AuditReport:
-        """Sum up every balance per asset, in one consistent view of the tables.  O(balances), bounded memory."""
-        connection = await _open(self._path)
-        try:
-            with rot_reported():
-                return await _audit(connection)
-        finally:
-            await _close(connection)
+        """Sum up every balance per asset, as it stood after the last entry shown now.  O(balances), bounded memory."""
+        async with self.auditing() as audit:
+            await audit.go_on()
+            return audit.report()
 
-    async def _look(self, look: Callable[[sqlite3.Connection], Found]) -> Found:
+    @asynccontextmanager
+    async def auditing(self, *, counts_wallets: bool = True) -> AsyncIterator[Audit]:
+        """An audit that whoever has it can do bit by bit.  To count the wallets takes O(wallets) at its beginning."""
+        audit = await open_audit(self._path, counts_wallets=counts_wallets)
+        try:
+            yield audit
+        finally:
+            with trio.CancelScope(shield=True):
+                await audit.aclose()
+
+    async def _look(self, look: Callable[[Tables], Found]) -> Found:
         with self.watch.waiting():
             return await self._consistent.read(look)
 
     async def _query(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
-        with rot_reported(), self.watch.waiting():
-            return list(await self._connection.execute_fetchall(sql, values))
+        with self.watch.waiting():
+            return await self._single.rows(sql, values)
 
 
 async def open_readings(path: Path) -> Readings:
     """Open the read tables for reading; they must exist."""
-    connection = await _open(path)
+    single = await open_consistent_reads(path)
     try:
-        return Readings(connection, await open_consistent_reads(path), path)
+        return Readings(single, await open_consistent_reads(path), path)
     except BaseException:
-        await _close(connection)
+        with trio.CancelScope(shield=True):
+            await single.aclose()
         raise
-
-
-async def _close(connection: aiosqlite.Connection) -> None:
-    """Close it whatever is cancelled: its thread would keep the process from ending."""
-    with trio.CancelScope(shield=True):
-        await connection.close()
-
-
-async def _open(path: Path) -> aiosqlite.Connection:
-    with rot_reported(), trio.CancelScope(shield=True):
-        connection: aiosqlite.Connection = await _connect(read_only(path))
-    return connection
-
-
-async def _connect(uri: str) -> aiosqlite.Connection:
-    connection = await open_aiosqlite(uri)
-    try:
-        await connection.execute_fetchall("PRAGMA query_only=1")
-    except BaseException:
-        await connection.close()  # Its thread would keep the process from ending.
-        raise
-    return connection
-
-
-async def _audit(connection: aiosqlite.Connection) -> AuditReport:
-    query = connection.execute_fetchall
-    await query("BEGIN")
-    (first,) = await query(f"SELECT {_SEQUENCE}, (SELECT count(*) FROM wallet)")
-    sums = dict.fromkeys([row[0] for row in await query("SELECT asset FROM asset ORDER BY asset")], 0)
-    customers = dict(sums)
-    violations: list[str] = []
-    async for balance in _all_balances(query):
-        posted = int(balance.posted)
-        sums[balance.asset] = sums.get(balance.asset, 0) + posted
-        if not is_system_wallet(balance.wallet):
-            customers[balance.asset] = customers.get(balance.asset, 0) + posted
-        if balance.available is not None and int(balance.available) < 0:
-            violations.append(f"wallet {balance.wallet} has {balance.available} of {balance.asset} available")
-    violations += [f"posted balances of {asset} sum to {total}, not to zero" for asset, total in sums.items() if total]
-    await query("COMMIT")
-    totals = tuple(AssetTotal(asset, str(total), str(customers[asset])) for asset, total in sums.items())
-    return AuditReport(sequence=first[0] or 0, wallets=first[1], totals=totals, violations=tuple(violations))
-
-
-async def _all_balances(query: Any) -> AsyncIterator[BalanceRecord]:
-    last = ("", "")
-    while page := list(await query(BALANCES, (*last, _AUDIT_PAGE))):
-        for wallet, asset, record, sealed in page:
-            check_seal("balance", sealed, wallet, asset, record)
-            yield _decode_balance(record)
-        last = (page[-1][0], page[-1][1])
 
 
 def _by_wallet(rows: list[Any]) -> Iterable[tuple[WalletId, list[Any]]]:
@@ -337,9 +288,7 @@ def _balance_record(name: str, asset: str, record: bytes, sealed: bytes) -> Bala
     return _decode_balance(record)
 
 
-def _wallet_page(
-    tables: sqlite3.Connection, names: list[WalletId], now: datetime, following: WalletId | None
-) -> WalletPage:
+def _wallet_page(tables: Tables, names: list[WalletId], now: datetime, following: WalletId | None) -> WalletPage:
     rows = tables.execute(SOME_WALLETS, (microseconds(now), msgspec.json.encode(names).decode())).fetchall()
     sequence = progress_of(tables)
     views = tuple(_wallet_view(group, sequence, now) for _, group in _by_wallet(rows))

@@ -23,15 +23,14 @@ from walletd.wallets import read_tables
 from walletd.wallets.history import entries_of
 from walletd.wallets.projector import progress_after
 from walletd.wallets.read_tables import (
-    FILE_NAME,
     FORMAT,
     Progress,
     ReadTables,
-    ReadTablesRotten,
     delete_read_tables,
     open_read_tables,
 )
 from walletd.wallets.snapshot import delete_snapshots, restore_newest
+from walletd.wallets.table_file import FILE_NAME, HAS_PAGE_SUMS, ReadTablesRotten, is_of_this_make
 
 log = logging.getLogger(__name__)
 
@@ -69,9 +68,15 @@ async def _catch_up(store: JournalStore, directory: Path, report: Report) -> Rec
         snapshot := await read_tables.in_thread(partial(restore_newest, directory))
     ):
         log.info("the read tables begin with the snapshot of entry %d", snapshot.sequence)
+    if not is_of_this_make(directory / FILE_NAME):
+        log.warning("%s was made by another version; it is built anew", FILE_NAME)
+        delete_read_tables(directory)
+        delete_snapshots(directory)
     tables = await open_read_tables(directory)
     try:
-        await tables.refuse_damaged()
+        if not HAS_PAGE_SUMS:
+            log.warning("this platform's SQLite has no page checksums: all of %s is checked at every start", FILE_NAME)
+            await tables.refuse_damaged()
         progress, rebuilt = await tables.progress(), False
         refuse_journal_behind(progress, store, head)
         if progress is None or not await _is_confirmed(store, progress, head):

@@ -13,7 +13,6 @@ hold up nobody:
 
 import os
 import re
-import sqlite3
 import subprocess
 import sys
 from contextlib import closing, suppress
@@ -21,19 +20,21 @@ from hashlib import file_digest
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import apsw
 import msgspec
 import trio
 
 from walletd.journal.directory import sync_directory, sync_file
 from walletd.journal.merkle import Frontier
 from walletd.vocabulary.entries import BalanceRecord, WalletRecord
-from walletd.wallets.read_tables import (
+from walletd.wallets.read_tables import SCHEMA, check_seal
+from walletd.wallets.table_file import (
     FILE_NAME,
-    SCHEMA,
     ReadTablesRotten,
-    check_seal,
+    Tables,
+    close_copy,
     open_for_reading,
-    read_only,
+    refuse_damaged,
     rot_reported,
 )
 
@@ -62,11 +63,11 @@ def seals_of(schema: str) -> Seals:
 
 
 def _shape_of(schema: str) -> dict[str, list[str]]:
-    with closing(sqlite3.connect(":memory:")) as connection:
-        connection.executescript(schema)
+    with closing(apsw.Connection(":memory:")) as connection:
+        connection.execute(schema)
         tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
         return {
-            table: [column for _, column, *_ in connection.execute(f"PRAGMA table_info({table})")]
+            str(table): [str(column) for _, column, *_ in connection.execute(f"PRAGMA table_info({table})")]
             for (table,) in tables
         }
 
@@ -87,7 +88,7 @@ class Snapshot(NamedTuple):
 async def take(directory: Path) -> Snapshot:
     """Copy ``state.db`` as it stands now, check every row of the copy, and make it the one snapshot there is.
 
-    Raises ReadTablesRotten, sqlite3.Error (no room) or OSError.
+    Raises ReadTablesRotten, apsw.Error (no room) or OSError.
     """
     unfinished = directory / UNFINISHED_NAME
     try:
@@ -137,23 +138,23 @@ def _snapshots(directory: Path) -> list[Snapshot]:
 
 async def _copy(tables: Path, copy: Path) -> None:
     """One statement in a thread, which ends soon when this is cancelled: a daemon that drains does not wait for it."""
-    connection = sqlite3.connect(read_only(tables), uri=True, isolation_level=None, check_same_thread=False)
-    with rot_reported(), closing(connection):
+    with rot_reported(), closing(open_for_reading(tables)) as connection:
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_interrupt_when_cancelled, connection)
                 nursery.start_soon(_sync_as_it_grows, copy)
                 await trio.to_thread.run_sync(_vacuum_into, connection, copy)
                 nursery.cancel_scope.cancel()
-        except* sqlite3.OperationalError as failures:
+        except* apsw.Error as failures:
             await trio.lowlevel.checkpoint_if_cancelled()
             raise failures.exceptions[0] from None
     await trio.to_thread.run_sync(sync_file, copy)
 
 
-def _vacuum_into(connection: sqlite3.Connection, copy: Path) -> None:
+def _vacuum_into(connection: apsw.Connection, copy: Path) -> None:
     copy.unlink(missing_ok=True)
     connection.execute("VACUUM INTO ?", (str(copy),))
+    close_copy(copy)
 
 
 async def _sync_as_it_grows(copy: Path) -> None:
@@ -164,7 +165,7 @@ async def _sync_as_it_grows(copy: Path) -> None:
             await trio.to_thread.run_sync(sync_file, copy)
 
 
-async def _interrupt_when_cancelled(connection: sqlite3.Connection) -> None:
+async def _interrupt_when_cancelled(connection: apsw.Connection) -> None:
     try:
         await trio.sleep_forever()
     finally:
@@ -198,10 +199,8 @@ def check_snapshot(file: Path) -> int:
 
     Returns after which entry the copy stands.  Raises ReadTablesRotten.
     """
-    with closing(open_for_reading(file)) as connection, rot_reported():
-        ((found,),) = connection.execute("PRAGMA integrity_check(1)").fetchall()
-        if found != "ok":
-            raise ReadTablesRotten(f"a page ({found.splitlines()[-1]})")
+    with rot_reported(), closing(open_for_reading(file)) as connection:
+        refuse_damaged(connection)
         _check_schema(connection)
         for table, place in _SEALS.items():
             for row in connection.execute(f"SELECT * FROM {table}") if place is not None else ():
@@ -211,16 +210,16 @@ def check_snapshot(file: Path) -> int:
         return _checked_progress(connection)
 
 
-def _check_schema(connection: sqlite3.Connection) -> None:
+def _check_schema(connection: Tables) -> None:
     """It has the tables and indexes of this version, and no others."""
     written = "SELECT type, name, sql FROM sqlite_schema ORDER BY name"
-    with closing(sqlite3.connect(":memory:")) as fresh:
-        fresh.executescript(SCHEMA)
+    with closing(apsw.Connection(":memory:")) as fresh:
+        fresh.execute(SCHEMA)
         if connection.execute(written).fetchall() != fresh.execute(written).fetchall():
             raise ReadTablesRotten("the schema")
 
 
-def _check_search(connection: sqlite3.Connection) -> None:
+def _check_search(connection: Tables) -> None:
     """What wallets are found by, status and metadata, is what their records say, and nothing else is."""
     pairs = 0
     for wallet, record, status in connection.execute("SELECT wallet, record, status FROM wallet"):
@@ -233,7 +232,7 @@ def _check_search(connection: sqlite3.Connection) -> None:
         raise ReadTablesRotten("the metadata of what is no wallet")
 
 
-def _check_sums(connection: sqlite3.Connection) -> None:
+def _check_sums(connection: Tables) -> None:
     sums: dict[str, int] = {}
     for asset, record in connection.execute("SELECT asset, record FROM balance"):
         sums[asset] = sums.get(asset, 0) + int(_decode_balance(record).posted)
@@ -241,7 +240,7 @@ def _check_sums(connection: sqlite3.Connection) -> None:
         raise ReadTablesRotten(f"the sum of balances ({sums})")
 
 
-def _checked_progress(connection: sqlite3.Connection) -> int:
+def _checked_progress(connection: Tables) -> int:
     """After which entry the copy stands: every entry up to there left its moment, and the frontier is as long."""
     ((entries, last),) = connection.execute("SELECT count(*), max(sequence) FROM moment").fetchall()
     rows = connection.execute("SELECT sequence, frontier FROM progress WHERE singleton = 1").fetchall()

@@ -7,8 +7,7 @@ been posted meanwhile.  What a page looks at is bounded: where few lines fit, a 
 says from where to go on.
 """
 
-import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Any, NamedTuple
@@ -21,6 +20,7 @@ from walletd.wallets.consistent_reads import progress_of
 from walletd.wallets.moments import sequence_at
 from walletd.wallets.past_balances import stood_at, wallet_at
 from walletd.wallets.read_tables import check_seal, from_microseconds
+from walletd.wallets.table_file import Tables
 
 MAX_VISITED = 2_000
 """Lines that one page looks at where not every line fits: some 10 ms of a thread."""
@@ -89,7 +89,7 @@ class Page(NamedTuple):
     next: Place | None
 
 
-def read_statement(tables: sqlite3.Connection, question: Question, place: Place | None, limit: int) -> Page | None:
+def read_statement(tables: Tables, question: Question, place: Place | None, limit: int) -> Page | None:
     """The next page; None for a wallet that is not there.  O(log + limit), or bounded where few lines fit."""
     end = progress_of(tables) if place is None else place.end
     if wallet_at(tables, question.wallet, end) is None:
@@ -112,14 +112,14 @@ def read_statement(tables: sqlite3.Connection, question: Question, place: Place 
     return Page(statement, None if reached is None else Place(end, *reached))
 
 
-def _first(tables: sqlite3.Connection, since: int | datetime | None) -> int:
+def _first(tables: Tables, since: int | datetime | None) -> int:
     """The first sequence of the range."""
     if isinstance(since, datetime):
         return sequence_at(tables, since - _MICROSECOND) + 1
     return max(since or 1, 1)
 
 
-def _last(tables: sqlite3.Connection, until: int | datetime | None, end: int) -> int:
+def _last(tables: Tables, until: int | datetime | None, end: int) -> int:
     """The last sequence of the range, if the history went on for ever."""
     if isinstance(until, datetime):
         return sequence_at(tables, until - _MICROSECOND)
@@ -127,7 +127,7 @@ def _last(tables: sqlite3.Connection, until: int | datetime | None, end: int) ->
 
 
 def _lines(
-    tables: sqlite3.Connection, question: Question, bounds: tuple[int, ...], limit: int
+    tables: Tables, question: Question, bounds: tuple[int, ...], limit: int
 ) -> tuple[list[StatementLine], tuple[int, int] | None]:
     """The lines that fit, and the last line looked at where there may be more behind it."""
     lines: list[StatementLine] = []
@@ -145,7 +145,7 @@ def _lines(
     return lines, None
 
 
-def _rows(tables: sqlite3.Connection, question: Question, bounds: tuple[int, ...]) -> Iterator[Any]:
+def _rows(tables: Tables, question: Question, bounds: tuple[int, ...]) -> Iterable[Any]:
     if question.asset is None:
         return tables.execute(NEWEST_FIRST if question.newest_first else OLDEST_FIRST, (question.wallet, *bounds))
     of_asset = NEWEST_OF_ASSET if question.newest_first else OLDEST_OF_ASSET

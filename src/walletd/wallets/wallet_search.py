@@ -6,7 +6,6 @@ Each way to search walks an index that is in the order of names.  What one page 
 nothing fits, a page has few wallets or none, and ``next`` says from where to go on.
 """
 
-import sqlite3
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import NamedTuple
@@ -17,7 +16,8 @@ from walletd.ledger.book import freeze_at
 from walletd.vocabulary.entries import WalletRecord
 from walletd.vocabulary.identifiers import WalletId
 from walletd.vocabulary.lifecycle import WalletStatus
-from walletd.wallets.read_tables import ReadTablesRotten, check_seal
+from walletd.wallets.read_tables import check_seal
+from walletd.wallets.table_file import ReadTablesRotten, Tables
 
 MAX_VISITED = 2_000
 """Wallets that one page looks at: some 20 ms of a thread."""
@@ -56,9 +56,7 @@ class Found(NamedTuple):
     next: WalletId | None
 
 
-def find_wallets(
-    tables: sqlite3.Connection, search: Search, now: datetime, after: WalletId | None, limit: int
-) -> Found:
+def find_wallets(tables: Tables, search: Search, now: datetime, after: WalletId | None, limit: int) -> Found:
     """The next wallets behind a name.  O(log + limit) for a prefix and one other condition; bounded for several."""
     names: list[WalletId] = []
     last: WalletId | None = None
@@ -80,7 +78,7 @@ def status_at(record: WalletRecord, now: datetime) -> WalletStatus:
     return WalletStatus.OPEN if thawed else record.status
 
 
-def _rarest(tables: sqlite3.Connection, metadata: Mapping[str, str]) -> tuple[str, str] | None:
+def _rarest(tables: Tables, metadata: Mapping[str, str]) -> tuple[str, str] | None:
     """Of several words the one that the fewest wallets have; what all of them have often is not counted to its end."""
     if len(metadata) <= 1:
         return next(iter(metadata.items()), None)
@@ -92,18 +90,14 @@ def _rarest(tables: sqlite3.Connection, metadata: Mapping[str, str]) -> tuple[st
     return rarest
 
 
-def _walk(
-    tables: sqlite3.Connection, search: Search, word: tuple[str, str] | None, after: WalletId | None
-) -> Iterator[WalletId]:
+def _walk(tables: Tables, search: Search, word: tuple[str, str] | None, after: WalletId | None) -> Iterator[WalletId]:
     bounds = (search.prefix, search.prefix + _PAST_ALL_NAMES, after or "")
     way = BY_STATUS[search.status] if word is None else BY_METADATA
     for (name,) in tables.execute(way, bounds if word is None else (*bounds, *word)):
         yield name
 
 
-def _fits(
-    tables: sqlite3.Connection, name: WalletId, search: Search, word: tuple[str, str] | None, now: datetime
-) -> bool:
+def _fits(tables: Tables, name: WalletId, search: Search, word: tuple[str, str] | None, now: datetime) -> bool:
     """Whether the wallet's own record says what was looked for; the indices only say where to look.
 
     Raises ReadTablesRotten where an index says of the wallet what its record does not.

@@ -1,0 +1,121 @@
+"""Whether ``state.db`` and the write-ahead log beside it are of one history, found out without reading the file.
+
+    before = stood(path, reserved)                     # while nobody has the file open
+    frames = ...                                       # SQLite opens it, and says how much of the log it believes
+    why = mixed(before, path, frames)                  # "" where they belong together
+
+SQLite believes a log up to the first frame that fails its sum, and knows nothing of the file under it.  Where a part
+of the log had gone into the file and is then lost, or where file or log is an old copy, it shows a mix of two times.
+
+So every transaction writes two numbers into the first page: the last entry that it shows and the one that the
+transaction before it showed (SQLite's ``user_version`` and ``application_id``, of which nobody else makes use).  What
+goes into the file goes in by ascending page, the first page first.  Therefore the file's own first page says how far
+the file can be, and a log belongs to it if it begins there or passes there.  A file without a log must have been
+closed: the last transaction of a life says that it is the last, by two numbers that are equal.  O(log).
+"""
+
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+PAGE_BYTES: Final = 4096
+SUM_BYTES: Final = 8
+NUMBERS: Final = 2**31
+"""The two numbers are an entry's sequence modulo this."""
+
+_MAGIC: Final = b"SQLite format 3\x00"
+_HEADER_BYTES: Final = 100
+_LOG_HEADER_BYTES: Final = 32
+_FRAME: Final = struct.Struct(">6I")  # page number, size of the database after commit or 0, two salts, two sums
+
+
+class Stamp(NamedTuple):
+    """What a transaction says in the first page: which entry the one before it showed, and which it shows."""
+
+    follows: int
+    shown: int
+
+
+class Stood(NamedTuple):
+    """The file alone, without its log: what its first page says, and how many bytes there are."""
+
+    stamp: Stamp
+    pages: int
+    """As the first page has it."""
+    size: int
+
+
+def reserved_bytes(path: Path) -> int | None:
+    """How many bytes at the end of each page are kept free for a sum; None where there is no database."""
+    if not path.exists():
+        return None
+    with path.open("rb") as file:
+        header = file.read(_HEADER_BYTES)
+    return header[20] if len(header) == _HEADER_BYTES and header.startswith(_MAGIC) else None
+
+
+def stood(path: Path, reserved: int) -> Stood | None:
+    """The file as it lies there, an empty one where there is none; None where its first page is damaged.
+
+    Reading it would release SQLite's locks, so it must not be open in this process.
+    """
+    size = path.stat().st_size if path.exists() else 0
+    if size == 0:
+        return Stood(Stamp(0, 0), 0, 0)
+    with path.open("rb") as file:
+        page = file.read(PAGE_BYTES)
+    if len(page) < PAGE_BYTES or not page.startswith(_MAGIC):
+        return None
+    if int.from_bytes(page[16:18], "big") != PAGE_BYTES or page[20] != reserved:
+        return None
+    if reserved and page_sum(page[:-SUM_BYTES]) != page[-SUM_BYTES:]:
+        return None
+    return Stood(_stamp(page), int.from_bytes(page[28:32], "big"), size)
+
+
+def page_sum(content: bytes) -> bytes:
+    """The checksum of a page as SQLite's cksumvfs has it: a Fibonacci-weighted pair over 32-bit words."""
+    first = second = 0
+    words = struct.unpack(f"<{len(content) // 4}I", content)
+    for at in range(0, len(words), 2):
+        first = (first + words[at] + second) & 0xFFFFFFFF
+        second = (second + words[at + 1] + first) & 0xFFFFFFFF
+    return struct.pack("<2I", first, second)
+
+
+def mixed(before: Stood, path: Path, frames: int) -> str:
+    """Why the file and the first ``frames`` frames of its log are not of one history; empty where they are."""
+    whole_pages = before.size // PAGE_BYTES
+    if frames <= 0:
+        if before.stamp.follows != before.stamp.shown:
+            return "the log, of which something is missing, or the end of a life"
+        if before.size % PAGE_BYTES or whole_pages < before.pages:
+            return "the end"
+        return ""
+    stamps: list[Stamp] = []
+    logged: set[int] = set()
+    pages = 0
+    for page, commit_size, stamp in _frames(path, frames):
+        logged.add(page)
+        pages = commit_size or pages
+        if stamp is not None:
+            stamps.append(stamp)
+    if not stamps or before.stamp.shown not in (stamps[0].follows, *(stamp.shown for stamp in stamps)):
+        return "the log, which does not go on where the file ends,"
+    if any(page not in logged for page in range(whole_pages + 1, pages + 1)):
+        return "the end"
+    return ""
+
+
+def _frames(path: Path, frames: int) -> Iterator[tuple[int, int, Stamp | None]]:
+    """Page number, size after commit or 0, and for a first page its stamp."""
+    with path.with_name(path.name + "-wal").open("rb") as log:
+        for number in range(frames):
+            log.seek(_LOG_HEADER_BYTES + number * (_FRAME.size + PAGE_BYTES))
+            page, commit_size, *_ = _FRAME.unpack(log.read(_FRAME.size))
+            yield page, commit_size, _stamp(log.read(_HEADER_BYTES)) if page == 1 else None
+
+
+def _stamp(page: bytes) -> Stamp:
+    return Stamp(follows=int.from_bytes(page[68:72], "big"), shown=int.from_bytes(page[60:64], "big"))

@@ -1,0 +1,185 @@
+"""The file ``state.db`` as SQLite has it: who may open it, what damage looks like, and when file and log are whole.
+
+    connection = open_for_writing(path)                # raises ReadTablesRotten for a mix of two times
+    connection = open_for_reading(path)                # as many as are wanted
+
+Every page has a checksum, which SQLite verifies at each read of the page: its extension ``cksumvfs``, which apsw ships.
+What rot has hidden is so found by whoever would have met it, and a start need not look at the whole file.
+
+Two SQLite libraries in one process would release each other's locks: nothing but this module opens state.db.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import apsw
+import apsw.sqlite_extra
+
+from walletd.wallets import log_chain
+from walletd.wallets.log_chain import SUM_BYTES
+
+FILE_NAME: Final = "state.db"
+WRITER_CACHE_KIBIBYTES: Final = 16_384
+READER_CACHE_KIBIBYTES: Final = 8_192
+CACHED_STATEMENTS: Final = 64
+BUSY_MILLISECONDS: Final = 5_000
+
+_EXTENSION: Final = "cksumvfs"
+_VFS: Final = "cksmvfs"
+
+_ROT: Final = (
+    apsw.CorruptError,
+    apsw.NotADBError,
+    apsw.ConstraintError,
+    apsw.MismatchError,
+    apsw.SQLError,  # Our statements are right: it is the schema that is not ours.
+)
+_ROT_AT_READING: Final = frozenset({apsw.SQLITE_IOERR_DATA, apsw.SQLITE_IOERR_SHORT_READ})
+
+
+class Cursor(Protocol):
+    """The rows of one statement."""
+
+    def __iter__(self) -> Iterator[Any]: ...
+    def fetchall(self) -> list[Any]: ...
+    def fetchone(self) -> Any: ...
+
+
+class Tables(Protocol):
+    """What whoever asks the read tables needs of a connection."""
+
+    def execute(self, sql: str, values: Sequence[Any] = (), /) -> Cursor: ...
+
+
+class ReadTablesRotten(Exception):
+    """Something in state.db is not what was written.  The daemon removes the file and ends; a start rebuilds it."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} in {FILE_NAME} is damaged; start again, and it is built anew")
+
+
+def _registered() -> bool:
+    """Make the VFS known to apsw's SQLite; whether this platform's apsw has it."""
+    if apsw.sqlite_extra.has(_EXTENSION) is None:
+        return False
+    registrar = apsw.Connection(":memory:")
+    try:
+        apsw.sqlite_extra.load(registrar, _EXTENSION)
+    finally:
+        registrar.close()
+    return _VFS in apsw.vfs_names()
+
+
+HAS_PAGE_SUMS: Final = _registered()
+"""Whether pages have checksums here.  Without them a start checks the whole file, as long as that may take."""
+
+
+def open_for_writing(path: Path) -> apsw.Connection:
+    """The one connection that writes; a file that is missing is made, empty.  Nobody else has it open yet.
+
+    Raises ReadTablesRotten where the file and its log are not of one history.
+    """
+    if not path.exists():
+        delete_tables(path)  # A log that is left over is of another file.
+    before = _stood(path)
+    with rot_reported():
+        return _open_for_writing(path, before)
+
+
+def _open_for_writing(path: Path, before: log_chain.Stood) -> apsw.Connection:
+    connection = _open(path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE, WRITER_CACHE_KIBIBYTES)
+    try:
+        if HAS_PAGE_SUMS:
+            connection.reserve_bytes(reserve=SUM_BYTES)
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "wal_autocheckpoint=4000"):
+            connection.execute(f"PRAGMA {pragma}").fetchall()
+        connection.execute("SELECT name FROM sqlite_schema").fetchall()
+        frames, _ = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
+        if why := log_chain.mixed(before, path, frames):
+            raise ReadTablesRotten(why)
+    except BaseException:
+        leave_log(connection)
+        connection.close()
+        raise
+    return connection
+
+
+def open_for_reading(path: Path) -> apsw.Connection:
+    """A connection that cannot write.  One thread at a time may have it.  Raises ReadTablesRotten."""
+    with rot_reported():
+        return _open_for_reading(path)
+
+
+def _open_for_reading(path: Path) -> apsw.Connection:
+    connection = _open(path, apsw.SQLITE_OPEN_READONLY, READER_CACHE_KIBIBYTES)
+    try:
+        connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
+        if HAS_PAGE_SUMS and str(connection.pragma("checksum_verification")) != "1":
+            raise ReadTablesRotten("the first page")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _open(path: Path, flags: int, cache_kibibytes: int) -> apsw.Connection:
+    vfs = _VFS if HAS_PAGE_SUMS else None
+    connection = apsw.Connection(str(path), flags=flags, vfs=vfs, statementcachesize=CACHED_STATEMENTS)
+    connection.set_busy_timeout(BUSY_MILLISECONDS)
+    connection.execute(f"PRAGMA cache_size=-{cache_kibibytes}")
+    return connection
+
+
+def refuse_damaged(tables: Tables) -> None:
+    """Raise ReadTablesRotten where pages do not hold together.  O(file)."""
+    ((found,),) = tables.execute("PRAGMA integrity_check(1)").fetchall()
+    if found != "ok":
+        raise ReadTablesRotten(f"a page ({found.splitlines()[-1]})")
+
+
+def is_of_this_make(path: Path) -> bool:
+    """Whether the file, where there is one, has or has not page sums as those that are made here."""
+    reserved = log_chain.reserved_bytes(path)
+    return reserved is None or reserved == (SUM_BYTES if HAS_PAGE_SUMS else 0)
+
+
+def _stood(path: Path) -> log_chain.Stood:
+    stood = log_chain.stood(path, SUM_BYTES if HAS_PAGE_SUMS else 0)
+    if stood is None:
+        raise ReadTablesRotten("the first page")
+    return stood
+
+
+def close_copy(path: Path) -> None:
+    """Let a copy, made of tables in use, say that it is whole: what it shows is the last, and no log goes with it."""
+    with closing(_open(path, apsw.SQLITE_OPEN_READWRITE, READER_CACHE_KIBIBYTES)) as connection:
+        connection.execute(f"PRAGMA application_id={connection.pragma('user_version')}")
+
+
+def leave_log(connection: apsw.Connection) -> None:
+    """Let the log be when the connection closes: nothing more goes into the file."""
+    connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+
+
+def delete_tables(path: Path) -> None:
+    """Remove the file and what belongs to it; nobody may have it open."""
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+@contextmanager
+def rot_reported() -> Iterator[None]:
+    """What SQLite raises because of damage, and only that, becomes ReadTablesRotten."""
+    try:
+        yield
+    except _ROT as error:
+        raise ReadTablesRotten(f"something ({error})") from error
+    except apsw.IOError as error:
+        if getattr(error, "extendedresult", None) in _ROT_AT_READING:
+            raise ReadTablesRotten("a page") from error
+        raise
+    except UnicodeDecodeError as error:
+        # SQLite's own message quotes what is damaged, and that need not be text.
+        raise ReadTablesRotten("something that is not text") from error
