@@ -132,7 +132,8 @@ def _unwrapped(connection: Connection, action: Action, output: Output) -> int:
                 return tell(told(error, await _scales(client)), output)
 
     try:
-        return trio.run(main)
+        # Anywhere else Ctrl-C might strike in a callback, which nobody hears of.
+        return trio.run(main, restrict_keyboard_interrupt_to_checkpoints=True)
     except KeyboardInterrupt:
         raise
     except BaseExceptionGroup as group:
