@@ -9,6 +9,7 @@ damaged in one place, opened as the daemon opens it, and asked for everything th
 import json
 import logging
 import random
+import re
 import shutil
 import sys
 import tempfile
@@ -28,16 +29,19 @@ from walletd.journal.sqlite_store import open_journal
 from walletd.vocabulary.entries import decode_entry
 from walletd.vocabulary.identifiers import HoldId, WalletId
 from walletd.wallets import (
+    books_audit,
     command_index,
     moments,
     past_balances,
     readings,
     recovery,
     statements,
+    table_file,
     wallet_search,
 )
 from walletd.wallets.command_index import CommandIndex
 from walletd.wallets.history import History
+from walletd.wallets.log_chain import PAGE_BYTES, SUM_BYTES, page_sum
 from walletd.wallets.read_tables import ReadTablesRotten, delete_read_tables
 from walletd.wallets.readings import open_readings
 from walletd.wallets.recovery import recover
@@ -46,6 +50,8 @@ from walletd.wallets.statements import Question
 FILES = ("journal.db", "journal.db-wal", "journal.mark", "state.db", "state.db-wal")
 READ_LIMIT = 10_000
 SECTORS = (512, 4096)
+_DIGIT = re.compile(rb'":"\d')
+"""In a record, which is sealed."""
 
 
 class Served(NamedTuple):
@@ -131,6 +137,10 @@ def drawn(chance: random.Random, masters: list[Path], files: tuple[str, ...] = F
     length = (master / file).stat().st_size
     older = [(one / file).read_bytes() for one in masters[: masters.index(master)] if (one / file).exists()]
     kinds = ["bit"] * 5 + ["zeros", "garbage", "cut", "cut at a sector", "gone"] + ["old copy"] * bool(older)
+    digits = []
+    if file == "state.db":
+        digits = [match.end() - 1 for match in _DIGIT.finditer((master / file).read_bytes())]
+        kinds += ["digit"] * bool(digits)
     kind = chance.choice(kinds)
     size = chance.choice(SECTORS)
     sector = chance.randrange(length) // size * size
@@ -138,6 +148,8 @@ def drawn(chance: random.Random, masters: list[Path], files: tuple[str, ...] = F
     match kind:
         case "bit":
             return Damage(master.name, file, kind, chance.randrange(length * 8), 1, b"")
+        case "digit":
+            return Damage(master.name, file, kind, chance.choice(digits), 1, str(chance.randrange(10)).encode())
         case "zeros":
             return Damage(master.name, file, kind, sector, size, bytes(size))
         case "garbage":
@@ -168,6 +180,10 @@ def inflict(damage: Damage, directory: Path) -> None:
             content[:] = damage.content
         case _:
             content[damage.at : damage.at + damage.size] = damage.content
+    if damage.kind == "digit":  # It was wrong before the page got its sum.
+        begins = damage.at // PAGE_BYTES * PAGE_BYTES
+        ends = begins + PAGE_BYTES - SUM_BYTES
+        content[ends : ends + SUM_BYTES] = page_sum(bytes(content[begins:ends]))
     path.write_bytes(content)
 
 
@@ -227,8 +243,21 @@ def _tables_that_are_ahead_say_nothing(stack: ExitStack) -> None:
 
 
 def _seals_are_not_looked_at(stack: ExitStack) -> None:
-    for module in (readings, command_index, moments, past_balances, statements, wallet_search):
+    for module in (books_audit, readings, command_index, moments, past_balances, statements, wallet_search):
         stack.enter_context(patch.object(module, "check_seal", lambda *_: None))
+
+
+def _page_sums_are_not_looked_at(stack: ExitStack) -> None:
+    plain = table_file._open
+
+    def blind(*arguments: Any) -> Any:
+        connection = plain(*arguments)
+        connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
+        connection.execute("PRAGMA checksum_verification=0").fetchall()
+        return connection
+
+    stack.enter_context(patch.object(table_file, "_open", blind))
+    stack.enter_context(patch.object(table_file, "_refuse_blind", lambda connection: None))
 
 
 BUGS: dict[str, Callable[[ExitStack], None]] = {
@@ -237,10 +266,14 @@ BUGS: dict[str, Callable[[ExitStack], None]] = {
     "the mark is not asked": _the_mark_is_not_asked,
     "read tables that are ahead of the journal say nothing": _tables_that_are_ahead_say_nothing,
     "the seals of the read tables are not looked at": _seals_are_not_looked_at,
+    "the sums of the read tables' pages are not looked at": _page_sums_are_not_looked_at,
 }
 
 
-SHOWN_BY = {"the seals of the read tables are not looked at": ("state.db",)}
+SHOWN_BY = {
+    "the seals of the read tables are not looked at": ("state.db",),
+    "the sums of the read tables' pages are not looked at": ("state.db",),
+}
 """Of which files the damages come that show a bug, where few of the others do."""
 
 

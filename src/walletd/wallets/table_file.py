@@ -96,6 +96,7 @@ def _open_for_writing(path: Path, before: log_chain.Stood) -> apsw.Connection:
         for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "wal_autocheckpoint=4000"):
             connection.execute(f"PRAGMA {pragma}").fetchall()
         connection.execute("SELECT name FROM sqlite_schema").fetchall()
+        _refuse_blind(connection)
         frames, _ = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
         if why := log_chain.mixed(before, path, frames):
             raise ReadTablesRotten(why)
@@ -116,12 +117,17 @@ def _open_for_reading(path: Path) -> apsw.Connection:
     connection = _open(path, apsw.SQLITE_OPEN_READONLY, READER_CACHE_KIBIBYTES)
     try:
         connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
-        if HAS_PAGE_SUMS and str(connection.pragma("checksum_verification")) != "1":
-            raise ReadTablesRotten("the first page")
+        _refuse_blind(connection)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _refuse_blind(connection: apsw.Connection) -> None:
+    """A first page that no longer says that there are sums has SQLite look at none."""
+    if HAS_PAGE_SUMS and str(connection.pragma("checksum_verification")) != "1":
+        raise ReadTablesRotten("the first page")
 
 
 def _open(path: Path, flags: int, cache_kibibytes: int) -> apsw.Connection:
