@@ -13,7 +13,6 @@ from prometheus_client.metrics_core import Metric
 from walletd.config import Settings
 from walletd.core import Core
 from walletd.gateway.counters import TrafficCounters
-from walletd.journal.connection import asyncio_loop
 from walletd.journal.memory_store import MemoryJournalStore
 from walletd.lifecycle import Lifecycle
 from walletd.metrics import DaemonCollector
@@ -45,16 +44,15 @@ def _labels(family: Metric) -> list[str]:
 async def _families() -> list[Metric]:
     with TemporaryDirectory() as name:
         folder = Path(name)
-        async with asyncio_loop():
-            store = MemoryJournalStore()
-            recovered = await recover(store, folder, lambda done, whole: None)
-            readings = await open_readings(recovered.tables.path)
-            try:
-                core = Core(Settings(data=folder), store, recovered, readings, await store.head())
-                return list(_collected(core, folder))
-            finally:
-                await readings.aclose()
-                await recovered.tables.aclose()
+        store = MemoryJournalStore()
+        recovered = await recover(store, folder, lambda done, whole: None)
+        readings = await open_readings(recovered.tables.path)
+        try:
+            core = Core(Settings(data=folder), store, recovered, readings, await store.head())
+            return list(_collected(core, folder))
+        finally:
+            await readings.aclose()
+            await recovered.tables.aclose()
 
 
 def _collected(core: Core, folder: Path) -> Iterator[Metric]:

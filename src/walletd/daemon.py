@@ -26,7 +26,8 @@ from walletd.core import Core, wall_clock
 from walletd.fault_reports import FaultReports, ReportFaults
 from walletd.gateway import dispatch
 from walletd.gateway.admission import Admission
-from walletd.gateway.connection import Bounds, Connection, Deadlines
+from walletd.gateway.bounds import Bounds, Deadlines
+from walletd.gateway.connection import Connection
 from walletd.gateway.endpoint import ClientEndpoint
 from walletd.gateway.handshake import Handshake, Policy
 from walletd.gateway.http_pages import StatusPages

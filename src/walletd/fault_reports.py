@@ -34,7 +34,6 @@ FAULT_PAUSE_SECONDS = 60.0
 PACKAGES = (
     "walletd",
     "trio",
-    "trio-asyncio",
     "aiosqlite",
     "apsw",
     "msgspec",

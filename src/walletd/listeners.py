@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from walletd.config import ConfigurationError, Settings
 from walletd.gateway.allow_lists import canonical_origin, configured_host
-from walletd.gateway.connection import Bounds, Deadlines
+from walletd.gateway.bounds import Bounds, Deadlines
 from walletd.gateway.handshake import LOOPBACK_HOSTS, Page, Policy
 from walletd.gateway.server import Caps
 from walletd.gateway.tls import CertificateFiles, Certificates

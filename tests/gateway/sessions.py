@@ -21,7 +21,6 @@ from walletd.gateway import dispatch
 from walletd.gateway.admission import Admission
 from walletd.gateway.endpoint import ClientEndpoint
 from walletd.gateway.services import Services
-from walletd.journal.connection import asyncio_loop
 from walletd.journal.store import JournalStore
 from walletd.protocol.access import Grant, TokenRegister
 from walletd.protocol.envelope import Limits
@@ -237,7 +236,7 @@ async def open_desk(directory: Path, journal: JournalStore, **settings: Any) -> 
     of_core = {name: settings.pop(name) for name in ("max_mailbox", "max_warm_wallets") if name in settings}
     if "clock" in settings:
         of_core["clock"] = settings["clock"]
-    async with asyncio_loop(), open_core(directory, journal, **of_core) as core, trio.open_nursery() as nursery:
+    async with open_core(directory, journal, **of_core) as core, trio.open_nursery() as nursery:
         desk = Desk(core, **settings)
         await nursery.start(desk.services.run)
         yield desk

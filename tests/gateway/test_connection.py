@@ -21,7 +21,8 @@ from tests.gateway.wires import (
     text,
     tick_for_ever,
 )
-from walletd.gateway.connection import Bounds, Connection, Deadlines
+from walletd.gateway.bounds import Bounds, Deadlines
+from walletd.gateway.connection import Connection
 from walletd.gateway.handshake import FULL
 
 KIBIBYTE = 1024

@@ -6,7 +6,8 @@ import pytest
 import trio
 
 from tests.gateway.wires import policy, request, text
-from walletd.gateway.connection import Bounds, Connection, Deadlines
+from walletd.gateway.bounds import Bounds, Deadlines
+from walletd.gateway.connection import Connection
 from walletd.gateway.handshake import Handshake
 from walletd.gateway.server import Caps, GatewayServer
 from walletd.wallets.read_tables import ReadTablesRotten

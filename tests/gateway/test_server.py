@@ -15,7 +15,7 @@ from websockets.trio.client import connect
 from websockets.typing import Subprotocol
 
 from tests.gateway.wires import Host, page, policy, request, sent_close, text
-from walletd.gateway.connection import Bounds, Deadlines
+from walletd.gateway.bounds import Bounds, Deadlines
 from walletd.gateway.http_pages import StatusPages
 from walletd.gateway.server import Caps, GatewayServer, ListenFailed, _peer
 from walletd.vocabulary.lifecycle import DaemonState

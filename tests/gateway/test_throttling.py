@@ -9,7 +9,7 @@ from websockets.frames import Opcode
 
 from tests.gateway.sessions import ADMIN, Client, Desk, furnish, open_desk, payment
 from tests.gateway.wires import Host, frame, opened, policy, request, text
-from walletd.gateway.connection import Bounds, Deadlines
+from walletd.gateway.bounds import Bounds, Deadlines
 from walletd.gateway.server import Caps, GatewayServer
 from walletd.gateway.websocket import FrameProtocol
 from walletd.journal.memory_store import MemoryJournalStore

@@ -14,7 +14,7 @@ from websockets.trio.client import connect
 from tests.gateway.authorities import Authority
 from tests.gateway.test_server import serving, until
 from tests.gateway.wires import Host, closing, frame, policy, request, sent_close, sent_texts, text
-from walletd.gateway.connection import Bounds, Deadlines
+from walletd.gateway.bounds import Bounds, Deadlines
 from walletd.gateway.server import Caps, GatewayServer
 from walletd.gateway.tls import LOOK_SECONDS, CertificateFiles, Certificates, CertificateUnusable, principal_of
 

@@ -11,7 +11,7 @@ from websockets.sync.client import unix_connect
 
 from tests.gateway.test_server import serving
 from tests.gateway.wires import Host, policy
-from walletd.gateway.connection import Bounds, Deadlines
+from walletd.gateway.bounds import Bounds, Deadlines
 from walletd.gateway.server import Caps, GatewayServer, ListenFailed
 from walletd.gateway.unix_socket import UnixSocket
 

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 import trio
 from websockets.frames import Close, Frame, Opcode
 
-from walletd.gateway.connection import Bounds, Connection, Deadlines, Endpoint, Flusher, Terms
+from walletd.gateway.bounds import Bounds, Deadlines
+from walletd.gateway.connection import Connection, Endpoint, Flusher, Terms
 from walletd.gateway.counters import TrafficCounters
 from walletd.gateway.handshake import LOOPBACK_HOSTS, Handshake, Policy
 from walletd.gateway.readiness import Readiness

@@ -10,7 +10,6 @@ import trio.testing
 from tests.wallets.conftest import answered, define, open_core, opening, submit, transfer
 from tests.wallets.test_publisher import subscribe
 from walletd.core import Core
-from walletd.journal.connection import asyncio_loop
 from walletd.journal.failures import JournalFull
 from walletd.journal.memory_store import MemoryJournalStore
 from walletd.vocabulary.entries import Refusal
@@ -22,7 +21,7 @@ async def test_a_first_start_on_a_full_disk_ends_with_a_word_about_the_disk(tmp_
     journal = MemoryJournalStore()
     journal.is_full = True
     with pytest.RaisesGroup(JournalFull, flatten_subgroups=True, allow_unwrapped=True):
-        async with asyncio_loop(), open_core(tmp_path, journal):
+        async with open_core(tmp_path, journal):
             await trio.sleep(0)
 
 

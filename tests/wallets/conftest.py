@@ -10,7 +10,6 @@ import trio
 
 from walletd.config import Settings
 from walletd.core import Clock, Core, wall_clock
-from walletd.journal.connection import asyncio_loop
 from walletd.journal.memory_store import MemoryJournalStore
 from walletd.journal.store import JournalStore
 from walletd.vocabulary.commands import AnyCommand, DefineAsset, OpenWallet, Posting, PostTransfer
@@ -53,7 +52,7 @@ async def journal() -> MemoryJournalStore:
 @pytest.fixture
 async def core(tmp_path: Path, journal: MemoryJournalStore) -> AsyncIterator[Core]:
     """A core over the journal in memory."""
-    async with asyncio_loop(), open_core(tmp_path, journal) as opened:
+    async with open_core(tmp_path, journal) as opened:
         yield opened
 
 

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from tests.wallets.conftest import answered, define, open_core, opening, submit, transfer
-from walletd.journal.connection import asyncio_loop
 from walletd.journal.memory_store import MemoryJournalStore
 from walletd.vocabulary.commands import AnyCommand, ExecuteBatch
 from walletd.vocabulary.error_codes import Reason
@@ -24,21 +23,20 @@ async def outcome(core: Any, command: AnyCommand) -> Any:
 async def test_a_batch_is_one_entry_and_is_replayed_as_one_also_after_a_restart(tmp_path: Path) -> None:
     store = MemoryJournalStore()
     command = batch("b", define(), opening("alice"), transfer("t", ("@external", "alice", 5)))
-    async with asyncio_loop():
-        async with open_core(tmp_path, store) as core:
-            before = core.writer.head
-            first = await outcome(core, command)
-            assert first.durable.entry.refusal is None
-            assert core.writer.head == before + 1
-            again = await outcome(core, command)
-            assert (again.replayed, again.durable) == (True, first.durable)
-        async with open_core(tmp_path, MemoryJournalStore(store.disk)) as core:
-            later = await outcome(core, command)
-            assert (later.replayed, later.durable) == (True, first.durable)
+    async with open_core(tmp_path, store) as core:
+        before = core.writer.head
+        first = await outcome(core, command)
+        assert first.durable.entry.refusal is None
+        assert core.writer.head == before + 1
+        again = await outcome(core, command)
+        assert (again.replayed, again.durable) == (True, first.durable)
+    async with open_core(tmp_path, MemoryJournalStore(store.disk)) as core:
+        later = await outcome(core, command)
+        assert (later.replayed, later.durable) == (True, first.durable)
 
 
 async def test_an_id_of_a_batch_cannot_be_sent_alone_nor_a_single_id_in_a_batch(tmp_path: Path) -> None:
-    async with asyncio_loop(), open_core(tmp_path, MemoryJournalStore()) as core:
+    async with open_core(tmp_path, MemoryJournalStore()) as core:
         inner = transfer("t", ("@external", "alice", 5))
         await outcome(core, define())
         sent = submit(core, batch("b", opening("alice"), inner))
@@ -57,7 +55,7 @@ async def test_an_id_of_a_batch_cannot_be_sent_alone_nor_a_single_id_in_a_batch(
 
 
 async def test_of_an_atomic_batch_nothing_is_applied_when_one_command_is_refused(tmp_path: Path) -> None:
-    async with asyncio_loop(), open_core(tmp_path, MemoryJournalStore()) as core:
+    async with open_core(tmp_path, MemoryJournalStore()) as core:
         await answered(submit(core, define()), submit(core, opening("alice")), submit(core, opening("bob")))
         pays = [transfer(f"t{n}", ("@external", "alice", 5)) for n in range(2)]
         poor = transfer("poor", ("bob", "alice", 1))

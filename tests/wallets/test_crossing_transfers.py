@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from tests.wallets.conftest import answered, define, open_core, opening, submit, transfer
-from walletd.journal.connection import asyncio_loop
 from walletd.journal.memory_store import MemoryJournalStore
 from walletd.ledger.audit import Audit, totals
 from walletd.wallets.history import entries_of
@@ -20,7 +19,7 @@ async def test_no_deadlock_no_money_lost_and_the_books_equal_the_journal(tmp_pat
     chance = random.Random(seed)
     wallets = [f"w{n:02}" for n in range(24)]
     store = MemoryJournalStore()
-    async with asyncio_loop(), open_core(tmp_path, store, max_warm_wallets=max_warm_wallets) as core:
+    async with open_core(tmp_path, store, max_warm_wallets=max_warm_wallets) as core:
         submitted = [submit(core, define())]
         for wallet in wallets:
             submitted.append(submit(core, opening(wallet)))
@@ -46,7 +45,7 @@ async def test_no_deadlock_no_money_lost_and_the_books_equal_the_journal(tmp_pat
         for wallet, book in core.books.wallets.items():
             assert book.balances == audit.books.wallets[wallet].balances
             assert book.version == audit.books.wallets[wallet].version
-    async with asyncio_loop(), open_core(tmp_path, MemoryJournalStore(store.disk)) as core:
+    async with open_core(tmp_path, MemoryJournalStore(store.disk)) as core:
         page = await core.readings.list_wallets("", None, 100)
         for view in page.wallets:
             assert view.balances == audit.books.wallets[view.wallet].balance_records()

@@ -13,7 +13,6 @@ import trio.testing
 
 from tests.wallets.conftest import CLIENT, answered, define, open_core, opening, submit, transfer
 from walletd.core import Core
-from walletd.journal.connection import asyncio_loop
 from walletd.journal.memory_store import MemoryJournalStore
 from walletd.journal.merkle import Frontier, leaf_hash
 from walletd.vocabulary.commands import Posting, PostTransfer
@@ -245,7 +244,7 @@ async def test_a_burst_of_payments_takes_few_transactions(core: Core) -> None:
 
 
 async def test_the_read_tables_show_what_was_reached(tmp_path: Path, journal: MemoryJournalStore) -> None:
-    async with asyncio_loop(), open_core(tmp_path, journal) as core:
+    async with open_core(tmp_path, journal) as core:
         await answered(submit(core, define()), submit(core, opening("alice")))
         for number in range(20):
             await answered(submit(core, transfer(f"pay-{number}", ("@external", "alice", 1))))

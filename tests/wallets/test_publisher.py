@@ -14,7 +14,6 @@ import trio.testing
 
 from tests.wallets.conftest import CLIENT, Outcomes, answered, define, open_core, opening, submit, transfer
 from walletd.core import Core
-from walletd.journal.connection import asyncio_loop
 from walletd.journal.memory_store import MemoryJournalStore
 from walletd.vocabulary.commands import AnyCommand
 from walletd.vocabulary.entries import Effects, Entry, WalletRecord, decode_entry
@@ -161,15 +160,14 @@ async def test_from_every_cursor_on_a_replay_gives_what_followed_it(shop: Core) 
 
 
 async def test_after_a_restart_a_replay_is_read_from_the_journal(tmp_path: Path, journal: MemoryJournalStore) -> None:
-    async with asyncio_loop():
-        async with open_core(tmp_path, journal) as core:
-            await answered(submit(core, define()), submit(core, opening("alice")), *pay(core, 50))
-        async with open_core(tmp_path, journal) as core:
-            for cursor in range(core.publisher.head + 1):
-                subscriber, _ = subscribe(core, after=cursor)
-                await trio.testing.wait_all_tasks_blocked()
-                assert subscriber.sequences == list(range(cursor + 1, core.publisher.head + 1))
-                assert subscriber.is_chained_from(cursor)
+    async with open_core(tmp_path, journal) as core:
+        await answered(submit(core, define()), submit(core, opening("alice")), *pay(core, 50))
+    async with open_core(tmp_path, journal) as core:
+        for cursor in range(core.publisher.head + 1):
+            subscriber, _ = subscribe(core, after=cursor)
+            await trio.testing.wait_all_tasks_blocked()
+            assert subscriber.sequences == list(range(cursor + 1, core.publisher.head + 1))
+            assert subscriber.is_chained_from(cursor)
 
 
 async def test_whoever_falls_behind_catches_up_from_the_recent_entries(shop: Core) -> None:
@@ -205,7 +203,7 @@ async def test_whoever_is_far_behind_catches_up_from_the_journal(
 ) -> None:
     monkeypatch.setattr(publisher_module, "MAX_RECENT", 16)
     monkeypatch.setattr(publisher_module, "BURST", 5)
-    async with asyncio_loop(), open_core(tmp_path, journal) as core:
+    async with open_core(tmp_path, journal) as core:
         await answered(submit(core, define()), submit(core, opening("alice")))
         subscriber, subscription = subscribe(core, room=1)
         for _ in range(20):
@@ -241,7 +239,7 @@ async def test_subscribers_of_any_speed_see_the_same_while_commands_run(
     monkeypatch.setattr(publisher_module, "MAX_RECENT", chance.choice([1, 4, 32, 4096]))
     monkeypatch.setattr(publisher_module, "BURST", chance.choice([1, 3, 256]))
     wallets = ["alice", "bob", "shop:1", "shop:2"]
-    async with asyncio_loop(), open_core(tmp_path, journal) as core:
+    async with open_core(tmp_path, journal) as core:
         await answered(submit(core, define()), *[submit(core, opening(wallet)) for wallet in wallets])
         subscribed: list[tuple[Subscriber, Subscription, int]] = []
         kinds = [EVERYTHING, Watched(["alice"]), Watched(prefix="shop:"), Watched(["bob", "shop:2"])]
@@ -425,7 +423,7 @@ async def nothing_to_read(sequence: int) -> Sequence[DurableEntry]:
 async def test_no_heartbeat_overtakes_the_events_of_one_who_catches_up(
     tmp_path: Path, journal: MemoryJournalStore
 ) -> None:
-    async with asyncio_loop(), open_core(tmp_path, journal, heartbeat_seconds=0.002) as core:
+    async with open_core(tmp_path, journal, heartbeat_seconds=0.002) as core:
         await answered(submit(core, define()), submit(core, opening("alice")))
         subscriber, _ = subscribe(core, after=0, room=1)
         for _ in range(10):

@@ -15,7 +15,6 @@ import pytest
 from tests.state_file import state_file
 from tests.wallets.conftest import CLIENT, answered, define, open_core, opening, submit, transfer
 from walletd.core import Core
-from walletd.journal.connection import asyncio_loop
 from walletd.journal.failures import JournalBehind, JournalCorrupt
 from walletd.journal.memory_store import MemoryJournalStore
 from walletd.journal.store import JournalStore
@@ -74,15 +73,14 @@ async def recovered(store: JournalStore, directory: Path) -> tuple[bool, list[tu
 async def filled(tmp_path: Path) -> MemoryJournalStore:
     """A journal with a history; its read tables, all projected, are in tmp_path."""
     journal = MemoryJournalStore()
-    async with asyncio_loop(), open_core(tmp_path, journal) as core:
+    async with open_core(tmp_path, journal) as core:
         await fill(core, 40)
     return journal
 
 
 async def test_tables_that_are_whole_are_left_alone(tmp_path: Path, filled: MemoryJournalStore) -> None:
     before = contents(tmp_path)
-    async with asyncio_loop():
-        assert await recovered(filled, tmp_path) == (False, [])
+    assert await recovered(filled, tmp_path) == (False, [])
     assert contents(tmp_path) == before
     assert len(before["statement_line"]) > 50
     assert len(before["command"]) == before["progress"][0][4] == 48
@@ -91,16 +89,14 @@ async def test_tables_that_are_whole_are_left_alone(tmp_path: Path, filled: Memo
 async def test_deleted_tables_are_rebuilt_with_the_same_contents(tmp_path: Path, filled: MemoryJournalStore) -> None:
     before = contents(tmp_path)
     (tmp_path / FILE_NAME).unlink()
-    async with asyncio_loop():
-        rebuilt, reports = await recovered(filled, tmp_path)
+    rebuilt, reports = await recovered(filled, tmp_path)
     assert rebuilt
     assert reports[-1] == (48, 48)
     assert contents(tmp_path) == before
 
 
 async def test_an_empty_journal_makes_empty_tables_and_rebuilds_nothing(tmp_path: Path) -> None:
-    async with asyncio_loop():
-        assert await recovered(MemoryJournalStore(), tmp_path) == (False, [])
+    assert await recovered(MemoryJournalStore(), tmp_path) == (False, [])
     assert contents(tmp_path) == {table: [] for table in TABLES}
 
 
@@ -109,8 +105,7 @@ async def test_progress_is_reported_as_it_is_made(
 ) -> None:
     monkeypatch.setattr("walletd.wallets.recovery.READ_BYTES", 1)
     (tmp_path / FILE_NAME).unlink()
-    async with asyncio_loop():
-        _, reports = await recovered(filled, tmp_path)
+    _, reports = await recovered(filled, tmp_path)
     assert [whole for _, whole in reports] == [48] * len(reports)
     assert [done for done, _ in reports] == [segment.last_sequence for segment in filled.disk]
 
@@ -121,13 +116,12 @@ async def test_a_crash_between_commit_and_projection_is_made_good_at_the_next_st
     behind = tmp_path / "behind"
     behind.mkdir()
     shutil.copy(tmp_path / FILE_NAME, behind)
-    async with asyncio_loop():
-        async with open_core(tmp_path, filled) as core:
-            await fill(core, 25, seed=1)
-        rebuilt, reports = await recovered(filled, behind)
-        assert not rebuilt
-        assert reports[-1] == (30, 30)
-        assert contents(behind) == contents(tmp_path)
+    async with open_core(tmp_path, filled) as core:
+        await fill(core, 25, seed=1)
+    rebuilt, reports = await recovered(filled, behind)
+    assert not rebuilt
+    assert reports[-1] == (30, 30)
+    assert contents(behind) == contents(tmp_path)
 
 
 async def test_after_such_a_crash_the_core_goes_on_as_if_nothing_had_been(
@@ -136,18 +130,17 @@ async def test_after_such_a_crash_the_core_goes_on_as_if_nothing_had_been(
     behind = tmp_path / "behind"
     behind.mkdir()
     shutil.copy(tmp_path / FILE_NAME, behind)
-    async with asyncio_loop():
-        async with open_core(tmp_path, filled) as core:
-            await answered(submit(core, opening("late")))
-            late = submit(core, transfer("late-1", ("@external", "late", 7)))
-            await answered(late)
-        async with open_core(behind, filled) as core:
-            again = submit(core, transfer("late-1", ("@external", "late", 7)))
-            await answered(again)
-            assert again[0].durable == late[0].durable
-            assert again[0].replayed
-            page = await core.readings.statement(Question("late"), None, 10)
-            assert [line.posted for line in page.statement.lines] == ["7"]
+    async with open_core(tmp_path, filled) as core:
+        await answered(submit(core, opening("late")))
+        late = submit(core, transfer("late-1", ("@external", "late", 7)))
+        await answered(late)
+    async with open_core(behind, filled) as core:
+        again = submit(core, transfer("late-1", ("@external", "late", 7)))
+        await answered(again)
+        assert again[0].durable == late[0].durable
+        assert again[0].replayed
+        page = await core.readings.statement(Question("late"), None, 10)
+        assert [line.posted for line in page.statement.lines] == ["7"]
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -156,29 +149,27 @@ async def test_wherever_the_tables_stand_they_are_made_the_same(tmp_path: Path, 
     chance = random.Random(seed)
     journal = MemoryJournalStore()
     stages = []
-    async with asyncio_loop():
-        for stage in range(4):
-            async with open_core(tmp_path, journal) as core:
-                await fill(core, chance.randrange(1, 30), seed=chance.randrange(1000))
-            stages.append(tmp_path / f"stage{stage}")
-            stages[-1].mkdir()
-            shutil.copy(tmp_path / FILE_NAME, stages[-1])
-        for stage in stages:
-            rebuilt, _ = await recovered(journal, stage)
-            assert not rebuilt
-            assert contents(stage) == contents(tmp_path)
+    for stage in range(4):
+        async with open_core(tmp_path, journal) as core:
+            await fill(core, chance.randrange(1, 30), seed=chance.randrange(1000))
+        stages.append(tmp_path / f"stage{stage}")
+        stages[-1].mkdir()
+        shutil.copy(tmp_path / FILE_NAME, stages[-1])
+    for stage in stages:
+        rebuilt, _ = await recovered(journal, stage)
+        assert not rebuilt
+        assert contents(stage) == contents(tmp_path)
 
 
 async def test_tables_of_another_journal_are_rebuilt(tmp_path: Path, filled: MemoryJournalStore) -> None:
     other = MemoryJournalStore(instance="other")
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    async with asyncio_loop():
-        async with open_core(elsewhere, other) as core:
-            await fill(core, 3, seed=9)
-        expected = contents(tmp_path)
-        shutil.copy(elsewhere / FILE_NAME, tmp_path)
-        rebuilt, _ = await recovered(filled, tmp_path)
+    async with open_core(elsewhere, other) as core:
+        await fill(core, 3, seed=9)
+    expected = contents(tmp_path)
+    shutil.copy(elsewhere / FILE_NAME, tmp_path)
+    rebuilt, _ = await recovered(filled, tmp_path)
     assert rebuilt
     assert contents(tmp_path) == expected
 
@@ -190,13 +181,12 @@ async def test_tables_of_another_history_of_the_same_journal_are_rebuilt(
     twin = MemoryJournalStore()
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    async with asyncio_loop():
-        async with open_core(elsewhere, twin) as core:
-            await fill(core, 40, seed=9)
-        assert (await twin.head()).sequence == (await filled.head()).sequence
-        expected = contents(tmp_path)
-        shutil.copy(elsewhere / FILE_NAME, tmp_path)
-        rebuilt, _ = await recovered(filled, tmp_path)
+    async with open_core(elsewhere, twin) as core:
+        await fill(core, 40, seed=9)
+    assert (await twin.head()).sequence == (await filled.head()).sequence
+    expected = contents(tmp_path)
+    shutil.copy(elsewhere / FILE_NAME, tmp_path)
+    rebuilt, _ = await recovered(filled, tmp_path)
     assert rebuilt
     assert contents(tmp_path) == expected
 
@@ -207,9 +197,8 @@ async def test_a_journal_that_lost_what_the_tables_show_is_refused(
 ) -> None:
     """A write-ahead log that was removed or shortened: SQLite takes what is left for all of it."""
     shorter = MemoryJournalStore(filled.disk[: len(filled.disk) * kept // 3])
-    async with asyncio_loop():
-        with pytest.raises(JournalBehind, match="was written to it"):
-            await recovered(shorter, tmp_path)
+    with pytest.raises(JournalBehind, match="was written to it"):
+        await recovered(shorter, tmp_path)
 
 
 async def test_a_journal_that_is_behind_on_purpose_is_taken_without_the_tables(
@@ -217,8 +206,7 @@ async def test_a_journal_that_is_behind_on_purpose_is_taken_without_the_tables(
 ) -> None:
     shorter = MemoryJournalStore(filled.disk[: len(filled.disk) // 2])
     delete_read_tables(tmp_path)
-    async with asyncio_loop():
-        await recovered(shorter, tmp_path)
+    await recovered(shorter, tmp_path)
     assert contents(tmp_path)["progress"][0][4] == (await shorter.head()).sequence
 
 
@@ -226,8 +214,7 @@ async def test_tables_that_disagree_with_themselves_about_being_ahead_are_rebuil
     tmp_path: Path, filled: MemoryJournalStore
 ) -> None:
     change(tmp_path, "UPDATE progress SET sequence = sequence + 1000")
-    async with asyncio_loop():
-        rebuilt, _ = await recovered(filled, tmp_path)
+    rebuilt, _ = await recovered(filled, tmp_path)
     assert rebuilt
 
 
@@ -245,8 +232,7 @@ async def test_a_row_that_rot_has_hidden_is_noticed_where_it_would_be_missed(
     assert rows > 1
     content[rows_at : rows_at + 2] = (rows - 1).to_bytes(2, "big")
     path.write_bytes(content)
-    async with asyncio_loop():
-        await recovered(filled, tmp_path)
+    await recovered(filled, tmp_path)
     index = CommandIndex(path)
     with pytest.raises(ReadTablesRotten):
         index.find(*last)
@@ -295,20 +281,18 @@ async def test_a_file_that_is_no_database_is_rebuilt(
 ) -> None:
     expected = contents(tmp_path)
     damage(tmp_path / FILE_NAME)
-    async with asyncio_loop():
-        await recovered(filled, tmp_path)
+    await recovered(filled, tmp_path)
     assert contents(tmp_path) == expected
 
 
 async def test_a_file_that_cannot_be_opened_leaves_no_thread_behind(tmp_path: Path, filled: MemoryJournalStore) -> None:
     """A thread of a connection that nobody closes would keep the process from ever ending."""
     garbage(tmp_path / FILE_NAME)
-    async with asyncio_loop():
-        before = set(threading.enumerate())
-        await recovered(filled, tmp_path)
-        for thread in set(threading.enumerate()) - before:
-            thread.join(timeout=30)
-            assert not thread.is_alive()
+    before = set(threading.enumerate())
+    await recovered(filled, tmp_path)
+    for thread in set(threading.enumerate()) - before:
+        thread.join(timeout=30)
+        assert not thread.is_alive()
 
 
 @pytest.mark.parametrize(
@@ -335,8 +319,7 @@ async def test_a_progress_that_the_journal_does_not_confirm_is_not_believed(
 ) -> None:
     expected = contents(tmp_path)
     change(tmp_path, f"UPDATE progress SET {column} = ?", value)
-    async with asyncio_loop():
-        rebuilt, _ = await recovered(filled, tmp_path)
+    rebuilt, _ = await recovered(filled, tmp_path)
     assert rebuilt
     assert contents(tmp_path) == expected
 
@@ -344,8 +327,7 @@ async def test_a_progress_that_the_journal_does_not_confirm_is_not_believed(
 async def test_tables_without_a_progress_are_rebuilt(tmp_path: Path, filled: MemoryJournalStore) -> None:
     expected = contents(tmp_path)
     change(tmp_path, "DELETE FROM progress")
-    async with asyncio_loop():
-        rebuilt, _ = await recovered(filled, tmp_path)
+    rebuilt, _ = await recovered(filled, tmp_path)
     assert rebuilt
     assert contents(tmp_path) == expected
 
@@ -353,13 +335,12 @@ async def test_tables_without_a_progress_are_rebuilt(tmp_path: Path, filled: Mem
 async def test_a_journal_that_is_not_what_was_written_is_refused(tmp_path: Path, filled: MemoryJournalStore) -> None:
     (tmp_path / FILE_NAME).unlink()
     swapped = MemoryJournalStore([*filled.disk[:-1], msgspec.structs.replace(filled.disk[-1], root=bytes(32))])
-    async with asyncio_loop():
-        before = set(threading.enumerate())
-        with pytest.raises(JournalCorrupt):
-            await recover(swapped, tmp_path, quiet)
-        for thread in set(threading.enumerate()) - before:
-            thread.join(timeout=30)
-            assert not thread.is_alive()
+    before = set(threading.enumerate())
+    with pytest.raises(JournalCorrupt):
+        await recover(swapped, tmp_path, quiet)
+    for thread in set(threading.enumerate()) - before:
+        thread.join(timeout=30)
+        assert not thread.is_alive()
 
 
 # --- rot in the rows ------------------------------------------------------------------------------------------------
@@ -454,14 +435,13 @@ async def test_a_flipped_bit_in_a_row_is_found_and_never_served(
     tmp_path: Path, filled: MemoryJournalStore, table: str, column: str, reads: tuple[Read, ...]
 ) -> None:
     flip_a_bit_of(tmp_path, table, column)
-    async with asyncio_loop():
-        readings = await open_readings(tmp_path / FILE_NAME)
-        try:
-            for read in reads:
-                with pytest.raises(ReadTablesRotten):
-                    await read(readings, tmp_path)
-        finally:
-            await readings.aclose()
+    readings = await open_readings(tmp_path / FILE_NAME)
+    try:
+        for read in reads:
+            with pytest.raises(ReadTablesRotten):
+                await read(readings, tmp_path)
+    finally:
+        await readings.aclose()
 
 
 def flip_a_bit_of(directory: Path, table: str, column: str) -> None:
@@ -492,11 +472,10 @@ def flipped(value: Any) -> Any:
 
 async def test_text_that_is_not_utf8_any_more_is_found(tmp_path: Path, filled: MemoryJournalStore) -> None:
     change(tmp_path, "UPDATE statement_line SET reference = CAST(x'72ff37' AS TEXT) WHERE wallet = 'w1:2'")
-    async with asyncio_loop():
-        readings = await open_readings(tmp_path / FILE_NAME)
-        with pytest.raises(ReadTablesRotten):
-            await read_statements(readings, tmp_path)
-        await readings.aclose()
+    readings = await open_readings(tmp_path / FILE_NAME)
+    with pytest.raises(ReadTablesRotten):
+        await read_statements(readings, tmp_path)
+    await readings.aclose()
 
 
 @pytest.mark.parametrize("damage", [garbage, cut_to_a_page, zeroed_pages, another_program])
@@ -504,13 +483,12 @@ async def test_a_file_that_was_damaged_under_way_is_found(
     tmp_path: Path, filled: MemoryJournalStore, damage: Callable[[Path], None]
 ) -> None:
     damage(tmp_path / FILE_NAME)
-    async with asyncio_loop():
-        with pytest.raises(ReadTablesRotten):
-            readings = await open_readings(tmp_path / FILE_NAME)
-            try:
-                await read_statements(readings, tmp_path)
-            finally:
-                await readings.aclose()
+    with pytest.raises(ReadTablesRotten):
+        readings = await open_readings(tmp_path / FILE_NAME)
+        try:
+            await read_statements(readings, tmp_path)
+        finally:
+            await readings.aclose()
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -522,15 +500,14 @@ async def test_after_a_flipped_bit_anywhere_in_the_file_nothing_is_served_that_w
     chance = random.Random(seed)
     path = tmp_path / FILE_NAME
     whole = path.read_bytes()
-    async with asyncio_loop():
-        written = await facts(tmp_path)
-        assert len(written) > 120
-        for _ in range(60):
-            place = chance.randrange(len(whole) * 8)
-            damaged = bytearray(whole)
-            damaged[place // 8] ^= 1 << place % 8
-            path.write_bytes(damaged)
-            assert await facts(tmp_path) <= written, f"bit {place}"
+    written = await facts(tmp_path)
+    assert len(written) > 120
+    for _ in range(60):
+        place = chance.randrange(len(whole) * 8)
+        damaged = bytearray(whole)
+        damaged[place // 8] ^= 1 << place % 8
+        path.write_bytes(damaged)
+        assert await facts(tmp_path) <= written, f"bit {place}"
 
 
 async def facts(directory: Path) -> set[str]:

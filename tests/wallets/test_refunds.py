@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from tests.wallets.conftest import answered, define, open_core, opening, submit, transfer
-from walletd.journal.connection import asyncio_loop
 from walletd.journal.memory_store import MemoryJournalStore
 from walletd.vocabulary.commands import CaptureHold, Part, PlaceHold, Posting, RefundTransfer
 from walletd.vocabulary.error_codes import Reason
@@ -32,7 +31,7 @@ def reason(outcomes: Any) -> Reason | None:
 
 
 async def test_refunds_sent_together_never_give_back_more_than_was_paid(tmp_path: Path) -> None:
-    async with asyncio_loop(), open_core(tmp_path, MemoryJournalStore()) as core:
+    async with open_core(tmp_path, MemoryJournalStore()) as core:
         original = await paid(core)
         refunds = [submit(core, refund(f"r{n}", original, 30)) for n in range(5)]
         await answered(*refunds)
@@ -42,21 +41,20 @@ async def test_refunds_sent_together_never_give_back_more_than_was_paid(tmp_path
 
 async def test_what_was_refunded_is_known_after_a_restart_and_without_the_read_tables(tmp_path: Path) -> None:
     store = MemoryJournalStore()
-    async with asyncio_loop():
-        async with open_core(tmp_path, store) as core:
-            original = await paid(core)
-            await answered(submit(core, refund("r1", original, 60)))
-        for number in (2, 3):
-            async with open_core(tmp_path, MemoryJournalStore(store.disk)) as core:
-                again = submit(core, refund(f"r{number}", original, 41))
-                await answered(again)
-                assert reason(again) is Reason.REFUND_EXCEEDS_ORIGINAL
-            for file in tmp_path.glob("state.db*"):
-                file.unlink()
+    async with open_core(tmp_path, store) as core:
+        original = await paid(core)
+        await answered(submit(core, refund("r1", original, 60)))
+    for number in (2, 3):
+        async with open_core(tmp_path, MemoryJournalStore(store.disk)) as core:
+            again = submit(core, refund(f"r{number}", original, 41))
+            await answered(again)
+            assert reason(again) is Reason.REFUND_EXCEEDS_ORIGINAL
+        for file in tmp_path.glob("state.db*"):
+            file.unlink()
 
 
 async def test_a_transfer_at_hand_is_let_go_like_a_wallet_and_comes_back_as_it_was(tmp_path: Path) -> None:
-    async with asyncio_loop(), open_core(tmp_path, MemoryJournalStore(), max_warm_wallets=1) as core:
+    async with open_core(tmp_path, MemoryJournalStore(), max_warm_wallets=1) as core:
         original = await paid(core)
         for number in range(1, 12):
             outcomes = submit(core, refund(f"r{number}", original, 10))
@@ -70,7 +68,7 @@ async def test_a_transfer_at_hand_is_let_go_like_a_wallet_and_comes_back_as_it_w
 
 
 async def test_a_capture_is_refunded_and_a_transfer_of_the_future_is_not(tmp_path: Path) -> None:
-    async with asyncio_loop(), open_core(tmp_path, MemoryJournalStore()) as core:
+    async with open_core(tmp_path, MemoryJournalStore()) as core:
         await paid(core)
         place = PlaceHold(command_id="hold", wallet="alice", asset="EUR", amount="50")
         placed = submit(core, place)

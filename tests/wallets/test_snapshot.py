@@ -14,7 +14,6 @@ from tests.state_file import state_file
 from tests.wallets.conftest import CLIENT, answered, define, open_core, opening, submit, transfer
 from tests.wallets.test_compaction import daemon_at_work, live
 from walletd.core import Core
-from walletd.journal.connection import asyncio_loop
 from walletd.journal.memory_store import MemoryJournalStore
 from walletd.vocabulary.commands import (
     CreateClient,
@@ -58,7 +57,7 @@ async def a_row_of_every_kind(core: Core) -> None:
 @pytest.fixture
 async def tables(tmp_path: Path) -> AsyncIterator[Path]:
     """A copy of read tables that have rows of every kind."""
-    async with asyncio_loop(), open_core(tmp_path, MemoryJournalStore()) as core:
+    async with open_core(tmp_path, MemoryJournalStore()) as core:
         await a_row_of_every_kind(core)
         await core.projector.reach(core.writer.durable_head)
         await snapshot._copy(tmp_path / FILE_NAME, tmp_path / "copy.db")

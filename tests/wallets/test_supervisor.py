@@ -9,7 +9,6 @@ import trio
 
 from tests.wallets.conftest import answered, define, open_core, opening, submit, transfer
 from walletd.core import Core
-from walletd.journal.connection import asyncio_loop
 from walletd.journal.memory_store import MemoryJournalStore
 from walletd.ledger.book import Book
 from walletd.vocabulary.commands import AnyCommand
@@ -117,19 +116,18 @@ async def test_command_ids_belong_to_their_client(core: Core) -> None:
 
 async def test_ids_are_remembered_over_a_restart_and_after_the_read_tables_are_deleted(tmp_path: Path) -> None:
     store = MemoryJournalStore()
-    async with asyncio_loop():
-        async with open_core(tmp_path, store) as core:
-            await funded(core, "alice", "bob")
-            first = submit(core, transfer("t1", ("alice", "bob", 100)))
-            refused = submit(core, transfer("t2", ("alice", "bob", 9999)))
-            await answered(first, refused)
-        async with open_core(tmp_path, MemoryJournalStore(store.disk)) as core:
-            assert await replay_of(core, transfer("t1", ("alice", "bob", 100))) == first[0].durable
-        for file in tmp_path.glob("state.db*"):
-            file.unlink()
-        async with open_core(tmp_path, MemoryJournalStore(store.disk)) as core:
-            assert await replay_of(core, transfer("t2", ("alice", "bob", 9999))) == refused[0].durable
-            assert core.supervisor.remembered == 0
+    async with open_core(tmp_path, store) as core:
+        await funded(core, "alice", "bob")
+        first = submit(core, transfer("t1", ("alice", "bob", 100)))
+        refused = submit(core, transfer("t2", ("alice", "bob", 9999)))
+        await answered(first, refused)
+    async with open_core(tmp_path, MemoryJournalStore(store.disk)) as core:
+        assert await replay_of(core, transfer("t1", ("alice", "bob", 100))) == first[0].durable
+    for file in tmp_path.glob("state.db*"):
+        file.unlink()
+    async with open_core(tmp_path, MemoryJournalStore(store.disk)) as core:
+        assert await replay_of(core, transfer("t2", ("alice", "bob", 9999))) == refused[0].durable
+        assert core.supervisor.remembered == 0
 
 
 async def replay_of(core: Core, command: AnyCommand) -> DurableEntry:
@@ -205,7 +203,7 @@ async def test_commands_over_cold_wallets_keep_their_order(core: Core) -> None:
 
 
 async def test_idle_wallets_retire_and_come_back_as_they_were(tmp_path: Path) -> None:
-    async with asyncio_loop(), open_core(tmp_path, MemoryJournalStore(), max_warm_wallets=5) as core:
+    async with open_core(tmp_path, MemoryJournalStore(), max_warm_wallets=5) as core:
         await funded(core, *(f"w{n}" for n in range(20)))
         await core.projector.reach(core.writer.head)
         for n in range(20):

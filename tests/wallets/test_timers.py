@@ -10,7 +10,6 @@ import pytest
 import trio
 
 from tests.wallets.conftest import answered, define, open_core, opening, submit, transfer
-from walletd.journal.connection import asyncio_loop
 from walletd.journal.memory_store import MemoryJournalStore
 from walletd.vocabulary.commands import CaptureHold, ExpireHold, Part, PlaceHold, VoidHold
 from walletd.vocabulary.entries import HoldRecord
@@ -77,7 +76,7 @@ async def wait_for_entry(core: Any, number: int) -> None:
 
 async def test_an_expiry_is_recorded_by_the_daemon_soon_after_its_time(tmp_path: Path) -> None:
     clock = Clock()
-    async with asyncio_loop(), open_core(tmp_path, MemoryJournalStore(), clock=clock) as core:
+    async with open_core(tmp_path, MemoryJournalStore(), clock=clock) as core:
         (name,) = await hold_ids(core, hold("place", 300, NOON + MINUTE))
         head = core.writer.durable_head
         clock.time += MINUTE
@@ -92,7 +91,7 @@ async def test_an_expiry_is_recorded_by_the_daemon_soon_after_its_time(tmp_path:
 
 async def test_holds_of_one_wallet_that_expire_together_are_recorded_by_one_entry(tmp_path: Path) -> None:
     clock = Clock()
-    async with asyncio_loop(), open_core(tmp_path, MemoryJournalStore(), clock=clock) as core:
+    async with open_core(tmp_path, MemoryJournalStore(), clock=clock) as core:
         names = await hold_ids(core, *(hold(f"place{number}", 1, NOON + MINUTE) for number in range(150)))
         head = core.writer.durable_head
         clock.time += MINUTE
@@ -107,22 +106,21 @@ async def test_holds_of_one_wallet_that_expire_together_are_recorded_by_one_entr
 
 async def test_what_fell_due_while_the_daemon_was_down_is_recorded_at_the_start(tmp_path: Path) -> None:
     clock, store = Clock(), MemoryJournalStore()
-    async with asyncio_loop():
-        async with open_core(tmp_path, store, clock=clock) as core:
-            (name,) = await hold_ids(core, hold("place", 300, NOON + MINUTE))
-            head = core.writer.durable_head
-        clock.time += MINUTE
-        async with open_core(tmp_path, MemoryJournalStore(store.disk), clock=clock) as core:
-            await wait_for_entry(core, head + 1)
-            assert await recorded(core, name) is HoldState.EXPIRED
-        async with open_core(tmp_path, MemoryJournalStore(store.disk), clock=clock) as core:
-            await trio.sleep(0.05)
-            assert core.writer.durable_head == head + 1
+    async with open_core(tmp_path, store, clock=clock) as core:
+        (name,) = await hold_ids(core, hold("place", 300, NOON + MINUTE))
+        head = core.writer.durable_head
+    clock.time += MINUTE
+    async with open_core(tmp_path, MemoryJournalStore(store.disk), clock=clock) as core:
+        await wait_for_entry(core, head + 1)
+        assert await recorded(core, name) is HoldState.EXPIRED
+    async with open_core(tmp_path, MemoryJournalStore(store.disk), clock=clock) as core:
+        await trio.sleep(0.05)
+        assert core.writer.durable_head == head + 1
 
 
 async def test_reads_and_decisions_know_of_the_expiry_before_it_is_recorded(tmp_path: Path) -> None:
     clock = Clock()
-    async with asyncio_loop(), open_core(tmp_path, MemoryJournalStore(), clock=clock) as core:
+    async with open_core(tmp_path, MemoryJournalStore(), clock=clock) as core:
         first, other = await hold_ids(core, hold("one", 300, NOON + MINUTE), hold("two", 200))
         await core.projector.reach(core.writer.durable_head)
         clock.time += MINUTE
@@ -146,21 +144,20 @@ async def test_reads_and_decisions_know_of_the_expiry_before_it_is_recorded(tmp_
 
 async def test_holds_survive_a_restart_and_the_loss_of_the_read_tables(tmp_path: Path) -> None:
     clock, store = Clock(), MemoryJournalStore()
-    async with asyncio_loop():
-        async with open_core(tmp_path, store, clock=clock) as core:
-            first, other = await hold_ids(core, hold("one", 300, NOON + MINUTE), hold("two", 200))
-            capture = CaptureHold(command_id="some", wallet="alice", hold=first, parts=(Part("bob", "100"),))
-            await answered(submit(core, capture))
-        for file in tmp_path.glob("state.db*"):
-            file.unlink()
-        async with open_core(tmp_path, MemoryJournalStore(store.disk), clock=clock) as core:
-            capture = CaptureHold(command_id="more", wallet="alice", hold=first, parts=(Part("bob", "200"),))
-            captured = submit(core, capture)
-            voided = submit(core, VoidHold(command_id="void", wallet="alice", hold=other))
-            await answered(captured, voided)
-            assert [h.state for h in captured[0].durable.entry.effects.holds] == [HoldState.CAPTURED]
-            assert voided[0].durable.entry.effects.balances[0].available == "700"
-            assert len(core.timers) == 0
+    async with open_core(tmp_path, store, clock=clock) as core:
+        first, other = await hold_ids(core, hold("one", 300, NOON + MINUTE), hold("two", 200))
+        capture = CaptureHold(command_id="some", wallet="alice", hold=first, parts=(Part("bob", "100"),))
+        await answered(submit(core, capture))
+    for file in tmp_path.glob("state.db*"):
+        file.unlink()
+    async with open_core(tmp_path, MemoryJournalStore(store.disk), clock=clock) as core:
+        capture = CaptureHold(command_id="more", wallet="alice", hold=first, parts=(Part("bob", "200"),))
+        captured = submit(core, capture)
+        voided = submit(core, VoidHold(command_id="void", wallet="alice", hold=other))
+        await answered(captured, voided)
+        assert [h.state for h in captured[0].durable.entry.effects.holds] == [HoldState.CAPTURED]
+        assert voided[0].durable.entry.effects.balances[0].available == "700"
+        assert len(core.timers) == 0
 
 
 async def test_a_timer_sleeps_until_something_is_due_and_tries_again_what_was_not_decided(autojump_clock: Any) -> None:

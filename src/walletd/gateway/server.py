@@ -18,7 +18,8 @@ from dataclasses import dataclass, replace
 
 import trio
 
-from walletd.gateway.connection import Bounds, Connection, Deadlines, Endpoint, Flusher, Terms
+from walletd.gateway.bounds import Bounds, Deadlines
+from walletd.gateway.connection import Connection, Endpoint, Flusher, Terms
 from walletd.gateway.counters import TrafficCounters
 from walletd.gateway.handshake import DRAINING, FULL, Handshake, Policy, Refusal
 from walletd.gateway.readiness import Readiness

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import errno
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
@@ -35,11 +35,6 @@ from walletd.journal.failures import (
 Row = tuple[Any, ...]
 Parameters = Sequence[int | str | bytes]
 T = TypeVar("T")
-
-
-@asynccontextmanager
-async def asyncio_loop() -> AsyncIterator[None]:
-    yield
 
 
 class SqliteConnection:

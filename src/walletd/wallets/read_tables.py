@@ -1,6 +1,6 @@
 """The read tables in ``state.db``: a projection of the journal, made for look-ups, that can be deleted at any time.
 
-    tables = await open_read_tables(directory)         # inside a trio-asyncio loop
+    tables = await open_read_tables(directory)
     await tables.project(entries, progress)            # one transaction for many entries
 
 ``synchronous=NORMAL``: after a power cut the tables may be behind the journal, and catch up at the next start.

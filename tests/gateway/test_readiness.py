@@ -1,0 +1,124 @@
+"""One task reads from all sockets: who has something is called, who is not watched is left alone, peers do not wait."""
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from tests.gateway.wires import Host
+from walletd.gateway.bounds import Bounds
+from walletd.gateway.connection import Connection
+from walletd.gateway.readiness import Readiness
+from walletd.gateway.socket_stream import SocketStream
+from walletd.wallets.table_file import ReadTablesRotten
+
+UPGRADE = (
+    b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+MASKED_HELLO = b"\x81\x85\x00\x00\x00\x00hello"
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    near, far = socket.socketpair()
+    with near, far:
+        yield near, far
+
+
+async def test_whoever_has_something_is_called_until_it_is_read(pair: tuple[socket.socket, socket.socket]) -> None:
+    near, far = pair
+    readiness, read = Readiness(), []
+    readiness.watch(near.fileno(), lambda: read.append(near.recv(2)))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(readiness.run)
+        far.send(b"abcde")
+        await wait_all_tasks_blocked()
+        assert read == [b"ab", b"cd", b"e"]
+        readiness.forget(near.fileno())
+        far.send(b"f")
+        await wait_all_tasks_blocked()
+        assert len(read) == 3, "it is not watched any more"
+        readiness.watch(near.fileno(), lambda: read.append(near.recv(2)))
+        await wait_all_tasks_blocked()
+        assert read[3:] == [b"f"], "what came meanwhile is found"
+        nursery.cancel_scope.cancel()
+    readiness.forget(near.fileno())
+    readiness.close()
+
+
+async def test_a_peer_that_does_not_read_is_not_read_from_and_the_others_are(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    host = Host(bounds=Bounds(high=1000, low=100))
+    near, far = pair
+    far.setblocking(False)
+    for end in pair:
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(host.terms.readiness.run)
+        nursery.start_soon(host.terms.flusher.run)
+        connection = Connection(SocketStream(near), host.terms)
+        nursery.start_soon(connection.run)
+        far.send(UPGRADE)
+        await wait_all_tasks_blocked()
+        assert b" 101 " in far.recv(4096)
+        connection.send(b"x" * 100_000)
+        await wait_all_tasks_blocked()
+        far.send(MASKED_HELLO)
+        await wait_all_tasks_blocked()
+        far.send(MASKED_HELLO)
+        await wait_all_tasks_blocked()
+        heard = host.traffic.messages_in
+        assert connection.queued_bytes > 1000
+        assert heard <= 1, "one read found it out"
+        taken = 0
+        while taken < 100_000:
+            await wait_all_tasks_blocked()
+            taken += len(far.recv(65536))
+        await wait_all_tasks_blocked()
+        assert connection.queued_bytes == 0
+        assert host.traffic.messages_in == 2, "once everything was taken it is read again"
+        nursery.cancel_scope.cancel()
+
+
+async def test_what_must_end_the_daemon_comes_out_of_the_connections_own_task(
+    pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = Host()
+    near, far = pair
+    connection = Connection(SocketStream(near), host.terms)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(host.terms.readiness.run)
+        far.send(UPGRADE)
+
+        def rotten(messages: list[bytes]) -> None:
+            raise ReadTablesRotten("a row")
+
+        with pytest.raises(ExceptionGroup) as raised:
+            async with trio.open_nursery() as inner:
+                inner.start_soon(connection.run)
+                await wait_all_tasks_blocked()
+                monkeypatch.setattr(host.endpoint, "received", rotten)
+                far.send(MASKED_HELLO)
+        assert raised.group_contains(ReadTablesRotten)
+        await wait_all_tasks_blocked()
+        assert near.fileno() == -1, "and its socket is closed"
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_half_closed_peer_is_answered_and_let_go(pair: tuple[socket.socket, socket.socket]) -> None:
+    host = Host()
+    near, far = pair
+    connection = Connection(SocketStream(near), host.terms)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(host.terms.readiness.run)
+        async with trio.open_nursery() as inner:
+            inner.start_soon(connection.run)
+            far.send(UPGRADE)
+            far.shutdown(socket.SHUT_WR)
+        far.settimeout(5)
+        assert b" 101 " in far.recv(4096)
+        nursery.cancel_scope.cancel()
