@@ -11,14 +11,16 @@ from walletd.journal.asyncio_loop import TrioLoop, open_aiosqlite
 
 
 async def test_statements_are_answered_in_order_and_the_thread_ends_with_the_connection(tmp_path: Path) -> None:
-    before = threading.active_count()
+    before = set(threading.enumerate())
     connection = await open_aiosqlite(f"file:{tmp_path}/a.db")
     await connection.execute("CREATE TABLE t (n INTEGER)")
+    (worker,) = set(threading.enumerate()) - before
     for number in range(100):
         await connection.execute("INSERT INTO t VALUES (?)", (number,))
     assert [row[0] for row in await connection.execute_fetchall("SELECT n FROM t")] == list(range(100))
     await connection.close()
-    assert threading.active_count() == before
+    worker.join(30)
+    assert not worker.is_alive()
 
 
 async def test_what_sqlite_raises_is_raised_where_it_was_asked(tmp_path: Path) -> None:
