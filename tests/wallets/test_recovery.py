@@ -19,6 +19,7 @@ from walletd.journal.failures import JournalBehind, JournalCorrupt
 from walletd.journal.memory_store import MemoryJournalStore
 from walletd.journal.store import JournalStore
 from walletd.vocabulary.lifecycle import WalletStatus
+from walletd.wallets import recovery, table_file
 from walletd.wallets.command_index import CommandIndex
 from walletd.wallets.log_chain import PAGE_BYTES
 from walletd.wallets.read_tables import FILE_NAME, ReadTablesRotten, delete_read_tables
@@ -218,20 +219,26 @@ async def test_tables_that_disagree_with_themselves_about_being_ahead_are_rebuil
     assert rebuilt
 
 
-async def test_a_row_that_rot_has_hidden_is_noticed_where_it_would_be_missed(
-    tmp_path: Path, filled: MemoryJournalStore
-) -> None:
-    """A leaf that says that it has fewer rows than it holds: each row that is left has its seal."""
-    path = tmp_path / FILE_NAME
+def hide_a_row(path: Path) -> None:
+    """Make a page of the table of commands say that it has a row less than it holds."""
     with state_file(path) as connection:
         (page,) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'command'").fetchone()
-        last = connection.execute("SELECT principal, max(command_id) FROM command").fetchone()
     content = bytearray(path.read_bytes())
     rows_at = (page - 1) * PAGE_BYTES + 3
     rows = int.from_bytes(content[rows_at : rows_at + 2], "big")
     assert rows > 1
     content[rows_at : rows_at + 2] = (rows - 1).to_bytes(2, "big")
     path.write_bytes(content)
+
+
+async def test_a_row_that_rot_has_hidden_is_noticed_where_it_would_be_missed(
+    tmp_path: Path, filled: MemoryJournalStore
+) -> None:
+    """A leaf that says that it has fewer rows than it holds: each row that is left has its seal."""
+    path = tmp_path / FILE_NAME
+    with state_file(path) as connection:
+        last = connection.execute("SELECT principal, max(command_id) FROM command").fetchone()
+    hide_a_row(path)
     await recovered(filled, tmp_path)
     index = CommandIndex(path)
     with pytest.raises(ReadTablesRotten):
@@ -528,3 +535,21 @@ async def facts(directory: Path) -> set[str]:
 
 async def read_lines(readings: Readings, directory: Path) -> Any:
     return [(page.wallet, line) for page in await read_statements(readings, directory) for line in page.lines]
+
+
+async def test_where_pages_have_no_sums_the_whole_file_is_looked_at(
+    tmp_path: Path, filled: MemoryJournalStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A platform whose SQLite lacks the extension has files of its own make, and a slower start."""
+    expected = contents(tmp_path)
+    monkeypatch.setattr(table_file, "HAS_PAGE_SUMS", False)
+    monkeypatch.setattr(recovery, "HAS_PAGE_SUMS", False)
+    rebuilt, _ = await recovered(filled, tmp_path)
+    assert rebuilt
+    assert "made by another version" in caplog.text
+    assert await recovered(filled, tmp_path) == (False, [])
+    hide_a_row(tmp_path / FILE_NAME)
+    await recovered(filled, tmp_path)
+    assert "no page checksums" in caplog.text
+    assert "is damaged" in caplog.text
+    assert contents(tmp_path) == expected

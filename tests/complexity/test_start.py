@@ -1,0 +1,69 @@
+"""A start after a clean end reads as much of the files, however many entries there are."""
+
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from tests.wallets.conftest import define, open_core, opening, submit, transfer
+from walletd.journal.sqlite_store import open_journal
+from walletd.wallets.books_audit import open_audit
+from walletd.wallets.readings import open_readings
+from walletd.wallets.recovery import recover
+
+SMALL, LARGE = 100, 2_000
+
+
+def bytes_read() -> int:
+    """What this process has read, from the disk or from the system's memory of it."""
+    return int(Path("/proc/self/io").read_text().split()[1])
+
+
+async def furnish(directory: Path, transfers: int) -> None:
+    """A journal and read tables after so many transfers, ended cleanly."""
+    async with (
+        open_journal(directory, ballast_bytes=0, space_floor_bytes=0) as store,
+        open_core(directory, store) as core,
+    ):
+        submit(core, define())
+        for wallet in ("alice", "bob"):
+            submit(core, opening(wallet))
+        for number in range(transfers):
+            submit(core, transfer(f"t{number}", ("@external", "alice", 1)))
+        while core.writer.durable_head < transfers:
+            await trio.sleep(0)
+
+
+async def start(directory: Path) -> int:
+    """How many bytes a start reads before it could serve."""
+    before = bytes_read()
+    async with open_journal(directory, ballast_bytes=0, space_floor_bytes=0) as store:
+        recovered = await recover(store, directory, _nothing_is_missing)
+        readings = await open_readings(recovered.tables.path)
+        audit = await open_audit(recovered.tables.path, counts_wallets=False)
+        await readings.assets()
+        await readings.expiries(None, 1)
+        count = bytes_read() - before
+        await audit.aclose()
+        await readings.aclose()
+        await recovered.tables.aclose()
+    return count
+
+
+def _nothing_is_missing(*_: Any) -> None:
+    raise AssertionError("entries were folded")
+
+
+async def test_a_start_after_a_clean_end_reads_no_more_where_there_are_twenty_times_as_many_entries(
+    tmp_path: Path,
+) -> None:
+    counts, sizes = [], []
+    for transfers in (SMALL, LARGE):
+        directory = tmp_path / str(transfers)
+        directory.mkdir()
+        await furnish(directory, transfers)
+        sizes.append((directory / "state.db").stat().st_size)
+        counts.append(await start(directory))
+    print(f"{sizes} bytes of tables, {counts} bytes read")
+    assert sizes[1] > 4 * sizes[0]
+    assert counts[1] < counts[0] + 64 * 1024, counts

@@ -1,0 +1,118 @@
+"""The audit: of one moment's books, however long it takes; what a start does of it, and what goes on beside serving."""
+
+from pathlib import Path
+
+import pytest
+import trio
+
+from tests.state_file import state_file
+from tests.wallets.conftest import CLIENT, answered, define, opening, submit, transfer
+from walletd import auditing
+from walletd.auditing import audit_at_start, audit_beside
+from walletd.core import Core
+from walletd.journal.failures import JournalCorrupt
+from walletd.wallets import books_audit
+from walletd.wallets.books_audit import Audit, open_audit
+from walletd.wallets.read_tables import FILE_NAME, seal
+from walletd.wallets.table_file import ReadTablesRotten
+
+WALLETS = [f"w{number:02}" for number in range(20)]
+
+
+@pytest.fixture(autouse=True)
+def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(books_audit, "PAGE_ROWS", 3)
+
+
+async def furnished(core: Core) -> None:
+    await answered(submit(core, define(), CLIENT), *(submit(core, opening(wallet)) for wallet in WALLETS))
+    await answered(*(submit(core, transfer(f"in-{name}", ("@external", name, 100))) for name in WALLETS))
+    await core.projector.reach(core.writer.durable_head)
+
+
+async def after_a_page(audit: Audit) -> None:
+    """One more page of it."""
+    before = audit._last
+    with trio.CancelScope() as scope:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(audit.go_on)
+            while audit._last == before and not audit.is_done:
+                await trio.lowlevel.checkpoint()
+            scope.cancel()
+
+
+async def test_an_audit_that_is_interrupted_by_transfers_is_of_the_moment_when_it_began(
+    tmp_path: Path, core: Core
+) -> None:
+    await furnished(core)
+    begun = await core.readings.audit()
+    assert begun.violations == ()
+    audit = await open_audit(core.readings._path)
+    number = 0
+    while not audit.is_done:
+        await after_a_page(audit)
+        for payer, payee in (("w00", "w19"), ("w19", "w00"), ("w10", "w01")):
+            number += 1
+            await answered(submit(core, transfer(f"t-{number}", (payer, payee, 1))))
+        await answered(submit(core, transfer(f"new-{number}", ("@external", "w05", 7))))
+        await core.projector.reach(core.writer.durable_head)
+    assert number > 9
+    assert audit.report() == begun
+    await audit.aclose()
+    assert (await core.readings.audit()).violations == ()
+
+
+async def made_money(core: Core) -> Path:
+    """One balance says more than was paid in, in rows that are sound."""
+    await furnished(core)
+    path = core.readings._path
+    with state_file(path) as tables:
+        wallet, asset, sequence, version, _, held = tables.execute(
+            "SELECT wallet, asset, sequence, version, posted, held FROM balance_after WHERE wallet = 'w17'"
+        ).fetchone()
+        made = (wallet, asset, sequence, version, "101", held)
+        tables.execute("UPDATE balance_after SET posted = '101', seal = ? WHERE wallet = 'w17'", (seal(*made),))
+    return path
+
+
+async def test_money_that_was_made_is_not_served(core: Core) -> None:
+    audit = await open_audit(await made_money(core))
+    told: list[int] = []
+    with pytest.raises(JournalCorrupt, match="EUR sum to 1, not to zero"):
+        await audit_at_start(audit, told.append)
+    assert told == [1]
+    await audit.aclose()
+
+
+async def test_what_a_start_has_no_time_for_is_done_beside_the_serving(
+    core: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auditing, "PATIENCE_SECONDS", 0)
+    monkeypatch.setattr(auditing, "PAUSE_SECONDS", 0)
+    audit = await open_audit(await made_money(core))
+    told: list[int] = []
+    await audit_at_start(audit, told.append)
+    assert told == []
+    with pytest.raises(JournalCorrupt, match="EUR sum to 1, not to zero"):
+        await audit_beside(audit, told.append)
+    assert told == [1]
+    await audit.aclose()
+
+
+async def test_sound_books_are_told_of_once(core: Core) -> None:
+    await furnished(core)
+    audit = await open_audit(core.readings._path, counts_wallets=False)
+    told: list[int] = []
+    await audit_at_start(audit, told.append)
+    await audit_beside(audit, told.append)
+    assert told == [0]
+    await audit.aclose()
+
+
+@pytest.mark.parametrize("change", ["posted = '999'", "posted = 'x'", "version = version + 1"])
+async def test_a_row_that_has_rotted_is_rot_and_not_a_violation(core: Core, change: str) -> None:
+    await furnished(core)
+    with state_file(core.readings._path.with_name(FILE_NAME)) as tables:
+        tables.execute(f"UPDATE balance_after SET {change} WHERE wallet = 'w03'")
+    with pytest.raises(ReadTablesRotten):
+        await core.readings.audit()
