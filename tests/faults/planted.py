@@ -20,7 +20,7 @@ from walletd.journal import sqlite_store, writer
 from walletd.journal.connection import SqliteConnection
 from walletd.journal.failures import JournalFull
 from walletd.protocol import session
-from walletd.wallets import consistent_reads, read_tables, readings, supervisor, watch
+from walletd.wallets import consistent_reads, read_tables, supervisor, watch
 from walletd.wallets.roster import Roster
 from walletd.wallets.supervisor import NotDecided, Submission, Supervisor
 
@@ -75,16 +75,16 @@ def journal_thread_hangs() -> None:
     SqliteConnection._hop = hop  # type: ignore[method-assign]
 
 
-def readings_thread_dies() -> None:
-    """The thread that serves reads of the tables is gone."""
-    plain = readings.Readings._query
+def readings_thread_hangs() -> None:
+    """The thread that serves reads of the tables does not come back from a call."""
+    plain = consistent_reads.ConsistentReads.rows
 
-    async def query(self: Any, sql: str, values: Any = ()) -> Any:
+    async def rows(self: Any, sql: str, values: Any = ()) -> Any:
         if strikes():
-            _stop_thread(self._connection)
+            await trio.sleep_forever()
         return await plain(self, sql, values)
 
-    readings.Readings._query = query  # type: ignore[method-assign]
+    consistent_reads.ConsistentReads.rows = rows  # type: ignore[method-assign]
 
 
 def look_hangs() -> None:
@@ -141,7 +141,7 @@ INJURIES: dict[str, Callable[[], None]] = {
     "no floor": no_floor,
     "the journal's thread dies": journal_thread_dies,
     "the journal's thread hangs": journal_thread_hangs,
-    "the readings' thread dies": readings_thread_dies,
+    "the readings' thread hangs": readings_thread_hangs,
     "a look at the read tables hangs": look_hangs,
     "the projection hangs": projection_hangs,
     "the loop hangs": loop_hangs,

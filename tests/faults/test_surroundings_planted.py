@@ -12,7 +12,7 @@ from tests.faults.test_surroundings import live_under_a_wild_clock, live_without
 
 THREADS = {
     "nobody watches the journal's thread": "the journal's thread hangs",
-    "nobody watches the readings' thread": "the readings' thread dies",
+    "nobody watches the readings' thread": "the readings' thread hangs",
     "nobody watches the projection": "the projection hangs",
     "nobody watches the loop": "the loop hangs",
 }
