@@ -161,6 +161,7 @@ def test_a_file_that_was_not_closed_needs_its_log(tmp_path: Path) -> None:
     assert shows(tmp_path / "again.db", (path.read_bytes(), b"")) == {2}
 
 
+@pytest.mark.interpreted
 def test_a_full_disk_at_the_end_leaves_the_log_to_say_that_the_file_is_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
