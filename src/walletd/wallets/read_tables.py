@@ -163,6 +163,11 @@ class ReadTables:
         with rot_reported():
             await in_thread(lambda: refuse_damaged(self._connection))
 
+    async def keep_pages(self, kibibytes: int) -> None:
+        """How much of the file is kept in memory from now on."""
+        with rot_reported():
+            await in_thread(lambda: self._connection.execute(f"PRAGMA cache_size=-{kibibytes}"))
+
     async def project(self, entries: Sequence[Entry], progress: Progress) -> None:
         """Fold durable entries, in order, into the tables; all of them and the progress, or nothing.
 

@@ -30,11 +30,20 @@ from walletd.wallets.read_tables import (
     open_read_tables,
 )
 from walletd.wallets.snapshot import delete_snapshots, restore_newest
-from walletd.wallets.table_file import FILE_NAME, HAS_PAGE_SUMS, ReadTablesRotten, is_of_this_make
+from walletd.wallets.table_file import (
+    FILE_NAME,
+    HAS_PAGE_SUMS,
+    WRITER_CACHE_KIBIBYTES,
+    ReadTablesRotten,
+    is_of_this_make,
+)
 
 log = logging.getLogger(__name__)
 
 READ_BYTES = 2 * 1024 * 1024
+MANY_ENTRIES = 100_000
+REBUILD_CACHE_KIBIBYTES = 262_144
+"""Of the tables, while many entries are folded: each touches some ten pages anywhere in the file."""
 
 Report = Callable[[int, int], None]
 """Called with how many entries are folded, of how many."""
@@ -87,7 +96,10 @@ async def _catch_up(store: JournalStore, directory: Path, report: Report) -> Rec
                 delete_snapshots(directory)
                 tables = await open_read_tables(directory)
             progress, rebuilt = _genesis(store), head.sequence > 0
+        if head.sequence - progress.sequence >= MANY_ENTRIES:
+            await tables.keep_pages(REBUILD_CACHE_KIBIBYTES)
         progress, frontier = await _fold(store, tables, progress, head, report)
+        await tables.keep_pages(WRITER_CACHE_KIBIBYTES)
         return Recovered(tables, progress, frontier, rebuilt)
     except BaseException:
         with trio.CancelScope(shield=True):

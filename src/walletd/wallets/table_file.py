@@ -22,7 +22,7 @@ from walletd.wallets.log_chain import SUM_BYTES
 
 FILE_NAME: Final = "state.db"
 WRITER_CACHE_KIBIBYTES: Final = 16_384
-READER_CACHE_KIBIBYTES: Final = 8_192
+READER_CACHE_KIBIBYTES: Final = 16_384
 CACHED_STATEMENTS: Final = 64
 BUSY_MILLISECONDS: Final = 5_000
 
