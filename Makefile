@@ -8,6 +8,9 @@ READY := $(VENV)/.ready
 UV ?= uv
 PIN = $(UV) pip compile -q --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links $(LOCK_ARGS)
 
+# Tests that want the machine for themselves: they fill it, or look at who is served meanwhile.
+ALONE := tests/faults tests/attacks
+
 # needs(FILE): one sentence instead of a traceback where a script is not there.
 needs = @test -e $(1) || { echo "walletd: there is no $(1) in this checkout, so there is nothing to run" >&2; exit 1; }
 
@@ -29,8 +32,13 @@ compiled: ## the same with the hot modules compiled, in .venv-compiled: about 1.
 run: $(READY) ## start the daemon with its data under ./var; ARGS="--port 8000" passes flags on
 	@exec $(BIN)/walletd serve $(ARGS)
 
-test: $(READY) ## run the tests; PYTEST_ARGS="-k holds" passes flags on
+test: $(READY) ## run the tests, on every core where they do not mind; PYTEST_ARGS="-k holds" runs one after the other
+ifdef PYTEST_ARGS
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+else
+	$(BIN)/python -m pytest -n auto --dist worksteal $(ALONE:%=--ignore %)
+	$(BIN)/python -m pytest $(ALONE)
+endif
 
 test-compiled: ## the tests of what is compiled, against the compiled modules
 	@[ -x $(COMPILED)/bin/walletd ] || { echo "walletd: nothing is compiled yet: make compiled" >&2; exit 1; }

@@ -17,13 +17,12 @@ from typing import Any
 
 import apsw
 
-from tests.state_file import state_file
 from walletd import __main__
 from walletd.cli import restore
 from walletd.journal import archive_file, building
 from walletd.journal.archive_file import ArchiveFile, ArchiveWriter
 from walletd.journal.sqlite_store import SqliteJournalStore
-from walletd.wallets import snapshot
+from walletd.wallets import snapshot, table_file
 
 PROGRAM = [str(Path(__file__))]
 _MADE = re.compile(r"\.unfinished|\.segments|snapshot-|\.restoring")
@@ -133,7 +132,7 @@ def _forget_in_snapshots(statement: str) -> Callable[[], None]:
 
         def vacuum(connection: apsw.Connection, copy: Path) -> None:
             plain(connection, copy)
-            with state_file(copy) as opened:
+            with table_file._open(copy, apsw.SQLITE_OPEN_READWRITE, table_file.READER_CACHE_KIBIBYTES) as opened:
                 opened.execute(statement)
 
         snapshot._vacuum_into = vacuum

@@ -22,6 +22,9 @@ PROMTOOL = shutil.which("promtool")
 needs_promtool = pytest.mark.skipif(PROMTOOL is None, reason="there is no promtool here (Debian: prometheus)")
 
 
+MOST_LOOKS = 100
+
+
 def promtool(*arguments: str, given: str = "") -> None:
     assert PROMTOOL is not None
     done = subprocess.run([PROMTOOL, *arguments], input=given, capture_output=True, text=True, check=False)
@@ -41,8 +44,12 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         client.call("daemon.audit")
         with daemon.client() as strange:
             strange.websocket.close(code=4321)
-        with urllib.request.urlopen(f"{daemon.admin_url}/metrics", timeout=10) as answer:
-            yield answer.read().decode()
+        for _ in range(MOST_LOOKS):  # Until the daemon, too, knows that the stranger has left.
+            with urllib.request.urlopen(f"{daemon.admin_url}/metrics", timeout=10) as answer:
+                text = answer.read().decode()
+            if values(text)['walletd_sessions{state="authenticated"}'] == 1:
+                break
+        yield text
 
 
 def values(page: str) -> dict[str, float]:
