@@ -42,7 +42,7 @@ endif
 
 test-compiled: ## the tests of what is compiled, against the compiled modules
 	@[ -x $(COMPILED)/bin/walletd ] || { echo "walletd: nothing is compiled yet: make compiled" >&2; exit 1; }
-	$(COMPILED)/bin/python -m pytest $(or $(PYTEST_ARGS),tests/ledger tests/wallets tests/gateway tests/protocol tests/daemon tests/client tests/reports)
+	$(COMPILED)/bin/python -m pytest $(or $(PYTEST_ARGS),-n auto --dist worksteal tests/ledger tests/wallets tests/gateway tests/protocol tests/journal tests/daemon tests/client tests/reports)
 
 test-systemd: $(READY) ## boot a Debian and test the units under its systemd; needs root, debootstrap, systemd-nspawn
 	$(BIN)/python tests/systemd/boot.py
