@@ -157,8 +157,9 @@ def verdict(frame: bytes) -> set[str]:
             object_pairs_hook=_object,
         )
     except UnicodeDecodeError:
-        # The adapter lets no such text through; a session stops at the first thing that it has to look at.
-        return MALFORMED
+        # The adapter lets no such text through; a session stops at the first thing that it has to look at, which need
+        # not be what is no UTF-8: of a name that stands twice it looks at the last.
+        return MALFORMED | {TAKEN}
     except ValueError:
         return {"parse_error"}
     except Doubtful:
