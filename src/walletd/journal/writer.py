@@ -72,6 +72,7 @@ class JournalWriter:
         on_rolled_back: Callable[[Sequence[Pending], JournalFull], None],
         on_recovered: Callable[[], None] = lambda: None,
         on_idle: Callable[[], None] = lambda: None,
+        pace: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint_if_cancelled,
         die: Callable[[str], NoReturn] = end_process,
         max_queue_entries: int = MAX_QUEUE_ENTRIES,
         max_queue_bytes: int = MAX_QUEUE_BYTES,
@@ -94,6 +95,7 @@ class JournalWriter:
         self._on_rolled_back = on_rolled_back
         self._on_recovered = on_recovered
         self._on_idle = on_idle
+        self._pace = pace
         self._die = die
         self._max_queue_entries = max_queue_entries
         self._max_queue_bytes = max_queue_bytes
@@ -190,10 +192,11 @@ class JournalWriter:
             self._closed = True
 
     async def _commit_queue(self) -> None:
-        """Commit until nothing is queued; a cancellation gets its turn in between."""
+        """Commit until nothing is queued, no faster than ``pace`` lets it; a cancellation gets its turn in between."""
         while self._queue:
             await self._commit()
             await trio.lowlevel.checkpoint_if_cancelled()
+            await self._pace()
         self._work = trio.Event()
 
     async def _commit(self) -> None:

@@ -28,6 +28,9 @@ MAX_BATCH = 1_000
 """About how many entries one transaction folds: a third of the time for each that a tenth as many would take."""
 
 
+PACE_SECONDS = 0.25
+"""So long at most a commit waits for a projector that is behind: one that cannot write must not hold anybody up."""
+
 log = logging.getLogger(__name__)
 
 
@@ -87,6 +90,18 @@ class Projector:
     def has_room(self) -> bool:
         """Whether more may become durable before the projector has caught up."""
         return self._backlog < self._max_backlog
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether so little room is left that commits should wait for it."""
+        return self._backlog >= self._max_backlog * 3 // 4
+
+    async def catch_up(self) -> None:
+        """Return once the projector is not behind, or after ``PACE_SECONDS``."""
+        if self.is_behind:
+            with trio.move_on_after(PACE_SECONDS):
+                while self.is_behind:
+                    await self._advanced.wait()
 
     def extend(self, commit: Sequence[DurableEntry]) -> None:
         """Take in what one commit made durable."""

@@ -44,6 +44,9 @@ from walletd.wallets.submission import Answer, Foreseen, NotDecided, Submission,
 
 _TICK = timedelta(microseconds=1)
 
+MOST_WAITING = 4_096
+"""Entries that may wait for the disk while the projector is behind, and commits wait for it: less than a second's."""
+
 ReadReply = Callable[[Mapping[WalletId, Book], int, datetime], None]
 Failed = Callable[[Reason, dict[str, Any]], None]
 ReadBooks = Callable[[Iterable[WalletId]], Awaitable[dict[WalletId, Book]]]
@@ -208,7 +211,8 @@ class Supervisor:
             return Reason.UNAVAILABLE, unavailable(self._writer.degraded)
         if not self._writer.has_room():
             return Reason.OVERLOADED, {"what": "the journal's queue", "retry_after_ms": OVERLOADED_RETRY_MS}
-        if not self._projector.has_room:
+        waiting = self._writer.head - self._writer.durable_head
+        if not self._projector.has_room or (self._projector.is_behind and waiting >= MOST_WAITING):
             return Reason.OVERLOADED, {"what": "the projector's backlog", "retry_after_ms": OVERLOADED_RETRY_MS}
         return None
 
