@@ -32,6 +32,7 @@ async def furnish(directory: Path, transfers: int) -> None:
             if number % SEGMENT == 0:  # A start reads the last segment, which may have a megabyte.
                 await core.writer.drain()
         await core.writer.drain()
+        await core.projector.reach(core.writer.durable_head)
 
 
 async def start(directory: Path) -> int:

@@ -228,3 +228,24 @@ async def test_commits_are_counted(autojump_clock: trio.testing.MockClock, nurse
     assert counters.bytes == len(observed.store.disk[0].body)
     assert counters.last_commit_seconds == pytest.approx(0.004)
     assert counters.seconds_buckets[3] == sum(counters.seconds_buckets) == 1
+
+
+async def test_commits_go_no_faster_than_the_pace_lets_them() -> None:
+    gates = [trio.Event() for _ in range(3)]
+    passed: list[int] = []
+
+    async def pace() -> None:
+        passed.append(len(passed))
+        await gates[len(passed) - 1].wait()
+
+    observed = Observed(MemoryJournalStore(), pace=pace, max_segment_entries=2)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(observed.writer.run)
+        observed.append(6)
+        await trio.testing.wait_all_tasks_blocked()
+        assert observed.writer.durable_head == 2
+        gates[0].set()
+        await trio.testing.wait_all_tasks_blocked()
+        assert observed.writer.durable_head == 4
+        nursery.cancel_scope.cancel()
+    assert observed.writer.durable_head == 6, "what is queued at the end is written without a wait"

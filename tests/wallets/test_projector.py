@@ -19,7 +19,7 @@ from walletd.vocabulary.commands import Posting, PostTransfer
 from walletd.vocabulary.entries import BalanceRecord, Effects, Entry
 from walletd.wallets import projector as projector_module
 from walletd.wallets.consistent_reads import progress_of
-from walletd.wallets.projector import FULL_RETRY_SECONDS, LINGER_SECONDS, DurableEntry, Projector
+from walletd.wallets.projector import FULL_RETRY_SECONDS, LINGER_SECONDS, PACE_SECONDS, DurableEntry, Projector
 from walletd.wallets.read_tables import FORMAT, Progress, ReadTables, ReadTablesFull, rows_of
 from walletd.wallets.statements import Question
 from walletd.wallets.watch import SILENCE_SECONDS, Watch
@@ -120,6 +120,31 @@ async def test_a_reader_that_waits_cuts_the_lingering_short(autojump_clock: Any)
         await recorded.projector.reach(2)
         assert trio.current_time() == start
         assert recorded.projector.sequence == 3
+
+
+async def test_who_would_go_on_waits_while_the_projector_is_behind(autojump_clock: Any) -> None:
+    recorded = Recorded(seconds=0.01, max_backlog=8)
+    async with recorded.running():
+        recorded.projector.extend(commit(1, 5))
+        begun = trio.current_time()
+        await recorded.projector.catch_up()
+        assert trio.current_time() == begun, "three quarters are not full yet"
+        recorded.projector.extend(commit(6, 6))
+        assert recorded.projector.is_behind
+        await recorded.projector.catch_up()
+        assert not recorded.projector.is_behind
+        assert trio.current_time() - begun < PACE_SECONDS
+
+
+async def test_a_projector_that_cannot_write_holds_nobody_up_for_long(autojump_clock: Any) -> None:
+    recorded = Recorded(max_backlog=4)
+    recorded.tables.is_full = True
+    async with recorded.running():
+        recorded.projector.extend(commit(1, 4))
+        begun = trio.current_time()
+        await recorded.projector.catch_up()
+        assert trio.current_time() - begun == pytest.approx(PACE_SECONDS)
+        assert recorded.projector.is_behind
 
 
 async def test_what_is_projected_already_is_reached_at_once(autojump_clock: Any) -> None:

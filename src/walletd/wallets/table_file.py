@@ -21,7 +21,7 @@ from walletd.wallets import log_chain
 from walletd.wallets.log_chain import SUM_BYTES
 
 FILE_NAME: Final = "state.db"
-WRITER_CACHE_KIBIBYTES: Final = 16_384
+WRITER_CACHE_KIBIBYTES: Final = 65_536
 READER_CACHE_KIBIBYTES: Final = 16_384
 CACHED_STATEMENTS: Final = 64
 BUSY_MILLISECONDS: Final = 5_000
@@ -93,7 +93,7 @@ def _open_for_writing(path: Path, before: log_chain.Stood) -> apsw.Connection:
     try:
         if HAS_PAGE_SUMS:
             connection.reserve_bytes(reserve=SUM_BYTES)
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "wal_autocheckpoint=4000"):
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "wal_autocheckpoint=8000"):
             connection.execute(f"PRAGMA {pragma}").fetchall()
         connection.execute("SELECT name FROM sqlite_schema").fetchall()
         _refuse_blind(connection)
