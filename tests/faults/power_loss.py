@@ -42,7 +42,10 @@ def said(kind: str, descriptor: int, data: bytes) -> int:
 
 
 def survey(log: Path, seed: int, states: int, part: int = 0, parts: int = 1) -> tuple[int, list[str]]:
-    """How many distinct states were opened, and what was wrong in them."""
+    """How many distinct states were opened, and what was wrong in them.
+
+    The states are spread evenly over the recording: what a short recording leaves unused is for its later moments.
+    """
     chance = random.Random(f"{seed} {part}")
     count = sum(1 for _ in operations(log))
     truth: list[bytes] = []
@@ -54,9 +57,12 @@ def survey(log: Path, seed: int, states: int, part: int = 0, parts: int = 1) -> 
         for moment, told in _told(log):
             if moment.number % parts != part:
                 continue
-            for model, image in moment.disk.after_power_loss(chance, per_model):
+            due = states * (moment.number + 1) / count / parts
+            images = list(moment.disk.after_power_loss(chance, per_model)) if len(seen) < due else []
+            chance.shuffle(images)
+            for model, image in images:
                 key = hash((told, *sorted(image.items())))
-                if key in seen or len(seen) * parts >= states:
+                if key in seen or len(seen) >= due:
                     continue
                 seen.add(key)
                 put_image(image, directory)
