@@ -70,7 +70,7 @@ COSTS: dict[str, Cost] = {
     "wallet.update": Cost(
         "O(assets named, at most 32); O(v) where it makes a velocity window longer or takes it away",
         "replaces the limits and the metadata in the Book",
-        f"{ENTRY}; rows as of wallet.open, and one in `balance_after` for each asset named",
+        f"{ENTRY}; rows as of wallet.open, and one in `balance_change` for each asset named",
         "Wallet, Limits, Window, Outflow, Balance, Entry",
         _STATE,
     ),
@@ -87,7 +87,7 @@ COSTS: dict[str, Cost] = {
     "wallet.close": Cost(
         "O(a log a)",
         "frees limits and outflows; the Book goes when the wallet is cold",
-        f"{ENTRY}; a row in `wallet_after`; for each asset swept two in `balance_after` and two in `statement_line`",
+        f"{ENTRY}; a row in `wallet_after`; for each asset swept two in `balance_change`",
         "Wallet, Balance, Posting, Entry",
         _STATE,
     ),
@@ -109,8 +109,8 @@ COSTS: dict[str, Cost] = {
         "O(n + w log w); of a wallet with a velocity limit amortised O(1) for each outflow and window, O(v) to say in "
         "a refusal when it would fit",
         "an Outflow, some 400 bytes, while it is in the longest window of a warm wallet",
-        f"{ENTRY} (some 450 bytes for one posting); two rows in `statement_line` for each posting, one in "
-        "`balance_after` for each balance, one in `outflow` where velocity is limited",
+        f"{ENTRY} (some 450 bytes for one posting); two rows in `balance_change` for each posting, one "
+        "in `outflow` where velocity is limited",
         "Asset, Wallet, Balance, Limits, Window, Outflow, Freeze, Posting, Transfer, Entry",
         f"{LEDGER}::test_a_transfer_costs_the_same_among_thousands_of_wallets",
     ),
@@ -127,7 +127,7 @@ COSTS: dict[str, Cost] = {
     "hold.place": Cost(
         "O(log h)",
         "a Hold, some 450 bytes, while it is open and the wallet warm; a timer, some 250 bytes, while it is among the next 10,000 to 20,000 expiries",
-        f"{ENTRY}; a row each in `hold` and `balance_after`, one in `outflow` where velocity is limited",
+        f"{ENTRY}; a row each in `hold` and `balance_change`, one in `outflow` where velocity is limited",
         "Hold, Wallet, Balance, Limits, Outflow, Freeze, Entry",
         _HOLD,
     ),
@@ -148,14 +148,14 @@ COSTS: dict[str, Cost] = {
     "hold.adjust": Cost(
         "O(log h + times that it was raised)",
         "an Outflow where velocity is limited and it is raised",
-        f"{ENTRY}; the row in `hold` is replaced, one in `balance_after`",
+        f"{ENTRY}; the row in `hold` is replaced, one in `balance_change`",
         "Hold, Balance, Outflow, Entry",
         _HOLD,
     ),
     "hold.void": Cost(
         "O(log h + times that it was raised)",
         "frees the Hold and its timer",
-        f"{ENTRY}; the row in `hold` is replaced, one in `balance_after`",
+        f"{ENTRY}; the row in `hold` is replaced, one in `balance_change`",
         "Hold, Balance, Outflow, Entry",
         _HOLD,
     ),

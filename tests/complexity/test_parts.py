@@ -22,8 +22,8 @@ from walletd.wallets.actor import Claim
 from walletd.wallets.id_filter import IdFilter
 from walletd.wallets.projector import DurableEntry
 from walletd.wallets.publisher import Publisher, Subscription, Watched
-from walletd.wallets.read_tables import rows_of
 from walletd.wallets.roster import Roster
+from walletd.wallets.table_rows import rows_of
 
 pytestmark = pytest.mark.interpreted  # what is compiled takes no steps of Python's
 

@@ -17,7 +17,7 @@ from walletd.vocabulary.lifecycle import HoldState
 from walletd.wallets import books_audit, readings
 from walletd.wallets.bulk import in_bulk
 from walletd.wallets.command_index import PROBE
-from walletd.wallets.read_tables import SCHEMA, microseconds, rows_of
+from walletd.wallets.table_rows import SCHEMA, microseconds, rows_of
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 SMALL, LARGE = 300, 6_000

@@ -15,7 +15,16 @@ from websockets.exceptions import InvalidStatus
 
 from tests.daemon.process import Client, Daemon, transfer
 
-OF_THE_PROCESS = ("started_at", "projected", "sessions", "warm_wallets", "epoch", "server_version", "compaction")
+OF_THE_PROCESS = (
+    "lifecycle",
+    "started_at",
+    "projected",
+    "sessions",
+    "warm_wallets",
+    "epoch",
+    "server_version",
+    "compaction",
+)
 """What a status says about this process and not about the books."""
 
 DAY, YEAR = 86_400, 365 * 86_400

@@ -15,7 +15,7 @@ from walletd.metrics import METHOD_OF_COMMAND
 from walletd.protocol.methods import METHODS
 from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.lifecycle import ActorState, DaemonState, HoldState, WalletStatus
-from walletd.wallets import read_tables
+from walletd.wallets import table_rows
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -102,7 +102,7 @@ def test_every_state_is_in_the_document() -> None:
 
 
 def test_every_table_is_in_the_document() -> None:
-    tables = TABLE.findall(read_tables.SCHEMA) + TABLE.findall("".join(charter.SCHEMA))
+    tables = TABLE.findall(table_rows.SCHEMA) + TABLE.findall("".join(charter.SCHEMA))
     assert len(tables) > 12
     for table in tables:
         assert re.search(rf"\btables? [^.;]*`{table}`|`{table}`", COMPONENT), table

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.ledger.cases import Ledger, batch, define, open_wallet, pay, place
 from tests.ledger.core import REAL
 from tests.properties import read_model, times
 from tests.properties.programs import ASSETS, PRELUDE, START, TICK, WALLETS, Run, Step, programs
@@ -21,8 +22,8 @@ from walletd.wallets import statements, wallet_search
 from walletd.wallets.bulk import in_bulk
 from walletd.wallets.moments import Moment, sequence_at, time_of
 from walletd.wallets.past_balances import balances_at
-from walletd.wallets.read_tables import SCHEMA, microseconds, rows_of
 from walletd.wallets.statements import Question, read_statement
+from walletd.wallets.table_rows import SCHEMA, microseconds, rows_of
 from walletd.wallets.wallet_search import Search, find_wallets
 
 KINDS = ["transfer", "refund", "capture", "sweep"]
@@ -152,6 +153,30 @@ def test_statements_page_by_page_while_new_entries_arrive(
             for opening, closing in zip(pages[0].opening, pages[0].closing, strict=True):
                 moved = sum(line.amount for line in expected if line.asset == opening.asset)
                 assert int(opening.posted) + moved == int(closing.posted)
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+@pytest.mark.parametrize("size", range(1, 8))
+def test_a_page_may_end_between_two_changes_by_one_entry(size: int, newest_first: bool) -> None:
+    """One entry holds one asset and moves another: no page may take the first for the end of the entry."""
+    ledger = Ledger().after(
+        define("ABC"), define("XYZ"), *(open_wallet(name) for name in ("@external", "alice", "bob"))
+    )
+    ledger.bring("alice", "ABC", 100).bring("alice", "XYZ", 100)
+    both = batch(place("alice", "ABC", 1), pay("alice", "bob", "XYZ", 1))
+    for holds in (0, 1, 2, 1, 0):
+        ledger.after(*[place("alice", "ABC", 1) for _ in range(holds)], both)
+    tables = Tables()
+    tables.fold(ledger.entries, random.Random(), len(ledger.entries))
+    question = Question(WalletId("alice"), newest_first=newest_first)
+    found: list[read_model.Line] = []
+    page = read_statement(tables.connection, question, None, size)
+    while page is not None:
+        found += as_model(page.statement.lines)
+        page = None if page.next is None else read_statement(tables.connection, question, page.next, size)
+    expected = read_model.lines(ledger.entries, WalletId("alice"))
+    assert found == (expected[::-1] if newest_first else expected)
+    assert len(found) == 2 + 5
 
 
 def pages_of(

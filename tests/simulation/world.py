@@ -324,7 +324,7 @@ class World:
 
 
 def _rows_of(directory: Path) -> list[Any]:
-    tables = ("progress", "asset", "wallet", "balance", "statement_line", "command")
+    tables = ("progress", "asset", "wallet", "balance", "balance_change", "command")
     with state_file(directory / FILE_NAME) as connection:
         return [connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2, 3").fetchall() for table in tables]
 

@@ -13,8 +13,9 @@ from walletd.core import Core
 from walletd.journal.failures import JournalCorrupt
 from walletd.wallets import books_audit
 from walletd.wallets.books_audit import Audit, open_audit
-from walletd.wallets.read_tables import FILE_NAME, seal
+from walletd.wallets.read_tables import FILE_NAME
 from walletd.wallets.table_file import ReadTablesRotten
+from walletd.wallets.table_rows import CHANGE_COLUMNS, seal
 
 WALLETS = [f"w{number:02}" for number in range(20)]
 
@@ -67,11 +68,12 @@ async def made_money(core: Core) -> Path:
     await furnished(core)
     path = core.readings._path
     with state_file(path) as tables:
-        wallet, asset, sequence, version, _, held = tables.execute(
-            "SELECT wallet, asset, sequence, version, posted, held FROM balance_after WHERE wallet = 'w17'"
-        ).fetchone()
-        made = (wallet, asset, sequence, version, "101", held)
-        tables.execute("UPDATE balance_after SET posted = '101', seal = ? WHERE wallet = 'w17'", (seal(*made),))
+        *row, _ = tables.execute(f"SELECT {CHANGE_COLUMNS} FROM balance_change c WHERE wallet = 'w17'").fetchone()
+        made = ["101" if value == "100" else value for value in row]
+        assert made != row
+        tables.execute(
+            "UPDATE balance_change SET posted = '101', amount = '101', seal = ? WHERE wallet = 'w17'", (seal(*made),)
+        )
     return path
 
 
@@ -113,6 +115,6 @@ async def test_sound_books_are_told_of_once(core: Core) -> None:
 async def test_a_row_that_has_rotted_is_rot_and_not_a_violation(core: Core, change: str) -> None:
     await furnished(core)
     with state_file(core.readings._path.with_name(FILE_NAME)) as tables:
-        tables.execute(f"UPDATE balance_after SET {change} WHERE wallet = 'w03'")
+        tables.execute(f"UPDATE balance_change SET {change} WHERE wallet = 'w03'")
     with pytest.raises(ReadTablesRotten):
         await core.readings.audit()

@@ -12,7 +12,8 @@ from tests.state_file import state_file
 from walletd.wallets import command_index
 from walletd.wallets.command_index import SURVEY_ROWS, CommandIndex
 from walletd.wallets.id_filter import IdFilter
-from walletd.wallets.read_tables import FILE_NAME, ReadTablesRotten, open_read_tables, seal
+from walletd.wallets.read_tables import FILE_NAME, ReadTablesRotten, open_read_tables
+from walletd.wallets.table_rows import seal
 
 PRINCIPAL = "client"
 ids = st.tuples(st.text(max_size=8), st.text(max_size=8))

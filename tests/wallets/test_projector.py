@@ -20,8 +20,9 @@ from walletd.vocabulary.entries import BalanceRecord, Effects, Entry
 from walletd.wallets import projector as projector_module
 from walletd.wallets.consistent_reads import progress_of
 from walletd.wallets.projector import FULL_RETRY_SECONDS, LINGER_SECONDS, PACE_SECONDS, DurableEntry, Projector
-from walletd.wallets.read_tables import FORMAT, Progress, ReadTables, ReadTablesFull, rows_of
+from walletd.wallets.read_tables import Progress, ReadTables, ReadTablesFull
 from walletd.wallets.statements import Question
+from walletd.wallets.table_rows import FORMAT, rows_of
 from walletd.wallets.watch import SILENCE_SECONDS, Watch
 
 pytestmark = pytest.mark.interpreted

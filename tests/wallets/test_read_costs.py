@@ -14,8 +14,8 @@ from walletd.vocabulary.lifecycle import FrozenSide, WalletStatus
 from walletd.wallets.bulk import in_bulk
 from walletd.wallets.moments import Moment, sequence_at
 from walletd.wallets.past_balances import balances_at
-from walletd.wallets.read_tables import SCHEMA, microseconds, rows_of
 from walletd.wallets.statements import Question, read_statement
+from walletd.wallets.table_rows import SCHEMA, microseconds, rows_of
 from walletd.wallets.wallet_search import Search, find_wallets
 
 START = datetime(2030, 1, 1, tzinfo=UTC)

@@ -27,7 +27,7 @@ from walletd.wallets.readings import Readings, open_readings
 from walletd.wallets.recovery import recover
 from walletd.wallets.statements import Question
 
-TABLES = ("progress", "asset", "wallet", "balance", "statement_line", "command")
+TABLES = ("progress", "asset", "wallet", "balance", "balance_change", "command")
 
 
 def quiet(done: int, whole: int) -> None:
@@ -83,7 +83,7 @@ async def test_tables_that_are_whole_are_left_alone(tmp_path: Path, filled: Memo
     before = contents(tmp_path)
     assert await recovered(filled, tmp_path) == (False, [])
     assert contents(tmp_path) == before
-    assert len(before["statement_line"]) > 50
+    assert len(before["balance_change"]) > 50
     assert len(before["command"]) == before["progress"][0][4] == 48
 
 
@@ -428,11 +428,14 @@ COMMAND_IDS = ["define-EUR", "define-BTC", *[f"open-{name}" for name in WALLETS]
         ("balance", "record", (read_wallets, read_some_wallets, read_books, read_audit)),
         ("balance", "seal", (read_wallets, read_some_wallets, read_books, read_audit)),
         *[
-            ("statement_line", column, (read_statements,))
-            for column in ("sequence", "line", "time", "asset", "amount", "posted", "counterparty", "reference", "seal")
+            ("balance_change", column, (read_statements,))
+            for column in ("sequence", "line", "time", "amount", "posted", "counterparty", "reference", "seal")
         ],
         *[("wallet_after", column, (read_past, read_statements)) for column in ("record", "seal")],
-        *[("balance_after", column, (read_past, read_statements)) for column in ("version", "posted", "held", "seal")],
+        *[
+            ("last balance_change", column, (read_past, read_statements))
+            for column in ("version", "posted", "held", "amount", "seal")
+        ],
         *[("moment", column, (read_halfway, read_by_time)) for column in ("time", "seal")],
         ("command", "sequence", (read_command_ids,)),
         ("command", "seal", (read_command_ids,)),
@@ -453,9 +456,11 @@ async def test_a_flipped_bit_in_a_row_is_found_and_never_served(
 
 def flip_a_bit_of(directory: Path, table: str, column: str) -> None:
     """In one row: of the client's own wallets, where the table has wallets."""
-    condition = "wallet = 'w1:2'" if table in ("wallet", "balance", "statement_line", "wallet_after") else "1"
-    if table == "balance_after":
-        condition = f"(wallet, sequence) = (SELECT wallet, max(sequence) FROM {table} WHERE wallet = 'w1:2')"
+    condition = "wallet = 'w1:2'" if table in ("wallet", "balance", "balance_change", "wallet_after") else "1"
+    if table == "last balance_change":
+        table = "balance_change"
+        last = "SELECT wallet, sequence, line FROM balance_change WHERE wallet = 'w1:2' ORDER BY 2 DESC, 3 DESC LIMIT 1"
+        condition = f"(wallet, sequence, line) = ({last})"
     if table == "moment":
         condition = "sequence = 24"
     if table == "command":
@@ -478,7 +483,7 @@ def flipped(value: Any) -> Any:
 
 
 async def test_text_that_is_not_utf8_any_more_is_found(tmp_path: Path, filled: MemoryJournalStore) -> None:
-    change(tmp_path, "UPDATE statement_line SET reference = CAST(x'72ff37' AS TEXT) WHERE wallet = 'w1:2'")
+    change(tmp_path, "UPDATE balance_change SET reference = CAST(x'72ff37' AS TEXT) WHERE wallet = 'w1:2'")
     readings = await open_readings(tmp_path / FILE_NAME)
     with pytest.raises(ReadTablesRotten):
         await read_statements(readings, tmp_path)

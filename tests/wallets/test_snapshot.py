@@ -28,8 +28,9 @@ from walletd.vocabulary.commands import (
 )
 from walletd.vocabulary.identifiers import DAEMON
 from walletd.wallets import snapshot
-from walletd.wallets.read_tables import FILE_NAME, SCHEMA, ReadTablesRotten
+from walletd.wallets.read_tables import FILE_NAME, ReadTablesRotten
 from walletd.wallets.snapshot import check_snapshot
+from walletd.wallets.table_rows import SCHEMA
 
 TABLES = [line.split()[2] for line in SCHEMA.splitlines() if line.startswith("CREATE TABLE")]
 

@@ -6,8 +6,8 @@
     await audit.go_on(pause_seconds=0.02)              # the rest, beside other work
     audit.report()
 
-No long transaction holds up SQLite's checkpoints: each page of balances is read by itself, and ``balance_after`` says
-what a balance was after the entry, however often it has changed since.
+No long transaction holds up SQLite's checkpoints: each page of balances is read by itself, and ``balance_change``
+says what a balance was after the entry, however often it has changed since.
 """
 
 from functools import partial
@@ -23,25 +23,29 @@ from walletd.vocabulary.entries import BalanceRecord
 from walletd.vocabulary.identifiers import AssetCode, is_system_wallet
 from walletd.wallets import read_tables
 from walletd.wallets.consistent_reads import in_one_view, progress_of
-from walletd.wallets.read_tables import check_seal
 from walletd.wallets.table_file import ReadTablesRotten, Tables, open_for_reading, rot_reported
+from walletd.wallets.table_rows import CHANGE_COLUMNS, check_seal
 
 PAGE_ROWS: Final = 500
 """Balances read at a time; adding them up holds up the event loop for some two to three milliseconds."""
 
-BALANCES: Final = """
-SELECT json_group_array(json_array(wallet, asset, CAST(record AS TEXT), hex(seal), at, version, posted, held, seal_at))
+_SEALED, _, _SEAL = CHANGE_COLUMNS.rpartition(", ")
+BALANCES: Final = f"""
+SELECT json_group_array(json_array(wallet, asset, CAST(record AS TEXT), hex(seal), json(change), sealed))
 FROM (
-    SELECT b.wallet, b.asset, b.record, b.seal, a.sequence AS at, a.version, a.posted, a.held, hex(a.seal) AS seal_at
+    SELECT b.wallet, b.asset, b.record, b.seal, json_array({_SEALED}) AS change, hex({_SEAL}) AS sealed
     FROM (SELECT * FROM balance WHERE (wallet, asset) > (?1, ?2) ORDER BY wallet, asset LIMIT ?3) b
-    LEFT JOIN balance_after a ON a.wallet = b.wallet AND a.asset = b.asset AND a.sequence = (
-        SELECT max(sequence) FROM balance_after WHERE wallet = b.wallet AND asset = b.asset AND sequence <= ?4
+    LEFT JOIN balance_change c ON c.wallet = b.wallet AND c.asset = b.asset AND (c.sequence, c.line) = (
+        SELECT sequence, line FROM balance_change WHERE wallet = b.wallet AND asset = b.asset AND sequence <= ?4
+        ORDER BY sequence DESC, line DESC LIMIT 1
     )
 )
 """
 """One row for many balances: a thread that asks for every row asks for the interpreter as often."""
 
-Row = tuple[str, AssetCode, str, str, int | None, int | None, str | None, str | None, str]
+Row = tuple[str, AssetCode, str, str, list[int | str | None], str]
+
+_POSTED: Final = 6
 
 _decode_rows = msgspec.json.Decoder(list[Row]).decode
 _decode_balance = msgspec.json.Decoder(BalanceRecord).decode
@@ -69,14 +73,15 @@ class Audit:
             self._add(await read_tables.in_thread(partial(_page, self._connection, asked)))
 
     def _add(self, rows: list[Row]) -> None:
-        for wallet, asset, record, sealed, at, version, posted, held, sealed_at in rows:
+        for wallet, asset, record, sealed, change, change_sealed in rows:
             check_seal("balance", bytes.fromhex(sealed), wallet, asset, record.encode())
             available = _decode_balance(record).available
             if available is not None and int(available) < 0:
                 self._overdrawn.append(f"wallet {wallet} has {available} of {asset} available")
+            posted = change[_POSTED]
             if posted is None:
                 continue  # The balance is younger than the entry.
-            check_seal("balance_after", bytes.fromhex(sealed_at), wallet, asset, at, version, posted, held)
+            check_seal("balance_change", bytes.fromhex(change_sealed), *change)
             self._sums[asset] = self._sums.get(asset, 0) + int(posted)
             if not is_system_wallet(wallet):
                 self._customers[asset] = self._customers.get(asset, 0) + int(posted)

@@ -22,8 +22,8 @@ import trio
 
 from walletd.wallets import read_tables
 from walletd.wallets.id_filter import IdFilter
-from walletd.wallets.read_tables import check_seal
 from walletd.wallets.table_file import ReadTablesRotten, Tables, open_for_reading, rot_reported
+from walletd.wallets.table_rows import check_seal
 
 PROBE: Final = "SELECT sequence, seal FROM command WHERE principal = ? AND command_id = ?"
 

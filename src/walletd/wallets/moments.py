@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import NamedTuple
 
 from walletd.wallets.consistent_reads import progress_of
-from walletd.wallets.read_tables import check_seal, from_microseconds, microseconds
 from walletd.wallets.table_file import ReadTablesRotten, Tables
+from walletd.wallets.table_rows import check_seal, from_microseconds, microseconds
 
 MOMENT = "SELECT time, seal FROM moment WHERE sequence = ?"
 

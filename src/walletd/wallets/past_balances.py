@@ -2,7 +2,7 @@
 
     balances = balances_at(tables, ["alice"], Moment(12, time))
 
-``balance_after`` has a row for each balance that an entry left; ``wallet_after`` one for each change of a wallet.  A
+``balance_change`` says what each entry left of a balance; ``wallet_after`` has a row for each change of a wallet.  A
 hold that had expired by the moment reserves nothing, also where the entry that says so came later.
 """
 
@@ -15,17 +15,18 @@ from walletd.ledger.book import balance_record, floor
 from walletd.vocabulary.entries import BalanceRecord, HoldRecord, WalletRecord
 from walletd.vocabulary.identifiers import AssetCode, WalletId, is_system_wallet
 from walletd.wallets.moments import Moment
-from walletd.wallets.read_tables import check_seal, microseconds
 from walletd.wallets.table_file import Tables
+from walletd.wallets.table_rows import CHANGE_COLUMNS, check_seal, microseconds
 
 WALLET_AT = """
 SELECT wallet, sequence, record, seal FROM wallet_after WHERE wallet = ? AND sequence <= ?
 ORDER BY sequence DESC LIMIT 1
 """
-BALANCES_AT = """
-SELECT a.wallet, a.asset, a.sequence, a.version, a.posted, a.held, a.seal
-FROM balance b CROSS JOIN balance_after a ON a.wallet = b.wallet AND a.asset = b.asset AND a.sequence = (
-    SELECT max(sequence) FROM balance_after WHERE wallet = b.wallet AND asset = b.asset AND sequence <= ?2
+BALANCES_AT = f"""
+SELECT {CHANGE_COLUMNS}
+FROM balance b CROSS JOIN balance_change c ON c.wallet = b.wallet AND c.asset = b.asset AND (c.sequence, c.line) = (
+    SELECT sequence, line FROM balance_change WHERE wallet = b.wallet AND asset = b.asset AND sequence <= ?2
+    ORDER BY sequence DESC, line DESC LIMIT 1
 ) WHERE b.wallet = ?1 ORDER BY b.asset
 """
 # An entry that records one expired hold of a wallet records all that have expired: one entry has all there are.
@@ -87,8 +88,8 @@ def wallet_at(tables: Tables, wallet: WalletId, sequence: int) -> WalletRecord |
 def stood_at(tables: Tables, wallet: WalletId, sequence: int) -> Iterable[Stood]:
     """Each balance of the wallet as the last entry that touched it left it, by asset."""
     for *values, sealed in tables.execute(BALANCES_AT, (wallet, sequence)).fetchall():
-        check_seal("balance_after", sealed, *values)
-        _, asset, _, version, posted, held = values
+        check_seal("balance_change", sealed, *values)
+        _, asset, _, _, _, version, posted, held, *_ = values
         yield Stood(asset, version, int(posted), int(held))
 
 

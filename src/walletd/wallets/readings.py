@@ -38,14 +38,9 @@ from walletd.wallets.books_audit import Audit, open_audit
 from walletd.wallets.consistent_reads import ConsistentReads, Found, open_consistent_reads, progress_of
 from walletd.wallets.moments import Moment, sequence_at, time_of
 from walletd.wallets.past_balances import balances_at
-from walletd.wallets.read_tables import (
-    check_seal,
-    hold_key,
-    hold_row,
-    microseconds,
-)
 from walletd.wallets.statements import Page, Place, Question, read_statement
 from walletd.wallets.table_file import Tables
+from walletd.wallets.table_rows import check_seal, hold_key, hold_row, microseconds
 from walletd.wallets.timers import Expiry, Key
 from walletd.wallets.wallet_search import Search, find_wallets, status_at
 from walletd.wallets.watch import Watch

@@ -22,13 +22,7 @@ from walletd.journal.store import Head, JournalStore
 from walletd.wallets import read_tables
 from walletd.wallets.history import entries_of
 from walletd.wallets.projector import progress_after
-from walletd.wallets.read_tables import (
-    FORMAT,
-    Progress,
-    ReadTables,
-    delete_read_tables,
-    open_read_tables,
-)
+from walletd.wallets.read_tables import Progress, ReadTables, delete_read_tables, open_read_tables
 from walletd.wallets.snapshot import delete_snapshots, restore_newest
 from walletd.wallets.table_file import (
     FILE_NAME,
@@ -37,6 +31,7 @@ from walletd.wallets.table_file import (
     ReadTablesRotten,
     is_of_this_make,
 )
+from walletd.wallets.table_rows import FORMAT
 
 log = logging.getLogger(__name__)
 

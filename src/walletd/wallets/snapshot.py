@@ -27,7 +27,6 @@ import trio
 from walletd.journal.directory import sync_directory, sync_file
 from walletd.journal.merkle import Frontier
 from walletd.vocabulary.entries import BalanceRecord, WalletRecord
-from walletd.wallets.read_tables import SCHEMA, check_seal
 from walletd.wallets.table_file import (
     FILE_NAME,
     ReadTablesRotten,
@@ -37,6 +36,7 @@ from walletd.wallets.table_file import (
     refuse_damaged,
     rot_reported,
 )
+from walletd.wallets.table_rows import SCHEMA, check_seal
 
 UNFINISHED_NAME: Final = "snapshot.unfinished"
 NICENESS: Final = 10

@@ -7,9 +7,10 @@ been posted meanwhile.  What a page looks at is bounded: where few lines fit, a 
 says from where to go on.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from hashlib import blake2b
+from heapq import merge
 from typing import Any, NamedTuple
 
 import msgspec
@@ -19,39 +20,24 @@ from walletd.vocabulary.identifiers import AssetCode, WalletId
 from walletd.wallets.consistent_reads import progress_of
 from walletd.wallets.moments import sequence_at
 from walletd.wallets.past_balances import stood_at, wallet_at
-from walletd.wallets.read_tables import check_seal, from_microseconds
 from walletd.wallets.table_file import Tables
+from walletd.wallets.table_rows import CHANGE_COLUMNS, UNMOVED, check_seal, from_microseconds
 
 MAX_VISITED = 2_000
 """Lines that one page looks at where not every line fits: some 10 ms of a thread."""
 
-_COLUMNS = """
-l.wallet, l.sequence, l.line, l.time, l.asset, l.amount, l.posted, l.counterparty, l.reference, l.kind, l.transfer,
-l.seal
-"""
+ASSETS = "SELECT asset FROM balance WHERE wallet = ?"
 OLDEST_FIRST = f"""
-SELECT l.sequence, l.line, {_COLUMNS} FROM statement_line l
-WHERE l.wallet = ?1 AND l.sequence BETWEEN ?2 AND ?3 AND (l.sequence, l.line) > (?4, ?5) ORDER BY l.sequence, l.line
+SELECT {CHANGE_COLUMNS} FROM balance_change c
+WHERE c.wallet = ?1 AND c.asset = ?2 AND (c.sequence, c.line) > (?3, ?4) AND c.sequence <= ?5
+ORDER BY c.sequence, c.line
 """
 NEWEST_FIRST = f"""
-SELECT l.sequence, l.line, {_COLUMNS} FROM statement_line l
-WHERE l.wallet = ?1 AND l.sequence BETWEEN ?2 AND ?3 AND (l.sequence, l.line) < (?4, ?5)
-ORDER BY l.sequence DESC, l.line DESC
+SELECT {CHANGE_COLUMNS} FROM balance_change c
+WHERE c.wallet = ?1 AND c.asset = ?2 AND (c.sequence, c.line) < (?3, ?4) AND c.sequence >= ?5
+ORDER BY c.sequence DESC, c.line DESC
 """
-# The entries that touched the balance are known by an index; one that only held or released has no line.
-OLDEST_OF_ASSET = f"""
-SELECT b.sequence, coalesce(l.line, 0), {_COLUMNS}
-FROM balance_after b LEFT JOIN statement_line l ON l.wallet = b.wallet AND l.sequence = b.sequence
-WHERE b.wallet = ?1 AND b.asset = ?6 AND b.sequence BETWEEN max(?2, ?4) AND ?3 AND (b.sequence > ?4 OR l.line > ?5)
-ORDER BY b.sequence, l.line
-"""
-NEWEST_OF_ASSET = f"""
-SELECT b.sequence, coalesce(l.line, 0), {_COLUMNS}
-FROM balance_after b LEFT JOIN statement_line l ON l.wallet = b.wallet AND l.sequence = b.sequence
-WHERE b.wallet = ?1 AND b.asset = ?6 AND b.sequence BETWEEN ?2 AND min(?3, ?4) AND (b.sequence < ?4 OR l.line < ?5)
-ORDER BY b.sequence DESC, l.line DESC
-"""
-_NEWEST, _OLDEST = (2**62, 0), (0, -1)
+_AFTER_ALL = 2**62
 _MICROSECOND = timedelta(microseconds=1)
 
 
@@ -90,14 +76,14 @@ class Page(NamedTuple):
 
 
 def read_statement(tables: Tables, question: Question, place: Place | None, limit: int) -> Page | None:
-    """The next page; None for a wallet that is not there.  O(log + limit), or bounded where few lines fit."""
+    """The next page; None for a wallet that is not there.  O(its assets × log + limit), or bounded where few
+    lines fit."""
     end = progress_of(tables) if place is None else place.end
     if wallet_at(tables, question.wallet, end) is None:
         return None
     first = _first(tables, question.since)
     last = max(min(end, _last(tables, question.until, end)), first - 1)
-    start = place[1:] if place is not None else _NEWEST if question.newest_first else _OLDEST
-    lines, reached = _lines(tables, question, (first, last, *start), limit)
+    lines, reached = _lines(tables, question, _bounds(question, place, first, last), limit)
     opening, closing = (
         {s.asset: s.posted for s in stood_at(tables, question.wallet, edge)} for edge in (first - 1, last)
     )
@@ -126,30 +112,46 @@ def _last(tables: Tables, until: int | datetime | None, end: int) -> int:
     return end if until is None else until - 1
 
 
+def _bounds(question: Question, place: Place | None, first: int, last: int) -> tuple[int, int, int]:
+    """The place behind which the lines begin, and the sequence with which they end."""
+    if question.newest_first:
+        start = (last + 1, UNMOVED)
+        return *(start if place is None else min(start, place[1:])), first
+    start = (first - 1, _AFTER_ALL)
+    return *(start if place is None else max(start, place[1:])), last
+
+
 def _lines(
     tables: Tables, question: Question, bounds: tuple[int, ...], limit: int
 ) -> tuple[list[StatementLine], tuple[int, int] | None]:
     """The lines that fit, and the last line looked at where there may be more behind it."""
     lines: list[StatementLine] = []
     reached: tuple[int, int] | None = None
-    for visited, (sequence, line, *row) in enumerate(_rows(tables, question, bounds)):
+    for visited, row in enumerate(_rows(tables, question, bounds)):
         if visited == max(MAX_VISITED, limit + 1):
             return lines, reached
-        if row[0] is not None:
-            found = _statement_line(row)
-            if _fits(found, question):
-                if len(lines) == limit:
-                    return lines, (lines[-1].sequence, lines[-1].line)
-                lines.append(found)
-        reached = sequence, line
+        found = _statement_line(row)
+        if found is not None and _fits(found, question):
+            if len(lines) == limit:
+                return lines, (lines[-1].sequence, lines[-1].line)
+            lines.append(found)
+        reached = _place(row)
     return lines, None
 
 
 def _rows(tables: Tables, question: Question, bounds: tuple[int, ...]) -> Iterable[Any]:
+    """The changes of the asset, or of all the wallet's assets in the order of the history."""
+    select = NEWEST_FIRST if question.newest_first else OLDEST_FIRST
+    assets = [question.asset]
     if question.asset is None:
-        return tables.execute(NEWEST_FIRST if question.newest_first else OLDEST_FIRST, (question.wallet, *bounds))
-    of_asset = NEWEST_OF_ASSET if question.newest_first else OLDEST_OF_ASSET
-    return tables.execute(of_asset, (question.wallet, *bounds, question.asset))
+        assets = [asset for (asset,) in tables.execute(ASSETS, (question.wallet,)).fetchall()]
+    changes = (tables.execute(select, (question.wallet, asset, *bounds)) for asset in assets)
+    return merge(*changes, key=_place, reverse=question.newest_first)
+
+
+def _place(row: Sequence[Any]) -> tuple[int, int]:
+    _, _, sequence, line, *_ = row
+    return sequence, line
 
 
 def _fits(line: StatementLine, question: Question) -> bool:
@@ -160,10 +162,13 @@ def _fits(line: StatementLine, question: Question) -> bool:
     )
 
 
-def _statement_line(row: list[Any]) -> StatementLine:
+def _statement_line(row: Sequence[Any]) -> StatementLine | None:
+    """The line; None for a change that moved nothing."""
     *values, sealed = row
-    check_seal("statement_line", sealed, *values)
-    _, sequence, line, time, asset, amount, posted, counterparty, reference, kind, transfer = values
+    check_seal("balance_change", sealed, *values)
+    _, asset, sequence, line, time, _, posted, _, amount, counterparty, reference, kind, transfer = values
+    if amount is None:
+        return None
     return StatementLine(
         sequence=sequence,
         line=line,

@@ -20,7 +20,7 @@ from walletd.vocabulary.commands import ExpireHold
 from walletd.vocabulary.entries import HoldRecord
 from walletd.vocabulary.identifiers import CommandId, HoldId, WalletId
 from walletd.vocabulary.lifecycle import HoldState
-from walletd.wallets.read_tables import hold_key, microseconds
+from walletd.wallets.table_rows import hold_key, microseconds
 
 LONGEST_SLEEP_SECONDS = 60.0
 """The wall clock may be put forward while the task sleeps: a moment is recorded at most so much later."""

@@ -16,8 +16,8 @@ from walletd.ledger.book import freeze_at
 from walletd.vocabulary.entries import WalletRecord
 from walletd.vocabulary.identifiers import WalletId
 from walletd.vocabulary.lifecycle import WalletStatus
-from walletd.wallets.read_tables import check_seal
 from walletd.wallets.table_file import ReadTablesRotten, Tables
+from walletd.wallets.table_rows import check_seal
 
 MAX_VISITED = 2_000
 """Wallets that one page looks at: some 20 ms of a thread."""
