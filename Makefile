@@ -9,7 +9,7 @@ UV ?= uv
 PIN = $(UV) pip compile -q --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links $(LOCK_ARGS)
 
 # Tests that want the machine for themselves: they fill it, or look at who is served meanwhile.
-ALONE := tests/faults tests/attacks
+ALONE := tests/attacks $(patsubst %,tests/faults/test_%.py,full_disk linearizability memory overload surroundings surroundings_planted)
 
 # needs(FILE): one sentence instead of a traceback where a script is not there.
 needs = @test -e $(1) || { echo "walletd: there is no $(1) in this checkout, so there is nothing to run" >&2; exit 1; }
