@@ -1,11 +1,12 @@
 """A fault of the daemon's own is not taken for one of the connection that met it."""
 
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import trio
 
 from tests.gateway.wires import policy, request, text
+from walletd.gateway import server
 from walletd.gateway.bounds import Bounds, Deadlines
 from walletd.gateway.connection import Connection
 from walletd.gateway.handshake import Handshake
@@ -13,17 +14,18 @@ from walletd.gateway.server import Caps, GatewayServer
 from walletd.wallets.read_tables import ReadTablesRotten
 
 
-class RottenEndpoint:
-    """Its daemon finds, while it answers, that the read tables are damaged."""
+class FailingEndpoint:
+    """Its daemon meets a fault while it answers."""
 
-    def __init__(self, connection: Connection, handshake: Handshake) -> None:
+    def __init__(self, fault: Exception) -> None:
+        self.fault = fault
         self.is_closed = False
 
     def opened(self) -> None:
         """Nothing is said."""
 
     def received(self, messages: list[bytes]) -> None:
-        raise ReadTablesRotten("a row")
+        raise self.fault
 
     def drained(self) -> None:
         """Nothing waits for room."""
@@ -35,21 +37,42 @@ class RottenEndpoint:
         self.is_closed = True
 
 
-async def test_damaged_read_tables_are_not_a_fault_of_the_connection_and_end_the_server() -> None:
-    endpoints: list[RottenEndpoint] = []
+async def serve_one(endpoint: FailingEndpoint) -> None:
+    """A server with this endpoint, to which one client says something, until the server ends."""
 
-    def open_endpoint(connection: Connection, handshake: Handshake) -> RottenEndpoint:
-        endpoints.append(RottenEndpoint(connection, handshake))
-        return endpoints[-1]
+    def open_endpoint(connection: Connection, handshake: Handshake) -> FailingEndpoint:
+        return endpoint
 
-    server = GatewayServer("127.0.0.1", 0, policy(), Deadlines(), Bounds(), Caps(10, 10), open_endpoint)
-    with pytest.raises(ExceptionGroup) as raised, trio.fail_after(60):
+    gateway = GatewayServer("127.0.0.1", 0, policy(), Deadlines(), Bounds(), Caps(10, 10), open_endpoint)
+    with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
-            (address,) = await nursery.start(server.serve)
+            (address,) = await nursery.start(gateway.serve)
             peer = await trio.open_tcp_stream("127.0.0.1", int(address.rpartition(":")[2]))
             await peer.send_all(request() + text(b"anything"))
+
+
+async def test_damaged_read_tables_are_not_a_fault_of_the_connection_and_end_the_server() -> None:
+    endpoint = FailingEndpoint(ReadTablesRotten("a row"))
+    with pytest.raises(ExceptionGroup) as raised:
+        await serve_one(endpoint)
     assert innermost(raised.value) == [ReadTablesRotten]
-    assert [endpoint.is_closed for endpoint in endpoints] == [True]
+    assert endpoint.is_closed
+
+
+class Ended(Exception):
+    """The process would be over."""
+
+
+async def test_where_memory_runs_out_while_somebody_is_answered_the_process_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def end(reason: str) -> NoReturn:
+        raise Ended(reason)
+
+    monkeypatch.setattr(server, "end_process", end)
+    with pytest.raises(ExceptionGroup) as raised:
+        await serve_one(FailingEndpoint(MemoryError()))
+    assert innermost(raised.value) == [Ended]
 
 
 def innermost(group: Any) -> list[type]:

@@ -143,3 +143,20 @@ async def test_claims_on_many_wallets_at_once_do_not_leave_more_warm_than_may_be
         nursery.cancel_scope.cancel()
     # The wallets of the claim under way cannot be let go, nor those that have just been had.
     assert most <= 8 + 2 * 100
+
+
+async def test_where_memory_runs_out_no_wallet_is_to_blame(autojump_clock) -> None:
+    roster = roster_over(SlowTables(1))
+
+    def run() -> None:
+        raise MemoryError
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(roster.run)
+        warmed = trio.Event()
+        roster.claim(Claim(["a"], warmed.set, lambda *_: None))
+        await warmed.wait()
+        with pytest.raises(MemoryError):
+            roster.claim(Claim(["a"], run, lambda *_: pytest.fail("it is nobody's fault")))
+        assert roster._actors["a"].state is ActorState.ACTIVE
+        nursery.cancel_scope.cancel()

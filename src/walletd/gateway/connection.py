@@ -224,7 +224,7 @@ class Connection:
     # --- the life of a connection ----------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Serve the peer until either side is done.  Raises only what must end the daemon: ReadTablesRotten."""
+        """Serve the peer until either side is done.  Raises what ends the daemon: ReadTablesRotten, MemoryError."""
         try:
             async with trio.open_nursery() as nursery:
                 self._scope = nursery.cancel_scope
@@ -358,7 +358,7 @@ class Connection:
                 self._open(frames.handshake)
             if messages and self._endpoint is not None:
                 self._endpoint.received(messages)
-        except ReadTablesRotten:
+        except (ReadTablesRotten, MemoryError):
             raise
         except Exception:
             log.exception("a connection is closed because of a fault of ours")

@@ -112,8 +112,13 @@ class JournalUnsupported(JournalFailure):
 
 
 def end_process(reason: str) -> NoReturn:
-    """End at once, without unwinding: no handler may answer anybody any more. Exit code 70."""
-    _log.critical("the journal cannot be trusted, walletd ends now: %s", reason)
-    for handler in logging.getLogger().handlers:
-        handler.flush()
-    os._exit(EXIT_JOURNAL_UNCERTAIN)
+    """End at once, without unwinding: no handler may answer anybody any more. Exit code 70.
+
+    Where the reason cannot be said, as without memory, the process ends all the same.
+    """
+    try:
+        _log.critical("walletd cannot answer for anything any more and ends now: %s", reason)
+        for handler in logging.getLogger().handlers:
+            handler.flush()
+    finally:
+        os._exit(EXIT_JOURNAL_UNCERTAIN)

@@ -160,6 +160,8 @@ class Roster:
             actor.last_used = now
         try:
             claim.run()
+        except MemoryError:
+            raise
         except Exception as broken:
             self._quarantine(claim, broken)
 
