@@ -21,16 +21,16 @@ QUIET = 0.1
 
 def table(results: Results) -> str:
     """Every contender in every scenario, in Markdown."""
-    lines = [_line(COLUMNS), _line(["---"] * len(COLUMNS))]
+    lines = [joined(COLUMNS), joined(["---"] * len(COLUMNS))]
     for scenario in results.scenarios():
         ours = results.row(scenario, WALLETD)
         for who in results.contenders(scenario):
             row = results.row(scenario, who)
             assert row is not None
-            lines.append(_line(_cells(row, ours)))
+            lines.append(joined(_cells(row, ours)))
     for peer in PEERS:
         if peer in results.absent:
-            lines.append(_line(["all", peer, results.absent[peer], *[""] * (len(COLUMNS) - 3)]))
+            lines.append(joined(["all", peer, results.absent[peer], *[""] * (len(COLUMNS) - 3)]))
     return "\n".join(lines)
 
 
@@ -63,18 +63,18 @@ def verdicts(results: Results) -> list[Verdict]:
 
 def goals(results: Results) -> str:
     """The goals, each met or not, in Markdown."""
-    lines = [_line(["goal", "bound", "measured", ""]), _line(["---"] * 4)]
+    lines = [joined(["goal", "bound", "measured", ""]), joined(["---"] * 4)]
     for verdict in verdicts(results):
         bound = f"{'≤' if verdict.goal.at_most else '≥'} {verdict.goal.bound:,g} {verdict.goal.unit}".strip()
-        figure = "" if verdict.figure is None else f"{_short(verdict.figure)} {verdict.goal.unit}".strip()
-        lines.append(_line([verdict.goal.what, bound, figure, verdict.word]))
+        figure = "" if verdict.figure is None else f"{shortened(verdict.figure)} {verdict.goal.unit}".strip()
+        lines.append(joined([verdict.goal.what, bound, figure, verdict.word]))
     return "\n".join(lines)
 
 
 def figures(results: Results) -> str:
     """The single figures, in Markdown."""
-    lines = [_line(["figure", "value"]), _line(["---"] * 2)]
-    lines += [_line([name.replace("_", " "), _short(value)]) for name, value in results.figures.items()]
+    lines = [joined(["figure", "value"]), joined(["---"] * 2)]
+    lines += [joined([name.replace("_", " "), shortened(value)]) for name, value in results.figures.items()]
     return "\n".join(lines)
 
 
@@ -131,7 +131,8 @@ def keep(results: Results, folder: Path) -> None:
     (folder / "results.md").write_text(whole(results) + "\n")
 
 
-def _line(cells: Sequence[str]) -> str:
+def joined(cells: Sequence[str]) -> str:
+    """One line of a table in Markdown."""
     return "| " + " | ".join(cells) + " |"
 
 
@@ -139,5 +140,6 @@ def _number(value: float | None, form: str) -> str:
     return "" if value is None else form.format(value)
 
 
-def _short(value: float) -> str:
+def shortened(value: float) -> str:
+    """A figure without digits that say nothing."""
     return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.2f}"

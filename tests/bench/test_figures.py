@@ -10,7 +10,7 @@ from bench.processes import Bystanders
 from bench.report import doubts, goals, table
 from bench.stages import LOOP, OTHER, THREADS, costs, samples_of, stage_of
 
-from bench import contest, postgres
+from bench import contest, postgres, together
 
 REPORT = """pgbench (15.18 (Debian 15.18-0+deb12u1))
 transaction type: transfer.pgbench
@@ -214,3 +214,28 @@ def test_stages_add_up_to_the_processor_time_of_their_thread() -> None:
         (LOOP, OTHER, pytest.approx(10)),
         (THREADS, "journal: seal, hash, commit", pytest.approx(10)),
     ]
+
+
+def run_of(ours: float, theirs: float | None) -> Results:
+    results = Results({"cores": 2})
+    results.rows.append(Row("64 clients", contest.WALLETD, ours, p50_ms=1.5, cpu_us=70.4))
+    if theirs is not None:
+        results.rows.append(Row("64 clients", postgres.NAME, theirs, clients=8))
+    results.figures["events_per_second"] = ours
+    return results
+
+
+def test_runs_stand_beside_each_other_and_one_without_a_peer_has_no_ratio() -> None:
+    runs = [run_of(100_000, 50_000), run_of(300_000, None), run_of(200_000, 400_000)]
+    (line,) = [line for line in together.scenarios(runs).splitlines() if line.startswith("| 64 clients")]
+    assert line == (
+        "| 64 clients | 100,000 · 300,000 · 200,000 | 50,000 · 400,000 | 2.00 · 0.50 | 1.50 · 1.50 · 1.50 "
+        "| 0.00 · 0.00 · 0.00 | 70 · 70 · 70 |"
+    )
+
+
+def test_a_goal_says_in_how_many_runs_it_was_met() -> None:
+    lines = together.goals([run_of(100_000, None), run_of(300_000, None), run_of(200_000, 100_000)]).splitlines()
+    assert "| 1,000 subscribers: events a second | ≥ 200,000 | 100,000 · 300,000 · 200,000 | 2 of 3 |" in lines
+    assert "| 64 clients, 1 in flight: times PostgreSQL at its best | ≥ 1.5 x | 2 | 1 of 1 |" in lines
+    assert "| an idle connection | ≤ 12 KiB |  | not measured |" in lines
