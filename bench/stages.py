@@ -32,10 +32,13 @@ LOOP = "event loop"
 THREADS = "threads"
 OTHER = "waiting, waking up, handing over"
 STAGES = (
-    ("projection: rows for the read tables", ("wallets/projector.py", "wallets/read_tables.py", "ledger/statement.py")),
+    (
+        "projection: rows for the read tables",
+        ("wallets/projector.py", "wallets/read_tables.py", "wallets/table_rows.py", "ledger/statement.py"),
+    ),
     ("journal: seal, hash, commit", ("walletd/journal/", "aiosqlite/")),
     ("answer: the reply's facts and its JSON", ("gateway/commands.py", "gateway/reads.py", "success (", "failure (")),
-    ("publish to subscribers", ("wallets/publisher.py",)),
+    ("publish to subscribers", ("wallets/publisher.py", "gateway/event_frames.py")),
     ("the entry's JSON", ("encode_entry",)),
     ("apply to the books", ("apply (walletd/ledger", "_apply_")),
     ("decide", ("walletd/ledger/",)),
@@ -44,7 +47,10 @@ STAGES = (
     ("supervisor: around all of these", ("wallets/supervisor.py", "wallets/submission.py", "histogram.py")),
     ("request: JSON, access, rates", ("protocol/", "gateway/dispatch.py")),
     ("frames of the websocket", ("gateway/websocket.py", "gateway/fragments.py")),
-    ("sockets: reading and writing", ("gateway/socket_stream.py", "gateway/connection.py", "gateway/endpoint.py")),
+    (
+        "sockets: reading and writing",
+        ("gateway/socket_stream.py", "gateway/readiness.py", "gateway/connection.py", "gateway/endpoint.py"),
+    ),
 )
 
 
