@@ -177,7 +177,7 @@ COSTS: dict[str, Cost] = {
         _READ,
     ),
     "statement.get": Cost(
-        "O(log e + limit + a × log e), O(log² e) for a range by time; at most 2,000 lines are looked at for a page",
+        "O(log e + limit + a × log e), O(log² e) for a range by time; at most 2,000 changes are looked at for a page",
         NOTHING,
         NOTHING,
         "Wallet, Posting, Balance, Entry",
