@@ -17,12 +17,18 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from walletd.protocol.methods import METHODS
+
 CORPUS = Path(__file__).parent / "corpus"
 
 STRANGE: list[Any] = [
     None, True, False, 0, 1, -1, 2**53 - 1, 2**53, 1.5, "", "0", "1", "-1", "01", "+1", "1e3", "9" * 36, "9" * 37,
     "a", "A", "@x", "a b", "a\n", "\u00e9", "x" * 64, "x" * 65, "t1", "h1", "EUR", [], [None], {}, {"a": "b"}, {"": 1},
-    "2030-01-31T12:00:00Z", "2030-01-31", "view:*", "admin", "a" * 64,
+    "2030-01-31T12:00:00Z", "2030-01-31", "view:*", "admin", "a" * 64, 2**63 - 1, 2**64, -(2**63), 1e308, "t0", "h0",
+    "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z", "1970-01-01T00:00:00Z", "0001-01-01T00:00:00+23:59",
+    "9999-12-31T23:59:59.999999-23:59",
 ]  # fmt: skip
 
 SPLINTERS = [
@@ -89,6 +95,30 @@ def change(document: Any, chance: random.Random) -> None:
         parent[key] = _of_another_type(parent[key])
     else:
         parent[key] = copy.deepcopy(chance.choice(STRANGE))
+
+
+def every_strange() -> Iterator[bytes]:
+    """Every request of the corpus, and what is left of it with one optional field or none, with every strange value in
+    every one of its places."""
+    for text in requests():
+        for known in [text, *_with_one_optional_field(json.loads(text))]:
+            for number, _ in enumerate(_places(json.loads(known))):
+                for strange in STRANGE:
+                    document = json.loads(known)
+                    parent, key = list(_places(document))[number]
+                    parent[key] = strange
+                    yield json.dumps(document).encode()
+
+
+def _with_one_optional_field(document: Any) -> Iterator[bytes]:
+    method = METHODS.get(document.get("method", "")) if isinstance(document, dict) else None
+    if method is None:
+        return
+    required = {field.encode_name for field in msgspec.structs.fields(method.params) if field.required}
+    optional = [name for name in document["params"] if name not in required]
+    for one in (None, *optional):
+        params = {name: value for name, value in document["params"].items() if name in required or name == one}
+        yield json.dumps({**document, "params": params}).encode()
 
 
 def _of_another_type(value: Any) -> Any:

@@ -5,6 +5,8 @@
 
 import json
 import random
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +75,7 @@ class Answers:
         if "method" in message:
             return
         self.answered += 1
+        assert message.get("error", {}).get("data", {}).get("reason") != "internal_error", payload
         told = message.get("result") or message["error"]["data"]
         is_new = (isinstance(told, dict) and "entry_hash" in told) or "error" in message  # An admin is told every hash.
         if is_new and told.get("sequence") and not told.get("replayed") and told.get("reason") != "command_id_reused":
@@ -113,3 +116,27 @@ async def test_nothing_but_a_valid_command_changes_anything(tmp_path: Path) -> N
         (balance,) = (await honest.call("balance.get", wallet="honest"))["balances"]
         assert balance["posted"] == str(1_000_000 - paid)
         assert (await honest.call("daemon.audit"))["violations"] == []
+
+
+@pytest.mark.timeout(0)
+async def test_no_value_is_too_strange_in_any_place(tmp_path: Path) -> None:
+    async with open_desk(tmp_path, MemoryJournalStore()) as desk:
+        honest = desk.client()
+        await furnish(honest, "shop:1", "bob")
+        await honest.call("transfer.post", **payment("fund", "shop:1", 1_000_000))
+        fuzz, sent = Answers(desk), 0
+        for texts in batched(inputs.every_strange(), AT_ONCE):
+            asked = [inputs.with_its_own_id(text, sent + at) for at, text in enumerate(texts) if b".drain" not in text]
+            fuzz.endpoint.received(asked)
+            sent += len(asked)
+            await fuzz.until(sent)
+        assert fuzz.answered == sent > 10_000
+        assert len(fuzz.sequences) > 100, "some commands were valid"
+        assert (await honest.call("daemon.audit"))["violations"] == []
+
+
+def batched(texts: Iterable[bytes], size: int) -> Iterator[list[bytes]]:
+    """So many at a time, until there are no more."""
+    rest = iter(texts)
+    while some := list(islice(rest, size)):
+        yield some

@@ -12,6 +12,7 @@ from tests.gateway.sessions import furnish as open_wallets
 from walletd.journal.memory_store import MemoryJournalStore
 from walletd.protocol.access import Grant
 from walletd.vocabulary.identifiers import Principal
+from walletd.wallets import statements
 
 MICROSECOND = timedelta(microseconds=1)
 
@@ -83,7 +84,8 @@ async def test_points_to_come_and_wallets_that_were_not_there_are_refused(desk: 
     ):
         refused = await client.refused(method, wallet="alice", **{field: point})
         assert (refused["reason"], refused["field"], refused["head"]) == ("future_moment", field, head)
-    assert (await client.refused("balance.get", wallet="alice", as_of=1))["reason"] == "unknown_wallet"
+    for before in (0, 1, "1970-01-01T00:00:00Z"):
+        assert (await client.refused("balance.get", wallet="alice", as_of=before))["reason"] == "unknown_wallet"
     assert (await client.refused("balance.get", wallets=["alice", "nobody"]))["wallet"] == "nobody"
     assert (await client.refused("balance.get", wallet="alice", asset="XXX"))["reason"] == "asset_not_found"
     for params in ({}, {"wallet": "alice", "wallets": ["bob"]}):
@@ -180,3 +182,24 @@ async def test_a_batch_run_dry_says_what_would_come_of_each_command_and_changes_
     assert posted(await client.call("balance.get", wallet="bob")) == {}
     refused = await client.refused("batch.execute", command_id="b", commands=commands, dry_run=True)
     assert (refused["reason"], refused["command"]) == ("insufficient_funds", 1)
+
+
+async def test_a_page_that_ends_at_a_change_without_a_line_has_a_cursor_that_is_taken(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statements, "MAX_VISITED", 2)
+    client = desk.client()
+    await furnish(client, "alice")
+    await client.call("transfer.post", **payment("p", "alice", 100))
+    for number in range(5):
+        await client.call("hold.place", command_id=f"h{number}", wallet="alice", asset="EUR", amount="1")
+    await client.call("transfer.post", **payment("q", "alice", 100))
+    for newest_first in (False, True):
+        pages, cursor = [], {}
+        while not pages or cursor:
+            question = {"wallet": "alice", "limit": 1, "newest_first": newest_first}
+            pages.append(await client.call("statement.get", **question, **cursor))
+            cursor = {"cursor": pages[-1]["next"]} if "next" in pages[-1] else {}
+        assert [len(page["lines"]) for page in pages].count(0) >= 2, "some pages show holds only"
+        amounts = [line["amount"] for page in pages for line in page["lines"]]
+        assert amounts == (["100", "100", "1000"] if newest_first else ["1000", "100", "100"])

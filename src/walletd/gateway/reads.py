@@ -172,7 +172,7 @@ async def statement_get(endpoint: ClientEndpoint, call: Call) -> None:
     if page.next is None:
         endpoint.reply(call, page.statement)
         return
-    following = ".".join(map(str, page.next)) + "." + question.digest(services.epoch)
+    following = ".".join(map(str, page.next.numbers)) + "." + question.digest(services.epoch)
     endpoint.reply(call, m.with_next(page.statement, following))
 
 
@@ -190,7 +190,7 @@ def _numbers_of(cursor: str) -> tuple[Place, str]:
         number.isascii() and number.isdigit() and len(number) <= _MAX_DIGITS for number in numbers
     ):
         raise InvalidParams("cursor", "'cursor' must be the 'next' of the page before")
-    return Place(*map(int, numbers)), digest
+    return Place.of(*map(int, numbers)), digest
 
 
 def _is_reversed(since: int | datetime | None, until: int | datetime | None) -> bool:

@@ -23,13 +23,21 @@ class Moment(NamedTuple):
 
 
 def time_of(tables: Tables, sequence: int) -> datetime:
-    """When the entry was decided; it must be shown by the tables."""
-    return from_microseconds(_time_of(tables, sequence))
+    """When the entry was decided; it must be shown by the tables.  Before the first one time has not begun: 1970."""
+    return from_microseconds(_time_of(tables, sequence) if sequence else 0)
 
 
 def sequence_at(tables: Tables, time: datetime) -> int:
     """The last entry of this time or before it, as far as the tables go; 0 where there is none."""
-    sought = microseconds(time)
+    return _sequence_at(tables, microseconds(time))
+
+
+def sequence_before(tables: Tables, time: datetime) -> int:
+    """The last entry before this time, as far as the tables go; 0 where there is none."""
+    return _sequence_at(tables, microseconds(time) - 1)
+
+
+def _sequence_at(tables: Tables, sought: int) -> int:
     least, most = 0, progress_of(tables)
     while least < most:
         middle = (least + most + 1) // 2

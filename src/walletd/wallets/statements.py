@@ -8,7 +8,7 @@ says from where to go on.
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from hashlib import blake2b
 from heapq import merge
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ import msgspec
 from walletd.protocol.messages import Statement, StatementBalance, StatementLine
 from walletd.vocabulary.identifiers import AssetCode, WalletId
 from walletd.wallets.consistent_reads import progress_of
-from walletd.wallets.moments import sequence_at
+from walletd.wallets.moments import sequence_before
 from walletd.wallets.past_balances import stood_at, wallet_at
 from walletd.wallets.table_file import Tables
 from walletd.wallets.table_rows import CHANGE_COLUMNS, UNMOVED, check_seal, from_microseconds
@@ -38,7 +38,7 @@ WHERE c.wallet = ?1 AND c.asset = ?2 AND (c.sequence, c.line) < (?3, ?4) AND c.s
 ORDER BY c.sequence DESC, c.line DESC
 """
 _AFTER_ALL = 2**62
-_MICROSECOND = timedelta(microseconds=1)
+_CURSOR_FORMAT = 2
 
 
 class Question(NamedTuple):
@@ -57,7 +57,7 @@ class Question(NamedTuple):
 
     def digest(self, epoch: int) -> str:
         """A short name for this question in this epoch of the journal, by which its cursors are known."""
-        return blake2b(msgspec.json.encode((epoch, *self)), digest_size=6).hexdigest()
+        return blake2b(msgspec.json.encode((_CURSOR_FORMAT, epoch, *self)), digest_size=6).hexdigest()
 
 
 class Place(NamedTuple):
@@ -66,6 +66,16 @@ class Place(NamedTuple):
     end: int
     sequence: int
     line: int
+
+    @classmethod
+    def of(cls, end: int, sequence: int, line: int) -> "Place":
+        """The inverse of ``numbers``."""
+        return cls(end, sequence, line + UNMOVED)
+
+    @property
+    def numbers(self) -> tuple[int, int, int]:
+        """For a cursor: none of them is negative."""
+        return self.end, self.sequence, self.line - UNMOVED
 
 
 class Page(NamedTuple):
@@ -101,14 +111,14 @@ def read_statement(tables: Tables, question: Question, place: Place | None, limi
 def _first(tables: Tables, since: int | datetime | None) -> int:
     """The first sequence of the range."""
     if isinstance(since, datetime):
-        return sequence_at(tables, since - _MICROSECOND) + 1
+        return sequence_before(tables, since) + 1
     return max(since or 1, 1)
 
 
 def _last(tables: Tables, until: int | datetime | None, end: int) -> int:
     """The last sequence of the range, if the history went on for ever."""
     if isinstance(until, datetime):
-        return sequence_at(tables, until - _MICROSECOND)
+        return sequence_before(tables, until)
     return end if until is None else until - 1
 
 
