@@ -5,6 +5,7 @@ or a read of one wallet as it is now is answered from memory, without a task; wh
 journal runs as a task, behind every command that the same session sent before: a session reads its own writes.
 """
 
+import logging
 from collections.abc import Awaitable, Callable
 
 import msgspec
@@ -23,6 +24,7 @@ from walletd.gateway.reads import (
     wallet_get,
     wallet_list,
 )
+from walletd.journal.failures import JournalFailure
 from walletd.protocol import contract
 from walletd.protocol import messages as m
 from walletd.protocol.client_messages import client_page
@@ -33,6 +35,9 @@ from walletd.protocol.session import Call
 from walletd.vocabulary.error_codes import Reason
 from walletd.wallets.publisher import Subscription, Watched
 from walletd.wallets.submission import Submission
+from walletd.wallets.table_file import ReadTablesRotten
+
+log = logging.getLogger(__name__)
 
 
 def answer(endpoint: ClientEndpoint, call: Call) -> None:
@@ -65,6 +70,7 @@ async def _answer_reads(endpoint: ClientEndpoint) -> None:
 
 
 async def _answer_read(endpoint: ClientEndpoint, call: Call) -> None:
+    """Raises only what must end the daemon."""
     for submission in list(endpoint.parked):
         if not submission.is_decided:
             await _decided(submission)
@@ -73,6 +79,12 @@ async def _answer_read(endpoint: ClientEndpoint, call: Call) -> None:
         await FROM_TABLES[call.method.name](endpoint, call)
     except Refused as refused:
         endpoint.refuse(call, refused.reason, refused.facts)
+    except (ReadTablesRotten, JournalFailure, MemoryError):
+        raise
+    except Exception:
+        # It changed nothing, and nobody else asked it.
+        log.exception("%s met a fault of ours", call.method.name)
+        endpoint.refuse(call, Reason.INTERNAL_ERROR)
 
 
 async def _decided(submission: Submission) -> None:

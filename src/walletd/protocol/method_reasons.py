@@ -12,6 +12,7 @@ BEFORE_ANY_METHOD = (R.PARSE_ERROR, R.INVALID_REQUEST, R.METHOD_NOT_FOUND, R.RAT
 """What a frame may be answered with, whatever was asked."""
 
 OF_A_CALL = (
+    R.INTERNAL_ERROR,
     R.INVALID_PARAMS,
     R.AUTHENTICATION_REQUIRED,
     R.AUTHENTICATION_FAILED,
@@ -21,7 +22,7 @@ OF_A_CALL = (
 )
 """Of every method but session.authenticate."""
 
-OF_A_BOOK = (R.INTERNAL_ERROR, R.OVERLOADED, R.UNAVAILABLE, R.WALLET_QUARANTINED)
+OF_A_BOOK = (R.OVERLOADED, R.UNAVAILABLE, R.WALLET_QUARANTINED)
 """Of what has to wait for wallets to be free: commands and the reads of this moment."""
 
 OF_A_COMMAND = (
