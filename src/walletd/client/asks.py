@@ -4,7 +4,8 @@ One function for each call of the client, shared by its faces.  A command has it
 is sent.
 """
 
-import uuid
+import secrets
+import time
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -37,8 +38,13 @@ class Ask(NamedTuple, Generic[Answer]):
 
 
 def new_command_id() -> str:
-    """A command id that nobody used before."""
-    return uuid.uuid4().hex
+    """A command id that nobody used before: a UUID of version 7 (RFC 9562).
+
+    It begins with the time, so that the daemon finds ids of about the same time close together.
+    """
+    milliseconds = time.time_ns() // 1_000_000
+    number = milliseconds << 80 | 0x7 << 76 | secrets.randbits(12) << 64 | 0b10 << 62 | secrets.randbits(62)
+    return f"{number:032x}"
 
 
 def given(**params: Any) -> dict[str, Any]:

@@ -172,8 +172,9 @@ class ClientEndpoint:
 
     def reply(self, call: Call, result: Any) -> None:
         """Answer a call with its result."""
+        frame = success(call.id, result)
         self.session.answered(call.size)
-        self.send(success(call.id, result))
+        self.send(frame)
 
     def refuse(self, call: Call, reason: Reason, facts: Mapping[str, Any] = {}) -> None:
         """Answer a call with the reason why not."""
@@ -233,12 +234,8 @@ class ClientEndpoint:
             await self._room.wait()
 
     def send_event(self, subscription: Subscription, sequence: int, record: bytes) -> None:
-        """Queue an event around the entry's stored bytes; the entry is not encoded again."""
-        self.send(
-            b'{"jsonrpc":"2.0","method":"stream.event","params":{"subscription":%d,"epoch":%d,"sequence":%d,'
-            b'"previous_sequence":%d,"entry":%b}}'
-            % (subscription.id, self.services.epoch, sequence, subscription.previous, record)
-        )
+        """Queue an event."""
+        self.send(self.services.events.frame(subscription.id, sequence, subscription.previous, record))
 
     def send_heartbeat(self, subscription: Subscription, head: int) -> None:
         """Queue a heartbeat."""

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import trio
 
 from walletd.gateway.admission import Admission, Guest
+from walletd.gateway.event_frames import EventFrames
 from walletd.ledger.book import Books
 from walletd.protocol.close_codes import CloseCode
 from walletd.protocol.envelope import Limits
@@ -91,6 +92,7 @@ class Services:
         self.instance = instance
         self.created_at = created_at
         self.epoch = epoch
+        self.events = EventFrames(epoch)
         self.heartbeat_ms = heartbeat_ms
         self.max_event_bytes = max_event_bytes
         self.compact: Callable[[int | None], CompactionStatus | None] = lambda keep_entries: None

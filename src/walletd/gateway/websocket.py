@@ -42,6 +42,7 @@ ABNORMAL: Final = 1006
 _NOT_UTF8: Final = "text is not valid UTF-8"
 _WHOLE_TEXT: Final = 0x81
 _MASKED: Final = 0x80
+_LONG_HEADER: Final = bytes((_WHOLE_TEXT, 126))
 _SHORT_HEADERS: Final = tuple(bytes((_WHOLE_TEXT, size)) for size in range(126))
 
 
@@ -151,7 +152,7 @@ class FrameProtocol:
         if size < 126:
             header = _SHORT_HEADERS[size]
         elif size < 65536:
-            header = struct.pack("!BBH", _WHOLE_TEXT, 126, size)
+            header = _LONG_HEADER + size.to_bytes(2, "big")
         else:
             header = struct.pack("!BBQ", _WHOLE_TEXT, 127, size)
         self._writes.append(header)
