@@ -81,12 +81,13 @@ def base_system() -> Path:
 
 
 def mirror() -> list[str]:
-    """The mirror that this machine uses, where it says so; else debootstrap's own."""
-    for file in (Path("/etc/apt/sources.list"), *Path("/etc/apt/sources.list.d").glob("*.*")):
+    """The mirror of Debian that this machine uses, where it says so; else debootstrap's own."""
+    apt = Path("/etc/apt")
+    for file in (apt / "sources.list", *apt.glob("sources.list.d/*.list"), *apt.glob("sources.list.d/*.sources")):
         for line in file.read_text().splitlines() if file.is_file() else ():
             words = line.split()
             found = words[1:2] if words[:1] in (["URIs:"], ["deb"]) else []
-            if found and "://" in found[0] and "security" not in found[0]:
+            if found and found[0].rstrip("/").endswith("/debian"):
                 return found
     return []
 
