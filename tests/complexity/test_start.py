@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from tests.wallets.conftest import define, open_core, opening, submit, transfer
+from tests.wallets.conftest import answered, define, open_core, opening, submit, transfer
 from walletd.journal.sqlite_store import open_journal
 from walletd.wallets.books_audit import open_audit
 from walletd.wallets.readings import open_readings
@@ -27,11 +27,9 @@ async def furnish(directory: Path, transfers: int) -> None:
         submit(core, define())
         for wallet in ("alice", "bob"):
             submit(core, opening(wallet))
-        for number in range(transfers):
-            submit(core, transfer(f"t{number}", ("@external", "alice", 1)))
-            if number % SEGMENT == 0:  # A start reads the last segment, which may have a megabyte.
-                await core.writer.drain()
-        await core.writer.drain()
+        for first in range(0, transfers, SEGMENT):  # A start reads the last segment, which may have a megabyte.
+            numbers = range(first, first + SEGMENT)
+            await answered(*(submit(core, transfer(f"t{number}", ("@external", "alice", 1))) for number in numbers))
         await core.projector.reach(core.writer.durable_head)
 
 
