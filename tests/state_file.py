@@ -6,13 +6,17 @@
 What is changed so is a row that is wrong in a page that is right.
 """
 
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import apsw
 
+from walletd.vocabulary.entries import Entry
 from walletd.wallets import table_file
+from walletd.wallets.bulk import in_bulk
+from walletd.wallets.table_rows import SCHEMA, rows_of
 
 
 @contextmanager
@@ -24,3 +28,18 @@ def state_file(path: Path) -> Iterator[apsw.Connection]:
             yield connection
     finally:
         connection.close()
+
+
+def tables_in_memory() -> sqlite3.Connection:
+    """Read tables of no file, with nothing in them, over Python's own SQLite, whose steps can be counted."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.create_function("unhex", 1, bytes.fromhex, deterministic=True)  # It may be older than that function.
+    connection.executescript(SCHEMA)
+    return connection
+
+
+def fold_into(connection: sqlite3.Connection, entries: Iterable[Entry]) -> None:
+    """What the entries leave in the tables."""
+    for statement, rows in rows_of(entries).statements():
+        for bulk in in_bulk(statement, rows):
+            connection.execute(*bulk)

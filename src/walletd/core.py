@@ -79,7 +79,6 @@ class Core:
         self.projector = Projector(
             recovered.tables,
             recovered.progress,
-            recovered.frontier,
             max_backlog=settings.max_unprojected_entries,
             on_projected=lambda entries: self.supervisor.on_projected(entries),
             watch=projecting,

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 from tests.complexity.counting import rounds_counted
+from tests.state_file import fold_into, tables_in_memory
 from walletd.journal.charter import SCHEMA as JOURNAL_SCHEMA
 from walletd.journal.rows import AFTER, HOLDING, LAST
 from walletd.vocabulary.commands import PlaceHold
 from walletd.vocabulary.entries import BalanceRecord, Effects, Entry, HoldRecord
 from walletd.vocabulary.lifecycle import HoldState
 from walletd.wallets import books_audit, readings
-from walletd.wallets.bulk import in_bulk
 from walletd.wallets.command_index import PROBE
-from walletd.wallets.table_rows import SCHEMA, microseconds, rows_of
+from walletd.wallets.table_rows import microseconds
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 SMALL, LARGE = 300, 6_000
@@ -42,11 +42,8 @@ def tables_of(holds: int) -> sqlite3.Connection:
         command = PlaceHold(command_id=f"c{number}", wallet="hotel", asset="EUR", amount="10")
         effects = Effects(holds=(record,), balances=(balance,))
         entries.append(Entry(sequence=number, time=START, principal="p", command=command, effects=effects))
-    connection = sqlite3.connect(":memory:", isolation_level=None)
-    connection.executescript(SCHEMA)
-    for statement, rows in rows_of(entries).statements():
-        for bulk in in_bulk(statement, rows):
-            connection.execute(*bulk)
+    connection = tables_in_memory()
+    fold_into(connection, entries)
     return connection
 
 

@@ -373,7 +373,7 @@ BUGS_IN_THE_PROTOCOL: list[tuple[str, str, str, str]] = [
         "if need.right is Right.ADMIN:\n        return False\n",
         "if False:\n        return False\n",
     ),
-    ("an admin is nobody", "scopes", ' or "admin" in scopes', ""),
+    ("an admin is nobody", "scopes", 'return "admin" in scopes', "return False"),
     (
         "a name is taken for a prefix",
         "scopes",
@@ -409,8 +409,8 @@ BUGS_IN_THE_PROTOCOL: list[tuple[str, str, str, str]] = [
     (
         "one of several needs is enough",
         "session",
-        "for need in method.needs(params):",
-        "for need in list(method.needs(params))[:1]:",
+        "else method.needs(params):",
+        "else list(method.needs(params))[:1]:",
     ),
     ("the payee must agree, not the payer", "methods", "Need.spend(posting.source)", "Need.spend(posting.to)"),
     ("seeing is paying", "methods", "Need.spend(posting.source)", "Need.view(posting.source)"),

@@ -1,7 +1,6 @@
 """Reads of random histories: every point of the past, every filter, pages of any size while new entries arrive."""
 
 import random
-import sqlite3
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,16 +13,16 @@ from tests.ledger.cases import Ledger, batch, define, open_wallet, pay, place
 from tests.ledger.core import REAL
 from tests.properties import read_model, times
 from tests.properties.programs import ASSETS, PRELUDE, START, TICK, WALLETS, Run, Step, programs
+from tests.state_file import fold_into, tables_in_memory
 from walletd.vocabulary.commands import CloseWallet, FreezeWallet, OpenWallet, UnfreezeWallet, UpdateWallet
 from walletd.vocabulary.entries import Entry
 from walletd.vocabulary.identifiers import CommandId, WalletId
 from walletd.vocabulary.lifecycle import WalletStatus
 from walletd.wallets import statements, wallet_search
-from walletd.wallets.bulk import in_bulk
 from walletd.wallets.moments import Moment, sequence_at, time_of
 from walletd.wallets.past_balances import balances_at
 from walletd.wallets.statements import Question, read_statement
-from walletd.wallets.table_rows import SCHEMA, microseconds, rows_of
+from walletd.wallets.table_rows import microseconds
 from walletd.wallets.wallet_search import Search, find_wallets
 
 KINDS = ["transfer", "refund", "capture", "sweep"]
@@ -40,17 +39,14 @@ class Tables:
     """Read tables in memory, into which entries are folded in runs of any length, as the projector does it."""
 
     def __init__(self) -> None:
-        self.connection = sqlite3.connect(":memory:", isolation_level=None)
-        self.connection.executescript(SCHEMA)
+        self.connection = tables_in_memory()
         self.sequence = 0
 
     def fold(self, entries: Sequence[Entry], chance: random.Random, until: int) -> None:
         """Fold entries up to and including this one."""
         while self.sequence < until:
             run = entries[self.sequence : min(until, self.sequence + chance.randint(1, 9))]
-            for statement, rows in rows_of(run).statements():
-                for bulk in in_bulk(statement, rows):
-                    self.connection.execute(*bulk)
+            fold_into(self.connection, run)
             self.sequence = run[-1].sequence
             progress = (4, "i", 1, self.sequence, b"", microseconds(run[-1].time))
             self.connection.execute("INSERT OR REPLACE INTO progress VALUES (1, ?, ?, ?, ?, ?, ?)", progress)

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
+from tests.state_file import fold_into, tables_in_memory
 from walletd.vocabulary.commands import OpenWallet, Posting, PostTransfer
 from walletd.vocabulary.entries import BalanceRecord, Effects, Entry, Freeze, WalletRecord
 from walletd.vocabulary.lifecycle import FrozenSide, WalletStatus
-from walletd.wallets.bulk import in_bulk
 from walletd.wallets.moments import Moment, sequence_at
 from walletd.wallets.past_balances import balances_at
 from walletd.wallets.statements import Question, read_statement
-from walletd.wallets.table_rows import SCHEMA, microseconds, rows_of
+from walletd.wallets.table_rows import microseconds
 from walletd.wallets.wallet_search import Search, find_wallets
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
@@ -49,11 +49,8 @@ def tables_of(size: int) -> sqlite3.Connection:
         posting = Posting("w000002", "w000001", asset, "1")
         paid = PostTransfer(command_id=f"p{number}", postings=(posting,))
         entries.append(entry(len(entries) + 1, paid, Effects(balances=balances)))
-    connection = sqlite3.connect(":memory:", isolation_level=None)
-    connection.executescript(SCHEMA)
-    for statement, rows in rows_of(entries).statements():
-        for bulk in in_bulk(statement, rows):
-            connection.execute(*bulk)
+    connection = tables_in_memory()
+    fold_into(connection, entries)
     progress = (4, "i", 1, len(entries), b"", microseconds(entries[-1].time))
     connection.execute("INSERT INTO progress VALUES (1, ?, ?, ?, ?, ?, ?)", progress)
     return connection

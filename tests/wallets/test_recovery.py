@@ -466,7 +466,7 @@ def flip_a_bit_of(directory: Path, table: str, column: str) -> None:
     if table == "command":
         condition = "command_id = 't1-7'"
     with state_file(directory / FILE_NAME) as connection:
-        key = [row[1] for row in connection.execute(f"PRAGMA table_info({table})") if row[5]]
+        key = [row[1] for row in connection.execute(f"PRAGMA table_info({table})") if row[5]] or ["rowid"]
         row = connection.execute(f"SELECT {column}, {', '.join(key)} FROM {table} WHERE {condition} LIMIT 1").fetchone()
     where = " AND ".join(f"{name} = ?" for name in key)
     change(directory, f"UPDATE {table} SET {column} = ? WHERE {where}", flipped(row[0]), *row[1:])

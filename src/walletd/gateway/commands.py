@@ -4,7 +4,7 @@ import logging
 
 from walletd.gateway.batches import check_batch, foreseen_outcomes, outcomes_of
 from walletd.gateway.endpoint import ClientEndpoint
-from walletd.ledger.statement import movements_of
+from walletd.ledger.statement import transfer_of
 from walletd.logs.context import about_command
 from walletd.protocol import messages as m
 from walletd.protocol.access import Grant
@@ -79,7 +79,7 @@ def _reply_answer(endpoint: ClientEndpoint, call: Call, answer: Answer) -> None:
         sequence=entry.sequence,
         time=entry.time,
         entry_hash=answer.durable.leaf.hex() if seen is entry else None,
-        transfer=None if outcomes else next((movement.transfer for movement in movements_of(entry)), None),
+        transfer=transfer_of(entry),
         hold=hold_id(entry.sequence) if isinstance(entry.command, PlaceHold) else None,
         assets=entry.effects.assets,
         wallets=seen.effects.wallets,

@@ -120,6 +120,11 @@ class JournalWriter:
         return self._durable_head
 
     @property
+    def frontier(self) -> Frontier:
+        """The Merkle frontier over everything durable; the next commit leaves it as it is, and makes one of its own."""
+        return self._frontier
+
+    @property
     def root(self) -> bytes:
         """The Merkle root over everything durable."""
         return self._frontier.root()

@@ -44,6 +44,8 @@ def decide(
     if refusal := expiry_guard(command, now):
         return refusal
     match command:
+        case c.PostTransfer():
+            return post_transfer(books, command, now, Origin(sequence, index or 0))
         case c.DefineAsset():
             return _define_asset(books, command, now)
         case c.OpenWallet():
@@ -56,8 +58,6 @@ def decide(
             return unfreeze_wallet(books, command, now)
         case c.CloseWallet():
             return close_wallet(books, command, now)
-        case c.PostTransfer():
-            return post_transfer(books, command, now, Origin(sequence, index or 0))
         case c.RefundTransfer():
             return refund_transfer(books, command, now, Origin(sequence, index or 0))
         case c.PlaceHold():

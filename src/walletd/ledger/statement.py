@@ -64,6 +64,14 @@ def movements_of(entry: Entry) -> list[Movement]:
     return movements
 
 
+def transfer_of(entry: Entry) -> TransferId | None:
+    """The transfer that the entry posted; None where it moved nothing, or is a batch with a transfer for each part."""
+    if entry.effects is None or isinstance(entry.command, ExecuteBatch):
+        return None
+    is_said = isinstance(entry.command, (PostTransfer, RefundTransfer))
+    return transfer_id(entry.sequence) if is_said or entry.effects.moved else None
+
+
 def _movements(command: AnyCommand, unsaid: Iterable[Moved], transfer: TransferId, first_line: int) -> list[Movement]:
     """What one command that was applied moved: what it says or, where it does not, what was recorded beside it."""
     match command:

@@ -24,6 +24,7 @@ from walletd.vocabulary.scopes import (
     OPERATE,
     Need,
     Right,
+    permits_everything,
     permitted,
     sees_everything,
 )
@@ -45,6 +46,11 @@ class Grant(msgspec.Struct, frozen=True):
     def permits(self, need: Need) -> bool:
         """Whether one of the scopes covers the need."""
         return permitted(self.scopes, need)
+
+    @property
+    def permits_everything(self) -> bool:
+        """Whether there is nothing that it does not permit."""
+        return permits_everything(self.scopes)
 
     @property
     def sees_everything(self) -> bool:

@@ -319,17 +319,17 @@ AnyCommand = BatchedCommand | ExpireHold | ExecuteBatch | ClientCommand
 def wallets_of(command: AnyCommand) -> list[WalletId]:
     """Every wallet whose turn the command needs, sorted and without doubles: the order in which they are claimed."""
     match command:
+        case PostTransfer(postings=postings) | RefundTransfer(postings=postings):
+            wallets = {posting.source for posting in postings}
+            wallets.update(posting.to for posting in postings)
         case DefineAsset() | CreateClient() | RotateClient() | RevokeClient():
-            wallets: set[WalletId] = set()
+            wallets = set()
         case ExecuteBatch(commands=commands):
             wallets = {wallet for inner in commands for wallet in wallets_of(inner)}
         case CloseWallet(wallet=wallet, sweep_to=target) if target is not None:
             wallets = {wallet, target}
         case CaptureHold(wallet=wallet, parts=parts):
             wallets = {wallet, *(part.to for part in parts)}
-        case PostTransfer(postings=postings) | RefundTransfer(postings=postings):
-            wallets = {posting.source for posting in postings}
-            wallets.update(posting.to for posting in postings)
         case _:
             wallets = {command.wallet}
     if command.if_version:
@@ -345,7 +345,7 @@ TRANSFER_MARK = "~"
 
 def claims_of(command: AnyCommand) -> list[WalletId]:
     """The wallets of the command and, behind a mark, the transfer that it refunds: all whose turn it needs, sorted."""
-    if not isinstance(command, RefundTransfer | ExecuteBatch):
+    if not isinstance(command, (RefundTransfer, ExecuteBatch)):
         return wallets_of(command)
     refunds = {inner.transfer for inner in parts_of(command) if isinstance(inner, RefundTransfer)}
     return wallets_of(command) + [WalletId(TRANSFER_MARK + transfer) for transfer in sorted(refunds)]

@@ -31,7 +31,7 @@ PAGE_ROWS: Final = 500
 
 _SEALED, _, _SEAL = CHANGE_COLUMNS.rpartition(", ")
 BALANCES: Final = f"""
-SELECT json_group_array(json_array(wallet, asset, CAST(record AS TEXT), hex(seal), json(change), sealed))
+SELECT json_group_array(json_array(wallet, asset, record, hex(seal), json(change), sealed))
 FROM (
     SELECT b.wallet, b.asset, b.record, b.seal, json_array({_SEALED}) AS change, hex({_SEAL}) AS sealed
     FROM (SELECT * FROM balance WHERE (wallet, asset) > (?1, ?2) ORDER BY wallet, asset LIMIT ?3) b
@@ -74,7 +74,7 @@ class Audit:
 
     def _add(self, rows: list[Row]) -> None:
         for wallet, asset, record, sealed, change, change_sealed in rows:
-            check_seal("balance", bytes.fromhex(sealed), wallet, asset, record.encode())
+            check_seal("balance", bytes.fromhex(sealed), wallet, asset, record)
             available = _decode_balance(record).available
             if available is not None and int(available) < 0:
                 self._overdrawn.append(f"wallet {wallet} has {available} of {asset} available")

@@ -1,6 +1,6 @@
 """The projector: folds durable entries into the read tables, a little later and many at a time.
 
-    projector.extend(facts)                            # right after a commit, synchronous
+    projector.extend(entries, frontier)                # right after a commit, synchronous
     await projector.reach(sequence)                    # before a read that must see the entry
 
 It lingers for a moment before each transaction, because a wallet touched a hundred times meanwhile is then written
@@ -42,27 +42,31 @@ class DurableEntry(NamedTuple):
     leaf: bytes
 
 
+class Commit(NamedTuple):
+    """What one commit made durable, and the Merkle frontier behind it."""
+
+    entries: Sequence[DurableEntry]
+    frontier: Frontier
+
+
 class Projector:
-    """Owns the read tables and the Merkle frontier up to where they stand."""
+    """Owns the read tables, which say themselves up to where they stand."""
 
     def __init__(
         self,
         tables: ReadTables,
         progress: Progress,
-        frontier: Frontier,
         *,
         max_backlog: int,
         on_projected: Callable[[Sequence[DurableEntry]], None],
         watch: Watch,
     ) -> None:
-        assert frontier.size == progress.sequence
         self._tables = tables
         self._progress = progress
-        self._frontier = frontier
         self._max_backlog = max_backlog
         self._on_projected = on_projected
         self._watch = watch
-        self._commits: deque[Sequence[DurableEntry]] = deque()
+        self._commits: deque[Commit] = deque()
         self._backlog = 0
         self._arrived = trio.Event()
         self._urgent = trio.Event()
@@ -103,12 +107,13 @@ class Projector:
                 while self.is_behind:
                     await self._advanced.wait()
 
-    def extend(self, commit: Sequence[DurableEntry]) -> None:
-        """Take in what one commit made durable."""
-        assert commit[0].entry.sequence == self.durable_sequence + 1
-        self._commits.append(commit)
-        self._backlog += len(commit)
-        self.durable_sequence = commit[-1].entry.sequence
+    def extend(self, entries: Sequence[DurableEntry], frontier: Frontier) -> None:
+        """Take in what one commit made durable, and the frontier behind it, which nobody changes any more."""
+        assert entries[0].entry.sequence == self.durable_sequence + 1
+        assert frontier.size == entries[-1].entry.sequence
+        self._commits.append(Commit(entries, frontier))
+        self._backlog += len(entries)
+        self.durable_sequence = frontier.size
         self._arrived.set()
 
     async def reach(self, sequence: int) -> None:
@@ -141,23 +146,20 @@ class Projector:
     async def project_some(self) -> bool:
         """One transaction: the oldest commits, as many as fit; whether there was space for it."""
         self._urgent = trio.Event()
+        if not self._commits:
+            return True
         batch: list[DurableEntry] = []
         while self._commits and len(batch) < MAX_BATCH:
-            batch.extend(self._commits.popleft())
-        if not batch:
-            return True
-        frontier = self._frontier.copy()
-        for durable in batch:
-            frontier.append(durable.leaf)
+            entries, frontier = self._commits.popleft()
+            batch.extend(entries)
         progress = progress_after(self._progress, batch[-1].entry.sequence, frontier, batch[-1].entry.time)
         try:
             with self._watch.waiting():
                 await self._tables.project([durable.entry for durable in batch], progress)
         except ReadTablesFull as full:
             log.warning("the read tables stand at entry %d until there is space: %s", self.sequence, full)
-            self._commits.appendleft(batch)
+            self._commits.appendleft(Commit(batch, frontier))
             return False
-        self._frontier = frontier
         self._advance(progress, batch)
         return True
 

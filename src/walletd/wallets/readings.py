@@ -40,7 +40,7 @@ from walletd.wallets.moments import Moment, sequence_at, time_of
 from walletd.wallets.past_balances import balances_at
 from walletd.wallets.statements import Page, Place, Question, read_statement
 from walletd.wallets.table_file import Tables
-from walletd.wallets.table_rows import check_seal, hold_key, hold_row, microseconds
+from walletd.wallets.table_rows import check_seal, hold_key, hold_values, microseconds
 from walletd.wallets.timers import Expiry, Key
 from walletd.wallets.wallet_search import Search, find_wallets, status_at
 from walletd.wallets.watch import Watch
@@ -55,7 +55,7 @@ _decode_hold = msgspec.json.Decoder(HoldRecord).decode
 # The last column: the wallet's holds that have expired while no entry says so, one on a line, each with its seal.
 _WALLET_COLUMNS = """
 w.wallet, w.record, w.seal, b.asset, b.record, b.seal,
-(SELECT group_concat(hex(h.seal) || CAST(h.record AS TEXT), char(10)) FROM hold h
+(SELECT group_concat(hex(h.seal) || h.record, char(10)) FROM hold h
  WHERE h.wallet = w.wallet AND h.is_open AND h.expires <= ?)
 """
 _SEQUENCE = "(SELECT sequence FROM progress)"
@@ -278,7 +278,7 @@ def _wallet_and_balances(group: list[Any]) -> tuple[WalletRecord, tuple[BalanceR
     return msgspec.structs.replace(record, version=version), balances
 
 
-def _balance_record(name: str, asset: str, record: bytes, sealed: bytes) -> BalanceRecord:
+def _balance_record(name: str, asset: str, record: str, sealed: bytes) -> BalanceRecord:
     check_seal("balance", sealed, name, asset, record)
     return _decode_balance(record)
 
@@ -294,7 +294,7 @@ def _wallet_view(group: list[Any], sequence: int, now: datetime) -> WalletView:
     record, balances = _wallet_and_balances(group)
     for line in group[0][6].split("\n") if group[0][6] else ():
         hold = _decode_hold(line[16:])
-        *values, _ = hold_row(hold, 0)
+        values = hold_values(hold, 0)
         check_seal("hold", bytes.fromhex(line[:16]), *values)
         balances = tuple(_less_held(balance, hold) for balance in balances)
     return view_of(record, balances, sequence, now)

@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import Any, NamedTuple
 
 from walletd.ledger.guards import Verdict
-from walletd.vocabulary.commands import AnyCommand, first_difference, ids_of
+from walletd.vocabulary.commands import AnyCommand, ExecuteBatch, first_difference, ids_of
 from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import CommandId, Principal
 from walletd.vocabulary.room import Room
@@ -56,6 +56,7 @@ class Submission:
         "durable",
         "followers",
         "is_settled",
+        "key",
         "principal",
         "reply",
         "sequence",
@@ -66,6 +67,8 @@ class Submission:
         self.decided = 0.0
         self.command = command
         self.principal = principal
+        self.key = (principal, command.command_id)
+        """What may be used only once."""
         self.reply = reply
         self.sequence = 0
         """The sequence of its entry, once it is decided; 0 before."""
@@ -79,13 +82,10 @@ class Submission:
         return self.sequence > 0 or self.is_settled
 
     @property
-    def key(self) -> tuple[Principal, CommandId]:
-        """What may be used only once."""
-        return self.principal, self.command.command_id
-
-    @property
     def keys(self) -> list[tuple[Principal, CommandId]]:
         """Its own key, and those of the commands in it."""
+        if not isinstance(self.command, ExecuteBatch):
+            return [self.key]
         return [(self.principal, name) for name in ids_of(self.command)]
 
     def settle(self, answer: Answer | Foreseen | NotDecided) -> None:

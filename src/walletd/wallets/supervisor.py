@@ -128,13 +128,14 @@ class Supervisor:
             if self._nursery is not None:  # At the end of the daemon nobody looks it up any more.
                 self._nursery.start_soon(self._replay, sequence, submission)
             return
-        for key in submission.keys[1:]:
+        keys = submission.keys
+        for key in keys[1:]:
             used = self._recent[key].sequence if key in self._recent else self._index.find(*key)
             if used is not None:
                 facts = {"command_id": key[1], "field": "commands", "sequence": used}
                 submission.settle(NotDecided(Reason.COMMAND_ID_REUSED, facts))
                 return
-        for key in submission.keys:
+        for key in keys:
             self._recent[key] = submission
         self._claim(submission, self._decide)
 
@@ -349,7 +350,7 @@ class Supervisor:
                 clients += effects.clients
             submission.settle(Answer(submission.durable, replayed=False))
             self._publisher.publish(submission.durable)
-        self._projector.extend(entries)
+        self._projector.extend(entries, self._writer.frontier)
         if clients:
             self._follow_clients(clients)
 

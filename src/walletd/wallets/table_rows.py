@@ -29,7 +29,7 @@ from walletd.vocabulary.identifiers import HoldId, TransferId
 from walletd.vocabulary.lifecycle import HoldState
 from walletd.wallets.table_file import ReadTablesRotten
 
-FORMAT = 9
+FORMAT = 10
 
 SCHEMA = """
 CREATE TABLE progress (
@@ -40,7 +40,7 @@ CREATE TABLE progress (
 CREATE TABLE asset (asset TEXT PRIMARY KEY, scale INTEGER NOT NULL, seal BLOB NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE moment (sequence INTEGER PRIMARY KEY, time INTEGER NOT NULL, seal BLOB NOT NULL) STRICT;
 CREATE TABLE wallet (
-    wallet TEXT PRIMARY KEY, record BLOB NOT NULL, seal BLOB NOT NULL, status TEXT NOT NULL
+    wallet TEXT PRIMARY KEY, record TEXT NOT NULL, seal BLOB NOT NULL, status TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX wallet_by_status ON wallet (status, wallet);
 CREATE TABLE wallet_metadata (
@@ -48,31 +48,31 @@ CREATE TABLE wallet_metadata (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX wallet_by_metadata ON wallet_metadata (key, value, wallet);
 CREATE TABLE wallet_after (
-    wallet TEXT NOT NULL, sequence INTEGER NOT NULL, record BLOB NOT NULL, seal BLOB NOT NULL,
+    wallet TEXT NOT NULL, sequence INTEGER NOT NULL, record TEXT NOT NULL, seal BLOB NOT NULL,
     PRIMARY KEY (wallet, sequence)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE balance (
-    wallet TEXT NOT NULL, asset TEXT NOT NULL, record BLOB NOT NULL, seal BLOB NOT NULL, PRIMARY KEY (wallet, asset)
+    wallet TEXT NOT NULL, asset TEXT NOT NULL, record TEXT NOT NULL, seal BLOB NOT NULL, PRIMARY KEY (wallet, asset)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE balance_change (
     wallet TEXT NOT NULL, asset TEXT NOT NULL, sequence INTEGER NOT NULL, line INTEGER NOT NULL, time INTEGER NOT NULL,
     version INTEGER NOT NULL, posted TEXT NOT NULL, held TEXT NOT NULL,
-    amount TEXT, counterparty TEXT, reference TEXT, kind TEXT, transfer TEXT,
-    seal BLOB NOT NULL, PRIMARY KEY (wallet, asset, sequence, line)
-) STRICT, WITHOUT ROWID;
+    amount TEXT, counterparty TEXT, reference TEXT, kind TEXT, transfer TEXT, seal BLOB NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX change_of_balance ON balance_change (wallet, asset, sequence, line);
 CREATE TABLE hold (
     wallet TEXT NOT NULL, number INTEGER NOT NULL, place INTEGER NOT NULL, is_open INTEGER NOT NULL, expires INTEGER,
-    record BLOB NOT NULL, ended INTEGER, seal BLOB NOT NULL, PRIMARY KEY (number, place)
+    record TEXT NOT NULL, ended INTEGER, seal BLOB NOT NULL, PRIMARY KEY (number, place)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE refunded (
-    transfer TEXT PRIMARY KEY, record BLOB NOT NULL, seal BLOB NOT NULL
+    transfer TEXT PRIMARY KEY, record TEXT NOT NULL, seal BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE outflow (
     wallet TEXT NOT NULL, asset TEXT NOT NULL, sequence INTEGER NOT NULL, command INTEGER NOT NULL,
-    time INTEGER NOT NULL, record BLOB NOT NULL, seal BLOB NOT NULL, PRIMARY KEY (wallet, asset, sequence, command)
+    time INTEGER NOT NULL, record TEXT NOT NULL, seal BLOB NOT NULL, PRIMARY KEY (wallet, asset, sequence, command)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX outflow_by_time ON outflow (wallet, asset, time);
-CREATE TABLE client (client TEXT PRIMARY KEY, record BLOB NOT NULL, seal BLOB NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE client (client TEXT PRIMARY KEY, record TEXT NOT NULL, seal BLOB NOT NULL) STRICT, WITHOUT ROWID;
 CREATE INDEX open_hold ON hold (wallet, number, place) WHERE is_open;
 CREATE INDEX expiring_hold ON hold (wallet, expires) WHERE is_open AND expires IS NOT NULL;
 CREATE INDEX next_expiry ON hold (expires, number, place) WHERE is_open AND expires IS NOT NULL;
@@ -100,40 +100,52 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Rows(NamedTuple):
-    """The rows that a run of entries adds or replaces, table by table."""
+    """The rows that a run of entries adds or replaces, table by table; each a JSON array, its seal last."""
 
-    moments: list[tuple[Any, ...]]
-    assets: list[tuple[Any, ...]]
-    wallets: list[tuple[Any, ...]]
-    known: list[tuple[Any, ...]]
-    metadata: list[tuple[Any, ...]]
-    wallets_after: list[tuple[Any, ...]]
-    balances: list[tuple[Any, ...]]
-    changes: list[tuple[Any, ...]]
-    holds: list[tuple[Any, ...]]
-    refunded: list[tuple[Any, ...]]
-    outflows: list[tuple[Any, ...]]
-    forgotten: list[tuple[Any, ...]]
-    clients: list[tuple[Any, ...]]
-    commands: list[tuple[Any, ...]]
+    moments: list[bytes]
+    assets: list[bytes]
+    wallets: list[bytes]
+    known: list[bytes]
+    metadata: list[bytes]
+    wallets_after: list[bytes]
+    balances: list[bytes]
+    changes: list[bytes]
+    holds: list[bytes]
+    refunded: list[bytes]
+    outflows: list[bytes]
+    forgotten: list[bytes]
+    clients: list[bytes]
+    commands: list[bytes]
 
-    def statements(self) -> Iterable[tuple[str, list[tuple[Any, ...]]]]:
+    def statements(self) -> Iterable[tuple[str, list[bytes]]]:
         """Each table's statement with its rows.  An entry is folded once only, so that a plain INSERT must succeed."""
-        yield "INSERT INTO moment (VALUES)", self.moments
-        yield "INSERT INTO asset (VALUES)", self.assets
-        yield "INSERT OR REPLACE INTO wallet (VALUES)", self.wallets
-        yield "DELETE FROM wallet_metadata WHERE wallet IN (SELECT column1 FROM ((VALUES)))", self.known
-        yield "INSERT INTO wallet_metadata (VALUES)", self.metadata
-        yield "INSERT INTO wallet_after (VALUES)", self.wallets_after
-        yield "INSERT OR REPLACE INTO balance (VALUES)", self.balances
-        yield "INSERT INTO balance_change (VALUES)", self.changes
-        yield "INSERT OR REPLACE INTO hold (VALUES)", self.holds
-        yield "INSERT OR REPLACE INTO refunded (VALUES)", self.refunded
-        yield "INSERT OR REPLACE INTO outflow (VALUES)", self.outflows
-        yield "DELETE FROM client WHERE client IN (SELECT column1 FROM ((VALUES)))", self.forgotten
-        yield "INSERT OR REPLACE INTO client (VALUES)", self.clients
-        # The first entry of an id is the one that counts, also in a journal that holds an id twice.
-        yield "INSERT OR IGNORE INTO command (VALUES)", self.commands
+        return zip(STATEMENTS, self, strict=True)
+
+
+def _sealed(columns: int) -> str:
+    """The columns of a row, of which the last is the seal."""
+    return ", ".join([*(f"value->>{column}" for column in range(columns - 1)), f"unhex(value->>{columns - 1})"])
+
+
+STATEMENTS = (
+    f"INSERT INTO moment SELECT {_sealed(3)} FROM json_each(?)",
+    f"INSERT INTO asset SELECT {_sealed(3)} FROM json_each(?)",
+    f"INSERT OR REPLACE INTO wallet SELECT {_sealed(3)}, json_extract(value->>1, '$.status') FROM json_each(?)",
+    "DELETE FROM wallet_metadata WHERE wallet IN (SELECT value->>0 FROM json_each(?))",
+    "INSERT INTO wallet_metadata SELECT value->>0, value->>1, value->>2 FROM json_each(?)",
+    f"INSERT INTO wallet_after SELECT {_sealed(4)} FROM json_each(?)",
+    f"INSERT OR REPLACE INTO balance SELECT {_sealed(4)} FROM json_each(?)",
+    # In this order a wallet's changes of one transaction lie side by side, and the index is walked once.
+    f"INSERT INTO balance_change SELECT {_sealed(14)} FROM json_each(?) ORDER BY 1, 2, 3, 4",
+    f"INSERT OR REPLACE INTO hold SELECT {_sealed(8)} FROM json_each(?)",
+    f"INSERT OR REPLACE INTO refunded SELECT {_sealed(3)} FROM json_each(?)",
+    f"INSERT OR REPLACE INTO outflow SELECT {_sealed(7)} FROM json_each(?)",
+    "DELETE FROM client WHERE client IN (SELECT value->>0 FROM json_each(?))",
+    f"INSERT OR REPLACE INTO client SELECT {_sealed(3)} FROM json_each(?)",
+    # The first entry of an id is the one that counts, also in a journal that holds an id twice.
+    f"INSERT OR IGNORE INTO command SELECT {_sealed(4)} FROM json_each(?)",
+)
+"""In the order of ``Rows``, and that in which they are run."""
 
 
 class Folding:
@@ -152,53 +164,53 @@ class Folding:
         """Take in the next entry."""
         rows = self._rows
         time = microseconds(entry.time)
-        rows.moments.append((entry.sequence, time, seal(entry.sequence, time)))
+        rows.moments.append(row(entry.sequence, time))
         for command_id in ids_of(entry.command):
-            command_row = (entry.principal, command_id, entry.sequence)
-            rows.commands.append((*command_row, seal(*command_row)))
+            rows.commands.append(row(entry.principal, command_id, entry.sequence))
         effects = entry.effects
         if effects is None:
             return
         for asset in effects.assets:
-            rows.assets.append((asset.asset, asset.scale, seal(asset.asset, asset.scale)))
+            rows.assets.append(row(asset.asset, asset.scale))
         for wallet in effects.wallets:
             self._wallets[wallet.wallet] = wallet
-            after = (wallet.wallet, entry.sequence, _encode(wallet))
-            rows.wallets_after.append((*after, seal(*after)))
+            rows.wallets_after.append(row(wallet.wallet, entry.sequence, _text(wallet)))
         if effects.balances:
-            self._balances.update(((balance.wallet, balance.asset), balance) for balance in effects.balances)
-            rows.changes.extend((*change, seal(*change)) for change in balance_changes(entry, time))
-        self._clients.update(dict.fromkeys(effects.forgotten))
-        self._clients.update((client.client, client) for client in effects.clients)
-        self._transfers.update((transfer.transfer, transfer) for transfer in effects.transfers)
-        self._holds.update((hold.hold, (hold, entry.sequence)) for hold in effects.holds)
-        self._outflows.update(((o.wallet, o.asset, o.sequence, o.command), o) for o in effects.outflows)
+            for balance in effects.balances:
+                self._balances[balance.wallet, balance.asset] = balance
+            rows.changes.extend([row(*change) for change in balance_changes(entry, time)])
+        for hold in effects.holds:
+            self._holds[hold.hold] = hold, entry.sequence
+        for transfer in effects.transfers:
+            self._transfers[transfer.transfer] = transfer
+        for outflow in effects.outflows:
+            self._outflows[outflow.wallet, outflow.asset, outflow.sequence, outflow.command] = outflow
+        for name in effects.forgotten:
+            self._clients[name] = None
+        for client in effects.clients:
+            self._clients[client.client] = client
 
     def rows(self) -> Rows:
         """All rows; once, at the end."""
         rows = self._rows
         for name, record in self._wallets.items():
-            body = _encode(record)
-            rows.wallets.append((name, body, seal(name, body), record.status.value))
+            rows.wallets.append(row(name, _text(record)))
             if record.version > 1:
-                rows.known.append((name,))
-            rows.metadata.extend((name, key, value) for key, value in record.metadata.items())
-        for (name, asset_code), balance in self._balances.items():
-            body = _encode(balance)
-            rows.balances.append((name, asset_code, body, seal(name, asset_code, body)))
+                rows.known.append(_encode((name,)))
+            rows.metadata.extend(_encode((name, key, value)) for key, value in record.metadata.items())
+        for key, balance in self._balances.items():
+            rows.balances.append(row(*key, _text(balance)))
         for transfer in self._transfers.values():
-            body = _encode(transfer)
-            rows.refunded.append((transfer.transfer, body, seal(transfer.transfer, body)))
-        for key, outflow in self._outflows.items():
-            outflow_row = (*key, microseconds(outflow.time), _encode(outflow))
-            rows.outflows.append((*outflow_row, seal(*outflow_row)))
-        rows.holds.extend(hold_row(*last) for last in self._holds.values())
+            rows.refunded.append(row(transfer.transfer, _text(transfer)))
+        for place, outflow in self._outflows.items():
+            rows.outflows.append(row(*place, microseconds(outflow.time), _text(outflow)))
+        for hold, sequence in self._holds.values():
+            rows.holds.append(row(*hold_values(hold, sequence)))
         for name, client in self._clients.items():
             if client is None:
-                rows.forgotten.append((name,))
+                rows.forgotten.append(_encode((name,)))
             else:
-                body = _encode(client)
-                rows.clients.append((name, body, seal(name, body)))
+                rows.clients.append(row(name, _text(client)))
         return rows
 
 
@@ -258,13 +270,21 @@ def hold_key(hold: HoldId) -> tuple[int, int]:
     return int(sequence), int(index or -1)
 
 
-def hold_row(hold: HoldRecord, sequence: int) -> tuple[Any, ...]:
-    """A hold's row as this entry leaves it, its seal last; ``ended`` is the entry where it says that it expired."""
-    body = _encode(hold)
+def hold_values(hold: HoldRecord, sequence: int) -> tuple[Any, ...]:
+    """A hold's row as this entry leaves it, without its seal; ``ended`` is the entry where it says that it expired."""
     expires = None if hold.expires_at is None else microseconds(hold.expires_at)
     ended = sequence if hold.state is HoldState.EXPIRED else None
-    row = (hold.wallet, *hold_key(hold.hold), int(hold.state is HoldState.OPEN), expires, body, ended)
-    return (*row, seal(*row))
+    return hold.wallet, *hold_key(hold.hold), int(hold.state is HoldState.OPEN), expires, _text(hold), ended
+
+
+def row(*values: Any) -> bytes:
+    """A row as a statement takes it in: its values and their seal, in hexadecimal."""
+    body = _encode(values)
+    return b'%b,"%b"]' % (body[:-1], blake2b(body, digest_size=8).hexdigest().encode())
+
+
+def _text(record: msgspec.Struct) -> str:
+    return _encode(record).decode()
 
 
 def seal(*values: Any) -> bytes:
