@@ -171,8 +171,8 @@ TIMERS = (
     ),
     Event(
         "projection",
-        "50 ms after a commit, or at once where a read waits for it",
-        "at most some 1,000 entries in one transaction",
+        "250 ms after a commit, or at once where a read waits for it",
+        "at most some 4,000 entries in one transaction",
         "a damaged table: exit code 70, built anew at the next start",
         "O(records × log rows)",
         "rows in `state.db`; frees the command ids in memory",

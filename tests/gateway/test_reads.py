@@ -55,6 +55,16 @@ async def test_the_past_is_read_by_sequence_and_by_time_and_stays_as_it_was(desk
         assert seen["sequence"] == expected
 
 
+async def test_a_read_shows_what_another_session_was_told_before_it_was_asked(desk: Desk) -> None:
+    payer, other = desk.client(ADMIN), desk.client(ADMIN)
+    await furnish(payer, "alice", "bob")
+    for number in range(1, 6):
+        paid = await payer.call("transfer.post", **payment(f"p{number}", "bob", 1, "alice"))
+        seen = await other.call("statement.get", wallet="bob", limit=10)
+        assert len(seen["lines"]) == number
+        assert seen["sequence"] >= paid["sequence"]
+
+
 async def test_what_is_read_now_is_read_the_same_as_of_that_moment(desk: Desk) -> None:
     client = desk.client(ADMIN)
     await furnish(client, "alice", "bob")

@@ -2,7 +2,7 @@
 
 One function for each method of the protocol; the table at the end is complete by an assertion at import.  A command
 or a read of one wallet as it is now is answered from memory, without a task; what needs the read tables or the
-journal runs as a task, behind every command that the same session sent before: a session reads its own writes.
+journal runs as a task, behind every command that the same session sent before and all that was acknowledged to anybody.
 """
 
 import logging
@@ -75,7 +75,7 @@ async def _answer_read(endpoint: ClientEndpoint, call: Call) -> None:
         if not submission.is_decided:
             await _decided(submission)
     try:
-        await endpoint.services.supervisor.shown(endpoint.written)
+        await endpoint.services.supervisor.shown(max(endpoint.written, endpoint.services.publisher.head))
         await FROM_TABLES[call.method.name](endpoint, call)
     except Refused as refused:
         endpoint.refuse(call, refused.reason, refused.facts)

@@ -133,9 +133,11 @@ def _last_end(tokens: tuple[TokenRecord, ...]) -> datetime | None:
 
 def is_in_force(record: ClientRecord, now: datetime) -> bool:
     """Whether the client can come in at this moment."""
-    if record.revoked_at is not None:
-        return False
-    return any(token.expires_at is None or now < token.expires_at for token in record.tokens)
+    if record.revoked_at is None:
+        for token in record.tokens:
+            if token.expires_at is None or now < token.expires_at:
+                return True
+    return False
 
 
 def apply_clients(clients: ClientBook, effects: Effects) -> None:

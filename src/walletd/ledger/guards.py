@@ -87,7 +87,8 @@ def open_guard(books: Books, wallet: WalletId) -> Refusal | None:
 
 def freeze_guard(books: Books, wallet: WalletId, side: FrozenSide, now: datetime, **facts: Any) -> Refusal | None:
     """No freeze stops this side of the wallet now."""
-    freeze = books.wallets[wallet].freeze_at(now)
+    book = books.wallets[wallet]
+    freeze = None if book.freeze is None else book.freeze_at(now)
     if freeze is None or freeze.frozen not in (side, FrozenSide.BOTH):
         return None
     return refuse(
@@ -119,8 +120,8 @@ def funds_guard(draft: Draft) -> Refusal | None:
     """Every wallet that loses or holds more has as much available."""
     for (wallet, asset), (posted, held, _) in draft.changes.items():
         taken = held - posted
-        left = draft.available(wallet, asset)
-        if taken > 0 and left is not None and left < 0:
+        left = draft.available(wallet, asset) if taken > 0 else None
+        if left is not None and left < 0:
             available, required = left + taken, taken
             return refuse(
                 Reason.INSUFFICIENT_FUNDS,
@@ -169,8 +170,8 @@ def _fits_at(
 def maximum_guard(books: Books, draft: Draft) -> Refusal | None:
     """No wallet that gains anything has more than its maximum afterwards."""
     for (wallet, asset), (gained, _, _) in draft.changes.items():
-        limits = books.wallets[wallet].limits.get(asset)
-        if gained <= 0 or limits is None or limits.maximum is None:
+        limits = books.wallets[wallet].limits.get(asset) if gained > 0 else None
+        if limits is None or limits.maximum is None:
             continue
         posted = draft.posted(wallet, asset)
         if posted > int(limits.maximum):

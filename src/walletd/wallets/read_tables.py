@@ -8,7 +8,7 @@ The rows and their seals are ``table_rows``'; rows that rot has hidden are found
 (``table_file``).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,8 +32,10 @@ from walletd.wallets.table_file import (
 )
 from walletd.wallets.table_rows import SCHEMA, Folding, from_microseconds, microseconds
 
-ENTRIES_PER_TURN = 256
-"""So many entries are folded before others have the event loop: some 4 ms."""
+ENTRIES_PER_TURN = 128
+"""So many entries are folded before others have the event loop: some 2 ms."""
+
+Turn = Callable[[], Awaitable[None]]
 
 in_thread = trio.to_thread.run_sync
 """How a call that may wait for the disk is made."""
@@ -95,13 +97,16 @@ class ReadTables:
         with rot_reported():
             await in_thread(lambda: self._connection.execute(f"PRAGMA cache_size=-{kibibytes}"))
 
-    async def project(self, entries: Sequence[Entry], progress: Progress) -> None:
+    async def project(
+        self, entries: Sequence[Entry], progress: Progress, turn: Turn = trio.lowlevel.checkpoint
+    ) -> None:
         """Fold durable entries, in order, into the tables; all of them and the progress, or nothing.
 
-        A transaction that was begun is finished, whatever is cancelled.  Raises ReadTablesFull.
+        ``turn`` lets others have the event loop, every now and then.  A transaction that was begun is finished,
+        whatever is cancelled.  Raises ReadTablesFull.
         """
         with rot_reported(), trio.CancelScope(shield=True):
-            statements = await _statements(entries)
+            statements = await _statements(entries, turn)
             done = (*progress[:-1], microseconds(progress.time))
             statements.append(("INSERT OR REPLACE INTO progress VALUES (1, ?, ?, ?, ?, ?, ?)", done))
             try:
@@ -145,13 +150,13 @@ class ReadTables:
         self._connection.close()
 
 
-async def _statements(entries: Sequence[Entry]) -> list[tuple[str, Sequence[Any]]]:
-    """What folds the entries in.  The event loop has its turns meanwhile: an entry takes some 15 µs."""
+async def _statements(entries: Sequence[Entry], turn: Turn) -> list[tuple[str, Sequence[Any]]]:
+    """What folds the entries in: an entry takes some 15 µs of the event loop."""
     folding = Folding()
     for place, entry in enumerate(entries, 1):
         folding.add(entry)
         if place % ENTRIES_PER_TURN == 0:
-            await trio.lowlevel.checkpoint()
+            await turn()
     return [bulk for statement, rows in folding.rows().statements() for bulk in in_bulk(statement, rows)]
 
 

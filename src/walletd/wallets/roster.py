@@ -101,10 +101,12 @@ class Roster:
     def claim(self, claim: Claim) -> None:
         """Have the claim run when it has the turn of each of its wallets: at once, where all are warm and free."""
         actors = [self._actor(wallet) for wallet in claim.wallets]
-        if all(actor.is_free for actor in actors):
-            self._run(claim, actors)
+        for actor in actors:
+            if not actor.is_free:
+                self._wait(claim, actors)
+                break
         else:
-            self._wait(claim, actors)
+            self._run(claim, actors)
         if len(self._actors) > self._max_warm_wallets:
             self.retire_some(len(actors) + RETIREMENTS_PER_CLAIM)
 
