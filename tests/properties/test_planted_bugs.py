@@ -92,14 +92,14 @@ BUGS_IN_THE_RULES: list[Bug] = [
     Bug(
         "only the first wallet's funds are looked at",
         "guards",
-        "if taken > 0 and left",
-        "if taken > 0 and wallet == next(iter(draft.changes))[0] and left",
+        "if taken > 0 else None",
+        "if taken > 0 and wallet == next(iter(draft.changes))[0] else None",
     ),
     Bug(
         "what a wallet gains is asked of it",
         "guards",
-        "if taken > 0 and left is not None and left < 0:",
-        "if left is not None and left + taken < abs(taken):",
+        "if taken > 0 else None\n        if left is not None and left < 0:",
+        "\n        if left is not None and left + taken < abs(taken):",
     ),
     # netting
     Bug(
