@@ -63,8 +63,7 @@ log = logging.getLogger(__name__)
 MEBIBYTE = 1024 * 1024
 RESTART_RETRY_MS = 1000
 MAX_ADMIN_CONNECTIONS = 64
-GARBAGE_THRESHOLDS = (200_000, 20, 50)
-"""What an entry leaves in memory until the read tables show it is gone by itself before anybody looks for cycles."""
+GARBAGE_THRESHOLDS = (50_000, 20, 50)
 
 # sysexits.h: what a service manager can tell apart.
 EXIT_DAMAGED = 65

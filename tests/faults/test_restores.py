@@ -11,7 +11,7 @@ from tests.faults.tally import tally
 
 CYCLES = figure("TEST_CYCLES")
 CYCLES_TO_SEE_ALL = 20
-CYCLES_TO_FIND_A_BUG = 4
+CYCLES_TO_FIND_A_BUG = 12
 
 
 @pytest.mark.timeout(60 + 60 * CYCLES)
