@@ -55,6 +55,17 @@ async def test_the_past_is_read_by_sequence_and_by_time_and_stays_as_it_was(desk
         assert seen["sequence"] == expected
 
 
+async def test_text_of_any_kind_comes_back_as_it_was_sent(desk: Desk) -> None:
+    client, odd = desk.client(ADMIN), 'a\x00b"\\/\n\x1f\x7f\u2028é\U0001f600'
+    await furnish(client, "alice", "bob")
+    await client.call("wallet.open", command_id="odd", wallet="odd", metadata={odd: odd})
+    await client.call("transfer.post", **payment("p", "bob", 10, "alice"), reference=odd)
+    found = await client.call("wallet.list", metadata={odd: odd})
+    assert [wallet["metadata"] for wallet in found["wallets"]] == [{odd: odd}]
+    lines = (await client.call("statement.get", wallet="bob"))["lines"]
+    assert [line["reference"] for line in lines] == [odd]
+
+
 async def test_a_read_shows_what_another_session_was_told_before_it_was_asked(desk: Desk) -> None:
     payer, other = desk.client(ADMIN), desk.client(ADMIN)
     await furnish(payer, "alice", "bob")
