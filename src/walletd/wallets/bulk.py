@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 MAX_ROWS: Final = 4_000
-"""Of one statement: about a megabyte of rows is in memory at a time."""
+"""Of one statement: about a megabyte of JSON."""
 
 
 def in_bulk(statement: str, rows: Sequence[bytes]) -> Iterator[tuple[str, tuple[str]]]:
