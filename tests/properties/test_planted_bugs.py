@@ -327,6 +327,7 @@ def test_the_tables_catch(bug: Bug) -> None:
     assert tables_against(planted(bug.module, old=bug.old, new=bug.new)) != []
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("bug", [bug for bug in BUGS_IN_THE_RULES if bug.model], ids=lambda bug: bug.what)
 def test_the_model_catches(bug: Bug) -> None:
     assert properties_against(planted(bug.module, old=bug.old, new=bug.new)) != []
@@ -484,6 +485,7 @@ WITHOUT_A_BUG: list[tuple[str, Callable[[], list[str]]]] = [
 ]
 
 
+@pytest.mark.timeout(600)  # A minute, where others use the machine.
 @pytest.mark.parametrize("oracle", [row[1] for row in WITHOUT_A_BUG], ids=[row[0] for row in WITHOUT_A_BUG])
 def test_no_oracle_complains_about_the_code_as_it_is(oracle: Callable[[], list[str]]) -> None:
     assert oracle() == []
