@@ -25,6 +25,8 @@ MEBIBYTE = 1024 * 1024
 PAGE = 4096
 PATIENCE_SECONDS = 60.0
 PATIENCE_SECONDS_PER_BUG = 15.0
+REFUSALS = (1, 1, 3000)
+"""How many refusals the disk stays full for: one, or so many that the read tables come to write meanwhile."""
 LIFE = 7
 """How many times full a life lasts: then the daemon is killed, so that nothing it undid may come back."""
 
@@ -81,8 +83,8 @@ class FullDisk:
         goal = swarm.answered + self.chance.randint(1, 600)
         self._run(swarm, lambda: swarm.answered >= goal, "it serves")
         filler = self._fill()
-        refused = swarm.refused
-        self._run(swarm, lambda: swarm.refused > refused, "it refuses")
+        enough = swarm.refused + self.chance.choice(REFUSALS)
+        self._run(swarm, lambda: swarm.refused >= enough, "it refuses")
         filler.unlink()
         goal = swarm.answered + 50
         self._run(swarm, lambda: swarm.answered >= goal, "it serves again")

@@ -13,6 +13,7 @@ from walletd.journal.memory_store import MemoryJournalStore
 from walletd.protocol.access import Grant
 from walletd.vocabulary.identifiers import Principal
 from walletd.wallets import statements
+from walletd.wallets.read_tables import ReadTables, ReadTablesFull
 
 MICROSECOND = timedelta(microseconds=1)
 
@@ -74,6 +75,40 @@ async def test_a_read_shows_what_another_session_was_told_before_it_was_asked(de
         seen = await other.call("statement.get", wallet="bob", limit=10)
         assert len(seen["lines"]) == number
         assert seen["sequence"] >= paid["sequence"]
+
+
+async def test_on_a_full_disk_nobody_waits_for_the_read_tables_without_an_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = MemoryJournalStore()
+    async with open_desk(tmp_path, journal) as desk:
+        client = desk.client(ADMIN)
+        await furnish(client, "alice", "bob")
+        await client.call("statement.get", wallet="bob")
+
+        async def project(*what: Any) -> None:
+            raise ReadTablesFull("no space for the read tables")
+
+        with monkeypatch.context() as full:
+            full.setattr(ReadTables, "project", project)
+            await client.call("transfer.post", **payment("p1", "bob", 1, "alice"))
+            assert_unavailable(await client.refused("statement.get", wallet="bob"))
+            assert (await client.call("balance.get", wallet="bob"))["balances"][0]["posted"] == "1"
+            journal.is_full = True
+            assert_unavailable(await client.refused("transfer.post", **payment("p2", "bob", 1, "alice")))
+            # What was undone took all books along, and the tables cannot show them yet.
+            assert_unavailable(await client.refused("transfer.post", **payment("p2", "bob", 1, "alice")))
+            assert_unavailable(await client.refused("balance.get", wallet="bob"))
+            journal.is_full = False
+        while "error" in await client.reply(*client.ask(("transfer.post", payment("p2", "bob", 1, "alice")))):
+            pass
+        assert posted(await client.call("balance.get", wallets=["alice", "bob"])) == {"alice": "998", "bob": "2"}
+
+
+def assert_unavailable(refused: dict[str, Any]) -> None:
+    assert (refused["reason"], refused["outcome"]) == ("unavailable", "not_applied")
+    assert refused["retry"] == "same_command_id"
+    assert refused["retry_after_ms"] > 0
 
 
 async def test_what_is_read_now_is_read_the_same_as_of_that_moment(desk: Desk) -> None:

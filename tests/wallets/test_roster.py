@@ -11,6 +11,7 @@ from walletd.vocabulary.entries import WalletRecord
 from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.lifecycle import ActorState, WalletStatus
 from walletd.wallets.actor import Claim
+from walletd.wallets.read_tables import ReadTablesFull
 from walletd.wallets.roster import Roster
 
 EPOCH = datetime.fromtimestamp(0, UTC)
@@ -68,6 +69,49 @@ async def test_crossing_claims_in_all_directions_all_run_in_order_of_arrival(see
         nursery.cancel_scope.cancel()
     assert ran == arrived, f"seed {seed}"
     assert roster.waits > 100
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_whose_book_finds_no_space_is_told_and_the_turns_of_others_go_on(seed: int, autojump_clock) -> None:
+    chance = random.Random(seed)
+    tables = SlowTables(seed)
+    load, wallets = tables.load, [f"w{n:02}" for n in range(12)]
+
+    async def load_or_not(names):
+        found = await load(names)
+        if chance.random() < 0.5:
+            raise ReadTablesFull("no space for the read tables")
+        return found
+
+    tables.load = load_or_not  # type: ignore[method-assign]
+    roster = roster_over(tables)
+    settled: list[int] = []
+    ran: list[int] = []
+
+    def make(number: int) -> Claim:
+        def run() -> None:
+            ran.append(number)
+            settled.append(number)
+
+        def fail(reason: Reason, facts: dict[str, object]) -> None:
+            assert (reason, facts["why"]) == (Reason.UNAVAILABLE, "no space for the read tables")
+            settled.append(number)
+
+        return Claim(sorted(chance.sample(wallets, chance.randint(1, 5))), run, fail)
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(roster.run)
+        with trio.fail_after(3600):
+            for number in range(1000):
+                roster.claim(make(number))
+                if chance.random() < 0.1:
+                    await trio.sleep(chance.uniform(0, 3))
+            while len(settled) < 1000:
+                await trio.sleep(1)
+        assert all(actor.lost is None for actor in roster._actors.values()), "who could not be loaded is gone"
+        nursery.cancel_scope.cancel()
+    assert sorted(settled) == list(range(1000)), f"seed {seed}"
+    assert 100 < len(ran) < 900
 
 
 async def test_a_full_mailbox_answers_overloaded_and_takes_no_place_anywhere(autojump_clock) -> None:

@@ -33,7 +33,9 @@ from walletd.protocol.journal_messages import JournalBlock
 from walletd.protocol.methods import METHODS, Kind
 from walletd.protocol.session import Call
 from walletd.vocabulary.error_codes import Reason
+from walletd.wallets.decided import unavailable
 from walletd.wallets.publisher import Subscription, Watched
+from walletd.wallets.read_tables import ReadTablesFull
 from walletd.wallets.submission import Submission
 from walletd.wallets.table_file import ReadTablesRotten
 
@@ -79,6 +81,8 @@ async def _answer_read(endpoint: ClientEndpoint, call: Call) -> None:
         await FROM_TABLES[call.method.name](endpoint, call)
     except Refused as refused:
         endpoint.refuse(call, refused.reason, refused.facts)
+    except ReadTablesFull as full:
+        endpoint.refuse(call, Reason.UNAVAILABLE, unavailable(full))
     except (ReadTablesRotten, JournalFailure, MemoryError):
         raise
     except Exception:

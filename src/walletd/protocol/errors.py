@@ -22,7 +22,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.FORBIDDEN: "the token does not permit {method}; it needs the scope {scope}",
     Reason.OVERLOADED: "{what} is full; try again after {retry_after_ms} ms with the same command id",
     Reason.RATE_LIMITED: "{what} sends too fast; try again after {retry_after_ms} ms with the same command id",
-    Reason.UNAVAILABLE: "the journal takes no writes ({why}); reads go on; try again after {retry_after_ms} ms",
+    Reason.UNAVAILABLE: "not possible at present: {why}; try again after {retry_after_ms} ms",
     Reason.WALLET_QUARANTINED: "wallet {wallet} is quarantined: its state broke an invariant; an operator must look",
     Reason.ENTRY_NOT_FOUND: "there is no entry {asked}",
     Reason.TRANSFER_NOT_FOUND: "there is no transfer {transfer}",

@@ -67,7 +67,7 @@ class Reason(enum.Enum):
         "unavailable",
         1007,
         Retry.SAME_COMMAND_ID,
-        "The journal takes no writes at present; reads go on.",
+        "The journal takes no writes at present, or what is to be read finds no space in the read tables.",
     )
     WALLET_QUARANTINED = (
         "wallet_quarantined",

@@ -40,7 +40,7 @@ class Claim:
 class Actor:
     """One warm wallet: its state, who waits for its turn, and the last entry that touched it."""
 
-    __slots__ = ("last_sequence", "last_used", "mailbox", "state", "wallet")
+    __slots__ = ("last_sequence", "last_used", "lost", "mailbox", "state", "wallet")
 
     def __init__(self, wallet: WalletId) -> None:
         self.wallet = wallet
@@ -50,6 +50,8 @@ class Actor:
         self.last_sequence = 0
         """The last entry that touched the wallet, durable or not; 0 where none did since it was loaded."""
         self.last_used = 0.0
+        self.lost: dict[str, Any] | None = None
+        """Why its book could not be loaded: whoever waits is told so, and then the actor ends."""
 
     @property
     def is_free(self) -> bool:

@@ -2,6 +2,7 @@
 
     projector.extend(entries, frontier)                # right after a commit, synchronous
     await projector.reach(sequence)                    # before a read that must see the entry
+    await projector.reach_unless_full(sequence)        # the same for a client, who is told where that may take long
 
 It lingers for a moment before each transaction, because a wallet touched a hundred times meanwhile is then written
 once; a reader that waits cuts the lingering short.  What it has not projected yet is bounded: ``has_room``.
@@ -79,6 +80,8 @@ class Projector:
         self._arrived = trio.Event()
         self._urgent = trio.Event()
         self._advanced = trio.Event()
+        self._full: ReadTablesFull | None = None
+        """Why the read tables stand, until they advance again."""
         self.transactions = 0
         self.durable_sequence = progress.sequence
         """The last entry handed in."""
@@ -131,6 +134,14 @@ class Projector:
             self._urgent.set()
             await self._advanced.wait()
 
+    async def reach_unless_full(self, sequence: int) -> None:
+        """Return once the read tables show this entry.  Raises ReadTablesFull while they stand for want of space."""
+        while self.sequence < sequence:
+            if self._full is not None:
+                raise self._full
+            self._urgent.set()
+            await self._advanced.wait()
+
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Project until cancelled.  A transaction under way is finished first."""
         task_status.started()
@@ -167,21 +178,28 @@ class Projector:
                 turn = trio.lowlevel.checkpoint if len(batch) >= MAX_BATCH else _pause
                 await self._tables.project([durable.entry for durable in batch], progress, turn)
         except ReadTablesFull as full:
-            log.warning("the read tables stand at entry %d until there is space: %s", self.sequence, full)
+            log.warning("the read tables stand at entry %d, and are tried again: %s", self.sequence, full)
             self._commits.appendleft(Commit(batch, frontier))
+            self._full = full
+            self._wake()
             return False
         self._advance(progress, batch)
         return True
 
     def _advance(self, progress: Progress, batch: Sequence[DurableEntry]) -> None:
         self._progress = progress
+        self._full = None
         self._backlog -= len(batch)
         self.transactions += 1
         if not self._commits:
             self._arrived = trio.Event()
+        self._wake()
+        self._on_projected(batch)
+
+    def _wake(self) -> None:
+        """Have everybody who waits look again."""
         advanced, self._advanced = self._advanced, trio.Event()
         advanced.set()
-        self._on_projected(batch)
 
 
 async def _pause() -> None:

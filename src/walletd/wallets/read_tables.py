@@ -112,7 +112,7 @@ class ReadTables:
             try:
                 await in_thread(lambda: self._write(statements, progress.sequence % NUMBERS))
             except apsw.FullError as error:
-                raise ReadTablesFull(str(error)) from error
+                raise ReadTablesFull(f"no space for the read tables: {error}") from error
 
     def _write(self, statements: Iterable[tuple[str, Sequence[Any]]], shown: int) -> None:
         """One transaction, which says in the first page what it follows and what it shows: see ``log_chain``."""

@@ -24,6 +24,8 @@ from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import WalletId
 from walletd.vocabulary.lifecycle import ActorState
 from walletd.wallets.actor import Actor, Claim
+from walletd.wallets.decided import unavailable
+from walletd.wallets.read_tables import ReadTablesFull
 
 log = logging.getLogger(__name__)
 
@@ -178,7 +180,8 @@ class Roster:
         else:
             await loaded.wait()
         if self._actors.get(actor.wallet) is actor:
-            actor.state = ActorState.ACTIVE
+            if actor.lost is None:
+                actor.state = ActorState.ACTIVE
             self._pass_on(actor)
             await self._run_ready()
 
@@ -186,9 +189,15 @@ class Roster:
         """One read of the tables for everybody who wants a book."""
         await trio.lowlevel.checkpoint()
         wanted, self._wanted = self._wanted, []
-        books = await self._load([actor.wallet for actor, _ in wanted])
+        books: Mapping[WalletId, Book | TransferRecord] = {}
+        lost = None
+        try:
+            books = await self._load([actor.wallet for actor, _ in wanted])
+        except ReadTablesFull as full:
+            lost = unavailable(full)
         self.loads += len(wanted)
         for actor, loaded in wanted:
+            actor.lost = lost
             book = books.get(actor.wallet)
             if book is not None and self._actors.get(actor.wallet) is actor:
                 self._books.put(actor.wallet, book)
@@ -206,14 +215,19 @@ class Roster:
         """Run a claim that is the first in all its mailboxes, and pass their turns on."""
         actors = [self._actors[wallet] for wallet in claim.wallets]
         quarantined = [actor.wallet for actor in actors if actor.state is ActorState.QUARANTINED]
+        lost = next((actor.lost for actor in actors if actor.lost is not None), None)
         if quarantined:
             claim.fail(Reason.WALLET_QUARANTINED, {"wallet": quarantined[0]})
+        elif lost is not None:
+            claim.fail(Reason.UNAVAILABLE, lost)
         else:
             self._run(claim, actors)
         for actor in actors:
             assert actor.mailbox[0] is claim
             actor.mailbox.popleft()
             self._pass_on(actor)
+            if actor.lost is not None and not actor.mailbox:
+                self._remove(actor)
 
     def _pass_on(self, actor: Actor) -> None:
         """The first in the mailbox has the turn of this wallet now."""
@@ -242,10 +256,13 @@ class Roster:
         if not actor.is_free or actor.last_sequence > self._settled_sequence():
             return
         actor.state = ActorState.RETIRING
-        del self._actors[actor.wallet]
-        self._transfers.discard(actor.wallet)
+        self._remove(actor)
         self._books.drop(actor.wallet)
         self.retirements += 1
+
+    def _remove(self, actor: Actor) -> None:
+        del self._actors[actor.wallet]
+        self._transfers.discard(actor.wallet)
 
     def forget_all(self, reason: Reason, facts: dict[str, Any]) -> None:
         """What the books know did not become durable: drop them all, and tell everyone who waits.
@@ -256,8 +273,7 @@ class Roster:
         for actor in list(self._actors.values()):
             actor.mailbox.clear()
             if actor.state is not ActorState.QUARANTINED:
-                del self._actors[actor.wallet]
-                self._transfers.discard(actor.wallet)
+                self._remove(actor)
         self._ready.clear()
         self._books.wallets.clear()
         self._books.transfers.clear()

@@ -140,11 +140,14 @@ class Supervisor:
         self._claim(submission, self._decide)
 
     async def shown(self, sequence: int) -> None:
-        """Return once the read tables show this entry, or once it is certain that a full disk undid it."""
+        """Return once the read tables show this entry, or once it is certain that a full disk undid it.
+
+        Raises ReadTablesFull while they cannot show it for want of space.
+        """
         settled = trio.Event()
         self._writer.when_durable(min(sequence, self._writer.head), lambda is_durable: settled.set())
         await settled.wait()
-        await self._projector.reach(min(sequence, self._writer.durable_head))
+        await self._projector.reach_unless_full(min(sequence, self._writer.durable_head))
 
     def _claim(self, submission: Submission, act: Callable[[Submission, list[WalletId]], None]) -> None:
         wallets = claims_of(submission.command)
@@ -255,8 +258,9 @@ class Supervisor:
         """The books of wallets without an actor, as the read tables have them; those of wallets that exist.
 
         An actor retires only when the tables know all that it knows; only after a roll-back may they be behind.
+        Raises ReadTablesFull where they are, and cannot catch up for want of space.
         """
-        await self._projector.reach(self._load_floor)
+        await self._projector.reach_unless_full(self._load_floor)
         names = list(names)
         wallets = [name for name in names if not name.startswith(TRANSFER_MARK)]
         found: dict[WalletId, Book | TransferRecord] = {**await self._read_books(wallets)}
