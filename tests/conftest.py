@@ -18,8 +18,17 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 IS_COMPILED = not rules.__file__.endswith(".py")
 
 
+def _has_limit(item: pytest.Item) -> bool:
+    limit = item.get_closest_marker("timeout")
+    return limit is None or limit.args != (0,)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs the interpreted modules, where there are none."""
+    """Skip what needs the interpreted modules, where there are none.
+
+    What has no time limit begins first, so that no worker is left with it at the end.
+    """
+    items.sort(key=_has_limit)
     if IS_COMPILED:
         skip = pytest.mark.skip(reason="reaches into a module that is compiled here")
         for item in items:

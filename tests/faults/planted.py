@@ -102,7 +102,7 @@ def look_hangs() -> None:
 def projection_hangs() -> None:
     """A transaction of the read tables never returns."""
 
-    async def project(self: Any, entries: Any, progress: Any, *turn: Any) -> None:
+    async def project(self: Any, entries: Any, progress: Any, *pace: Any) -> None:
         if strikes():
             await trio.sleep_forever()
         await plain(self, entries, progress)
@@ -198,7 +198,7 @@ def _nobody_probes() -> None:
 
 
 def _full_read_tables_end_the_daemon() -> None:
-    async def project(self: Any, entries: Any, progress: Any, *turn: Any) -> None:
+    async def project(self: Any, entries: Any, progress: Any, *pace: Any) -> None:
         try:
             await plain(self, entries, progress)
         except read_tables.ReadTablesFull as full:

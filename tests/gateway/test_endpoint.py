@@ -15,6 +15,7 @@ from walletd.journal.memory_store import MemoryJournalStore
 from walletd.protocol.access import Grant
 from walletd.vocabulary.identifiers import Principal
 from walletd.vocabulary.lifecycle import DaemonState
+from walletd.wallets.supervisor import Supervisor
 
 
 @pytest.fixture
@@ -188,6 +189,30 @@ async def test_more_unanswered_requests_than_allowed_are_refused_and_answered_on
         again = await client.all_replies(client.ask(*[("transfer.post", payment(f"p{n}")) for n in range(10, 20)]))
         assert all("result" in response for response in again)
         assert client.endpoint.session.in_flight == 0
+
+
+async def test_while_the_daemon_is_pressed_nobody_has_more_than_a_share_under_way(
+    tmp_path: Path, journal: MemoryJournalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("walletd.gateway.commands.SMALLEST_SHARE", 4)
+    monkeypatch.setattr("walletd.gateway.commands.ALL_SHARES", 16)
+    async with open_desk(tmp_path, journal) as desk:
+        greedy, modest = desk.client(), desk.client()
+        await furnish(modest, "alice", "bob")
+        many = greedy.ask(*[("transfer.post", payment(f"g{number}")) for number in range(20)])
+        assert all("result" in answer for answer in await greedy.all_replies(many)), "nobody is pressed"
+        monkeypatch.setattr(Supervisor, "is_pressed", True)
+        again = greedy.ask(*[("transfer.post", payment(f"h{number}")) for number in range(8)])
+        beyond = greedy.ask(*[("transfer.post", payment(f"i{number}")) for number in range(5)])
+        known = greedy.ask(("transfer.post", payment("g3")), ("transfer.post", payment("h3")))
+        shed = [greedy.replies[request_id]["error"]["data"] for request_id in beyond]
+        assert {(data["reason"], data["outcome"], data["what"]) for data in shed} == {
+            ("overloaded", "not_applied", "the session's share of what is under way")
+        }
+        assert desk.services.shed["the session's share of what is under way"] == 5
+        assert (await modest.call("transfer.post", **payment("m1", to="bob")))["sequence"] > 0
+        assert all("result" in answer for answer in await greedy.all_replies(again))
+        assert [answer["result"]["replayed"] for answer in await greedy.all_replies(known)] == [True, True]
 
 
 async def test_one_session_at_its_bound_does_not_refuse_another(tmp_path: Path, journal: MemoryJournalStore) -> None:

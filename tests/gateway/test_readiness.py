@@ -30,7 +30,7 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 async def test_whoever_has_something_is_called_until_it_is_read(pair: tuple[socket.socket, socket.socket]) -> None:
     near, far = pair
-    readiness, read = Readiness(), []
+    readiness, read = Readiness(lambda: False), []
     readiness.watch(near.fileno(), lambda: read.append(near.recv(2)))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(readiness.run)
@@ -46,6 +46,37 @@ async def test_whoever_has_something_is_called_until_it_is_read(pair: tuple[sock
         assert read[3:] == [b"f"], "what came meanwhile is found"
         nursery.cancel_scope.cancel()
     readiness.forget(near.fileno())
+    readiness.close()
+
+
+@pytest.mark.parametrize("turn", ["TURN_SECONDS", "PRESSED_TURN_SECONDS"])
+async def test_others_have_the_loop_while_many_have_something(turn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"walletd.gateway.readiness.{turn}", -1)
+    readiness, seen = Readiness(lambda: turn.startswith("PRESSED")), []
+    pairs = [socket.socketpair() for _ in range(5)]
+
+    async def other() -> None:
+        while True:
+            seen.append("other")
+            await trio.lowlevel.checkpoint()
+
+    for number, (near, far) in enumerate(pairs):
+        readiness.watch(near.fileno(), lambda near=near, number=number: seen.append((number, near.recv(9))))
+        far.send(b"x")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(readiness.run)
+        nursery.start_soon(other)
+        while len([one for one in seen if one != "other"]) < len(pairs):
+            await trio.lowlevel.checkpoint()
+        nursery.cancel_scope.cancel()
+    places = [place for place, one in enumerate(seen) if one != "other"]
+    assert sorted(seen[place] for place in places) == [(number, b"x") for number in range(5)]
+    # The scheduler shuffles each batch of tasks, so that the other's turn may come before ours or after it.
+    assert seen[places[0] : places[-1]].count("other") >= len(pairs) - 2
+    for near, far in pairs:
+        readiness.forget(near.fileno())
+        near.close()
+        far.close()
     readiness.close()
 
 

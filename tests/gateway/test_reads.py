@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 
 from tests.gateway.sessions import ADMIN, Client, Desk, open_desk, payment
 from tests.gateway.sessions import furnish as open_wallets
@@ -101,7 +102,7 @@ async def test_on_a_full_disk_nobody_waits_for_the_read_tables_without_an_answer
             assert_unavailable(await client.refused("balance.get", wallet="bob"))
             journal.is_full = False
         while "error" in await client.reply(*client.ask(("transfer.post", payment("p2", "bob", 1, "alice")))):
-            pass
+            await trio.lowlevel.checkpoint()
         assert posted(await client.call("balance.get", wallets=["alice", "bob"])) == {"alice": "998", "bob": "2"}
 
 

@@ -147,7 +147,7 @@ class Host:
             self.open_endpoint,
             self.traffic,
             Flusher(),
-            Readiness(),
+            Readiness(lambda: False),
         )
 
     def open_endpoint(self, connection: Connection, handshake: Handshake) -> Endpoint:

@@ -131,8 +131,9 @@ def replays_the_neighbour(replay: Any) -> Any:
 
 def last_come_first_served(pass_on: Any) -> Any:
     def wrong(self: Roster, actor: Actor) -> None:
-        if len(actor.mailbox) > 1 and actor.mailbox[-1].lacking == len(actor.mailbox[-1].wallets) == 1:
-            actor.mailbox.rotate()
+        mailbox: Any = actor.mailbox
+        if len(mailbox) > 1 and mailbox[-1].lacking == len(mailbox[-1].wallets) == 1:
+            mailbox.rotate()
         pass_on(self, actor)
 
     return wrong
@@ -170,7 +171,7 @@ def keeps_the_actors(forget_all: Any) -> Any:
 def keeps_the_waiting(forget_all: Any) -> Any:
     def wrong(self: Roster, reason: Reason, facts: Any) -> None:
         for actor in self._actors.values():
-            actor.mailbox.clear()
+            actor.mailbox = ()
         forget_all(self, reason, facts)
 
     return wrong

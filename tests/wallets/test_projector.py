@@ -21,7 +21,7 @@ from walletd.vocabulary.entries import BalanceRecord, Effects, Entry
 from walletd.wallets import projector as projector_module
 from walletd.wallets.consistent_reads import progress_of
 from walletd.wallets.projector import FULL_RETRY_SECONDS, LINGER_SECONDS, PACE_SECONDS, DurableEntry, Projector
-from walletd.wallets.read_tables import Progress, ReadTables, ReadTablesFull, Turn
+from walletd.wallets.read_tables import Pace, Progress, ReadTables, ReadTablesFull
 from walletd.wallets.statements import Question
 from walletd.wallets.table_rows import FORMAT, rows_of
 from walletd.wallets.watch import SILENCE_SECONDS, Watch
@@ -40,7 +40,7 @@ class RecordedTables(ReadTables):
         self.transactions: list[tuple[float, list[int]]] = []
         self.progress_at: list[Progress] = []
 
-    async def project(self, entries: Sequence[Entry], progress: Progress, turn: Turn) -> None:
+    async def project(self, entries: Sequence[Entry], progress: Progress, pace: Pace) -> None:
         if self.is_full:
             raise ReadTablesFull("no space")
         await trio.sleep(self.seconds)

@@ -55,6 +55,25 @@ async def test_a_command_is_answered_only_once_it_is_durable(core: Core) -> None
     assert (posted(core, "alice"), posted(core, "bob")) == (900, 1100)
 
 
+async def test_under_overload_a_new_command_takes_no_place_and_an_old_one_is_answered(
+    core: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await funded(core, "alice", "bob")
+    done = submit(core, transfer("t1", ("alice", "bob", 100)))
+    await answered(done)
+    monkeypatch.setattr(core.projector, "_max_backlog", 0)
+    warm, ids = len(core.roster), core.supervisor.remembered
+    shed = submit(core, transfer("t2", ("alice", "carol", 1)))
+    again = submit(core, transfer("t1", ("alice", "bob", 100)))
+    (refused,), (replayed,) = shed, again
+    assert isinstance(refused, NotDecided)
+    assert (refused.reason, refused.facts["what"]) == (Reason.OVERLOADED, "the projector's backlog")
+    assert (len(core.roster), core.supervisor.remembered) == (warm, ids)
+    assert isinstance(replayed, Answer)
+    assert replayed.replayed
+    assert core.supervisor.counters.shed[Reason.OVERLOADED] == 1
+
+
 async def test_a_refusal_waits_for_the_debit_that_caused_it(core: Core) -> None:
     await funded(core, "alice", "bob")
     first = submit(core, transfer("t1", ("alice", "bob", 1000)))

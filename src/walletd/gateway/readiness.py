@@ -4,7 +4,7 @@ A task of its own for each connection takes some 25 µs to park and to wake at e
 a client with one in flight costs.  Here the kernel says at one look which sockets are ready, and their owners are
 called one after the other.
 
-    readiness = Readiness()
+    readiness = Readiness(is_pressed)
     nursery.start_soon(readiness.run)
     readiness.watch(fileno, on_ready)                  # called at every turn in which there is something to read
     readiness.forget(fileno)                           # before the socket is closed
@@ -12,14 +12,22 @@ called one after the other.
 
 import selectors
 from collections.abc import Callable
+from time import perf_counter
 
 import trio
+
+TURN_SECONDS = 0.05
+"""Others have the event loop after so long, though the larger the commits, the less each command costs."""
+
+PRESSED_TURN_SECONDS = 0.010
+"""The same while the daemon is pressed: the commit that has returned, the fold that frees the backlog, come first."""
 
 
 class Readiness:
     """Which sockets can be read from."""
 
-    def __init__(self) -> None:
+    def __init__(self, is_pressed: Callable[[], bool]) -> None:
+        self._is_pressed = is_pressed
         self._selector = selectors.DefaultSelector()
 
     def watch(self, fileno: int, on_ready: Callable[[], None]) -> None:
@@ -37,8 +45,12 @@ class Readiness:
         """Call whoever has something to read, until cancelled."""
         while True:
             await trio.lowlevel.wait_readable(self._selector.fileno())
+            begun = perf_counter()
             for key, _ in self._selector.select(0):
                 key.data()
+                if perf_counter() - begun > (PRESSED_TURN_SECONDS if self._is_pressed() else TURN_SECONDS):
+                    await trio.lowlevel.checkpoint()
+                    begun = perf_counter()
 
     def close(self) -> None:
         """Give the kernel's list back, when nobody is watched any more."""

@@ -80,6 +80,7 @@ class GatewayServer:
         *,
         certificates: Certificates | None = None,
         unix_socket: UnixSocket | None = None,
+        is_pressed: Callable[[], bool] = lambda: False,
     ) -> None:
         self._inherited = inherited
         self._certificates = certificates
@@ -88,7 +89,7 @@ class GatewayServer:
         self._port = port
         self._caps = caps
         self.traffic = TrafficCounters()
-        self._terms = Terms(policy, deadlines, bounds, open_endpoint, self.traffic, Flusher(), Readiness())
+        self._terms = Terms(policy, deadlines, bounds, open_endpoint, self.traffic, Flusher(), Readiness(is_pressed))
         self._connections: set[Connection] = set()
         self._per_address: Counter[str] = Counter()
         self._is_draining = False

@@ -99,7 +99,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 
     jsonrpc: Literal["2.0"] = "2.0"
     id: int | str | None
-    error: ErrorObject
+    error: ErrorObject | msgspec.Raw
 
 
 class Notification(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,6 +5,7 @@
 ``error.data`` always has ``reason``, ``outcome`` and ``retry``; ``retry_after_ms`` where it helps; then the facts.
 """
 
+import functools
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -143,7 +144,15 @@ def failure(
     message: str | None = None,
 ) -> bytes:
     """The response that says why the request failed."""
+    if reason is Reason.OVERLOADED:
+        return _encode(Failure(id=request_id, error=_overloaded(tuple(facts.items()))))
     return _encode(Failure(id=request_id, error=error_object(reason, facts, outcome=outcome, message=message)))
+
+
+@functools.lru_cache(maxsize=64)
+def _overloaded(facts: tuple[tuple[str, Any], ...]) -> msgspec.Raw:
+    """An overload says the same thing thousands of times a second, and must not cost what it is to save."""
+    return msgspec.Raw(_encode(error_object(Reason.OVERLOADED, dict(facts))))
 
 
 def error_object(

@@ -45,13 +45,27 @@ class Actor:
     def __init__(self, wallet: WalletId) -> None:
         self.wallet = wallet
         self.state = ActorState.LOADING
-        self.mailbox: deque[Claim] = deque()
-        """The first has the turn, once the actor is active."""
+        self.mailbox: Sequence[Claim] = ()
+        """The first has the turn, once the actor is active.  A deque only while somebody waits: it takes 0.6 KiB."""
         self.last_sequence = 0
         """The last entry that touched the wallet, durable or not; 0 where none did since it was loaded."""
         self.last_used = 0.0
         self.lost: dict[str, Any] | None = None
         """Why its book could not be loaded: whoever waits is told so, and then the actor ends."""
+
+    def enter(self, claim: Claim) -> None:
+        """Have the claim wait behind the others."""
+        if not isinstance(self.mailbox, deque):
+            self.mailbox = deque()
+        self.mailbox.append(claim)
+
+    def leave(self, claim: Claim) -> None:
+        """The claim, which is the first, is done."""
+        assert isinstance(self.mailbox, deque)
+        assert self.mailbox[0] is claim
+        self.mailbox.popleft()
+        if not self.mailbox:
+            self.mailbox = ()
 
     @property
     def is_free(self) -> bool:

@@ -18,7 +18,7 @@ import trio
 
 from walletd.journal.merkle import Frontier
 from walletd.vocabulary.entries import Entry
-from walletd.wallets.read_tables import Progress, ReadTables, ReadTablesFull
+from walletd.wallets.read_tables import Pace, Progress, ReadTables, ReadTablesFull
 from walletd.wallets.watch import Watch
 
 FULL_RETRY_SECONDS = 1.0
@@ -107,6 +107,11 @@ class Projector:
         return self._backlog < self._max_backlog
 
     @property
+    def is_pressed(self) -> bool:
+        """Whether more comes than it can keep up with, so that not much more should be let in."""
+        return self._backlog >= self._max_backlog // 2
+
+    @property
     def is_behind(self) -> bool:
         """Whether so little room is left that commits should wait for it."""
         return self._backlog >= self._max_backlog * 3 // 4
@@ -175,8 +180,8 @@ class Projector:
         progress = progress_after(self._progress, batch[-1].entry.sequence, frontier, batch[-1].entry.time)
         try:
             with self._watch.waiting():
-                turn = trio.lowlevel.checkpoint if len(batch) >= MAX_BATCH else _pause
-                await self._tables.project([durable.entry for durable in batch], progress, turn)
+                pace = HURRIED if len(batch) >= MAX_BATCH else RELAXED
+                await self._tables.project([durable.entry for durable in batch], progress, pace)
         except ReadTablesFull as full:
             log.warning("the read tables stand at entry %d, and are tried again: %s", self.sequence, full)
             self._commits.appendleft(Commit(batch, frontier))
@@ -204,6 +209,11 @@ class Projector:
 
 async def _pause() -> None:
     await trio.sleep(PAUSE_SECONDS)
+
+
+RELAXED = Pace(128, _pause)
+HURRIED = Pace(256, trio.lowlevel.checkpoint)
+"""Behind a full batch more waits, and while the daemon is pressed a turn comes only after everybody else had theirs."""
 
 
 def progress_after(progress: Progress, sequence: int, frontier: Frontier, time: datetime) -> Progress:

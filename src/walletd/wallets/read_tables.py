@@ -32,10 +32,15 @@ from walletd.wallets.table_file import (
 )
 from walletd.wallets.table_rows import SCHEMA, Folding, from_microseconds, microseconds
 
-ENTRIES_PER_TURN = 128
-"""So many entries are folded before others have the event loop: some 2 ms."""
 
-Turn = Callable[[], Awaitable[None]]
+class Pace(NamedTuple):
+    """How many entries are folded before ``turn`` lets others have the event loop; an entry takes some 15 µs."""
+
+    entries: int
+    turn: Callable[[], Awaitable[None]]
+
+
+EASY = Pace(128, trio.lowlevel.checkpoint)
 
 in_thread = trio.to_thread.run_sync
 """How a call that may wait for the disk is made."""
@@ -97,16 +102,14 @@ class ReadTables:
         with rot_reported():
             await in_thread(lambda: self._connection.execute(f"PRAGMA cache_size=-{kibibytes}"))
 
-    async def project(
-        self, entries: Sequence[Entry], progress: Progress, turn: Turn = trio.lowlevel.checkpoint
-    ) -> None:
+    async def project(self, entries: Sequence[Entry], progress: Progress, pace: Pace = EASY) -> None:
         """Fold durable entries, in order, into the tables; all of them and the progress, or nothing.
 
-        ``turn`` lets others have the event loop, every now and then.  A transaction that was begun is finished,
+        Others have the event loop at this pace.  A transaction that was begun is finished,
         whatever is cancelled.  Raises ReadTablesFull.
         """
         with rot_reported(), trio.CancelScope(shield=True):
-            statements = await _statements(entries, turn)
+            statements = await _statements(entries, pace)
             done = (*progress[:-1], microseconds(progress.time))
             statements.append(("INSERT OR REPLACE INTO progress VALUES (1, ?, ?, ?, ?, ?, ?)", done))
             try:
@@ -150,13 +153,13 @@ class ReadTables:
         self._connection.close()
 
 
-async def _statements(entries: Sequence[Entry], turn: Turn) -> list[tuple[str, Sequence[Any]]]:
-    """What folds the entries in: an entry takes some 15 µs of the event loop."""
+async def _statements(entries: Sequence[Entry], pace: Pace) -> list[tuple[str, Sequence[Any]]]:
+    """What folds the entries in."""
     folding = Folding()
     for place, entry in enumerate(entries, 1):
         folding.add(entry)
-        if place % ENTRIES_PER_TURN == 0:
-            await turn()
+        if place % pace.entries == 0:
+            await pace.turn()
     return [bulk for statement, rows in folding.rows().statements() for bulk in in_bulk(statement, rows)]
 
 

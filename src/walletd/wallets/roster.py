@@ -156,7 +156,7 @@ class Roster:
         for actor in actors:
             if actor.is_free:
                 claim.lacking -= 1
-            actor.mailbox.append(claim)
+            actor.enter(claim)
 
     def _run(self, claim: Claim, actors: Iterable[Actor]) -> None:
         now = trio.current_time()
@@ -223,8 +223,7 @@ class Roster:
         else:
             self._run(claim, actors)
         for actor in actors:
-            assert actor.mailbox[0] is claim
-            actor.mailbox.popleft()
+            actor.leave(claim)
             self._pass_on(actor)
             if actor.lost is not None and not actor.mailbox:
                 self._remove(actor)
@@ -271,7 +270,7 @@ class Roster:
         """
         waiting = dict.fromkeys(claim for actor in self._actors.values() for claim in actor.mailbox)
         for actor in list(self._actors.values()):
-            actor.mailbox.clear()
+            actor.mailbox = ()
             if actor.state is not ActorState.QUARANTINED:
                 self._remove(actor)
         self._ready.clear()

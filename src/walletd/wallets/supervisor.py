@@ -24,6 +24,7 @@ from walletd.ledger.room import room_after
 from walletd.ledger.rules import decide
 from walletd.vocabulary.commands import (
     TRANSFER_MARK,
+    AnyCommand,
     ExecuteBatch,
     claims_of,
     ids_of,
@@ -46,6 +47,9 @@ _TICK = timedelta(microseconds=1)
 
 MOST_WAITING = 4_096
 """Entries that may wait for the disk while the projector is behind, and commits wait for it: less than a second's."""
+
+PRESSED_BY = 2_048
+"""So many that wait for the disk, or half of the projector's room: then nobody has more than a share under way."""
 
 ReadReply = Callable[[Mapping[WalletId, Book], int, datetime], None]
 Failed = Callable[[Reason, dict[str, Any]], None]
@@ -112,7 +116,21 @@ class Supervisor:
         """How many command ids are remembered in memory."""
         return len(self._recent)
 
+    @property
+    def is_pressed(self) -> bool:
+        """Whether more comes than the journal or the read tables can take in."""
+        return self._projector.is_pressed or self._waiting > PRESSED_BY
+
+    @property
+    def _waiting(self) -> int:
+        return self._writer.head - self._writer.durable_head
+
     # --- commands --------------------------------------------------------------------------------------------------
+
+    def knows(self, principal: Principal, command: AnyCommand) -> bool:
+        """Whether this command was sent before, and so has an answer or will have one."""
+        key = (principal, command.command_id)
+        return key in self._recent or self._index.find(*key) is not None
 
     def submit(self, submission: Submission) -> None:
         """Have the command decided, or answered as it was before; its reply is called exactly once, maybe at once."""
@@ -135,6 +153,11 @@ class Supervisor:
                 facts = {"command_id": key[1], "field": "commands", "sequence": used}
                 submission.settle(NotDecided(Reason.COMMAND_ID_REUSED, facts))
                 return
+        obstacle = self._obstacle()
+        if obstacle is not None:
+            # It would be found when the turn is in hand, but whoever is refused must cost as little as can be.
+            self._give_up(submission, *obstacle)
+            return
         for key in keys:
             self._recent[key] = submission
         self._claim(submission, self._decide)
@@ -215,8 +238,7 @@ class Supervisor:
             return Reason.UNAVAILABLE, unavailable(self._writer.degraded)
         if not self._writer.has_room():
             return Reason.OVERLOADED, {"what": "the journal's queue", "retry_after_ms": OVERLOADED_RETRY_MS}
-        waiting = self._writer.head - self._writer.durable_head
-        if not self._projector.has_room or (self._projector.is_behind and waiting >= MOST_WAITING):
+        if not self._projector.has_room or (self._projector.is_behind and self._waiting >= MOST_WAITING):
             return Reason.OVERLOADED, {"what": "the projector's backlog", "retry_after_ms": OVERLOADED_RETRY_MS}
         return None
 
