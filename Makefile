@@ -9,7 +9,9 @@ UV ?= uv
 PIN = $(UV) pip compile -q --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links $(LOCK_ARGS)
 
 # Tests that want the machine for themselves: they fill it, or look at who is served meanwhile.
-ALONE := tests/attacks $(patsubst %,tests/faults/test_%.py,full_disk linearizability memory overload surroundings surroundings_planted)
+ALONE := tests/attacks $(patsubst %,tests/faults/test_%.py,linearizability memory overload)
+# One more than there are cores: many tests wait for a process, for the disk or for somebody's patience to end.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 # needs(FILE): one sentence instead of a traceback where a script is not there.
 needs = @test -e $(1) || { echo "walletd: there is no $(1) in this checkout, so there is nothing to run" >&2; exit 1; }
@@ -36,13 +38,13 @@ test: $(READY) ## run the tests, on every core where they do not mind; PYTEST_AR
 ifdef PYTEST_ARGS
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 else
-	$(BIN)/python -m pytest -n auto --dist worksteal $(ALONE:%=--ignore %)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ALONE:%=--ignore %)
 	$(BIN)/python -m pytest $(ALONE)
 endif
 
 test-compiled: ## the tests of what is compiled, against the compiled modules
 	@[ -x $(COMPILED)/bin/walletd ] || { echo "walletd: nothing is compiled yet: make compiled" >&2; exit 1; }
-	$(COMPILED)/bin/python -m pytest $(or $(PYTEST_ARGS),-n auto --dist worksteal tests/ledger tests/wallets tests/gateway tests/protocol tests/journal tests/daemon tests/client tests/reports)
+	$(COMPILED)/bin/python -m pytest $(or $(PYTEST_ARGS),-n $(WORKERS) --dist worksteal tests/ledger tests/wallets tests/gateway tests/protocol tests/journal tests/daemon tests/client tests/reports)
 
 test-systemd: $(READY) ## boot a Debian and test the units under its systemd; needs root, debootstrap, systemd-nspawn
 	$(BIN)/python tests/systemd/boot.py

@@ -98,6 +98,7 @@ def failures_of_all() -> str:
         "every frame, before any method": BEFORE_ANY_METHOD,
         "every request but session.authenticate": OF_A_CALL,
         "what waits for a wallet: commands, and reads of this moment": OF_A_BOOK,
+        "what is read from the read tables": (Reason.UNAVAILABLE,),
         "every command": tuple(reason for reason in OF_A_COMMAND if reason not in OF_A_BOOK),
     }
     lines = ["| kind | reasons |", "|---|---|"]
