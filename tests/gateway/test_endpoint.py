@@ -191,6 +191,7 @@ async def test_more_unanswered_requests_than_allowed_are_refused_and_answered_on
         assert client.endpoint.session.in_flight == 0
 
 
+@pytest.mark.interpreted
 async def test_while_the_daemon_is_pressed_nobody_has_more_than_a_share_under_way(
     tmp_path: Path, journal: MemoryJournalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
