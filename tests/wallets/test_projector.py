@@ -1,6 +1,7 @@
 """The projector: many commits in one transaction, a little later; at once for a reader that waits."""
 
 import sqlite3
+import traceback
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -321,6 +322,22 @@ async def test_tables_that_find_no_space_stand_and_go_on_when_there_is_some(auto
         await recorded.projector.reach(5)
     assert recorded.projected == [1, 2, 3, 4, 5]
     assert recorded.projector.backlog == 0
+
+
+async def test_who_cannot_wait_for_space_is_told_and_served_again_when_there_is_some(autojump_clock: Any) -> None:
+    recorded = Recorded()
+    recorded.tables.is_full = True
+    depths = []
+    async with recorded.running():
+        recorded.projector.extend(*commit(1, 3))
+        for _ in range(3):
+            with pytest.raises(ReadTablesFull, match="no space") as raised:
+                await recorded.projector.reach_unless_full(3)
+            depths.append(len(list(traceback.walk_tb(raised.value.__traceback__))))
+        recorded.tables.is_full = False
+        await recorded.projector.reach(3)
+        await recorded.projector.reach_unless_full(3)
+    assert len(set(depths)) == 1, "whoever is told adds nothing to what the others are told"
 
 
 async def test_tables_that_find_no_space_do_not_hold_up_the_end(autojump_clock: Any) -> None:

@@ -143,7 +143,7 @@ class Projector:
         """Return once the read tables show this entry.  Raises ReadTablesFull while they stand for want of space."""
         while self.sequence < sequence:
             if self._full is not None:
-                raise self._full
+                raise ReadTablesFull(*self._full.args)
             self._urgent.set()
             await self._advanced.wait()
 
