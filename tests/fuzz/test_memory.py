@@ -77,8 +77,14 @@ class Answers:
         self.answered += 1
         assert message.get("error", {}).get("data", {}).get("reason") != "internal_error", payload
         told = message.get("result") or message["error"]["data"]
-        is_new = (isinstance(told, dict) and "entry_hash" in told) or "error" in message  # An admin is told every hash.
-        if is_new and told.get("sequence") and not told.get("replayed") and told.get("reason") != "command_id_reused":
+        # An admin is told the hash of every command, and of every transfer that is read, which names its command.
+        is_applied = isinstance(told, dict) and "entry_hash" in told and "command_id" not in told
+        if (
+            (is_applied or "error" in message)
+            and told.get("sequence")
+            and not told.get("replayed")
+            and told.get("reason") != "command_id_reused"
+        ):
             self.sequences.add(told["sequence"])
         self.arrived.set()
 
