@@ -1,6 +1,7 @@
 """The witness of connections sees what is not as the contract has it."""
 
 import json
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -10,6 +11,12 @@ from tests.contract.witness import Witness
 PING = {"jsonrpc": "2.0", "id": 1, "method": "session.ping", "params": {}}
 PONG = {"time": "2030-01-31T12:00:00Z", "head": 7}
 DATA = {"reason": "forbidden", "outcome": "not_applied", "retry": "never"}
+
+
+@pytest.fixture(autouse=True)
+def fresh_witness(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever other tests showed it in this process, it looks at every frame of these."""
+    monkeypatch.setattr("tests.contract.witness._seen", Counter())
 
 
 def reply(**result: Any) -> dict[str, Any]:
