@@ -19,7 +19,7 @@ import trio
 
 from walletd.journal.failures import EXIT_JOURNAL_UNCERTAIN
 
-MOST_TICKS = 60
+MOST_TICKS = 30
 """So many seconds without a turn of the loop, or of an end that does not come, end the process.  The watching thread
 counts them: a process that was stopped, or a machine that slept, has not counted meanwhile."""
 

@@ -24,6 +24,7 @@ from typing import NamedTuple, NoReturn
 
 import trio
 
+from tests.journal.slow_disk import make_disks_slow
 from walletd.journal.connection import is_full
 from walletd.journal.failures import EXIT_JOURNAL_UNCERTAIN, JournalFailure, JournalFull
 from walletd.journal.merkle import Frontier
@@ -97,6 +98,8 @@ def life(directory: Path, fault: Fault, plant: ctypes.CDLL) -> tuple[int, list[b
     child = os.fork()
     if child == 0:
         os.close(reading)
+        if fault.nth % 2:
+            make_disks_slow()
         plant.recorder_fault(fault.kind.encode(), fault.nth, fault.error, fault.times, b"journal.db")
         try:
             trio.run(live, directory, writing)

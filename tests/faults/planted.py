@@ -16,7 +16,7 @@ import aiosqlite.core
 import trio
 
 from walletd import __main__, loop_watch
-from walletd.journal import sqlite_store, writer
+from walletd.journal import on_loop, sqlite_store, writer
 from walletd.journal.connection import SqliteConnection
 from walletd.journal.failures import JournalFull
 from walletd.protocol import session
@@ -52,7 +52,8 @@ def _stop_thread(connection: Any) -> None:
 
 
 def journal_thread_dies() -> None:
-    """The thread that serves the journal is gone."""
+    """The thread that serves the journal is gone, where it makes the commits."""
+    on_loop.SLOW_SECONDS = -1.0  # type: ignore[misc]
     plain = SqliteConnection._hop
 
     async def hop(self: SqliteConnection, function: Any, *arguments: object) -> Any:
@@ -64,7 +65,8 @@ def journal_thread_dies() -> None:
 
 
 def journal_thread_hangs() -> None:
-    """The disk below the journal does not come back from a call."""
+    """The disk below the journal does not come back from a call of the thread."""
+    on_loop.SLOW_SECONDS = -1.0  # type: ignore[misc]
     plain = SqliteConnection._hop
 
     async def hop(self: SqliteConnection, function: Any, *arguments: object) -> Any:
@@ -75,14 +77,26 @@ def journal_thread_hangs() -> None:
     SqliteConnection._hop = hop  # type: ignore[method-assign]
 
 
+def commit_hangs() -> None:
+    """The disk below the journal does not come back from a commit that the event loop waits for."""
+    plain = SqliteConnection._change_now
+
+    def change(self: SqliteConnection, statement: str, parameters: Any) -> int:
+        if strikes():
+            threading.Event().wait()
+        return plain(self, statement, parameters)
+
+    SqliteConnection._change_now = change  # type: ignore[method-assign]
+
+
 def readings_thread_hangs() -> None:
     """The thread that serves reads of the tables does not come back from a call."""
     plain = consistent_reads.ConsistentReads.rows
 
-    async def rows(self: Any, sql: str, values: Any = ()) -> Any:
+    async def rows(self: Any, *asked: Any, **how: Any) -> Any:
         if strikes():
             await trio.sleep_forever()
-        return await plain(self, sql, values)
+        return await plain(self, *asked, **how)
 
     consistent_reads.ConsistentReads.rows = rows  # type: ignore[method-assign]
 
@@ -91,10 +105,10 @@ def look_hangs() -> None:
     """A question of several statements to the read tables never returns."""
     plain = consistent_reads.ConsistentReads.read
 
-    async def read(self: Any, look: Any) -> Any:
+    async def read(self: Any, *asked: Any, **how: Any) -> Any:
         if strikes():
             await trio.sleep_forever()
-        return await plain(self, look)
+        return await plain(self, *asked, **how)
 
     consistent_reads.ConsistentReads.read = read  # type: ignore[method-assign]
 
@@ -141,6 +155,7 @@ INJURIES: dict[str, Callable[[], None]] = {
     "no floor": no_floor,
     "the journal's thread dies": journal_thread_dies,
     "the journal's thread hangs": journal_thread_hangs,
+    "a commit hangs": commit_hangs,
     "the readings' thread hangs": readings_thread_hangs,
     "a look at the read tables hangs": look_hangs,
     "the projection hangs": projection_hangs,

@@ -174,6 +174,7 @@ def test_a_second_daemon_and_a_second_reader_change_nothing_for_the_first(tmp_pa
 GONE = {
     "the journal's thread dies": ("transfer.post", transfer("t", "alice", "bob", 1)),
     "the journal's thread hangs": ("transfer.post", transfer("t", "alice", "bob", 1)),
+    "a commit hangs": ("transfer.post", transfer("t", "alice", "bob", 1)),
     "the readings' thread hangs": ("hold.list", {"wallet": "alice"}),
     "a look at the read tables hangs": ("statement.get", {"wallet": "alice"}),
     "the loop hangs": ("transfer.post", transfer("t", "alice", "bob", 1)),

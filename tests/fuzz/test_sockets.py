@@ -151,6 +151,8 @@ async def test_a_daemon_outlives_whatever_is_sent_to_it(tmp_path: Path) -> None:
             for number in range(worker * AT_ONCE, REQUESTS, WORKERS * AT_ONCE):
                 count = await try_requests(daemon, texts(number))
                 answered[0] += count
+                if not worker:  # An honest client is served meanwhile, and reads what it is told of compactions.
+                    await trio.to_thread.run_sync(honest.call, "session.ping")
             for _ in range(worker, FRAMES, WORKERS):
                 await try_frames(daemon, inputs.frames(chance))
                 answered[1] += 1

@@ -2,7 +2,8 @@
 
     python -m tests.journal.appending DIRECTORY [early]
 
-With ``early`` it has a planted fault: it prints the sequence before the commit.
+With ``early`` it has a planted fault: it prints the sequence before the commit.  Every second process makes its commits
+in SQLite's thread, as on a slow disk.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 import trio
 
 from tests.journal.chains import record
+from tests.journal.slow_disk import make_disks_slow
 from walletd.journal.merkle import Frontier
 from walletd.journal.segment import records
 from walletd.journal.sqlite_store import open_journal
@@ -54,4 +56,6 @@ async def main(directory: Path, early: bool) -> None:
 
 
 if __name__ == "__main__":
+    if os.getpid() % 2:
+        make_disks_slow()
     trio.run(main, Path(sys.argv[1]), sys.argv[2:] == ["early"])

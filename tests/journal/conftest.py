@@ -1,4 +1,4 @@
-"""What the journal's tests share: fixtures, and the two stores that every contract test runs on."""
+"""What the journal's tests share: fixtures, and the stores that every contract test runs on."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.journal.chains import Chain
+from walletd.journal import on_loop
 from walletd.journal.memory_store import MemoryJournalStore
 from walletd.journal.sqlite_store import SqliteJournalStore, open_journal
 
@@ -21,11 +22,16 @@ def chain() -> Chain:
     return Chain()
 
 
-@pytest.fixture(params=["sqlite", "memory"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+@pytest.fixture(params=["sqlite", "sqlite on a slow disk", "memory"])
+async def store(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Store]:
     if request.param == "memory":
         yield MemoryJournalStore()
         return
+    if "slow" in request.param:
+        monkeypatch.setattr(on_loop, "CALLS_IN_THREAD", 1)
+        monkeypatch.setattr(on_loop, "SLOW_SECONDS", -1.0)
     async with open_journal(tmp_path / "journal") as sqlite_store:
         yield sqlite_store
 

@@ -12,7 +12,7 @@ from walletd.journal.asyncio_loop import TrioLoop, open_aiosqlite
 
 async def test_statements_are_answered_in_order_and_the_thread_ends_with_the_connection(tmp_path: Path) -> None:
     before = set(threading.enumerate())
-    connection = await open_aiosqlite(f"file:{tmp_path}/a.db")
+    connection, _ = await open_aiosqlite(f"file:{tmp_path}/a.db")
     await connection.execute("CREATE TABLE t (n INTEGER)")
     (worker,) = set(threading.enumerate()) - before
     for number in range(100):
@@ -24,7 +24,7 @@ async def test_statements_are_answered_in_order_and_the_thread_ends_with_the_con
 
 
 async def test_what_sqlite_raises_is_raised_where_it_was_asked(tmp_path: Path) -> None:
-    connection = await open_aiosqlite(f"file:{tmp_path}/a.db")
+    connection, _ = await open_aiosqlite(f"file:{tmp_path}/a.db")
     try:
         with pytest.raises(sqlite3.OperationalError, match="no such table"):
             await connection.execute("SELECT * FROM nowhere")
@@ -34,7 +34,7 @@ async def test_what_sqlite_raises_is_raised_where_it_was_asked(tmp_path: Path) -
 
 
 async def test_tasks_that_wait_together_each_get_their_own_answer(tmp_path: Path) -> None:
-    connection = await open_aiosqlite(f"file:{tmp_path}/a.db")
+    connection, _ = await open_aiosqlite(f"file:{tmp_path}/a.db")
     answers = {}
 
     async def ask(number: int) -> None:
@@ -48,7 +48,7 @@ async def test_tasks_that_wait_together_each_get_their_own_answer(tmp_path: Path
 
 
 async def test_who_is_cancelled_leaves_and_what_was_asked_is_done(tmp_path: Path) -> None:
-    connection = await open_aiosqlite(f"file:{tmp_path}/a.db")
+    connection, _ = await open_aiosqlite(f"file:{tmp_path}/a.db")
     await connection.execute("CREATE TABLE t (n INTEGER)")
     with trio.CancelScope() as scope:
         scope.cancel()

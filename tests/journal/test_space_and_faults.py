@@ -273,6 +273,7 @@ class Undeliverable:
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning", "ignore::ResourceWarning")
 async def test_a_dead_thread_ends_the_process_in_commits_and_in_closing(tmp_path: Path) -> None:
+    """Here with a commit that wants the thread; others are made without it, until the log is to be folded away."""
     reasons: list[str] = []
 
     def noting(reason: str) -> NoReturn:
@@ -281,6 +282,7 @@ async def test_a_dead_thread_ends_the_process_in_commits_and_in_closing(tmp_path
 
     with pytest.raises(BaseException) as raised:  # noqa: PT011 - a group may be around it
         async with open_journal(tmp_path, silence_seconds=0.1, die=noting) as store:
+            store._connection._commits._in_thread = 1
             sqlite = store._connection._connection
             sqlite._tx.put_nowait((Undeliverable(), lambda: None))  # type: ignore[arg-type]
             writer = JournalWriter(

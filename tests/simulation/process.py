@@ -145,9 +145,11 @@ class SimulatedStore(MemoryJournalStore):
     async def append(self, expected_head: int, segment: Segment) -> None:
         self.is_full = self.world.is_full
         self._draw_fault()
+        is_at_once = self.world.is_at_once()
         try:
             self.process.point()
-            await self.process.pause(self.world.silence(self.process) or self.world.latency())
+            if not is_at_once:
+                await self.process.pause(self.world.silence(self.process) or self.world.latency())
         except BaseException:  # It ends while the disk writes; the segment may be there, or not.
             if self.world.chance.random() < 0.5 and not self.is_full:
                 self.disk.append(segment)
@@ -160,7 +162,8 @@ class SimulatedStore(MemoryJournalStore):
         except OutcomeUnknown:
             self.process.may_die = True
             raise
-        await self._answer_late()
+        if not is_at_once:
+            await self._answer_late()
 
     async def read(self, after: int, limit: int = 1) -> list[Segment]:
         await self._answer_late()

@@ -1,10 +1,11 @@
 """SQLite in the loop: the read tables as they are, without a thread.
 
-    with sqlite_in_the_loop(pause):
+    with sqlite_in_the_loop(pause, is_at_once):
         tables = await open_read_tables(directory)      # the real code, the real SQL, the real file
 
 Threads end determinism, SQL does not: each visit to a thread pauses as long as the simulation says, then runs in the
-calling task, then pauses again, for an answer takes its time, too.
+calling task, then pauses again, for an answer takes its time, too.  What may be done without a thread is, as often as
+the simulation says, and not by how long it took.
 """
 
 from collections.abc import Awaitable, Callable, Iterator
@@ -12,13 +13,14 @@ from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
+from walletd.journal.on_loop import OnLoop
 from walletd.wallets import consistent_reads, read_tables
 
 Pause = Callable[[], Awaitable[None]]
 
 
 @contextmanager
-def sqlite_in_the_loop(pause: Pause) -> Iterator[None]:
+def sqlite_in_the_loop(pause: Pause, is_at_once: Callable[[], bool]) -> Iterator[None]:
     """The read tables and the readings over SQLite in the loop, for as long as this lasts."""
 
     async def in_the_loop(act: Callable[[], Any]) -> Any:
@@ -31,5 +33,6 @@ def sqlite_in_the_loop(pause: Pause) -> Iterator[None]:
     with (
         patch.object(read_tables, "in_thread", in_the_loop),
         patch.object(consistent_reads, "in_thread", in_the_loop),
+        patch.object(OnLoop, "is_due", lambda _: is_at_once()),
     ):
         yield

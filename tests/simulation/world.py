@@ -149,6 +149,10 @@ class World:
             return 0.0
         return self.chance.uniform(0, self.plan.slowness * (5 if chance > 0.98 else 1))
 
+    def is_at_once(self) -> bool:
+        """Whether the event loop asks the disk itself, without a thread, so that nobody else has a turn meanwhile."""
+        return self.chance.random() < 0.5
+
     def silence(self, process: Process) -> float:
         """Hardly ever: that the disk does not answer at all."""
         if self.is_healed or self.chance.random() >= self.plan.silent:
@@ -339,7 +343,7 @@ def deterministic(world: World, seed: int) -> Iterator[None]:
         stack.enter_context(patch.object(publisher, "BURST", plan.burst))
         stack.enter_context(patch.object(projector, "MAX_BATCH", plan.batch))
         stack.enter_context(patch.object(roster, "TURNS_BETWEEN_CHECKPOINTS", plan.turns))
-        stack.enter_context(sqlite_in_the_loop(world.pause))
+        stack.enter_context(sqlite_in_the_loop(world.pause, world.is_at_once))
         trio._core._run._r.seed(seed)
         yield
 

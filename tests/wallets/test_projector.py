@@ -1,6 +1,8 @@
 """The projector: many commits in one transaction, a little later; at once for a reader that waits."""
 
+import math
 import sqlite3
+import threading
 import traceback
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -8,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
+import apsw
 import msgspec
 import pytest
 import trio
@@ -17,9 +20,11 @@ from tests.wallets.conftest import CLIENT, answered, define, open_core, opening,
 from walletd.core import Core
 from walletd.journal.memory_store import MemoryJournalStore
 from walletd.journal.merkle import Frontier, leaf_hash
+from walletd.journal.on_loop import OnLoop
 from walletd.vocabulary.commands import Posting, PostTransfer
 from walletd.vocabulary.entries import BalanceRecord, Effects, Entry
 from walletd.wallets import projector as projector_module
+from walletd.wallets import read_tables
 from walletd.wallets.consistent_reads import progress_of
 from walletd.wallets.projector import FULL_RETRY_SECONDS, LINGER_SECONDS, PACE_SECONDS, DurableEntry, Projector
 from walletd.wallets.read_tables import Pace, Progress, ReadTables, ReadTablesFull
@@ -374,3 +379,91 @@ async def test_a_thread_is_not_given_up_because_virtual_time_jumped_while_it_wor
             await trio.sleep(10 * SILENCE_SECONDS)
         nursery.cancel_scope.cancel()
     assert not ended
+
+
+class Folds:
+    """The read tables' log: how long it was when it was folded into the file, and whether that can be done."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.lengths: list[int] = []
+        self.fails = False
+        plain = ReadTables._fold_log
+
+        def fold(tables: ReadTables) -> None:
+            self.lengths.append(tables._log_pages)
+            if not self.fails:
+                plain(tables)
+
+        monkeypatch.setattr(ReadTables, "_fold_log", fold)
+        monkeypatch.setattr(read_tables, "LOG_PAGES", 100)
+
+
+async def test_the_log_of_the_read_tables_is_folded_away_when_it_is_long(
+    core: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folds = Folds(monkeypatch)
+    log = core.readings._path.with_name("state.db-wal")
+    await answered(submit(core, define()), submit(core, opening("alice")))
+    sizes = []
+    for number in range(100):
+        await answered(submit(core, transfer(f"t{number}", ("@external", "alice", 1))))
+        await core.projector.reach(core.writer.head)
+        sizes.append(log.stat().st_size)
+    assert len(folds.lengths) > 3
+    assert max(folds.lengths) < 150, "it was folded soon"
+    assert max(sizes) < 150 * 4200, "and used again, not extended"
+
+
+async def test_a_log_that_cannot_be_folded_grows_until_it_can(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
+    folds = Folds(monkeypatch)
+    folds.fails = True
+    await answered(submit(core, define()), submit(core, opening("alice")))
+    for number in range(40):
+        await answered(submit(core, transfer(f"t{number}", ("@external", "alice", 1))))
+        await core.projector.reach(core.writer.head)
+    assert max(folds.lengths) > 200
+    folds.fails = False
+    for number in range(40, 45):
+        await answered(submit(core, transfer(f"t{number}", ("@external", "alice", 1))))
+        await core.projector.reach(core.writer.head)
+    assert core.projector._tables._log_pages < 100
+
+
+async def test_a_fold_that_sqlite_refuses_ends_nothing(tmp_path: Path) -> None:
+    """As of a full disk: what SQLite itself would have kept to itself."""
+
+    class Refusing:
+        def set_wal_hook(self, hook: Any) -> None: ...
+
+        def pragma(self, name: str) -> int:
+            return 0
+
+        def wal_checkpoint(self, mode: int) -> None:
+            raise apsw.FullError("database or disk is full")
+
+    ReadTables(Refusing(), tmp_path)._fold_log()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("awaited", [True, False])
+async def test_somebody_who_waits_has_more_written_without_a_thread(
+    core: Core, monkeypatch: pytest.MonkeyPatch, awaited: bool
+) -> None:
+    """A hundred entries in one transaction: few enough where somebody waits, too many where nobody does."""
+    threads: list[threading.Thread] = []
+    plain = ReadTables._write
+
+    def write(tables: ReadTables, statements: Any, shown: int) -> None:
+        threads.append(threading.current_thread())
+        plain(tables, statements, shown)
+
+    await answered(submit(core, define()), submit(core, opening("alice")))
+    await core.projector.reach(core.writer.head)
+    monkeypatch.setattr(ReadTables, "_write", write)
+    core.projector._tables._small = OnLoop(math.inf)
+    await answered(*(submit(core, transfer(f"t{number}", ("@external", "alice", 1))) for number in range(100)))
+    if awaited:
+        await core.projector.reach(core.writer.head)
+    else:
+        while core.projector.backlog:
+            await core.projector._advanced.wait()
+    assert (threads[0] is threading.current_thread()) == awaited

@@ -20,7 +20,6 @@ Files = tuple[bytes, bytes]
 def begun(path: Path) -> ReadTables:
     """Tables of many pages, each with one row that says which transaction it shows."""
     connection = open_for_writing(path)
-    connection.execute("PRAGMA wal_autocheckpoint=0")
     tables = ReadTables(connection, path)
     if not connection.execute("SELECT name FROM sqlite_schema").fetchall():
         connection.execute("CREATE TABLE page (number INTEGER PRIMARY KEY, shown INTEGER, filler BLOB)")

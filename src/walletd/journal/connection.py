@@ -1,10 +1,11 @@
 """One SQLite connection, driven from trio: aiosqlite, whose results come straight to the task that waits.
 
 The promise: one call is one statement is one hop to the worker thread, in autocommit mode, so that a cancelled call
-never leaves a transaction open.
+never leaves a transaction open.  A commit needs no hop where the disk is fast (``on_loop``).
 
     connection = await connect(path, silence_seconds=30)
     rows = await connection.rows("SELECT 1")
+    changed = await connection.commit("INSERT ...", values)
     await connection.aclose()
 """
 
@@ -31,6 +32,7 @@ from walletd.journal.failures import (
     JournalUnreadable,
     JournalUnsupported,
 )
+from walletd.journal.on_loop import OnLoop
 
 Row = tuple[Any, ...]
 Parameters = Sequence[int | str | bytes]
@@ -40,10 +42,15 @@ T = TypeVar("T")
 class SqliteConnection:
     """A connection and its worker thread. Statements run in the order of the calls, one at a time."""
 
-    def __init__(self, connection: aiosqlite.Connection, silence_seconds: float) -> None:
+    def __init__(self, connection: aiosqlite.Connection, sqlite: sqlite3.Connection, silence_seconds: float) -> None:
         self._closed = False
         self._connection = connection
+        self._sqlite = sqlite
         self._silence_seconds = silence_seconds
+        self._asked = 0
+        self._answered = 0
+        """The last of the hops whose answer was seen; the thread has done all before it, whoever was cancelled."""
+        self._commits = OnLoop()
 
     async def rows(self, statement: str, parameters: Parameters = ()) -> list[Row]:
         """Every row of a statement that reads, or of a pragma. Raises sqlite3.Error, or JournalSilent after a time."""
@@ -58,6 +65,18 @@ class SqliteConnection:
         """
         cursor: aiosqlite.Cursor = await self._hop(self._connection.execute, statement, parameters)
         return cursor.rowcount
+
+    async def commit(self, statement: str, parameters: Parameters = ()) -> int:
+        """The same as ``change``, on the event loop's own thread where that is faster: not while the other one may be
+        at something, nor where the disk is slow.
+        """
+        if self._answered == self._asked and self._commits.is_due():
+            with self._commits.timed():
+                return self._change_now(statement, parameters)
+        return await self.change(statement, parameters)
+
+    def _change_now(self, statement: str, parameters: Parameters) -> int:
+        return self._sqlite.execute(statement, parameters).rowcount
 
     @property
     def in_transaction(self) -> bool:
@@ -78,7 +97,11 @@ class SqliteConnection:
             await self._hop(self._connection.close)
 
     async def _hop(self, function: Callable[..., Awaitable[T]], *arguments: object) -> T:
-        return await function(*arguments)
+        self._asked += 1
+        asked = self._asked
+        result = await function(*arguments)
+        self._answered = max(self._answered, asked)
+        return result
 
 
 async def connect(path: Path, *, silence_seconds: float) -> SqliteConnection:
@@ -88,8 +111,8 @@ async def connect(path: Path, *, silence_seconds: float) -> SqliteConnection:
     take an older commit with it (measured: 9% of such states lost one with psow=1, none of 3,000 with psow=0).
     """
     with trio.CancelScope(shield=True):
-        connection = await open_aiosqlite(_uri(path), timeout=0)
-    return SqliteConnection(connection, silence_seconds)
+        connection, sqlite = await open_aiosqlite(_uri(path), timeout=0, check_same_thread=False)
+    return SqliteConnection(connection, sqlite, silence_seconds)
 
 
 def _uri(path: Path) -> str:

@@ -126,7 +126,7 @@ class SqliteJournalStore:
         assert segment.first_sequence == expected_head + 1
         try:
             self._refuse_without_room(segment)
-            changed = await self._connection.change(APPEND, (*row_of(segment), self.epoch, expected_head))
+            changed = await self._connection.commit(APPEND, (*row_of(segment), self.epoch, expected_head))
         except JournalFailure:
             raise
         except Exception as error:

@@ -4,8 +4,8 @@
     page = await consistent.read(lambda tables: some_function(tables, ...))
     rows = await consistent.rows("SELECT ...", values)          # where one statement is enough
 
-One transaction in one visit to a thread; what it reads stood together after the entry ``progress_of`` names.  A visit
-that was begun is finished, whatever is cancelled.
+One transaction in one visit to a thread, or in none (``on_loop``); what it reads stood together after the entry that
+``progress_of`` names.  A visit that was begun is finished, whatever is cancelled.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import apsw
 import trio
 
+from walletd.journal.on_loop import OnLoop
 from walletd.wallets.read_tables import in_thread
 from walletd.wallets.table_file import Tables, open_for_reading, rot_reported
 
@@ -27,17 +28,30 @@ class ConsistentReads:
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
         self._turn = trio.Lock()
+        self._small = OnLoop()
 
-    async def read(self, look: Callable[[Tables], Found]) -> Found:
-        """What ``look`` finds in one consistent view of the tables.  Raises ReadTablesRotten."""
-        async with self._turn:
-            return await in_thread(lambda: in_one_view(self._connection, look))
+    async def read(self, look: Callable[[Tables], Found], *, is_small: bool = False) -> Found:
+        """What ``look`` finds in one consistent view of the tables.  Raises ReadTablesRotten.
 
-    async def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        What is small, and looks at some dozens of rows, may be found without the thread.
+        """
+        return await self._made(lambda: in_one_view(self._connection, look), is_small)
+
+    async def rows(self, sql: str, values: Sequence[Any] = (), *, is_small: bool = False) -> list[Any]:
         """Every row of one statement that reads.  Raises ReadTablesRotten."""
+
+        def ask() -> list[Any]:
+            return self._connection.execute(sql, values).fetchall()
+
+        with rot_reported():
+            return await self._made(ask, is_small)
+
+    async def _made(self, call: Callable[[], Found], is_small: bool) -> Found:
+        if is_small and not self._turn.locked() and self._small.is_due():
+            with self._small.timed():
+                return call()
         async with self._turn:
-            with rot_reported():
-                return await in_thread(lambda: self._connection.execute(sql, values).fetchall())
+            return await in_thread(call)
 
     async def aclose(self) -> None:
         """Close the connection."""

@@ -170,7 +170,7 @@ class Projector:
 
     async def project_some(self) -> bool:
         """One transaction: the oldest commits, as many as fit; whether there was space for it."""
-        self._urgent = trio.Event()
+        is_awaited, self._urgent = self._urgent.is_set(), trio.Event()
         if not self._commits:
             return True
         batch: list[DurableEntry] = []
@@ -180,7 +180,7 @@ class Projector:
         progress = progress_after(self._progress, batch[-1].entry.sequence, frontier, batch[-1].entry.time)
         try:
             with self._watch.waiting():
-                pace = HURRIED if len(batch) >= MAX_BATCH else RELAXED
+                pace = HURRIED if len(batch) >= MAX_BATCH else PROMPT if is_awaited else RELAXED
                 await self._tables.project([durable.entry for durable in batch], progress, pace)
         except ReadTablesFull as full:
             log.warning("the read tables stand at entry %d, and are tried again: %s", self.sequence, full)
@@ -211,7 +211,10 @@ async def _pause() -> None:
     await trio.sleep(PAUSE_SECONDS)
 
 
-RELAXED = Pace(128, _pause)
+RELAXED = Pace(128, _pause, on_loop=64)
+PROMPT = Pace(256, trio.lowlevel.checkpoint, on_loop=256)
+"""A reader waits: some milliseconds of the event loop are less than what a thread needs to get the interpreter."""
+
 HURRIED = Pace(256, trio.lowlevel.checkpoint)
 """Behind a full batch more waits, and while the daemon is pressed a turn comes only after everybody else had theirs."""
 

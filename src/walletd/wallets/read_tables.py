@@ -3,12 +3,16 @@
     tables = await open_read_tables(directory)
     await tables.project(entries, progress)            # one transaction for many entries
 
+A small transaction, for which somebody may be waiting, is made by the event loop where the disk is fast (``on_loop``):
+a thread has the interpreter back only after milliseconds, between any two statements.  What grows with the file, the
+folding of SQLite's log into it, is always a thread's.
 ``synchronous=NORMAL``: after a power cut the tables may be behind the journal, and catch up at the next start.
 The rows and their seals are ``table_rows``'; rows that rot has hidden are found by the pages' own checksums
 (``table_file``).
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +20,7 @@ from typing import Any, NamedTuple
 import apsw
 import trio
 
+from walletd.journal.on_loop import OnLoop
 from walletd.vocabulary.entries import (
     Entry,
 )
@@ -34,13 +39,23 @@ from walletd.wallets.table_rows import SCHEMA, Folding, from_microseconds, micro
 
 
 class Pace(NamedTuple):
-    """How many entries are folded before ``turn`` lets others have the event loop; an entry takes some 15 µs."""
+    """How many entries are folded before ``turn`` lets others have the event loop; an entry takes some 15 µs.
+
+    So many ``on_loop`` or fewer are written without a thread, at some 25 µs each.
+    """
 
     entries: int
     turn: Callable[[], Awaitable[None]]
+    on_loop: int = 0
 
 
 EASY = Pace(128, trio.lowlevel.checkpoint)
+
+SLOW_SECONDS = 0.01
+"""Transactions that take longer on the event loop are a thread's for a while."""
+
+LOG_PAGES = 8_000
+"""SQLite's log is folded into the file when it has so many: more often costs more, a larger one is read more slowly."""
 
 in_thread = trio.to_thread.run_sync
 """How a call that may wait for the disk is made."""
@@ -72,6 +87,14 @@ class ReadTables:
         self.path = path
         self._shown = int(connection.pragma("user_version"))
         self._is_certain = True
+        self._small = OnLoop(slow_seconds=SLOW_SECONDS)
+        self._log_pages = 0
+        connection.set_wal_hook(self._note_log)
+
+    def _note_log(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
+        """What SQLite says after each transaction: how long its log is."""
+        self._log_pages = pages
+        return apsw.SQLITE_OK
 
     async def progress(self) -> Progress | None:
         """How far the tables are; None in a new file."""
@@ -112,10 +135,22 @@ class ReadTables:
             statements = await _statements(entries, pace)
             done = (*progress[:-1], microseconds(progress.time))
             statements.append(("INSERT OR REPLACE INTO progress VALUES (1, ?, ?, ?, ?, ?, ?)", done))
+            shown = progress.sequence % NUMBERS
             try:
-                await in_thread(lambda: self._write(statements, progress.sequence % NUMBERS))
+                if len(entries) <= pace.on_loop and self._small.is_due():
+                    with self._small.timed():
+                        self._write(statements, shown)
+                else:
+                    await in_thread(lambda: self._write(statements, shown))
             except apsw.FullError as error:
                 raise ReadTablesFull(f"no space for the read tables: {error}") from error
+            if self._log_pages >= LOG_PAGES:
+                await in_thread(self._fold_log)
+
+    def _fold_log(self) -> None:
+        """As far as nobody reads from the log.  Where it cannot be done the log grows, and it is tried again."""
+        with suppress(apsw.BusyError, apsw.FullError, apsw.IOError):
+            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
 
     def _write(self, statements: Iterable[tuple[str, Sequence[Any]]], shown: int) -> None:
         """One transaction, which says in the first page what it follows and what it shows: see ``log_chain``."""

@@ -92,6 +92,10 @@ EXPIRIES = (
 )
 
 
+SMALL_PAGE = 100
+"""What looks at so many rows, or fewer, takes less than a visit to a thread, which shares the interpreter."""
+
+
 class Readings:
     """The read tables' two reading connections: one for single statements, one for what takes several."""
 
@@ -124,10 +128,11 @@ class Readings:
 
     async def books(self, wallets: Iterable[WalletId]) -> dict[WalletId, Book]:
         """The books of those of the wallets that exist.  O(wallets × assets) look-ups, one hop."""
-        names = msgspec.json.encode(list(wallets)).decode()
-        rows = await self._query(SOME_WALLETS, (0, names))
+        wanted = list(wallets)
+        names, is_small = msgspec.json.encode(wanted).decode(), len(wanted) <= SMALL_PAGE
+        rows = await self._query(SOME_WALLETS, (0, names), is_small=is_small)
         holds: dict[WalletId, list[HoldRecord]] = {}
-        for row in await self._query(OPEN_HOLDS, (names,)):
+        for row in await self._query(OPEN_HOLDS, (names,), is_small=is_small):
             holds.setdefault(row[0], []).append(_hold_record(row))
         found = {name: _wallet_and_balances(group) for name, group in _by_wallet(rows)}
         outflows = await self._outflows(record for record, _ in found.values() if record.counted_from)
@@ -155,14 +160,14 @@ class Readings:
 
     async def transfer(self, transfer: TransferId) -> TransferRecord | None:
         """How much of a transfer was refunded; None where nothing was."""
-        rows = await self._query("SELECT record, seal FROM refunded WHERE transfer = ?", (transfer,))
+        rows = await self._query("SELECT record, seal FROM refunded WHERE transfer = ?", (transfer,), is_small=True)
         for record, sealed in rows:
             check_seal("refunded", sealed, transfer, record)
         return _decode_transfer(rows[0][0]) if rows else None
 
     async def hold(self, hold: HoldId) -> HoldView | None:
         """The hold as it stands at this moment; None where there is none of this id."""
-        rows = await self._query(HOLD, hold_key(hold))
+        rows = await self._query(HOLD, hold_key(hold), is_small=True)
         return _hold_view(rows[0], rows[0][-1], self.clock()) if rows else None
 
     async def list_holds(self, wallet: WalletId, also_closed: bool, after: HoldId | None, limit: int) -> HoldPage:
@@ -172,7 +177,7 @@ class Readings:
         sequence = await self.sequence()
         page = (wallet, *key, limit + 1)
         asked = (ALL_HOLDS, page) if also_closed else (HOLDS_OPEN_AT, (*page, microseconds(now)))
-        rows = await self._query(*asked)
+        rows = await self._query(*asked, is_small=limit <= SMALL_PAGE)
         views = tuple(_hold_view(row, sequence, now) for row in rows[:limit])
         return HoldPage(holds=views, sequence=sequence, next=views[-1].hold if len(rows) > limit else None)
 
@@ -221,12 +226,13 @@ class Readings:
 
     async def sequence(self) -> int:
         """After which entry the tables stand."""
-        rows = await self._query(f"SELECT {_SEQUENCE}")
+        rows = await self._query(f"SELECT {_SEQUENCE}", is_small=True)
         return rows[0][0] or 0
 
     async def statement(self, question: Question, place: Place | None, limit: int) -> Page | None:
         """A page of a wallet's statement; None for a wallet that is not there."""
-        return await self._look(lambda tables: read_statement(tables, question, place, limit))
+        is_small = limit <= SMALL_PAGE and question.counterparty is None and question.kind is None
+        return await self._look(lambda tables: read_statement(tables, question, place, limit), is_small=is_small)
 
     async def audit(self) -> AuditReport:
         """Sum up every balance per asset, as it stood after the last entry shown now.  O(balances), bounded memory."""
@@ -244,13 +250,13 @@ class Readings:
             with trio.CancelScope(shield=True):
                 await audit.aclose()
 
-    async def _look(self, look: Callable[[Tables], Found]) -> Found:
+    async def _look(self, look: Callable[[Tables], Found], *, is_small: bool = False) -> Found:
         with self.watch.waiting():
-            return await self._consistent.read(look)
+            return await self._consistent.read(look, is_small=is_small)
 
-    async def _query(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+    async def _query(self, sql: str, values: Sequence[Any] = (), *, is_small: bool = False) -> list[Any]:
         with self.watch.waiting():
-            return await self._single.rows(sql, values)
+            return await self._single.rows(sql, values, is_small=is_small)
 
 
 async def open_readings(path: Path) -> Readings:

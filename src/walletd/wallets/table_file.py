@@ -93,7 +93,7 @@ def _open_for_writing(path: Path, before: log_chain.Stood) -> apsw.Connection:
     try:
         if HAS_PAGE_SUMS:
             connection.reserve_bytes(reserve=SUM_BYTES)
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "wal_autocheckpoint=8000"):
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "wal_autocheckpoint=0"):
             connection.execute(f"PRAGMA {pragma}").fetchall()
         connection.execute("SELECT name FROM sqlite_schema").fetchall()
         _refuse_blind(connection)
