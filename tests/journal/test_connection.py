@@ -12,9 +12,11 @@ import pytest
 import trio
 import trio.testing
 
+from tests.journal.chains import Chain
 from walletd.journal import on_loop
 from walletd.journal.connection import SqliteConnection, connect
 from walletd.journal.on_loop import CALLS_IN_THREAD
+from walletd.journal.sqlite_store import SMALL_BYTES, open_journal
 
 INSERT = "INSERT INTO t VALUES (?)"
 LONG = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 300000) SELECT count(x) FROM n"
@@ -96,3 +98,14 @@ async def test_what_sqlite_refuses_is_raised_in_both(watched: Watched, slow: boo
         await watched.connection.commit(INSERT, (1,))
     assert not watched.connection.in_transaction
     assert await watched.connection.rows("SELECT n FROM t") == [(1,)]
+
+
+@pytest.mark.parametrize(("padding", "has_thread"), [(0, False), (SMALL_BYTES, True)])
+async def test_a_large_segment_is_written_in_the_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, padding: int, has_thread: bool
+) -> None:
+    monkeypatch.setattr(on_loop, "SLOW_SECONDS", math.inf)
+    async with open_journal(tmp_path) as store:
+        asked = store._connection._asked
+        await Chain().append_to(store, padding=padding)
+        assert (store._connection._asked > asked) == has_thread

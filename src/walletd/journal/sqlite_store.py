@@ -57,6 +57,7 @@ from walletd.journal.store import GENESIS, READ_LIMIT_BYTES, Head
 _log = logging.getLogger("walletd.journal")
 
 MEBIBYTE: Final = 1024 * 1024
+SMALL_BYTES: Final = 64 * 1024  # behind a larger segment there is so much to do that a thread may write it meanwhile
 _CHECKPOINT_FAILURES_BORNE: Final = 3  # one may be a passing fault, three in a row are a disk that must be looked at
 _RECOVERY_MARGIN: Final = 8  # an eighth above the floor, so that the journal does not flap at its edge
 PRUNE_BYTES: Final = 1024 * 1024  # what one step of pruning deletes: a few milliseconds between two commits
@@ -126,7 +127,8 @@ class SqliteJournalStore:
         assert segment.first_sequence == expected_head + 1
         try:
             self._refuse_without_room(segment)
-            changed = await self._connection.commit(APPEND, (*row_of(segment), self.epoch, expected_head))
+            append = self._connection.commit if len(segment.body) <= SMALL_BYTES else self._connection.change
+            changed = await append(APPEND, (*row_of(segment), self.epoch, expected_head))
         except JournalFailure:
             raise
         except Exception as error:
