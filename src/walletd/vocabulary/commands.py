@@ -367,6 +367,8 @@ def first_difference(one: AnyCommand, other: AnyCommand) -> str | None:
     """The name of the first field in which two commands differ, ``method`` included; None where they are equal."""
     if type(one) is not type(other):
         return "method"
+    if one == other:  # To have the fields' names takes a hundred times as long.
+        return None
     for field in msgspec.structs.fields(one):
         if getattr(one, field.name) != getattr(other, field.name):
             return _first_inner_difference(field.encode_name, getattr(one, field.name), getattr(other, field.name))
