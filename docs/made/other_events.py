@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from walletd.loop_watch import MOST_TICKS
+
 
 class Event(NamedTuple):
     """One event of an API that is no request."""
@@ -188,6 +190,15 @@ TIMERS = (
         "Segment, Journal",
     ),
     Event(
+        "folding of the read tables' log",
+        "SQLite's log of `state.db` has 8,000 pages, after a transaction",
+        "none",
+        "a full disk, a reader in the way: the log grows, and it is tried after the next transaction",
+        "O(pages in the log), in a thread",
+        "`state.db-wal` begins anew",
+        "Progress, and all that has a table",
+    ),
+    Event(
         "compaction",
         "the policy asks for it (`compact_when_mebibytes`, `compact_when_days`, `compact_at`), looked at once a minute",
         "its step in `daemon.status` and in the metrics",
@@ -200,7 +211,7 @@ TIMERS = (
         "loop watch",
         "once a second, from a thread of its own",
         "none",
-        "a loop that stands, or an end that does not come, for 60 seconds: exit code 70, with all stacks",
+        f"a loop that stands, or an end that does not come, for {MOST_TICKS} seconds: exit code 70, with all stacks",
         "O(1)",
         "none",
         "none",
