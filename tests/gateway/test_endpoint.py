@@ -126,6 +126,31 @@ async def assert_own_writes_are_read(desk: Desk) -> None:
         assert post["sequence"] in [view["entry"]["sequence"] for view in entries["entries"]]
 
 
+@pytest.mark.interpreted
+async def test_a_read_waits_for_what_there_was_when_it_was_asked_and_not_for_what_came_since(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last of many reads would otherwise wait for a transaction of the tables for each of them."""
+    client, other = desk.client(), desk.client()
+    await furnish(other, "alice", "bob")
+    waited_for: list[int] = []
+    plain = Supervisor.shown
+
+    async def shown(supervisor: Supervisor, sequence: int) -> None:
+        waited_for.append(sequence)
+        paid = other.ask(("transfer.post", payment(f"p{len(waited_for)}")))
+        await other.all_replies(paid)
+        await plain(supervisor, sequence)
+
+    monkeypatch.setattr(Supervisor, "shown", shown)
+    head = desk.core.writer.durable_head
+    ids = client.ask(*[("statement.get", {"wallet": "alice", "newest_first": True, "limit": 1})] * 5)
+    answers = await client.all_replies(ids)
+    assert waited_for == [head] * 5
+    assert all(answer["result"]["sequence"] >= head for answer in answers)
+    assert desk.core.writer.durable_head == head + 5
+
+
 async def test_a_transfer_is_found_by_the_request_behind_it(desk: Desk) -> None:
     client = desk.client()
     await furnish(client, "alice")

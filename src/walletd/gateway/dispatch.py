@@ -12,7 +12,7 @@ import msgspec
 import trio
 
 from walletd.gateway.commands import command
-from walletd.gateway.endpoint import ClientEndpoint
+from walletd.gateway.endpoint import Asked, ClientEndpoint
 from walletd.gateway.entries import Refused, entry_get, entry_list, shown_to, transfer_get
 from walletd.gateway.operations import OPERATIONS
 from walletd.gateway.reads import (
@@ -51,7 +51,8 @@ def answer(endpoint: ClientEndpoint, call: Call) -> None:
     if call.method.name in FROM_MEMORY and is_small(call.params):
         FROM_MEMORY[call.method.name](endpoint, call)
     else:
-        endpoint.reads.append(call)
+        sequence = max(endpoint.written, endpoint.services.publisher.head)
+        endpoint.reads.append(Asked(call, sequence, bool(endpoint.parked)))
         if len(endpoint.reads) == 1:
             endpoint.services.start(_answer_reads, endpoint)
 
@@ -71,13 +72,16 @@ async def _answer_reads(endpoint: ClientEndpoint) -> None:
         endpoint.reads.popleft()
 
 
-async def _answer_read(endpoint: ClientEndpoint, call: Call) -> None:
+async def _answer_read(endpoint: ClientEndpoint, asked: Asked) -> None:
     """Raises only what must end the daemon."""
-    for submission in list(endpoint.parked):
-        if not submission.is_decided:
-            await _decided(submission)
+    call, sequence = asked.call, asked.sequence
+    if asked.is_behind:
+        for submission in list(endpoint.parked):
+            if not submission.is_decided:
+                await _decided(submission)
+        sequence = max(sequence, endpoint.written)
     try:
-        await endpoint.services.supervisor.shown(max(endpoint.written, endpoint.services.publisher.head))
+        await endpoint.services.supervisor.shown(sequence)
         await FROM_TABLES[call.method.name](endpoint, call)
     except Refused as refused:
         endpoint.refuse(call, refused.reason, refused.facts)

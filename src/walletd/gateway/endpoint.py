@@ -7,7 +7,7 @@ the connection, which writes it out in one piece.  An endpoint is also the outle
 import re
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import trio
 
@@ -43,6 +43,17 @@ class Wire(Protocol):
     def close(self, code: int, reason: str) -> None:
         """Close after what is queued."""
         ...
+
+
+class Asked(NamedTuple):
+    """A read of the tables or the journal that waits for its turn, and what it must show: what there was to be seen
+    when it was asked, however much comes after."""
+
+    call: Call
+    sequence: int
+    """The last entry that was acknowledged to anybody, or decided for this session."""
+    is_behind: bool
+    """Whether commands of this session, sent before it, were not decided yet."""
 
 
 class ClientEndpoint:
@@ -81,7 +92,7 @@ class ClientEndpoint:
         """The last sequence that a command of this session was given."""
         self.parked: dict[Submission, None] = {}
         """Commands of this session that are not decided yet, oldest first."""
-        self.reads: deque[Call] = deque()
+        self.reads: deque[Asked] = deque()
         """Reads of the tables and the journal that are not answered yet, oldest first."""
         self.subscriptions: dict[int, Subscription] = {}
         self.subscriptions_made = 0
