@@ -5,6 +5,7 @@
 An injury strikes once the file that ``TEST_INJURY`` names is there.
 """
 
+import math
 import os
 import sys
 import threading
@@ -78,7 +79,8 @@ def journal_thread_hangs() -> None:
 
 
 def commit_hangs() -> None:
-    """The disk below the journal does not come back from a commit that the event loop waits for."""
+    """The disk below the journal, never taken for a slow one, does not come back from a commit of the event loop."""
+    on_loop.SLOW_SECONDS = math.inf  # type: ignore[misc]
     plain = SqliteConnection._change_now
 
     def change(self: SqliteConnection, statement: str, parameters: Any) -> int:

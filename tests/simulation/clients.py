@@ -257,11 +257,10 @@ class Client:
         core, world = process.core, self.world
         assert core is not None
         assert process.services is not None
-        written = core.writer.head
+        written, durable = core.writer.head, core.writer.durable_head
         process.reads += 1
 
         async def ask() -> None:
-            durable = core.writer.durable_head
             with trio.move_on_after(PATIENCE_SECONDS) as patience:
                 await core.supervisor.shown(written)
                 was_full = world.oracle.full_in_life == process.life
