@@ -460,6 +460,7 @@ async def test_somebody_who_waits_has_more_written_without_a_thread(
     await core.projector.reach(core.writer.head)
     monkeypatch.setattr(ReadTables, "_write", write)
     core.projector._tables._small = OnLoop(math.inf)
+    monkeypatch.setattr(projector_module, "LINGER_SECONDS", 1.0)  # Long enough for all of them, on any machine.
     await answered(*(submit(core, transfer(f"t{number}", ("@external", "alice", 1))) for number in range(100)))
     if awaited:
         await core.projector.reach(core.writer.head)
