@@ -94,7 +94,7 @@ class Core:
             on_rolled_back=self._roll_back,
             on_recovered=lambda: self.on_writable(),
             on_idle=lambda: self.on_idle(),
-            pace=lambda: self.projector.catch_up(),
+            pace=self.projector,
             max_queue_entries=settings.max_queued_entries,
             die=die,
         )

@@ -359,7 +359,7 @@ def _gateway(
         inherited,
         certificates=doors.certificates,
         unix_socket=doors.unix_socket,
-        is_pressed=lambda: services.supervisor.is_pressed,
+        turns=services.supervisor,
     )
 
 

@@ -118,13 +118,13 @@ def look_hangs() -> None:
 def projection_hangs() -> None:
     """A transaction of the read tables never returns."""
 
-    async def project(self: Any, entries: Any, progress: Any, *pace: Any) -> None:
+    async def write(self: Any, *what: Any, **how: Any) -> None:
         if strikes():
             await trio.sleep_forever()
-        await plain(self, entries, progress)
+        await plain(self, *what, **how)
 
-    plain = read_tables.ReadTables.project
-    read_tables.ReadTables.project = project  # type: ignore[method-assign]
+    plain = read_tables.ReadTables.write
+    read_tables.ReadTables.write = write  # type: ignore[method-assign]
 
 
 def loop_hangs() -> None:
@@ -215,14 +215,14 @@ def _nobody_probes() -> None:
 
 
 def _full_read_tables_end_the_daemon() -> None:
-    async def project(self: Any, entries: Any, progress: Any, *pace: Any) -> None:
+    async def write(self: Any, *what: Any, **how: Any) -> None:
         try:
-            await plain(self, entries, progress)
+            await plain(self, *what, **how)
         except read_tables.ReadTablesFull as full:
             raise OSError(str(full)) from full
 
-    plain = read_tables.ReadTables.project
-    read_tables.ReadTables.project = project  # type: ignore[method-assign]
+    plain = read_tables.ReadTables.write
+    read_tables.ReadTables.write = write  # type: ignore[method-assign]
 
 
 def _the_clock_is_believed() -> None:

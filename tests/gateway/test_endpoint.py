@@ -220,8 +220,8 @@ async def test_more_unanswered_requests_than_allowed_are_refused_and_answered_on
 async def test_while_the_daemon_is_pressed_nobody_has_more_than_a_share_under_way(
     tmp_path: Path, journal: MemoryJournalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("walletd.gateway.commands.SMALLEST_SHARE", 4)
-    monkeypatch.setattr("walletd.gateway.commands.ALL_SHARES", 16)
+    monkeypatch.setattr("walletd.gateway.endpoint.SMALLEST_SHARE", 4)
+    monkeypatch.setattr("walletd.gateway.endpoint.ALL_SHARES", 16)
     async with open_desk(tmp_path, journal) as desk:
         greedy, modest = desk.client(), desk.client()
         await furnish(modest, "alice", "bob")

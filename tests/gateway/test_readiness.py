@@ -10,7 +10,7 @@ from trio.testing import wait_all_tasks_blocked
 from tests.gateway.wires import Host
 from walletd.gateway.bounds import Bounds
 from walletd.gateway.connection import Connection
-from walletd.gateway.readiness import Readiness
+from walletd.gateway.readiness import NO_TURNS, NoTurns, Readiness
 from walletd.gateway.socket_stream import SocketStream
 from walletd.wallets.table_file import ReadTablesRotten
 
@@ -28,9 +28,45 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
         yield near, far
 
 
+class Turns(NoTurns):
+    """Notes what happens, and that a turn is nobody else's."""
+
+    def __init__(self, *, is_pressed: bool = False) -> None:
+        self.is_pressed = is_pressed
+        self.is_one = False
+        self.seen: list[object] = []
+
+    def begin_turn(self) -> None:
+        assert not self.is_one
+        self.is_one = True
+
+    def end_turn(self) -> None:
+        assert self.is_one
+        self.is_one = False
+        self.seen.append("end")
+
+
+async def test_all_who_have_something_at_the_same_time_are_called_in_one_turn() -> None:
+    turns = Turns()
+    readiness, pairs = Readiness(turns), [socket.socketpair() for _ in range(3)]
+    for near, far in pairs:
+        readiness.watch(near.fileno(), lambda near=near: turns.seen.append((turns.is_one, near.recv(9))))
+        far.send(b"x")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(readiness.run)
+        await wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    assert turns.seen == [(True, b"x")] * 3 + ["end"]
+    for near, far in pairs:
+        readiness.forget(near.fileno())
+        near.close()
+        far.close()
+    readiness.close()
+
+
 async def test_whoever_has_something_is_called_until_it_is_read(pair: tuple[socket.socket, socket.socket]) -> None:
     near, far = pair
-    readiness, read = Readiness(lambda: False), []
+    readiness, read = Readiness(NO_TURNS), []
     readiness.watch(near.fileno(), lambda: read.append(near.recv(2)))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(readiness.run)
@@ -52,11 +88,13 @@ async def test_whoever_has_something_is_called_until_it_is_read(pair: tuple[sock
 @pytest.mark.parametrize("turn", ["TURN_SECONDS", "PRESSED_TURN_SECONDS"])
 async def test_others_have_the_loop_while_many_have_something(turn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(f"walletd.gateway.readiness.{turn}", -1)
-    readiness, seen = Readiness(lambda: turn.startswith("PRESSED")), []
+    turns = Turns(is_pressed=turn.startswith("PRESSED"))
+    readiness, seen = Readiness(turns), turns.seen
     pairs = [socket.socketpair() for _ in range(5)]
 
     async def other() -> None:
         while True:
+            assert not turns.is_one
             seen.append("other")
             await trio.lowlevel.checkpoint()
 
@@ -66,10 +104,10 @@ async def test_others_have_the_loop_while_many_have_something(turn: str, monkeyp
     async with trio.open_nursery() as nursery:
         nursery.start_soon(readiness.run)
         nursery.start_soon(other)
-        while len([one for one in seen if one != "other"]) < len(pairs):
+        while len([one for one in seen if isinstance(one, tuple)]) < len(pairs):
             await trio.lowlevel.checkpoint()
         nursery.cancel_scope.cancel()
-    places = [place for place, one in enumerate(seen) if one != "other"]
+    places = [place for place, one in enumerate(seen) if isinstance(one, tuple)]
     assert sorted(seen[place] for place in places) == [(number, b"x") for number in range(5)]
     # The scheduler shuffles each batch of tasks, so that the other's turn may come before ours or after it.
     assert seen[places[0] : places[-1]].count("other") >= len(pairs) - 2

@@ -87,11 +87,11 @@ async def test_on_a_full_disk_nobody_waits_for_the_read_tables_without_an_answer
         await furnish(client, "alice", "bob")
         await client.call("statement.get", wallet="bob")
 
-        async def project(*what: Any) -> None:
+        async def write(*what: Any, **how: Any) -> None:
             raise ReadTablesFull("no space for the read tables")
 
         with monkeypatch.context() as full:
-            full.setattr(ReadTables, "project", project)
+            full.setattr(ReadTables, "write", write)
             await client.call("transfer.post", **payment("p1", "bob", 1, "alice"))
             assert_unavailable(await client.refused("statement.get", wallet="bob"))
             assert (await client.call("balance.get", wallet="bob"))["balances"][0]["posted"] == "1"

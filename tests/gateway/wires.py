@@ -12,7 +12,7 @@ from walletd.gateway.bounds import Bounds, Deadlines
 from walletd.gateway.connection import Connection, Endpoint, Flusher, Terms
 from walletd.gateway.counters import TrafficCounters
 from walletd.gateway.handshake import LOOPBACK_HOSTS, Handshake, Policy
-from walletd.gateway.readiness import Readiness
+from walletd.gateway.readiness import NO_TURNS, Readiness
 from walletd.gateway.websocket import FrameProtocol, State
 
 TOKEN = "let-me-in"
@@ -147,7 +147,7 @@ class Host:
             self.open_endpoint,
             self.traffic,
             Flusher(),
-            Readiness(lambda: False),
+            Readiness(NO_TURNS),
         )
 
     def open_endpoint(self, connection: Connection, handshake: Handshake) -> Endpoint:

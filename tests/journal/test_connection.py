@@ -109,3 +109,30 @@ async def test_a_large_segment_is_written_in_the_thread(
         asked = store._connection._asked
         await Chain().append_to(store, padding=padding)
         assert (store._connection._asked > asked) == has_thread
+
+
+@pytest.mark.parametrize(("padding", "slow_seconds", "is_quick"), [(0, math.inf, True), (SMALL_BYTES, math.inf, False)])
+async def test_a_store_says_what_had_better_be_appended_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, padding: int, slow_seconds: float, is_quick: bool
+) -> None:
+    monkeypatch.setattr(on_loop, "SLOW_SECONDS", slow_seconds)
+    chain = Chain()
+    async with open_journal(tmp_path) as store:
+        assert store.is_quick(padding) == (padding <= SMALL_BYTES)
+        segment = chain.next(padding=padding)
+        assert store.is_quick(len(segment.body)) == is_quick
+        asked = store._connection._asked
+        store.append_now(0, segment)
+        assert store._connection._asked == asked
+        assert await store.read(0) == [segment]
+        monkeypatch.setattr(on_loop, "SLOW_SECONDS", 0.0)
+        await chain.append_to(store)
+        assert not store.is_quick(0), "the disk is slow"
+
+
+async def test_a_store_whose_thread_is_at_something_is_not_quick(tmp_path: Path) -> None:
+    async with open_journal(tmp_path) as store, trio.open_nursery() as nursery:
+        assert store.is_quick(0)
+        nursery.start_soon(store._connection.rows, LONG)
+        await trio.testing.wait_all_tasks_blocked()
+        assert not store.is_quick(0)

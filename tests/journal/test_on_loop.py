@@ -18,7 +18,7 @@ class Timed:
         """Whether the event loop made it."""
         if not self.on_loop.is_due():
             return False
-        with self.on_loop.timed():
+        with self.on_loop:
             self.now += seconds
         return True
 
@@ -55,7 +55,7 @@ def test_a_hiccup_is_not_a_slow_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_call_that_fails_counts_like_one_that_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     timed = Timed(monkeypatch, slow_seconds=1.0)
     assert timed.on_loop.is_due()
-    with pytest.raises(ValueError, match="no"), timed.on_loop.timed():
+    with pytest.raises(ValueError, match="no"), timed.on_loop:
         timed.now += 11.0
         raise ValueError("no")
     assert not timed.on_loop.is_due()

@@ -142,27 +142,40 @@ def fill(disk: Path, free_pages: int) -> Path:
     return filler
 
 
-async def append_until_full(store: SqliteJournalStore, chain: Chain) -> None:
+async def append_until_full(store: SqliteJournalStore, chain: Chain, *, at_once: bool = False) -> None:
     """Append until the store refuses; the chain then ends where the store must end."""
     while True:
         frontier = chain.frontier.copy()
         try:
-            await chain.append_to(store, padding=300)
+            if at_once:
+                await append_at_once(store, chain)
+            else:
+                await chain.append_to(store, padding=300)
         except JournalFull:
             chain.frontier = frontier
             return
 
 
+async def append_at_once(store: SqliteJournalStore, chain: Chain) -> None:
+    """As the writer does at the end of a turn."""
+    head = chain.head
+    try:
+        store.append_now(head, chain.next(padding=300))
+    except Exception as error:
+        await store.explain(error)
+
+
+@pytest.mark.parametrize("at_once", [False, True])
 @pytest.mark.parametrize("free_pages", range(8))
 async def test_what_a_full_disk_refused_does_not_come_back_after_a_crash(
-    small_disk: Path, crash: Crash, free_pages: int
+    small_disk: Path, crash: Crash, free_pages: int, at_once: bool
 ) -> None:
     chain = Chain()
     directory = small_disk / "journal"
     async with open_journal(directory, space_floor_bytes=0, ballast_bytes=128 * KIBIBYTE) as store:
         await chain.append_to(store, padding=300)
         filler = fill(small_disk, free_pages)
-        await append_until_full(store, chain)
+        await append_until_full(store, chain, at_once=at_once)
         crashed = crash(directory)
         assert (await store.head()).sequence == chain.head, "reads go on"
 
@@ -183,7 +196,7 @@ async def test_without_folding_the_log_away_it_would_come_back(
     async def believe(self: SqliteJournalStore, error: Exception) -> NoReturn:
         raise JournalFull("SQLite says so") from error
 
-    monkeypatch.setattr(SqliteJournalStore, "_explain", believe)
+    monkeypatch.setattr(SqliteJournalStore, "explain", believe)
     came_back = 0
     for free_pages in range(8):
         chain = Chain()

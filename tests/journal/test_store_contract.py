@@ -91,6 +91,19 @@ async def test_an_append_elsewhere_than_at_the_head_is_refused_and_changes_nothi
     assert await store.read(0) == [first, second]
 
 
+async def test_what_is_appended_at_once_is_there_and_refused_elsewhere_than_at_the_head(
+    store: Store, chain: Chain
+) -> None:
+    first, second = chain.next(2), chain.next()
+    store.append_now(0, first)
+    with pytest.raises(HeadMoved) as refused:
+        store.append_now(0, first)
+    with pytest.raises(HeadMoved):
+        await store.explain(refused.value)
+    store.append_now(2, second)
+    assert await store.read(0) == [first, second]
+
+
 async def test_a_writer_of_an_older_epoch_is_fenced_off(store: Store, chain: Chain) -> None:
     first = await chain.append_to(store)
     await fence(store)

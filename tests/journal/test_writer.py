@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import pytest
 import trio
 import trio.testing
 
 from tests.journal.chains import record
-from tests.journal.writing import Gate, Observed, stored
+from tests.journal.writing import Died, Gate, Observed, stored
 from walletd.journal.memory_store import MemoryJournalStore
 from walletd.journal.merkle import leaf_hash
 from walletd.journal.writer import Pending
@@ -186,7 +187,7 @@ async def test_a_checkpoint_is_taken_between_commits_when_it_is_due(nursery: tri
 
         @property
         def checkpoint_due(self) -> bool:
-            return len(self.disk) % 2 == 0
+            return bool(self.disk) and len(self.disk) % 2 == 0
 
         async def checkpoint(self) -> None:
             self.taken += 1
@@ -230,22 +231,178 @@ async def test_commits_are_counted(autojump_clock: trio.testing.MockClock, nurse
     assert counters.seconds_buckets[3] == sum(counters.seconds_buckets) == 1
 
 
+class Follower:
+    """Who comes behind the commits, as far as a test lets it."""
+
+    def __init__(self, commits: int = 0) -> None:
+        self.gates = [trio.Event() for _ in range(commits)]
+        self.waits = 0
+        self.is_behind = True
+
+    async def catch_up(self) -> None:
+        self.waits += 1
+        await self.gates[self.waits - 1].wait()
+
+
 async def test_commits_go_no_faster_than_the_pace_lets_them() -> None:
-    gates = [trio.Event() for _ in range(3)]
-    passed: list[int] = []
-
-    async def pace() -> None:
-        passed.append(len(passed))
-        await gates[len(passed) - 1].wait()
-
+    pace = Follower(3)
     observed = Observed(MemoryJournalStore(), pace=pace, max_segment_entries=2)
     async with trio.open_nursery() as nursery:
         await nursery.start(observed.writer.run)
         observed.append(6)
         await trio.testing.wait_all_tasks_blocked()
         assert observed.writer.durable_head == 2
-        gates[0].set()
+        pace.gates[0].set()
         await trio.testing.wait_all_tasks_blocked()
         assert observed.writer.durable_head == 4
         nursery.cancel_scope.cancel()
     assert observed.writer.durable_head == 6, "what is queued at the end is written without a wait"
+
+
+# --- commits in the turn of whoever appends ---------------------------------------------------------------------------
+
+
+def in_a_turn(observed: Observed, *counts: int) -> None:
+    """Append in a turn that somebody else has."""
+    observed.writer.attend()
+    for count in counts:
+        observed.append(count)
+    assert observed.told("durable")[-1:] != [[observed.writer.head]], "not before the end of the turn"
+    observed.writer.commit_now()
+
+
+@pytest.fixture
+async def quick(nursery: trio.Nursery) -> Observed:
+    observed = Observed(MemoryJournalStore())
+    await nursery.start(observed.writer.run)
+    await trio.testing.wait_all_tasks_blocked()
+    return observed
+
+
+async def test_what_was_appended_in_a_turn_is_one_segment_at_its_end(quick: Observed) -> None:
+    in_a_turn(quick, 2, 3)
+    assert quick.writer.durable_head == 5
+    assert quick.told("durable") == [[1, 2, 3, 4, 5]]
+    assert quick.told("waiter True") == [1, 2, 3, 4, 5]
+    assert stored(quick.store.disk) == [record(n) for n in range(1, 6)]
+    in_a_turn(quick, 1)
+    assert [segment.count for segment in quick.store.disk] == [5, 1]
+    assert quick.writer.counters.commits == 2
+
+
+async def test_a_turn_without_an_entry_commits_nothing(quick: Observed) -> None:
+    in_a_turn(quick)
+    assert quick.store.disk == []
+
+
+async def test_what_is_appended_behind_a_turn_is_committed_as_ever(quick: Observed) -> None:
+    in_a_turn(quick, 1)
+    quick.append(2)
+    assert quick.writer.durable_head == 1
+    await quick.writer.drain()
+    assert quick.told("durable") == [[1], [2, 3]]
+
+
+async def test_what_does_not_fit_into_one_segment_is_the_tasks(nursery: trio.Nursery) -> None:
+    observed = Observed(MemoryJournalStore(), max_segment_entries=2)
+    await nursery.start(observed.writer.run)
+    await trio.testing.wait_all_tasks_blocked()
+    in_a_turn(observed, 5)
+    assert observed.writer.durable_head == 2
+    await observed.writer.drain()
+    assert observed.told("durable") == [[1, 2], [3, 4], [5]]
+
+
+async def test_a_slow_disk_and_a_commit_under_way_are_waited_for_by_the_task(
+    observed: Observed, gate: Gate, nursery: trio.Nursery
+) -> None:
+    await nursery.start(observed.writer.run)
+    await trio.testing.wait_all_tasks_blocked()
+    in_a_turn(observed, 1)
+    await trio.testing.wait_all_tasks_blocked()
+    assert (gate.waiting, observed.writer.durable_head) == (1, 0)
+    observed.store._latency = None
+    in_a_turn(observed, 2)
+    assert observed.writer.durable_head == 0, "the first segment is under way"
+    gate.open()
+    await observed.writer.drain()
+    assert observed.told("durable") == [[1], [2, 3]]
+
+
+async def test_who_is_behind_is_waited_for(nursery: trio.Nursery) -> None:
+    pace = Follower(2)
+    observed = Observed(MemoryJournalStore(), pace=pace)
+    await nursery.start(observed.writer.run)
+    await trio.testing.wait_all_tasks_blocked()
+    in_a_turn(observed, 1)
+    assert observed.writer.durable_head == 0
+    await trio.testing.wait_all_tasks_blocked()
+    assert observed.writer.durable_head == 1
+    assert pace.waits == 1
+    pace.gates[0].set()
+    await trio.testing.wait_all_tasks_blocked()
+    pace.is_behind = False
+    in_a_turn(observed, 1)
+    assert observed.writer.durable_head == 2
+
+
+async def test_a_checkpoint_that_is_due_behind_a_turn_is_taken_by_the_task(nursery: trio.Nursery) -> None:
+    class Due(MemoryJournalStore):
+        checkpoint_due = False
+        taken = 0
+
+        async def checkpoint(self) -> None:
+            self.taken += 1
+            self.checkpoint_due = False
+
+    store = Due()
+    observed = Observed(store)
+    await nursery.start(observed.writer.run)
+    await trio.testing.wait_all_tasks_blocked()
+    store.checkpoint_due = True
+    in_a_turn(observed, 1)
+    assert (observed.writer.durable_head, store.taken) == (1, 0)
+    await trio.testing.wait_all_tasks_blocked()
+    assert store.taken == 1
+    in_a_turn(observed, 1)
+    assert observed.writer.durable_head == 2
+
+
+async def test_a_full_disk_in_a_turn_is_found_out_by_the_task_and_rolls_back(quick: Observed) -> None:
+    in_a_turn(quick, 1)
+    quick.store.faults.append("full")
+    in_a_turn(quick, 2)
+    quick.append(1)
+    assert quick.told("rolled back") == [], "nothing is certain yet"
+    await trio.testing.wait_all_tasks_blocked()
+    assert quick.told("rolled back") == [[2, 3, 4]]
+    assert quick.told("waiter False") == [2, 3, 4]
+    assert (quick.writer.head, quick.writer.durable_head) == (1, 1)
+    assert quick.writer.degraded is not None
+    assert not quick.writer.has_room()
+
+
+@pytest.mark.parametrize("fault", ["unknown_applied", "unknown_not_applied"])
+async def test_where_nothing_is_certain_in_a_turn_the_process_ends(fault: Literal["unknown_applied"]) -> None:
+    observed = Observed(MemoryJournalStore())
+    with pytest.RaisesGroup(Died):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(observed.writer.run)
+            await trio.testing.wait_all_tasks_blocked()
+            observed.store.faults.append(fault)
+            in_a_turn(observed, 2)
+            assert observed.told("died") == []
+            await trio.sleep_forever()
+    assert len(observed.told("died")) == 1
+    assert observed.told("durable") == observed.told("waiter True") == []
+
+
+async def test_a_failure_in_the_last_turn_is_found_out_at_the_end() -> None:
+    observed = Observed(MemoryJournalStore())
+    async with trio.open_nursery() as nursery:
+        await nursery.start(observed.writer.run)
+        await trio.testing.wait_all_tasks_blocked()
+        observed.store.faults.append("full")
+        in_a_turn(observed, 2)
+        nursery.cancel_scope.cancel()
+    assert observed.told("rolled back") == [[1, 2]]

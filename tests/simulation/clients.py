@@ -185,8 +185,13 @@ class Client:
                 attempt.settled.set()
                 process.point()
 
+        supervisor, is_in_turn = process.core.supervisor, self.chance.random() < 0.5
         with contextlib.suppress(Died):
-            process.core.supervisor.submit(Submission(command, self.principal, reply))
+            if is_in_turn:
+                supervisor.begin_turn()
+            supervisor.submit(Submission(command, self.principal, reply))
+            if is_in_turn:
+                supervisor.end_turn()
         return attempt
 
     # --- reads -----------------------------------------------------------------------------------------------------

@@ -6,8 +6,8 @@
 ``point`` marks the places where a crash may strike: around every call of a disk and at every answer.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
 import trio
@@ -143,27 +143,49 @@ class SimulatedStore(MemoryJournalStore):
         self.process = process
 
     async def append(self, expected_head: int, segment: Segment) -> None:
-        self.is_full = self.world.is_full
         self._draw_fault()
         is_at_once = self.world.is_at_once()
-        try:
+        with self._perhaps_written(segment):
             self.process.point()
             if not is_at_once:
                 await self.process.pause(self.world.silence(self.process) or self.world.latency())
-        except BaseException:  # It ends while the disk writes; the segment may be there, or not.
-            if self.world.chance.random() < 0.5 and not self.is_full:
-                self.disk.append(segment)
-            raise
         try:
             await super().append(expected_head, segment)
-        except JournalFull:
-            self.world.oracle.full_in_life = self.process.life
-            raise
-        except OutcomeUnknown:
-            self.process.may_die = True
+        except Exception as error:
+            self._note(error)
             raise
         if not is_at_once:
             await self._answer_late()
+
+    def is_quick(self, body_bytes: int) -> bool:
+        return self.world.is_at_once()
+
+    def append_now(self, expected_head: int, segment: Segment) -> None:
+        self._draw_fault()
+        with self._perhaps_written(segment):
+            self.process.point()
+        super().append_now(expected_head, segment)
+
+    async def explain(self, error: Exception) -> NoReturn:
+        self._note(error)
+        await self._answer_late()
+        raise error
+
+    @contextmanager
+    def _perhaps_written(self, segment: Segment) -> Iterator[None]:
+        """Where it ends while the disk writes; the segment may be there, or not."""
+        try:
+            yield
+        except BaseException:
+            if self.world.chance.random() < 0.5 and not self.is_full:
+                self.disk.append(segment)
+            raise
+
+    def _note(self, error: Exception) -> None:
+        if isinstance(error, JournalFull):
+            self.world.oracle.full_in_life = self.process.life
+        elif isinstance(error, OutcomeUnknown):
+            self.process.may_die = True
 
     async def read(self, after: int, limit: int = 1) -> list[Segment]:
         await self._answer_late()
@@ -188,5 +210,6 @@ class SimulatedStore(MemoryJournalStore):
         self.process.point()
 
     def _draw_fault(self) -> None:
+        self.is_full = self.world.is_full
         if not self.world.is_healed and self.world.chance.random() < self.world.plan.unknown:
             self.faults.append(self.world.chance.choice(["unknown_applied", "unknown_not_applied", "full"]))

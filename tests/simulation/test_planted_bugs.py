@@ -58,6 +58,32 @@ def delivers_before_the_commit(commit: Any) -> Any:
     return wrong
 
 
+def believes_what_failed_in_a_turn(commit_now: Any) -> Any:
+    def wrong(self: JournalWriter) -> None:
+        commit_now(self)
+        if self._failed is not None:
+            (sealed, _), self._failed = self._failed, None
+            self._committed(sealed)
+
+    return wrong
+
+
+def forgets_what_failed_in_a_turn(commit_now: Any) -> Any:
+    def wrong(self: JournalWriter) -> None:
+        commit_now(self)
+        self._failed = None
+
+    return wrong
+
+
+def commits_beside_the_task(commit_now: Any) -> Any:
+    def wrong(self: JournalWriter) -> None:
+        self._is_idle = True
+        commit_now(self)
+
+    return wrong
+
+
 def reads_at_once(when_durable: Any) -> Any:
     return lambda self, sequence, act, failed: act()
 
@@ -223,9 +249,10 @@ def believes_the_clock(now: Any) -> Any:
 
 
 def loses_a_batch(project_some: Any) -> Any:
-    async def wrong(self: Projector) -> None:
+    async def wrong(self: Projector) -> bool:
         if len(self._commits) > 2:
-            self._backlog -= len(self._commits[1])
+            self._backlog -= len(self._commits[1].entries)
+            self._unfolded -= len(self._commits[1].entries)
             del self._commits[1]
         return await project_some(self)
 
@@ -233,19 +260,19 @@ def loses_a_batch(project_some: Any) -> Any:
 
 
 def says_projected_too_soon(extend: Any) -> Any:
-    def wrong(self: Projector, commit: Any) -> None:
-        extend(self, commit)
-        self._progress = self._progress._replace(sequence=commit[-1].entry.sequence)
+    def wrong(self: Projector, entries: Any, frontier: Any) -> None:
+        extend(self, entries, frontier)
+        self._progress = self._progress._replace(sequence=frontier.size)
 
     return wrong
 
 
 def never_wakes(extend: Any) -> Any:
-    def wrong(self: Projector, commit: Any) -> None:
+    def wrong(self: Projector, entries: Any, frontier: Any) -> None:
         arrived = self._arrived
-        if commit[-1].entry.sequence % 7 == 0:
+        if frontier.size % 7 == 0:
             self._arrived = trio.Event()
-        extend(self, commit)
+        extend(self, entries, frontier)
         self._arrived = arrived
 
     return wrong
@@ -316,6 +343,9 @@ def keeps_subscriptions(unsubscribe: Any) -> Any:
 BUGS = [
     Bug("a command is answered when it is decided", Supervisor, "_decide", answers_at_once),
     Bug("a commit is delivered before it is made", JournalWriter, "_commit", delivers_before_the_commit),
+    Bug("a commit that failed in a turn is delivered", JournalWriter, "commit_now", believes_what_failed_in_a_turn),
+    Bug("a commit that failed in a turn is forgotten", JournalWriter, "commit_now", forgets_what_failed_in_a_turn),
+    Bug("a turn commits while the task does", JournalWriter, "commit_now", commits_beside_the_task),
     Bug("a read does not wait for what it saw", Supervisor, "_when_durable", reads_at_once),
     Bug("an unknown outcome is taken for a failure", JournalWriter, "_watched", goes_on_after_unknown),
     Bug("a duplicate is answered before the first is durable", Supervisor, "_repeat", repeats_settle_early),

@@ -4,14 +4,13 @@ from pathlib import Path
 
 import pytest
 import trio
-import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.state_file import state_file
 from walletd.wallets import command_index
 from walletd.wallets.command_index import SURVEY_ROWS, CommandIndex
-from walletd.wallets.id_filter import IdFilter
+from walletd.wallets.id_filter import BITS_PER_ID, IdFilter
 from walletd.wallets.read_tables import FILE_NAME, ReadTablesRotten, open_read_tables
 from walletd.wallets.table_rows import seal
 
@@ -27,19 +26,18 @@ def test_what_was_added_is_always_found(used: list[tuple[str, str]]) -> None:
     assert all(known.may_have(principal, command_id) for principal, command_id in used)
 
 
-def test_a_full_filter_takes_few_new_ids_for_used_ones() -> None:
-    known = IdFilter(100_000)
-    for number in range(known.capacity):
+@pytest.mark.parametrize("expected", [100_000, 0])
+def test_a_filter_of_any_size_misses_nothing_and_takes_few_new_ids_for_used_ones(
+    expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("walletd.wallets.id_filter._LEAST_IDS", 1_000)
+    known = IdFilter(expected)
+    for number in range(100_000):
         known.add(PRINCIPAL, f"order-{number}")
+        assert known.bits <= 16 * (known.added + max(expected, 1_000)) * BITS_PER_ID
+    assert all(known.may_have(PRINCIPAL, f"order-{number}") for number in range(100_000))
     taken = sum(known.may_have(PRINCIPAL, f"new-{number}") for number in range(10_000))
-    assert taken < 500
-
-
-def test_an_outgrown_filter_still_misses_nothing() -> None:
-    known = IdFilter(0)
-    for number in range(2 * known.capacity):
-        known.add(PRINCIPAL, f"order-{number}")
-    assert all(known.may_have(PRINCIPAL, f"order-{number}") for number in range(2 * known.capacity))
+    assert taken < 1_000
 
 
 async def tables_with(directory: Path, count: int) -> CommandIndex:
@@ -94,22 +92,19 @@ async def test_ids_that_are_noted_later_are_found(tmp_path: Path) -> None:
     index.close()
 
 
-async def test_too_many_ids_for_the_filter_make_a_larger_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_survey_is_made_once_however_many_ids_there_come_to_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("walletd.wallets.id_filter._LEAST_IDS", 1)
-    index = await tables_with(tmp_path, 200)
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(index.survey)
-        await surveyed(index)
-        add_commands(tmp_path, range(201, 203))
-        index.note(PRINCIPAL, "order-201")
-        index.note(PRINCIPAL, "order-202")
-        await trio.testing.wait_all_tasks_blocked()
-        await surveyed(index)
-        assert all(index.find(PRINCIPAL, f"order-{number}") == number for number in range(1, 203))
-        index.probes = 0
-        assert all(index.find(PRINCIPAL, f"new-{number}") is None for number in range(1000))
-        assert index.probes < 500, "the larger filter tells new ids from used ones"
-        nursery.cancel_scope.cancel()
+    index = await tables_with(tmp_path, 20)
+    await index.survey()
+    add_commands(tmp_path, range(21, 2_001))
+    for number in range(21, 2_001):
+        index.note(PRINCIPAL, f"order-{number}")
+    assert all(index.find(PRINCIPAL, f"order-{number}") == number for number in range(1, 2_001))
+    index.probes = 0
+    assert all(index.find(PRINCIPAL, f"new-{number}") is None for number in range(1000))
+    assert index.probes < 200, "new ids are told from used ones, all the time"
     index.close()
 
 

@@ -27,7 +27,7 @@ from walletd.wallets import projector as projector_module
 from walletd.wallets import read_tables
 from walletd.wallets.consistent_reads import progress_of
 from walletd.wallets.projector import FULL_RETRY_SECONDS, LINGER_SECONDS, PACE_SECONDS, DurableEntry, Projector
-from walletd.wallets.read_tables import Pace, Progress, ReadTables, ReadTablesFull
+from walletd.wallets.read_tables import Folded, Progress, ReadTables, ReadTablesFull, ReadTablesRotten
 from walletd.wallets.statements import Question
 from walletd.wallets.table_rows import FORMAT, rows_of
 from walletd.wallets.watch import SILENCE_SECONDS, Watch
@@ -46,12 +46,13 @@ class RecordedTables(ReadTables):
         self.transactions: list[tuple[float, list[int]]] = []
         self.progress_at: list[Progress] = []
 
-    async def project(self, entries: Sequence[Entry], progress: Progress, pace: Pace) -> None:
+    async def write(self, folded: Folded, *, is_small: bool = False) -> None:
         if self.is_full:
             raise ReadTablesFull("no space")
         await trio.sleep(self.seconds)
-        self.transactions.append((trio.current_time(), [entry.sequence for entry in entries]))
-        self.progress_at.append(progress)
+        before = self.progress_at[-1].sequence if self.progress_at else 0
+        self.transactions.append((trio.current_time(), [*range(before + 1, folded.progress.sequence + 1)]))
+        self.progress_at.append(folded.progress)
 
 
 def durable(sequence: int) -> DurableEntry:
@@ -313,6 +314,73 @@ async def test_several_statements_of_one_look_see_the_same_state(core: Core) -> 
 
     assert await core.readings._consistent.read(look) == (3, 3, 2)
     assert await core.readings._consistent.read(progress_of) == 5
+
+
+async def test_the_next_are_folded_while_a_thread_writes(autojump_clock: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(projector_module, "MAX_BATCH", 5)
+    recorded = Recorded(seconds=1)
+    folded: list[tuple[float, int]] = []
+
+    async def slow(entries: Sequence[Entry], progress: Progress, pace: Any) -> Folded:
+        await trio.sleep(0.9)
+        folded.append((trio.current_time(), progress.sequence))
+        return Folded([], progress)
+
+    monkeypatch.setattr(projector_module, "fold", slow)
+    async with recorded.running():
+        start = trio.current_time()
+        recorded.projector.extend(*commit(1, 5))
+        recorded.projector.extend(*commit(6, 10))
+        recorded.projector.extend(*commit(11, 15))
+        recorded.projector.extend(*commit(16, 17))
+        await recorded.projector.reach(17)
+        assert trio.current_time() - start == pytest.approx(0.9 + 3 * 1 + 0.9 + 1)
+    assert [sequence for _, sequence in folded] == [5, 10, 15, 17]
+    assert [sequences for _, sequences in recorded.tables.transactions] == [
+        [*range(1, 6)],
+        [*range(6, 11)],
+        [*range(11, 16)],
+        [16, 17],
+    ]
+    assert recorded.projected == [*range(1, 18)]
+    assert recorded.projector.backlog == 0
+
+
+@pytest.mark.parametrize("is_ended", [False, True])
+async def test_what_was_folded_while_there_was_no_space_is_written_in_order(
+    autojump_clock: Any, monkeypatch: pytest.MonkeyPatch, is_ended: bool
+) -> None:
+    monkeypatch.setattr(projector_module, "MAX_BATCH", 2)
+    recorded = Recorded(seconds=0.1)
+    recorded.tables.is_full = True
+    async with recorded.running():
+        for first in (1, 3, 5, 7):
+            recorded.projector.extend(*commit(first, first + 1))
+        await trio.sleep(5 * FULL_RETRY_SECONDS)
+        assert (recorded.projector.sequence, recorded.projector.backlog) == (0, 8)
+        recorded.tables.is_full = False
+        if not is_ended:
+            await recorded.projector.reach(8)
+    await recorded.projector.drain()
+    assert recorded.projected == [*range(1, 9)]
+    assert [progress.sequence for progress in recorded.tables.progress_at] == [2, 4, 6, 8]
+    assert recorded.projector.backlog == 0
+
+
+async def test_rot_that_is_met_while_the_next_are_folded_comes_out_as_it_is(
+    autojump_clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(projector_module, "MAX_BATCH", 2)
+    recorded = Recorded()
+
+    async def rotten(*what: Any, **how: Any) -> None:
+        raise ReadTablesRotten("a page")
+
+    monkeypatch.setattr(recorded.tables, "write", rotten)
+    recorded.projector.extend(*commit(1, 2))
+    recorded.projector.extend(*commit(3, 4))
+    with pytest.raises(ReadTablesRotten, match="a page"):
+        await recorded.projector.project_some()
 
 
 async def test_tables_that_find_no_space_stand_and_go_on_when_there_is_some(autojump_clock: Any) -> None:

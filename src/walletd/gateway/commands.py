@@ -1,7 +1,6 @@
 """Commands: from a permitted call to its submission, and from what came of it to the reply."""
 
 import logging
-from typing import Any
 
 from walletd.gateway.batches import check_batch, foreseen_outcomes, outcomes_of
 from walletd.gateway.endpoint import ClientEndpoint
@@ -17,21 +16,9 @@ from walletd.vocabulary.entries import Effects
 from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import hold_id
 from walletd.vocabulary.lifecycle import DaemonState
-from walletd.wallets.roster import OVERLOADED_RETRY_MS
 from walletd.wallets.submission import Answer, Foreseen, NotDecided, Submission
 
 log = logging.getLogger(__name__)
-
-ALL_SHARES = 2_048
-"""Commands under way in all while the daemon is pressed, the same number for each session."""
-
-SMALLEST_SHARE = 16
-"""Commands that each session may have under way, however many sessions there are."""
-
-SHARE_USED: dict[str, Any] = {
-    "what": "the session's share of what is under way",
-    "retry_after_ms": OVERLOADED_RETRY_MS,
-}
 
 
 def command(endpoint: ClientEndpoint, call: Call) -> None:
@@ -39,9 +26,6 @@ def command(endpoint: ClientEndpoint, call: Call) -> None:
     check_batch(call.params)
     if endpoint.services.lifecycle() is DaemonState.DRAINING:
         endpoint.refuse(call, Reason.DRAINING, {"retry_after_ms": 1000})
-        return
-    if _is_beyond_share(endpoint) and not endpoint.services.supervisor.knows(call.principal, call.params):
-        endpoint.refuse(call, Reason.OVERLOADED, SHARE_USED)
         return
 
     def reply(outcome: Answer | Foreseen | NotDecided) -> None:
@@ -63,19 +47,6 @@ def command(endpoint: ClientEndpoint, call: Call) -> None:
         endpoint.written = max(endpoint.written, submission.sequence)
     elif not submission.is_settled:
         endpoint.parked[submission] = None
-
-
-def _is_beyond_share(endpoint: ClientEndpoint) -> bool:
-    """Whether the daemon is pressed and this session has more under way than is its due.
-
-    What is let in beyond that would only make everybody wait: 64 sessions with 16 each keep the daemon busy.
-    """
-    services, in_flight = endpoint.services, endpoint.session.in_flight
-    return (
-        in_flight > SMALLEST_SHARE
-        and services.supervisor.is_pressed
-        and in_flight * len(services.endpoints) > ALL_SHARES
-    )
 
 
 def _tell(endpoint: ClientEndpoint, call: Call, outcome: Answer | Foreseen | NotDecided) -> None:

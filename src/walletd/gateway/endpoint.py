@@ -17,13 +17,19 @@ from walletd.protocol.envelope import AuthenticationTerms, Hello, WarningNotice
 from walletd.protocol.errors import InvalidParams, failure, invalid_params
 from walletd.protocol.messages import StreamHeartbeat
 from walletd.protocol.rates import Throttle
-from walletd.protocol.session import Call, Session, notification, success
+from walletd.protocol.session import SHARE_USED, Call, Session, notification, success
 from walletd.vocabulary.error_codes import Reason
 from walletd.wallets.publisher import Subscription
 from walletd.wallets.submission import Submission
 
 _REASON = re.compile(rb'"data":\{"reason":"(\w+)"')
 """Where the session's own error responses, which come ready for the wire, name their reason."""
+
+ALL_SHARES = 2_048
+"""Commands under way in all while the daemon is pressed, the same number for each session."""
+
+SMALLEST_SHARE = 16
+"""Commands that each session may have under way, however many sessions there are."""
 
 TOO_FAST = "requests go on coming too fast although they are refused: wait as long as retry_after_ms says"
 
@@ -133,9 +139,9 @@ class ClientEndpoint:
         throttle = self.session.throttle
         if throttle is not None:
             throttle.now = trio.current_time()
-        shed = self.session.shed
+        shed, unread, knows = self.session.shed, self.session.shed_unread, self.services.supervisor.knows
         for message in messages:
-            call = self.session.receive(message)
+            call = self.session.receive(message, knows if self._has_its_share() else None)
             if isinstance(call, bytes):
                 if rejected := _REASON.search(call):
                     self.services.rejected[rejected[1].decode()] += 1
@@ -144,8 +150,22 @@ class ClientEndpoint:
                 self._dispatch(call)
         if self.session.shed > shed:
             self.services.shed["the session's window of unanswered requests"] += self.session.shed - shed
+        if self.session.shed_unread > unread:
+            self.services.shed[SHARE_USED["what"]] += self.session.shed_unread - unread
         if throttle is not None:
             self._heed(throttle)
+
+    def _has_its_share(self) -> bool:
+        """Whether the daemon is pressed and this session has as much under way as is its due.
+
+        What is let in beyond that would only make everybody wait: 64 sessions with 16 each keep the daemon busy.
+        """
+        services, in_flight = self.services, self.session.in_flight
+        return (
+            in_flight >= SMALLEST_SHARE
+            and services.supervisor.is_pressed
+            and in_flight * len(services.endpoints) >= ALL_SHARES
+        )
 
     def _heed(self, throttle: Throttle) -> None:
         """Warn, and then close, who goes on although it is refused."""

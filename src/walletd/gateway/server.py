@@ -22,7 +22,7 @@ from walletd.gateway.bounds import Bounds, Deadlines
 from walletd.gateway.connection import Connection, Endpoint, Flusher, Terms
 from walletd.gateway.counters import TrafficCounters
 from walletd.gateway.handshake import DRAINING, FULL, Handshake, Policy, Refusal
-from walletd.gateway.readiness import Readiness
+from walletd.gateway.readiness import NO_TURNS, Readiness, Turns
 from walletd.gateway.socket_stream import SocketStream
 from walletd.gateway.tls import Certificates
 from walletd.gateway.unix_socket import UnixSocket, UnixSocketFailed
@@ -80,7 +80,7 @@ class GatewayServer:
         *,
         certificates: Certificates | None = None,
         unix_socket: UnixSocket | None = None,
-        is_pressed: Callable[[], bool] = lambda: False,
+        turns: Turns = NO_TURNS,
     ) -> None:
         self._inherited = inherited
         self._certificates = certificates
@@ -89,7 +89,7 @@ class GatewayServer:
         self._port = port
         self._caps = caps
         self.traffic = TrafficCounters()
-        self._terms = Terms(policy, deadlines, bounds, open_endpoint, self.traffic, Flusher(), Readiness(is_pressed))
+        self._terms = Terms(policy, deadlines, bounds, open_endpoint, self.traffic, Flusher(), Readiness(turns))
         self._connections: set[Connection] = set()
         self._per_address: Counter[str] = Counter()
         self._is_draining = False

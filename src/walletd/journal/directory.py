@@ -115,7 +115,7 @@ def file_systems(mounts: list[str], device: str) -> list[str]:
     return found
 
 
-def free_bytes(directory: Path) -> int:
+def free_bytes(directory: Path | str) -> int:
     """What the file system has left for us."""
     room = os.statvfs(directory)
     return room.f_bavail * room.f_frsize

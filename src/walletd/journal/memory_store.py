@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Literal
+from typing import Literal, NoReturn
 
 import trio
 
@@ -60,10 +60,19 @@ class MemoryJournalStore:
         return False
 
     async def append(self, expected_head: int, segment: Segment) -> None:
-        assert segment.first_sequence == expected_head + 1
         await trio.lowlevel.checkpoint()
         if self._latency is not None:
             await self._latency()
+        self._append(expected_head, segment)
+
+    def is_quick(self, body_bytes: int) -> bool:
+        return self._latency is None
+
+    def append_now(self, expected_head: int, segment: Segment) -> None:
+        self._append(expected_head, segment)
+
+    def _append(self, expected_head: int, segment: Segment) -> None:
+        assert segment.first_sequence == expected_head + 1
         fault = self.faults.popleft() if self.faults else None
         if self.is_full or fault == "full":
             raise JournalFull("the memory is said to be full")
@@ -74,6 +83,9 @@ class MemoryJournalStore:
         self.disk.append(segment)
         if fault == "unknown_applied":
             raise OutcomeUnknown("the memory does not say")
+
+    async def explain(self, error: Exception) -> NoReturn:
+        raise error
 
     async def read(self, after: int, limit: int = READ_LIMIT_BYTES) -> list[Segment]:
         assert after >= 0

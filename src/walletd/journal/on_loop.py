@@ -5,7 +5,7 @@ has the event loop keeps it for some milliseconds before another thread gets a t
 
     on_loop = OnLoop()
     if on_loop.is_due():
-        with on_loop.timed():
+        with on_loop:
             make_the_call()
     else:
         await in_thread(make_the_call)
@@ -13,10 +13,8 @@ has the event loop keeps it for some milliseconds before another thread gets a t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from time import perf_counter
-from typing import Final
+from typing import Final, Self
 
 SLOW_SECONDS: Final = 0.005
 """Calls that take longer than this are worth a hop: meanwhile the event loop can serve others."""
@@ -35,6 +33,12 @@ class OnLoop:
         self._slow_seconds = slow_seconds
         self._seconds = 0.0
         self._in_thread = 0
+        self._began = 0.0
+
+    @property
+    def is_fast(self) -> bool:
+        """Whether the event loop would make the next call, without asking for it."""
+        return not self._in_thread
 
     def is_due(self) -> bool:
         """Whether the event loop makes the next call; to be asked for each."""
@@ -43,13 +47,12 @@ class OnLoop:
             return False
         return True
 
-    @contextmanager
-    def timed(self) -> Iterator[None]:
+    def __enter__(self) -> Self:
         """Around a call that the event loop makes."""
-        began = perf_counter()
-        try:
-            yield
-        finally:
-            self._seconds += SHARE_OF_LAST * (perf_counter() - began - self._seconds)
-            if self._seconds > (SLOW_SECONDS if self._slow_seconds is None else self._slow_seconds):
-                self._in_thread = CALLS_IN_THREAD
+        self._began = perf_counter()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._seconds += SHARE_OF_LAST * (perf_counter() - self._began - self._seconds)
+        if self._seconds > (SLOW_SECONDS if self._slow_seconds is None else self._slow_seconds):
+            self._in_thread = CALLS_IN_THREAD

@@ -23,25 +23,26 @@ class Presence:
     """Remembers which files were there when they were first asked for."""
 
     def __init__(self, directory: Path) -> None:
-        self._directory = directory
+        self._paths = [str(directory / name) for name in _FILES]
         self._seen: dict[str, tuple[int, int]] = {}
 
     def refuse_detached(self) -> None:
         """Raise JournalDetached when a file is not there any more, or another one is."""
-        for name in _FILES:
-            found = self._identity(name)
+        for path in self._paths:
+            found = _identity(path)
             if found is not None:
-                known = self._seen.setdefault(name, found)
+                known = self._seen.setdefault(path, found)
                 if found == known:
                     continue
-            elif name not in self._seen:
+            elif path not in self._seen:
                 continue  # The log comes into being with the first commit.
             what = "another file is" if found else "no file is"
-            raise JournalDetached(f"{what} at {self._directory / name} than the one that was opened")
+            raise JournalDetached(f"{what} at {path} than the one that was opened")
 
-    def _identity(self, name: str) -> tuple[int, int] | None:
-        try:
-            found = os.stat(self._directory / name)
-        except OSError:
-            return None
-        return found.st_dev, found.st_ino
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -99,6 +99,8 @@ class SqliteJournalStore:
         self._head = GENESIS
         self._connection = connection
         self._directory = directory
+        self._folder = str(directory)
+        """The same, for what is asked before each commit."""
         self._charter = charter
         self._limits = limits
         self._ballast = Ballast(directory, limits.ballast_bytes)
@@ -124,15 +126,26 @@ class SqliteJournalStore:
         return self._bytes_in_log >= self._limits.checkpoint_bytes
 
     async def append(self, expected_head: int, segment: Segment) -> None:
-        assert segment.first_sequence == expected_head + 1
         try:
             self._refuse_without_room(segment)
             append = self._connection.commit if len(segment.body) <= SMALL_BYTES else self._connection.change
-            changed = await append(APPEND, (*row_of(segment), self.epoch, expected_head))
-        except JournalFailure:
-            raise
+            self._appended(expected_head, segment, await append(APPEND, self._row(expected_head, segment)))
         except Exception as error:
-            await self._explain(error)
+            await self.explain(error)
+
+    def is_quick(self, body_bytes: int) -> bool:
+        return body_bytes <= SMALL_BYTES and self._connection.is_quick
+
+    def append_now(self, expected_head: int, segment: Segment) -> None:
+        self._refuse_without_room(segment)
+        changed = self._connection.commit_now(APPEND, self._row(expected_head, segment))
+        self._appended(expected_head, segment, changed)
+
+    def _row(self, expected_head: int, segment: Segment) -> tuple[int | str | bytes, ...]:
+        assert segment.first_sequence == expected_head + 1
+        return (*row_of(segment), self.epoch, expected_head)
+
+    def _appended(self, expected_head: int, segment: Segment, changed: int) -> None:
         if changed == 0:
             raise HeadMoved(f"the journal does not end at {expected_head} in epoch {self.epoch}")
         assert changed == 1
@@ -269,7 +282,7 @@ class SqliteJournalStore:
             try:
                 changed = await self._connection.change(PRUNE, (self.archive.last_sequence, PRUNE_BYTES))
             except Exception as error:
-                await self._explain(error)
+                await self.explain(error)
             assert changed >= 0
             self._bytes_in_log += PRUNE_FRAMES * _FRAME_BYTES
             if self.checkpoint_due:
@@ -292,7 +305,7 @@ class SqliteJournalStore:
                 await self._connection.change("VACUUM")
                 await self._empty_log()
             except Exception as error:
-                await self._explain(error)
+                await self.explain(error)
         return True
 
     async def used_bytes(self) -> int:
@@ -315,17 +328,19 @@ class SqliteJournalStore:
         self._presence.refuse_detached()
         if self._checkpoint_failures >= _CHECKPOINT_FAILURES_BORNE:
             raise CheckpointFailing(f"{self._checkpoint_failures} checkpoints failed in a row")
-        room = free_bytes(self._directory)
+        room = free_bytes(self._folder)
         if room < self._limits.space_floor_bytes + len(segment.body):
             raise JournalFull(f"{room} bytes are free, the floor is {self._limits.space_floor_bytes}")
 
-    async def _explain(self, error: Exception) -> NoReturn:
+    async def explain(self, error: Exception) -> NoReturn:
         """An append has failed: find out, or make sure, what that means.
 
         A full disk rolls back for SQLite, but not always on the disk: when it is the padding behind the commit that
         finds no room, the commit itself is in the log and a crash would bring it back (measured: in every second
         case). So the log is folded away without it, with the ballast's room, and only then is it certain.
         """
+        if isinstance(error, JournalFailure):
+            raise error
         if not (isinstance(error, sqlite3.Error) and is_full(error)) or self._connection.in_transaction:
             raise OutcomeUnknown(f"the segment could not be written: {error}") from error
         try:

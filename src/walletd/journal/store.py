@@ -11,7 +11,7 @@ and both pass the same contract tests.
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from typing import Final, NoReturn, Protocol
 
 import msgspec
 
@@ -61,6 +61,18 @@ class JournalStore(Protocol):
 
         Raises JournalFull or HeadMoved when it is certain that nothing was written, and OutcomeUnknown otherwise.
         """
+        ...
+
+    def is_quick(self, body_bytes: int) -> bool:
+        """Whether a segment whose body is so long had better be appended by ``append_now``."""
+        ...
+
+    def append_now(self, expected_head: int, segment: Segment) -> None:
+        """``append`` without a wait for anybody's turn, where ``is_quick``.  What it raises is for ``explain``."""
+        ...
+
+    async def explain(self, error: Exception) -> NoReturn:
+        """Find out, or make sure, what it means that ``append_now`` raised this; raises what ``append`` would."""
         ...
 
     async def read(self, after: int, limit: int = READ_LIMIT_BYTES) -> list[Segment]:

@@ -7,6 +7,10 @@ told anything about it in between. Whatever is queued while a commit is under wa
     writer.when_durable(pending.sequence, reply)                   # reply(True) after the commit, in sequence order
     nursery.start_soon(writer.run)
 
+    writer.attend()                                                # whoever has a whole turn of the event loop:
+    ...                                                            # what is appended in it
+    writer.commit_now()                                            # is committed at its end, if the disk is fast
+
 After each commit, without an await in between: the durable head moves; ``on_durable`` gets the whole batch, in sequence
 order; then the waiters for the sequences of the batch are called, by sequence, and per sequence in the order they came.
 
@@ -20,14 +24,14 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, NoReturn
+from typing import Final, NamedTuple, NoReturn, Protocol
 
 import trio
 
 from walletd.journal.counters import CommitCounters
 from walletd.journal.failures import JournalFull, end_process
 from walletd.journal.merkle import Frontier, leaf_hash
-from walletd.journal.segment import is_record, seal
+from walletd.journal.segment import Segment, is_record, seal
 from walletd.journal.store import Head, JournalStore
 
 _log = logging.getLogger("walletd.journal")
@@ -59,6 +63,28 @@ class Pending:
 Waiter = Callable[[bool], None]
 
 
+class Pace(Protocol):
+    """Whoever comes behind the commits, and may ask them to wait."""
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether commits should wait."""
+        ...
+
+    async def catch_up(self) -> None:
+        """Return when they should not, or after a moment."""
+        ...
+
+
+class _Sealed(NamedTuple):
+    """A segment on its way to the disk, what it is made of, and the frontier behind it."""
+
+    batch: list[Pending]
+    segment: Segment
+    frontier: Frontier
+    began: float
+
+
 class JournalWriter:
     """The one writer of a journal: it owns the head, the frontier and the order of everything."""
 
@@ -72,7 +98,7 @@ class JournalWriter:
         on_rolled_back: Callable[[Sequence[Pending], JournalFull], None],
         on_recovered: Callable[[], None] = lambda: None,
         on_idle: Callable[[], None] = lambda: None,
-        pace: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint_if_cancelled,
+        pace: Pace | None = None,
         die: Callable[[str], NoReturn] = end_process,
         max_queue_entries: int = MAX_QUEUE_ENTRIES,
         max_queue_bytes: int = MAX_QUEUE_BYTES,
@@ -105,6 +131,11 @@ class JournalWriter:
         self._probe_interval_seconds = probe_interval_seconds
         self._closing_seconds = closing_seconds
         self._work = trio.Event()
+        self._is_attended = False
+        self._is_idle = False
+        """Whether ``run`` waits for work, and nothing else is done."""
+        self._failed: tuple[_Sealed, Exception] | None = None
+        """What ``commit_now`` could not append, for ``run`` to find out what that means."""
         self._degraded: JournalFull | None = None
         self._closed = False
         self.counters = CommitCounters()
@@ -152,8 +183,30 @@ class JournalWriter:
         self._queue.append(pending)
         self._undurable_bytes += len(record)
         self._head = sequence
-        self._work.set()
+        if not self._is_attended:
+            self._work.set()
         return pending
+
+    def attend(self) -> None:
+        """Promise to call ``commit_now`` before the event loop has its next turn: until then nobody is woken."""
+        self._is_attended = True
+
+    def commit_now(self) -> None:
+        """Commit what was appended, in this very turn: if nothing else is under way, and the disk is fast."""
+        self._is_attended = False
+        if not self._queue:
+            return
+        if self._is_idle and self._store.is_quick(self._undurable_bytes) and not (self._pace and self._pace.is_behind):
+            sealed = self._sealed()
+            try:
+                self._store.append_now(self._durable_head, sealed.segment)
+            except Exception as error:
+                self._failed = sealed, error
+            else:
+                self._committed(sealed)
+        if self._queue or self._failed or self._store.checkpoint_due:
+            self._is_idle = False
+            self._work.set()
 
     def when_durable(self, sequence: int, callback: Waiter) -> None:
         """Call back with True once the entry is durable (now, if it is), or with False when it was rolled back.
@@ -186,11 +239,14 @@ class JournalWriter:
                     await trio.sleep(self._probe_interval_seconds)
                     await self._probe()
                 else:
+                    self._is_idle = not self._work.is_set()
                     await self._work.wait()
+                    self._is_idle = False
                     await self._commit_queue()
         except trio.Cancelled:
+            self._is_idle = False
             deadline = trio.current_time() + self._closing_seconds
-            while self._queue and trio.current_time() < deadline:
+            while (self._queue or self._failed) and trio.current_time() < deadline:
                 await self._commit()
             raise
         finally:
@@ -198,14 +254,35 @@ class JournalWriter:
 
     async def _commit_queue(self) -> None:
         """Commit until nothing is queued, no faster than ``pace`` lets it; a cancellation gets its turn in between."""
-        while self._queue:
+        await self._fold_if_due()
+        while self._queue or self._failed:
             await self._commit()
+            await self._fold_if_due()
             await trio.lowlevel.checkpoint_if_cancelled()
-            await self._pace()
+            if self._pace is not None:
+                await self._pace.catch_up()
         self._work = trio.Event()
 
+    async def _fold_if_due(self) -> None:
+        if self._store.checkpoint_due:
+            await self._watched(self._store.checkpoint)
+
     async def _commit(self) -> None:
-        """Make one segment of what is queued, durable or not: the only place that calls ``append`` of the store."""
+        """Make one segment of what is queued, durable or not."""
+        failed, self._failed = self._failed, None
+        sealed = self._sealed() if failed is None else failed[0]
+        try:
+            if failed is None:
+                await self._watched(self._store.append, self._durable_head, sealed.segment)
+            else:
+                await self._watched(self._store.explain, failed[1])
+        except JournalFull as full:
+            self._roll_back(sealed.batch, full)
+            return
+        self._committed(sealed)
+
+    def _sealed(self) -> _Sealed:
+        """The next segment."""
         batch = self._take()
         frontier = self._frontier.copy()
         segment = seal(
@@ -215,17 +292,13 @@ class JournalWriter:
             [pending.record for pending in batch],
             [pending.leaf for pending in batch],
         )
-        began = trio.current_time()
-        try:
-            await self._watched(self._store.append, self._durable_head, segment)
-        except JournalFull as full:
-            self._roll_back(batch, full)
-            return
-        self.counters.count_commit(segment.count, len(segment.body), trio.current_time() - began)
-        self._frontier = frontier
-        self._deliver(batch)
-        if self._store.checkpoint_due:
-            await self._watched(self._store.checkpoint)
+        return _Sealed(batch, segment, frontier, trio.current_time())
+
+    def _committed(self, sealed: _Sealed) -> None:
+        segment = sealed.segment
+        self.counters.count_commit(segment.count, len(segment.body), trio.current_time() - sealed.began)
+        self._frontier = sealed.frontier
+        self._deliver(sealed.batch)
 
     def _take(self) -> list[Pending]:
         """The entries of the next segment, at least one, from the front of the queue."""

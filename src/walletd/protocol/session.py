@@ -8,7 +8,7 @@
 A session knows who its client is and how many of its calls are unanswered.  It has no clock and no socket.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -17,12 +17,22 @@ from walletd.protocol.access import Grant, TokenRegister
 from walletd.protocol.envelope import Limits, Notification, Request, Success
 from walletd.protocol.errors import explain, failure, invalid_params
 from walletd.protocol.messages import Authenticate, Authenticated, RequestId
-from walletd.protocol.methods import METHODS, Method
+from walletd.protocol.methods import METHODS, Kind, Method
 from walletd.protocol.rates import Throttle
 from walletd.vocabulary.error_codes import Reason
-from walletd.vocabulary.identifiers import Principal
+from walletd.vocabulary.identifiers import CommandId, Principal
+
+Knows = Callable[[Principal, CommandId], bool]
+
+
+class _Named(msgspec.Struct):
+    """Of a command's params, what tells whether it was sent before."""
+
+    command_id: CommandId
+
 
 _request_decoder = msgspec.json.Decoder(Request)
+_name_decoder = msgspec.json.Decoder(_Named)
 _encode = msgspec.json.Encoder().encode
 
 OVERLOAD_RETRY_MS = 50
@@ -30,6 +40,12 @@ OVERLOAD_RETRY_MS = 50
 
 ONE_PRINCIPAL = "the session belongs to another client; open a connection of its own for this token"
 """Streams and unanswered calls were permitted to the first; another token of the same client is welcome."""
+
+
+SHARE_USED: dict[str, Any] = {
+    "what": "the session's share of what is under way",
+    "retry_after_ms": 100,
+}
 
 
 class Call(NamedTuple):
@@ -56,6 +72,7 @@ class Session:
         "is_ended",
         "limits",
         "shed",
+        "shed_unread",
         "throttle",
     )
 
@@ -72,11 +89,17 @@ class Session:
         self.in_flight_bytes = 0
         self.shed = 0
         """Requests that were answered with overloaded, because too many were unanswered."""
+        self.shed_unread = 0
+        """Commands that were answered so because they were new."""
         self.calls = 0
         self.failed_authentications = 0
 
-    def receive(self, frame: bytes) -> Call | bytes:
-        """Read one text frame.  A call counts as unanswered until ``answered``."""
+    def receive(self, frame: bytes, knows: Knows | None = None) -> Call | bytes:
+        """Read one text frame.  A call counts as unanswered until ``answered``.
+
+        With ``knows`` only commands that were sent before are let in: the others are refused as overload by a look at
+        their ids, for whoever is refused must cost as little as can be.
+        """
         retry_after_ms = self._too_fast()
         try:
             request = _request_decoder.decode(frame)
@@ -87,6 +110,9 @@ class Session:
         method = METHODS.get(request.method)
         if method is None:
             return failure(request.id, Reason.METHOD_NOT_FOUND, {"method": request.method[:64]})
+        if knows is not None and self._is_new_command(method, request.params, knows):
+            self.shed_unread += 1
+            return failure(request.id, Reason.OVERLOADED, SHARE_USED)
         try:
             params = method.decoder.decode(request.params)
         except msgspec.DecodeError as error:
@@ -96,6 +122,14 @@ class Session:
         if isinstance(params, Authenticate):
             return self._authenticate(request.id, params)
         return self._permit(request.id, method, params, len(frame))
+
+    def _is_new_command(self, method: Method, params: msgspec.Raw, knows: Knows) -> bool:
+        if method.kind is not Kind.COMMAND or self.grant is None:
+            return False
+        try:
+            return not knows(self.grant.principal, _name_decoder.decode(params).command_id)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return False  # What is wrong with it is found by whoever reads all of it.
 
     def answered(self, size: int = 0) -> None:
         """A call of this session, of this size, was answered."""

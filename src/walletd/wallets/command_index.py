@@ -52,7 +52,6 @@ class CommandIndex:
         self._connection: apsw.Connection = open_for_reading(path)
         self._filter = IdFilter(2 * expected)
         self._is_surveyed = False
-        self._outgrown = trio.Event()
         self.probes = 0
 
     @property
@@ -76,31 +75,19 @@ class CommandIndex:
     def note(self, principal: str, command_id: str) -> None:
         """The tables show this id from now on."""
         self._filter.add(principal, command_id)
-        if self._filter.added > self._filter.capacity:
-            self._outgrown.set()
 
     async def survey(self) -> None:
-        """See every id of the tables, check its seal and know it; again whenever there are too many for the filter.
+        """See every id of the tables, check its seal and know it.  Until that is done every id is looked up.
 
-        Until the first survey is done every id is looked up.  Raises ReadTablesRotten.
+        Raises ReadTablesRotten.
         """
-        await self._survey(self._filter)
-        while True:
-            await self._outgrown.wait()
-            self._outgrown = trio.Event()
-            # What is noted meanwhile is noted in the new filter; the old one is outgrown, but knew all until now.
-            self._is_surveyed = False
-            self._filter = IdFilter(2 * self._filter.added)
-            await self._survey(self._filter)
-
-    async def _survey(self, known: IdFilter) -> None:
         connection = await read_tables.in_thread(lambda: open_for_reading(self._path))
         seen, last = 0, ("", "")
         try:
             while rows := await read_tables.in_thread(partial(_page, connection, *last)):
                 for principal, command_id, sequence, sealed in rows:
                     check_seal("command", bytes.fromhex(sealed), principal, command_id, sequence)
-                    known.add(principal, command_id)
+                    self._filter.add(principal, command_id)
                 seen, last = seen + len(rows), rows[-1][:2]
                 await trio.sleep(SURVEY_PAUSE_SECONDS)
         finally:

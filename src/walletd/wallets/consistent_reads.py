@@ -48,7 +48,7 @@ class ConsistentReads:
 
     async def _made(self, call: Callable[[], Found], is_small: bool) -> Found:
         if is_small and not self._turn.locked() and self._small.is_due():
-            with self._small.timed():
+            with self._small:
                 return call()
         async with self._turn:
             return await in_thread(call)

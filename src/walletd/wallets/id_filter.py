@@ -16,36 +16,56 @@ BITS_PER_ID: Final = 10
 _LEAST_IDS: Final = 65_536
 
 
-class IdFilter:
-    """Bits for so many ids; above ``capacity`` it still misses nothing, but tells less and less apart."""
+GROWTH: Final = 4
+"""A full array of bits is joined by one that is so many times as large: few of them to look into, however many ids."""
 
-    __slots__ = ("_bits", "_mask", "added", "capacity")
+
+class IdFilter:
+    """Arrays of bits, each for so many ids; the last one takes in what is new."""
+
+    __slots__ = ("_arrays", "_bits", "_mask", "_room", "added")
 
     def __init__(self, expected: int) -> None:
+        self._arrays: list[tuple[bytearray, int]] = []
+        """Each with its mask, the largest first: an id that was used is most likely there."""
+        self.added = 0
+        """How many were added, those that were added twice counted twice."""
+        self._grow(expected)
+
+    @property
+    def bits(self) -> int:
+        """What it takes of memory, in bits."""
+        return 8 * sum(len(bits) for bits, _ in self._arrays)
+
+    def _grow(self, expected: int) -> None:
         size = 1 << (max(expected, _LEAST_IDS) * BITS_PER_ID - 1).bit_length()
         self._bits = bytearray(size // 8)
         self._mask = size - 1
-        self.capacity = size // BITS_PER_ID
-        self.added = 0
-        """How many were added, those that were added twice counted twice."""
+        self._room = size // BITS_PER_ID
+        self._arrays.insert(0, (self._bits, self._mask))
 
     def add(self, principal: str, command_id: str) -> None:
         """From now on this id is found."""
+        if not self._room:
+            self._grow(GROWTH * (self._mask + 1) // BITS_PER_ID)
         bits, mask = self._bits, self._mask
         hashed = hash((principal, command_id))
         for place in (hashed & mask, (hashed >> 20) & mask, (hashed * 0x9E3779B1 >> 24) & mask):
             bits[place >> 3] |= 1 << (place & 7)
         self.added += 1
+        self._room -= 1
 
     def may_have(self, principal: str, command_id: str) -> bool:
         """Whether the id was added; False is certain."""
-        bits, mask = self._bits, self._mask
         hashed = hash((principal, command_id))
-        place = hashed & mask
-        if not bits[place >> 3] >> (place & 7) & 1:
-            return False
-        place = (hashed >> 20) & mask
-        if not bits[place >> 3] >> (place & 7) & 1:
-            return False
-        place = (hashed * 0x9E3779B1 >> 24) & mask
-        return bool(bits[place >> 3] >> (place & 7) & 1)
+        for bits, mask in self._arrays:
+            place = hashed & mask
+            if not bits[place >> 3] >> (place & 7) & 1:
+                continue
+            place = (hashed >> 20) & mask
+            if not bits[place >> 3] >> (place & 7) & 1:
+                continue
+            place = (hashed * 0x9E3779B1 >> 24) & mask
+            if bits[place >> 3] >> (place & 7) & 1:
+                return True
+        return False

@@ -5,7 +5,8 @@
     await projector.reach_unless_full(sequence)        # the same for a client, who is told where that may take long
 
 It lingers for a moment before each transaction, because a wallet touched a hundred times meanwhile is then written
-once; a reader that waits cuts the lingering short.  What it has not projected yet is bounded: ``has_room``.
+once; a reader that waits cuts the lingering short.  Where many wait, the next ones are folded while a thread writes.
+What it has not projected yet is bounded: ``has_room``.
 """
 
 import logging
@@ -18,7 +19,8 @@ import trio
 
 from walletd.journal.merkle import Frontier
 from walletd.vocabulary.entries import Entry
-from walletd.wallets.read_tables import Pace, Progress, ReadTables, ReadTablesFull
+from walletd.wallets.read_tables import Folded, Pace, Progress, ReadTables, ReadTablesFull, fold
+from walletd.wallets.side_by_side import side_by_side
 from walletd.wallets.watch import Watch
 
 FULL_RETRY_SECONDS = 1.0
@@ -58,6 +60,14 @@ class Commit(NamedTuple):
     frontier: Frontier
 
 
+class _Ready(NamedTuple):
+    """Entries that are folded, and not written yet."""
+
+    batch: Sequence[DurableEntry]
+    folded: Folded
+    is_small: bool
+
+
 class Projector:
     """Owns the read tables, which say themselves up to where they stand."""
 
@@ -76,6 +86,12 @@ class Projector:
         self._on_projected = on_projected
         self._watch = watch
         self._commits: deque[Commit] = deque()
+        self._unfolded = 0
+        """How many entries are in them."""
+        self._ready: deque[_Ready] = deque()
+        """One, or two where the next was folded while there was no space for the first."""
+        self._folded = progress
+        """The progress behind all that was folded."""
         self._backlog = 0
         self._arrived = trio.Event()
         self._urgent = trio.Event()
@@ -129,6 +145,7 @@ class Projector:
         assert entries[0].entry.sequence == self.durable_sequence + 1
         assert frontier.size == entries[-1].entry.sequence
         self._commits.append(Commit(entries, frontier))
+        self._unfolded += len(entries)
         self._backlog += len(entries)
         self.durable_sequence = frontier.size
         self._arrived.set()
@@ -165,38 +182,56 @@ class Projector:
 
         What finds no space is left to the next start.
         """
-        while self._commits and await self.project_some():
+        while self._backlog and await self.project_some():
             pass
 
     async def project_some(self) -> bool:
         """One transaction: the oldest commits, as many as fit; whether there was space for it."""
         is_awaited, self._urgent = self._urgent.is_set(), trio.Event()
-        if not self._commits:
-            return True
+        if not self._ready:
+            await self._fold_some(is_awaited=is_awaited)
+        if self._unfolded < MAX_BATCH or len(self._ready) > 1:
+            await self._write_some()
+        else:
+            await side_by_side(self._write_some, self._fold_some)
+        return self._full is None
+
+    async def _fold_some(self, *, is_awaited: bool = False) -> None:
+        """Fold the oldest commits, as many as fit into one transaction, if there are any."""
         batch: list[DurableEntry] = []
         while self._commits and len(batch) < MAX_BATCH:
             entries, frontier = self._commits.popleft()
             batch.extend(entries)
-        progress = progress_after(self._progress, batch[-1].entry.sequence, frontier, batch[-1].entry.time)
+        if not batch:
+            return
+        self._unfolded -= len(batch)
+        pace = HURRIED if len(batch) >= MAX_BATCH else PROMPT if is_awaited else RELAXED
+        self._folded = progress_after(self._folded, batch[-1].entry.sequence, frontier, batch[-1].entry.time)
+        folded = await fold([durable.entry for durable in batch], self._folded, pace)
+        self._ready.append(_Ready(batch, folded, is_small=len(batch) <= (MOST_PROMPT if is_awaited else MOST_RELAXED)))
+
+    async def _write_some(self) -> None:
+        """One transaction with what is ready, if anything is."""
+        if not self._ready:
+            return
+        batch, folded, is_small = self._ready[0]
         try:
             with self._watch.waiting():
-                pace = HURRIED if len(batch) >= MAX_BATCH else PROMPT if is_awaited else RELAXED
-                await self._tables.project([durable.entry for durable in batch], progress, pace)
+                await self._tables.write(folded, is_small=is_small)
         except ReadTablesFull as full:
             log.warning("the read tables stand at entry %d, and are tried again: %s", self.sequence, full)
-            self._commits.appendleft(Commit(batch, frontier))
             self._full = full
             self._wake()
-            return False
-        self._advance(progress, batch)
-        return True
+        else:
+            self._ready.popleft()
+            self._advance(folded.progress, batch)
 
     def _advance(self, progress: Progress, batch: Sequence[DurableEntry]) -> None:
         self._progress = progress
         self._full = None
         self._backlog -= len(batch)
         self.transactions += 1
-        if not self._commits:
+        if not self._backlog:
             self._arrived = trio.Event()
         self._wake()
         self._on_projected(batch)
@@ -211,8 +246,12 @@ async def _pause() -> None:
     await trio.sleep(PAUSE_SECONDS)
 
 
-RELAXED = Pace(128, _pause, on_loop=64)
-PROMPT = Pace(256, trio.lowlevel.checkpoint, on_loop=256)
+RELAXED = Pace(128, _pause)
+MOST_RELAXED = 64
+"""So many entries may be written on the event loop."""
+
+PROMPT = Pace(256, trio.lowlevel.checkpoint)
+MOST_PROMPT = 256
 """A reader waits: some milliseconds of the event loop are less than what a thread needs to get the interpreter."""
 
 HURRIED = Pace(256, trio.lowlevel.checkpoint)

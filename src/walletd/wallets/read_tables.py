@@ -1,11 +1,13 @@
 """The read tables in ``state.db``: a projection of the journal, made for look-ups, that can be deleted at any time.
 
     tables = await open_read_tables(directory)
-    await tables.project(entries, progress)            # one transaction for many entries
+    folded = await fold(entries, progress)             # on the event loop
+    await tables.write(folded)                         # one transaction for many entries, in a thread
 
-A small transaction, for which somebody may be waiting, is made by the event loop where the disk is fast (``on_loop``):
-a thread has the interpreter back only after milliseconds, between any two statements.  What grows with the file, the
-folding of SQLite's log into it, is always a thread's.
+Folding looks at the entries only, so that the next ones can be folded meanwhile.  A small transaction, for which
+somebody may be waiting, is made by the event loop where the disk is fast (``on_loop``): a thread has the interpreter
+back only after milliseconds, between any two statements.  What grows with the file, the folding of SQLite's log into
+it, is always a thread's.
 ``synchronous=NORMAL``: after a power cut the tables may be behind the journal, and catch up at the next start.
 The rows and their seals are ``table_rows``'; rows that rot has hidden are found by the pages' own checksums
 (``table_file``).
@@ -39,14 +41,10 @@ from walletd.wallets.table_rows import SCHEMA, Folding, from_microseconds, micro
 
 
 class Pace(NamedTuple):
-    """How many entries are folded before ``turn`` lets others have the event loop; an entry takes some 15 µs.
-
-    So many ``on_loop`` or fewer are written without a thread, at some 25 µs each.
-    """
+    """How many entries are folded before ``turn`` lets others have the event loop; an entry takes some 15 µs."""
 
     entries: int
     turn: Callable[[], Awaitable[None]]
-    on_loop: int = 0
 
 
 EASY = Pace(128, trio.lowlevel.checkpoint)
@@ -74,6 +72,28 @@ class Progress(NamedTuple):
     sequence: int
     frontier: bytes
     time: datetime
+
+
+class Folded(NamedTuple):
+    """Entries as the statements that put them into the tables, and the progress behind them."""
+
+    statements: list[tuple[str, Sequence[Any]]]
+    progress: Progress
+
+
+async def fold(entries: Sequence[Entry], progress: Progress, pace: Pace = EASY) -> Folded:
+    """Fold durable entries, in order; others have the event loop at this pace."""
+    folding = Folding()
+    for place, entry in enumerate(entries, 1):
+        folding.add(entry)
+        if place % pace.entries == 0:
+            await pace.turn()
+    statements: list[tuple[str, Sequence[Any]]] = []
+    for statement, rows in folding.rows().statements():
+        statements += in_bulk(statement, rows)
+    done = (*progress[:-1], microseconds(progress.time))
+    statements.append(("INSERT OR REPLACE INTO progress VALUES (1, ?, ?, ?, ?, ?, ?)", done))
+    return Folded(statements, progress)
 
 
 class ReadTables:
@@ -125,23 +145,20 @@ class ReadTables:
         with rot_reported():
             await in_thread(lambda: self._connection.execute(f"PRAGMA cache_size=-{kibibytes}"))
 
-    async def project(self, entries: Sequence[Entry], progress: Progress, pace: Pace = EASY) -> None:
-        """Fold durable entries, in order, into the tables; all of them and the progress, or nothing.
+    async def write(self, folded: Folded, *, is_small: bool = False) -> None:
+        """Put them into the tables, behind what is there: all of them and the progress, or nothing.
 
-        Others have the event loop at this pace.  A transaction that was begun is finished,
-        whatever is cancelled.  Raises ReadTablesFull.
+        A transaction that was begun is finished, whatever is cancelled.  What ``is_small`` may be written on the event
+        loop, at some 25 µs for each entry.  Raises ReadTablesFull.
         """
+        shown = folded.progress.sequence % NUMBERS
         with rot_reported(), trio.CancelScope(shield=True):
-            statements = await _statements(entries, pace)
-            done = (*progress[:-1], microseconds(progress.time))
-            statements.append(("INSERT OR REPLACE INTO progress VALUES (1, ?, ?, ?, ?, ?, ?)", done))
-            shown = progress.sequence % NUMBERS
             try:
-                if len(entries) <= pace.on_loop and self._small.is_due():
-                    with self._small.timed():
-                        self._write(statements, shown)
+                if is_small and self._small.is_due():
+                    with self._small:
+                        self._write(folded.statements, shown)
                 else:
-                    await in_thread(lambda: self._write(statements, shown))
+                    await in_thread(lambda: self._write(folded.statements, shown))
             except apsw.FullError as error:
                 raise ReadTablesFull(f"no space for the read tables: {error}") from error
             if self._log_pages >= LOG_PAGES:
@@ -186,16 +203,6 @@ class ReadTables:
         except apsw.Error:
             leave_log(self._connection)
         self._connection.close()
-
-
-async def _statements(entries: Sequence[Entry], pace: Pace) -> list[tuple[str, Sequence[Any]]]:
-    """What folds the entries in."""
-    folding = Folding()
-    for place, entry in enumerate(entries, 1):
-        folding.add(entry)
-        if place % pace.entries == 0:
-            await pace.turn()
-    return [bulk for statement, rows in folding.rows().statements() for bulk in in_bulk(statement, rows)]
 
 
 async def open_read_tables(directory: Path) -> ReadTables:

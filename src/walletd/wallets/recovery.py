@@ -22,7 +22,8 @@ from walletd.journal.store import Head, JournalStore
 from walletd.wallets import read_tables
 from walletd.wallets.history import entries_of
 from walletd.wallets.projector import progress_after
-from walletd.wallets.read_tables import Progress, ReadTables, delete_read_tables, open_read_tables
+from walletd.wallets.read_tables import Folded, Progress, ReadTables, delete_read_tables, fold, open_read_tables
+from walletd.wallets.side_by_side import side_by_side
 from walletd.wallets.snapshot import delete_snapshots, restore_newest
 from walletd.wallets.table_file import (
     FILE_NAME,
@@ -108,15 +109,21 @@ async def _fold(
     """Project what lies between the progress and the head; the progress and the frontier at the head."""
     frontier = Frontier.from_bytes(progress.frontier)
     first = progress.sequence
-    while progress.sequence < head.sequence:
-        await trio.lowlevel.checkpoint()
-        segments = await store.read(after=progress.sequence, limit=READ_BYTES)
+
+    async def fold_next(after: Progress) -> Folded | None:
+        if after.sequence == head.sequence:
+            return None
         batch = []
-        for segment in segments:
+        for segment in await store.read(after=after.sequence, limit=READ_BYTES):
             verify(frontier, segment)
             batch.extend(entries_of(segment))
-        progress = progress_after(progress, batch[-1].entry.sequence, frontier, batch[-1].entry.time)
-        await tables.project([durable.entry for durable in batch], progress)
+        reached = progress_after(after, batch[-1].entry.sequence, frontier, batch[-1].entry.time)
+        return await fold([durable.entry for durable in batch], reached)
+
+    folded = await fold_next(progress)
+    while folded is not None:
+        progress = folded.progress
+        folded = await side_by_side(partial(tables.write, folded), partial(fold_next, progress))
         report(progress.sequence - first, head.sequence - first)
     if frontier.root() != head.root:
         raise JournalCorrupt(f"the Merkle root at entry {head.sequence} is not the one that was written")

@@ -24,7 +24,6 @@ from walletd.ledger.room import room_after
 from walletd.ledger.rules import decide
 from walletd.vocabulary.commands import (
     TRANSFER_MARK,
-    AnyCommand,
     ExecuteBatch,
     claims_of,
     ids_of,
@@ -121,15 +120,23 @@ class Supervisor:
         """Whether more comes than the journal or the read tables can take in."""
         return self._projector.is_pressed or self._waiting > PRESSED_BY
 
+    def begin_turn(self) -> None:
+        """Nobody else runs until ``end_turn``: what is decided until then is committed there, if the disk is fast."""
+        self._writer.attend()
+
+    def end_turn(self) -> None:
+        """Commit, or have it committed."""
+        self._writer.commit_now()
+
     @property
     def _waiting(self) -> int:
         return self._writer.head - self._writer.durable_head
 
     # --- commands --------------------------------------------------------------------------------------------------
 
-    def knows(self, principal: Principal, command: AnyCommand) -> bool:
+    def knows(self, principal: Principal, command_id: CommandId) -> bool:
         """Whether this command was sent before, and so has an answer or will have one."""
-        key = (principal, command.command_id)
+        key = (principal, command_id)
         return key in self._recent or self._index.find(*key) is not None
 
     def submit(self, submission: Submission) -> None:
