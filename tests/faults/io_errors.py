@@ -84,10 +84,15 @@ async def live(directory: Path, told: int) -> None:
                     os._exit(EXIT_DEGRADED)
                 await trio.sleep(0.0001)
             generation += 1
+            is_in_turn = generation % 4 < 2
+            if is_in_turn:
+                writer.attend()
             for _ in range(1 + generation % 3):
                 sequence = writer.head + 1
                 content = b'{"sequence":%d,"generation":%d,"padding":"%s"}' % (sequence, generation, b"x" * 300)
                 writer.append(sequence, content)
+            if is_in_turn:
+                writer.commit_now()
             await writer.drain()
         nursery.cancel_scope.cancel()
 
@@ -149,10 +154,10 @@ async def _every_error_counts_as_a_rollback(store: SqliteJournalStore, error: Ex
 async def _a_full_disk_counts_as_certain(store: SqliteJournalStore, error: Exception) -> NoReturn:
     if isinstance(error, sqlite3.Error) and is_full(error):
         raise JournalFull(str(error)) from error
-    await _explain(store, error)
+    await explain(store, error)
 
 
-_explain = SqliteJournalStore._explain
+explain = SqliteJournalStore.explain
 BUGS: dict[str, Callable[[SqliteJournalStore, Exception], Awaitable[NoReturn]]] = {
     "every error counts as a rollback": _every_error_counts_as_a_rollback,
     "a full disk counts as certain": _a_full_disk_counts_as_certain,
@@ -167,7 +172,7 @@ def main(folder: Path, seed: int, lives: int, kills: int, bug: str = "") -> None
     ends: Counter[str] = Counter()
     violations: list[str] = []
     if bug:
-        SqliteJournalStore._explain = BUGS[bug]  # type: ignore[method-assign, assignment]
+        SqliteJournalStore.explain = BUGS[bug]  # type: ignore[method-assign, assignment]
     for number in range(lives + kills):
         fault = chosen(chance, kills=number >= lives)
         directory = folder / "journal"

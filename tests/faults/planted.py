@@ -200,7 +200,7 @@ def _full_disks_are_believed() -> None:
     async def believe(self: Any, error: Exception) -> None:
         raise JournalFull(str(error)) from error
 
-    sqlite_store.SqliteJournalStore._explain = believe  # type: ignore[method-assign, assignment]
+    sqlite_store.SqliteJournalStore.explain = believe  # type: ignore[method-assign, assignment]
 
 
 def _what_was_undone_stays_in_the_books() -> None:

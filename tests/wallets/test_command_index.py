@@ -26,6 +26,7 @@ def test_what_was_added_is_always_found(used: list[tuple[str, str]]) -> None:
     assert all(known.may_have(principal, command_id) for principal, command_id in used)
 
 
+@pytest.mark.interpreted
 @pytest.mark.parametrize("expected", [100_000, 0])
 def test_a_filter_of_any_size_misses_nothing_and_takes_few_new_ids_for_used_ones(
     expected: int, monkeypatch: pytest.MonkeyPatch
@@ -92,6 +93,7 @@ async def test_ids_that_are_noted_later_are_found(tmp_path: Path) -> None:
     index.close()
 
 
+@pytest.mark.interpreted
 async def test_a_survey_is_made_once_however_many_ids_there_come_to_be(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
