@@ -99,7 +99,7 @@ async def served(directory: Path) -> Served:
 async def _asked(history: History, views: Any, tables: Path) -> Served:
     index = CommandIndex(tables)
     try:
-        await index._survey(index._filter)
+        await index.survey()
         records = []
         while shown := await history.entries_after(len(records)):
             records += [durable.record for durable in shown]
