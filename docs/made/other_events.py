@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from walletd.loop_watch import MOST_TICKS
+from walletd.loop_watch import MOST_CPU_SECONDS, MOST_TICKS
 
 
 class Event(NamedTuple):
@@ -211,7 +211,8 @@ TIMERS = (
         "loop watch",
         "once a second, from a thread of its own",
         "none",
-        f"a loop that stands, or an end that does not come, for {MOST_TICKS} seconds: exit code 70, with all stacks",
+        f"a loop that stands, or an end that does not come, for {MOST_TICKS} seconds: exit code 70, with all stacks; where no "
+        f"thread can count, {MOST_CPU_SECONDS:.0f} seconds of processor time: SIGPROF, with all stacks",
         "O(1)",
         "none",
         "none",

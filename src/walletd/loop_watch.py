@@ -6,11 +6,14 @@
 
 Systemd's watchdog does the same from outside, where there is systemd.  What can stop the loop or the end: a call that
 should not block and does, a thread that dies at its start and leaves who waits for it waiting (measured, where memory
-ran out).
+ran out).  And the interpreter itself, which tries the same step of an exception again and again while there is no
+memory for it (CPython 3.11 to 3.13: the position of a handler is a number on the heap), and lets no thread run
+meanwhile: the kernel, which counts the processor time since the last turn, ends it then by SIGPROF.
 """
 
 import faulthandler
 import os
+import signal
 import sys
 import threading
 import time
@@ -22,6 +25,9 @@ from walletd.journal.failures import EXIT_JOURNAL_UNCERTAIN
 MOST_TICKS = 30
 """So many seconds without a turn of the loop, or of an end that does not come, end the process.  The watching thread
 counts them: a process that was stopped, or a machine that slept, has not counted meanwhile."""
+
+MOST_CPU_SECONDS = 60.0
+"""So much processor time of all threads without a turn of the loop: what ends the process where no thread can count."""
 
 
 class LoopWatch:
@@ -37,11 +43,13 @@ class LoopWatch:
         sys.unraisablehook = _unraisable
         while True:
             self._turns += 1
+            signal.setitimer(signal.ITIMER_PROF, MOST_CPU_SECONDS)
             await trio.sleep(1)
 
     def over(self) -> None:
         """The loop has ended."""
         self._is_over = True
+        signal.setitimer(signal.ITIMER_PROF, 0)
 
     def _watch(self) -> None:
         seen, ticks = -1, 0

@@ -61,10 +61,12 @@ async def listen(
 def show_threads_on_request() -> None:
     """Have the stacks of all threads written to stderr on SIGQUIT, and on what kills Python itself.
 
-    That includes SIGABRT, with which systemd ends a daemon whose watchdog was not fed.
+    That includes SIGABRT, with which systemd ends a daemon whose watchdog was not fed, and SIGPROF, with which the
+    kernel ends one whose loop spins.
     """
     try:
         faulthandler.enable(sys.__stderr__ or sys.stderr)
         faulthandler.register(signal.SIGQUIT, sys.__stderr__ or sys.stderr, all_threads=True)
+        faulthandler.register(signal.SIGPROF, sys.__stderr__ or sys.stderr, all_threads=True, chain=True)
     except (OSError, ValueError, RuntimeError):
         log.debug("stderr is no file: stacks cannot be shown there")

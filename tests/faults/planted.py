@@ -5,10 +5,12 @@
 An injury strikes once the file that ``TEST_INJURY`` names is there.
 """
 
+import itertools
 import math
 import os
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -139,6 +141,18 @@ def loop_hangs() -> None:
     Supervisor.submit = submit  # type: ignore[method-assign]
 
 
+def loop_spins() -> None:
+    """The event loop is stopped by a call that never comes back, and lets no thread of the interpreter run."""
+    plain = Supervisor.submit
+
+    def submit(self: Supervisor, submission: Submission) -> None:
+        if strikes():
+            deque(itertools.count(), maxlen=0)
+        plain(self, submission)
+
+    Supervisor.submit = submit  # type: ignore[method-assign]
+
+
 def thread_is_left() -> None:
     """There is a thread at the end that nobody can end, as where memory was short when its connection was closed."""
     threading.Thread(target=threading.Event().wait).start()
@@ -148,6 +162,7 @@ def impatience() -> None:
     """Every watchdog waits for two seconds, not for thirty."""
     watch.SILENCE_SECONDS = 2.0
     loop_watch.MOST_TICKS = 3
+    loop_watch.MOST_CPU_SECONDS = 2.0
     defaults = writer.JournalWriter.__init__.__kwdefaults__
     assert defaults is not None
     defaults["watchdog_seconds"] = 2.0
@@ -162,6 +177,7 @@ INJURIES: dict[str, Callable[[], None]] = {
     "a look at the read tables hangs": look_hangs,
     "the projection hangs": projection_hangs,
     "the loop hangs": loop_hangs,
+    "the loop spins": loop_spins,
     "a thread is left": thread_is_left,
     "impatience": impatience,
 }
@@ -189,9 +205,9 @@ def _what_is_shed_is_done() -> None:
 def _what_is_shed_is_kept() -> None:
     plain, kept = session.Session.receive, []
 
-    def receive(self: Any, frame: Any) -> Any:
+    def receive(self: Any, *received: Any) -> Any:
         kept.append(bytes(2_000))
-        return plain(self, frame)
+        return plain(self, *received)
 
     session.Session.receive = receive  # type: ignore[method-assign]
 
@@ -258,6 +274,10 @@ def _the_loop_is_not_watched() -> None:
     loop_watch.LoopWatch._watch = lambda self: None  # type: ignore[method-assign]
 
 
+def _the_time_of_the_loop_is_not_counted() -> None:
+    loop_watch.MOST_CPU_SECONDS = 0.0
+
+
 BUGS_UNDER_OVERLOAD: dict[str, Callable[[], None]] = {
     "what is shed is done all the same": _what_is_shed_is_done,
     "what is shed is kept in memory": _what_is_shed_is_kept,
@@ -273,6 +293,7 @@ BUGS_OF_THE_SURROUNDINGS: dict[str, Callable[[], None]] = {
     "nobody watches the readings' thread": _the_readings_are_not_watched,
     "nobody watches the projection": _the_projection_is_not_watched,
     "nobody watches the loop": _the_loop_is_not_watched,
+    "nobody counts the loop's time": _the_time_of_the_loop_is_not_counted,
 }
 
 

@@ -178,6 +178,7 @@ GONE = {
     "the readings' thread hangs": ("hold.list", {"wallet": "alice"}),
     "a look at the read tables hangs": ("statement.get", {"wallet": "alice"}),
     "the loop hangs": ("transfer.post", transfer("t", "alice", "bob", 1)),
+    "the loop spins": ("transfer.post", transfer("t", "alice", "bob", 1)),
     "the projection hangs": ("transfer.post", transfer("t", "alice", "bob", 1)),
 }
 """What is asked for while it is gone."""
@@ -195,9 +196,9 @@ def live_without_a_thread(folder: Path, injury: str, bug: str = "") -> None:
             strikes.touch()
             client.send(method, **params)
             assert daemon.process is not None
-            assert daemon.process.wait(timeout=PATIENCE_SECONDS) == EXIT_UNCERTAIN
+            assert daemon.process.wait(timeout=PATIENCE_SECONDS) in {EXIT_UNCERTAIN, -signal.SIGPROF}
         strikes.unlink()
-        assert "not answered" in daemon.log() or "the event loop stands" in daemon.log()
+        assert any(said in daemon.log() for said in ("not answered", "the event loop stands", "in submit"))
         daemon.start()
         with daemon.client() as client:
             client.call("transfer.post", **transfer("t", "alice", "bob", 1))

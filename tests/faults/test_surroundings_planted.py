@@ -15,6 +15,7 @@ THREADS = {
     "nobody watches the readings' thread": "the readings' thread hangs",
     "nobody watches the projection": "the projection hangs",
     "nobody watches the loop": "the loop hangs",
+    "nobody counts the loop's time": "the loop spins",
 }
 
 

@@ -343,29 +343,29 @@ class Connection:
 
     def _take(self, data: bytes | bytearray) -> bool:
         """Whether there may be more to read."""
-        frames, traffic = self._frames, self._terms.traffic
         if not data:
-            frames.receive_eof()
+            self._frames.receive_eof()
             self._wake.set()
             return False
         self._heard_at = trio.current_time()
+        self._terms.traffic.bytes_in += len(data)
         self._is_taking = True
-        messages = frames.receive(bytes(data))
-        traffic.bytes_in += len(data)
-        traffic.messages_in += len(messages)
         try:
-            if frames.handshake is not None:
-                self._open(frames.handshake)
-            if messages and self._endpoint is not None:
-                self._endpoint.received(messages)
+            self._hand_on(self._frames.receive(bytes(data)))
         except (ReadTablesRotten, MemoryError):
             raise
         except Exception:
             log.exception("a connection is closed because of a fault of ours")
             self.close(CloseCode.INTERNAL_ERROR, "internal error")
-        finally:
-            self._is_taking = False
+        self._is_taking = False
         return True
+
+    def _hand_on(self, messages: list[bytes]) -> None:
+        self._terms.traffic.messages_in += len(messages)
+        if self._frames.handshake is not None:
+            self._open(self._frames.handshake)
+        if messages and self._endpoint is not None:
+            self._endpoint.received(messages)
 
     def _open(self, handshake: Handshake) -> None:
         self._frames.handshake = None
