@@ -6,7 +6,6 @@
 What is changed so is a row that is wrong in a page that is right.
 """
 
-import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,15 +29,14 @@ def state_file(path: Path) -> Iterator[apsw.Connection]:
         connection.close()
 
 
-def tables_in_memory() -> sqlite3.Connection:
-    """Read tables of no file, with nothing in them, over Python's own SQLite, whose steps can be counted."""
-    connection = sqlite3.connect(":memory:", isolation_level=None)
-    connection.create_function("unhex", 1, bytes.fromhex, deterministic=True)  # It may be older than that function.
-    connection.executescript(SCHEMA)
+def tables_in_memory() -> apsw.Connection:
+    """Read tables of no file, with nothing in them."""
+    connection = apsw.Connection(":memory:")
+    connection.execute(SCHEMA)
     return connection
 
 
-def fold_into(connection: sqlite3.Connection, entries: Iterable[Entry]) -> None:
+def fold_into(connection: apsw.Connection, entries: Iterable[Entry]) -> None:
     """What the entries leave in the tables."""
     for statement, rows in rows_of(entries).statements():
         for bulk in in_bulk(statement, rows):

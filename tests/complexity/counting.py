@@ -15,6 +15,10 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+import apsw
+
+Connection = apsw.Connection | sqlite3.Connection
+
 
 def steps(act: Callable[[], object]) -> int:
     """How many bytecodes run in ``act`` and in all that it calls."""
@@ -49,7 +53,7 @@ def bytes_used(act: Callable[[], object]) -> int:
 
 
 @contextmanager
-def rounds_counted(connection: sqlite3.Connection) -> Iterator[list[int]]:
+def rounds_counted(connection: Connection) -> Iterator[list[int]]:
     """How often SQLite went round a loop or sought in a tree meanwhile; the one item of the list."""
     counted = [0]
 

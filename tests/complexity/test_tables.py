@@ -2,13 +2,14 @@
 
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import apsw
 import pytest
 
-from tests.complexity.counting import rounds_counted
+from tests.complexity.counting import Connection, rounds_counted
 from tests.state_file import fold_into, tables_in_memory
 from walletd.journal.charter import SCHEMA as JOURNAL_SCHEMA
 from walletd.journal.rows import AFTER, HOLDING, LAST
@@ -25,7 +26,7 @@ LEEWAY = 1.7
 STILL_OPEN = 5
 
 
-def tables_of(holds: int) -> sqlite3.Connection:
+def tables_of(holds: int) -> apsw.Connection:
     """A wallet that placed so many holds, all but five of them long over; and as many command ids and balances."""
     entries = []
     for number in range(1, holds + 1):
@@ -58,7 +59,7 @@ def journal_of(segments: int) -> sqlite3.Connection:
 
 
 @pytest.fixture(scope="module")
-def tables() -> tuple[tuple[int, sqlite3.Connection], ...]:
+def tables() -> tuple[tuple[int, apsw.Connection], ...]:
     return tuple((size, tables_of(size)) for size in (SMALL, LARGE))
 
 
@@ -68,8 +69,8 @@ def journals() -> tuple[tuple[int, sqlite3.Connection], ...]:
     return tuple((size, journal_of(size)) for size in (4 * SMALL, 4 * LARGE))
 
 
-def rows(statement: str, *values: Any) -> Callable[[sqlite3.Connection, int], Any]:
-    def read(connection: sqlite3.Connection, size: int) -> Any:
+def rows(statement: str, *values: Any) -> Callable[[Connection, int], Any]:
+    def read(connection: Connection, size: int) -> Any:
         given = tuple(value(size) if callable(value) else value for value in values)
         return connection.execute(statement, given).fetchall()
 
@@ -77,7 +78,7 @@ def rows(statement: str, *values: Any) -> Callable[[sqlite3.Connection, int], An
 
 
 NOW = microseconds(START)
-LOOK_UPS: dict[str, Callable[[sqlite3.Connection, int], Any]] = {
+LOOK_UPS: dict[str, Callable[[Connection, int], Any]] = {
     "a command id": rows(PROBE, "p", lambda size: f"c{size // 2}"),
     "a hold": rows(readings.HOLD, lambda size: size // 2, -1),
     "the open holds of a wallet": rows(readings.HOLDS_OPEN_AT, "hotel", 0, 0, 100, NOW),
@@ -85,14 +86,14 @@ LOOK_UPS: dict[str, Callable[[sqlite3.Connection, int], Any]] = {
     "the open holds of a wallet that gets warm": rows(readings.OPEN_HOLDS, json.dumps(["hotel"])),
     "a wallet that gets warm": rows(readings.SOME_WALLETS, NOW, json.dumps(["w000001"])),
 }
-SEGMENTS: dict[str, Callable[[sqlite3.Connection, int], Any]] = {
+SEGMENTS: dict[str, Callable[[Connection, int], Any]] = {
     "the last segment": rows(LAST),
     "the segment of an entry": rows(HOLDING, lambda size: size // 2),
     "a page of segments": rows(AFTER, lambda size: size // 2, 4_000),
 }
 
 
-def assert_same(sized: tuple[tuple[int, sqlite3.Connection], ...], look_up: Callable[..., Any]) -> None:
+def assert_same(sized: Sequence[tuple[int, Connection]], look_up: Callable[..., Any]) -> None:
     counts = []
     for size, connection in sized:
         with rounds_counted(connection) as counted:
@@ -105,7 +106,7 @@ def assert_same(sized: tuple[tuple[int, sqlite3.Connection], ...], look_up: Call
 
 @pytest.mark.parametrize("what", LOOK_UPS)
 def test_a_look_up_takes_no_more_steps_where_there_is_twenty_times_as_much(
-    tables: tuple[tuple[int, sqlite3.Connection], ...], what: str
+    tables: tuple[tuple[int, apsw.Connection], ...], what: str
 ) -> None:
     assert_same(tables, LOOK_UPS[what])
 
@@ -117,8 +118,8 @@ def test_reading_the_journal_takes_no_more_steps_where_it_is_twenty_times_as_lon
     assert_same(journals, SEGMENTS[what])
 
 
-def test_an_audit_is_linear_in_the_balances(tables: tuple[tuple[int, sqlite3.Connection], ...]) -> None:
-    def audit(connection: sqlite3.Connection) -> int:
+def test_an_audit_is_linear_in_the_balances(tables: tuple[tuple[int, apsw.Connection], ...]) -> None:
+    def audit(connection: apsw.Connection) -> int:
         last, pages = ("", ""), 0
         while page := books_audit._page(connection, (*last, 100, 10**9)):
             last, pages = page[-1][:2], pages + 1

@@ -1,13 +1,14 @@
 """What a read costs does not grow with what is there: SQLite's own steps are counted in small tables and in large."""
 
-import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
+import apsw
 import pytest
 
+from tests.complexity.counting import rounds_counted
 from tests.state_file import fold_into, tables_in_memory
 from walletd.vocabulary.commands import OpenWallet, Posting, PostTransfer
 from walletd.vocabulary.entries import BalanceRecord, Effects, Entry, Freeze, WalletRecord
@@ -25,7 +26,7 @@ LEEWAY = 1.7
 """A B-tree and a search by halving are some levels deeper; what was read in full would be twenty times as much."""
 
 
-def tables_of(size: int) -> sqlite3.Connection:
+def tables_of(size: int) -> apsw.Connection:
     """So many wallets, three of them gold and one frozen, and as many payments to the first from the second."""
     entries = []
     for number in range(1, size + 1):
@@ -61,39 +62,29 @@ def entry(sequence: int, command: Any, effects: Effects) -> Entry:
 
 
 @pytest.fixture(scope="module")
-def tables() -> tuple[tuple[int, sqlite3.Connection], ...]:
+def tables() -> tuple[tuple[int, apsw.Connection], ...]:
     return tuple((size, tables_of(size)) for size in (SMALL, LARGE))
 
 
-def steps_of(connection: sqlite3.Connection, read: Callable[[], Any]) -> int:
+def steps_of(connection: apsw.Connection, read: Callable[[], Any]) -> int:
     """How many steps SQLite's machine takes for it."""
-    steps = 0
-
-    def step() -> int:
-        nonlocal steps
-        steps += 1
-        return 0
-
-    connection.set_progress_handler(step, 1)
-    try:
+    with rounds_counted(connection) as counted:
         assert read()
-    finally:
-        connection.set_progress_handler(None, 1)
-    return steps
+    return counted[0]
 
 
-def search(**params: Any) -> Callable[[sqlite3.Connection, int], Any]:
+def search(**params: Any) -> Callable[[apsw.Connection, int], Any]:
     return lambda connection, size: find_wallets(connection, Search(**params), START, None, 2).names
 
 
-def statement(**params: Any) -> Callable[[sqlite3.Connection, int], Any]:
-    def read(connection: sqlite3.Connection, size: int) -> Any:
+def statement(**params: Any) -> Callable[[apsw.Connection, int], Any]:
+    def read(connection: apsw.Connection, size: int) -> Any:
         return read_statement(connection, Question("w000001", **params), None, 5)
 
     return read
 
 
-READS: dict[str, Callable[[sqlite3.Connection, int], Any]] = {
+READS: dict[str, Callable[[apsw.Connection, int], Any]] = {
     "a balance early in a long history": lambda c, size: balances_at(c, "w000001", None, Moment(size + 9, START)),
     "a balance late in a long history": lambda c, size: balances_at(c, "w000001", None, Moment(2 * size, START)),
     "the place of a time": lambda c, size: sequence_at(c, START + size * SECOND),
@@ -115,7 +106,7 @@ READS: dict[str, Callable[[sqlite3.Connection, int], Any]] = {
 
 @pytest.mark.parametrize("what", READS)
 def test_a_read_takes_no_more_steps_where_there_is_twenty_times_as_much(
-    tables: tuple[tuple[int, sqlite3.Connection], ...], what: str
+    tables: tuple[tuple[int, apsw.Connection], ...], what: str
 ) -> None:
     small, large = (steps_of(connection, partial(READS[what], connection, size)) for size, connection in tables)
     print(f"{what}: {small} steps, {large} steps")
@@ -126,7 +117,7 @@ def test_a_read_takes_no_more_steps_where_there_is_twenty_times_as_much(
     "params", [{"kind": "refund"}, {"counterparty": "nobody"}, {"kind": "sweep", "newest_first": True}]
 )
 def test_a_page_of_lines_that_hardly_ever_fit_is_bounded_and_says_where_to_go_on(
-    tables: tuple[tuple[int, sqlite3.Connection], ...], params: dict[str, Any]
+    tables: tuple[tuple[int, apsw.Connection], ...], params: dict[str, Any]
 ) -> None:
     _, connection = tables[1]
     page = read_statement(connection, Question("w000001", **params), None, 5)
