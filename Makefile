@@ -13,6 +13,9 @@ ALONE := tests/attacks $(patsubst %,tests/faults/test_%.py,linearizability memor
 # One more than there are cores: many tests wait for a process, for the disk or for somebody's patience to end.
 WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
+# Tests start hundreds of processes: what they import is compiled once, whatever the environment says.
+test test-compiled test-systemd fault soak: export PYTHONDONTWRITEBYTECODE =
+
 # needs(FILE): one sentence instead of a traceback where a script is not there.
 needs = @test -e $(1) || { echo "walletd: there is no $(1) in this checkout, so there is nothing to run" >&2; exit 1; }
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract.witness import Witness
+from tests.contract.witness import LONG_LIST, THEN_EACH, Witness
 
 PING = {"jsonrpc": "2.0", "id": 1, "method": "session.ping", "params": {}}
 PONG = {"time": "2030-01-31T12:00:00Z", "head": 7}
@@ -60,6 +60,17 @@ FALSE: list[tuple[str, Any, Any]] = [
 def test_what_the_contract_does_not_have_does_not_pass(asked: Any, answered: Any) -> None:
     with pytest.raises((AssertionError, LookupError)):
         judge(asked, answered)
+
+
+@pytest.mark.parametrize("place", [0, LONG_LIST - 1, LONG_LIST + THEN_EACH])
+def test_of_a_long_list_the_first_items_and_some_others_are_looked_at(place: int) -> None:
+    assets: list[dict[str, Any]] = [{"asset": f"A{number}", "scale": 2} for number in range(2 * THEN_EACH)]
+    listed = {"jsonrpc": "2.0", "id": 1, "result": {"assets": assets}}
+    asked = {"jsonrpc": "2.0", "id": 1, "method": "asset.list", "params": {}}
+    judge(asked, listed)
+    assets[place]["scale"] = "two"
+    with pytest.raises(AssertionError, match=r"asset\.list"):
+        judge(asked, listed)
 
 
 def test_a_close_code_has_its_row() -> None:
