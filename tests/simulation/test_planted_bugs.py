@@ -248,12 +248,11 @@ def believes_the_clock(now: Any) -> Any:
 # --- the projector ---------------------------------------------------------------------------------------------------
 
 
-def loses_a_batch(project_some: Any) -> Any:
+def loses_an_entry(project_some: Any) -> Any:
     async def wrong(self: Projector) -> bool:
-        if len(self._commits) > 2:
-            self._backlog -= len(self._commits[1].entries)
-            self._unfolded -= len(self._commits[1].entries)
-            del self._commits[1]
+        if len(self._unfolded) > 2 and self._unfolded[0].entry.sequence < self._frontiers[0].size:
+            self._backlog -= 1
+            self._unfolded.popleft()
         return await project_some(self)
 
     return wrong
@@ -367,7 +366,7 @@ BUGS = [
     Bug("what is refused for lack of room loses its books", Supervisor, "_obstacle", overloads_after_deciding),
     Bug("claims that are ready are left", Roster, "_run_ready", does_not_run_what_is_ready),
     Bug("the clock is believed", Supervisor, "_now", believes_the_clock),
-    Bug("the projector loses a batch", Projector, "project_some", loses_a_batch),
+    Bug("the projector loses an entry", Projector, "project_some", loses_an_entry),
     Bug("the projector is said to be where it is not", Projector, "extend", says_projected_too_soon),
     Bug("the projector is not woken", Projector, "extend", never_wakes),
     Bug("a slow subscriber misses events", Publisher, "_fall_behind", skips_who_is_slow),

@@ -29,7 +29,7 @@ from walletd.wallets.consistent_reads import progress_of
 from walletd.wallets.projector import FULL_RETRY_SECONDS, LINGER_SECONDS, PACE_SECONDS, DurableEntry, Projector
 from walletd.wallets.read_tables import Folded, Progress, ReadTables, ReadTablesFull, ReadTablesRotten
 from walletd.wallets.statements import Question
-from walletd.wallets.table_rows import FORMAT, rows_of
+from walletd.wallets.table_rows import FORMAT, Folding, rows_of
 from walletd.wallets.watch import SILENCE_SECONDS, Watch
 
 pytestmark = pytest.mark.interpreted
@@ -316,26 +316,35 @@ async def test_several_statements_of_one_look_see_the_same_state(core: Core) -> 
     assert await core.readings._consistent.read(progress_of) == 5
 
 
-async def test_the_next_are_folded_while_a_thread_writes(autojump_clock: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def folded_at(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, int]]:
+    """When each entry was folded, and which."""
+    seen: list[tuple[float, int]] = []
+
+    class Noted(Folding):
+        def add(self, entry: Entry) -> None:
+            seen.append((trio.current_time(), entry.sequence))
+            super().add(entry)
+
+    monkeypatch.setattr(projector_module, "Folding", Noted)
+    return seen
+
+
+async def test_the_next_are_folded_while_a_thread_writes(
+    autojump_clock: Any, folded_at: list[tuple[float, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(projector_module, "MAX_BATCH", 5)
     recorded = Recorded(seconds=1)
-    folded: list[tuple[float, int]] = []
-
-    async def slow(entries: Sequence[Entry], progress: Progress, pace: Any) -> Folded:
-        await trio.sleep(0.9)
-        folded.append((trio.current_time(), progress.sequence))
-        return Folded([], progress)
-
-    monkeypatch.setattr(projector_module, "fold", slow)
     async with recorded.running():
         start = trio.current_time()
         recorded.projector.extend(*commit(1, 5))
-        recorded.projector.extend(*commit(6, 10))
-        recorded.projector.extend(*commit(11, 15))
-        recorded.projector.extend(*commit(16, 17))
+        await trio.sleep(0.5)
+        for first, last in ((6, 10), (11, 15), (16, 17)):
+            recorded.projector.extend(*commit(first, last))
         await recorded.projector.reach(17)
-        assert trio.current_time() - start == pytest.approx(0.9 + 3 * 1 + 0.9 + 1)
-    assert [sequence for _, sequence in folded] == [5, 10, 15, 17]
+        assert trio.current_time() - start == 4
+    assert [sequence for _, sequence in folded_at] == [*range(1, 18)]
+    assert {time - start for time, sequence in folded_at if 11 <= sequence <= 15} == {1}, "while 6 to 10 are written"
     assert [sequences for _, sequences in recorded.tables.transactions] == [
         [*range(1, 6)],
         [*range(6, 11)],
@@ -344,6 +353,76 @@ async def test_the_next_are_folded_while_a_thread_writes(autojump_clock: Any, mo
     ]
     assert recorded.projected == [*range(1, 18)]
     assert recorded.projector.backlog == 0
+
+
+@pytest.mark.parametrize("most", [0, 1, 3, 4, 100])
+async def test_a_transaction_ends_with_a_commit_however_much_of_the_next_was_folded(
+    autojump_clock: Any, most: int
+) -> None:
+    recorded = Recorded()
+    recorded.projector.extend(*commit(1, 2))
+    recorded.projector.extend(*commit(3, 7))
+    recorded.projector._fold_some(most)
+    recorded.projector.extend(*commit(8, 9))
+    recorded.projector._fold_some(most)
+    async with recorded.running():
+        await recorded.projector.reach(9)
+    _, frontier = commit(1, 9)
+    assert [progress.sequence for progress in recorded.tables.progress_at] == [9]
+    assert recorded.tables.progress_at[-1].frontier == frontier.to_bytes()
+    assert recorded.projected == [*range(1, 10)]
+
+
+async def test_a_reader_does_not_wait_for_what_came_after_it(
+    autojump_clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the fold lets others have the loop, more comes and is folded, too."""
+    monkeypatch.setattr(projector_module, "HURRIED_TURN", 2)
+    recorded = Recorded()
+
+    async def go_on() -> None:
+        for sequence in range(10, 30):
+            recorded.projector.extend(*commit(sequence, sequence))
+            recorded.projector.fold_at_once()
+            await trio.lowlevel.checkpoint()
+
+    recorded.projector.extend(*commit(1, 4))
+    recorded.projector.extend(*commit(5, 9))
+    async with recorded.running(), trio.open_nursery() as nursery:
+        nursery.start_soon(go_on)
+        await recorded.projector.reach(9)
+    assert recorded.projected[:9] == [*range(1, 10)]
+    assert recorded.tables.progress_at[0].sequence < 29
+    await recorded.projector.drain()
+    assert recorded.projected == [*range(1, 30)]
+
+
+async def test_what_comes_is_folded_at_once_until_much_waits(
+    autojump_clock: Any, folded_at: list[tuple[float, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(projector_module, "MAX_BATCH", 6)
+    recorded = Recorded()
+    for first, last in ((1, 2), (3, 5), (6, 6)):
+        recorded.projector.extend(*commit(first, last))
+        recorded.projector.fold_at_once()
+    assert [sequence for _, sequence in folded_at] == [1, 2, 3, 4, 5]
+    await recorded.projector.drain()
+    assert [sequence for _, sequence in folded_at] == [*range(1, 7)]
+    assert [sequences for _, sequences in recorded.tables.transactions] == [[*range(1, 7)]]
+
+
+async def test_what_a_turn_of_the_sockets_made_durable_is_folded_at_its_end(
+    core: Core, folded_at: list[tuple[float, int]]
+) -> None:
+    await answered(submit(core, define("EUR")))
+    await core.projector.reach(2)
+    await trio.testing.wait_all_tasks_blocked()
+    folded_at.clear()
+    core.supervisor.begin_turn()
+    submit(core, define("USD"))
+    core.supervisor.end_turn()
+    assert (core.writer.durable_head, core.projector.sequence) == (3, 2)
+    assert [sequence for _, sequence in folded_at] == [3]
 
 
 @pytest.mark.parametrize("is_ended", [False, True])

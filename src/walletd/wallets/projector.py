@@ -1,11 +1,13 @@
 """The projector: folds durable entries into the read tables, a little later and many at a time.
 
     projector.extend(entries, frontier)                # right after a commit, synchronous
+    projector.fold_at_once()                           # once its answers are written, synchronous
     await projector.reach(sequence)                    # before a read that must see the entry
     await projector.reach_unless_full(sequence)        # the same for a client, who is told where that may take long
 
 It lingers for a moment before each transaction, because a wallet touched a hundred times meanwhile is then written
-once; a reader that waits cuts the lingering short.  Where many wait, the next ones are folded while a thread writes.
+once; a reader that waits cuts the lingering short.  Entries are folded as they come, also while a thread writes the
+last ones, so that a reader waits for the writing alone; where many wait, they are folded in turns with everybody else.
 What it has not projected yet is bounded: ``has_room``.
 """
 
@@ -13,14 +15,16 @@ import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from math import inf
 from typing import NamedTuple
 
 import trio
 
 from walletd.journal.merkle import Frontier
 from walletd.vocabulary.entries import Entry
-from walletd.wallets.read_tables import Folded, Pace, Progress, ReadTables, ReadTablesFull, fold
+from walletd.wallets.read_tables import Folded, Progress, ReadTables, ReadTablesFull, folded
 from walletd.wallets.side_by_side import side_by_side
+from walletd.wallets.table_rows import Folding
 from walletd.wallets.watch import Watch
 
 FULL_RETRY_SECONDS = 1.0
@@ -36,8 +40,20 @@ Whoever only gives way to other tasks has it back before the thread is awake, an
 """
 
 MAX_BATCH = 4_000
-"""About how many entries one transaction folds: a third of the time for each that a tenth as many would take."""
+"""About how many entries one transaction takes: a third of the time for each that a tenth as many would take."""
 
+HURRIED_TURN = 256
+"""So many entries are folded before others have the event loop: some milliseconds."""
+
+RELAXED_TURN = 128
+"""The same where nobody waits and nothing presses."""
+
+MAX_PROMPT = 256
+"""A transaction that a reader waits for is made by the event loop up to so many: some milliseconds are less than what a
+thread needs to get the interpreter."""
+
+MAX_RELAXED = 64
+"""The same where nobody waits."""
 
 PACE_SECONDS = 0.25
 """So long at most a commit waits for a projector that is behind: one that cannot write must not hold anybody up."""
@@ -53,15 +69,8 @@ class DurableEntry(NamedTuple):
     leaf: bytes
 
 
-class Commit(NamedTuple):
-    """What one commit made durable, and the Merkle frontier behind it."""
-
-    entries: Sequence[DurableEntry]
-    frontier: Frontier
-
-
 class _Ready(NamedTuple):
-    """Entries that are folded, and not written yet."""
+    """What one transaction writes."""
 
     batch: Sequence[DurableEntry]
     folded: Folded
@@ -85,13 +94,19 @@ class Projector:
         self._max_backlog = max_backlog
         self._on_projected = on_projected
         self._watch = watch
-        self._commits: deque[Commit] = deque()
-        self._unfolded = 0
-        """How many entries are in them."""
-        self._ready: deque[_Ready] = deque()
-        """One, or two where the next was folded while there was no space for the first."""
-        self._folded = progress
-        """The progress behind all that was folded."""
+        self._frontiers: deque[Frontier] = deque()
+        """Behind each commit that is not folded yet."""
+        self._unfolded: deque[DurableEntry] = deque()
+        self._folding = Folding()
+        self._folded: list[DurableEntry] = []
+        """What is in it."""
+        self._reached: Frontier | None = None
+        """Behind the last whole commit in it."""
+        self._last_sequence: float = inf
+        """With which commit the next transaction ends, where it is not full before."""
+        self._is_closed = False
+        """Whether nothing more goes into it."""
+        self._ready: _Ready | None = None
         self._backlog = 0
         self._arrived = trio.Event()
         self._urgent = trio.Event()
@@ -144,11 +159,31 @@ class Projector:
         """Take in what one commit made durable, and the frontier behind it, which nobody changes any more."""
         assert entries[0].entry.sequence == self.durable_sequence + 1
         assert frontier.size == entries[-1].entry.sequence
-        self._commits.append(Commit(entries, frontier))
-        self._unfolded += len(entries)
+        self._frontiers.append(frontier)
+        self._unfolded.extend(entries)
         self._backlog += len(entries)
         self.durable_sequence = frontier.size
         self._arrived.set()
+
+    def fold_at_once(self) -> None:
+        """Fold what has come, unless so much waits that others should have their turn first."""
+        if self._backlog < MAX_BATCH:
+            self._fold_some(MAX_BATCH)
+
+    def _fold_some(self, most: int) -> None:
+        """Fold the oldest entries, as far as they go into the next transaction."""
+        for _ in range(min(most, len(self._unfolded))):
+            if self._is_closed:
+                return
+            durable = self._unfolded.popleft()
+            self._folding.add(durable.entry)
+            self._folded.append(durable)
+            if self._frontiers[0].size == durable.entry.sequence:
+                self._end_commit(self._frontiers.popleft())
+
+    def _end_commit(self, frontier: Frontier) -> None:
+        self._reached = frontier
+        self._is_closed = len(self._folded) >= MAX_BATCH or frontier.size >= self._last_sequence
 
     async def reach(self, sequence: int) -> None:
         """Return once the read tables show this entry."""
@@ -188,43 +223,52 @@ class Projector:
     async def project_some(self) -> bool:
         """One transaction: the oldest commits, as many as fit; whether there was space for it."""
         is_awaited, self._urgent = self._urgent.is_set(), trio.Event()
-        if not self._ready:
-            await self._fold_some(is_awaited=is_awaited)
-        if self._unfolded < MAX_BATCH or len(self._ready) > 1:
-            await self._write_some()
+        if self._ready is None:
+            self._ready = await self._next(is_awaited=is_awaited)
+        if len(self._unfolded) < MAX_BATCH or self._full is not None:
+            await self._write()
         else:
-            await side_by_side(self._write_some, self._fold_some)
+            await side_by_side(self._write, self._fold_along)
         return self._full is None
 
-    async def _fold_some(self, *, is_awaited: bool = False) -> None:
-        """Fold the oldest commits, as many as fit into one transaction, if there are any."""
-        batch: list[DurableEntry] = []
-        while self._commits and len(batch) < MAX_BATCH:
-            entries, frontier = self._commits.popleft()
-            batch.extend(entries)
-        if not batch:
-            return
-        self._unfolded -= len(batch)
-        pace = HURRIED if len(batch) >= MAX_BATCH else PROMPT if is_awaited else RELAXED
-        self._folded = progress_after(self._folded, batch[-1].entry.sequence, frontier, batch[-1].entry.time)
-        folded = await fold([durable.entry for durable in batch], self._folded, pace)
-        self._ready.append(_Ready(batch, folded, is_small=len(batch) <= (MOST_PROMPT if is_awaited else MOST_RELAXED)))
+    async def _next(self, *, is_awaited: bool) -> _Ready:
+        """The next transaction, with everything that is durable by now and fits in."""
+        self._last_sequence = self.durable_sequence
+        if self._folded and self._reached is not None and self._reached.size == self._folded[-1].entry.sequence:
+            self._end_commit(self._reached)
+        is_hurried = is_awaited or self._backlog >= MAX_BATCH
+        turn = HURRIED_TURN if is_hurried else RELAXED_TURN
+        self._fold_some(turn)
+        while not self._is_closed:
+            await trio.sleep(0 if is_hurried else PAUSE_SECONDS)
+            self._fold_some(turn)
+        assert self._reached is not None
+        batch, folding = self._folded, self._folding
+        progress = progress_after(self._progress, batch[-1].entry.sequence, self._reached, batch[-1].entry.time)
+        self._folded, self._folding, self._reached = [], Folding(), None
+        self._last_sequence, self._is_closed = inf, False
+        is_small = len(batch) <= (MAX_PROMPT if is_awaited else MAX_RELAXED)
+        return _Ready(batch, folded(folding, progress), is_small)
 
-    async def _write_some(self) -> None:
-        """One transaction with what is ready, if anything is."""
-        if not self._ready:
-            return
-        batch, folded, is_small = self._ready[0]
+    async def _fold_along(self) -> None:
+        """Fold the transaction after the one that is written meanwhile."""
+        while self._unfolded and not self._is_closed:
+            self._fold_some(HURRIED_TURN)
+            await trio.lowlevel.checkpoint()
+
+    async def _write(self) -> None:
+        ready = self._ready
+        assert ready is not None
         try:
             with self._watch.waiting():
-                await self._tables.write(folded, is_small=is_small)
+                await self._tables.write(ready.folded, is_small=ready.is_small)
         except ReadTablesFull as full:
             log.warning("the read tables stand at entry %d, and are tried again: %s", self.sequence, full)
             self._full = full
             self._wake()
         else:
-            self._ready.popleft()
-            self._advance(folded.progress, batch)
+            self._ready = None
+            self._advance(ready.folded.progress, ready.batch)
 
     def _advance(self, progress: Progress, batch: Sequence[DurableEntry]) -> None:
         self._progress = progress
@@ -240,22 +284,6 @@ class Projector:
         """Have everybody who waits look again."""
         advanced, self._advanced = self._advanced, trio.Event()
         advanced.set()
-
-
-async def _pause() -> None:
-    await trio.sleep(PAUSE_SECONDS)
-
-
-RELAXED = Pace(128, _pause)
-MOST_RELAXED = 64
-"""So many entries may be written on the event loop."""
-
-PROMPT = Pace(256, trio.lowlevel.checkpoint)
-MOST_PROMPT = 256
-"""A reader waits: some milliseconds of the event loop are less than what a thread needs to get the interpreter."""
-
-HURRIED = Pace(256, trio.lowlevel.checkpoint)
-"""Behind a full batch more waits, and while the daemon is pressed a turn comes only after everybody else had theirs."""
 
 
 def progress_after(progress: Progress, sequence: int, frontier: Frontier, time: datetime) -> Progress:

@@ -13,7 +13,7 @@ The rows and their seals are ``table_rows``'; rows that rot has hidden are found
 (``table_file``).
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -39,15 +39,8 @@ from walletd.wallets.table_file import (
 )
 from walletd.wallets.table_rows import SCHEMA, Folding, from_microseconds, microseconds
 
-
-class Pace(NamedTuple):
-    """How many entries are folded before ``turn`` lets others have the event loop; an entry takes some 15 µs."""
-
-    entries: int
-    turn: Callable[[], Awaitable[None]]
-
-
-EASY = Pace(128, trio.lowlevel.checkpoint)
+TURN_ENTRIES = 128
+"""So many are folded before others have the event loop; an entry takes some 15 µs."""
 
 SLOW_SECONDS = 0.01
 """Transactions that take longer on the event loop are a thread's for a while."""
@@ -81,13 +74,18 @@ class Folded(NamedTuple):
     progress: Progress
 
 
-async def fold(entries: Sequence[Entry], progress: Progress, pace: Pace = EASY) -> Folded:
-    """Fold durable entries, in order; others have the event loop at this pace."""
+async def fold(entries: Sequence[Entry], progress: Progress) -> Folded:
+    """Fold durable entries, in order; others have the event loop in between."""
     folding = Folding()
     for place, entry in enumerate(entries, 1):
         folding.add(entry)
-        if place % pace.entries == 0:
-            await pace.turn()
+        if place % TURN_ENTRIES == 0:
+            await trio.lowlevel.checkpoint()
+    return folded(folding, progress)
+
+
+def folded(folding: Folding, progress: Progress) -> Folded:
+    """What was folded, and the progress behind it."""
     statements: list[tuple[str, Sequence[Any]]] = []
     for statement, rows in folding.rows().statements():
         statements += in_bulk(statement, rows)

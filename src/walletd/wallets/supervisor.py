@@ -125,8 +125,9 @@ class Supervisor:
         self._writer.attend()
 
     def end_turn(self) -> None:
-        """Commit, or have it committed."""
+        """Commit, or have it committed; then there is a moment for what can be done beside it."""
         self._writer.commit_now()
+        self._projector.fold_at_once()
 
     @property
     def _waiting(self) -> int:
