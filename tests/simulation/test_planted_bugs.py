@@ -32,6 +32,8 @@ class Bug(NamedTuple):
     owner: type
     name: str
     plant: Callable[[Any], Any]
+    first_seed: int = 0
+    """With which the search begins, where few seeds see it: one in 600 sees what only a roll-back under a lag shows."""
 
 
 # --- answers and durability ------------------------------------------------------------------------------------------
@@ -361,7 +363,7 @@ BUGS = [
     Bug("a roll-back forgets nothing", Roster, "forget_all", keeps_the_books),
     Bug("a roll-back leaves books behind", Roster, "forget_all", keeps_the_actors),
     Bug("a roll-back forgets who waits", Roster, "forget_all", keeps_the_waiting),
-    Bug("a book is loaded from tables that are behind", Supervisor, "load_books", loads_without_waiting),
+    Bug("a book is loaded from tables that are behind", Supervisor, "load_books", loads_without_waiting, 400),
     Bug("a roll-back leaves assets behind", Supervisor, "on_rolled_back", keeps_the_assets),
     Bug("what is refused for lack of room loses its books", Supervisor, "_obstacle", overloads_after_deciding),
     Bug("claims that are ready are left", Roster, "_run_ready", does_not_run_what_is_ready),
@@ -383,6 +385,7 @@ BUGS = [
 @pytest.mark.parametrize("bug", BUGS, ids=[bug.what for bug in BUGS])
 def test_the_seeds_see(bug: Bug) -> None:
     with patch.object(bug.owner, bug.name, bug.plant(getattr(bug.owner, bug.name))):
-        seen = next((failure for seed in range(SEEDS_PER_BUG) if (failure := survey_here([seed]).failures)), None)
+        seeds = [*range(bug.first_seed, SEEDS_PER_BUG), *range(bug.first_seed)]
+        seen = next((failure for seed in seeds if (failure := survey_here([seed]).failures)), None)
     assert seen is not None, f"no seed below {SEEDS_PER_BUG} sees that {bug.what}"
     print(seen)
