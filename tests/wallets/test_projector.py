@@ -411,6 +411,31 @@ async def test_what_comes_is_folded_at_once_until_much_waits(
     assert [sequences for _, sequences in recorded.tables.transactions] == [[*range(1, 7)]]
 
 
+async def test_an_entry_whose_fold_failed_is_not_passed_over(
+    autojump_clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A transaction that is under way while the daemon ends must not say that the tables show it."""
+    added: list[int] = []
+
+    class Failing(Folding):
+        failures = 1
+
+        def add(self, entry: Entry) -> None:
+            if entry.sequence == 2 and Failing.failures:
+                Failing.failures -= 1
+                raise MemoryError
+            added.append(entry.sequence)
+            super().add(entry)
+
+    monkeypatch.setattr(projector_module, "Folding", Failing)
+    recorded = Recorded()
+    recorded.projector.extend(*commit(1, 3))
+    with pytest.raises(MemoryError):
+        recorded.projector.fold_at_once()
+    assert await recorded.projector.project_some()
+    assert added == recorded.projected == [1, 2, 3]
+
+
 async def test_what_a_turn_of_the_sockets_made_durable_is_folded_at_its_end(
     core: Core, folded_at: list[tuple[float, int]]
 ) -> None:

@@ -175,9 +175,10 @@ class Projector:
         for _ in range(min(most, len(self._unfolded))):
             if self._is_closed:
                 return
-            durable = self._unfolded.popleft()
+            durable = self._unfolded[0]
             self._folding.add(durable.entry)
             self._folded.append(durable)
+            self._unfolded.popleft()  # Only now: where memory ran out before, nothing may be written that lacks it.
             if self._frontiers[0].size == durable.entry.sequence:
                 self._end_commit(self._frontiers.popleft())
 
