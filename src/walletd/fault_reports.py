@@ -8,6 +8,7 @@ A report has the tree of tasks, the heads of the last entries, the lengths of qu
 memory; no token, no amount and no wallet's state.  Writing one blocks the loop for some milliseconds.
 """
 
+import inspect
 import logging
 import os
 import platform
@@ -39,7 +40,6 @@ PACKAGES = (
     "msgspec",
     "websockets",
     "prometheus-client",
-    "stackscope",
 )
 MAX_REPORT_CHARACTERS = 200_000
 SHOWN_TASKS = 300
@@ -120,7 +120,7 @@ class ReportFaults(logging.Handler):
 
 
 def _is_of_memory(failure: BaseException | None) -> bool:
-    """Whether memory ran out: a report would need more of it, and looks into frames in ways that then crash."""
+    """Whether memory ran out: a report would need more of it."""
     while failure is not None and not isinstance(failure, MemoryError):
         failure = failure.__cause__ or failure.__context__
     return failure is not None
@@ -195,10 +195,12 @@ def _tasks() -> str:
 
 
 def _task(task: trio.lowlevel.Task) -> list[str]:
-    """A task's name, which must not be a wallet's, and its frames, outermost first."""
-    import stackscope  # here, because the daemon is lighter without it for as long as nobody asks
-
-    frames = stackscope.extract(task).frames
-    places = [f"{frame.filename}:{frame.lineno} {frame.funcname}" for frame in frames if not frame.hide]
+    """A task's name, which must not be a wallet's, and the frames in which it waits, outermost first."""
+    places = [
+        f"{frame.f_code.co_filename.rpartition('site-packages/')[2]}:{line} {frame.f_code.co_qualname}"
+        for frame, line in task.iter_await_frames()
+    ]
     name = "a wallet's actor" if task.name.startswith("wallet ") else task.name
-    return [name, *(f"{INDENT}{place.rpartition('site-packages/')[2]}" for place in places)]
+    if inspect.getcoroutinestate(task.coro) == inspect.CORO_RUNNING:
+        name += " (runs now: the rest of its frames are the main thread's)"
+    return [name, *(f"{INDENT}{place}" for place in places)]

@@ -1,8 +1,10 @@
 """A report shows the tasks as they were when the fault happened, and comes even when its subject is broken."""
 
+import contextlib
 import logging
 import os
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -50,6 +52,27 @@ async def test_a_fault_leaves_a_report_with_every_task_as_it_was(tmp_path: Path)
     depths = [len(line) - len(line.lstrip()) for line in tasks.splitlines()]
     assert max(depths) > 4, "a tree"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+async def test_a_report_leaves_alone_what_runs_in_threads_meanwhile(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Their frames change under the hands of who looks into them; SQLite's threads are such."""
+    ends = threading.Event()
+
+    def enter_and_leave() -> None:
+        while not ends.is_set():
+            with contextlib.nullcontext(), contextlib.nullcontext():
+                contextlib.nullcontext()
+
+    reports = FaultReports(tmp_path)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(trio.to_thread.run_sync, enter_and_leave)
+        await trio.testing.wait_all_tasks_blocked()
+        texts = [reports.text("probe") for _ in range(10)]
+        ends.set()
+    assert all("to_thread_run_sync" in text for text in texts)
+    assert capfd.readouterr().err == ""
 
 
 async def test_a_fault_that_repeats_has_one_report_in_a_while(tmp_path: Path) -> None:
