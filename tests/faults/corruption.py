@@ -23,6 +23,7 @@ from unittest.mock import patch
 import trio
 
 from tests.faults.recording import memory_folder
+from tests.faults.sums import remember_sums
 from walletd.journal import sqlite_store, wal
 from walletd.journal.failures import JournalCorrupt, JournalFailure
 from walletd.journal.sqlite_store import open_journal
@@ -280,6 +281,7 @@ SHOWN_BY = {
 def main(masters: Path, seed: int, damages: int, bug: str = "") -> None:
     """All the damages, and their report."""
     logging.disable(logging.CRITICAL)
+    remember_sums()
     chance = random.Random(seed)
     folders = sorted(masters.iterdir())
     ends: Counter[str] = Counter()

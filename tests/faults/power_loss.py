@@ -19,6 +19,7 @@ from pathlib import Path
 import trio
 
 from tests.faults.recording import Image, Moment, memory_folder, moments, operations, put_image
+from tests.faults.sums import remember_sums
 from walletd.journal.directory import DATABASE_NAME
 from walletd.journal.merkle import Frontier
 from walletd.journal.offline import read_offline
@@ -151,6 +152,7 @@ async def _opened(directory: Path) -> list[bytes]:
 
 
 if __name__ == "__main__":
+    remember_sums()
     arguments = [int(argument) for argument in sys.argv[2:]]
     opened, wrong_states = survey(Path(sys.argv[1]), *arguments)
     print(json.dumps({"states": opened, "violations": wrong_states}))

@@ -24,10 +24,10 @@ from tests.protocol.words import EXAMPLES, LIMITS, request
 from walletd.vocabulary.entries import Refusal
 from walletd.vocabulary.identifiers import Principal
 
-LOTS = 4
-PROGRAMS = 400
-"""Of each lot.  Hypothesis draws on the constants of whatever is loaded, so that one lot alone may miss a bug today
-that it found yesterday."""
+LOTS = 16
+PROGRAMS = 100
+"""Of each lot, which is made when it is needed.  Hypothesis draws on the constants of whatever is loaded, so that one
+lot alone may miss a bug today that it found yesterday."""
 
 DEEP_FRAME = b'{"jsonrpc":"2.0","id":7,"method":"asset.list","params":' + b"[" * 100_000
 
