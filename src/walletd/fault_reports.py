@@ -8,7 +8,6 @@ A report has the tree of tasks, the heads of the last entries, the lengths of qu
 memory; no token, no amount and no wallet's state.  Writing one blocks the loop for some milliseconds.
 """
 
-import inspect
 import logging
 import os
 import platform
@@ -201,6 +200,6 @@ def _task(task: trio.lowlevel.Task) -> list[str]:
         for frame, line in task.iter_await_frames()
     ]
     name = "a wallet's actor" if task.name.startswith("wallet ") else task.name
-    if inspect.getcoroutinestate(task.coro) == inspect.CORO_RUNNING:
+    if getattr(task.coro, "cr_running", False):  # A compiled coroutine does not say.
         name += " (runs now: the rest of its frames are the main thread's)"
     return [name, *(f"{INDENT}{place}" for place in places)]
