@@ -43,6 +43,8 @@ PACKAGES = (
 MAX_REPORT_CHARACTERS = 200_000
 SHOWN_TASKS = 300
 INDENT = "  "
+TRAPS = "trio._core._traps"
+"""Where every task waits in the end; a report leaves that out."""
 
 Sections = Callable[[], Mapping[str, str]]
 
@@ -198,6 +200,7 @@ def _task(task: trio.lowlevel.Task) -> list[str]:
     places = [
         f"{frame.f_code.co_filename.rpartition('site-packages/')[2]}:{line} {frame.f_code.co_qualname}"
         for frame, line in task.iter_await_frames()
+        if frame.f_globals["__name__"] != TRAPS
     ]
     name = "a wallet's actor" if task.name.startswith("wallet ") else task.name
     if getattr(task.coro, "cr_running", False):  # A compiled coroutine does not say.

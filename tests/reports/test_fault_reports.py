@@ -49,6 +49,7 @@ async def test_a_fault_leaves_a_report_with_every_task_as_it_was(tmp_path: Path)
     tasks = text.partition("== tasks\n")[2]
     assert "wait_for_something_that_never_comes" in tasks
     assert "sleep_forever" in tasks
+    assert "_traps.py" not in tasks
     assert tasks.count("runs now") == 1, "the one that met the fault"
     depths = [len(line) - len(line.lstrip()) for line in tasks.splitlines()]
     assert max(depths) > 4, "a tree"
