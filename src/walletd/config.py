@@ -10,6 +10,8 @@ from typing import Annotated
 
 import msgspec
 
+from walletd.vocabulary.sizes import MAX_REQUEST_BYTES
+
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 LogLevel = Annotated[str, msgspec.Meta(pattern="^(debug|info|warning|error)$")]
@@ -50,7 +52,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     max_connections: Positive = 10_000
     max_connections_per_address: Positive = 5_000
     compression: bool = False
-    max_frame_bytes: Annotated[int, msgspec.Meta(ge=4096, le=16 * 1024 * 1024)] = 256 * 1024
+    max_frame_bytes: Annotated[int, msgspec.Meta(ge=4096, le=MAX_REQUEST_BYTES)] = 256 * 1024
     max_fragments: Positive = 128
     max_pings_per_second: Positive = 16
     max_requests_per_second: Positive = 50_000
