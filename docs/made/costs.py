@@ -92,10 +92,10 @@ COSTS: dict[str, Cost] = {
         _STATE,
     ),
     "wallet.get": Cost(
-        "O(a log a); O(h + v) more while an entry of the wallet is not durable yet, for a copy is kept; O(h) while d > 0",
+        "O(a log a + windows); O(h + v) more while an entry of the wallet is not durable yet, for a copy is kept; O(h) while d > 0",
         "makes the wallet warm",
         NOTHING,
-        "Wallet, Balance, Hold, Freeze",
+        "Wallet, Balance, Hold, Limits, Window, Freeze",
         f"{LEDGER}::test_reading_balances_looks_at_expired_holds_once",
     ),
     "wallet.list": Cost(

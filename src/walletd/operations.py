@@ -78,10 +78,11 @@ class Operations:
         waiting = sorted(changed.keys() - taken.keys())
         return f"{said}; needs a restart: {', '.join(waiting)}" if waiting else said
 
-    def log_level(self, component: str | None, level: str) -> Mapping[str, str]:
-        """Change a level until the next reload; the levels of all components.  Raises ValueError."""
-        set_level(component, level)
-        log.warning("the log level of %s is %s now", component or "walletd", level)
+    def log_level(self, component: str | None, level: str | None) -> Mapping[str, str]:
+        """Change a level until the next reload, if one is named; the levels of all components.  Raises ValueError."""
+        if level is not None:
+            set_level(component, level)
+            log.warning("the log level of %s is %s now", component or "walletd", level)
         return levels()
 
     def drain(self) -> None:

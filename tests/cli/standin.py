@@ -5,14 +5,16 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from walletd.client import Applied, Cursor, Event
+from walletd.client import Applied, Cursor, Event, RequestFailed
 from walletd.client.batches import BatchApplied, batch_results
-from walletd.protocol.messages import Balances, Statement, StatementBalance, StatementLine, WalletView
+from walletd.protocol.hold_messages import HoldView
+from walletd.protocol.messages import Balances, Statement, StatementBalance, StatementLine, TransferView, WalletView
 from walletd.protocol.operator_messages import AssetTotal, AuditReport, DaemonStatus
 from walletd.vocabulary.commands import AnyCommand
 from walletd.vocabulary.entries import BalanceRecord
-from walletd.vocabulary.identifiers import AssetCode, Sequence, Version, WalletId
-from walletd.vocabulary.lifecycle import DaemonState, WalletStatus
+from walletd.vocabulary.error_codes import Outcome, Reason
+from walletd.vocabulary.identifiers import AssetCode, HoldId, Sequence, Version, WalletId
+from walletd.vocabulary.lifecycle import DaemonState, HoldState, WalletStatus
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
@@ -47,6 +49,10 @@ class StandIn:
         self.opening: tuple[StatementBalance, ...] = ()
         self.closing: tuple[StatementBalance, ...] = ()
         self.views: list[WalletView] = []
+        self.holds_of_all: list[HoldView] = []
+        self.transfers: list[TransferView] = []
+        self.ids_used: set[str] = set()
+        self.levels = {"gateway": "info", "journal": "info"}
         self.events: list[Event] = []
         self.after_events: BaseException | None = None
         self.violations: tuple[str, ...] = ()
@@ -85,6 +91,27 @@ class StandIn:
     async def wallet(self, name: str) -> WalletView:
         self._note("wallet", name)
         return self.views[0]
+
+    async def hold(self, wallet: str, hold: str) -> HoldView:
+        self._note("hold", wallet, hold)
+        for found in self.holds_of_all:
+            if (found.wallet, found.hold) == (wallet, hold):
+                return found
+        raise refused(Reason.HOLD_NOT_FOUND, f"wallet {wallet} never had a hold {hold}")
+
+    async def transfer(self, transfer: str) -> TransferView:
+        self._note("transfer", transfer)
+        return self.transfers[0]
+
+    async def entry(self, *, sequence: int | None = None, command_id: str | None = None) -> None:
+        """Only whether there is one."""
+        self._note("entry", sequence=sequence, command_id=command_id)
+        if command_id not in self.ids_used:
+            raise refused(Reason.ENTRY_NOT_FOUND, "there is no such entry")
+
+    async def call(self, method: str, /, **params: Any) -> dict[str, Any]:
+        self._note("call", method, **params)
+        return {"levels": self.levels}
 
     async def wallets(self, prefix: str = "", **named: Any) -> AsyncIterator[WalletView]:
         self._note("wallets", prefix, **named)
@@ -152,15 +179,27 @@ class StandInStream:
         raise StopAsyncIteration
 
 
-def view(name: str, *balances: BalanceRecord, metadata: dict[str, str] | None = None) -> WalletView:
-    return WalletView(
-        wallet=WalletId(name),
-        status=WalletStatus.OPEN,
-        version=1,
-        opened_at=NOON,
-        metadata=metadata or {},
-        balances=balances,
+def refused(reason: Reason, message: str) -> RequestFailed:
+    return RequestFailed(reason, message, outcome=Outcome.NOT_APPLIED, retry=reason.retry, facts={})
+
+
+def view(name: str, *balances: BalanceRecord, metadata: dict[str, str] | None = None, **more: Any) -> WalletView:
+    fields = {"status": WalletStatus.OPEN, "version": 1, "opened_at": NOON, "sequence": 7, **more}
+    return WalletView(wallet=WalletId(name), metadata=metadata or {}, balances=balances, **fields)
+
+
+def hold_view(hold: str = "h7", **more: Any) -> HoldView:
+    fields: dict[str, Any] = {"amount": "2000", "captured": "500", "reserved": "1500", "expires_at": NOON, **more}
+    return HoldView(
+        hold=HoldId(hold),
+        wallet=WalletId("alice"),
+        asset=AssetCode("EUR"),
+        state=HoldState.OPEN,
+        placed_at=NOON,
+        reference="room-12",
+        metadata={"guest": "7"},
         sequence=7,
+        **fields,
     )
 
 

@@ -84,7 +84,7 @@ def test_a_condition_that_says_nothing_is_wrong_usage(
 
 def test_a_wallet_is_described_anew(walletd: Walletd, daemon: StandIn) -> None:
     assert walletd("wallet", "describe", "alice", "tier=gold", "city=Ulm").exit_code == 0
-    assert walletd("wallet", "describe", "alice").exit_code == 0
+    assert walletd("wallet", "describe", "alice", "--none").exit_code == 0
     first, second = (call.arguments[0] for call in daemon.asked("submit"))
     assert (first.metadata, second.metadata) == ({"tier": "gold", "city": "Ulm"}, {})
     assert walletd("wallet", "describe", "alice", "gold").exit_code == 64

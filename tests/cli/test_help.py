@@ -39,8 +39,8 @@ def test_all_commands_are_there() -> None:
         *("config check", "config show", "audit", "report", "log-level", "drain", "discover"),
         *("asset define", "asset list", "wallet open", "wallet get", "wallet list"),
         *("wallet describe", "wallet freeze", "wallet unfreeze", "wallet limit", "wallet close"),
-        *("hold place", "hold capture", "hold extend", "hold adjust", "hold void", "hold list"),
-        *("pay", "batch", "refund", "balance", "statement", "watch", "entry"),
+        *("hold place", "hold capture", "hold extend", "hold adjust", "hold void", "hold list", "hold get"),
+        *("pay", "batch", "refund", "balance", "statement", "watch", "entry", "transfer get"),
         *("client create", "client list", "client rotate", "client revoke"),
     }
 

@@ -343,3 +343,11 @@ async def test_lists_are_paged_by_themselves(daemon: FakeDaemon, client: Client,
 
     daemon.answers["wallet.list"] = wallets
     assert [wallet.wallet async for wallet in client.wallets()] == ["a", "b", "c"]
+
+
+async def test_a_hold_is_read_by_its_id(daemon: FakeDaemon, client: Client, autojump_clock: MockClock) -> None:
+    view = {"hold": "h7", "wallet": "alice", "asset": "EUR", "amount": "20", "captured": "5", "reserved": "15"}
+    more = {"state": "open", "placed_at": "2030-01-31T12:00:00Z", "sequence": 9}
+    daemon.answers["hold.get"] = lambda link, request: link.reply(request, view | more)
+    assert (await client.hold("alice", "h7")).reserved == "15"
+    assert daemon.requests[-1]["params"] == {"wallet": "alice", "hold": "h7"}

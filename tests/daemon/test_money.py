@@ -89,6 +89,8 @@ def test_velocity_is_not_reset_by_kill_9_by_a_cold_wallet_or_by_a_rebuild(tmp_pa
             ("80", "20"),
             ("80", "70"),
         ]
+        assert client.call("wallet.get", wallet="alice")["room"] == before
+        assert "room" not in client.call("wallet.get", wallet="bob")
         daemon.kill()
     for file in daemon.data.glob("state.db*"):
         file.unlink()

@@ -172,7 +172,9 @@ def test_a_reload_with_anything_wrong_changes_nothing(
 def test_a_log_level_changes_while_the_daemon_runs_and_lines_name_connection_and_command(tmp_path: Path) -> None:
     with Daemon(tmp_path / "data", environment={"WALLETD_LOG_FORMAT": "json"}) as daemon, daemon.client() as client:
         furnish(client, "alice")
-        client.call("daemon.log_level", level="debug", component="gateway")
+        changed = client.call("daemon.log_level", level="debug", component="gateway")
+        assert (changed["levels"]["gateway"], changed["levels"]["journal"]) == ("debug", "info")
+        assert client.call("daemon.log_level") == changed
         client.call("transfer.post", **transfer("seen", "@external", "alice", 5))
         client.call("daemon.log_level", level="info", component="gateway")
         client.call("transfer.post", **transfer("unseen", "@external", "alice", 5))

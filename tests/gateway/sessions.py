@@ -195,11 +195,11 @@ class Desk:
             authentication_seconds=settings.get("authentication_seconds", 10),
         )
 
-    def log_level(self, component: str | None, level: str) -> dict[str, str]:
+    def log_level(self, component: str | None, level: str | None) -> dict[str, str]:
         """As an operator asks for it; there is one component here."""
         if component not in (None, "journal"):
             raise ValueError(f"there is no component {component!r}")
-        return {"journal": level}
+        return {"journal": level or "info"}
 
     def audited(self, violations: int) -> None:
         """The books were summed up."""

@@ -24,7 +24,7 @@ from walletd.cli.groups import DAEMON, LOOKING, MONEY, MORE
 from walletd.cli.holds import hold, refund
 from walletd.cli.operations import audit, drain, log_level, report
 from walletd.cli.payments import pay
-from walletd.cli.readings import balance, discover, entry, statement, status
+from walletd.cli.readings import balance, discover, entry, statement, status, transfer
 from walletd.cli.restore import restore
 from walletd.cli.verify import verify
 from walletd.cli.wallet_state import close, describe, freeze, limit, unfreeze
@@ -125,6 +125,7 @@ app.command(balance, group=LOOKING)
 app.command(statement, group=LOOKING)
 app.command(watch, group=LOOKING)
 app.command(entry, group=LOOKING)
+app.command(transfer)
 
 
 def run_client_command(arguments: list[str]) -> int:

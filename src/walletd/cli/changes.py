@@ -54,6 +54,18 @@ PLAIN = Options()
 """Where nothing was said."""
 
 
+def only_looks(options: Options, *wishes: object, to_set: str) -> bool:
+    """Whether a command that sets something was told nothing to set, and so shows what is.
+
+    Raises UsageError where it has an id or a condition all the same: what sends such a command means a change.
+    """
+    if any(wish not in (None, (), False) for wish in wishes):
+        return False
+    if options != PLAIN:
+        raise UsageError(f"say what to set: {to_set}; without it, and without an id or a condition, what is is shown")
+    return True
+
+
 def submit(
     connection: Connection,
     options: Options,

@@ -5,11 +5,12 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from walletd.cli.changes import PLAIN, Options, check_movement, command, submit, units_of
+from walletd.cli.changes import PLAIN, Options, check_movement, command, only_looks, submit, units_of
 from walletd.cli.connection import DEFAULT, Connection, talk
 from walletd.cli.failures import UsageError
 from walletd.cli.groups import MONEY
 from walletd.cli.output import Output, amount, clean, moment, new_table
+from walletd.cli.views import show_hold
 from walletd.client import Client
 from walletd.vocabulary.commands import AnyCommand
 
@@ -122,15 +123,33 @@ def extend(
     /,
     *,
     minutes: float | None = None,
+    none: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     options: Options = PLAIN,
     connection: Connection = DEFAULT,
 ) -> int:
-    """Give an open hold another expiry: so many minutes from now, or none.
+    """Give an open hold another expiry: so many minutes from now, or none; with neither, show the hold.
 
     For example:
 
         $ walletd hold extend alice h12 --minutes 60
+        $ walletd hold extend alice h12 --none
+        $ walletd hold extend alice h12
+
+    Parameters
+    ----------
+    wallet
+        The wallet whose hold it is.
+    hold
+        The hold's id.
+    minutes
+        After how long from now it expires.
+    none
+        Let it stand until it is captured or voided.
     """
+    if only_looks(options, minutes, none, to_set="--minutes 60, or --none"):
+        return talk(connection, lambda client, output: show_hold(client, output, wallet, hold))
+    if minutes is not None and none:
+        raise UsageError("--minutes and --none contradict each other; say one of both")
 
     async def make(client: Client) -> AnyCommand:
         return command("hold.extend", nullable="expires_at", wallet=wallet, hold=hold, expires_at=_in(minutes))
@@ -142,18 +161,31 @@ def extend(
 def adjust(
     wallet: str,
     hold: str,
-    amount: str,
+    amount: str | None = None,
     /,
     *,
     options: Options = PLAIN,
     connection: Connection = DEFAULT,
 ) -> int:
-    """Raise or lower what an open hold stands for, in all.
+    """Raise or lower what an open hold reserves from now on; without an amount, show the hold.
 
     For example:
 
         $ walletd hold adjust alice h12 35
+        $ walletd hold adjust alice h12
+
+    Parameters
+    ----------
+    wallet
+        The wallet whose hold it is.
+    hold
+        The hold's id.
+    amount
+        In the main unit of the hold's asset, exact; what was captured stays captured.
     """
+    if only_looks(options, amount, to_set="the amount that it is to reserve"):
+        return talk(connection, lambda client, output: show_hold(client, output, wallet, hold))
+    assert amount is not None
     check_movement(amount)
 
     async def make(client: Client) -> AnyCommand:
@@ -161,7 +193,7 @@ def adjust(
         units = await units_of(client, amount, asset)
         return command("hold.adjust", wallet=wallet, hold=hold, amount=units)
 
-    return submit(connection, options, make, lambda applied: f"hold {hold} stands for {amount} now")
+    return submit(connection, options, make, lambda applied: f"hold {hold} reserves {amount} now")
 
 
 @hold.command
@@ -177,6 +209,24 @@ def void(wallet: str, hold: str, /, *, options: Options = PLAIN, connection: Con
         return command("hold.void", wallet=wallet, hold=hold)
 
     return submit(connection, options, make, lambda applied: f"hold {hold} is released")
+
+
+@hold.command
+def get(wallet: str, hold: str, /, *, connection: Connection = DEFAULT) -> int:
+    """Show a hold as it stands: what it reserves, what was captured, and until when.
+
+    For example:
+
+        $ walletd hold get alice h12
+
+    Parameters
+    ----------
+    wallet
+        The wallet whose hold it is.
+    hold
+        The hold's id.
+    """
+    return talk(connection, lambda client, output: show_hold(client, output, wallet, hold))
 
 
 @hold.command(name="list")
@@ -255,10 +305,7 @@ def refund(
 
 
 async def _asset_of(client: Client, wallet: str, hold: str) -> str:
-    async for found in client.holds(wallet, also_closed=True):
-        if found.hold == hold:
-            return found.asset
-    raise UsageError(f"wallet {wallet} has no hold {hold}; see: walletd hold list {wallet} --all")
+    return (await client.hold(wallet, hold)).asset
 
 
 def _in(minutes: float | None) -> datetime | None:

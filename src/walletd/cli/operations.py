@@ -74,11 +74,14 @@ def report(
     return talk(connection, show)
 
 
-def log_level(level: Level, component: str | None = None, /, *, connection: Connection = DEFAULT) -> int:
+def log_level(level: Level | None = None, component: str | None = None, /, *, connection: Connection = DEFAULT) -> int:
     """Change how much a running daemon logs, or one component of it, until its configuration is read again.
+
+    Without a level, show how much each component logs.
 
     For example:
 
+        $ walletd log-level
         $ walletd log-level debug
         $ walletd log-level debug journal
 
@@ -91,7 +94,7 @@ def log_level(level: Level, component: str | None = None, /, *, connection: Conn
     """
 
     async def change(client: Client, answer: Output) -> int:
-        params = {"level": level} if component is None else {"level": level, "component": component}
+        params = {name: word for name, word in (("level", level), ("component", component)) if word is not None}
         levels = (await client.call("daemon.log_level", **params))["levels"]
         table = new_table("component", "level")
         for name, own in levels.items():

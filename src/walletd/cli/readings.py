@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
-from cyclopts import Parameter
+from cyclopts import App, Parameter
 from rich.console import Group
 from rich.json import JSON
 from rich.table import Table
@@ -14,13 +14,17 @@ from rich.text import Text
 
 from walletd.cli.connection import DEFAULT, Connection, talk
 from walletd.cli.failures import UsageError
+from walletd.cli.groups import LOOKING
 from walletd.cli.output import Output, amount, balances_table, clean, moment, new_table, room_lines
+from walletd.cli.views import show_transfer
 from walletd.client import Client
 from walletd.protocol.messages import Statement, StatementBalance, StatementLine
 from walletd.vocabulary.identifiers import ASSET_CODE_PATTERN
 
 PAGE = 500
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
+
+transfer = App(name="transfer", group=LOOKING, help="Look at a transfer.")
 
 
 def balance(
@@ -234,6 +238,22 @@ def entry(
         return 0
 
     return talk(connection, show)
+
+
+@transfer.command
+def get(transfer: str, /, *, connection: Connection = DEFAULT) -> int:
+    """Show a transfer, refund, capture or sweep: what it moved, what of it went back, and of which command it is.
+
+    For example:
+
+        $ walletd transfer get t12
+
+    Parameters
+    ----------
+    transfer
+        The transfer's id.
+    """
+    return talk(connection, lambda client, output: show_transfer(client, output, transfer))
 
 
 def status(*, connection: Connection = DEFAULT) -> int:

@@ -3,14 +3,14 @@
 from typing import Annotated
 
 from cyclopts import App, Parameter
-from rich.console import Group
 
 from walletd.cli.connection import DEFAULT, CommandId, Connection, talk
 from walletd.cli.each import each
 from walletd.cli.failures import UsageError
 from walletd.cli.groups import MONEY
 from walletd.cli.metadata import metadata_of
-from walletd.cli.output import Output, amount, balances_table, clean, moment, new_table
+from walletd.cli.output import Output, amount, new_table
+from walletd.cli.views import show_wallet
 from walletd.client import Applied, Client
 from walletd.protocol.messages import WalletView
 from walletd.vocabulary.lifecycle import WalletStatus
@@ -55,7 +55,7 @@ def open_(
 
 @wallet.command
 def get(name: str, /, *, connection: Connection = DEFAULT) -> int:
-    """Show a wallet with all that it has.
+    """Show a wallet with all that it has: freeze, metadata, limits and what they leave, balances.
 
     For example:
 
@@ -67,21 +67,7 @@ def get(name: str, /, *, connection: Connection = DEFAULT) -> int:
         The wallet's name.
     """
 
-    async def show(client: Client, output: Output) -> int:
-        view = await client.wallet(name)
-        scales = await client.assets()
-        facts = new_table("", "")
-        facts.show_header = False
-        facts.add_row("wallet", view.wallet)
-        facts.add_row("status", view.status.value)
-        facts.add_row("version", str(view.version))
-        facts.add_row("opened at", moment(view.opened_at))
-        for key, word in view.metadata.items():
-            facts.add_row(clean(key), clean(word))
-        output.answer(view, lambda: Group(facts, "", balances_table(view.balances, scales)) if view.balances else facts)
-        return 0
-
-    return talk(connection, show)
+    return talk(connection, lambda client, output: show_wallet(client, output, name))
 
 
 @wallet.command(name="list")

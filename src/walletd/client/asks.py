@@ -15,7 +15,7 @@ import msgspec
 from walletd.client.results import Applied, EntryPage, EntryView
 from walletd.protocol import messages as m
 from walletd.protocol import operator_messages as o
-from walletd.protocol.hold_messages import HoldPage
+from walletd.protocol.hold_messages import HoldPage, HoldView
 from walletd.protocol.journal_messages import CompactionStatus, JournalBlock
 from walletd.protocol.methods import METHODS, Kind
 from walletd.vocabulary.commands import AnyCommand, BatchedCommand
@@ -209,6 +209,11 @@ def _zoned(name: str, point: int | datetime | None) -> int | datetime | None:
 def hold_page(wallet: str, also_closed: bool, after: str | None, limit: int) -> Ask[HoldPage]:
     """``hold.list``"""
     return read("hold.list", HoldPage, wallet=wallet, also_closed=also_closed or None, after=after, limit=limit)
+
+
+def hold(wallet: str, hold: str) -> Ask[HoldView]:
+    """``hold.get``"""
+    return read("hold.get", HoldView, wallet=wallet, hold=hold)
 
 
 def transfer(transfer: str) -> Ask[m.TransferView]:

@@ -258,6 +258,10 @@ class SyncClient:
             if (after := page.next) is None:
                 return
 
+    def hold(self, wallet: str, hold: str) -> HoldView:
+        """A hold of a wallet as it stands now, by its id, such as ``h12``."""
+        return self._run(partial(self._client.hold, wallet, hold))
+
     def balance(self, wallet: str, asset: str | None = None, *, as_of: int | datetime | None = None) -> m.Balances:
         """What a wallet has, of one asset or of all, in smallest units; ``as_of`` a sequence or a time, what it had."""
         return self._run(partial(self._client.ask, asks.balances(wallet, asset, as_of)))

@@ -274,6 +274,10 @@ class Client:
             if (after := page.next) is None:
                 return
 
+    async def hold(self, wallet: str, hold: str) -> HoldView:
+        """A hold of a wallet as it stands now, by its id, such as ``h12``."""
+        return await self.ask(asks.hold(wallet, hold))
+
     async def balance(
         self, wallet: str, asset: str | None = None, *, as_of: int | datetime | None = None
     ) -> m.Balances:

@@ -9,9 +9,10 @@ from walletd.protocol.session import Call
 
 
 def log_level(endpoint: ClientEndpoint, call: Call) -> None:
-    """Another level, from now on."""
+    """Another level, from now on; or only what the levels are."""
+    level = call.params.level
     try:
-        levels = endpoint.services.operations.log_level(call.params.component, call.params.level.value)
+        levels = endpoint.services.operations.log_level(call.params.component, None if level is None else level.value)
     except ValueError as error:
         raise InvalidParams("component", str(error)) from error
     endpoint.reply(call, o.LogLevels(levels=dict(levels)))

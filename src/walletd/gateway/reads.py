@@ -4,10 +4,11 @@ What is asked of this moment comes from the books in memory, what is asked of th
 answered only once no other entry of that time can come, so that an answer about the past never changes.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+import msgspec
 import trio
 
 from walletd.gateway.endpoint import ClientEndpoint
@@ -40,7 +41,9 @@ def wallet_get(endpoint: ClientEndpoint, call: Call) -> None:
             endpoint.refuse(call, Reason.UNKNOWN_WALLET, {"wallet": wallet})
             return
         book = books[wallet]
-        endpoint.reply(call, view_of(book.record(), book.balance_records(now), sequence, now))
+        records = book.balance_records(now)
+        view = view_of(book.record(), records, sequence, now)
+        endpoint.reply(call, msgspec.structs.replace(view, room=_room(books, records, now)))
 
     endpoint.services.supervisor.read_wallets(
         (wallet,), reply, lambda reason, facts: endpoint.refuse(call, reason, facts)
@@ -66,12 +69,7 @@ def _balances_now(endpoint: ClientEndpoint, call: Call, done: Callable[[], None]
             fail(Reason.UNKNOWN_WALLET, {"wallet": missing[0]})
             return
         records = tuple(record for name in sorted(books) for record in _records(books[name], asset, now))
-        limited = [(record.wallet, record.asset) for record in records if record.asset in books[record.wallet].limits]
-        room: tuple[Room, ...] = ()
-        if limited:
-            shown = Books()
-            shown.wallets = dict(books)
-            room = room_in(shown, limited, now)
+        room = _room(books, records, now)
         endpoint.reply(call, m.Balances(balances=records, room=room, sequence=sequence, time=now))
         done()
 
@@ -83,6 +81,16 @@ def _balances_now(endpoint: ClientEndpoint, call: Call, done: Callable[[], None]
         fail(Reason.ASSET_NOT_FOUND, {"asset": asset})
     else:
         endpoint.services.supervisor.read_wallets(names, reply, fail)
+
+
+def _room(books: Mapping[WalletId, Book], records: Iterable[BalanceRecord], now: datetime) -> tuple[Room, ...]:
+    """What is left of the limits of those balances that have any.  O(their windows), nothing without limits."""
+    limited = [(record.wallet, record.asset) for record in records if record.asset in books[record.wallet].limits]
+    if not limited:
+        return ()
+    shown = Books()
+    shown.wallets = dict(books)
+    return room_in(shown, limited, now)
 
 
 def _records(book: Book, asset: AssetCode | None, now: datetime) -> tuple[BalanceRecord, ...]:

@@ -30,7 +30,7 @@ ANSWERED_POLL_SECONDS = 0.01
 class Operating(Protocol):
     """What an operator can do to the running daemon."""
 
-    def log_level(self, component: str | None, level: str) -> Mapping[str, str]:
+    def log_level(self, component: str | None, level: str | None) -> Mapping[str, str]:
         """Change a level; the levels of all components.  Raises ValueError for a component that is none."""
         ...
 

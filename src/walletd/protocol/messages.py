@@ -172,6 +172,8 @@ class WalletView(Result, frozen=True, kw_only=True):
     limits: dict[AssetCode, WalletLimits] = {}
     freeze: Freeze | None = None
     balances: tuple[BalanceRecord, ...]
+    room: tuple[Room, ...] = ()
+    """Of those balances that have limits, as ``wallet.get`` shows them."""
     sequence: int
 
 

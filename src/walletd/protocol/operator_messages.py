@@ -21,9 +21,9 @@ class LogLevel(enum.Enum):
 
 
 class SetLogLevel(Params, frozen=True, kw_only=True):
-    """Change how much one component logs, or all; until the configuration is read again."""
+    """Change how much one component logs, or all, until the configuration is read again; without a level, nothing."""
 
-    level: LogLevel
+    level: LogLevel | None = None
     component: str | None = None
 
 
