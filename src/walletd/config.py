@@ -13,6 +13,7 @@ import msgspec
 from walletd.vocabulary.sizes import MAX_REQUEST_BYTES
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
+CacheKibibytes = Annotated[int, msgspec.Meta(ge=64, le=64 * 1024 * 1024)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 LogLevel = Annotated[str, msgspec.Meta(pattern="^(debug|info|warning|error)$")]
 LogFormat = Annotated[str, msgspec.Meta(pattern="^(auto|console|json|journald)$")]
@@ -75,6 +76,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     idle_wallet_seconds: Seconds = 300
     max_queued_entries: Positive = 16_384
     max_unprojected_entries: Positive = 20_000
+    writer_cache_kibibytes: CacheKibibytes = 64 * 1024
+    reader_cache_kibibytes: CacheKibibytes = 16 * 1024
+    rebuild_cache_kibibytes: CacheKibibytes = 256 * 1024
     space_floor_mebibytes: Positive = 64
     drain_seconds: Seconds = 20
 

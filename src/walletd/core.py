@@ -31,7 +31,7 @@ from walletd.wallets.recovery import Recovered
 from walletd.wallets.roster import Roster
 from walletd.wallets.submission import Answer, Foreseen, NotDecided, Submission
 from walletd.wallets.supervisor import Supervisor
-from walletd.wallets.table_file import ReadTablesRotten
+from walletd.wallets.table_file import Caches, ReadTablesRotten
 from walletd.wallets.timers import Expiry, Key, Timers
 from walletd.wallets.watch import Watch
 
@@ -43,6 +43,11 @@ log = logging.getLogger("walletd.daemon")
 def wall_clock() -> datetime:
     """The time, in UTC."""
     return datetime.now(UTC)
+
+
+def caches_of(settings: Settings) -> Caches:
+    """How much of the read tables each connection keeps in memory."""
+    return Caches(settings.writer_cache_kibibytes, settings.reader_cache_kibibytes, settings.rebuild_cache_kibibytes)
 
 
 class Core:
@@ -64,7 +69,7 @@ class Core:
         self.clients = ClientBook()
         """The clients as the durable journal has them: who is let in, and who is not any more."""
         self.history = History(store)
-        self.index = CommandIndex(recovered.tables.path, recovered.progress.sequence)
+        self.index = CommandIndex(recovered.tables.path, recovered.progress.sequence, settings.reader_cache_kibibytes)
         self.roster = Roster(
             self.books,
             lambda wallets: self.supervisor.load_books(wallets),

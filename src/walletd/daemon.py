@@ -22,7 +22,7 @@ from walletd.auditing import audit_at_start, audit_beside
 from walletd.compacting import compacting
 from walletd.config import ConfigurationError, Settings
 from walletd.config_layers import TOKEN_CREDENTIAL
-from walletd.core import Core, wall_clock
+from walletd.core import Core, caches_of, wall_clock
 from walletd.fault_reports import FaultReports, ReportFaults
 from walletd.gateway import dispatch
 from walletd.gateway.admission import Admission
@@ -56,7 +56,7 @@ from walletd.wallets.compaction import Compaction
 from walletd.wallets.read_tables import delete_read_tables
 from walletd.wallets.readings import Readings, open_readings
 from walletd.wallets.recovery import Recovered, Report, recover
-from walletd.wallets.table_file import ReadTablesRotten
+from walletd.wallets.table_file import ReadTablesRotten, unfit_library
 
 log = logging.getLogger(__name__)
 
@@ -98,6 +98,8 @@ def serve(settings: Settings, announce: Announce, report: Report, read: Callable
     on_fault = ReportFaults(reports)
     logging.getLogger("walletd").addHandler(on_fault)
     try:
+        if why := unfit_library():
+            raise ConfigurationError(why)
         refuse_unknown_components(settings)
         set_levels(settings.log_level, settings.log_levels)
         trio.run(_run, settings, announce, report, operations, restrict_keyboard_interrupt_to_checkpoints=True)
@@ -163,11 +165,14 @@ async def _recover_and_serve(
 
     stop = operations.stop
     with stop.recovery:
-        recovered = await recover(store, settings.data, report_progress)
+        recovered = await recover(store, settings.data, report_progress, caches_of(settings))
     if stop.recovery.cancelled_caught:
         return
     try:
-        async with _reading(recovered) as readings, readings.auditing(counts_wallets=False) as audit:
+        async with (
+            _reading(recovered, settings.reader_cache_kibibytes) as readings,
+            readings.auditing(counts_wallets=False) as audit,
+        ):
             await audit_at_start(audit, operations.audited)
             core = Core(settings, store, recovered, readings, await store.head(), die=_die_with_a_report(operations))
             core.books.assets.update({asset.asset: asset for asset in await readings.assets()})
@@ -192,8 +197,8 @@ def _die_with_a_report(operations: Operations) -> Callable[[str], NoReturn]:
 
 
 @asynccontextmanager
-async def _reading(recovered: Recovered) -> AsyncIterator[Readings]:
-    readings = await open_readings(recovered.tables.path)
+async def _reading(recovered: Recovered, cache_kibibytes: int) -> AsyncIterator[Readings]:
+    readings = await open_readings(recovered.tables.path, cache_kibibytes)
     try:
         yield readings
     finally:

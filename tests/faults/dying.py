@@ -128,14 +128,14 @@ def _forget_in_snapshots(statement: str) -> Callable[[], None]:
     """A snapshot is sound row by row, but some are not in it."""
 
     def plant() -> None:
-        plain = snapshot._vacuum_into
+        plain = snapshot.close_copy
 
-        def vacuum(connection: apsw.Connection, copy: Path) -> None:
-            plain(connection, copy)
+        def close(copy: Path) -> None:
+            plain(copy)
             with table_file._open(copy, apsw.SQLITE_OPEN_READWRITE, table_file.READER_CACHE_KIBIBYTES) as opened:
                 opened.execute(statement)
 
-        snapshot._vacuum_into = vacuum
+        snapshot.close_copy = close
 
     return plant
 

@@ -1,19 +1,26 @@
 """Compaction step by step: a crash at any moment loses nothing, a snapshot is never used unchecked, the policy asks."""
 
 import errno
+import os
+import resource
 import subprocess
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import apsw
 import pytest
 import trio
+import trio.testing
+from trio.testing import MockClock
 
 from tests.wallets.conftest import answered, define, open_core, opening, submit, transfer
 from walletd.core import Core
+from walletd.journal import archive_file
 from walletd.journal.archive_file import ArchiveWriter
 from walletd.journal.failures import JournalCorrupt, JournalDetached, JournalFull
 from walletd.journal.offline import open_offline
@@ -24,6 +31,7 @@ from walletd.vocabulary.entries import decode_entry
 from walletd.wallets import compaction as steps
 from walletd.wallets import snapshot
 from walletd.wallets.compaction import Compaction, CompactionPolicy
+from walletd.wallets.snapshot import SnapshotDamaged
 from walletd.wallets.supervisor import Answer
 
 NOON = datetime(2026, 5, 5, 12, tzinfo=UTC)
@@ -241,6 +249,38 @@ async def test_a_disk_that_gives_back_something_else_is_not_trusted_with_the_onl
         await replayed(core, 3)
 
 
+async def test_an_archive_file_gets_its_name_only_once_its_list_of_contents_was_read_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = archive_file._encode_contents
+    damages = [lambda encoded: encoded[:-1] + b"?"]
+
+    def encode(contents: Any) -> Any:
+        encoded = plain(contents)
+        return Spoilt(encoded) if damages else encoded
+
+    class Spoilt(bytes):
+        """Something else on the disk than what its digest was made of."""
+
+        def __add__(self, tail: Any) -> bytes:
+            return damages.pop()(bytes(self)) + tail
+
+    monkeypatch.setattr(archive_file, "_encode_contents", encode)
+    async with daemon_at_work(tmp_path / "var") as (store, core, compaction):
+        await live(core)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(compaction.run)
+            await once(compaction)
+            assert "do not have the digest" in (compaction.last_failure or "")
+            assert not list((tmp_path / "var/archive").iterdir())
+            await once(compaction)
+            assert (compaction.runs, compaction.failures) == (1, 1)
+            nursery.cancel_scope.cancel()
+        assert store.archive.last_sequence
+    async with daemon_at_work(tmp_path / "var") as (_, core, _):
+        await replayed(core, 3)
+
+
 async def test_without_room_nothing_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with daemon_at_work(tmp_path / "var") as (store, core, compaction):
         await live(core)
@@ -357,7 +397,7 @@ async def _no_room_for_a_commit(*_: Any) -> bool:
 @pytest.mark.parametrize(
     ("owner", "name", "failing", "is_archived"),
     [
-        (snapshot, "_vacuum_into", _no_room_for_a_row, False),
+        (snapshot, "close_copy", _no_room_for_a_row, False),
         (ArchiveWriter, "add", _no_room, False),
         (ArchiveWriter, "sync", _no_room, False),
         (ArchiveWriter, "commit", _no_room, False),
@@ -385,6 +425,89 @@ async def test_a_full_disk_ends_the_compaction_and_not_the_daemon(
             assert not await store.has_archived_segments()
             nursery.cancel_scope.cancel()
     assert audited(tmp_path / "var") == []
+
+
+class Asked(Compaction):
+    """A compaction over no journal, whose policy always asks for it, and which fails for as long as it is told to."""
+
+    def __init__(self, fails: int) -> None:
+        never = datetime(2026, 5, 5, tzinfo=UTC)
+        store = SimpleNamespace(has_archived_segments=_has_none)
+        super().__init__(cast(Any, store), cast(Any, None), Path(), CompactionPolicy(1), clock=lambda: never)
+        self.fails = fails
+        self.asked: list[float] = []
+
+    async def is_due(self) -> bool:
+        return True
+
+    async def compact(self, keep_entries: int) -> None:
+        self.asked.append(trio.current_time())
+        if len(self.asked) <= self.fails:
+            raise SnapshotDamaged("a page")
+
+
+async def _has_none() -> bool:
+    return False
+
+
+def waits(compaction: Asked) -> list[int]:
+    return [round(later - earlier) for earlier, later in pairwise([0, *compaction.asked])]
+
+
+async def test_a_policy_that_fails_again_and_again_waits_longer_each_time(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    begun = trio.current_time()
+    compaction = Asked(fails=12)
+    with trio.move_on_after(60 * 3600):
+        await compaction.run()
+    assert begun == 0
+    least, most = round(steps.POLICY_SECONDS), round(steps.MOST_POLICY_SECONDS)
+    assert waits(compaction)[:14] == [*[least * 2**n for n in range(9)], most, most, most, most, least]
+    assert compaction.failures == 12
+    assert "the policy is asked again in 480 s" in caplog.text
+
+
+async def test_a_request_does_not_wait_for_the_policys_patience(autojump_clock: MockClock) -> None:
+    compaction = Asked(fails=5)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(compaction.run)
+        await trio.sleep(steps.POLICY_SECONDS * 31.5)
+        assert len(compaction.asked) == 5
+        compaction.request()
+        await trio.testing.wait_all_tasks_blocked()
+        assert len(compaction.asked) == 6
+        assert compaction.policy_seconds == steps.POLICY_SECONDS
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("failing", ["_copy", "_checked"])
+async def test_without_a_file_descriptor_a_compaction_ends_and_not_the_daemon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    async with daemon_at_work(tmp_path / "var") as (_, core, compaction):
+        await live(core)
+        plain: Callable[..., Awaitable[Any]] = getattr(snapshot, failing)
+
+        async def without(*arguments: Any) -> Any:
+            limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+            free = os.open("/dev/null", os.O_RDONLY)
+            os.close(free)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (free, limits[1]))
+            try:
+                return await plain(*arguments)
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(compaction.run)
+            with monkeypatch.context() as patch:
+                patch.setattr(snapshot, failing, without)
+                await once(compaction)
+            assert compaction.failures == 1
+            await once(compaction)
+            assert (compaction.runs, compaction.failures) == (1, 1)
+            nursery.cancel_scope.cancel()
 
 
 async def once(compaction: Compaction) -> None:

@@ -9,10 +9,11 @@ from typing import Any
 
 import apsw
 import pytest
+import trio
 
 from tests.state_file import state_file
 from tests.wallets.conftest import CLIENT, answered, define, open_core, opening, submit, transfer
-from tests.wallets.test_compaction import daemon_at_work, live
+from tests.wallets.test_compaction import daemon_at_work, live, once, replayed
 from walletd.core import Core
 from walletd.journal.memory_store import MemoryJournalStore
 from walletd.vocabulary.commands import (
@@ -27,7 +28,8 @@ from walletd.vocabulary.commands import (
     Window,
 )
 from walletd.vocabulary.identifiers import DAEMON
-from walletd.wallets import snapshot
+from walletd.wallets import snapshot, table_file
+from walletd.wallets.compaction import Compaction
 from walletd.wallets.read_tables import FILE_NAME, ReadTablesRotten
 from walletd.wallets.snapshot import check_snapshot
 from walletd.wallets.table_rows import SCHEMA
@@ -145,6 +147,169 @@ async def test_a_table_or_an_index_too_few_is_found(tables: Path) -> None:
             connection.execute(f"DROP {lost}")
         with pytest.raises(ReadTablesRotten, match="schema"):
             check_snapshot(tables)
+
+
+CACHE_KIBIBYTES = 64
+
+
+@pytest.fixture
+async def large(tmp_path: Path) -> AsyncIterator[tuple[Core, Path]]:
+    """A core whose read tables are many times as large as a cache of ``CACHE_KIBIBYTES``."""
+    async with open_core(tmp_path, MemoryJournalStore()) as core:
+        await a_row_of_every_kind(core)
+        for n in range(400):
+            metadata = {key: f"{n:03d}" * 160 for key in "abcd"}
+            await answered(submit(core, OpenWallet(command_id=f"w{n}", wallet=f"w{n}", metadata=metadata)))
+        await core.projector.reach(core.writer.durable_head)
+        yield core, tmp_path / FILE_NAME
+
+
+def vacuumed(tables: Path, copy: Path, cache_kibibytes: int) -> None:
+    """How copies were made before: pages spill before the first one says that there are sums."""
+    copy.unlink(missing_ok=True)
+    source = table_file.open_for_reading(tables, cache_kibibytes)
+    source.execute("VACUUM INTO ?", (str(copy),))
+    source.close()
+    table_file.close_copy(copy)
+
+
+async def test_a_copy_larger_than_every_cache_is_whole(large: tuple[Core, Path], tmp_path: Path) -> None:
+    core, tables = large
+    copy = tmp_path / "copy.db"
+    for cache_kibibytes in (1, CACHE_KIBIBYTES, table_file.COPY_CACHE_KIBIBYTES):
+        await snapshot._copy(tables, copy, cache_kibibytes)
+        assert copy.stat().st_size > 10 * CACHE_KIBIBYTES * 1024
+        assert check_snapshot(copy, cache_kibibytes) == core.writer.durable_head
+        assert values_of(copy) == values_of(tables)
+        assert [path.name for path in tmp_path.glob("copy.db*")] == ["copy.db"], "no log goes with a copy"
+
+
+async def test_a_copy_by_vacuum_is_noticed(large: tuple[Core, Path], tmp_path: Path) -> None:
+    _, tables = large
+    vacuumed(tables, tmp_path / "copy.db", CACHE_KIBIBYTES)
+    with pytest.raises(ReadTablesRotten):
+        check_snapshot(tmp_path / "copy.db")
+
+
+async def test_a_copy_shows_one_moment_while_the_tables_go_on(
+    large: tuple[Core, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    core, tables = large
+    monkeypatch.setattr(snapshot, "STEP_PAGES", 16)
+    monkeypatch.setattr(snapshot, "SYNC_SECONDS", 0)
+    begun, written = core.projector.sequence, 0
+    async with trio.open_nursery() as nursery:
+        copied = trio.Event()
+
+        async def write() -> None:
+            nonlocal written
+            while not copied.is_set():
+                written += 1
+                await answered(submit(core, transfer(f"during{written}", ("@external", "alice", 1))))
+                await core.projector.reach(core.writer.durable_head)
+
+        nursery.start_soon(write)
+        await snapshot._copy(tables, tmp_path / "copy.db", CACHE_KIBIBYTES)
+        copied.set()
+    assert begun <= check_snapshot(tmp_path / "copy.db", CACHE_KIBIBYTES) <= begun + written
+    assert written > 1, "nothing was written meanwhile, so that nothing is shown by this"
+
+
+async def damaged_once(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Compaction:
+    """A compaction whose copy is damaged on its way to the disk, and then one whose copy is not."""
+    async with daemon_at_work(directory) as (_, core, compaction):
+        await live(core)
+        plain = snapshot._copy
+
+        async def copy(tables: Path, copy: Path) -> None:
+            await plain(tables, copy)
+            content = bytearray(copy.read_bytes())
+            content[len(content) // 2] ^= 1
+            copy.write_bytes(content)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(compaction.run)
+            with monkeypatch.context() as patch:
+                patch.setattr(snapshot, "_copy", copy)
+                await once(compaction)
+            assert (compaction.runs, compaction.failures) == (0, 1)
+            assert "state.db itself is sound" in (compaction.last_failure or "")
+            assert (directory / FILE_NAME).exists()
+            assert not list(directory.glob("snapshot*"))
+            await replayed(core, 3)
+            await once(compaction)
+            nursery.cancel_scope.cancel()
+        return compaction
+
+
+async def test_a_damaged_copy_ends_the_compaction_and_says_nothing_of_the_original(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compaction = await damaged_once(tmp_path / "var", monkeypatch)
+    assert (compaction.runs, compaction.failures, compaction.last_failure) == (1, 1, None)
+
+
+async def test_a_copy_whose_original_is_taken_for_damaged_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def trusting(tables: Path, copy: Path) -> tuple[int, str]:
+        await snapshot._copy(tables, copy)
+        return await snapshot._checked(copy)
+
+    monkeypatch.setattr(snapshot, "_copied_and_checked", trusting)
+    with pytest.raises(ExceptionGroup) as raised:
+        await damaged_once(tmp_path / "var", monkeypatch)
+    assert raised.value.subgroup(ReadTablesRotten), "the planted bug would not be noticed"
+
+
+async def compacted(directory: Path) -> Path:
+    """A journal with a snapshot and without read tables; the snapshot."""
+    async with daemon_at_work(directory) as (_, core, compaction):
+        await live(core)
+        await compaction.compact(keep_entries=5)
+    table_file.delete_tables(directory / FILE_NAME)
+    (found,) = directory.glob("snapshot-*.db")
+    return found
+
+
+async def test_a_snapshot_whose_copy_is_damaged_is_copied_again_and_never_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = tmp_path / "var"
+    found = await compacted(directory)
+    plain, bad = snapshot._copy_file, [1]
+
+    def copy_file(source: Path, target: Path) -> None:
+        plain(source, target)
+        if bad:
+            bad.pop()
+            target.write_bytes(target.read_bytes()[:-1] + b"?")
+
+    monkeypatch.setattr(snapshot, "_copy_file", copy_file)
+    restored = snapshot.restore_newest(directory)
+    assert restored is not None
+    assert (restored.path, check_snapshot(directory / FILE_NAME)) == (found, restored.sequence)
+    table_file.delete_tables(directory / FILE_NAME)
+    bad += [1, 1]
+    assert snapshot.restore_newest(directory) is None
+    assert found.exists()
+    assert not list(directory.glob("*.unfinished"))
+    async with daemon_at_work(directory) as (_, core, _):
+        await replayed(core)
+
+
+async def test_a_snapshot_that_leads_to_damaged_tables_is_given_up_for_the_journal(tmp_path: Path) -> None:
+    """Its digest is right, because it was wrong when the digest was made."""
+    directory = tmp_path / "var"
+    found = await compacted(directory)
+    content = bytearray(found.read_bytes())
+    content[40] ^= 1
+    found.unlink()
+    name = f"snapshot-{found.name.split('-')[1]}-{sha256(content).hexdigest()}.db"
+    (directory / name).write_bytes(content)
+    async with daemon_at_work(directory) as (_, core, _):
+        await replayed(core)
+    assert not list(directory.glob("snapshot-*"))
 
 
 async def archives_behind_rot(directory: Path) -> bool:

@@ -1,6 +1,9 @@
 """state.db as a file: rot is found where it is read, and a log is believed only over the file that it is of."""
 
 import random
+import subprocess
+import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -236,3 +239,32 @@ def test_every_connection_looks_at_the_sums(tmp_path: Path) -> None:
         assert str(connection.pragma("checksum_verification")) == "1"
     reader.close()
     writer.close()
+
+
+WITHOUT_SUMS = """
+import sys
+sys.modules["apsw.sqlite_extra"] = None
+sys.argv = ["walletd", "serve", "--port", "0", "--data", sys.argv[1]]
+from walletd.__main__ import main
+main()
+"""
+
+
+def test_the_bound_of_apsw_is_the_first_that_has_the_sums() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    assert f"apsw>={table_file.LEAST_APSW}" in project["dependencies"]
+    assert table_file.unfit_library() is None
+
+
+def test_a_start_with_an_apsw_without_the_sums_says_what_to_install(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", WITHOUT_SUMS, str(tmp_path / "var")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 78, ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert f"pip install 'apsw>={table_file.LEAST_APSW}'" in ended.stderr
+    assert not (tmp_path / "var").exists()

@@ -18,7 +18,7 @@ from walletd.cli.output import Output, new_table
 from walletd.client import Client, asks
 from walletd.journal.archive import Archive, archive_for_writing
 from walletd.journal.archive_file import ArchiveWriter, Origin, unpack
-from walletd.journal.failures import JournalCorrupt, JournalFailure
+from walletd.journal.failures import JournalCorrupt, JournalFailure, damage_is_the_copys
 from walletd.protocol.journal_messages import JournalBlock
 
 FILE_BYTES = 64 * 1024 * 1024
@@ -128,10 +128,11 @@ async def _fill(client: Client, writer: ArchiveWriter, target: int) -> None:
 async def _prove(writer: ArchiveWriter, advanced: Advance) -> None:
     """Read what was written back from the disk, and check every digest and every root; the connection stays alive."""
     for index in range(writer.blocks):
-        segments = await trio.to_thread.run_sync(writer.read_back, index)
-        for head in writer.prove(segments):
-            advanced(head.sequence, head.sequence)
-            await trio.lowlevel.checkpoint()
+        with damage_is_the_copys("the backup"):
+            segments = await trio.to_thread.run_sync(writer.read_back, index)
+            for head in writer.prove(segments):
+                advanced(head.sequence, head.sequence)
+                await trio.lowlevel.checkpoint()
 
 
 def _backed_up(done: BackedUp) -> RenderableType:

@@ -29,7 +29,7 @@ from typing import Final, Self
 import msgspec
 
 from walletd.journal.directory import sync_directory
-from walletd.journal.failures import JournalCorrupt, JournalUnsupported
+from walletd.journal.failures import JournalCorrupt, JournalUnsupported, damage_is_the_copys
 from walletd.journal.merkle import EMPTY_ROOT, Frontier
 from walletd.journal.rows import row_of, segment_from
 from walletd.journal.segment import Segment
@@ -169,7 +169,7 @@ class ArchiveWriter:
             self._head = Head(segment.last_sequence, segment.epoch, segment.root)
 
     def commit(self) -> ArchiveFile:
-        """Finish what is proved and give it its name, durably.  Raises OSError."""
+        """Finish what is proved, read its contents back, and name it, durably.  Raises CopyDamaged or OSError."""
         assert self._blocks
         assert len(self._blocks) == len(self._places)
         contents = Contents(
@@ -187,10 +187,12 @@ class ArchiveWriter:
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
+        with damage_is_the_copys("the list of what an archive file holds"):
+            finished = open_archive_file(self._path)
         path = self._directory / f"{contents.first_sequence:015d}-{contents.last_sequence:015d}{SUFFIX}"
         self._path.rename(path)
         sync_directory(self._directory)
-        return open_archive_file(path)
+        return ArchiveFile(path, finished.contents)
 
     def abandon(self) -> None:
         """Remove what was not committed; nothing where it was."""

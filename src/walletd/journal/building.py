@@ -19,7 +19,7 @@ from walletd.journal.archive_file import Origin
 from walletd.journal.charter import APPLICATION_ID, SCHEMA
 from walletd.journal.connection import translated
 from walletd.journal.directory import DATABASE_NAME, make_directory, sync_directory, sync_file
-from walletd.journal.failures import JournalCorrupt, JournalFailure
+from walletd.journal.failures import JournalCorrupt, JournalFailure, damage_is_the_copys
 from walletd.journal.mark import MARK_NAME
 from walletd.journal.merkle import Frontier
 from walletd.journal.rows import COLUMNS, row_of, segment_from
@@ -61,8 +61,8 @@ def build_journal(
 ) -> Head:
     """Make a journal of these segments, which begin with entry 1, up to the first that is not kept whole.
 
-    Returns its head.  Raises JournalThere, JournalCorrupt, JournalUnreadable (no room, no permission), or what reading
-    the segments raises.
+    Returns its head.  Raises JournalThere, JournalCorrupt, CopyDamaged, JournalUnreadable (no room, no permission), or
+    what reading the segments raises.
     """
     refuse_occupied(directory)
     final = directory / DATABASE_NAME
@@ -73,7 +73,8 @@ def build_journal(
         try:
             head = _write(unfinished, origin, _kept(segments, keep, progress), epoch)
             sync_file(unfinished)
-            _read_back(unfinished, head)
+            with damage_is_the_copys(f"the journal for {directory}"):
+                _read_back(unfinished, head)
             refuse_occupied(directory)
             unfinished.rename(final)
             sync_directory(directory)
@@ -128,7 +129,7 @@ def _read_back(file: Path, head: Head) -> None:
         for row in connection.execute(f"SELECT {COLUMNS} FROM segment ORDER BY first_sequence"):
             segment = segment_from(row)
             if segment.first_sequence != expected:
-                raise JournalCorrupt(f"entry {expected} is missing in what was just written to {file}")
+                raise JournalCorrupt(f"entry {expected} is missing in {file}")
             expected, root = segment.last_sequence + 1, segment.root
     if (expected - 1, root) != (head.sequence, head.root):
-        raise JournalCorrupt(f"what was just written to {file} ends at entry {expected - 1}, not {head.sequence}")
+        raise JournalCorrupt(f"{file} ends at entry {expected - 1}, not {head.sequence}")

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar, Final, NoReturn
 
 _log = logging.getLogger("walletd.journal")
@@ -97,6 +99,12 @@ class JournalUnreadable(JournalFailure):
     advice = "Look at the disk's health and at who may read and write the journal's directory."
 
 
+class CopyDamaged(JournalFailure):
+    """A copy in the making is not what was written to it.  It says nothing of what it was made from."""
+
+    advice = "Look at the health of the disk that was written to, and try again."
+
+
 class JournalLocked(JournalFailure):
     """Another process holds this journal."""
 
@@ -109,6 +117,15 @@ class JournalUnsupported(JournalFailure):
     advice = (
         "Point walletd to the right directory on a local file system, or install the version that made the journal."
     )
+
+
+@contextmanager
+def damage_is_the_copys(copy: str) -> Iterator[None]:
+    """What is found wrong with what was just written is a CopyDamaged: the journal itself is not in question."""
+    try:
+        yield
+    except JournalCorrupt as corrupt:
+        raise CopyDamaged(f"{copy} does not come back as it was written: {corrupt.args[0]}") from corrupt
 
 
 def end_process(reason: str) -> NoReturn:

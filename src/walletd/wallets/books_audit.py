@@ -23,7 +23,13 @@ from walletd.vocabulary.entries import BalanceRecord
 from walletd.vocabulary.identifiers import AssetCode, is_system_wallet
 from walletd.wallets import read_tables
 from walletd.wallets.consistent_reads import in_one_view, progress_of
-from walletd.wallets.table_file import ReadTablesRotten, Tables, open_for_reading, rot_reported
+from walletd.wallets.table_file import (
+    READER_CACHE_KIBIBYTES,
+    ReadTablesRotten,
+    Tables,
+    open_for_reading,
+    rot_reported,
+)
 from walletd.wallets.table_rows import CHANGE_COLUMNS, check_seal
 
 PAGE_ROWS: Final = 500
@@ -110,14 +116,16 @@ class Audit:
         await read_tables.in_thread(self._connection.close)
 
 
-async def open_audit(path: Path, *, counts_wallets: bool = True) -> Audit:
+async def open_audit(
+    path: Path, cache_kibibytes: int = READER_CACHE_KIBIBYTES, *, counts_wallets: bool = True
+) -> Audit:
     """Begin an audit of the books as they are now.  To count the wallets takes a look at each one's index entry."""
-    return await read_tables.in_thread(partial(_open, path, counts_wallets))
+    return await read_tables.in_thread(partial(_open, path, cache_kibibytes, counts_wallets))
 
 
-def _open(path: Path, counts_wallets: bool) -> Audit:
+def _open(path: Path, cache_kibibytes: int, counts_wallets: bool) -> Audit:
     with rot_reported():
-        connection = open_for_reading(path)
+        connection = open_for_reading(path, cache_kibibytes)
         try:
             count = "SELECT count(*) FROM wallet" if counts_wallets else "SELECT 0"
 

@@ -22,7 +22,13 @@ import trio
 
 from walletd.wallets import read_tables
 from walletd.wallets.id_filter import IdFilter
-from walletd.wallets.table_file import ReadTablesRotten, Tables, open_for_reading, rot_reported
+from walletd.wallets.table_file import (
+    READER_CACHE_KIBIBYTES,
+    ReadTablesRotten,
+    Tables,
+    open_for_reading,
+    rot_reported,
+)
 from walletd.wallets.table_rows import check_seal
 
 PROBE: Final = "SELECT sequence, seal FROM command WHERE principal = ? AND command_id = ?"
@@ -46,10 +52,11 @@ _decode = msgspec.json.Decoder(list[tuple[str, str, int, str]]).decode
 class CommandIndex:
     """Look-ups of command ids in the read tables."""
 
-    def __init__(self, path: Path, expected: int = 0) -> None:
+    def __init__(self, path: Path, expected: int = 0, cache_kibibytes: int = READER_CACHE_KIBIBYTES) -> None:
         """``expected``: about how many ids the tables have."""
         self._path = path
-        self._connection: apsw.Connection = open_for_reading(path)
+        self._cache_kibibytes = cache_kibibytes
+        self._connection: apsw.Connection = open_for_reading(path, cache_kibibytes)
         self._filter = IdFilter(2 * expected)
         self._is_surveyed = False
         self.probes = 0
@@ -81,7 +88,7 @@ class CommandIndex:
 
         Raises ReadTablesRotten.
         """
-        connection = await read_tables.in_thread(lambda: open_for_reading(self._path))
+        connection = await read_tables.in_thread(lambda: open_for_reading(self._path, self._cache_kibibytes))
         seen, last = 0, ("", "")
         try:
             while rows := await read_tables.in_thread(partial(_page, connection, *last)):

@@ -28,12 +28,19 @@ import trio.lowlevel
 
 from walletd.journal.archive_file import ArchiveWriter, Origin, pack
 from walletd.journal.directory import free_bytes, make_directory
-from walletd.journal.failures import JournalCorrupt, JournalFailure, JournalFull, JournalUnreadable, OutcomeUnknown
+from walletd.journal.failures import (
+    CopyDamaged,
+    JournalCorrupt,
+    JournalFailure,
+    JournalFull,
+    OutcomeUnknown,
+    damage_is_the_copys,
+)
 from walletd.journal.sqlite_store import SqliteJournalStore
 from walletd.protocol.journal_messages import CompactionStatus
 from walletd.wallets.history import READ_BYTES, entries_of
 from walletd.wallets.projector import Projector
-from walletd.wallets.snapshot import take
+from walletd.wallets.snapshot import SnapshotDamaged, take
 from walletd.wallets.table_file import FILE_NAME
 
 PAUSE_SECONDS: Final = 0.002
@@ -41,6 +48,9 @@ PAUSE_SECONDS: Final = 0.002
 
 POLICY_SECONDS: Final = 60.0
 """How often the policy is asked."""
+
+MOST_POLICY_SECONDS: Final = 6 * 3600.0
+"""After each compaction in a row that failed the policy waits twice as long, up to this: each costs a whole copy."""
 
 FILE_BYTES: Final = 256 * 1024 * 1024
 """Of one archive file, about."""
@@ -50,6 +60,9 @@ PRUNE_ONLY: Final = 2**53
 
 LEAST_ENTRIES: Final = 1_000
 """The policy archives no fewer: each time makes a file."""
+
+_FAILURES: Final = (JournalFailure, SnapshotDamaged, OSError, sqlite3.Error, apsw.Error, CalledProcessError)
+"""What ends a compaction and not the daemon: the journal and the read tables are as they were."""
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +101,7 @@ class Compaction:
         self._wanted = trio.Event()
         self._keep_entries = policy.keep_entries
         self._asked_last = clock()
+        self._failed_in_a_row = 0
         self._scope = trio.CancelScope()
         self.on_begin: Callable[[], bool] = lambda: True
         """Says whether a compaction may begin now; it then has begun."""
@@ -131,13 +145,18 @@ class Compaction:
         if await self._store.has_archived_segments():
             self.request(PRUNE_ONLY)
         while True:
-            with trio.move_on_after(POLICY_SECONDS):
+            with trio.move_on_after(self.policy_seconds):
                 await self._wanted.wait()
             if not self._wanted.is_set() and await self.is_due():
                 self.request()
             if self._wanted.is_set():
                 self._wanted = trio.Event()
                 await self._run_once()
+
+    @property
+    def policy_seconds(self) -> float:
+        """How long the policy waits before it is asked again.  A request never waits."""
+        return min(POLICY_SECONDS * 2.0 ** min(self._failed_in_a_row, 16), MOST_POLICY_SECONDS)
 
     async def is_due(self) -> bool:
         """Whether the policy asks for a compaction now."""
@@ -174,11 +193,12 @@ class Compaction:
                 await self.compact(self._keep_entries)
                 self.last_failure = None
                 self.runs += 1
+                self._failed_in_a_row = 0
             if self._scope.cancelled_caught:
                 self._failed("it was stopped; the next one goes on from there")
         except (OutcomeUnknown, JournalCorrupt):
             raise
-        except (JournalFailure, OSError, sqlite3.Error, apsw.Error, CalledProcessError) as failure:
+        except _FAILURES as failure:
             self._failed(str(failure))
         finally:
             self.step, self.done, self.whole = "idle", 0, 0
@@ -187,13 +207,14 @@ class Compaction:
 
     def _failed(self, why: str) -> None:
         self.failures += 1
+        self._failed_in_a_row += 1
         self.last_failure = why
-        log.warning("the journal was not compacted: %s", why)
+        log.warning("the journal was not compacted: %s; the policy is asked again in %d s", why, self.policy_seconds)
 
     # --- the steps -------------------------------------------------------------------------------------------------
 
     async def compact(self, keep_entries: int) -> None:
-        """All steps.  Raises JournalFailure, ReadTablesRotten, OSError, sqlite3.Error or apsw.Error."""
+        """All steps.  Raises ReadTablesRotten, or what only ends the compaction: see ``_FAILURES``."""
         target = await self._store.boundary(keep_entries)
         begun = self._store.archive.last_sequence
         if target > begun:
@@ -214,7 +235,7 @@ class Compaction:
 
     def _refuse_without_room(self, journal_bytes: int) -> None:
         """Raise JournalFull unless a snapshot and the archive, at their largest, leave the journal its floor."""
-        needed = (self._directory / FILE_NAME).stat().st_size + journal_bytes + self._space_floor_bytes
+        needed = _file_and_log_bytes(self._directory / FILE_NAME) + journal_bytes + self._space_floor_bytes
         room = free_bytes(self._directory)
         if room < needed:
             raise JournalFull(f"compaction may need {needed} bytes, and {room} are free")
@@ -246,7 +267,7 @@ class Compaction:
             await trio.to_thread.run_sync(writer.sync)
             await self._prove(writer, begun)
             if (writer.head.sequence, writer.head.root) != (last, root):
-                raise JournalUnreadable("an archive file does not end where the journal does that it was made from")
+                raise CopyDamaged("an archive file does not end where the journal does that it was made from")
             with trio.CancelScope(shield=True):
                 archive.extend(await trio.to_thread.run_sync(writer.commit))
         finally:
@@ -254,13 +275,11 @@ class Compaction:
 
     async def _prove(self, writer: ArchiveWriter, begun: int) -> None:
         for index in range(writer.blocks):
-            try:
+            with damage_is_the_copys("the archive"):
                 segments = await trio.to_thread.run_sync(writer.read_back, index)
                 for head in writer.prove(segments):
                     self.done = head.sequence - begun
                     await trio.lowlevel.checkpoint()
-            except JournalCorrupt as corrupt:
-                raise JournalUnreadable(f"what was written into the archive does not come back: {corrupt}") from corrupt
             await trio.sleep(PAUSE_SECONDS)
 
     async def _prune(self) -> None:
@@ -270,3 +289,9 @@ class Compaction:
         while has_more:
             has_more = await self._store.prune()
             await trio.sleep(PAUSE_SECONDS)
+
+
+def _file_and_log_bytes(tables: Path) -> int:
+    """How much a copy of the read tables may have: also what is only in their log yet."""
+    log_file = tables.with_name(tables.name + "-wal")
+    return tables.stat().st_size + (log_file.stat().st_size if log_file.exists() else 0)

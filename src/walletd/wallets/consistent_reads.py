@@ -17,7 +17,7 @@ import trio
 
 from walletd.journal.on_loop import OnLoop
 from walletd.wallets.read_tables import in_thread
-from walletd.wallets.table_file import Tables, open_for_reading, rot_reported
+from walletd.wallets.table_file import READER_CACHE_KIBIBYTES, Tables, open_for_reading, rot_reported
 
 Found = TypeVar("Found")
 
@@ -59,9 +59,9 @@ class ConsistentReads:
             await in_thread(self._connection.close)
 
 
-async def open_consistent_reads(path: Path) -> ConsistentReads:
+async def open_consistent_reads(path: Path, cache_kibibytes: int = READER_CACHE_KIBIBYTES) -> ConsistentReads:
     """Open the read tables for questions; they must exist."""
-    return ConsistentReads(await in_thread(lambda: open_for_reading(path)))
+    return ConsistentReads(await in_thread(lambda: open_for_reading(path, cache_kibibytes)))
 
 
 def in_one_view(connection: Tables, look: Callable[[Tables], Found]) -> Found:

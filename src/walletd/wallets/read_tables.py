@@ -30,6 +30,7 @@ from walletd.wallets.bulk import in_bulk
 from walletd.wallets.log_chain import NUMBERS
 from walletd.wallets.table_file import (
     FILE_NAME,
+    WRITER_CACHE_KIBIBYTES,
     ReadTablesRotten,
     delete_tables,
     leave_log,
@@ -203,15 +204,15 @@ class ReadTables:
         self._connection.close()
 
 
-async def open_read_tables(directory: Path) -> ReadTables:
+async def open_read_tables(directory: Path, cache_kibibytes: int = WRITER_CACHE_KIBIBYTES) -> ReadTables:
     """Open ``state.db`` for writing, made anew where it is missing.  Raises ReadTablesRotten."""
     path = directory / FILE_NAME
     with rot_reported():
-        return await in_thread(lambda: _open(path))
+        return await in_thread(lambda: _open(path, cache_kibibytes))
 
 
-def _open(path: Path) -> ReadTables:
-    connection = open_for_writing(path)
+def _open(path: Path, cache_kibibytes: int) -> ReadTables:
+    connection = open_for_writing(path, cache_kibibytes)
     try:
         if not connection.execute("SELECT name FROM sqlite_schema WHERE type='table'").fetchall():
             connection.execute(f"BEGIN;{SCHEMA}COMMIT;")

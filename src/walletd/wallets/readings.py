@@ -39,7 +39,7 @@ from walletd.wallets.consistent_reads import ConsistentReads, Found, open_consis
 from walletd.wallets.moments import Moment, sequence_at, time_of
 from walletd.wallets.past_balances import balances_at
 from walletd.wallets.statements import Page, Place, Question, read_statement
-from walletd.wallets.table_file import Tables
+from walletd.wallets.table_file import READER_CACHE_KIBIBYTES, Tables
 from walletd.wallets.table_rows import check_seal, hold_key, hold_values, microseconds
 from walletd.wallets.timers import Expiry, Key
 from walletd.wallets.wallet_search import Search, find_wallets, status_at
@@ -99,11 +99,12 @@ SMALL_PAGE = 100
 class Readings:
     """The read tables' two reading connections: one for single statements, one for what takes several."""
 
-    def __init__(self, single: ConsistentReads, consistent: ConsistentReads, path: Path) -> None:
+    def __init__(self, single: ConsistentReads, consistent: ConsistentReads, path: Path, cache_kibibytes: int) -> None:
         self.watch = Watch("the reads of the read tables", end_process)
         self._single = single
         self._consistent = consistent
         self._path = path
+        self._cache_kibibytes = cache_kibibytes
         self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
         """What moment it is: holds and freezes end exactly when their time comes."""
 
@@ -243,7 +244,7 @@ class Readings:
     @asynccontextmanager
     async def auditing(self, *, counts_wallets: bool = True) -> AsyncIterator[Audit]:
         """An audit that whoever has it can do bit by bit.  To count the wallets takes O(wallets) at its beginning."""
-        audit = await open_audit(self._path, counts_wallets=counts_wallets)
+        audit = await open_audit(self._path, self._cache_kibibytes, counts_wallets=counts_wallets)
         try:
             yield audit
         finally:
@@ -259,11 +260,11 @@ class Readings:
             return await self._single.rows(sql, values, is_small=is_small)
 
 
-async def open_readings(path: Path) -> Readings:
+async def open_readings(path: Path, cache_kibibytes: int = READER_CACHE_KIBIBYTES) -> Readings:
     """Open the read tables for reading; they must exist."""
-    single = await open_consistent_reads(path)
+    single = await open_consistent_reads(path, cache_kibibytes)
     try:
-        return Readings(single, await open_consistent_reads(path), path)
+        return Readings(single, await open_consistent_reads(path, cache_kibibytes), path, cache_kibibytes)
     except BaseException:
         with trio.CancelScope(shield=True):
             await single.aclose()

@@ -26,9 +26,10 @@ from walletd.wallets.read_tables import Folded, Progress, ReadTables, delete_rea
 from walletd.wallets.side_by_side import side_by_side
 from walletd.wallets.snapshot import delete_snapshots, restore_newest
 from walletd.wallets.table_file import (
+    DEFAULT_CACHES,
     FILE_NAME,
     HAS_PAGE_SUMS,
-    WRITER_CACHE_KIBIBYTES,
+    Caches,
     ReadTablesRotten,
     is_of_this_make,
 )
@@ -38,8 +39,6 @@ log = logging.getLogger(__name__)
 
 READ_BYTES = 2 * 1024 * 1024
 MANY_ENTRIES = 100_000
-REBUILD_CACHE_KIBIBYTES = 262_144
-"""Of the tables, while many entries are folded: each touches some ten pages anywhere in the file."""
 
 Report = Callable[[int, int], None]
 """Called with how many entries are folded, of how many."""
@@ -54,20 +53,27 @@ class Recovered(NamedTuple):
     rebuilt: bool
 
 
-async def recover(store: JournalStore, directory: Path, report: Report) -> Recovered:
+async def recover(store: JournalStore, directory: Path, report: Report, caches: Caches = DEFAULT_CACHES) -> Recovered:
     """Fold what is missing.  O(entries that the tables do not show); all of them where the tables were deleted.
 
-    Raises JournalCorrupt where the journal is not what was written.
+    Damaged tables are built again from the newest snapshot, and where that leads to damaged ones, from the journal
+    alone.  Raises JournalCorrupt where the journal is not what was written.
     """
     try:
-        return await _catch_up(store, directory, report)
+        return await _catch_up(store, directory, report, caches)
     except ReadTablesRotten as rot:
         log.warning("%s: now", rot)
         delete_read_tables(directory)
-        return await _catch_up(store, directory, report)
+    try:
+        return await _catch_up(store, directory, report, caches)
+    except ReadTablesRotten as rot:
+        log.warning("%s: now, without a snapshot", rot)
+        delete_read_tables(directory)
+        delete_snapshots(directory)
+        return await _catch_up(store, directory, report, caches)
 
 
-async def _catch_up(store: JournalStore, directory: Path, report: Report) -> Recovered:
+async def _catch_up(store: JournalStore, directory: Path, report: Report, caches: Caches) -> Recovered:
     head = await store.head()
     if not (directory / FILE_NAME).exists() and (
         snapshot := await read_tables.in_thread(partial(restore_newest, directory))
@@ -77,7 +83,7 @@ async def _catch_up(store: JournalStore, directory: Path, report: Report) -> Rec
         log.warning("%s was made by another version; it is built anew", FILE_NAME)
         delete_read_tables(directory)
         delete_snapshots(directory)
-    tables = await open_read_tables(directory)
+    tables = await open_read_tables(directory, caches.writer)
     try:
         if not HAS_PAGE_SUMS:
             log.warning("this platform's SQLite has no page checksums: all of %s is checked at every start", FILE_NAME)
@@ -90,12 +96,12 @@ async def _catch_up(store: JournalStore, directory: Path, report: Report) -> Rec
                 await tables.aclose()
                 delete_read_tables(directory)
                 delete_snapshots(directory)
-                tables = await open_read_tables(directory)
+                tables = await open_read_tables(directory, caches.writer)
             progress, rebuilt = _genesis(store), head.sequence > 0
         if head.sequence - progress.sequence >= MANY_ENTRIES:
-            await tables.keep_pages(REBUILD_CACHE_KIBIBYTES)
+            await tables.keep_pages(caches.rebuild)
         progress, frontier = await _fold(store, tables, progress, head, report)
-        await tables.keep_pages(WRITER_CACHE_KIBIBYTES)
+        await tables.keep_pages(caches.writer)
         return Recovered(tables, progress, frontier, rebuilt)
     except BaseException:
         with trio.CancelScope(shield=True):

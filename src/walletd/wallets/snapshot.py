@@ -5,17 +5,19 @@
 
 Before anything is archived, a snapshot shows that the books are sound and can be had without folding every entry
 again.  Its name says after which entry it stands, and the SHA-256 of the file: it was given when every row had been
-checked, and a file that does not have it is not used.  The check runs in a process of its own, so that a million rows
-hold up nobody:
+checked, and a file that does not have it is not used.  A copy that turns out damaged says nothing of its original,
+which is then checked in the same way.  The check runs in a process of its own, so that a million rows hold up nobody:
 
     python -m walletd.wallets.snapshot FILE
 """
 
+import logging
 import os
 import re
 import subprocess
 import sys
 from contextlib import closing, suppress
+from functools import partial
 from hashlib import file_digest
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -27,11 +29,16 @@ import trio
 from walletd.journal.directory import sync_directory, sync_file
 from walletd.journal.merkle import Frontier
 from walletd.vocabulary.entries import BalanceRecord, WalletRecord
+from walletd.wallets.consistent_reads import in_one_view
 from walletd.wallets.table_file import (
+    COPY_CACHE_KIBIBYTES,
     FILE_NAME,
+    READER_CACHE_KIBIBYTES,
     ReadTablesRotten,
     Tables,
     close_copy,
+    delete_tables,
+    open_for_copying,
     open_for_reading,
     refuse_damaged,
     rot_reported,
@@ -41,7 +48,14 @@ from walletd.wallets.table_rows import SCHEMA, check_seal
 UNFINISHED_NAME: Final = "snapshot.unfinished"
 NICENESS: Final = 10
 SYNC_SECONDS: Final = 0.02
-"""Between two syncs of a copy in the making."""
+"""Between two syncs of a copy in the making: one sync of hundreds of megabytes would have the journal's own wait."""
+
+STEP_PAGES: Final = 1_024
+"""Copied by one visit to a thread, which is not cut short: 4 MiB, some milliseconds."""
+
+COPY_TRIES: Final = 2
+"""How often a sound snapshot is copied before what was copied has the right digest."""
+
 _NAME = re.compile(r"snapshot-(\d{15})-([0-9a-f]{64})\.db")
 _EXIT_ROTTEN: Final = 65
 
@@ -74,6 +88,10 @@ def _shape_of(schema: str) -> dict[str, list[str]]:
 
 _SEALS: Final = seals_of(SCHEMA)
 
+_in_thread: Final = trio.to_thread.run_sync
+
+log = logging.getLogger(__name__)
+
 _decode_balance = msgspec.json.Decoder(BalanceRecord).decode
 _decode_wallet = msgspec.json.Decoder(WalletRecord).decode
 
@@ -85,24 +103,41 @@ class Snapshot(NamedTuple):
     sequence: int
 
 
+class SnapshotDamaged(Exception):
+    """The copy is not what was copied.  The original was checked and is sound: another copy may succeed later."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"the copy of {FILE_NAME} was damaged ({what}), and {FILE_NAME} itself is sound")
+
+
 async def take(directory: Path) -> Snapshot:
     """Copy ``state.db`` as it stands now, check every row of the copy, and make it the one snapshot there is.
 
-    Raises ReadTablesRotten, apsw.Error (no room) or OSError.
+    Raises ReadTablesRotten where ``state.db`` is damaged, SnapshotDamaged where only the copy is; apsw.Error (no room),
+    OSError, or CalledProcessError where it could not be checked.
     """
     unfinished = directory / UNFINISHED_NAME
     try:
-        await _copy(directory / FILE_NAME, unfinished)
-        sequence, digest = await _checked(unfinished)
+        sequence, digest = await _copied_and_checked(directory / FILE_NAME, unfinished)
         path = directory / f"snapshot-{sequence:015d}-{digest}.db"
         unfinished.rename(path)
         await trio.to_thread.run_sync(sync_directory, directory)
     finally:
-        unfinished.unlink(missing_ok=True)
+        delete_tables(unfinished)
     for other in _snapshots(directory):
         if other.path != path:
             other.path.unlink()
     return Snapshot(path, sequence)
+
+
+async def _copied_and_checked(tables: Path, copy: Path) -> tuple[int, str]:
+    try:
+        await _copy(tables, copy)
+        return await _checked(copy)
+    except ReadTablesRotten as rot:
+        delete_tables(copy)
+        await _checked(tables)
+        raise SnapshotDamaged(str(rot.what)) from rot
 
 
 def restore_newest(directory: Path) -> Snapshot | None:
@@ -110,18 +145,33 @@ def restore_newest(directory: Path) -> Snapshot | None:
 
     A snapshot that is not is removed: it is of no use.  Raises OSError.
     """
-    (directory / UNFINISHED_NAME).unlink(missing_ok=True)
-    for snapshot in reversed(_snapshots(directory)):
-        copied = directory / UNFINISHED_NAME
-        _copy_file(snapshot.path, copied)
-        with copied.open("rb") as file:
-            digest = file_digest(file, "sha256").hexdigest()
-        if snapshot.path.name.endswith(f"-{digest}.db"):
-            copied.rename(directory / FILE_NAME)
-            return snapshot
-        copied.unlink()
-        snapshot.path.unlink()
-    return None
+    delete_tables(directory / UNFINISHED_NAME)
+    return next((found for found in reversed(_snapshots(directory)) if _is_restored(found, directory)), None)
+
+
+def _is_restored(snapshot: Snapshot, directory: Path) -> bool:
+    copied = directory / UNFINISHED_NAME
+    for _ in range(COPY_TRIES):
+        try:
+            _copy_file(snapshot.path, copied)
+            if _is_as_checked(copied, snapshot):
+                delete_tables(directory / FILE_NAME)  # A log that is left over is of another file.
+                copied.rename(directory / FILE_NAME)
+                return True
+        finally:
+            copied.unlink(missing_ok=True)
+        if not _is_as_checked(snapshot.path, snapshot):
+            log.warning("%s is not what was checked, and is removed", snapshot.path.name)
+            snapshot.path.unlink()
+            return False
+    log.warning("%s is sound, but each copy of it was damaged; it is not used", snapshot.path.name)
+    return False
+
+
+def _is_as_checked(file: Path, snapshot: Snapshot) -> bool:
+    """Whether a file has the digest that the snapshot was given when it was checked."""
+    with file.open("rb") as opened:
+        return snapshot.path.name.endswith(f"-{file_digest(opened, 'sha256').hexdigest()}.db")
 
 
 def delete_snapshots(directory: Path) -> None:
@@ -136,40 +186,24 @@ def _snapshots(directory: Path) -> list[Snapshot]:
     return sorted((Snapshot(path, int(match[1])) for match, path in found if match), key=lambda one: one.sequence)
 
 
-async def _copy(tables: Path, copy: Path) -> None:
-    """One statement in a thread, which ends soon when this is cancelled: a daemon that drains does not wait for it."""
-    with rot_reported(), closing(open_for_reading(tables)) as connection:
-        try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(_interrupt_when_cancelled, connection)
-                nursery.start_soon(_sync_as_it_grows, copy)
-                await trio.to_thread.run_sync(_vacuum_into, connection, copy)
-                nursery.cancel_scope.cancel()
-        except* apsw.Error as failures:
-            await trio.lowlevel.checkpoint_if_cancelled()
-            raise failures.exceptions[0] from None
-    await trio.to_thread.run_sync(sync_file, copy)
+async def _copy(tables: Path, copy: Path, cache_kibibytes: int = COPY_CACHE_KIBIBYTES) -> None:
+    """Copy the tables as they stand now, page by page, by SQLite's backup, in steps between which it can be cancelled.
 
-
-def _vacuum_into(connection: apsw.Connection, copy: Path) -> None:
-    copy.unlink(missing_ok=True)
-    connection.execute("VACUUM INTO ?", (str(copy),))
-    close_copy(copy)
-
-
-async def _sync_as_it_grows(copy: Path) -> None:
-    """A sync of hundreds of megabytes at the end would have the journal's own wait behind it."""
-    while True:
-        await trio.sleep(SYNC_SECONDS)
-        with suppress(FileNotFoundError):
-            await trio.to_thread.run_sync(sync_file, copy)
-
-
-async def _interrupt_when_cancelled(connection: apsw.Connection) -> None:
-    try:
-        await trio.sleep_forever()
-    finally:
-        connection.interrupt()
+    One view of the tables is held throughout, so that the copy need not begin again when they change; what is written
+    to them meanwhile stays in their log.  Raises ReadTablesRotten for damage in either file.
+    """
+    with rot_reported(), closing(await _in_thread(partial(open_for_reading, tables, cache_kibibytes))) as source:
+        with closing(await _in_thread(partial(open_for_copying, copy, cache_kibibytes))) as target:
+            source.execute("BEGIN; SELECT 1 FROM sqlite_schema").fetchall()
+            with target.backup("main", source, "main") as copying:
+                synced_at = trio.current_time()
+                while not copying.done:
+                    await _in_thread(partial(copying.step, STEP_PAGES))
+                    if trio.current_time() - synced_at >= SYNC_SECONDS:
+                        await _in_thread(partial(sync_file, copy))
+                        synced_at = trio.current_time()
+        await _in_thread(partial(close_copy, copy))
+    await _in_thread(partial(sync_file, copy))
 
 
 def _copy_file(source: Path, target: Path) -> None:
@@ -182,32 +216,39 @@ def _copy_file(source: Path, target: Path) -> None:
 
 
 async def _checked(file: Path) -> tuple[int, str]:
-    """After which entry the copy stands, and its SHA-256, from a process that checked it.  Raises ReadTablesRotten."""
+    """After which entry the tables stand, and the file's SHA-256, from a process that checked it.
+
+    Raises ReadTablesRotten, OSError, or CalledProcessError where the process did not come to an end of its own.
+    """
     command = [sys.executable, "-P", "-m", __name__, str(file)]
     ended = await trio.run_process(command, capture_stdout=True, capture_stderr=True, check=False)
     if ended.returncode:
         said = ended.stderr.decode(errors="replace").strip().rpartition("\n")[2]
         if ended.returncode == _EXIT_ROTTEN:
-            raise ReadTablesRotten(f"what was just copied ({said})")
+            raise ReadTablesRotten(said)
         raise subprocess.CalledProcessError(ended.returncode, command, stderr=said)
     sequence, digest = ended.stdout.decode().split()
     return int(sequence), digest
 
 
-def check_snapshot(file: Path) -> int:
-    """Check every page and every row of every table, and that posted balances sum to zero.
+def check_snapshot(file: Path, cache_kibibytes: int = READER_CACHE_KIBIBYTES) -> int:
+    """Check every page and every row of every table, and that posted balances sum to zero, in one view of the tables.
 
-    Returns after which entry the copy stands.  Raises ReadTablesRotten.
+    Returns after which entry they stand.  Raises ReadTablesRotten.
     """
-    with rot_reported(), closing(open_for_reading(file)) as connection:
-        refuse_damaged(connection)
-        _check_schema(connection)
-        for table, place in _SEALS.items():
-            for row in connection.execute(f"SELECT * FROM {table}") if place is not None else ():
-                check_seal(table, row[place], *row[:place])
-        _check_search(connection)
-        _check_sums(connection)
-        return _checked_progress(connection)
+    with closing(open_for_reading(file, cache_kibibytes)) as connection:
+        return in_one_view(connection, _check)
+
+
+def _check(tables: Tables) -> int:
+    refuse_damaged(tables)
+    _check_schema(tables)
+    for table, place in _SEALS.items():
+        for row in tables.execute(f"SELECT * FROM {table}") if place is not None else ():
+            check_seal(table, row[place], *row[:place])
+    _check_search(tables)
+    _check_sums(tables)
+    return _checked_progress(tables)
 
 
 def _check_schema(connection: Tables) -> None:
@@ -260,7 +301,7 @@ def main(file: Path) -> int:
     try:
         sequence = check_snapshot(file)
     except ReadTablesRotten as rotten:
-        sys.stderr.write(f"{rotten}\n")
+        sys.stderr.write(f"{rotten.what}\n")
         return _EXIT_ROTTEN
     with file.open("rb") as opened:
         sys.stdout.write(f"{sequence} {file_digest(opened, 'sha256').hexdigest()}\n")

@@ -12,17 +12,28 @@ Two SQLite libraries in one process would release each other's locks: nothing bu
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import apsw
-import apsw.sqlite_extra
 
 from walletd.wallets import log_chain
 from walletd.wallets.log_chain import SUM_BYTES
 
+try:
+    from apsw import sqlite_extra
+except ImportError:
+    sqlite_extra = None  # type: ignore[assignment]
+
+LEAST_APSW: Final = "3.51.3"
+"""The first one whose wheel has ``apsw.sqlite_extra``, and in it the checksums."""
+
 FILE_NAME: Final = "state.db"
 WRITER_CACHE_KIBIBYTES: Final = 65_536
 READER_CACHE_KIBIBYTES: Final = 16_384
+REBUILD_CACHE_KIBIBYTES: Final = 262_144
+COPY_CACHE_KIBIBYTES: Final = 1_024
+"""Of a copy in the making: what was copied goes to the file soon and steadily, and not all at the end."""
+
 CACHED_STATEMENTS: Final = 64
 BUSY_MILLISECONDS: Final = 5_000
 
@@ -53,20 +64,33 @@ class Tables(Protocol):
     def execute(self, sql: str, values: Sequence[Any] = (), /) -> Cursor: ...
 
 
+class Caches(NamedTuple):
+    """How many KiB of state.db each connection keeps in memory: the one that writes, each that reads."""
+
+    writer: int = WRITER_CACHE_KIBIBYTES
+    reader: int = READER_CACHE_KIBIBYTES
+    rebuild: int = REBUILD_CACHE_KIBIBYTES
+    """Of the one that writes, while many entries are folded: each touches some ten pages anywhere in the file."""
+
+
+DEFAULT_CACHES: Final = Caches()
+
+
 class ReadTablesRotten(Exception):
     """Something in state.db is not what was written.  The daemon removes the file and ends; a start rebuilds it."""
 
     def __init__(self, what: str) -> None:
+        self.what = what
         super().__init__(f"{what} in {FILE_NAME} is damaged; start again, and it is built anew")
 
 
 def _registered() -> bool:
     """Make the VFS known to apsw's SQLite; whether this platform's apsw has it."""
-    if apsw.sqlite_extra.has(_EXTENSION) is None:
+    if sqlite_extra is None or sqlite_extra.has(_EXTENSION) is None:
         return False
     registrar = apsw.Connection(":memory:")
     try:
-        apsw.sqlite_extra.load(registrar, _EXTENSION)
+        sqlite_extra.load(registrar, _EXTENSION)
     finally:
         registrar.close()
     return _VFS in apsw.vfs_names()
@@ -76,7 +100,17 @@ HAS_PAGE_SUMS: Final = _registered()
 """Whether pages have checksums here.  Without them a start checks the whole file, as long as that may take."""
 
 
-def open_for_writing(path: Path) -> apsw.Connection:
+def unfit_library() -> str | None:
+    """Why this apsw cannot be used, and what to do; None where it can."""
+    if sqlite_extra is not None:
+        return None
+    return (
+        f"apsw {apsw.apsw_version()} is too old, it has no apsw.sqlite_extra with SQLite's page checksums; "
+        f"install a newer one: pip install 'apsw>={LEAST_APSW}'"
+    )
+
+
+def open_for_writing(path: Path, cache_kibibytes: int = WRITER_CACHE_KIBIBYTES) -> apsw.Connection:
     """The one connection that writes; a file that is missing is made, empty.  Nobody else has it open yet.
 
     Raises ReadTablesRotten where the file and its log are not of one history.
@@ -85,11 +119,11 @@ def open_for_writing(path: Path) -> apsw.Connection:
         delete_tables(path)  # A log that is left over is of another file.
     before = _stood(path)
     with rot_reported():
-        return _open_for_writing(path, before)
+        return _open_for_writing(path, before, cache_kibibytes)
 
 
-def _open_for_writing(path: Path, before: log_chain.Stood) -> apsw.Connection:
-    connection = _open(path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE, WRITER_CACHE_KIBIBYTES)
+def _open_for_writing(path: Path, before: log_chain.Stood, cache_kibibytes: int) -> apsw.Connection:
+    connection = _open(path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE, cache_kibibytes)
     try:
         if HAS_PAGE_SUMS:
             connection.reserve_bytes(reserve=SUM_BYTES)
@@ -107,14 +141,14 @@ def _open_for_writing(path: Path, before: log_chain.Stood) -> apsw.Connection:
     return connection
 
 
-def open_for_reading(path: Path) -> apsw.Connection:
+def open_for_reading(path: Path, cache_kibibytes: int = READER_CACHE_KIBIBYTES) -> apsw.Connection:
     """A connection that cannot write.  One thread at a time may have it.  Raises ReadTablesRotten."""
     with rot_reported():
-        return _open_for_reading(path)
+        return _open_for_reading(path, cache_kibibytes)
 
 
-def _open_for_reading(path: Path) -> apsw.Connection:
-    connection = _open(path, apsw.SQLITE_OPEN_READONLY, READER_CACHE_KIBIBYTES)
+def _open_for_reading(path: Path, cache_kibibytes: int) -> apsw.Connection:
+    connection = _open(path, apsw.SQLITE_OPEN_READONLY, cache_kibibytes)
     try:
         connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
         _refuse_blind(connection)
@@ -158,9 +192,29 @@ def _stood(path: Path) -> log_chain.Stood:
     return stood
 
 
+def open_for_copying(path: Path, cache_kibibytes: int = COPY_CACHE_KIBIBYTES) -> apsw.Connection:
+    """A new file for SQLite's backup to copy tables into.  What fails is thrown away whole: it has no journal.
+
+    Its first page says that there are sums before any other page is written.  SQLite writes pages as its cache fills,
+    in any order, and gives none a sum as long as the first page does not say so.
+    """
+    delete_tables(path)
+    connection = _open(path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE, cache_kibibytes)
+    try:
+        if HAS_PAGE_SUMS:
+            connection.reserve_bytes(reserve=SUM_BYTES)
+        connection.execute("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA user_version=1").fetchall()
+        _refuse_blind(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
 def close_copy(path: Path) -> None:
     """Let a copy, made of tables in use, say that it is whole: what it shows is the last, and no log goes with it."""
-    with closing(_open(path, apsw.SQLITE_OPEN_READWRITE, READER_CACHE_KIBIBYTES)) as connection:
+    with closing(_open(path, apsw.SQLITE_OPEN_READWRITE, COPY_CACHE_KIBIBYTES)) as connection:
+        connection.execute("PRAGMA journal_mode=DELETE").fetchall()
         connection.execute(f"PRAGMA application_id={connection.pragma('user_version')}")
 
 
