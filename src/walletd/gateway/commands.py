@@ -30,11 +30,11 @@ def command(endpoint: ClientEndpoint, call: Call) -> None:
 
     def reply(outcome: Answer | Foreseen | NotDecided) -> None:
         endpoint.parked.pop(submission, None)
-        endpoint.written = max(endpoint.written, submission.sequence)
         if log.isEnabledFor(logging.DEBUG):
             _tell(endpoint, call, outcome)
         match outcome:
-            case Answer():
+            case Answer(durable):
+                endpoint.wrote(durable.entry.sequence)
                 _reply_answer(endpoint, call, outcome)
             case Foreseen():
                 _reply_foreseen(endpoint, call, outcome)
@@ -44,9 +44,9 @@ def command(endpoint: ClientEndpoint, call: Call) -> None:
     submission = Submission(call.params, call.principal, reply)
     endpoint.services.supervisor.submit(submission)
     if submission.sequence:
-        endpoint.written = max(endpoint.written, submission.sequence)
-    elif not submission.is_settled:
-        endpoint.parked[submission] = None
+        endpoint.wrote(submission.sequence)
+    elif not (submission.is_settled or call.params.dry_run):
+        endpoint.park(submission)
 
 
 def _tell(endpoint: ClientEndpoint, call: Call, outcome: Answer | Foreseen | NotDecided) -> None:

@@ -1,8 +1,9 @@
 """Dispatch: from a permitted call to whoever answers it.
 
-One function for each method of the protocol; the table at the end is complete by an assertion at import.  A command
+One function for each method of the protocol; the tables at the end are complete by an assertion at import.  A command
 or a read of one wallet as it is now is answered from memory, without a task; what needs the read tables or the
-journal runs as a task, behind every command that the same session sent before and all that was acknowledged to anybody.
+journal runs as a task.  Every read of the books stands behind the commands that the same session sent before it and
+behind all that was acknowledged to anybody; where such a command is not decided yet, one from memory waits for it, too.
 """
 
 import logging
@@ -11,9 +12,10 @@ from collections.abc import Awaitable, Callable
 import msgspec
 import trio
 
+from walletd.gateway.batches import check_batch
 from walletd.gateway.commands import command
 from walletd.gateway.endpoint import Asked, ClientEndpoint
-from walletd.gateway.entries import Refused, entry_get, entry_list, shown_to, transfer_get
+from walletd.gateway.entries import Refused, entry_get, entry_list, grant_of, shown_to, transfer_get
 from walletd.gateway.operations import OPERATIONS
 from walletd.gateway.reads import (
     balance_get,
@@ -37,6 +39,7 @@ from walletd.wallets.decided import unavailable
 from walletd.wallets.publisher import Subscription, Watched
 from walletd.wallets.read_tables import ReadTablesFull
 from walletd.wallets.submission import Submission
+from walletd.wallets.supervisor import Behind
 from walletd.wallets.table_file import ReadTablesRotten
 
 log = logging.getLogger(__name__)
@@ -44,17 +47,53 @@ log = logging.getLogger(__name__)
 
 def answer(endpoint: ClientEndpoint, call: Call) -> None:
     """Have the call answered, now or later, exactly once.  Raises InvalidParams where params do not fit together."""
+    name = call.method.name
     if call.method.kind is Kind.COMMAND:
-        command(endpoint, call)
+        if endpoint.parked and call.params.dry_run:
+            check_batch(call.params)
+            _ask(endpoint, call)
+        else:
+            command(endpoint, call)
         return
     check_params(call)
-    if call.method.name in FROM_MEMORY and is_small(call.params):
-        FROM_MEMORY[call.method.name](endpoint, call)
+    if name in AT_ONCE:
+        AT_ONCE[name](endpoint, call)
+    elif name in FROM_BOOKS and is_small(call.params):
+        FROM_BOOKS[name](endpoint, call, _behind(endpoint, call))
+    elif name in FROM_MEMORY and not endpoint.parked and endpoint.written <= endpoint.services.publisher.head:
+        FROM_MEMORY[name](endpoint, call)
     else:
-        sequence = max(endpoint.written, endpoint.services.publisher.head)
-        endpoint.reads.append(Asked(call, sequence, bool(endpoint.parked)))
-        if len(endpoint.reads) == 1:
-            endpoint.services.start(_answer_reads, endpoint)
+        _ask(endpoint, call)
+
+
+def _ask(endpoint: ClientEndpoint, call: Call) -> None:
+    """Have the read answered behind what it has to show."""
+    behind = endpoint.parked_ever if endpoint.parked else 0
+    _wait(endpoint, Asked(call, max(endpoint.written, endpoint.services.publisher.head), behind))
+
+
+def _wait(endpoint: ClientEndpoint, asked: Asked) -> None:
+    endpoint.reads.append(asked)
+    if len(endpoint.reads) == 1:
+        endpoint.services.start(_answer_reads, endpoint)
+
+
+def _behind(endpoint: ClientEndpoint, call: Call) -> Behind:
+    """What a read of books must not lie before, once it has its wallets' turns: then a command that was sent before it
+    to one of these wallets is decided, and none that was sent after it.  Where one to other wallets is not decided,
+    the read waits for that and is made again."""
+    if not endpoint.parked:
+        written = endpoint.written
+        return lambda: written
+    asked = Asked(call, 0, endpoint.parked_ever)
+
+    def behind() -> int | None:
+        if endpoint.undecided(asked.behind) is None:
+            return endpoint.written
+        _wait(endpoint, asked)
+        return None
+
+    return behind
 
 
 async def _answer_reads(endpoint: ClientEndpoint) -> None:
@@ -74,15 +113,22 @@ async def _answer_reads(endpoint: ClientEndpoint) -> None:
 
 async def _answer_read(endpoint: ClientEndpoint, asked: Asked) -> None:
     """Raises only what must end the daemon."""
-    call, sequence = asked.call, asked.sequence
-    if asked.is_behind:
-        for submission in list(endpoint.parked):
-            if not submission.is_decided:
-                await _decided(submission)
-        sequence = max(sequence, endpoint.written)
+    call, supervisor = asked.call, endpoint.services.supervisor
+    while (submission := endpoint.undecided(asked.behind)) is not None:
+        await _settled(submission)
+    # Where it was behind nothing, it does not wait for what the session wrote since.
+    sequence = max(asked.sequence, endpoint.written) if asked.behind else asked.sequence
     try:
-        await endpoint.services.supervisor.shown(sequence)
-        await FROM_TABLES[call.method.name](endpoint, call)
+        if call.method.kind is Kind.COMMAND:
+            command(endpoint, call)
+        elif call.method.name in FROM_BOOKS and is_small(call.params):
+            FROM_BOOKS[call.method.name](endpoint, call, lambda: sequence)
+        elif call.method.name in FROM_MEMORY:
+            await supervisor.settled(sequence)
+            FROM_MEMORY[call.method.name](endpoint, call)
+        else:
+            await supervisor.shown(sequence)
+            await FROM_TABLES[call.method.name](endpoint, call)
     except Refused as refused:
         endpoint.refuse(call, refused.reason, refused.facts)
     except ReadTablesFull as full:
@@ -95,13 +141,13 @@ async def _answer_read(endpoint: ClientEndpoint, asked: Asked) -> None:
         endpoint.refuse(call, Reason.INTERNAL_ERROR)
 
 
-async def _decided(submission: Submission) -> None:
+async def _settled(submission: Submission) -> None:
     settled = trio.Event()
     submission.followers.append(lambda answer: settled.set())
     await settled.wait()
 
 
-# --- answered from memory ------------------------------------------------------------------------------------------
+# --- answered at once, whatever waits ------------------------------------------------------------------------------
 
 
 def ping(endpoint: ClientEndpoint, call: Call) -> None:
@@ -124,13 +170,6 @@ def daemon_compact(endpoint: ClientEndpoint, call: Call) -> None:
         endpoint.reply(call, status)
 
 
-def client_list(endpoint: ClientEndpoint, call: Call) -> None:
-    """A page of the clients that this one may know of."""
-    register, grant = endpoint.services.register, endpoint.session.grant
-    assert grant is not None
-    endpoint.reply(call, client_page(register.clients, grant, call.params, register.clock()))
-
-
 def stream_unsubscribe(endpoint: ClientEndpoint, call: Call) -> None:
     """End a stream."""
     subscription = endpoint.subscriptions.pop(call.params.subscription, None)
@@ -139,6 +178,15 @@ def stream_unsubscribe(endpoint: ClientEndpoint, call: Call) -> None:
         return
     endpoint.services.publisher.unsubscribe(subscription)
     endpoint.reply(call, m.Unsubscribed(subscription=subscription.id, sequence=subscription.previous))
+
+
+# --- answered from memory ------------------------------------------------------------------------------------------
+
+
+def client_list(endpoint: ClientEndpoint, call: Call) -> None:
+    """A page of the clients that this one may know of."""
+    register, grant = endpoint.services.register, grant_of(endpoint)
+    endpoint.reply(call, client_page(register.clients, grant, call.params, register.clock()))
 
 
 # --- answered from the read tables and the journal -----------------------------------------------------------------
@@ -263,16 +311,20 @@ async def _snapshot(endpoint: ClientEndpoint, params: m.Subscribe) -> m.WalletPa
     return page
 
 
-FROM_MEMORY: dict[str, Callable[[ClientEndpoint, Call], None]] = {
+AT_ONCE: dict[str, Callable[[ClientEndpoint, Call], None]] = {
     "session.ping": ping,
-    "wallet.get": wallet_get,
-    "balance.get": balance_get,
-    "client.list": client_list,
     "daemon.status": daemon_status,
     "daemon.compact": daemon_compact,
     "stream.unsubscribe": stream_unsubscribe,
     **OPERATIONS,
 }
+
+FROM_BOOKS: dict[str, Callable[[ClientEndpoint, Call, Behind], None]] = {
+    "wallet.get": wallet_get,
+    "balance.get": balance_get,
+}
+
+FROM_MEMORY: dict[str, Callable[[ClientEndpoint, Call], None]] = {"client.list": client_list}
 
 FROM_TABLES: dict[str, Callable[[ClientEndpoint, Call], Awaitable[None]]] = {
     "rpc.discover": rpc_discover,
@@ -292,4 +344,7 @@ FROM_TABLES: dict[str, Callable[[ClientEndpoint, Call], Awaitable[None]]] = {
 
 ANSWERED_BY_THE_SESSION = {"session.authenticate"}
 _commands = {name for name, method in METHODS.items() if method.kind is Kind.COMMAND}
-assert set(METHODS) == _commands | set(FROM_MEMORY) | set(FROM_TABLES) | ANSWERED_BY_THE_SESSION
+assert (
+    set(METHODS)
+    == _commands | set(AT_ONCE) | set(FROM_BOOKS) | set(FROM_MEMORY) | set(FROM_TABLES) | ANSWERED_BY_THE_SESSION
+)

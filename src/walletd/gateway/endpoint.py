@@ -52,14 +52,14 @@ class Wire(Protocol):
 
 
 class Asked(NamedTuple):
-    """A read of the tables or the journal that waits for its turn, and what it must show: what there was to be seen
-    when it was asked, however much comes after."""
+    """A read that waits for its turn, and what it must show: what there was to be seen when it was asked, however much
+    comes after."""
 
     call: Call
     sequence: int
     """The last entry that was acknowledged to anybody, or decided for this session."""
-    is_behind: bool
-    """Whether commands of this session, sent before it, were not decided yet."""
+    behind: int
+    """The number of the last command that was parked before it; 0 where none is."""
 
 
 class ClientEndpoint:
@@ -71,6 +71,7 @@ class ClientEndpoint:
         "connection_id",
         "is_closed",
         "parked",
+        "parked_ever",
         "reads",
         "services",
         "session",
@@ -96,13 +97,39 @@ class ClientEndpoint:
         self.is_closed = False
         self.written = 0
         """The last sequence that a command of this session was given."""
-        self.parked: dict[Submission, None] = {}
-        """Commands of this session that are not decided yet, oldest first."""
+        self.parked: dict[Submission, int] = {}
+        """Commands of this session that were not decided when they came, oldest first, each with its number among them.
+        Those that are answered are not here any more, nor the oldest where they are decided."""
+        self.parked_ever = 0
+        """How many commands of this session were not decided when they came."""
         self.reads: deque[Asked] = deque()
-        """Reads of the tables and the journal that are not answered yet, oldest first."""
+        """Reads that are not answered yet, oldest first: of the tables, of the journal, or behind a parked command."""
         self.subscriptions: dict[int, Subscription] = {}
         self.subscriptions_made = 0
         self._room: trio.Event | None = None
+
+    def park(self, submission: Submission) -> None:
+        """Remember a command that was not decided when it came: reads that come after it wait for it."""
+        self.parked_ever += 1
+        self.parked[submission] = self.parked_ever
+
+    def wrote(self, sequence: int) -> None:
+        """A command of this session has this entry: later reads show it."""
+        if sequence > self.written:
+            self.written = sequence
+
+    def undecided(self, behind: int) -> Submission | None:
+        """The oldest parked command that has no place in the order of things yet, where its number is not beyond
+        ``behind``; ``written`` covers those before it.  O(1) for each parked command, over all calls."""
+        while self.parked:
+            submission, number = next(iter(self.parked.items()))
+            if number > behind:
+                break
+            if not submission.is_decided:
+                return submission
+            del self.parked[submission]
+            self.wrote(submission.sequence)
+        return None
 
     # --- what the connection says ----------------------------------------------------------------------------------
 

@@ -45,7 +45,7 @@ async def transfer_get(endpoint: ClientEndpoint, call: Call) -> None:
         raise Refused(Reason.TRANSFER_NOT_FOUND, transfer=transfer)
     durable = await endpoint.services.history.entry(sequence)
     entry = durable.entry
-    grant = _grant_of(endpoint)
+    grant = grant_of(endpoint)
     sees = sight_of(grant)
     is_own = grant.sees_everything or grant.principal == entry.principal
     movements = [
@@ -82,7 +82,7 @@ async def entry_get(endpoint: ClientEndpoint, call: Call) -> None:
         sequence = services.index.find(call.principal, params.command_id)
     if sequence is None or not 1 <= sequence <= services.publisher.head:
         raise Refused(Reason.ENTRY_NOT_FOUND, asked=params.command_id if params.sequence is None else params.sequence)
-    durable, grant = await services.history.entry(sequence), _grant_of(endpoint)
+    durable, grant = await services.history.entry(sequence), grant_of(endpoint)
     if not concerns(durable.entry, grant):
         raise Refused(Reason.ENTRY_NOT_FOUND, asked=params.sequence)
     endpoint.reply(call, _entry_view(durable, grant))
@@ -102,12 +102,12 @@ async def entry_list(endpoint: ClientEndpoint, call: Call) -> None:
             room -= len(durable.record)
             if room <= 0:
                 break
-    grant = _grant_of(endpoint)
+    grant = grant_of(endpoint)
     page = tuple(_entry_view(durable, grant) for durable in entries[: params.limit])
     endpoint.reply(call, m.EntryPage(entries=page, head=services.publisher.head))
 
 
-def _grant_of(endpoint: ClientEndpoint) -> Grant:
+def grant_of(endpoint: ClientEndpoint) -> Grant:
     """What the session may see now; nothing, where its token was revoked while it waited."""
     return endpoint.session.grant or Grant(Principal(HIDDEN), ())
 

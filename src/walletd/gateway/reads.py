@@ -24,6 +24,7 @@ from walletd.vocabulary.identifiers import AssetCode, WalletId
 from walletd.vocabulary.room import Room
 from walletd.wallets.readings import view_of
 from walletd.wallets.statements import Place, Question
+from walletd.wallets.supervisor import Behind
 
 _CURSOR_NUMBERS = 3
 _MAX_DIGITS = 16
@@ -32,8 +33,8 @@ _MAX_DIGITS = 16
 # --- answered from memory ------------------------------------------------------------------------------------------
 
 
-def wallet_get(endpoint: ClientEndpoint, call: Call) -> None:
-    """A wallet from its book."""
+def wallet_get(endpoint: ClientEndpoint, call: Call, behind: Behind) -> None:
+    """A wallet from its book, in its turn."""
     wallet: WalletId = call.params.wallet
 
     def reply(books: Mapping[WalletId, Book], sequence: int, now: datetime) -> None:
@@ -46,7 +47,7 @@ def wallet_get(endpoint: ClientEndpoint, call: Call) -> None:
         endpoint.reply(call, msgspec.structs.replace(view, room=_room(books, records, now)))
 
     endpoint.services.supervisor.read_wallets(
-        (wallet,), reply, lambda reason, facts: endpoint.refuse(call, reason, facts)
+        (wallet,), reply, lambda reason, facts: endpoint.refuse(call, reason, facts), behind
     )
 
 
@@ -55,16 +56,19 @@ def is_small(params: Any) -> bool:
     return not isinstance(params, m.GetBalance) or (params.wallets is None and params.as_of is None)
 
 
-def balance_get(endpoint: ClientEndpoint, call: Call) -> None:
-    """A wallet's balances from its book."""
-    _balances_now(endpoint, call, lambda: None)
+def balance_get(endpoint: ClientEndpoint, call: Call, behind: Behind) -> None:
+    """A wallet's balances from its book, in its turn."""
+    _balances_now(endpoint, call, lambda: None, behind)
 
 
-def _balances_now(endpoint: ClientEndpoint, call: Call, done: Callable[[], None]) -> None:
+def _balances_now(endpoint: ClientEndpoint, call: Call, done: Callable[[], None], behind: Behind) -> None:
     """Have the balances of wallets answered from their books, seen together; ``done`` is called right after it."""
     asset, names = call.params.asset, call.params.names
 
     def reply(books: Mapping[WalletId, Book], sequence: int, now: datetime) -> None:
+        if asset is not None and asset not in endpoint.services.books.assets:
+            fail(Reason.ASSET_NOT_FOUND, {"asset": asset})
+            return
         if missing := [name for name in names if name not in books]:
             fail(Reason.UNKNOWN_WALLET, {"wallet": missing[0]})
             return
@@ -77,10 +81,7 @@ def _balances_now(endpoint: ClientEndpoint, call: Call, done: Callable[[], None]
         endpoint.refuse(call, reason, facts)
         done()
 
-    if asset is not None and asset not in endpoint.services.books.assets:
-        fail(Reason.ASSET_NOT_FOUND, {"asset": asset})
-    else:
-        endpoint.services.supervisor.read_wallets(names, reply, fail)
+    endpoint.services.supervisor.read_wallets(names, reply, fail, behind)
 
 
 def _room(books: Mapping[WalletId, Book], records: Iterable[BalanceRecord], now: datetime) -> tuple[Room, ...]:
@@ -115,7 +116,8 @@ async def balances_get(endpoint: ClientEndpoint, call: Call) -> None:
     """Wallets' balances, now or as they stood at a point before."""
     if call.params.as_of is None:
         answered = trio.Event()
-        _balances_now(endpoint, call, answered.set)
+        written = endpoint.written
+        _balances_now(endpoint, call, answered.set, lambda: written)
         await answered.wait()
     else:
         await _balances_as_of(endpoint, call)

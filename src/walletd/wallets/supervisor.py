@@ -51,6 +51,9 @@ PRESSED_BY = 2_048
 """So many that wait for the disk, or half of the projector's room: then nobody has more than a share under way."""
 
 ReadReply = Callable[[Mapping[WalletId, Book], int, datetime], None]
+Behind = Callable[[], int | None]
+"""The entry that a read must not lie before; None: something before it is not decided, and whoever asked asks again."""
+
 Failed = Callable[[Reason, dict[str, Any]], None]
 ReadBooks = Callable[[Iterable[WalletId]], Awaitable[dict[WalletId, Book]]]
 ReadTransfer = Callable[[TransferId], Awaitable[TransferRecord | None]]
@@ -170,14 +173,18 @@ class Supervisor:
             self._recent[key] = submission
         self._claim(submission, self._decide)
 
+    async def settled(self, sequence: int) -> None:
+        """Return once this entry is durable, or once it is certain that a full disk undid it."""
+        settled = trio.Event()
+        self._writer.when_durable(min(sequence, self._writer.head), lambda is_durable: settled.set())
+        await settled.wait()
+
     async def shown(self, sequence: int) -> None:
         """Return once the read tables show this entry, or once it is certain that a full disk undid it.
 
         Raises ReadTablesFull while they cannot show it for want of space.
         """
-        settled = trio.Event()
-        self._writer.when_durable(min(sequence, self._writer.head), lambda is_durable: settled.set())
-        await settled.wait()
+        await self.settled(sequence)
         await self._projector.reach_unless_full(min(sequence, self._writer.durable_head))
 
     def _claim(self, submission: Submission, act: Callable[[Submission, list[WalletId]], None]) -> None:
@@ -313,23 +320,41 @@ class Supervisor:
 
     # --- reads -----------------------------------------------------------------------------------------------------
 
-    def read_wallets(self, wallets: Iterable[WalletId], reply: ReadReply, failed: Failed) -> None:
+    def read_wallets(
+        self, wallets: Iterable[WalletId], reply: ReadReply, failed: Failed, behind: Behind = lambda: 0
+    ) -> None:
         """Show ``reply`` the books of those of the wallets that exist, as they stand together; after which entry, and
         at what moment.  It is called once what it shows is durable, and must not keep a book.
+
+        ``behind`` is asked when the wallets' turns are in hand.  The answer waits for its entry, too; where a full disk
+        undoes that, it is given all the same if it shows nothing of it.
 
         Reads of a wallet see every command on it that was submitted before.
         """
         names = sorted(set(wallets))
 
         def read() -> None:
+            last = behind()
+            if last is None:
+                return
             moment = self._shown_until = self.moment()
             books = {name: self._books.wallets[name] for name in names if name in self._books.wallets}
-            seen = self._roster.last_sequence(names)
-            if seen <= self._writer.durable_head:
-                reply(books, self._writer.durable_head, moment)
+            seen, durable = self._roster.last_sequence(names), self._writer.durable_head
+            awaited = max(seen, min(last, self._writer.head))
+            if awaited <= durable:
+                reply(books, durable, moment)
                 return
             copied = {name: book.copy() for name, book in books.items()}
-            self._when_durable(seen, lambda: reply(copied, seen, moment), failed)
+
+            def settle(is_durable: bool) -> None:
+                if is_durable:
+                    reply(copied, awaited, moment)
+                elif seen <= self._writer.durable_head:
+                    reply(copied, max(seen, durable), moment)
+                else:
+                    failed(Reason.UNAVAILABLE, unavailable(self._writer.degraded))
+
+            self._writer.when_durable(awaited, settle)
 
         self._roster.claim(Claim(names, run=read, fail=failed))
 
