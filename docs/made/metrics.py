@@ -19,6 +19,7 @@ from walletd.metrics import DaemonCollector
 from walletd.process_metrics import ProcessMetrics
 from walletd.protocol.journal_messages import CompactionStatus
 from walletd.protocol.rates import RateBook, Rates
+from walletd.wallets.ledger_clock import LedgerClock
 from walletd.wallets.readings import open_readings
 from walletd.wallets.recovery import recover
 
@@ -68,6 +69,7 @@ def _collected(core: Core, folder: Path) -> Iterator[Metric]:
         last_reload_at=0.0,
         audit_violations=0,
         audited_at=0.0,
+        clock=LedgerClock(),
     )
     lifecycle = Lifecycle(lambda: datetime.now(UTC))
     compaction: Any = SimpleNamespace(status=CompactionStatus(step="idle", archived=0))

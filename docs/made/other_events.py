@@ -241,11 +241,20 @@ OFFLINE = (
     Event(
         "walletd restore",
         "of a backup, or of a folder that no daemon has open, into a new folder",
-        "a data folder in a new epoch, whole or up to an entry or a time",
+        "a data folder in a new epoch and a new history, whole or up to an entry or a time",
         "a folder that has a journal is refused; exit code 65: damaged",
         "O(entries)",
         "a block in memory; `journal.db` on the disk",
         "Segment, Entry, Archive, Journal",
+    ),
+    Event(
+        "walletd clock",
+        "beside a daemon or before its start; with --accept, where the machine's clock is right",
+        "this machine's clock and the ledger's time; the daemon takes the clock over",
+        "a word that is older than an hour, or about a clock that was set since, is said and does not count",
+        "O(1)",
+        "a small file until a daemon has read it",
+        "none",
     ),
     Event(
         "walletd verify",

@@ -7,7 +7,7 @@ await nursery.start(compaction.run)
 from datetime import timedelta
 
 from walletd.config import Settings
-from walletd.core import Core, wall_clock
+from walletd.core import Core
 from walletd.gateway.services import Services
 from walletd.journal.sqlite_store import SqliteJournalStore
 from walletd.lifecycle import Lifecycle
@@ -29,7 +29,7 @@ def compacting(settings: Settings, core: Core, services: Services, lifecycle: Li
     assert isinstance(core.store, SqliteJournalStore)
     floor = settings.space_floor_mebibytes * MEBIBYTE
     compaction = Compaction(
-        core.store, core.projector, settings.data, policy, clock=wall_clock, space_floor_bytes=floor
+        core.store, core.projector, settings.data, policy, clock=core.clock, space_floor_bytes=floor
     )
 
     def begin() -> bool:

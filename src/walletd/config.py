@@ -81,6 +81,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     rebuild_cache_kibibytes: CacheKibibytes = 256 * 1024
     space_floor_mebibytes: Positive = 64
     drain_seconds: Seconds = 20
+    max_clock_gap_days: Positive = 7
 
     compact_keep_entries: Positive = 10_000
     compact_when_mebibytes: Annotated[int, msgspec.Meta(ge=0)] = 1024

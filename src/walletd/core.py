@@ -66,6 +66,7 @@ class Core:
         self.store = store
         self.readings = readings
         self.books = Books()
+        self.books.histories = store.histories
         self.clients = ClientBook()
         """The clients as the durable journal has them: who is let in, and who is not any more."""
         self.history = History(store)
@@ -120,7 +121,7 @@ class Core:
             follow_clients=lambda records: self.on_clients_changed(records),
         )
         self.timers = Timers(self._expire, clock, self._next_expiries)
-        readings.clock = self._clock = clock
+        readings.clock = self.clock = clock
         self.on_clients_changed: Callable[[Sequence[ClientRecord]], None] = lambda records: None
         self.on_degraded: Callable[[], None] = lambda: None
         self.on_writable: Callable[[], None] = lambda: None
@@ -177,7 +178,7 @@ class Core:
         """
         known = self.books.clients.records.get(OPERATOR)
         if known is not None and any(token.sha256 == token_sha256 for token in known.tokens):
-            return is_in_force(known, self._clock())
+            return is_in_force(known, self.clock())
         name = CommandId(f"operator-{self.writer.head + 1}")
         if known is None:
             answer = await self._submit(

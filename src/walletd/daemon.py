@@ -12,6 +12,7 @@ import logging
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from importlib.metadata import version
 from socket import socket
 from typing import NamedTuple, NoReturn
@@ -52,7 +53,9 @@ from walletd.service_manager import EXTENSION_SECONDS, JournalProgress, ServiceM
 from walletd.signals import Stop, listen, show_threads_on_request
 from walletd.vocabulary.lifecycle import DaemonState
 from walletd.wallets.books_audit import Audit
+from walletd.wallets.clock_file import begin_here, keep
 from walletd.wallets.compaction import Compaction
+from walletd.wallets.ledger_clock import ClockUnbelievable
 from walletd.wallets.read_tables import delete_read_tables
 from walletd.wallets.readings import Readings, open_readings
 from walletd.wallets.recovery import Recovered, Report, recover
@@ -110,7 +113,13 @@ def serve(settings: Settings, announce: Announce, report: Report, read: Callable
             delete_read_tables(settings.data)
         if isinstance(
             failure,
-            ConfigurationError | CertificateUnusable | ListenFailed | JournalFailure | ReadTablesRotten | OSError,
+            ConfigurationError
+            | CertificateUnusable
+            | ClockUnbelievable
+            | ListenFailed
+            | JournalFailure
+            | ReadTablesRotten
+            | OSError,
         ):
             log.error("%s", failure)
         else:
@@ -174,7 +183,10 @@ async def _recover_and_serve(
             readings.auditing(counts_wallets=False) as audit,
         ):
             await audit_at_start(audit, operations.audited)
-            core = Core(settings, store, recovered, readings, await store.head(), die=_die_with_a_report(operations))
+            gap = timedelta(days=settings.max_clock_gap_days)
+            clock = operations.clock = begin_here(settings.data, recovered.progress.time, gap)
+            die = _die_with_a_report(operations)
+            core = Core(settings, store, recovered, readings, await store.head(), clock, die)
             core.books.assets.update({asset.asset: asset for asset in await readings.assets()})
             await _serve(
                 settings, doors, core, audit, operator_sha256, lifecycle, operations, announce, recovered.rebuilt
@@ -242,6 +254,7 @@ async def _serve(
             edge.start_soon(audit_beside, audit, operations.audited)
             edge.start_soon(operations.manager.watch, _journal_progress(core))
             edge.start_soon(operations.loop_watch.run)
+            edge.start_soon(keep, settings.data, operations.clock, core.timers.wake)
             if doors.certificates is not None:
                 edge.start_soon(doors.certificates.watch)
             scheme = "ws" if doors.certificates is None else "wss"
@@ -311,7 +324,7 @@ def _services(settings: Settings, core: Core, lifecycle: Lifecycle, operations: 
             compaction=services.compaction(),
         )
 
-    admission = Admission(TokenRegister(core.clients, wall_clock))
+    admission = Admission(TokenRegister(core.clients, core.clock))
     core.on_clients_changed = admission.review
     services = Services(
         supervisor=core.supervisor,
@@ -324,7 +337,7 @@ def _services(settings: Settings, core: Core, lifecycle: Lifecycle, operations: 
         admission=admission,
         operations=operations,
         limits=limits_of(settings),
-        clock=wall_clock,
+        clock=core.clock,
         lifecycle=lambda: lifecycle.state,
         status=status,
         server_version=version("walletd"),
@@ -440,7 +453,7 @@ def _exit_code(failure: BaseException) -> int:
             return EXIT_DAMAGED
         case JournalLocked():
             return EXIT_LOCKED
-        case ListenFailed():
+        case ListenFailed() | ClockUnbelievable():
             return EXIT_UNAVAILABLE
         case JournalUnsupported():
             return EXIT_CONFIGURATION

@@ -140,6 +140,14 @@ class DaemonCollector(Collector):
         yield _counter("walletd_log_lines_suppressed", "Repeated log lines left out.", repeats.suppressed)
         yield _counter("walletd_notify_failures", "Messages that systemd did not get.", operations.manager.failures)
 
+        clock = operations.clock
+        yield _labelled("walletd_clock_jumps", "Jumps of the wall clock, by direction.", "direction", clock.jumps)
+        yield _gauge(
+            "walletd_clock_ahead_seconds",
+            "How far the wall clock is ahead of the ledger's time.",
+            clock.ahead_seconds,
+        )
+
     def _configuration(self) -> Iterator[Metric]:
         operations = self._operations
         yield _counter("walletd_config_reloads", "Reloads of the configuration that were tried.", operations.reloads)

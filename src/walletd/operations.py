@@ -18,6 +18,7 @@ from walletd.logs.setup import COMPONENTS, levels, set_level, set_levels
 from walletd.loop_watch import LoopWatch
 from walletd.service_manager import ServiceManager
 from walletd.signals import Stop
+from walletd.wallets.ledger_clock import LedgerClock
 
 log = logging.getLogger("walletd.configuration")
 
@@ -39,6 +40,8 @@ class Operations:
         self.stop = stop
         self.reports = reports
         self.loop_watch = LoopWatch()
+        self.clock = LedgerClock()
+        """The ledger's; a start begins it behind the journal."""
         self.takers: list[Callable[[Settings], None]] = [_take_levels]
         """Who is told of new settings; none of them may refuse."""
         self.reloads = 0

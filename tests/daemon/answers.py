@@ -270,7 +270,8 @@ def answers_about(everybody: Sessions, entries: list[dict[str, Any]]) -> dict[st
     for view in entries:
         entry = view["entry"]
         found[f"entry {entry['sequence']}"] = operator.ask("entry.get", sequence=entry["sequence"])
-        found[f"transfer t{entry['sequence']}"] = operator.ask("transfer.get", transfer=f"t{entry['sequence']}")
+        transfer = "-".join([f"t{entry['sequence']}", *([entry["history"]] if "history" in entry else [])])
+        found[f"transfer {transfer}"] = operator.ask("transfer.get", transfer=transfer)
         sender = everybody.get(entry["principal"])
         if sender is not None:
             found[f"again {entry['principal']} {entry['command']['command_id']}"] = again(sender, entry)

@@ -74,6 +74,85 @@ def test_a_restored_journal_is_in_a_new_epoch_and_streams_are_told(tmp_path: Pat
         client.call("transfer.post", **transfer("life-goes-on", "alice", "bob", 1))
 
 
+def place(command_id: str, wallet: str, amount: int = 1) -> dict[str, Any]:
+    return {"command_id": command_id, "wallet": wallet, "asset": "EUR", "amount": str(amount)}
+
+
+def test_an_id_that_a_restore_gave_up_never_names_anything_else(tmp_path: Path, daemon: Daemon) -> None:
+    """Neither after one restore nor after a second one of the same backup, and the ids that were kept stay."""
+    with daemon.client() as client:
+        furnish(client, "alice", "bob", amount=1000)
+        kept = client.call("transfer.post", **transfer("kept", "alice", "bob", 10))["transfer"]
+        kept_hold = client.call("hold.place", **place("kept-hold", "alice"))
+        done("backup", str(tmp_path / "backup"), daemon=daemon)
+        lost = client.call("transfer.post", **transfer("order-a", "alice", "bob", 100))["transfer"]
+        lost_hold = client.call("hold.place", **place("hold-a", "alice", 5))["hold"]
+        both = [{"method": "transfer.post", **transfer(f"in-{n}", "alice", "bob", 1)} for n in range(2)]
+        in_batch = client.call("batch.execute", command_id="batch-a", atomic=True, commands=both)["outcomes"]
+    daemon.kill()
+    assert (kept, kept_hold["hold"]) == ("t8", "h9"), "ids of the first history keep their form"
+    given_out: list[set[str]] = []
+    for life in ("b", "c"):
+        data = restored(tmp_path / "backup", tmp_path / f"data-{life}", daemon.token)
+        with Daemon(data) as again, again.client() as client:
+            order = client.call("transfer.post", **transfer(f"order-{life}", "bob", "alice", 100))
+            hold = client.call("hold.place", **place(f"hold-{life}", "alice", 7))
+            batch = [{"method": "transfer.post", **transfer(f"{life}-{n}", "alice", "bob", 1)} for n in range(2)]
+            outcomes = client.call("batch.execute", command_id=f"batch-{life}", atomic=True, commands=batch)["outcomes"]
+            assert (order["sequence"], hold["sequence"]) == (10, 11), "they stand where the lost ones stood"
+            for name in (lost, in_batch[0]["transfer"], in_batch[1]["transfer"]):
+                gone = client.refused("transfer.get", transfer=name)
+                assert (gone["data"]["reason"], gone["data"]["given_up"]) == ("transfer_not_found", True)
+                assert gone["message"].endswith("a history that a restore gave up")
+            posting = {"from": "alice", "to": "bob", "asset": "EUR", "amount": "1"}
+            refund = client.refused("transfer.refund", command_id="back", transfer=lost, postings=[posting])["data"]
+            assert (refund["reason"], refund["given_up"]) == ("original_not_found", True)
+            seen = client.refused("hold.get", wallet="alice", hold=lost_hold)["data"]
+            assert (seen["reason"], seen["given_up"]) == ("hold_not_found", True)
+            parts = [{"to": "bob", "amount": "1"}]
+            captured = client.refused("hold.capture", command_id="x", wallet="alice", hold=lost_hold, parts=parts)
+            assert (captured["data"]["reason"], captured["data"]["given_up"]) == ("hold_not_open", True)
+            assert client.refused("hold.list", wallet="alice", after=lost_hold)["data"]["reason"] == "invalid_cursor"
+            assert client.call("transfer.get", transfer=kept)["command_id"] == "kept"
+            assert client.call("hold.get", wallet="alice", hold=kept_hold["hold"])["amount"] == "1"
+            following = client.call("hold.list", wallet="alice", after=kept_hold["hold"])["holds"]
+            assert [view["hold"] for view in following] == [hold["hold"]]
+            assert client.call("transfer.get", transfer=order["transfer"])["command_id"] == f"order-{life}"
+            back = {"from": "alice", "to": "bob", "asset": "EUR", "amount": "100"}
+            client.call("transfer.refund", command_id="of-it", transfer=order["transfer"], postings=[back])
+            assert client.call("transfer.get", transfer=order["transfer"])["refunded"][0]["refunded"] == "100"
+            client.call("hold.capture", command_id="y", wallet="alice", hold=hold["hold"], parts=parts)
+            assert client.call("daemon.audit")["violations"] == []
+            names = [order["transfer"], hold["hold"], *(outcome["transfer"] for outcome in outcomes)]
+            given_out.append(set(names))
+        assert "All is well" in done("verify", str(data))
+    assert not given_out[0] & given_out[1]
+    assert not (given_out[0] | given_out[1]) & {lost, lost_hold, kept, kept_hold["hold"]}
+
+
+def test_a_backup_of_a_restored_journal_is_restored_with_its_histories(tmp_path: Path, daemon: Daemon) -> None:
+    with daemon.client() as client:
+        furnish(client, "alice", "bob", amount=1000)
+        first = client.call("transfer.post", **transfer("first", "alice", "bob", 1))["transfer"]
+        done("backup", str(tmp_path / "backup-0"), daemon=daemon)
+        lost = [client.call("transfer.post", **transfer("lost-0", "alice", "bob", 1))["transfer"]]
+    daemon.kill()
+    kept = [first]
+    for life in (1, 2, 3):
+        data = restored(tmp_path / f"backup-{life - 1}", tmp_path / f"data-{life}", daemon.token)
+        with Daemon(data) as again, again.client() as client:
+            kept.append(client.call("transfer.post", **transfer(f"kept-{life}", "alice", "bob", 1))["transfer"])
+            client.call("daemon.compact", keep_entries=1)
+            done("backup", str(tmp_path / f"backup-{life}"), daemon=again)
+            lost.append(client.call("transfer.post", **transfer(f"lost-{life}", "alice", "bob", 1))["transfer"])
+            assert all(client.call("transfer.get", transfer=name) for name in kept)
+            for name in lost[:-1]:
+                assert client.refused("transfer.get", transfer=name)["data"]["given_up"] is True
+            later = kept[-1].replace("t", "t9", 1)
+            assert "given_up" not in client.refused("transfer.get", transfer=later)["data"]
+    assert len({*kept, *lost}) == 8
+
+
 def test_a_cursor_of_a_statement_is_refused_after_a_restore(tmp_path: Path, daemon: Daemon) -> None:
     """What it pins may have been left out, and other entries may have its numbers by now."""
     with daemon.client() as client:

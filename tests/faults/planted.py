@@ -12,6 +12,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from walletd.journal import on_loop, sqlite_store, writer
 from walletd.journal.connection import SqliteConnection
 from walletd.journal.failures import JournalFull
 from walletd.protocol import session
-from walletd.wallets import consistent_reads, read_tables, supervisor, watch
+from walletd.wallets import consistent_reads, ledger_clock, read_tables, supervisor, watch
 from walletd.wallets.roster import Roster
 from walletd.wallets.supervisor import NotDecided, Submission, Supervisor
 
@@ -242,7 +243,19 @@ def _full_read_tables_end_the_daemon() -> None:
 
 
 def _the_clock_is_believed() -> None:
+    ledger_clock.LedgerClock.__call__ = lambda self: datetime.now(UTC)  # type: ignore[method-assign]
     Supervisor._now = lambda self: self._clock()  # type: ignore[method-assign]
+
+
+def _a_jump_is_taken_over() -> None:
+    ledger_clock.MOST_AT_ONCE = 10**18
+    plain = ledger_clock.LedgerClock.__init__
+
+    def begin(self: Any, *arguments: Any) -> None:
+        plain(self, *arguments)
+        self._allowance = 10**18
+
+    ledger_clock.LedgerClock.__init__ = begin  # type: ignore[method-assign]
 
 
 def _the_journal_is_not_watched() -> None:
@@ -289,6 +302,7 @@ BUGS_OF_A_FULL_DISK: dict[str, Callable[[], None]] = {
 }
 BUGS_OF_THE_SURROUNDINGS: dict[str, Callable[[], None]] = {
     "the clock is believed": _the_clock_is_believed,
+    "a jump of the clock is taken over": _a_jump_is_taken_over,
     "nobody watches the journal's thread": _the_journal_is_not_watched,
     "nobody watches the readings' thread": _the_readings_are_not_watched,
     "nobody watches the projection": _the_projection_is_not_watched,

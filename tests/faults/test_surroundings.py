@@ -4,6 +4,7 @@ Order and ids are unaffected; what cannot be done is refused clearly; nobody wai
 """
 
 import contextlib
+import json
 import os
 import random
 import resource
@@ -11,8 +12,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,8 @@ ROOT = Path(__file__).parents[2]
 DAY = 86_400
 PATIENCE_SECONDS = 20.0
 EXIT_LOCKED = 75
+EXIT_UNAVAILABLE = 69
+MOST_AT_ONCE_SECONDS = 10
 EXIT_UNCERTAIN = 70
 
 
@@ -68,6 +72,7 @@ def live_under_a_wild_clock(folder: Path, program: list[str], chance: random.Ran
     clock = Clock(folder)
     daemon = Daemon(folder / "data", environment=clock.environment)
     daemon.program = program
+    began = datetime.now(UTC)
     answers: dict[str, dict[str, object]] = {}
     with daemon:
         with daemon.client() as client:
@@ -92,6 +97,9 @@ def live_under_a_wild_clock(folder: Path, program: list[str], chance: random.Ran
             assert client.call("daemon.audit")["violations"] == []
     times = [datetime.fromisoformat(str(entry["entry"]["time"])) for entry in entries]
     assert times == sorted(times), "an entry is earlier than the one before it"
+    ended = datetime.now(UTC)
+    bound = ended + (ended - began) + timedelta(seconds=MOST_AT_ONCE_SECONDS)
+    assert times[-1] <= bound, "a clock that was ahead binds all that follows"
     assert [entry["entry"]["sequence"] for entry in entries] == list(range(1, len(entries) + 1))
     tally(faults=30, kills=3, commands=len(answers))
 
@@ -100,7 +108,9 @@ def test_a_clock_that_jumps_changes_no_order_and_no_answer(tmp_path: Path, seed:
     live_under_a_wild_clock(tmp_path, ["-m", "walletd"], random.Random(seed))
 
 
-def test_a_hold_ends_by_the_clock_that_was_put_forward(tmp_path: Path) -> None:
+def test_a_hold_ends_by_a_clock_that_was_put_forward_only_when_an_operator_says_that_it_is_right(
+    tmp_path: Path,
+) -> None:
     clock = Clock(tmp_path)
     with Daemon(tmp_path / "data", environment=clock.environment) as daemon, daemon.client() as client:
         furnish(client, "alice", amount=100)
@@ -111,10 +121,82 @@ def test_a_hold_ends_by_the_clock_that_was_put_forward(tmp_path: Path) -> None:
             "insufficient_funds"
         )
         clock.put(2 * DAY)
-        assert client.call("hold.get", wallet="alice", hold=hold)["state"] == "expired"
+        assert client.call("hold.get", wallet="alice", hold=hold)["state"] == "open"
+        before = client.call("session.ping")["time"]
+        assert datetime.fromisoformat(before) < datetime.now(UTC) + timedelta(hours=1)
+        while 'walletd_clock_jumps_total{direction="ahead"} 1.0' not in metrics(daemon):
+            client.call("session.ping")
+        assert "jumped ahead by 2 days" in daemon.log()
+        assert accept(daemon, clock)["ahead_seconds"] > DAY
+        while client.call("hold.get", wallet="alice", hold=hold)["state"] == "open":
+            client.call("session.ping")
+        assert client.call("session.ping")["time"] > until
         client.call("transfer.post", **transfer("late", "alice", "@external", 100))
         assert client.call("daemon.audit")["violations"] == []
     tally(faults=1)
+
+
+def test_a_start_far_ahead_of_what_was_seen_last_is_refused_and_a_word_lets_it_in(tmp_path: Path) -> None:
+    """As after a reboot, for in the same boot the steady clock vouches for the time."""
+    clock = Clock(tmp_path)
+    daemon = Daemon(tmp_path / "data", environment=clock.environment)
+    with daemon, daemon.client() as client:
+        furnish(client, "alice", amount=100)
+    seen = daemon.data / "clock.json"
+    reboot(seen)
+    clock.put(400 * DAY)
+    code, said = run_to_its_end(daemon.data, environment=clock.environment)
+    assert code == EXIT_UNAVAILABLE
+    assert "walletd clock FOLDER --accept" in said
+    clock.put(0)
+    with daemon, daemon.client() as client:
+        client.call("transfer.post", **transfer("as-before", "alice", "@external", 1))
+    reboot(seen)
+    clock.put(400 * DAY)
+    accept(daemon, clock)
+    with daemon, daemon.client() as client:
+        client.call("transfer.post", **transfer("a-year-later", "alice", "@external", 1))
+        assert datetime.fromisoformat(client.call("session.ping")["time"]) > datetime.now(UTC) + timedelta(days=399)
+        assert client.call("daemon.audit")["violations"] == []
+    tally(faults=2)
+
+
+def test_a_start_in_1970_goes_on_from_the_journal_and_takes_over_the_true_time(tmp_path: Path) -> None:
+    clock = Clock(tmp_path)
+    daemon = Daemon(tmp_path / "data", environment=clock.environment)
+    with daemon, daemon.client() as client:
+        furnish(client, "alice", amount=100)
+    reboot(daemon.data / "clock.json")
+    clock.put(-20_000 * DAY)
+    with daemon, daemon.client() as client:
+        first = client.call("transfer.post", **transfer("in-1970", "alice", "@external", 1))
+        assert abs(datetime.fromisoformat(first["time"]) - datetime.now(UTC)) < timedelta(hours=1)
+        assert "behind the journal" in daemon.log()
+        clock.put(0)
+        then = datetime.now(UTC)
+        assert datetime.fromisoformat(client.call("session.ping")["time"]) >= then
+        client.call("transfer.post", **transfer("today", "alice", "@external", 1))
+        assert client.call("daemon.audit")["violations"] == []
+    tally(faults=2)
+
+
+def reboot(seen: Path) -> None:
+    """Have the next start take itself for the first of another boot of the machine."""
+    told = json.loads(seen.read_text())
+    seen.write_text(json.dumps([*told[:2], "another boot"]))
+
+
+def accept(daemon: Daemon, clock: Clock) -> dict[str, Any]:
+    """An operator's word that the clock is right."""
+    command = [sys.executable, "-m", "walletd", "clock", str(daemon.data), "--accept", "--json"]
+    environment = {**os.environ, **clock.environment}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)
+    return dict(json.loads(ended.stdout))
+
+
+def metrics(daemon: Daemon) -> str:
+    with urllib.request.urlopen(f"{daemon.admin_url}/metrics", timeout=30) as answer:
+        return str(answer.read().decode())
 
 
 # --- descriptors and memory ------------------------------------------------------------------------------------------

@@ -52,6 +52,8 @@ class Model:
     def __init__(self) -> None:
         self.scales: dict[str, int] = {}
         self.versions: dict[str, int] = {}
+        self.history = ""
+        """What the names of a history carry behind them."""
         self.money: dict[tuple[str, str], Fraction] = {}
         self.holds: dict[str, Hold] = {}
         self.limits: dict[tuple[str, str], c.Limits] = {}
@@ -81,13 +83,13 @@ class Model:
 
     def _carry_out_all(self, command: c.AnyCommand, now: datetime, name: str) -> set[str]:
         if not isinstance(command, c.ExecuteBatch):
-            return self._carry_out(command, now, name)
+            return self._carry_out(command, now, name + self.history)
         self._require_versions(command)
         touched: set[str] = set()
         for index, inner in enumerate(command.commands):
             before = copied(self.__dict__)
             try:
-                touched |= self._carry_out(inner, now, f"{name}.{index}")
+                touched |= self._carry_out(inner, now, f"{name}.{index}{self.history}")
             except Refused:
                 if command.atomic:
                     raise

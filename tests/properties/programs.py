@@ -38,6 +38,7 @@ from walletd.vocabulary.commands import (
     Window,
 )
 from walletd.vocabulary.entries import Effects, Entry, Refusal, decode_entry, encode_entry
+from walletd.vocabulary.histories import History
 from walletd.vocabulary.identifiers import (
     AssetCode,
     CommandId,
@@ -217,7 +218,14 @@ class Run:
         self.checker: Any = core.audit()
         self.now = START
         self.sequence = 0
+        self.history = ""
         self.entries: list[Entry] = []
+
+    def begin_history(self, mark: str) -> None:
+        """What comes next is of another history, as after a restore to this point."""
+        self.history, self.model.history = mark, "-" + mark
+        for books in (self.books, self.folded):
+            books.histories = (*books.histories, History(self.sequence + 1, mark))
 
     def step(self, step: Step) -> str | None:
         """One command through both; what does not hold afterwards."""
@@ -245,6 +253,7 @@ class Run:
         self.entries.append(
             Entry(
                 sequence=Sequence(self.sequence),
+                history=self.history,
                 time=self.now,
                 principal=Principal("p"),
                 command=command,

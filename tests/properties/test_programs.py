@@ -11,8 +11,11 @@ from tests.ledger.core import REAL
 from tests.properties import times
 from tests.properties.model import APPLIED, Model
 from tests.properties.programs import PRELUDE, Run, Step, find_disagreement, programs
-from walletd.ledger.statement import lines_of
+from walletd.ledger.statement import lines_of, movements_of
 from walletd.vocabulary.commands import DefineAsset, OpenWallet, PlaceHold, PostTransfer, UpdateWallet, wallets_of
+from walletd.vocabulary.entries import Entry
+from walletd.vocabulary.histories import given_up
+from walletd.vocabulary.identifiers import HoldId, TransferId, sequence_of
 
 PROGRAMS = figure("TEST_PROGRAMS")
 
@@ -66,6 +69,36 @@ def test_the_wallets_that_an_entry_touches_are_among_those_its_command_claims(pr
         if entry.effects is not None:
             touched = {r.wallet for r in entry.effects.wallets} | {r.wallet for r in entry.effects.balances}
             assert touched <= set(claimed)
+
+
+@settings(max_examples=times(1), deadline=None)
+@given(kept=programs, lost=programs, later=programs)
+def test_no_id_of_entries_that_a_restore_gave_up_is_given_out_again(
+    kept: list[Step], lost: list[Step], later: list[Step]
+) -> None:
+    run = _run([*kept, *lost])
+    had = len(PRELUDE) + len(kept)
+    given_up_ids = _ids(run.entries[had:])
+    again = _run(kept)
+    still = _ids(again.entries)
+    again.begin_history("2ndtimes")
+    for step in later:
+        assert again.step(step) is None
+    assert again.at_the_end() is None
+    given_out = _ids(again.entries[had:])
+    assert not given_out & (given_up_ids | still)
+    histories = again.books.histories
+    assert all(given_up(histories, name) for name in given_up_ids)
+    assert not any(given_up(histories, name) for name in given_out | still)
+
+
+def _ids(entries: list[Entry]) -> set[TransferId | HoldId]:
+    """The transfers that these entries posted and the holds that they placed."""
+    found: set[TransferId | HoldId] = {movement.transfer for entry in entries for movement in movements_of(entry)}
+    for entry in entries:
+        holds = () if entry.effects is None else entry.effects.holds
+        found |= {hold.hold for hold in holds if sequence_of(hold.hold) == entry.sequence}
+    return found
 
 
 def test_a_long_program_of_small_payments_keeps_every_balance_exact() -> None:

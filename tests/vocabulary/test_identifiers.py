@@ -1,6 +1,8 @@
 """Names: what is well-formed, and what they say of themselves."""
 
+import random
 import re
+from typing import Any
 
 import pytest
 
@@ -14,15 +16,18 @@ from walletd.vocabulary.commands import (
     first_difference,
     wallets_of,
 )
+from walletd.vocabulary.histories import new_mark
 
 ALL_PATTERNS = [
     i.WALLET_ID_PATTERN,
     i.ASSET_CODE_PATTERN,
     i.COMMAND_ID_PATTERN,
     i.TRANSFER_ID_PATTERN,
+    i.TRANSFER_ID_PATTERN,
+    i.HOLD_ID_PATTERN,
     i.WALLET_PREFIX_PATTERN,
 ]
-GOOD = ["alice", "EUR", "c1", "t123", "shop:"]
+GOOD = ["alice", "EUR", "c1", "t123", "t12.3-k3f9a2xq", "h4-k3f9a2xq", "shop:"]
 
 
 @pytest.mark.parametrize(("pattern", "good"), list(zip(ALL_PATTERNS, GOOD, strict=True)))
@@ -48,6 +53,18 @@ def test_a_transfers_id_and_the_sequence_of_its_entry_say_the_same(sequence: int
     transfer = i.transfer_id(sequence)
     assert re.search(i.TRANSFER_ID_PATTERN, transfer)
     assert i.sequence_of(transfer) == sequence
+
+
+@pytest.mark.parametrize("make", [i.transfer_id, i.hold_id])
+def test_an_id_says_the_sequence_the_index_and_the_history_that_it_was_made_of(make: Any) -> None:
+    chance = random.Random(5)
+    made = {}
+    for _ in range(2000):
+        place = chance.randrange(1, 40), chance.choice([None, 0, 1, 10, 999]), chance.choice(["", new_mark()])
+        name = make(*place)
+        assert (i.place_of(name), i.history_of(name)) == ((place[0], -1 if place[1] is None else place[1]), place[2])
+        assert re.search(i.TRANSFER_ID_PATTERN if make is i.transfer_id else i.HOLD_ID_PATTERN, name)
+        assert made.setdefault(name, place) == place, "two places have one name"
 
 
 def test_a_wallet_is_a_system_wallet_by_its_first_letter() -> None:

@@ -15,6 +15,7 @@ from walletd.cli.assets import asset
 from walletd.cli.backup import backup
 from walletd.cli.batch import batch
 from walletd.cli.clients import client
+from walletd.cli.clock import clock
 from walletd.cli.compact import compact
 from walletd.cli.configuration import config as configuration
 from walletd.cli.demo.command import demo
@@ -106,6 +107,7 @@ app.command(demo, group=DAEMON)
 app.command(backup, group=DAEMON)
 app.command(restore, group=DAEMON)
 app.command(compact, group=DAEMON)
+app.command(clock, group=DAEMON)
 app.command(client)
 app.command(verify, group=DAEMON)
 app.command(status, group=DAEMON)

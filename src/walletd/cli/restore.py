@@ -1,5 +1,6 @@
 """``walletd restore``: a data directory from a backup, as it stood at its end or at an earlier point."""
 
+import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +23,11 @@ from walletd.journal.failures import JournalFailure
 from walletd.journal.offline import OfflineJournal, open_offline
 from walletd.journal.segment import Segment, records
 from walletd.vocabulary.entries import decode_entry
+from walletd.vocabulary.histories import FIRST_HISTORY, Histories, History, begun_by, new_mark
+
+CHANCE_BITS = 20
+"""Of an epoch; above them stand the seconds since 1970.  So it stays below 2^53, which JavaScript can still count."""
+LATEST_SECOND = 2**32
 
 
 class PointMissing(JournalFailure):
@@ -49,6 +55,7 @@ class Point:
         self._to_time = None if to_time is None else to_time.astimezone(UTC)
         self.last_time: datetime | None = None
         """Of the last entry that is kept."""
+        self._histories = FIRST_HISTORY
 
     def keep(self, segment: Segment) -> int:
         """How many of the segment's entries lie up to the point.  Raises PointMissing where not even the first does."""
@@ -59,10 +66,16 @@ class Point:
         elif self._to_time is not None and _time_of(lines[-1]) > self._to_time:
             kept = next(index for index, line in enumerate(lines) if _time_of(line) > self._to_time)
         if kept:
-            self.last_time = _time_of(lines[kept - 1])
+            last = decode_entry(lines[kept - 1])
+            self.last_time = last.time
+            self._histories = begun_by(self._histories, segment.first_sequence, last.history)
         elif self.last_time is None:
             raise PointMissing(f"the first entry is of {_time_of(lines[0]).isoformat()}, after that moment")
         return kept
+
+    def histories(self, head: int) -> Histories:
+        """Those of the entries that were kept, and the one that this restore begins."""
+        return (*self._histories, History(head + 1, new_mark()))
 
     def reached(self, segments: Iterator[Segment]) -> Iterator[Segment]:
         """The segments.  Raises PointMissing at their end where they do not reach the entry that is wanted."""
@@ -86,7 +99,8 @@ def restore(
     """Make a data directory of a backup, as it stood at its end, or at an earlier point.
 
     Every entry is proved on the way.  The journal that is made is in a new epoch, which tells clients that what they
-    saw last may be gone.  The daemon that starts on it makes its own read tables and token.
+    saw last may be gone, and begins a new history: ids that were given out and lost never name anything else.  The
+    daemon that starts on it makes its own read tables and token.
 
     For example:
 
@@ -131,6 +145,7 @@ def _restore(source: Path, data: Path, point: Point) -> Restored:
             journal.origin,
             point.reached(journal.segments()),
             epoch,
+            point.histories,
             keep=point.keep,
             progress=lambda head: advanced(head.sequence, head.sequence),
         )
@@ -138,9 +153,10 @@ def _restore(source: Path, data: Path, point: Point) -> Restored:
 
 
 def _new_epoch(journal: OfflineJournal) -> int:
-    """The seconds since 1970: also two restores of the same backup must not share an epoch, and neither knows of the
-    other."""
-    return max(journal.charter.epoch + 1, int(time()))
+    """Above the old one, and never that of another restore of the same backup, of which this one cannot know: also
+    within one second, and where the clock stands still or went back.  Cursors hang on it."""
+    seconds = min(int(time()), LATEST_SECOND)
+    return max(journal.charter.epoch + 1, seconds << CHANCE_BITS) + secrets.randbelow(1 << CHANCE_BITS)
 
 
 def _time_of(record: bytes) -> datetime:

@@ -18,7 +18,8 @@ def outcomes_of(entry: Entry) -> tuple[m.BatchOutcome, ...]:
     refusals = entry.effects.outcomes or (None,) * len(entry.command.commands)
     found = []
     for index, (inner, refusal) in enumerate(zip(entry.command.commands, refusals, strict=True)):
-        transfer, hold = transfer_id(entry.sequence, index), hold_id(entry.sequence, index)
+        transfer = transfer_id(entry.sequence, index, entry.history)
+        hold = hold_id(entry.sequence, index, entry.history)
         found.append(
             m.BatchOutcome(
                 command_id=inner.command_id,

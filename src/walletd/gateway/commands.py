@@ -80,7 +80,7 @@ def _reply_answer(endpoint: ClientEndpoint, call: Call, answer: Answer) -> None:
         time=entry.time,
         entry_hash=answer.durable.leaf.hex() if seen is entry else None,
         transfer=transfer_of(entry),
-        hold=hold_id(entry.sequence) if isinstance(entry.command, PlaceHold) else None,
+        hold=hold_id(entry.sequence, None, entry.history) if isinstance(entry.command, PlaceHold) else None,
         assets=entry.effects.assets,
         wallets=seen.effects.wallets,
         balances=seen.effects.balances,

@@ -35,6 +35,7 @@ from walletd.protocol.journal_messages import JournalBlock
 from walletd.protocol.methods import METHODS, Kind
 from walletd.protocol.session import Call
 from walletd.vocabulary.error_codes import Reason
+from walletd.vocabulary.histories import about_lost, given_up
 from walletd.wallets.decided import unavailable
 from walletd.wallets.publisher import Subscription, Watched
 from walletd.wallets.read_tables import ReadTablesFull
@@ -151,8 +152,9 @@ async def _settled(submission: Submission) -> None:
 
 
 def ping(endpoint: ClientEndpoint, call: Call) -> None:
-    """The clock and the head."""
-    endpoint.reply(call, m.Pong(time=endpoint.services.clock(), head=endpoint.services.publisher.head))
+    """The time that commands are judged by, and the head."""
+    services = endpoint.services
+    endpoint.reply(call, m.Pong(time=services.supervisor.moment(), head=services.publisher.head))
 
 
 def daemon_status(endpoint: ClientEndpoint, call: Call) -> None:
@@ -222,13 +224,16 @@ async def hold_get(endpoint: ClientEndpoint, call: Call) -> None:
     params = call.params
     view = await endpoint.services.readings.hold(params.hold)
     if view is None or view.wallet != params.wallet:
-        raise Refused(Reason.HOLD_NOT_FOUND, wallet=params.wallet, hold=params.hold)
+        lost = about_lost(endpoint.services.books.histories, params.hold)
+        raise Refused(Reason.HOLD_NOT_FOUND, wallet=params.wallet, hold=params.hold, **lost)
     endpoint.reply(call, view)
 
 
 async def hold_list(endpoint: ClientEndpoint, call: Call) -> None:
     """A page of a wallet's holds."""
     params, readings = call.params, endpoint.services.readings
+    if params.after is not None and given_up(endpoint.services.books.histories, params.after):
+        raise Refused(Reason.INVALID_CURSOR, field="after")
     page = await readings.list_holds(params.wallet, params.also_closed, params.after, params.limit)
     if not page.holds and params.wallet not in await readings.books([params.wallet]):
         raise Refused(Reason.UNKNOWN_WALLET, wallet=params.wallet)

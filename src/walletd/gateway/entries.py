@@ -13,6 +13,7 @@ from walletd.protocol.redaction import HIDDEN, concerns, redacted, sight_of
 from walletd.protocol.session import Call
 from walletd.vocabulary.entries import Entry
 from walletd.vocabulary.error_codes import Reason
+from walletd.vocabulary.histories import about_lost
 from walletd.vocabulary.identifiers import Principal, sequence_of
 from walletd.wallets.projector import DurableEntry
 
@@ -41,8 +42,9 @@ async def transfer_get(endpoint: ClientEndpoint, call: Call) -> None:
     """A transfer from its entry."""
     transfer = call.params.transfer
     sequence = sequence_of(transfer)
+    lost = about_lost(endpoint.services.books.histories, transfer)
     if sequence > endpoint.services.publisher.head:
-        raise Refused(Reason.TRANSFER_NOT_FOUND, transfer=transfer)
+        raise Refused(Reason.TRANSFER_NOT_FOUND, transfer=transfer, **lost)
     durable = await endpoint.services.history.entry(sequence)
     entry = durable.entry
     grant = grant_of(endpoint)
@@ -54,7 +56,7 @@ async def transfer_get(endpoint: ClientEndpoint, call: Call) -> None:
         if movement.transfer == transfer and (is_own or sees(movement.source) or sees(movement.to))
     ]
     if not movements:
-        raise Refused(Reason.TRANSFER_NOT_FOUND, transfer=transfer)
+        raise Refused(Reason.TRANSFER_NOT_FOUND, transfer=transfer, **lost)
     refunded = await endpoint.services.readings.transfer(transfer)
     parts = () if refunded is None else refunded.parts
     view = m.TransferView(

@@ -1,9 +1,10 @@
 """Building a journal's file from segments, in an empty place: what a restore does.
 
 The promise: the file has its name only once it is whole, synced, and was read back and found right; it never replaces
-another.  The new journal is in a new epoch, so that whatever was seen of the one that it stands for is known as such.
+another.  The new journal is in a new epoch and begins a new history, so that whatever was seen of the one that it
+stands for is known as such, and no id is given out again.
 
-    head = build_journal(directory, origin, segments, epoch)
+    head = build_journal(directory, origin, segments, epoch, lambda head: (*kept, History(head + 1, new_mark())))
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from walletd.journal.rows import COLUMNS, row_of, segment_from
 from walletd.journal.segment import FORMAT_VERSION, Segment, records, seal
 from walletd.journal.store import GENESIS, Head
 from walletd.journal.verification import advance
+from walletd.vocabulary.histories import FIRST_HISTORY, Histories
 
 UNFINISHED_SUFFIX: Final = ".restoring"
 _OF_A_JOURNAL: Final = ("journal.db*", "state.db*", "snapshot-*", MARK_NAME, ARCHIVE_DIRECTORY)
@@ -34,6 +36,9 @@ Keep = Callable[[Segment], int]
 """How many of a segment's entries are wanted, from its first on."""
 
 Progress = Callable[[Head], None]
+
+HistoriesAt = Callable[[int], Histories]
+"""The histories of the entries up to this one, and the one that begins behind it."""
 
 
 class JournalThere(JournalFailure):
@@ -55,6 +60,7 @@ def build_journal(
     origin: Origin,
     segments: Iterable[Segment],
     epoch: int,
+    histories: HistoriesAt,
     *,
     keep: Keep = lambda segment: segment.count,
     progress: Progress = lambda head: None,
@@ -71,7 +77,7 @@ def build_journal(
         make_directory(directory)
         unfinished.unlink(missing_ok=True)
         try:
-            head = _write(unfinished, origin, _kept(segments, keep, progress), epoch)
+            head = _write(unfinished, origin, _kept(segments, keep, progress), epoch, histories)
             sync_file(unfinished)
             with damage_is_the_copys(f"the journal for {directory}"):
                 _read_back(unfinished, head)
@@ -99,7 +105,7 @@ def _kept(segments: Iterable[Segment], keep: Keep, progress: Progress) -> Iterat
         progress(head)
 
 
-def _write(file: Path, origin: Origin, segments: Iterable[Segment], epoch: int) -> Head:
+def _write(file: Path, origin: Origin, segments: Iterable[Segment], epoch: int, histories: HistoriesAt) -> Head:
     head = GENESIS
     with closing(sqlite3.connect(file, isolation_level=None)) as connection:
         file.chmod(0o600)
@@ -118,6 +124,9 @@ def _write(file: Path, origin: Origin, segments: Iterable[Segment], epoch: int) 
                 raise JournalCorrupt(f"the segment at sequence {segment.first_sequence} is of epoch {segment.epoch}")
             connection.execute(f"INSERT INTO segment ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", row_of(segment))
             head = Head(segment.last_sequence, segment.epoch, segment.root)
+        for history in histories(head.sequence):
+            if history not in FIRST_HISTORY:
+                connection.execute("INSERT INTO history (first_sequence, mark) VALUES (?, ?)", history)
         connection.execute("COMMIT")
     return head
 

@@ -17,6 +17,7 @@ from walletd.journal.connection import SqliteConnection, is_full
 from walletd.journal.failures import JournalCorrupt, JournalUnreadable, JournalUnsupported
 from walletd.journal.segment import FORMAT_VERSION
 from walletd.journal.store import FIRST_EPOCH
+from walletd.vocabulary.histories import FIRST_HISTORY, Histories, History
 
 # The exclusive lock is asked for before WAL, so that SQLite keeps the index of its log in memory and lets nobody else
 # in. Its own checkpoints are off because it swallows their errors.
@@ -45,6 +46,12 @@ SCHEMA: Final = (
     ) STRICT
     """,
     """
+    CREATE TABLE history (
+        first_sequence INTEGER NOT NULL CHECK (first_sequence >= 1),
+        mark           TEXT    PRIMARY KEY
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
     CREATE TABLE segment (
         first_sequence INTEGER PRIMARY KEY CHECK (first_sequence >= 1),
         entry_count    INTEGER NOT NULL CHECK (entry_count >= 1),
@@ -56,6 +63,12 @@ SCHEMA: Final = (
     ) STRICT
     """,
 )
+CHARTER: Final = "SELECT format, instance, epoch, created_at FROM journal"
+HAS_HISTORIES: Final = "SELECT 1 FROM sqlite_schema WHERE name = 'history'"
+"""A journal that was made before there were histories has no such table; it is of the first."""
+HISTORIES: Final = "SELECT first_sequence, mark FROM history ORDER BY first_sequence"
+"""Those after the first."""
+
 APPLICATION_ID: Final = 0x77616C6A  # "walj", what file(1) can tell a journal by
 
 
@@ -66,6 +79,7 @@ class Charter(msgspec.Struct, frozen=True):
     instance: str
     epoch: int
     created_at: int
+    histories: Histories = FIRST_HISTORY
 
 
 async def prepare(
@@ -124,15 +138,23 @@ async def fold_log(connection: SqliteConnection) -> int:
 
 async def read_charter(connection: SqliteConnection) -> Charter:
     """The journal's row. Raises JournalCorrupt or JournalUnsupported."""
-    rows = await connection.rows("SELECT format, instance, epoch, created_at FROM journal")
-    return charter_from(rows)
+    rows = await connection.rows(CHARTER)
+    histories = await connection.rows(HISTORIES) if await connection.rows(HAS_HISTORIES) else []
+    return charter_from(rows, histories)
 
 
-def charter_from(rows: list[tuple[int, str, int, int]]) -> Charter:
-    """The charter in the one row that there must be, if its format is one that we know."""
+def charter_of(connection: sqlite3.Connection) -> Charter:
+    """``read_charter`` of a journal at rest."""
+    rows = connection.execute(CHARTER).fetchall()
+    has_histories = connection.execute(HAS_HISTORIES).fetchall()
+    return charter_from(rows, connection.execute(HISTORIES).fetchall() if has_histories else [])
+
+
+def charter_from(rows: list[tuple[int, str, int, int]], histories: list[tuple[int, str]]) -> Charter:
+    """The charter in the one row that there must be, if its format is one that we know, and the later histories."""
     if len(rows) != 1:
         raise JournalCorrupt(f"the journal has {len(rows)} charters")
-    charter = Charter(*rows[0])
+    charter = Charter(*rows[0], (*FIRST_HISTORY, *(History(*row) for row in histories)))
     if charter.format != FORMAT_VERSION:
         raise JournalUnsupported(f"the journal has format {charter.format}, this version knows format {FORMAT_VERSION}")
     return charter

@@ -20,6 +20,7 @@ from walletd.journal.failures import HeadMoved, JournalCorrupt, JournalFull, Out
 from walletd.journal.merkle import EMPTY_ROOT
 from walletd.journal.segment import Segment, check, records
 from walletd.journal.store import FIRST_EPOCH, READ_LIMIT_BYTES, Head
+from walletd.vocabulary.histories import FIRST_HISTORY, Histories
 
 Fault = Literal["full", "unknown_applied", "unknown_not_applied"]
 
@@ -33,6 +34,7 @@ class MemoryJournalStore:
         *,
         instance: str = "memory",
         epoch: int = FIRST_EPOCH,
+        histories: Histories = FIRST_HISTORY,
         latency: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.disk: list[Segment] = [] if disk is None else disk
@@ -41,6 +43,7 @@ class MemoryJournalStore:
         self.fenced_by_epoch: int | None = None  # the epoch of a later writer, if one has taken over
         self._instance = instance
         self._epoch = epoch
+        self._histories = histories
         self._latency = latency
 
     @property
@@ -54,6 +57,10 @@ class MemoryJournalStore:
     @property
     def epoch(self) -> int:
         return self._epoch
+
+    @property
+    def histories(self) -> Histories:
+        return self._histories
 
     @property
     def checkpoint_due(self) -> bool:

@@ -18,7 +18,7 @@ from urllib.parse import quote
 from walletd.journal import wal
 from walletd.journal.archive import ARCHIVE_DIRECTORY, Archive, is_archive, open_archive
 from walletd.journal.archive_file import Origin
-from walletd.journal.charter import Charter, charter_from
+from walletd.journal.charter import Charter, charter_of
 from walletd.journal.connection import translated
 from walletd.journal.directory import DATABASE_NAME, unlocked
 from walletd.journal.failures import JournalCorrupt, JournalUnreadable
@@ -88,7 +88,7 @@ def read_offline(database: Path) -> Iterator[Segment]:
     Raises JournalLocked while a daemon holds it, JournalUnreadable, JournalUnsupported, or JournalCorrupt.
     """
     with _opened(database) as connection, translated(f"{database} could not be read"):
-        charter_from(connection.execute("SELECT format, instance, epoch, created_at FROM journal").fetchall())
+        charter_of(connection)
         for row in connection.execute(f"SELECT {COLUMNS} FROM segment ORDER BY first_sequence"):
             yield segment_from(row)
 
@@ -96,7 +96,7 @@ def read_offline(database: Path) -> Iterator[Segment]:
 def charter_offline(database: Path) -> Charter:
     """What the journal in this file says about itself. Raises like ``read_offline``."""
     with _opened(database) as connection, translated(f"{database} could not be read"):
-        return charter_from(connection.execute("SELECT format, instance, epoch, created_at FROM journal").fetchall())
+        return charter_of(connection)
 
 
 @contextmanager

@@ -53,6 +53,7 @@ from walletd.journal.presence import Presence
 from walletd.journal.rows import AFTER, APPEND, FIRST, HOLDING, LAST, PRUNE, row_of, segment_from
 from walletd.journal.segment import Segment, records, verify
 from walletd.journal.store import GENESIS, READ_LIMIT_BYTES, Head
+from walletd.vocabulary.histories import Histories
 
 _log = logging.getLogger("walletd.journal")
 
@@ -120,6 +121,10 @@ class SqliteJournalStore:
     def created_at(self) -> int:
         """When the journal was made: nanoseconds since 1970, UTC."""
         return self._charter.created_at
+
+    @property
+    def histories(self) -> Histories:
+        return self._charter.histories
 
     @property
     def checkpoint_due(self) -> bool:

@@ -17,6 +17,7 @@ import msgspec
 
 from walletd.journal.merkle import EMPTY_ROOT
 from walletd.journal.segment import Segment
+from walletd.vocabulary.histories import Histories
 
 READ_LIMIT_BYTES: Final = 4 * 1024 * 1024  # one read occupies the journal's connection for some milliseconds
 FIRST_EPOCH: Final = 1
@@ -49,6 +50,11 @@ class JournalStore(Protocol):
     @property
     def epoch(self) -> int:
         """The epoch in which this store may append."""
+        ...
+
+    @property
+    def histories(self) -> Histories:
+        """The histories of its entries, and last the one that is written now."""
         ...
 
     @property

@@ -16,6 +16,7 @@ from walletd.ledger.refunds import remember_transfers
 from walletd.ledger.rules import decide
 from walletd.vocabulary.commands import ids_of
 from walletd.vocabulary.entries import Effects, Entry, Refusal
+from walletd.vocabulary.histories import begun_by
 from walletd.vocabulary.identifiers import AssetCode, owner_of
 from walletd.vocabulary.lifecycle import WalletStatus
 from walletd.vocabulary.scopes import ownership_of, permitted
@@ -135,6 +136,10 @@ class Audit:
             self._command_ids.add(command_id)
         self.sequence = entry.sequence
         self.time = entry.time
+        try:
+            self.books.histories = begun_by(self.books.histories, entry.sequence, entry.history)
+        except ValueError as broken:
+            self._expect(False, entry, str(broken))
         shut_out = self.books.clients.is_shut_out(entry.principal, entry.time)
         self._expect(not shut_out, entry, f"was decided for {entry.principal}, which was revoked or expired before")
         self._expect(not entry.redacted, entry, "is not whole")

@@ -43,6 +43,7 @@ class _Stage:
 
     def __init__(self, books: Books, command: ExecuteBatch) -> None:
         self.books = Books()
+        self.books.histories = books.histories
         self.books.assets = dict(books.assets)
         self.books.transfers = dict(books.transfers)
         names = [wallet for wallet in wallets_of(command) if wallet in books.wallets]

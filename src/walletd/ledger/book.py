@@ -25,6 +25,7 @@ from walletd.vocabulary.entries import (
     TransferRecord,
     WalletRecord,
 )
+from walletd.vocabulary.histories import FIRST_HISTORY, Histories
 from walletd.vocabulary.identifiers import AssetCode, HoldId, TransferId, Version, WalletId, is_system_wallet
 from walletd.vocabulary.lifecycle import HoldState, WalletStatus
 
@@ -191,9 +192,11 @@ def reserved(hold: HoldRecord) -> int:
 class Books:
     """The assets and the clients, and the books of the wallets at hand."""
 
-    __slots__ = ("assets", "clients", "transfers", "wallets")
+    __slots__ = ("assets", "clients", "histories", "transfers", "wallets")
 
     def __init__(self) -> None:
+        self.histories: Histories = FIRST_HISTORY
+        """The journal's; new ids are of the last."""
         self.assets: dict[AssetCode, AssetRecord] = {}
         self.clients = ClientBook()
         self.wallets: dict[WalletId, Book] = {}

@@ -37,6 +37,7 @@ from walletd.vocabulary.commands import (
 )
 from walletd.vocabulary.entries import HoldRecord, Moved, Refusal
 from walletd.vocabulary.error_codes import Reason
+from walletd.vocabulary.histories import about_lost
 from walletd.vocabulary.identifiers import AssetCode, HoldId
 from walletd.vocabulary.lifecycle import FrozenSide, HoldState
 
@@ -96,7 +97,7 @@ def capture_hold(books: Books, command: CaptureHold, now: datetime) -> Verdict:
     if refusal := postings_guard(books, postings, now):
         return refusal
     if hold is None:
-        return _not_open(wallet, command.hold)
+        return _not_open(books, wallet, command.hold)
     taken, left = sum(int(part.amount) for part in command.parts), reserved(hold)
     if taken > left:
         return refuse(
@@ -124,7 +125,7 @@ def extend_hold(books: Books, command: ExtendHold, now: datetime) -> Verdict:
     draft = Draft(books, now)
     hold = draft.open_hold(command.wallet, command.hold)
     if hold is None:
-        return _not_open(command.wallet, command.hold)
+        return _not_open(books, command.wallet, command.hold)
     if refusal := moment_guard("expires_at", command.expires_at, now):
         return refusal
     # After this point it must succeed.
@@ -143,7 +144,7 @@ def adjust_hold(books: Books, command: AdjustHold, now: datetime, origin: Origin
     if more > 0 and (refusal := freeze_guard(books, command.wallet, FrozenSide.DEBITS, now)):
         return refusal
     if hold is None:
-        return _not_open(command.wallet, command.hold)
+        return _not_open(books, command.wallet, command.hold)
     draft.reserve(command.wallet, hold.asset, more)
     if more > 0:
         draft.let_go(command.wallet, hold.asset, more, origin, hold.hold)
@@ -164,7 +165,7 @@ def void_hold(books: Books, command: VoidHold, now: datetime) -> Verdict:
     draft = Draft(books, now)
     hold = draft.open_hold(command.wallet, command.hold)
     if hold is None:
-        return _not_open(command.wallet, command.hold)
+        return _not_open(books, command.wallet, command.hold)
     # After this point it must succeed.
     draft.reserve(command.wallet, hold.asset, -reserved(hold))
     draft.give_back(hold, reserved(hold))
@@ -177,7 +178,7 @@ def expire_hold(books: Books, command: ExpireHold, now: datetime) -> Verdict:
     if refusal := wallet_guard(books, command.wallet) or conditions_guard(books, command, now):
         return refusal
     if command.hold not in (hold.hold for hold in books.wallets[command.wallet].lapsed(now)):
-        return _not_open(command.wallet, command.hold)
+        return _not_open(books, command.wallet, command.hold)
     # After this point it must succeed.
     draft = Draft(books, now)
     draft.touch(command.wallet)
@@ -192,5 +193,5 @@ def _state_guard(books: Books, command: ExtendHold | AdjustHold | VoidHold, now:
     )
 
 
-def _not_open(wallet: str, hold: HoldId) -> Refusal:
-    return refuse(Reason.HOLD_NOT_OPEN, wallet=wallet, hold=hold)
+def _not_open(books: Books, wallet: str, hold: HoldId) -> Refusal:
+    return refuse(Reason.HOLD_NOT_OPEN, wallet=wallet, hold=hold, **about_lost(books.histories, hold))

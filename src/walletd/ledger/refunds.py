@@ -22,6 +22,7 @@ from walletd.ledger.statement import CAPTURE, TRANSFER, movements_of
 from walletd.vocabulary.commands import Posting, RefundTransfer
 from walletd.vocabulary.entries import Entry, Refundable, Refusal, TransferRecord
 from walletd.vocabulary.error_codes import Reason
+from walletd.vocabulary.histories import about_lost
 
 
 def refund_transfer(books: Books, command: RefundTransfer, now: datetime, origin: Origin) -> Verdict:
@@ -35,7 +36,8 @@ def refund_transfer(books: Books, command: RefundTransfer, now: datetime, origin
             return refuse(Reason.SELF_TRANSFER, wallet=posting.to, posting=index)
     original = books.transfers.get(command.transfer)
     if original is None:
-        return refuse(Reason.ORIGINAL_NOT_FOUND, transfer=command.transfer)
+        lost = about_lost(books.histories, command.transfer)
+        return refuse(Reason.ORIGINAL_NOT_FOUND, transfer=command.transfer, **lost)
     if refusal := conditions_guard(books, command, now):
         return refusal
     parts = list(original.parts)

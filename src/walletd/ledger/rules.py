@@ -6,7 +6,8 @@
         case Refusal(): ...                    # an answer, journaled like any other
 
 Guards stand in the order of the ``Reason`` enum; behind the line "after this point it must succeed" nothing refuses.
-Nothing is changed here: the verdict is a value.  ``sequence`` is the entry's, from which new holds get their ids.
+Nothing is changed here: the verdict is a value.  ``sequence`` is the entry's, from which, with the
+last of ``books.histories``, new holds get their ids.
 """
 
 from datetime import datetime
@@ -61,7 +62,8 @@ def decide(
         case c.RefundTransfer():
             return refund_transfer(books, command, now, Origin(sequence, index or 0))
         case c.PlaceHold():
-            return place_hold(books, command, now, hold_id(sequence, index), Origin(sequence, index or 0))
+            hold = hold_id(sequence, index, books.histories[-1].mark)
+            return place_hold(books, command, now, hold, Origin(sequence, index or 0))
         case c.CaptureHold():
             return capture_hold(books, command, now)
         case c.ExtendHold():

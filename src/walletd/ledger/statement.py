@@ -52,7 +52,7 @@ def movements_of(entry: Entry) -> list[Movement]:
     if entry.effects is None:
         return []
     if not isinstance(entry.command, ExecuteBatch):
-        return _movements(entry.command, entry.effects.moved, transfer_id(entry.sequence), 0)
+        return _movements(entry.command, entry.effects.moved, transfer_id(entry.sequence, None, entry.history), 0)
     unsaid: dict[int | None, list[Moved]] = {}
     for moved in entry.effects.moved:
         unsaid.setdefault(moved.command, []).append(moved)
@@ -60,7 +60,8 @@ def movements_of(entry: Entry) -> list[Movement]:
     for index, inner in enumerate(entry.command.commands):
         if entry.effects.outcomes and entry.effects.outcomes[index] is not None:
             continue
-        movements += _movements(inner, unsaid.get(index, ()), transfer_id(entry.sequence, index), len(movements))
+        transfer = transfer_id(entry.sequence, index, entry.history)
+        movements += _movements(inner, unsaid.get(index, ()), transfer, len(movements))
     return movements
 
 
@@ -69,7 +70,7 @@ def transfer_of(entry: Entry) -> TransferId | None:
     if entry.effects is None or isinstance(entry.command, ExecuteBatch):
         return None
     is_said = isinstance(entry.command, (PostTransfer, RefundTransfer))
-    return transfer_id(entry.sequence) if is_said or entry.effects.moved else None
+    return transfer_id(entry.sequence, None, entry.history) if is_said or entry.effects.moved else None
 
 
 def _movements(command: AnyCommand, unsaid: Iterable[Moved], transfer: TransferId, first_line: int) -> list[Movement]:

@@ -36,7 +36,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.EPOCH_CHANGED: "the cursor is of epoch {cursor_epoch}, the journal is at {epoch}; start from a snapshot",
     Reason.FUTURE_CURSOR: "the cursor {cursor} lies beyond the head {head}",
     Reason.INVALID_CURSOR: (
-        "'cursor' was given out for another question, or before a restore; repeat the params of the page before, or "
+        "{field!r} was given out for another question, or before a restore; repeat the params of the page before, or "
         "begin without a cursor"
     ),
     Reason.FUTURE_MOMENT: "'{field}' is {asked}, which has not come yet: the last entry is {head}, and it is {time}",
@@ -89,6 +89,9 @@ SENTENCES: dict[Reason, str] = {
     Reason.LAST_ADMIN: "without {client} no admin would be left whose token does not expire; create another one first",
 }
 
+GIVEN_UP = "; the id belongs to a history that a restore gave up"
+"""What the sentence goes on with where an id is of entries that a restore left out."""
+
 _HINTS = {
     "amount": (
         'a whole number of the asset\'s smallest unit from 1 to 10^36-1, as a decimal string such as "1250": '
@@ -99,8 +102,8 @@ _HINTS = {
     "asset": "an asset code: capital letters, digits and . _ - , at most 16, such as EUR",
     "scale": "the number of decimal places, a whole number from 0 to 30",
     "command_id": "a command id of your own: 1 to 64 printable ASCII characters without spaces",
-    "transfer": 'a transfer id such as "t123"',
-    "hold": 'a hold id such as "h123"',
+    "transfer": 'a transfer id such as "t123", as it was given out',
+    "hold": 'a hold id such as "h123", as it was given out',
     "gte": "a whole number of the asset's smallest unit, as a decimal string, negative or not",
     "credit_limit": "a whole number of the asset's smallest unit from 0 to 10^36-1, as a decimal string",
     "client": "a client's name: letters, digits and . _ : - , at most 63; a viewing key's is OWNER/WORD",
@@ -165,7 +168,8 @@ def error_object(
     """The error itself; that of a command in a batch names its place there."""
     data: dict[str, Any] = {"reason": reason.value, "outcome": outcome.value, "retry": reason.retry.value, **facts}
     place = f"command {facts['command']} of the batch: " if "command" in facts else ""
-    return ErrorObject(reason.code, message or place + sentence(reason, facts), data)
+    lost = GIVEN_UP if facts.get("given_up") else ""
+    return ErrorObject(reason.code, message or place + sentence(reason, facts) + lost, data)
 
 
 def sentence(reason: Reason, facts: Mapping[str, Any]) -> str:

@@ -107,7 +107,7 @@ OWN: dict[str, tuple[R, ...]] = {
     "statement.get": (R.UNKNOWN_WALLET, R.INVALID_CURSOR, R.FUTURE_MOMENT),
     "transfer.get": (R.TRANSFER_NOT_FOUND,),
     "hold.get": (R.HOLD_NOT_FOUND,),
-    "hold.list": (R.UNKNOWN_WALLET,),
+    "hold.list": (R.UNKNOWN_WALLET, R.INVALID_CURSOR),
     "entry.get": (R.ENTRY_NOT_FOUND,),
     "stream.subscribe": (R.TOO_MANY_SUBSCRIPTIONS, R.SNAPSHOT_TOO_LARGE, R.EPOCH_CHANGED, R.FUTURE_CURSOR),
     "stream.unsubscribe": (R.SUBSCRIPTION_NOT_FOUND,),

@@ -6,13 +6,14 @@ same under every later version of the rules.  The stored bytes are the JSON that
 hash is the RFC 6962 leaf hash over exactly these bytes.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from walletd.vocabulary.commands import AnyCommand, Instant, Limits, Metadata
 from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import (
+    HISTORY_MARK_PATTERN,
     AssetCode,
     HoldId,
     Principal,
@@ -187,10 +188,13 @@ class Effects(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One decided command: who asked for what, when, and what came of it.  Exactly one outcome is there.
 
-    ``redacted`` marks what is shown to a session that may not see all of it; the journal has none of these.
+    ``history`` is the mark of the history that wrote it, empty for the first: a restore begins another, whose entries
+    have sequences that others had before.  ``redacted`` marks what is shown to a session that may not see all of it;
+    the journal has none of these.
     """
 
     sequence: Sequence
+    history: Annotated[str, msgspec.Meta(pattern=HISTORY_MARK_PATTERN)] = ""
     time: Instant
     principal: Principal
     command: AnyCommand

@@ -25,8 +25,9 @@ Version = NewType("Version", int)
 WALLET_ID_PATTERN = r"^@?[A-Za-z0-9][A-Za-z0-9._:/-]{0,62}\Z"
 ASSET_CODE_PATTERN = r"^[A-Z][A-Z0-9._-]{0,15}\Z"
 COMMAND_ID_PATTERN = r"^[\x21-\x7e]{1,64}\Z"
-TRANSFER_ID_PATTERN = r"^t[1-9][0-9]{0,15}(\.[0-9]{1,3})?\Z"
-HOLD_ID_PATTERN = r"^h[1-9][0-9]{0,15}(\.[0-9]{1,3})?\Z"
+TRANSFER_ID_PATTERN = r"^t[1-9][0-9]{0,15}(\.[0-9]{1,3})?(-[0-9a-z]{8})?\Z"
+HOLD_ID_PATTERN = r"^h[1-9][0-9]{0,15}(\.[0-9]{1,3})?(-[0-9a-z]{8})?\Z"
+HISTORY_MARK_PATTERN = r"^([0-9a-z]{8})?\Z"
 CLIENT_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,62}(/[A-Za-z0-9][A-Za-z0-9._:-]{0,62})?\Z"
 TOKEN_HASH_PATTERN = r"^[0-9a-f]{64}\Z"
 SCOPE_PATTERN = r"^(admin|operate|metrics|(spend|view):(@?[A-Za-z0-9][A-Za-z0-9._:/-]{0,62}\*?|@?\*))\Z"
@@ -68,16 +69,36 @@ def is_system_wallet(wallet: str) -> bool:
     return wallet.startswith("@")
 
 
-def transfer_id(sequence: int, index: int | None = None) -> TransferId:
-    """The id of the transfer that this entry posted: ``t``, the sequence and, in a batch, the command's index."""
-    return TransferId(f"t{sequence}" if index is None else f"t{sequence}.{index}")
+def transfer_id(sequence: int, index: int | None = None, history: str = "") -> TransferId:
+    """The id of the transfer that this entry posted: ``t``, the sequence, in a batch the command's index and, after a
+    restore, the mark of the entry's history: ``t7``, ``t7.2``, ``t7.2-k3f9a2xq``."""
+    return TransferId("t" + _place_name(sequence, index, history))
 
 
-def hold_id(sequence: int, index: int | None = None) -> HoldId:
-    """The id of the hold that this entry placed: ``h``, the sequence and, in a batch, the command's index."""
-    return HoldId(f"h{sequence}" if index is None else f"h{sequence}.{index}")
+def hold_id(sequence: int, index: int | None = None, history: str = "") -> HoldId:
+    """The id of the hold that this entry placed: ``h``, and then as a transfer's."""
+    return HoldId("h" + _place_name(sequence, index, history))
 
 
-def sequence_of(transfer: TransferId | HoldId) -> Sequence:
+def sequence_of(name: TransferId | HoldId) -> Sequence:
     """The sequence of the entry that posted this transfer or placed this hold."""
-    return Sequence(int(transfer[1:].partition(".")[0]))
+    return Sequence(place_of(name)[0])
+
+
+def place_of(name: TransferId | HoldId) -> tuple[int, int]:
+    """The entry's sequence and the command's index in its batch, or -1: numbers that sort in order of posting.
+
+    Within one journal they name one thing, for each sequence is there once; over histories the mark belongs to it.
+    """
+    sequence, _, index = name[1:].partition("-")[0].partition(".")
+    return int(sequence), int(index or -1)
+
+
+def history_of(name: TransferId | HoldId) -> str:
+    """The mark of the history in which the id was given out; empty: the first."""
+    return name.partition("-")[2]
+
+
+def _place_name(sequence: int, index: int | None, history: str) -> str:
+    place = f"{sequence}" if index is None else f"{sequence}.{index}"
+    return f"{place}-{history}" if history else place

@@ -18,10 +18,13 @@ def unavailable(why: JournalFull | ReadTablesFull | None) -> dict[str, Any]:
     return {"why": "no space" if why is None else why.args[0], "retry_after_ms": UNAVAILABLE_RETRY_MS}
 
 
-def entry_of(sequence: Sequence, now: datetime, principal: Principal, command: AnyCommand, verdict: Verdict) -> Entry:
-    """The entry that records what was decided."""
+def entry_of(
+    sequence: Sequence, history: str, now: datetime, principal: Principal, command: AnyCommand, verdict: Verdict
+) -> Entry:
+    """The entry that records what was decided, in the history with this mark."""
     return Entry(
         sequence=sequence,
+        history=history,
         time=now,
         principal=principal,
         command=command,

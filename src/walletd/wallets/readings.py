@@ -32,7 +32,7 @@ from walletd.vocabulary.entries import (
     TransferRecord,
     WalletRecord,
 )
-from walletd.vocabulary.identifiers import AssetCode, HoldId, TransferId, WalletId
+from walletd.vocabulary.identifiers import AssetCode, HoldId, TransferId, WalletId, place_of
 from walletd.vocabulary.lifecycle import HoldState, WalletStatus
 from walletd.wallets.books_audit import Audit, open_audit
 from walletd.wallets.consistent_reads import ConsistentReads, Found, open_consistent_reads, progress_of
@@ -40,7 +40,7 @@ from walletd.wallets.moments import Moment, sequence_at, time_of
 from walletd.wallets.past_balances import balances_at
 from walletd.wallets.statements import Page, Place, Question, read_statement
 from walletd.wallets.table_file import READER_CACHE_KIBIBYTES, Tables
-from walletd.wallets.table_rows import check_seal, hold_key, hold_values, microseconds
+from walletd.wallets.table_rows import check_seal, hold_values, microseconds
 from walletd.wallets.timers import Expiry, Key
 from walletd.wallets.wallet_search import Search, find_wallets, status_at
 from walletd.wallets.watch import Watch
@@ -168,13 +168,14 @@ class Readings:
 
     async def hold(self, hold: HoldId) -> HoldView | None:
         """The hold as it stands at this moment; None where there is none of this id."""
-        rows = await self._query(HOLD, hold_key(hold), is_small=True)
-        return _hold_view(rows[0], rows[0][-1], self.clock()) if rows else None
+        rows = await self._query(HOLD, place_of(hold), is_small=True)
+        view = _hold_view(rows[0], rows[0][-1], self.clock()) if rows else None
+        return view if view is not None and view.hold == hold else None  # Another history's has the same place.
 
     async def list_holds(self, wallet: WalletId, also_closed: bool, after: HoldId | None, limit: int) -> HoldPage:
         """One page of the wallet's holds in order of placing: those that are open at this moment, or all."""
         now = self.clock()
-        key = (0, 0) if after is None else hold_key(after)
+        key = (0, 0) if after is None else place_of(after)
         sequence = await self.sequence()
         page = (wallet, *key, limit + 1)
         asked = (ALL_HOLDS, page) if also_closed else (HOLDS_OPEN_AT, (*page, microseconds(now)))

@@ -211,7 +211,8 @@ class Supervisor:
             return
         sequence = SequenceNumber(self._writer.head + 1)
         verdict = decide(self._books, submission.command, now, sequence, by=submission.principal)
-        entry = entry_of(sequence, now, submission.principal, submission.command, verdict)
+        history = self._books.histories[-1].mark
+        entry = entry_of(sequence, history, now, submission.principal, submission.command, verdict)
         record = encode_entry(entry)
         if isinstance(verdict, Effects):
             apply(self._books, verdict)
@@ -233,7 +234,7 @@ class Supervisor:
             return
         for index in range(len(parts_of(entry.command))):
             place = index if isinstance(entry.command, ExecuteBatch) else None
-            if self._roster.has(WalletId(TRANSFER_MARK + transfer_id(entry.sequence, place))):
+            if self._roster.has(WalletId(TRANSFER_MARK + transfer_id(entry.sequence, place, entry.history))):
                 remember_transfers(self._books, entry)
                 return
 

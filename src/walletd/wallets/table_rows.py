@@ -25,7 +25,7 @@ from walletd.vocabulary.entries import (
     TransferRecord,
     WalletRecord,
 )
-from walletd.vocabulary.identifiers import HoldId, TransferId
+from walletd.vocabulary.identifiers import HoldId, TransferId, place_of
 from walletd.vocabulary.lifecycle import HoldState
 from walletd.wallets.table_file import ReadTablesRotten
 
@@ -264,17 +264,11 @@ def balance_changes(entry: Entry, time: int) -> Iterable[tuple[Any, ...]]:
         )
 
 
-def hold_key(hold: HoldId) -> tuple[int, int]:
-    """The entry that placed the hold and its place there, as numbers that sort in order of placing."""
-    sequence, _, index = hold[1:].partition(".")
-    return int(sequence), int(index or -1)
-
-
 def hold_values(hold: HoldRecord, sequence: int) -> tuple[Any, ...]:
     """A hold's row as this entry leaves it, without its seal; ``ended`` is the entry where it says that it expired."""
     expires = None if hold.expires_at is None else microseconds(hold.expires_at)
     ended = sequence if hold.state is HoldState.EXPIRED else None
-    return hold.wallet, *hold_key(hold.hold), int(hold.state is HoldState.OPEN), expires, _text(hold), ended
+    return hold.wallet, *place_of(hold.hold), int(hold.state is HoldState.OPEN), expires, _text(hold), ended
 
 
 def row(*values: Any) -> bytes:

@@ -18,9 +18,9 @@ import trio
 
 from walletd.vocabulary.commands import ExpireHold
 from walletd.vocabulary.entries import HoldRecord
-from walletd.vocabulary.identifiers import CommandId, HoldId, WalletId
+from walletd.vocabulary.identifiers import CommandId, HoldId, WalletId, place_of
 from walletd.vocabulary.lifecycle import HoldState
-from walletd.wallets.table_rows import hold_key, microseconds
+from walletd.wallets.table_rows import microseconds
 
 LONGEST_SLEEP_SECONDS = 60.0
 """The wall clock may be put forward while the task sleeps: a moment is recorded at most so much later."""
@@ -183,7 +183,7 @@ class Timers:
 def key_of(expiry: Expiry) -> Key:
     """Where an expiry stands in the order of expiries."""
     moment, _, hold = expiry
-    return moment, *hold_key(hold)
+    return moment, *place_of(hold)
 
 
 def expiry_id(hold: HoldId, moment: datetime) -> CommandId:

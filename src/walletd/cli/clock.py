@@ -1,0 +1,82 @@
+"""``walletd clock``: this machine's clock beside the ledger's time, and an operator's word that it is right."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from cyclopts import Parameter
+from rich.console import RenderableType
+
+from walletd.cli.exits import EXIT_OK
+from walletd.cli.failures import UsageError
+from walletd.cli.output import Output, new_table
+from walletd.journal.directory import DATABASE_NAME
+from walletd.wallets.clock_file import accept as leave_word
+from walletd.wallets.clock_file import boot_id, machine_time, read_seen
+from walletd.wallets.ledger_clock import length, shown, steady_microseconds
+
+
+class ClockSeen(msgspec.Struct, frozen=True):
+    """The two clocks, and whether the machine's is accepted by this command."""
+
+    machine: datetime
+    ledger: datetime | None
+    ahead_seconds: float | None
+    """The machine's clock, before the ledger's time."""
+    accepted: bool
+
+
+def clock(
+    data: Path,
+    /,
+    *,
+    accept: Annotated[bool, Parameter(negative="")] = False,
+    as_json: Annotated[bool, Parameter(name="--json", negative="", show_default=False)] = False,
+) -> int:
+    """Show this machine's clock beside the ledger's time or, with --accept, have the daemon take it over.
+
+    The daemon believes a clock that jumped only bit by bit, and a start does not believe one that is far ahead.  Where
+    the clock is right, as after a machine was paused or off for long, say so.  Time in the ledger never falls back:
+    look twice before you do.
+
+    For example:
+
+        $ walletd clock /var/lib/walletd
+        $ walletd clock /var/lib/walletd --accept
+
+    Parameters
+    ----------
+    data
+        The data directory of the daemon, which may run or not.
+    accept
+        This machine's clock is right.
+    as_json
+        Answer with one JSON document, for scripts.
+    """
+    output = Output(as_json)
+    if not (data / DATABASE_NAME).exists():
+        raise UsageError(f"there is no journal in {data}")
+    machine = leave_word(data) if accept else machine_time()
+    seen, ledger = read_seen(data), None
+    if seen is not None:
+        is_this_boot = seen.boot == boot_id()
+        ledger = seen.time + timedelta(microseconds=steady_microseconds() - seen.steady if is_this_boot else 0)
+    ahead = None if ledger is None else (machine - ledger).total_seconds()
+    found = ClockSeen(machine, ledger, ahead, accept)
+    output.answer(found, lambda: _shown(found))
+    return EXIT_OK
+
+
+def _shown(found: ClockSeen) -> RenderableType:
+    facts = new_table("", "")
+    facts.show_header = False
+    facts.add_row("this machine", shown(found.machine))
+    facts.add_row("the ledger", "not known" if found.ledger is None else shown(found.ledger))
+    if found.ledger is not None:
+        apart = found.machine - found.ledger
+        side = "ahead" if apart > timedelta(0) else "behind"
+        facts.add_row("the machine is", f"{length(apart)} {side}" if abs(apart) >= timedelta(seconds=2) else "right")
+    if found.accepted:
+        facts.add_row("accepted", "a running daemon takes it over within a second or two, another when it starts")
+    return facts

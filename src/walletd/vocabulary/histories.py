@@ -1,0 +1,63 @@
+"""Histories: which entries of a journal belong to which life of it, so that an id names one thing only.
+
+    histories = (*FIRST_HISTORY, History(7, new_mark()))       # a restore kept six entries and began another history
+    given_up(histories, TransferId("t7"))                      # True: t7 was what the restore left out
+    given_up(histories, TransferId("t6"))                      # False
+
+A restore to an earlier point gives up the entries behind that point, and later entries get their sequences again.  An
+id therefore names an entry's history beside its sequence, by a random mark; the first history has none.  A mark is
+not the epoch: that also rises where one writer follows another in the same history.
+"""
+
+from secrets import choice
+from string import ascii_lowercase, digits
+from typing import Final, NamedTuple
+
+from walletd.vocabulary.identifiers import HoldId, TransferId, history_of, sequence_of
+
+MARK_LENGTH: Final = 8
+"""Of 36 characters each, 41 bits: among a thousand restores of one ledger two share a mark once in four million."""
+
+
+class History(NamedTuple):
+    """A history: the sequence that its first entry has, or will have, and its mark."""
+
+    first_sequence: int
+    mark: str
+
+
+Histories = tuple[History, ...]
+"""Those of a journal, in order.  One that ended without an entry is not among them; the last is the present one."""
+
+FIRST_HISTORY: Final[Histories] = (History(1, ""),)
+
+
+def new_mark() -> str:
+    """A mark that no other history has."""
+    return "".join(choice(digits + ascii_lowercase) for _ in range(MARK_LENGTH))
+
+
+def begun_by(histories: Histories, sequence: int, mark: str) -> Histories:
+    """The histories once this entry is there: one more, if it is the first of its history.
+
+    Raises ValueError where the entry says that it is of a history that ended before it.
+    """
+    if mark == histories[-1].mark:
+        return histories
+    if any(history.mark == mark for history in histories):
+        raise ValueError(f"is of history {mark!r}, which ended before it")
+    return (*histories, History(sequence, mark))
+
+
+def given_up(histories: Histories, name: TransferId | HoldId) -> bool:
+    """Whether the id belongs to what a restore gave up: to a history that is not this journal's, or behind its end."""
+    mark, sequence = history_of(name), sequence_of(name)
+    for history, following in zip(histories, (*histories[1:], None), strict=True):
+        if history.mark == mark:
+            return following is not None and sequence >= following.first_sequence
+    return True
+
+
+def about_lost(histories: Histories, name: TransferId | HoldId) -> dict[str, bool]:
+    """The fact that explains why there is nothing of this id; none where no restore has to do with it."""
+    return {"given_up": True} if given_up(histories, name) else {}

@@ -1,0 +1,129 @@
+"""What the ledger's clock leaves in the data folder, and the operator's word about it.
+
+    begun = begin_here(data, last_time, max_gap)       # at a start
+    await keep(data, clock, wake)                      # beside the daemon
+    accept(data)                                       # walletd clock FOLDER --accept
+
+``clock.json`` says what the clock said last; without it a start knows only the journal's last entry.
+``clock.accepted`` is the word that the wall clock is right: it holds for an hour, for a clock that goes on from there.
+"""
+
+import json
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import trio
+
+from walletd.wallets.ledger_clock import (
+    Beginning,
+    LedgerClock,
+    Microseconds,
+    Seen,
+    begin,
+    steady_microseconds,
+    wall_microseconds,
+)
+
+log = logging.getLogger("walletd.daemon")
+
+SEEN_NAME: Final = "clock.json"
+ACCEPTED_NAME: Final = "clock.accepted"
+BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+LOOK_SECONDS: Final = 1.0
+"""How often the wall clock is looked at where nobody else asks, and the operator's word is looked for."""
+LOOKS_BETWEEN: Final = 60
+"""As often is written down what the clock says."""
+WORD_HOLDS: Final = timedelta(hours=1)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def boot_id() -> str:
+    """Which boot of the machine this is; empty where the platform does not say, and then no two are the same."""
+    with suppress(OSError):
+        return BOOT_ID.read_text().strip()
+    return ""
+
+
+def read_seen(data: Path) -> Seen | None:
+    """What the clock said last in this folder; None where nothing is known."""
+    with suppress(OSError, msgspec.DecodeError):
+        return msgspec.json.decode((data / SEEN_NAME).read_bytes(), type=Seen)
+    return None
+
+
+def write_seen(data: Path, seen: Seen) -> None:
+    """Write down what the clock says; a folder that takes no file loses nothing but this."""
+    unfinished = data / f"{SEEN_NAME}.unfinished"
+    with suppress(OSError):
+        unfinished.write_bytes(msgspec.json.encode(seen))
+        unfinished.replace(data / SEEN_NAME)
+
+
+def machine_time(wall: Microseconds = wall_microseconds) -> datetime:
+    """What the wall clock says."""
+    return _EPOCH + timedelta(microseconds=wall())
+
+
+def accept(data: Path, wall: Microseconds = wall_microseconds) -> datetime:
+    """Leave the word that the wall clock is right; what it says.  Raises OSError."""
+    now = machine_time(wall)
+    (data / ACCEPTED_NAME).write_text(json.dumps({"accepted": now.isoformat()}))
+    return now
+
+
+def take_word(data: Path, wall: Microseconds = wall_microseconds) -> bool:
+    """Whether there is an operator's word that what the wall clock says is right.  It counts once."""
+    file = data / ACCEPTED_NAME
+    try:
+        given = datetime.fromisoformat(json.loads(file.read_text())["accepted"])
+        file.unlink()
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        log.error("%s cannot be used: %s", file, error)
+        return False
+    holds = timedelta(0) <= machine_time(wall) - given <= WORD_HOLDS
+    if not holds:
+        log.error("the operator's word of %s is about another reading of the clock, and does not count", given)
+    return holds
+
+
+def begin_here(
+    data: Path,
+    last: datetime,
+    max_gap: timedelta,
+    wall: Microseconds = wall_microseconds,
+    steady: Microseconds = steady_microseconds,
+) -> LedgerClock:
+    """The ledger's clock of this folder, whose journal ends with an entry of the time ``last``.
+
+    Raises ClockUnbelievable.
+    """
+    seen, boot = read_seen(data), boot_id()
+    if seen is not None and not boot:
+        seen = seen._replace(boot="unknown")
+    beginning: Beginning = begin(machine_time(wall), steady(), boot, last, seen, max_gap, take_word(data, wall))
+    clock = LedgerClock(wall, steady, beginning)
+    write_seen(data, clock.seen(boot))
+    return clock
+
+
+async def keep(data: Path, clock: LedgerClock, wake: Callable[[], None]) -> None:
+    """Look at the clock until cancelled; ``wake`` is called when the time was put forward."""
+    boot, looks = boot_id(), 0
+    while True:
+        await trio.sleep(LOOK_SECONDS)
+        clock()
+        looks += 1
+        if await trio.to_thread.run_sync(take_word, data):
+            clock.accept()
+            wake()
+            looks = LOOKS_BETWEEN
+        if looks >= LOOKS_BETWEEN:
+            looks = 0
+            await trio.to_thread.run_sync(write_seen, data, clock.seen(boot))
