@@ -12,7 +12,6 @@ import logging
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from importlib.metadata import version
 from socket import socket
 from typing import NamedTuple, NoReturn
@@ -55,7 +54,6 @@ from walletd.vocabulary.lifecycle import DaemonState
 from walletd.wallets.books_audit import Audit
 from walletd.wallets.clock_file import begin_here, keep
 from walletd.wallets.compaction import Compaction
-from walletd.wallets.ledger_clock import ClockUnbelievable
 from walletd.wallets.read_tables import delete_read_tables
 from walletd.wallets.readings import Readings, open_readings
 from walletd.wallets.recovery import Recovered, Report, recover
@@ -113,13 +111,7 @@ def serve(settings: Settings, announce: Announce, report: Report, read: Callable
             delete_read_tables(settings.data)
         if isinstance(
             failure,
-            ConfigurationError
-            | CertificateUnusable
-            | ClockUnbelievable
-            | ListenFailed
-            | JournalFailure
-            | ReadTablesRotten
-            | OSError,
+            ConfigurationError | CertificateUnusable | ListenFailed | JournalFailure | ReadTablesRotten | OSError,
         ):
             log.error("%s", failure)
         else:
@@ -183,8 +175,8 @@ async def _recover_and_serve(
             readings.auditing(counts_wallets=False) as audit,
         ):
             await audit_at_start(audit, operations.audited)
-            gap = timedelta(days=settings.max_clock_gap_days)
-            clock = operations.clock = begin_here(settings.data, recovered.progress.time, gap)
+            last = recovered.progress.time
+            clock = operations.clock = begin_here(settings.data, last, settings.max_clock_gap_days)
             die = _die_with_a_report(operations)
             core = Core(settings, store, recovered, readings, await store.head(), clock, die)
             core.books.assets.update({asset.asset: asset for asset in await readings.assets()})
@@ -453,7 +445,7 @@ def _exit_code(failure: BaseException) -> int:
             return EXIT_DAMAGED
         case JournalLocked():
             return EXIT_LOCKED
-        case ListenFailed() | ClockUnbelievable():
+        case ListenFailed():
             return EXIT_UNAVAILABLE
         case JournalUnsupported():
             return EXIT_CONFIGURATION

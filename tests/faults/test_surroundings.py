@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[2]
 DAY = 86_400
 PATIENCE_SECONDS = 20.0
 EXIT_LOCKED = 75
-EXIT_UNAVAILABLE = 69
+EXIT_INPUT_OUTPUT = 74
 MOST_AT_ONCE_SECONDS = 10
 EXIT_UNCERTAIN = 70
 
@@ -146,7 +146,7 @@ def test_a_start_far_ahead_of_what_was_seen_last_is_refused_and_a_word_lets_it_i
     reboot(seen)
     clock.put(400 * DAY)
     code, said = run_to_its_end(daemon.data, environment=clock.environment)
-    assert code == EXIT_UNAVAILABLE
+    assert code == EXIT_INPUT_OUTPUT
     assert "walletd clock FOLDER --accept" in said
     clock.put(0)
     with daemon, daemon.client() as client:

@@ -251,12 +251,12 @@ def test_a_first_start_in_1970_takes_over_the_true_time_when_it_comes() -> None:
 
 def test_what_the_clock_said_is_read_by_the_next_start(tmp_path: Path) -> None:
     machine = Machine()
-    clock = begin_here(tmp_path, EPOCH, WEEK, machine.wall, machine.steady)
+    clock = begin_here(tmp_path, EPOCH, 7, machine.wall, machine.steady)
     machine.error = YEAR
     machine.passes(100)
     write_seen(tmp_path, clock.seen(boot_id()))
     machine.passes(100)
-    again = begin_here(tmp_path, EPOCH, WEEK, machine.wall, machine.steady)
+    again = begin_here(tmp_path, EPOCH, 7, machine.wall, machine.steady)
     assert seconds_apart(again, machine) == MOST_AT_ONCE_SECONDS
     assert again.jumps["ahead"] == 1, "a start says it, too"
 
@@ -267,7 +267,7 @@ def test_where_the_platform_names_no_boot_no_two_are_the_same(tmp_path: Path, mo
     write_seen(tmp_path, machine.clock().seen(boot_id()))
     machine.passes(30 * DAY)
     with pytest.raises(ClockUnbelievable):
-        begin_here(tmp_path, EPOCH, WEEK, machine.wall, machine.steady)
+        begin_here(tmp_path, EPOCH, 7, machine.wall, machine.steady)
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"time":1}', b"\x00" * 80])
@@ -295,6 +295,6 @@ def test_by_a_word_a_start_believes_a_clock_that_is_far_ahead(tmp_path: Path) ->
     write_seen(tmp_path, Seen(NOON, 0, "boot 1"))
     machine.passes(YEAR)
     with pytest.raises(ClockUnbelievable):
-        begin_here(tmp_path, NOON, WEEK, machine.wall, machine.steady)
+        begin_here(tmp_path, NOON, 7, machine.wall, machine.steady)
     accept(tmp_path, machine.wall)
-    assert seconds_apart(begin_here(tmp_path, NOON, WEEK, machine.wall, machine.steady), machine) == 0
+    assert seconds_apart(begin_here(tmp_path, NOON, 7, machine.wall, machine.steady), machine) == 0

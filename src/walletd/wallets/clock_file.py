@@ -20,7 +20,6 @@ import msgspec
 import trio
 
 from walletd.wallets.ledger_clock import (
-    Beginning,
     LedgerClock,
     Microseconds,
     Seen,
@@ -96,7 +95,7 @@ def take_word(data: Path, wall: Microseconds = wall_microseconds) -> bool:
 def begin_here(
     data: Path,
     last: datetime,
-    max_gap: timedelta,
+    max_gap_days: int,
     wall: Microseconds = wall_microseconds,
     steady: Microseconds = steady_microseconds,
 ) -> LedgerClock:
@@ -107,7 +106,9 @@ def begin_here(
     seen, boot = read_seen(data), boot_id()
     if seen is not None and not boot:
         seen = seen._replace(boot="unknown")
-    beginning: Beginning = begin(machine_time(wall), steady(), boot, last, seen, max_gap, take_word(data, wall))
+    beginning: Beginning = begin(
+        machine_time(wall), steady(), boot, last, seen, timedelta(days=max_gap_days), take_word(data, wall)
+    )
     clock = LedgerClock(wall, steady, beginning)
     write_seen(data, clock.seen(boot))
     return clock

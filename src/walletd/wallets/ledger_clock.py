@@ -22,7 +22,9 @@ import logging
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Final, NamedTuple
+from typing import ClassVar, Final, NamedTuple
+
+from walletd.journal.failures import JournalFailure
 
 log = logging.getLogger("walletd.daemon")
 
@@ -40,8 +42,13 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 Microseconds = Callable[[], int]
 
 
-class ClockUnbelievable(Exception):
+class ClockUnbelievable(JournalFailure):
     """At a start the wall clock is so far ahead that it is not believed without an operator's word."""
+
+    advice: ClassVar[str] = (
+        "What is written at a wrong time binds all that follows: put the clock right or, if it is right and the "
+        "machine was off for so long, say so: walletd clock FOLDER --accept"
+    )
 
 
 class Seen(NamedTuple):
@@ -104,8 +111,7 @@ def begin(
         if seen is not None:
             raise ClockUnbelievable(
                 f"this machine's clock says {shown(wall)}, {length(wall - known)} ahead of the last time this ledger "
-                f"saw, {shown(known)}; what is written at a wrong time binds all that follows. Put the clock right or, "
-                "if it is right and the machine was off for so long, say so: walletd clock FOLDER --accept"
+                f"saw, {shown(known)}"
             )
         log.warning(
             "this machine's clock says %s, %s ahead of the journal's last entry, and it is believed",
