@@ -106,10 +106,8 @@ def begin_here(
     seen, boot = read_seen(data), boot_id()
     if seen is not None and not boot:
         seen = seen._replace(boot="unknown")
-    beginning: Beginning = begin(
-        machine_time(wall), steady(), boot, last, seen, timedelta(days=max_gap_days), take_word(data, wall)
-    )
-    clock = LedgerClock(wall, steady, beginning)
+    max_gap, is_right = timedelta(days=max_gap_days), take_word(data, wall)
+    clock = LedgerClock(wall, steady, begin(machine_time(wall), steady(), boot, last, seen, max_gap, is_right))
     write_seen(data, clock.seen(boot))
     return clock
 
