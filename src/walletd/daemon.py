@@ -23,7 +23,7 @@ from walletd.compacting import compacting
 from walletd.config import ConfigurationError, Settings
 from walletd.config_layers import TOKEN_CREDENTIAL
 from walletd.core import Core, caches_of, wall_clock
-from walletd.fault_reports import FaultReports, ReportFaults
+from walletd.fault_reports import FaultReports, ReportFaults, first_failure
 from walletd.gateway import dispatch
 from walletd.gateway.admission import Admission
 from walletd.gateway.bounds import Bounds, Deadlines
@@ -106,7 +106,7 @@ def serve(settings: Settings, announce: Announce, report: Report, read: Callable
         trio.run(_run, settings, announce, report, operations, restrict_keyboard_interrupt_to_checkpoints=True)
         return 0
     except Exception as raised:
-        failure = _first(raised)
+        failure = first_failure(raised)
         if isinstance(failure, ReadTablesRotten):
             delete_read_tables(settings.data)
         if isinstance(
@@ -428,13 +428,6 @@ def _tell_sessions(services: Services, state: DaemonState) -> None:
     notice = LifecycleNotice(state, RESTART_RETRY_MS if state is DaemonState.DRAINING else None)
     for endpoint in services.endpoints:
         endpoint.notify("lifecycle", notice)
-
-
-def _first(failure: BaseException) -> BaseException:
-    """The failure that a group of groups was made for."""
-    while isinstance(failure, BaseExceptionGroup):
-        failure = failure.exceptions[0]
-    return failure
 
 
 def _exit_code(failure: BaseException) -> int:

@@ -206,3 +206,10 @@ def _task(task: trio.lowlevel.Task) -> list[str]:
     if getattr(task.coro, "cr_running", False):  # A compiled coroutine does not say.
         name += " (runs now: the rest of its frames are the main thread's)"
     return [name, *(f"{INDENT}{place}" for place in places)]
+
+
+def first_failure(failure: BaseException) -> BaseException:
+    """The failure that a group of groups was made for."""
+    while isinstance(failure, BaseExceptionGroup):
+        failure = failure.exceptions[0]
+    return failure
