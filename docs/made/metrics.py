@@ -64,6 +64,7 @@ def _collected(core: Core, folder: Path) -> Iterator[Metric]:
         settings=Settings(data=folder),
         reports=SimpleNamespace(written=0),
         manager=SimpleNamespace(failures=0),
+        loop_watch=SimpleNamespace(clock=SimpleNamespace(stood_seconds=0)),
         reloads=0,
         last_reload_succeeded=True,
         last_reload_at=0.0,

@@ -100,6 +100,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """Where the operator's token is kept, readable by its owner alone; made there where there is none."""
         return self.operator_token_file or self.data / "operator.token"
 
+    def rooted(self, folder: Path) -> "Settings":
+        """The same with the paths of files below ``folder`` where they are relative: what a process works with must not
+        depend on the directory that it was started in.  A socket's path stays, for it may not be long.
+        """
+        paths = {name: path for name in FILES if isinstance(path := getattr(self, name), Path)}
+        return msgspec.structs.replace(self, **{name: _below(folder, path) for name, path in paths.items()})
+
+
+FILES = ("data", "operator_token_file", "tls_certificate", "tls_key", "tls_client_authority")
+
+
+def _below(folder: Path, path: Path) -> Path:
+    """The path from the folder on; steps up at its beginning are taken now, for the folder may be removed later."""
+    while path.parts[:1] == ("..",):
+        folder, path = folder.parent, Path(*path.parts[1:])
+    return folder / path
+
 
 RELOADABLE = frozenset(
     {

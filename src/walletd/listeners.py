@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from walletd.config import ConfigurationError, Settings
+from walletd.descriptors import most_connections
 from walletd.gateway.allow_lists import canonical_origin, configured_host
 from walletd.gateway.bounds import Bounds, Deadlines
 from walletd.gateway.handshake import LOOPBACK_HOSTS, Page, Policy
@@ -69,7 +70,7 @@ def terms_of(
         ping_seconds=settings.ping_seconds,
         ping_timeout_seconds=settings.ping_seconds,
     )
-    return policy, deadlines, Caps(settings.max_connections, settings.max_connections_per_address)
+    return policy, deadlines, Caps(most_connections(settings.max_connections), settings.max_connections_per_address)
 
 
 def certificates_of(settings: Settings) -> Certificates | None:

@@ -12,6 +12,7 @@ meanwhile: the kernel, which counts the processor time since the last turn, ends
 """
 
 import faulthandler
+import logging
 import os
 import signal
 import sys
@@ -20,7 +21,11 @@ import time
 
 import trio
 
+from walletd.awake_clock import AwakeClock
 from walletd.journal.failures import EXIT_JOURNAL_UNCERTAIN
+from walletd.logs.outlet import say_last, unblocking_stderr
+
+log = logging.getLogger("walletd.daemon")
 
 MOST_TICKS = 30
 """So many seconds without a turn of the loop, or of an end that does not come, end the process.  The watching thread
@@ -34,6 +39,9 @@ class LoopWatch:
     """Counts the turns of the loop; ends the process with 70 where they do not come."""
 
     def __init__(self) -> None:
+        self.clock = AwakeClock()
+        """What trio's deadlines go by."""
+        self._told_seconds = 0.0
         self._turns = 0
         self._is_over = False
 
@@ -44,7 +52,17 @@ class LoopWatch:
         while True:
             self._turns += 1
             signal.setitimer(signal.ITIMER_PROF, MOST_CPU_SECONDS)
+            self._tell_of_standstills()
             await trio.sleep(1)
+
+    def _tell_of_standstills(self) -> None:
+        stood, self._told_seconds = self.clock.stood_seconds - self._told_seconds, self.clock.stood_seconds
+        if stood:
+            log.warning(
+                "walletd stood still for %.1f s: it was stopped, or the machine was paused or had no time for it; "
+                "no deadline counts them",
+                stood,
+            )
 
     def over(self) -> None:
         """The loop has ended."""
@@ -70,6 +88,6 @@ def _unraisable(raised: "sys.UnraisableHookArgs") -> None:
 
 def _end() -> None:
     """Say what every thread does, without the locks that logging takes, and end."""
-    os.write(2, b"walletd: the event loop stands, or does not end, or cannot go on; the process ends\n")
-    faulthandler.dump_traceback(sys.__stderr__ or 2, all_threads=True)
+    say_last("walletd: the event loop stands, or does not end, or cannot go on; the process ends\n")
+    faulthandler.dump_traceback(unblocking_stderr(), all_threads=True)
     os._exit(EXIT_JOURNAL_UNCERTAIN)

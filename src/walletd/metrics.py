@@ -33,6 +33,7 @@ from walletd.ledger import rules
 from walletd.lifecycle import Lifecycle
 from walletd.listeners import Doors
 from walletd.logs.setup import limit as repeats
+from walletd.logs.setup import lost as lost_lines
 from walletd.operations import Operations
 from walletd.process_metrics import ProcessMetrics
 from walletd.protocol.close_codes import CloseCode
@@ -138,6 +139,9 @@ class DaemonCollector(Collector):
             "walletd_fault_reports", "Reports written, by request or for a fault.", operations.reports.written
         )
         yield _counter("walletd_log_lines_suppressed", "Repeated log lines left out.", repeats.suppressed)
+        yield _counter("walletd_log_lines_lost", "Log lines that nothing took.", lost_lines())
+        stood = operations.loop_watch.clock.stood_seconds
+        yield _counter("walletd_standstill_seconds", "Time in which the process stood still.", stood)
         yield _counter("walletd_notify_failures", "Messages that systemd did not get.", operations.manager.failures)
 
         clock = operations.clock

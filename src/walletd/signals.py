@@ -9,10 +9,11 @@ SIGQUIT is not here: faulthandler answers it with the stacks of all threads on s
 import faulthandler
 import logging
 import signal
-import sys
 from collections.abc import Callable
 
 import trio
+
+from walletd.logs.outlet import unblocking_stderr
 
 log = logging.getLogger("walletd.daemon")
 
@@ -64,9 +65,10 @@ def show_threads_on_request() -> None:
     That includes SIGABRT, with which systemd ends a daemon whose watchdog was not fed, and SIGPROF, with which the
     kernel ends one whose loop spins.
     """
+    descriptor = unblocking_stderr()
     try:
-        faulthandler.enable(sys.__stderr__ or sys.stderr)
-        faulthandler.register(signal.SIGQUIT, sys.__stderr__ or sys.stderr, all_threads=True)
-        faulthandler.register(signal.SIGPROF, sys.__stderr__ or sys.stderr, all_threads=True, chain=True)
+        faulthandler.enable(descriptor)
+        faulthandler.register(signal.SIGQUIT, descriptor, all_threads=True)
+        faulthandler.register(signal.SIGPROF, descriptor, all_threads=True, chain=True)
     except (OSError, ValueError, RuntimeError):
         log.debug("stderr is no file: stacks cannot be shown there")

@@ -40,6 +40,8 @@ class Daemon:
         self.environment = environment or {}
         self.program = ["-m", "walletd"]
         """What Python runs; another one may plant bugs first."""
+        self.popen: dict[str, Any] = {}
+        """What else ``subprocess.Popen`` is told, such as other streams."""
         self.process: subprocess.Popen[str] | None = None
         self.url = ""
         self.admin_url = ""
@@ -54,19 +56,25 @@ class Daemon:
     def launch(self) -> subprocess.Popen[str]:
         """Start the process without waiting for it to serve."""
         command = [sys.executable, *self.program, "serve", "--data", str(self.data), "--port", "0", *self.arguments]
-        self.process = subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=(self.data.parent / f"{self.data.name}.log").open("a"),
-            stdin=subprocess.DEVNULL,
-            text=True,
-            env={**bare_environment(), "WALLETD_ADMIN_PORT": "0", **self.environment},
-        )
+        if "stderr" not in self.popen:
+            self.popen["stderr"] = (self.data.parent / f"{self.data.name}.log").open("a")
+        options: dict[str, Any] = {
+            "stdout": subprocess.PIPE,
+            "stdin": subprocess.DEVNULL,
+            "env": {**bare_environment(), "WALLETD_ADMIN_PORT": "0", **self.environment},
+        }
+        self.process = subprocess.Popen(command, text=True, **(options | self.popen))
         return self.process
 
     def start(self) -> None:
         """Start the process and wait until it says where it listens."""
-        process = self.launch()
+        self.launch()
+        self.served()
+
+    def served(self) -> None:
+        """Wait until the process says where it listens."""
+        process = self.process
+        assert process is not None
         assert process.stdout is not None
         for line in process.stdout:
             found = ADDRESS.search(line)
@@ -95,9 +103,9 @@ class Daemon:
     def wait(self) -> int:
         """The exit code, once it has ended."""
         assert self.process is not None
-        assert self.process.stdout is not None
         code = self.process.wait(timeout=START_SECONDS)
-        self.process.stdout.close()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
         return code
 
     @property

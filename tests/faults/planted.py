@@ -19,12 +19,14 @@ from typing import Any
 import aiosqlite.core
 import trio
 
-from walletd import __main__, loop_watch
+from walletd import __main__, awake_clock, descriptors, listeners, loop_watch
+from walletd.config import Settings
 from walletd.journal import on_loop, sqlite_store, writer
 from walletd.journal.connection import SqliteConnection
 from walletd.journal.failures import JournalFull
+from walletd.logs import outlet
 from walletd.protocol import session
-from walletd.wallets import consistent_reads, ledger_clock, read_tables, supervisor, watch
+from walletd.wallets import consistent_reads, ledger_clock, read_tables, supervisor, table_file, watch
 from walletd.wallets.roster import Roster
 from walletd.wallets.supervisor import NotDecided, Submission, Supervisor
 
@@ -169,6 +171,46 @@ def impatience() -> None:
     defaults["watchdog_seconds"] = 2.0
 
 
+def journal_thread_waits() -> None:
+    """The disk below the journal does not come back from a commit for as long as the injury strikes."""
+    on_loop.SLOW_SECONDS = -1.0  # type: ignore[misc]
+    plain = SqliteConnection._hop
+
+    async def hop(self: SqliteConnection, function: Any, *arguments: object) -> Any:
+        while strikes():
+            await trio.sleep(0.01)
+        return await plain(self, function, *arguments)
+
+    SqliteConnection._hop = hop  # type: ignore[method-assign]
+
+
+def no_thread_can_be_started() -> None:
+    """The system's limit on threads is reached while it serves."""
+    plain = trio._threads.start_thread_soon
+
+    def start(*arguments: Any) -> None:
+        if strikes():
+            raise RuntimeError("can't start new thread")
+        plain(*arguments)
+
+    trio._threads.start_thread_soon = start
+
+
+def busy_soon() -> None:
+    """A locked file is waited for in a thread for a moment only."""
+    table_file.BUSY_MILLISECONDS = read_tables.BUSY_MILLISECONDS = 50  # type: ignore[misc, attr-defined]
+
+
+def short_log() -> None:
+    """Few lines may wait for the log's reader."""
+    plain = outlet.Outlet.__init__
+
+    def make(self: Any, descriptor: int, what: str) -> None:
+        plain(self, descriptor, what, 300 if descriptor == outlet.STDERR else outlet.MAX_HELD_BYTES)
+
+    outlet.Outlet.__init__ = make  # type: ignore[method-assign, assignment]
+
+
 INJURIES: dict[str, Callable[[], None]] = {
     "no floor": no_floor,
     "the journal's thread dies": journal_thread_dies,
@@ -180,6 +222,10 @@ INJURIES: dict[str, Callable[[], None]] = {
     "the loop hangs": loop_hangs,
     "the loop spins": loop_spins,
     "a thread is left": thread_is_left,
+    "the journal's thread waits": journal_thread_waits,
+    "no thread can be started": no_thread_can_be_started,
+    "busy soon": busy_soon,
+    "a short log": short_log,
     "impatience": impatience,
 }
 
@@ -291,6 +337,46 @@ def _the_time_of_the_loop_is_not_counted() -> None:
     loop_watch.MOST_CPU_SECONDS = 0.0
 
 
+def _connections_take_every_descriptor() -> None:
+    descriptors.SPARED_BY_CLIENTS = 0  # type: ignore[misc]
+    listeners.most_connections = lambda wanted: wanted
+
+
+def _without_a_thread_there_is_no_work() -> None:
+    for module in (sqlite_store, read_tables, consistent_reads):
+        module.in_thread = trio.to_thread.run_sync  # type: ignore[attr-defined]
+
+
+def _a_busy_file_ends_the_daemon() -> None:
+    async def write(self: Any, *what: Any, **how: Any) -> None:
+        try:
+            await plain(self, *what, **how)
+        except read_tables.ReadTablesBusy as busy:
+            raise OSError(str(busy)) from busy
+
+    plain = read_tables.ReadTables.write
+    read_tables.ReadTables.write = write  # type: ignore[method-assign]
+
+
+def _other_programs_fold_the_log() -> None:
+    table_file.WriteLocks.keep = lambda self: None  # type: ignore[method-assign]
+
+
+def _a_standstill_counts() -> None:
+    awake_clock.LONGEST_TURN_SECONDS = math.inf  # type: ignore[misc]
+
+
+def _a_line_waits_for_its_reader() -> None:
+    def write(self: Any, text: str) -> None:
+        os.write(self.descriptor, text.encode())
+
+    outlet.Outlet.write = write  # type: ignore[method-assign]
+
+
+def _the_directory_is_needed() -> None:
+    Settings.rooted = lambda self, folder: self  # type: ignore[method-assign]
+
+
 BUGS_UNDER_OVERLOAD: dict[str, Callable[[], None]] = {
     "what is shed is done all the same": _what_is_shed_is_done,
     "what is shed is kept in memory": _what_is_shed_is_kept,
@@ -308,6 +394,13 @@ BUGS_OF_THE_SURROUNDINGS: dict[str, Callable[[], None]] = {
     "nobody watches the projection": _the_projection_is_not_watched,
     "nobody watches the loop": _the_loop_is_not_watched,
     "nobody counts the loop's time": _the_time_of_the_loop_is_not_counted,
+    "connections take every descriptor": _connections_take_every_descriptor,
+    "without a thread there is no work": _without_a_thread_there_is_no_work,
+    "a busy file ends the daemon": _a_busy_file_ends_the_daemon,
+    "other programs fold the log": _other_programs_fold_the_log,
+    "a standstill counts as time": _a_standstill_counts,
+    "a line waits for its reader": _a_line_waits_for_its_reader,
+    "the directory is needed": _the_directory_is_needed,
 }
 
 

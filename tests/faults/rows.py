@@ -198,11 +198,16 @@ ROWS = (
     ),
     Row(
         15,
-        "clock, files, memory, a second daemon, a dead thread",
-        "libfaketime; limits on descriptors and on memory; a second start; a thread that dies or hangs",
-        "order and ids unaffected; a clear refusal; an exit, never a silent wait",
+        "clock, standstills, files, memory, threads, streams, other programs",
+        "libfaketime; limits on descriptors and on memory; a second start; a thread that dies, hangs or cannot be "
+        "started; SIGSTOP; a lock on the read tables; a log that is not read, full or closed; a removed directory",
+        "order and ids unaffected; a clear refusal; an exit, never a silent wait; what passes does not end it",
         (),
-        (f"{FAULTS}/test_surroundings.py", f"{FAULTS}/test_memory.py"),
+        (
+            f"{FAULTS}/test_surroundings.py",
+            f"{FAULTS}/test_surroundings_outside.py",
+            f"{FAULTS}/test_memory.py",
+        ),
         (f"{FAULTS}/test_surroundings_planted.py",),
         ("tests.faults.planted:BUGS_OF_THE_SURROUNDINGS",),
         ("libfaketime",),

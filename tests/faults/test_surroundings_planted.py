@@ -2,11 +2,15 @@
 
 import random
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from websockets.exceptions import WebSocketException
 
+from tests.daemon import process
 from tests.faults import test_surroundings
+from tests.faults import test_surroundings_outside as outside
 from tests.faults.planted import BUGS_OF_THE_SURROUNDINGS, PROGRAM
 from tests.faults.test_surroundings import live_under_a_wild_clock, live_without_a_thread
 
@@ -39,5 +43,23 @@ def test_a_thread_that_nobody_watches_is_found(tmp_path: Path, bug: str, monkeyp
         live_without_a_thread(tmp_path, THREADS[bug], bug)
 
 
+OUTSIDE: dict[str, Callable[[Path, str], None]] = {
+    "connections take every descriptor": outside.live_without_descriptors,
+    "without a thread there is no work": outside.live_without_threads,
+    "a busy file ends the daemon": outside.live_beside_another_program,
+    "other programs fold the log": outside.live_beside_another_program,
+    "a standstill counts as time": outside.live_through_a_standstill,
+    "a line waits for its reader": outside.live_with_a_stalled_log,
+    "the directory is needed": outside.live_without_a_directory,
+}
+
+
+@pytest.mark.parametrize("bug", OUTSIDE)
+def test_a_daemon_that_its_surroundings_end_is_found(tmp_path: Path, bug: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "REPLY_SECONDS", 5)
+    with pytest.raises((AssertionError, OSError, WebSocketException, pytest.fail.Exception)):
+        OUTSIDE[bug](tmp_path, bug)
+
+
 def test_every_planted_bug_is_tried() -> None:
-    assert {*THREADS, *CLOCKS} == set(BUGS_OF_THE_SURROUNDINGS)
+    assert {*THREADS, *OUTSIDE, *CLOCKS} == set(BUGS_OF_THE_SURROUNDINGS)

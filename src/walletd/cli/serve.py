@@ -7,8 +7,10 @@ Standard library only, so that the daemon carries nothing that it does not need.
 
 import argparse
 import logging
+import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -16,6 +18,7 @@ from walletd.cli.exits import EXIT_CONFIGURATION, EXIT_USAGE
 from walletd.config import ConfigurationError, Settings
 from walletd.config_layers import load_settings
 from walletd.logs.formats import is_journal
+from walletd.logs.outlet import outlets
 from walletd.logs.setup import set_up
 
 SECONDS_BETWEEN_REPORTS = 5.0
@@ -33,27 +36,44 @@ def serve_with(arguments: list[str]) -> int:
 def serve(config: Path | None, flags: dict[str, Any]) -> int:
     """Run the daemon; ``flags`` are settings by name, None where they were not given."""
 
-    def read() -> Settings:
-        return load_settings(config, flags)
-
     try:
-        settings = read()
+        settings = load_settings(config, flags)
+        named = config or (Path(variable) if (variable := os.environ.get("WALLETD_CONFIG")) else None)
+        again = None if named is None else named.absolute()
     except ConfigurationError as error:
         sys.stderr.write(f"walletd: {error}\n")
         return EXIT_CONFIGURATION
-    set_up(settings.log_format, settings.log_level)
+    folder = _working_directory()
+    with outlets() as (_, stderr):
+        set_up(stderr, settings.log_format, settings.log_level)
+        return _serve(settings, folder, lambda: load_settings(again, flags))
+
+
+def _working_directory() -> Path:
+    """Where relative paths begin; where it is gone already, they are left as they are."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return Path()
+
+
+def _serve(settings: Settings, folder: Path, read: Callable[[], Settings]) -> int:
+    """The daemon works with whole paths, whatever becomes of ``folder``; a person is shown those that were given."""
     from walletd import daemon
     from walletd.cli.announcement import announcement
 
     def announce(serving: daemon.Announcement) -> None:
-        if is_journal(sys.stdout):
-            log.info("serving at %s, metrics at %s/metrics", serving.url, serving.admin_url)
-        else:
-            print(announcement(serving), flush=True)
+        if not is_journal(sys.stdout):
+            try:
+                print(announcement(serving._replace(settings=settings)), flush=True)
+                return
+            except OSError as error:  # The directory that the daemon was started in may be gone.
+                log.warning("what to try next cannot be said: %s", error)
+        log.info("serving at %s, metrics at %s/metrics", serving.url, serving.admin_url)
 
     progress = RebuildProgress()
     try:
-        return daemon.serve(settings, announce, progress.report, read)
+        return daemon.serve(settings.rooted(folder), announce, progress.report, lambda: read().rooted(folder))
     finally:
         progress.end()
 

@@ -38,7 +38,7 @@ from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.histories import about_lost, given_up
 from walletd.wallets.decided import unavailable
 from walletd.wallets.publisher import Subscription, Watched
-from walletd.wallets.read_tables import ReadTablesFull
+from walletd.wallets.read_tables import ReadTablesStand
 from walletd.wallets.submission import Submission
 from walletd.wallets.supervisor import Behind
 from walletd.wallets.table_file import ReadTablesRotten
@@ -132,7 +132,7 @@ async def _answer_read(endpoint: ClientEndpoint, asked: Asked) -> None:
             await FROM_TABLES[call.method.name](endpoint, call)
     except Refused as refused:
         endpoint.refuse(call, refused.reason, refused.facts)
-    except ReadTablesFull as full:
+    except ReadTablesStand as full:
         endpoint.refuse(call, Reason.UNAVAILABLE, unavailable(full))
     except (ReadTablesRotten, JournalFailure, MemoryError):
         raise

@@ -5,13 +5,16 @@
     await server.drain(seconds, chance)                 # serve() returns
 
 Who finds no room is told so over HTTP.  That takes a connection too: beyond a few of those, a flood is cut off unheard.
+The last file descriptors of the process are not given to connections: what the daemon does itself needs some.
 """
 
 import errno
 import ipaddress
 import logging
 import random
+import resource
 import socket
+import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -81,7 +84,10 @@ class GatewayServer:
         certificates: Certificates | None = None,
         unix_socket: UnixSocket | None = None,
         turns: Turns = NO_TURNS,
+        spares_descriptors: int = 0,
     ) -> None:
+        """``spares_descriptors``: how many file descriptors of the process no connection may take."""
+        self._spares_descriptors = spares_descriptors
         self._inherited = inherited
         self._certificates = certificates
         self._unix_socket = unix_socket
@@ -172,6 +178,10 @@ class GatewayServer:
                 self._count_accept_failure(error)
                 await trio.sleep(OUT_OF_RESOURCES_PAUSE_SECONDS)
             else:
+                if stream.socket.fileno() >= _limit_of_descriptors() - self._spares_descriptors:
+                    self._count_accept_failure(OSError(errno.EMFILE, "the last file descriptors are kept free"))
+                    await trio.aclose_forcefully(stream)
+                    continue
                 address = _peer(stream)
                 connections.start_soon(self.serve_stream, self._secured(stream), address)
 
@@ -183,7 +193,9 @@ class GatewayServer:
 
     def _count_accept_failure(self, error: OSError) -> None:
         if not self.traffic.accept_failures:
-            log.error("no connection can be accepted now: %s; raise the limit of open files", error.strerror)
+            log.error(
+                "no connection can be accepted now: %s; raise the limit of open files (ulimit -n)", error.strerror
+            )
         self.traffic.accept_failures += 1
 
     async def _tick(self) -> None:
@@ -292,6 +304,12 @@ async def _listen(host: str, port: int) -> list[trio.SocketListener]:
         raise ListenFailed(
             f"cannot listen on {_address((host, port))}: {advice} ({error.strerror or error})"
         ) from error
+
+
+def _limit_of_descriptors() -> int:
+    """The first number that no file descriptor gets: the system gives the lowest that is free."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft
 
 
 def _peer(stream: trio.SocketStream) -> str:

@@ -24,6 +24,7 @@ from walletd.journal.archive_file import (
     UNFINISHED_SUFFIX,
     ArchiveFile,
     ArchiveWriter,
+    OpenFiles,
     Origin,
     frontier_of,
     open_archive_file,
@@ -36,6 +37,8 @@ from walletd.journal.store import READ_LIMIT_BYTES, Head
 
 ARCHIVE_DIRECTORY: Final = "archive"
 LOCK_NAME: Final = "archive.lock"
+OPEN_FILES: Final = 8
+"""As many stay open: four gigabytes or so of what is read at present."""
 
 
 class Archive:
@@ -45,6 +48,7 @@ class Archive:
         self.directory = directory
         self.files = files
         self._lasts = [file.last_sequence for file in files]
+        self._opened = OpenFiles(OPEN_FILES)
 
     @property
     def origin(self) -> Origin | None:
@@ -93,7 +97,7 @@ class Archive:
     def segments(self, after: int = 0) -> Iterator[Segment]:
         """The segments from the one that holds the entry after ``after`` on, each checked by itself."""
         for file in self.files[bisect_left(self._lasts, after + 1) :]:
-            yield from file.segments(after)
+            yield from file.segments(after, self._opened)
 
     def read(self, after: int, limit: int = READ_LIMIT_BYTES) -> list[Segment]:
         """As many of these segments as fit into ``limit`` bytes, but at least one.  Raises JournalCorrupt."""

@@ -20,8 +20,11 @@ import os
 import struct
 import zlib
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from hashlib import sha256
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -210,6 +213,43 @@ class ArchiveWriter:
         self.abandon()
 
 
+class OpenFiles:
+    """Files that stay open between reads, the last ``most`` that were read: no read needs a descriptor that may be
+    missing then.  Any thread may ask.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._idle: deque[tuple[Path, FileIO]] = deque()
+
+    @contextmanager
+    def borrowed(self, path: Path) -> Iterator[FileIO]:
+        """The file, for this reader alone.  Raises OSError."""
+        file = self._taken(path) or path.open("rb", buffering=0)
+        try:
+            yield file
+        except Exception:
+            file.close()
+            raise
+        finally:
+            self._give_back(path, file)
+
+    def _give_back(self, path: Path, file: FileIO) -> None:
+        if not file.closed:
+            self._idle.append((path, file))
+        while len(self._idle) > self._most:
+            with suppress(IndexError):  # Another thread was faster.
+                self._idle.popleft()[1].close()
+
+    def _taken(self, path: Path) -> FileIO | None:
+        for one in tuple(self._idle):
+            if one[0] == path:
+                with suppress(ValueError):  # Another reader has it.
+                    self._idle.remove(one)
+                    return one[1]
+        return None
+
+
 class ArchiveFile:
     """One committed file."""
 
@@ -223,16 +263,16 @@ class ArchiveFile:
         """The last entry in it."""
         return self.contents.last_sequence
 
-    def segments(self, after: int = 0) -> Iterator[Segment]:
+    def segments(self, after: int = 0, opened: OpenFiles | None = None) -> Iterator[Segment]:
         """Its segments from the one that holds the entry after ``after`` on, each checked by itself, block by block.
 
         Raises JournalCorrupt or OSError.
         """
         begin = max(0, bisect_right(self._firsts, after + 1) - 1)
-        with self.path.open("rb") as file:
+        with (opened or OpenFiles(0)).borrowed(self.path) as file:
             for block in self.contents.blocks[begin:]:
-                file.seek(block.offset)
-                for segment in unpack(file.read(block.length)):
+                found = os.pread(file.fileno(), block.length, block.offset)
+                for segment in unpack(found):
                     if segment.last_sequence > after:
                         yield segment
 

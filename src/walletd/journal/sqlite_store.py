@@ -53,6 +53,7 @@ from walletd.journal.presence import Presence
 from walletd.journal.rows import AFTER, APPEND, FIRST, HOLDING, LAST, PRUNE, row_of, segment_from
 from walletd.journal.segment import Segment, records, verify
 from walletd.journal.store import GENESIS, READ_LIMIT_BYTES, Head
+from walletd.journal.threads import in_thread, once_files_may_open
 from walletd.vocabulary.histories import Histories
 
 _log = logging.getLogger("walletd.journal")
@@ -161,7 +162,7 @@ class SqliteJournalStore:
         assert after >= 0
         if after < self.archive.last_sequence:
             with translated("the archive could not be read"):
-                return await trio.to_thread.run_sync(self.archive.read, after, limit)
+                return await once_files_may_open(self.archive.read, after, limit)
         with translated("the journal could not be read"):
             found = await self._connection.rows(AFTER, (after + 1, limit))
         segments = [segment for segment in map(segment_from, found) if segment.last_sequence > after]
@@ -177,7 +178,7 @@ class SqliteJournalStore:
     async def read_entry(self, sequence: int) -> bytes | None:
         if 1 <= sequence <= self.archive.last_sequence:
             with translated("the archive could not be read"):
-                return await trio.to_thread.run_sync(self.archive.read_entry, sequence)
+                return await once_files_may_open(self.archive.read_entry, sequence)
         with translated("the journal could not be read"):
             found = await self._connection.rows(HOLDING, (sequence,))
         for segment in map(segment_from, found):
@@ -214,7 +215,7 @@ class SqliteJournalStore:
             raise JournalFull(f"without the ballast {room} bytes are free, the floor is {floor}")
         try:
             with translated("the journal is still not writable"):
-                await trio.to_thread.run_sync(self._ballast.restore)
+                await in_thread(self._ballast.restore)
                 await self._empty_log()
         except (OutcomeUnknown, JournalFull):
             raise
@@ -358,7 +359,7 @@ class SqliteJournalStore:
     async def _empty_log(self) -> None:
         """Fold and empty the log, and make the emptiness durable too, which SQLite leaves to chance."""
         await truncate_log(self._connection)
-        await trio.to_thread.run_sync(sync_file, wal.wal_path(self._directory / DATABASE_NAME))
+        await in_thread(sync_file, wal.wal_path(self._directory / DATABASE_NAME))
         self._checkpoint_failures = 0
         self._bytes_in_log = 0
 
@@ -366,7 +367,7 @@ class SqliteJournalStore:
         """Remember how far the journal has come. Without it we are only less able to notice a replaced file."""
         mark = Mark(self.instance, self._head.sequence, self._head.root.hex())
         try:
-            await trio.to_thread.run_sync(write_mark, self._directory, mark)
+            await in_thread(write_mark, self._directory, mark)
         except OSError as error:
             _log.warning("the journal's high-water mark could not be moved: %s", error)
 
@@ -433,7 +434,7 @@ async def _give_back(store: SqliteJournalStore) -> None:
 async def _fill(ballast: Ballast, directory: Path, limits: Limits) -> None:
     """Restore the ballast at the start, if that leaves the floor; if not, the first append will say so."""
     if free_bytes(directory) >= limits.space_floor_bytes + ballast.missing_bytes:
-        await trio.to_thread.run_sync(ballast.restore)
+        await in_thread(ballast.restore)
     else:
         _log.warning("%s has too little free space for writes; walletd can only read", directory)
 

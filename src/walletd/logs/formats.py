@@ -74,7 +74,10 @@ def is_journal(stream: TextIO) -> bool:
     device, _, inode = os.environ.get("JOURNAL_STREAM", "").partition(":")
     if not inode:
         return False
-    found = os.fstat(stream.fileno())
+    try:
+        found = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return False
     return f"{found.st_dev}:{found.st_ino}" == f"{device}:{inode}"
 
 

@@ -1,15 +1,15 @@
 """The one handler of the process, and the levels of its components, which can change while it runs.
 
-set_up("auto", "info", {"journal": "debug"})
+set_up(outlet, "auto", "info", {"journal": "debug"})
 set_levels("info", {})
 """
 
 import logging
-import sys
 from collections.abc import Mapping
 
 from walletd.logs.context import AddContext
 from walletd.logs.formats import formatter_of
+from walletd.logs.outlet import Outlet, OutletHandler
 from walletd.logs.repeats import LimitRepeats
 
 COMPONENTS = ("configuration", "daemon", "gateway", "journal", "lifecycle", "report", "wallets")
@@ -20,10 +20,13 @@ REPEATS_WINDOW_SECONDS = 10.0
 
 limit = LimitRepeats(REPEATS_BURST, REPEATS_WINDOW_SECONDS)
 
+_outlets: list[Outlet] = []
 
-def set_up(form: str, level: str, levels: Mapping[str, str] = {}) -> None:
-    """Log to stderr, in this format."""
-    handler = logging.StreamHandler(sys.stderr)
+
+def set_up(outlet: Outlet, form: str, level: str, levels: Mapping[str, str] = {}) -> None:
+    """Log to the outlet, in this format."""
+    _outlets[:] = [outlet]
+    handler = OutletHandler(outlet)
     handler.setFormatter(formatter_of(form))
     handler.addFilter(AddContext())
     handler.addFilter(limit)
@@ -56,6 +59,11 @@ def levels() -> dict[str, str]:
     """The level that each component has now."""
     loggers = ((name, logging.getLogger(f"walletd.{name}")) for name in COMPONENTS)
     return {name: logging.getLevelName(logger.getEffectiveLevel()).lower() for name, logger in loggers}
+
+
+def lost() -> int:
+    """How many lines did not get out, since the start."""
+    return sum(outlet.lost for outlet in _outlets)
 
 
 def _number(level: str) -> int:

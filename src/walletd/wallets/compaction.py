@@ -16,7 +16,7 @@ Commits, reads and replies go on in between: every step is small, or runs in a t
 
 import logging
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from subprocess import CalledProcessError
@@ -37,6 +37,7 @@ from walletd.journal.failures import (
     damage_is_the_copys,
 )
 from walletd.journal.sqlite_store import SqliteJournalStore
+from walletd.journal.threads import in_thread
 from walletd.protocol.journal_messages import CompactionStatus
 from walletd.wallets.history import READ_BYTES, entries_of
 from walletd.wallets.projector import Projector
@@ -190,7 +191,7 @@ class Compaction:
         self._scope = trio.CancelScope()
         try:
             with self._scope:
-                await self.compact(self._keep_entries)
+                await _alone(self.compact(self._keep_entries))
                 self.last_failure = None
                 self.runs += 1
                 self._failed_in_a_row = 0
@@ -258,25 +259,25 @@ class Compaction:
             while last < target and writer.size_bytes < FILE_BYTES:
                 segments = await self._store.read(after=last, limit=READ_BYTES)
                 segments = [segment for segment in segments if segment.last_sequence <= target]
-                block = await trio.to_thread.run_sync(pack, segments)
-                await trio.to_thread.run_sync(writer.add, block)
+                block = await in_thread(pack, segments)
+                await in_thread(writer.add, block)
                 last, root = segments[-1].last_sequence, segments[-1].root
                 self.done = last - begun
                 await trio.sleep(PAUSE_SECONDS)
             self.step = "proving"
-            await trio.to_thread.run_sync(writer.sync)
+            await in_thread(writer.sync)
             await self._prove(writer, begun)
             if (writer.head.sequence, writer.head.root) != (last, root):
                 raise CopyDamaged("an archive file does not end where the journal does that it was made from")
             with trio.CancelScope(shield=True):
-                archive.extend(await trio.to_thread.run_sync(writer.commit))
+                archive.extend(await in_thread(writer.commit))
         finally:
             writer.abandon()
 
     async def _prove(self, writer: ArchiveWriter, begun: int) -> None:
         for index in range(writer.blocks):
             with damage_is_the_copys("the archive"):
-                segments = await trio.to_thread.run_sync(writer.read_back, index)
+                segments = await in_thread(writer.read_back, index)
                 for head in writer.prove(segments):
                     self.done = head.sequence - begun
                     await trio.lowlevel.checkpoint()
@@ -295,3 +296,16 @@ def _file_and_log_bytes(tables: Path) -> int:
     """How much a copy of the read tables may have: also what is only in their log yet."""
     log_file = tables.with_name(tables.name + "-wal")
     return tables.stat().st_size + (log_file.stat().st_size if log_file.exists() else 0)
+
+
+async def _alone(steps: Awaitable[None]) -> None:
+    """What comes of it; a failure in one of its tasks as it is, without the groups that nurseries put around it."""
+    try:
+        await steps
+    except BaseExceptionGroup as group:
+        first: BaseException = group
+        while isinstance(first, BaseExceptionGroup) and len(first.exceptions) == 1:
+            first = first.exceptions[0]
+        if isinstance(first, BaseExceptionGroup):
+            raise
+        raise first from None

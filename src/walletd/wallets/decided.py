@@ -8,13 +8,13 @@ from walletd.ledger.guards import Verdict
 from walletd.vocabulary.commands import AnyCommand
 from walletd.vocabulary.entries import Effects, Entry, Refusal
 from walletd.vocabulary.identifiers import Principal, Sequence
-from walletd.wallets.read_tables import ReadTablesFull
+from walletd.wallets.read_tables import ReadTablesStand
 
 UNAVAILABLE_RETRY_MS = 1000
 
 
-def unavailable(why: JournalFull | ReadTablesFull | None) -> dict[str, Any]:
-    """The facts of what neither journal nor read tables have the space for at present."""
+def unavailable(why: JournalFull | ReadTablesStand | None) -> dict[str, Any]:
+    """The facts of what the journal or the read tables cannot take at present."""
     return {"why": "no space" if why is None else why.args[0], "retry_after_ms": UNAVAILABLE_RETRY_MS}
 
 

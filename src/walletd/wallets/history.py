@@ -13,6 +13,7 @@ from walletd.journal.failures import JournalCorrupt
 from walletd.journal.merkle import leaf_hash
 from walletd.journal.segment import Segment, records
 from walletd.journal.store import JournalStore
+from walletd.journal.threads import in_thread
 from walletd.vocabulary.entries import decode_entry
 from walletd.wallets.projector import DurableEntry
 
@@ -40,7 +41,7 @@ class History:
         """Segments behind the sequence, as a block of an archive file; empty at the head."""
         async with self._turns:
             segments = await self._store.read(after=sequence, limit=READ_BYTES)
-            return await trio.to_thread.run_sync(pack, segments) if segments else b""
+            return await in_thread(pack, segments) if segments else b""
 
     async def entry(self, sequence: int) -> DurableEntry:
         """The entry of this sequence, which must be durable."""

@@ -22,13 +22,14 @@ import trio
 
 from walletd.journal.merkle import Frontier
 from walletd.vocabulary.entries import Entry
-from walletd.wallets.read_tables import Folded, Progress, ReadTables, ReadTablesFull, folded
+from walletd.wallets.read_tables import Folded, Progress, ReadTables, ReadTablesStand, folded
 from walletd.wallets.side_by_side import side_by_side
 from walletd.wallets.table_rows import Folding
 from walletd.wallets.watch import Watch
 
 FULL_RETRY_SECONDS = 1.0
-"""While there is no space for the read tables, they stand, and it is tried again after so long."""
+"""While there is no space for the read tables, or another program has them locked, they stand, and it is tried again
+after so long."""
 
 LINGER_SECONDS = 0.25
 """How long a transaction waits for more entries, unless a reader waits for it: half as many are a quarter dearer."""
@@ -111,7 +112,7 @@ class Projector:
         self._arrived = trio.Event()
         self._urgent = trio.Event()
         self._advanced = trio.Event()
-        self._full: ReadTablesFull | None = None
+        self._full: ReadTablesStand | None = None
         """Why the read tables stand, until they advance again."""
         self.transactions = 0
         self.durable_sequence = progress.sequence
@@ -193,10 +194,10 @@ class Projector:
             await self._advanced.wait()
 
     async def reach_unless_full(self, sequence: int) -> None:
-        """Return once the read tables show this entry.  Raises ReadTablesFull while they stand for want of space."""
+        """Return once the read tables show this entry.  Raises ReadTablesStand while they take no writes."""
         while self.sequence < sequence:
             if self._full is not None:
-                raise ReadTablesFull(*self._full.args)
+                raise type(self._full)(*self._full.args)
             self._urgent.set()
             await self._advanced.wait()
 
@@ -263,7 +264,7 @@ class Projector:
         try:
             with self._watch.waiting():
                 await self._tables.write(ready.folded, is_small=ready.is_small)
-        except ReadTablesFull as full:
+        except ReadTablesStand as full:
             log.warning("the read tables stand at entry %d, and are tried again: %s", self.sequence, full)
             self._full = full
             self._wake()

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import apsw
 import trio
 
+from walletd.journal import threads
 from walletd.journal.on_loop import OnLoop
 from walletd.vocabulary.entries import (
     Entry,
@@ -29,9 +30,11 @@ from walletd.vocabulary.entries import (
 from walletd.wallets.bulk import in_bulk
 from walletd.wallets.log_chain import NUMBERS
 from walletd.wallets.table_file import (
+    BUSY_MILLISECONDS,
     FILE_NAME,
     WRITER_CACHE_KIBIBYTES,
     ReadTablesRotten,
+    WriteLocks,
     delete_tables,
     leave_log,
     open_for_writing,
@@ -49,12 +52,21 @@ SLOW_SECONDS = 0.01
 LOG_PAGES = 8_000
 """SQLite's log is folded into the file when it has so many: more often costs more, a larger one is read more slowly."""
 
-in_thread = trio.to_thread.run_sync
+
+in_thread = threads.in_thread
 """How a call that may wait for the disk is made."""
 
 
-class ReadTablesFull(Exception):
-    """There is no space for what was to be written.  It is certain that nothing was, and it can be tried again."""
+class ReadTablesStand(Exception):
+    """The read tables take no writes now.  It is certain that nothing was written, and it can be tried again."""
+
+
+class ReadTablesFull(ReadTablesStand):
+    """There is no space for what was to be written."""
+
+
+class ReadTablesBusy(ReadTablesStand):
+    """Another program is writing to state.db, or holds it."""
 
 
 class Progress(NamedTuple):
@@ -108,6 +120,7 @@ class ReadTables:
         self._is_certain = True
         self._small = OnLoop(slow_seconds=SLOW_SECONDS)
         self._log_pages = 0
+        self._locks = WriteLocks(path)
         connection.set_wal_hook(self._note_log)
 
     def _note_log(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
@@ -148,18 +161,18 @@ class ReadTables:
         """Put them into the tables, behind what is there: all of them and the progress, or nothing.
 
         A transaction that was begun is finished, whatever is cancelled.  What ``is_small`` may be written on the event
-        loop, at some 25 µs for each entry.  Raises ReadTablesFull.
+        loop, at some 25 µs for each entry.  Raises ReadTablesFull, or ReadTablesBusy where another program has the file
+        locked for longer than a thread waits.
         """
         shown = folded.progress.sequence % NUMBERS
         with rot_reported(), trio.CancelScope(shield=True):
             try:
-                if is_small and self._small.is_due():
-                    with self._small:
-                        self._write(folded.statements, shown)
-                else:
+                if not (is_small and self._small.is_due() and self._write_at_once(folded.statements, shown)):
                     await in_thread(lambda: self._write(folded.statements, shown))
             except apsw.FullError as error:
                 raise ReadTablesFull(f"no space for the read tables: {error}") from error
+            except apsw.BusyError as error:
+                raise ReadTablesBusy(f"another program has {FILE_NAME} locked: {error}") from error
             if self._log_pages >= LOG_PAGES:
                 await in_thread(self._fold_log)
 
@@ -167,6 +180,19 @@ class ReadTables:
         """As far as nobody reads from the log.  Where it cannot be done the log grows, and it is tried again."""
         with suppress(apsw.BusyError, apsw.FullError, apsw.IOError):
             self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        self._locks.keep()
+
+    def _write_at_once(self, statements: Iterable[tuple[str, Sequence[Any]]], shown: int) -> bool:
+        """On the event loop, which waits for nobody; whether no other program has the file locked."""
+        self._connection.set_busy_timeout(0)
+        try:
+            with self._small:
+                self._write(statements, shown)
+        except apsw.BusyError:
+            return False
+        finally:
+            self._connection.set_busy_timeout(BUSY_MILLISECONDS)
+        return True
 
     def _write(self, statements: Iterable[tuple[str, Sequence[Any]]], shown: int) -> None:
         """One transaction, which says in the first page what it follows and what it shows: see ``log_chain``."""
@@ -182,11 +208,13 @@ class ReadTables:
                 if self._connection.in_transaction:
                     execute("ROLLBACK")
                 raise
-        except apsw.FullError:
+        except (apsw.FullError, apsw.BusyError):
             raise
         except BaseException:
             self._is_certain = False
             raise
+        finally:
+            self._locks.keep()
         self._shown = shown
 
     async def aclose(self) -> None:
@@ -202,6 +230,7 @@ class ReadTables:
         except apsw.Error:
             leave_log(self._connection)
         self._connection.close()
+        self._locks.close()
 
 
 async def open_read_tables(directory: Path, cache_kibibytes: int = WRITER_CACHE_KIBIBYTES) -> ReadTables:

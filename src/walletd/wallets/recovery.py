@@ -22,7 +22,15 @@ from walletd.journal.store import Head, JournalStore
 from walletd.wallets import read_tables
 from walletd.wallets.history import entries_of
 from walletd.wallets.projector import progress_after
-from walletd.wallets.read_tables import Folded, Progress, ReadTables, delete_read_tables, fold, open_read_tables
+from walletd.wallets.read_tables import (
+    Folded,
+    Progress,
+    ReadTables,
+    ReadTablesBusy,
+    delete_read_tables,
+    fold,
+    open_read_tables,
+)
 from walletd.wallets.side_by_side import side_by_side
 from walletd.wallets.snapshot import delete_snapshots, restore_newest
 from walletd.wallets.table_file import (
@@ -39,6 +47,8 @@ log = logging.getLogger(__name__)
 
 READ_BYTES = 2 * 1024 * 1024
 MANY_ENTRIES = 100_000
+
+BUSY_RETRY_SECONDS = 1.0
 
 Report = Callable[[int, int], None]
 """Called with how many entries are folded, of how many."""
@@ -129,11 +139,21 @@ async def _fold(
     folded = await fold_next(progress)
     while folded is not None:
         progress = folded.progress
-        folded = await side_by_side(partial(tables.write, folded), partial(fold_next, progress))
+        folded = await side_by_side(partial(_write, tables, folded), partial(fold_next, progress))
         report(progress.sequence - first, head.sequence - first)
     if frontier.root() != head.root:
         raise JournalCorrupt(f"the Merkle root at entry {head.sequence} is not the one that was written")
     return progress, frontier
+
+
+async def _write(tables: ReadTables, folded: Folded) -> None:
+    """Write them, once no other program has the file locked."""
+    while True:
+        try:
+            return await tables.write(folded)
+        except ReadTablesBusy as busy:
+            log.warning("the recovery waits: %s; end that program", busy)
+            await trio.sleep(BUSY_RETRY_SECONDS)
 
 
 def _genesis(store: JournalStore) -> Progress:

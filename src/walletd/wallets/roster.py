@@ -25,7 +25,7 @@ from walletd.vocabulary.identifiers import WalletId
 from walletd.vocabulary.lifecycle import ActorState
 from walletd.wallets.actor import Actor, Claim
 from walletd.wallets.decided import unavailable
-from walletd.wallets.read_tables import ReadTablesFull
+from walletd.wallets.read_tables import ReadTablesStand
 
 log = logging.getLogger(__name__)
 
@@ -193,7 +193,7 @@ class Roster:
         lost = None
         try:
             books = await self._load([actor.wallet for actor, _ in wanted])
-        except ReadTablesFull as full:
+        except ReadTablesStand as full:
             lost = unavailable(full)
         self.loads += len(wanted)
         for actor, loaded in wanted:

@@ -11,6 +11,7 @@ which is then checked in the same way.  The check runs in a process of its own, 
     python -m walletd.wallets.snapshot FILE
 """
 
+import errno
 import logging
 import os
 import re
@@ -28,6 +29,7 @@ import trio
 
 from walletd.journal.directory import sync_directory, sync_file
 from walletd.journal.merkle import Frontier
+from walletd.journal.threads import in_thread
 from walletd.vocabulary.entries import BalanceRecord, WalletRecord
 from walletd.wallets.consistent_reads import in_one_view
 from walletd.wallets.table_file import (
@@ -88,8 +90,6 @@ def _shape_of(schema: str) -> dict[str, list[str]]:
 
 _SEALS: Final = seals_of(SCHEMA)
 
-_in_thread: Final = trio.to_thread.run_sync
-
 log = logging.getLogger(__name__)
 
 _decode_balance = msgspec.json.Decoder(BalanceRecord).decode
@@ -121,7 +121,7 @@ async def take(directory: Path) -> Snapshot:
         sequence, digest = await _copied_and_checked(directory / FILE_NAME, unfinished)
         path = directory / f"snapshot-{sequence:015d}-{digest}.db"
         unfinished.rename(path)
-        await trio.to_thread.run_sync(sync_directory, directory)
+        await in_thread(sync_directory, directory)
     finally:
         delete_tables(unfinished)
     for other in _snapshots(directory):
@@ -192,18 +192,18 @@ async def _copy(tables: Path, copy: Path, cache_kibibytes: int = COPY_CACHE_KIBI
     One view of the tables is held throughout, so that the copy need not begin again when they change; what is written
     to them meanwhile stays in their log.  Raises ReadTablesRotten for damage in either file.
     """
-    with rot_reported(), closing(await _in_thread(partial(open_for_reading, tables, cache_kibibytes))) as source:
-        with closing(await _in_thread(partial(open_for_copying, copy, cache_kibibytes))) as target:
+    with rot_reported(), closing(await in_thread(partial(open_for_reading, tables, cache_kibibytes))) as source:
+        with closing(await in_thread(partial(open_for_copying, copy, cache_kibibytes))) as target:
             source.execute("BEGIN; SELECT 1 FROM sqlite_schema").fetchall()
             with target.backup("main", source, "main") as copying:
                 synced_at = trio.current_time()
                 while not copying.done:
-                    await _in_thread(partial(copying.step, STEP_PAGES))
+                    await in_thread(partial(copying.step, STEP_PAGES))
                     if trio.current_time() - synced_at >= SYNC_SECONDS:
-                        await _in_thread(partial(sync_file, copy))
+                        await in_thread(partial(sync_file, copy))
                         synced_at = trio.current_time()
-        await _in_thread(partial(close_copy, copy))
-    await _in_thread(partial(sync_file, copy))
+        await in_thread(partial(close_copy, copy))
+    await in_thread(partial(sync_file, copy))
 
 
 def _copy_file(source: Path, target: Path) -> None:
@@ -221,7 +221,10 @@ async def _checked(file: Path) -> tuple[int, str]:
     Raises ReadTablesRotten, OSError, or CalledProcessError where the process did not come to an end of its own.
     """
     command = [sys.executable, "-P", "-m", __name__, str(file)]
-    ended = await trio.run_process(command, capture_stdout=True, capture_stderr=True, check=False)
+    try:
+        ended = await trio.run_process(command, capture_stdout=True, capture_stderr=True, check=False)
+    except RuntimeError as error:  # trio starts processes in threads.
+        raise OSError(errno.EAGAIN, f"the check cannot be started: {error}") from error
     if ended.returncode:
         said = ended.stderr.decode(errors="replace").strip().rpartition("\n")[2]
         if ended.returncode == _EXIT_ROTTEN:

@@ -182,7 +182,7 @@ class Supervisor:
     async def shown(self, sequence: int) -> None:
         """Return once the read tables show this entry, or once it is certain that a full disk undid it.
 
-        Raises ReadTablesFull while they cannot show it for want of space.
+        Raises ReadTablesStand while they cannot show it for want of space.
         """
         await self.settled(sequence)
         await self._projector.reach_unless_full(min(sequence, self._writer.durable_head))
@@ -296,7 +296,7 @@ class Supervisor:
         """The books of wallets without an actor, as the read tables have them; those of wallets that exist.
 
         An actor retires only when the tables know all that it knows; only after a roll-back may they be behind.
-        Raises ReadTablesFull where they are, and cannot catch up for want of space.
+        Raises ReadTablesStand where they are, and cannot catch up for want of space.
         """
         await self._projector.reach_unless_full(self._load_floor)
         names = list(names)

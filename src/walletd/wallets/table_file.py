@@ -9,8 +9,10 @@ What rot has hidden is so found by whoever would have met it, and a start need n
 Two SQLite libraries in one process would release each other's locks: nothing but this module opens state.db.
 """
 
+import fcntl
+import os
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -36,6 +38,9 @@ COPY_CACHE_KIBIBYTES: Final = 1_024
 
 CACHED_STATEMENTS: Final = 64
 BUSY_MILLISECONDS: Final = 5_000
+
+_WRITE_LOCK: Final = 120
+_CHECKPOINT_LOCK: Final = 121
 
 _EXTENSION: Final = "cksumvfs"
 _VFS: Final = "cksmvfs"
@@ -170,6 +175,38 @@ def _open(path: Path, flags: int, cache_kibibytes: int) -> apsw.Connection:
     connection.set_busy_timeout(BUSY_MILLISECONDS)
     connection.execute(f"PRAGMA cache_size=-{cache_kibibytes}")
     return connection
+
+
+class WriteLocks:
+    """The locks for writing and for folding the log, kept from other processes between our own transactions.
+
+    Other programs may read the tables as they like.  One that folds the log into the file, as ``sqlite3`` does when it
+    is told to, would put pages there without their sums (measured: all of them), and the tables would be taken for
+    rotten; one that writes would hold up the projection.  Both are told that the database is locked.
+
+    The locks are bytes of the ``-shm`` file (https://www.sqlite.org/walformat.html#locks), and POSIX gives them to
+    processes: SQLite gets them here whenever it asks, and gives them back after each transaction and each checkpoint,
+    after which ``keep`` has to be called.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """The tables must be open in this process, and are closed before this is."""
+        try:
+            self._descriptor = os.open(path.with_name(f"{path.name}-shm"), os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:  # SQLite does without, and then nothing is shared with other processes.
+            self._descriptor = -1
+        self.keep()
+
+    def keep(self) -> None:
+        """Take them, as far as no other process has them: then a later call does."""
+        for byte in (_WRITE_LOCK, _CHECKPOINT_LOCK) if self._descriptor >= 0 else ():
+            with suppress(OSError):
+                fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, byte)
+
+    def close(self) -> None:
+        """Give them back.  Closing the descriptor releases every lock that this process has on the file."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
 
 
 def refuse_damaged(tables: Tables) -> None:

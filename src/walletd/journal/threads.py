@@ -1,0 +1,55 @@
+"""Calls that may wait for a disk, in a thread; on the event loop where the system gives no further thread.
+
+    rows = await in_thread(ask)
+    segments = await once_files_may_open(archive.read, after)
+
+A limit on processes (RLIMIT_NPROC, a cgroup's pids.max) may be reached while the daemon serves.  What a call is for is
+done all the same then: everybody waits for it, which is better than to do without.
+"""
+
+import errno
+import logging
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+import trio
+
+Found = TypeVar("Found")
+
+RETRY_SECONDS: Final = 0.1
+"""Until a descriptor may have been given back."""
+
+_log = logging.getLogger("walletd.journal")
+
+
+async def in_thread(call: Callable[..., Found], *arguments: object) -> Found:
+    """What the call returns.  Raises what it raises; finished once begun, whatever is cancelled."""
+    is_begun = False
+
+    def begin() -> Found:
+        nonlocal is_begun
+        is_begun = True
+        return call(*arguments)
+
+    try:
+        return await trio.to_thread.run_sync(begin)
+    except RuntimeError as error:
+        if is_begun:
+            raise
+        _log.warning("no thread can be started (%s), so everybody waits for what one would do", error)
+    return begin()
+
+
+async def once_files_may_open(read: Callable[..., Found], *arguments: object) -> Found:
+    """What a read of files returns; where no file descriptor is left, it is tried again until there is one."""
+    is_said = False
+    while True:
+        try:
+            return await in_thread(read, *arguments)
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+            if not is_said:
+                _log.error("the archive cannot be read now, and is tried again: %s; raise the limit (ulimit -n)", error)
+            is_said = True
+        await trio.sleep(RETRY_SECONDS)

@@ -1,0 +1,216 @@
+"""Lines on their way to stderr or stdout: the daemon never waits for the program that reads them.
+
+    outlet = Outlet(2, "log")
+    outlet.write("told to stop\n")                     # returns at once, whatever the reader does
+    outlet.flush(LAST_WORDS_SECONDS)                   # the last words before the end
+
+A thread writes.  At most ``MAX_HELD_BYTES`` wait for a reader that stalls; further lines are lost and counted, and a
+line says how many once writing works again.  A stream that is closed or full loses lines in the same way.
+"""
+
+import errno
+import io
+import logging
+import os
+import select
+import stat
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Final, TextIO
+
+MAX_HELD_BYTES: Final = 1024 * 1024
+"""Some ten thousand lines: what a reader that restarts, or a terminal that is held with Ctrl-S, does not cost."""
+
+LAST_WORDS_SECONDS: Final = 1.0
+"""So long the end of the process waits for a reader that stalls."""
+
+STDOUT, STDERR = 1, 2
+
+
+class Outlet:
+    """The queue before one descriptor.  Every method may be called from any thread."""
+
+    def __init__(self, descriptor: int, what: str, max_held_bytes: int = MAX_HELD_BYTES) -> None:
+        self.descriptor = descriptor
+        self.lost = 0
+        """Writes that did not get out, since the start."""
+        self._what = what
+        self._max_held_bytes = max_held_bytes
+        self._waiting: deque[bytes] = deque()
+        self._held = 0
+        self._unsaid = 0
+        """Lost writes that no line has told of yet."""
+        self._changed = threading.Condition()
+        threading.Thread(target=self._run, name=f"{what} writer", daemon=True).start()
+
+    def write(self, text: str) -> None:
+        """Queue the text, or count it as lost where too much waits.  Never blocks, never raises."""
+        with suppress(MemoryError):
+            data = text.encode(errors="backslashreplace")
+            with self._changed:
+                if self._held + len(data) > self._max_held_bytes:
+                    self._lose()
+                    return
+                self._waiting.append(data)
+                self._held += len(data)
+                self._changed.notify_all()
+
+    def lose(self) -> None:
+        """Count a line that could not even be made."""
+        with self._changed:
+            self._lose()
+
+    def flush(self, seconds: float = LAST_WORDS_SECONDS) -> None:
+        """Return once everything queued has been written, or after ``seconds``."""
+        deadline = time.monotonic() + seconds
+        with self._changed:
+            while self._held and (left := deadline - time.monotonic()) > 0:
+                self._changed.wait(left)
+
+    def _lose(self) -> None:
+        self.lost += 1
+        self._unsaid += 1
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._waiting:
+                    self._changed.wait()
+                data = self._waiting.popleft()
+            is_written = self._written(data)
+            with self._changed:
+                if not is_written:
+                    self._lose()
+                self._held -= len(data)
+                unsaid = self._unsaid if is_written and not self._waiting else 0
+                self._changed.notify_all()
+            if unsaid and self._written(self._confession(unsaid)):
+                with self._changed:
+                    self._unsaid -= unsaid
+
+    def _written(self, data: bytes) -> bool:
+        """Write all of it, however long the reader takes; whether the stream took it."""
+        rest = memoryview(data)
+        while rest:
+            try:
+                rest = rest[os.write(self.descriptor, rest) :]
+            except BlockingIOError:  # The other side has made the stream non-blocking.
+                _wait_until_writable(self.descriptor, None)
+            except OSError:
+                return False
+        return True
+
+    def _confession(self, lost: int) -> bytes:
+        return f"walletd: {lost} {self._what} lines were lost: the stream took none\n".encode()
+
+
+class OutletStream(io.TextIOBase):
+    """An outlet as ``sys.stderr`` or ``sys.stdout``: what Python or a library prints must not block either."""
+
+    def __init__(self, outlet: Outlet) -> None:
+        self._outlet = outlet
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return "utf-8"
+
+    def write(self, text: str) -> int:
+        """Queue the text."""
+        self._outlet.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing to be done: the outlet's thread writes as soon as it can."""
+
+    def fileno(self) -> int:
+        """The descriptor under the outlet."""
+        return self._outlet.descriptor
+
+    def isatty(self) -> bool:
+        """Whether a person looks at it."""
+        return os.isatty(self._outlet.descriptor)
+
+    def writable(self) -> bool:
+        """It always is."""
+        return True
+
+
+class OutletHandler(logging.Handler):
+    """Logs to an outlet."""
+
+    def __init__(self, outlet: Outlet) -> None:
+        super().__init__()
+        self._outlet = outlet
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Queue one line."""
+        try:
+            self._outlet.write(f"{self.format(record)}\n")
+        except Exception:
+            self._outlet.lose()
+
+    def flush(self) -> None:
+        """Wait for a moment until everything is written."""
+        self._outlet.flush()
+
+
+@contextmanager
+def outlets() -> Iterator[tuple[Outlet, Outlet]]:
+    """Stdout and stderr behind outlets, in ``sys`` too, for as long as the body runs; then their last words get out.
+
+    A standard stream that is closed at the start is opened on ``/dev/null`` first: otherwise the next file that is
+    opened, a database perhaps, would get its number and every line.
+    """
+    open_standard_streams()
+    stdout, stderr = Outlet(STDOUT, "output"), Outlet(STDERR, "log")
+    before: tuple[TextIO, TextIO] = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = OutletStream(stdout), OutletStream(stderr)
+    try:
+        yield stdout, stderr
+    finally:
+        sys.stdout, sys.stderr = before
+        deadline = time.monotonic() + LAST_WORDS_SECONDS
+        for outlet in (stdout, stderr):
+            outlet.flush(deadline - time.monotonic())
+
+
+def open_standard_streams() -> None:
+    """Have every one of the descriptors 0, 1 and 2 open."""
+    for descriptor in (0, STDOUT, STDERR):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)  # The lowest number that is free: this one.
+            assert opened == descriptor
+
+
+def say_last(text: str) -> None:
+    """Write to stderr without logging's locks, where it takes the text at once or within a moment."""
+    if _wait_until_writable(STDERR, LAST_WORDS_SECONDS):
+        with suppress(OSError):
+            os.write(STDERR, text.encode(errors="backslashreplace")[: select.PIPE_BUF])
+
+
+def unblocking_stderr() -> int:
+    """A descriptor of stderr for what writes from a signal handler and must not block: of a pipe or a terminal a
+    description of its own that does not; else stderr itself."""
+    try:
+        if not stat.S_ISFIFO(os.fstat(STDERR).st_mode) and not os.isatty(STDERR):
+            return STDERR
+        return os.open(f"/proc/self/fd/{STDERR}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError:
+        return STDERR
+
+
+def _wait_until_writable(descriptor: int, seconds: float | None) -> bool:
+    """Whether the stream takes something, after ``seconds`` at most; None: after as long as it takes."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT)
+    try:
+        return bool(poll.poll(None if seconds is None else int(seconds * 1000)))
+    except OSError as error:
+        return error.errno == errno.EINTR
