@@ -4,8 +4,9 @@
     outlet.write("told to stop\n")                     # returns at once, whatever the reader does
     outlet.flush(LAST_WORDS_SECONDS)                   # the last words before the end
 
-A thread writes.  At most ``MAX_HELD_BYTES`` wait for a reader that stalls; further lines are lost and counted, and a
-line says how many once writing works again.  A stream that is closed or full loses lines in the same way.
+What the stream takes at once is written at once.  For a reader that stalls a thread waits, and at most
+``MAX_HELD_BYTES`` wait with it; further lines are lost and counted, and a line says how many once writing works again.
+A stream that is closed or full loses lines in the same way.
 """
 
 import errno
@@ -13,12 +14,13 @@ import io
 import logging
 import os
 import select
+import socket
 import stat
 import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final, TextIO
 
@@ -45,6 +47,7 @@ class Outlet:
         self._unsaid = 0
         """Lost writes that no line has told of yet."""
         self._changed = threading.Condition()
+        self._write_now = _unblocking_write(descriptor)
         threading.Thread(target=self._run, name=f"{what} writer", daemon=True).start()
 
     def write(self, text: str) -> None:
@@ -52,12 +55,10 @@ class Outlet:
         with suppress(MemoryError):
             data = text.encode(errors="backslashreplace")
             with self._changed:
-                if self._held + len(data) > self._max_held_bytes:
-                    self._lose()
-                    return
-                self._waiting.append(data)
-                self._held += len(data)
-                self._changed.notify_all()
+                if not self._held:
+                    data = self._written_now(data)
+                if data:
+                    self._queue(data)
 
     def lose(self) -> None:
         """Count a line that could not even be made."""
@@ -70,6 +71,27 @@ class Outlet:
         with self._changed:
             while self._held and (left := deadline - time.monotonic()) > 0:
                 self._changed.wait(left)
+
+    def _written_now(self, data: bytes) -> bytes:
+        """Write what the stream takes at once; what is left to be written."""
+        try:
+            data = data[self._write_now(data) :]
+        except BlockingIOError:
+            return data
+        except OSError:
+            self._lose()
+            return b""
+        if self._unsaid and not data:
+            data, self._unsaid = self._confession(self._unsaid), 0
+        return data
+
+    def _queue(self, data: bytes) -> None:
+        if self._held + len(data) > self._max_held_bytes:
+            self._lose()
+        else:
+            self._waiting.append(data)
+            self._held += len(data)
+            self._changed.notify_all()
 
     def _lose(self) -> None:
         self.lost += 1
@@ -199,11 +221,38 @@ def unblocking_stderr() -> int:
     """A descriptor of stderr for what writes from a signal handler and must not block: of a pipe or a terminal a
     description of its own that does not; else stderr itself."""
     try:
-        if not stat.S_ISFIFO(os.fstat(STDERR).st_mode) and not os.isatty(STDERR):
-            return STDERR
-        return os.open(f"/proc/self/fd/{STDERR}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        return _unblocking(STDERR) if _may_block(STDERR) else STDERR
     except OSError:
         return STDERR
+
+
+def _may_block(descriptor: int) -> bool:
+    """Whether it is a pipe or a terminal."""
+    return stat.S_ISFIFO(os.fstat(descriptor).st_mode) or os.isatty(descriptor)
+
+
+def _unblocking(descriptor: int) -> int:
+    """A description of its own of a pipe or a terminal: others who have the stream are not to be surprised.
+
+    Raises OSError where it is another user's.
+    """
+    return os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+
+
+def _unblocking_write(descriptor: int) -> Callable[[bytes], int]:
+    """How to write what the stream takes at once; raises BlockingIOError where that is nothing, OSError on failure."""
+    try:
+        if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+            connected = socket.socket(fileno=os.dup(descriptor))
+            return lambda data: connected.send(data, socket.MSG_DONTWAIT)
+        taken = _unblocking(descriptor) if _may_block(descriptor) else descriptor
+    except OSError:
+        return _never
+    return lambda data: os.write(taken, data)
+
+
+def _never(data: bytes) -> int:
+    raise BlockingIOError(errno.EAGAIN, "only a thread may write")
 
 
 def _wait_until_writable(descriptor: int, seconds: float | None) -> bool:
