@@ -122,7 +122,11 @@ COSTS: dict[str, Cost] = {
         "Transfer, Posting, Wallet, Balance, Outflow, Entry",
     ),
     "transfer.get": Cost(
-        "O(log e + its segment, at most 1 MiB) to read and check it", NOTHING, NOTHING, "Entry, Segment, Transfer", _ROW
+        "O(log e + its segment, at most 760 KiB) to read and check it",
+        NOTHING,
+        NOTHING,
+        "Entry, Segment, Transfer",
+        _ROW,
     ),
     "hold.place": Cost(
         "O(log h)",
@@ -184,14 +188,14 @@ COSTS: dict[str, Cost] = {
         _READ,
     ),
     "entry.get": Cost(
-        "O(log e + its segment, at most 1 MiB) to read and check it; by command id one look-up more",
+        "O(log e + its segment, at most 760 KiB) to read and check it; by command id one look-up more",
         NOTHING,
         NOTHING,
         "Entry, Segment",
         _ROW,
     ),
     "entry.list": Cost(
-        "O(log e + limit + a segment); a page ends at some megabyte, and is read a quarter of that at a time",
+        "O(log e + limit + a segment); a page ends before 1 MiB, and is read a quarter of that at a time",
         NOTHING,
         NOTHING,
         "Entry, Segment",
@@ -240,7 +244,7 @@ COSTS: dict[str, Cost] = {
         "Segment, Entry, Archive, Snapshot, Progress",
     ),
     "journal.read": Cost(
-        "O(log e + a quarter of a megabyte), which is packed and deflated",
+        "O(log e + a quarter of a megabyte, or a segment), which is packed and deflated",
         NOTHING,
         NOTHING,
         "Segment, Entry, Archive, Journal",

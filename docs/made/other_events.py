@@ -137,10 +137,12 @@ SIGNALS = (
 TIMERS = (
     Event(
         "hold.expire",
-        "a hold's `expires_at` has come; the daemon submits it to itself, at most 100 at once",
-        "wallet, hold, and a command id made of both and the moment",
+        "a hold's `expires_at` has come; the daemon submits it to itself, at most 100 at once, and before a command that "
+        "would take in too many",
+        "wallet, hold, how many holds it takes in, and a command id made of the hold and the moment, or of the sequence",
         "`hold_not_open` where another entry was sooner; `unavailable`: tried again after a second",
-        "O(h log h): it takes in all holds of the wallet that have expired",
+        "O(h log h) to find those of the wallet's holds that have expired; it takes in at most 500, or 253 KiB, and the "
+        "next one goes on",
         "one entry; frees the holds and their timers",
         "Hold, Balance, Outflow, Entry",
     ),

@@ -120,7 +120,7 @@ class Core:
             clients=self.clients,
             follow_clients=lambda records: self.on_clients_changed(records),
         )
-        self.timers = Timers(self._expire, clock, self._next_expiries)
+        self.timers = Timers(self._expire, clock, self._next_expiries, is_busy=lambda: self.writer.is_busy)
         readings.clock = self.clock = clock
         self.on_clients_changed: Callable[[Sequence[ClientRecord]], None] = lambda records: None
         self.on_degraded: Callable[[], None] = lambda: None

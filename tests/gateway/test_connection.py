@@ -24,6 +24,7 @@ from tests.gateway.wires import (
 from walletd.gateway.bounds import Bounds, Deadlines
 from walletd.gateway.connection import Connection
 from walletd.gateway.handshake import FULL
+from walletd.vocabulary.sizes import MAX_FRAME_BYTES
 
 KIBIBYTE = 1024
 
@@ -425,6 +426,29 @@ async def test_an_endpoint_that_sends_without_measure_is_closed_as_slow() -> Non
     async with served(host, lockstep=True) as peer:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(peer.shake)
+        for _ in range(1000):
+            host.endpoint.connection.send(b"x" * KIBIBYTE)
+        assert host.endpoint.connection.queued_bytes < 110 * KIBIBYTE
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(peer.stream.send_all, closing(4508))
+            assert sent_close(await peer.until_eof()) == 4508
+        await peer.stream.aclose()
+
+
+async def test_one_message_that_is_larger_than_any_bound_is_sent_and_what_comes_behind_it_is_measured() -> None:
+    host = Host(bounds=Bounds(most=100 * KIBIBYTE, low=KIBIBYTE))
+    large = b"x" * (MAX_FRAME_BYTES + 1)
+    async with served(host, lockstep=True) as peer:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(peer.shake)
+        for _ in range(2):
+            host.endpoint.connection.send(large)
+            host.endpoint.connection.send(b"one")
+            received = b""
+            while not sent_texts(received)[1:]:
+                received += await peer.stream.receive_some()
+            assert sent_texts(received) == [large, b"one"]
+            await wait_all_tasks_blocked()
         for _ in range(1000):
             host.endpoint.connection.send(b"x" * KIBIBYTE)
         assert host.endpoint.connection.queued_bytes < 110 * KIBIBYTE

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, Self
 
 from tests.ledger.core import REAL, Core
+from walletd.ledger.wallets import MAX_SWEPT_ASSETS
 from walletd.vocabulary.commands import (
     AdjustHold,
     AnyCommand,
@@ -219,6 +220,17 @@ class Ledger:
     def hold(self, wallet: str, asset: str, amount: int, **fields: Any) -> Self:
         """This ledger with so much of the wallet held: by hold ``h<number of entries>``."""
         return self.after(place(wallet, asset, amount, **fields))
+
+    def with_many_assets(self, wallet: str, number: int) -> Self:
+        """This ledger where the wallet has something of so many assets, by one effect."""
+        more = number - sum(balance.posted > 0 for balance in self.books.wallets[wallet].balances.values())
+        codes = [f"A{index}" for index in range(more)]
+        there, here = self.version("@external") + 1, self.version(wallet) + 1
+        records = [balance("@external", code, "-1", "0", None, there) for code in codes]
+        records += [balance(wallet, code, "1", "0", "1", here) for code in codes]
+        effects = Effects(assets=tuple(asset(code, 0) for code in codes), balances=tuple(records))
+        self.core.apply(self.books, effects)
+        return self
 
     def with_many_holds(self, wallet: str, number: int) -> Self:
         """This ledger with so many open holds of one unit each, by one effect."""
@@ -806,5 +818,12 @@ REFUSALS: tuple[RefusalCase, ...] = (
         close("alice", "bob"),
         {"wallet": "bob", "asset": "EUR", "maximum": "500", "would_have": "1000"},
         lambda ledger: ledger.after(limit("bob", "EUR", maximum=500)),
+    ),
+    RefusalCase(
+        Reason.ENTRY_TOO_LARGE,
+        "a sweep of one asset more than an entry can have",
+        close("alice", "bob"),
+        {"what": "assets to sweep", "number": MAX_SWEPT_ASSETS + 1, "limit": MAX_SWEPT_ASSETS},
+        lambda ledger: ledger.with_many_assets("alice", MAX_SWEPT_ASSETS + 1),
     ),
 )

@@ -23,6 +23,7 @@ _LEDGER = (
     "book",
     "draft",
     "guards",
+    "entry_size",
     "transfers",
     "wallets",
     "holds",

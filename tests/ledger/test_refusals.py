@@ -378,10 +378,11 @@ def test_every_kind_of_command_has_its_faults_listed() -> None:
 
 
 def test_every_refusal_takes_part_in_the_precedence() -> None:
-    # One more hold or client than there may be is a matter of many before it; its row in the table must do.
+    # One more hold, client or asset than there may be is a matter of many before it; its row in the table must do.
     assert set().union(*FAULTS.values()) == {r for r in Reason if r.is_refusal} - {
         Reason.TOO_MANY_HOLDS,
         Reason.TOO_MANY_CLIENTS,
+        Reason.ENTRY_TOO_LARGE,
     }
 
 

@@ -349,7 +349,7 @@ BUGS = [
     ("holds", "        draft.give_back(hold, left - taken)", "        pass"),
     ("holds", "        draft.give_back(hold, -more)", "        pass"),
     ("holds", "    draft.give_back(hold, reserved(hold))", "    pass"),
-    ("draft", "                self.give_back(hold, reserved(hold))", "                pass"),
+    ("draft", "            self.give_back(hold, reserved(hold))", "            pass"),
     ("draft", "            amount -= taken", "            pass"),
     ("draft", "self.let_out.get(place, 0) + amount", "amount"),
     ("refunds", "        draft.let_go(posting.source, posting.asset, amount, origin)", "        pass"),

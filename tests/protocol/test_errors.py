@@ -67,6 +67,7 @@ FACTS: dict[Reason, set[str]] = {
     Reason.TOO_MANY_TOKENS: {"client", "limit"},
     Reason.TOO_MANY_CLIENTS: {"limit"},
     Reason.LAST_ADMIN: {"client"},
+    Reason.ENTRY_TOO_LARGE: {"what", "number", "limit"},
 }
 
 

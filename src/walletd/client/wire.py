@@ -23,8 +23,8 @@ from walletd.client.errors import AuthenticationFailed, NotAnAddress, NotReachab
 from walletd.client.reconnection import ABNORMAL_CLOSURE, Lost
 from walletd.protocol.messages import SUBPROTOCOL
 
-MAX_MESSAGE_BYTES = 64 * 1024 * 1024
-"""A page of a thousand wallets with many assets each is a few mebibytes."""
+MAX_MESSAGE_BYTES = 1024 * 1024 * 1024
+"""As long as the largest entry that an earlier version can have journaled; of this version none is above a mebibyte."""
 
 READ_BYTES = 256 * 1024
 

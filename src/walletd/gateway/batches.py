@@ -2,12 +2,17 @@
 
 from typing import Any
 
+import msgspec
+
 from walletd.ledger.statement import movements_of
 from walletd.protocol import messages as m
 from walletd.protocol.errors import InvalidParams, error_object
 from walletd.vocabulary.commands import AnyCommand, ExecuteBatch, PlaceHold
 from walletd.vocabulary.entries import Effects, Entry
+from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import hold_id, transfer_id
+
+_MEANINGS = {reason.value: reason.meaning for reason in Reason}
 
 
 def outcomes_of(entry: Entry) -> tuple[m.BatchOutcome, ...]:
@@ -43,6 +48,16 @@ def foreseen_outcomes(command: AnyCommand, effects: Effects) -> tuple[m.BatchOut
         )
         for inner, refusal in zip(command.commands, refusals, strict=True)
     )
+
+
+def in_brief(outcomes: tuple[m.BatchOutcome, ...]) -> tuple[m.BatchOutcome, ...]:
+    """The same outcomes, where each error has its reason's one line in place of a sentence with its facts."""
+    return tuple(outcome if outcome.error is None else _in_brief(outcome, outcome.error) for outcome in outcomes)
+
+
+def _in_brief(outcome: m.BatchOutcome, error: m.ErrorObject) -> m.BatchOutcome:
+    brief = m.ErrorObject(error.code, _MEANINGS[error.data["reason"]], error.data)
+    return msgspec.structs.replace(outcome, error=brief)
 
 
 def check_batch(command: Any) -> None:

@@ -2,7 +2,9 @@
 
 import logging
 
-from walletd.gateway.batches import check_batch, foreseen_outcomes, outcomes_of
+import msgspec
+
+from walletd.gateway.batches import check_batch, foreseen_outcomes, in_brief, outcomes_of
 from walletd.gateway.endpoint import ClientEndpoint
 from walletd.ledger.statement import transfer_of
 from walletd.logs.context import about_command
@@ -10,12 +12,13 @@ from walletd.protocol import messages as m
 from walletd.protocol.access import Grant
 from walletd.protocol.client_messages import client_view
 from walletd.protocol.redaction import redacted, shown_effects, shown_facts
-from walletd.protocol.session import Call
+from walletd.protocol.session import Call, success
 from walletd.vocabulary.commands import PlaceHold
 from walletd.vocabulary.entries import Effects
 from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import hold_id
 from walletd.vocabulary.lifecycle import DaemonState
+from walletd.vocabulary.sizes import MAX_FRAME_BYTES
 from walletd.wallets.submission import Answer, Foreseen, NotDecided, Submission
 
 log = logging.getLogger(__name__)
@@ -89,7 +92,7 @@ def _reply_answer(endpoint: ClientEndpoint, call: Call, answer: Answer) -> None:
         outcomes=outcomes,
         replayed=answer.replayed,
     )
-    endpoint.reply(call, applied)
+    _reply(endpoint, call, applied)
 
 
 def _reply_foreseen(endpoint: ClientEndpoint, call: Call, foreseen: Foreseen) -> None:
@@ -106,10 +109,19 @@ def _reply_foreseen(endpoint: ClientEndpoint, call: Call, foreseen: Foreseen) ->
             clients=tuple(client_view(record, foreseen.time) for record in effects.clients),
             dry_run=True,
         )
-        endpoint.reply(call, applied)
+        _reply(endpoint, call, applied)
     else:
         facts = shown_facts(foreseen.verdict.facts, _grant_of(endpoint, call))
         endpoint.refuse(call, foreseen.verdict.reason, {**facts, "dry_run": True})
+
+
+def _reply(endpoint: ClientEndpoint, call: Call, applied: m.Applied) -> None:
+    """Answer what was applied.  Its records fit into a message, for their entry does; the sentences of a thousand
+    refusals and the room of as many balances are left out where they do not."""
+    frame = success(call.id, applied)
+    if len(frame) > MAX_FRAME_BYTES:
+        frame = success(call.id, msgspec.structs.replace(applied, outcomes=in_brief(applied.outcomes), room=()))
+    endpoint.answer(call, frame)
 
 
 def _grant_of(endpoint: ClientEndpoint, call: Call) -> Grant:

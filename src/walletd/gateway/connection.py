@@ -30,6 +30,7 @@ from walletd.gateway.socket_stream import SocketStream
 from walletd.gateway.tls import SecureStream
 from walletd.gateway.websocket import FrameProtocol, State
 from walletd.protocol.close_codes import CloseCode
+from walletd.vocabulary.sizes import MAX_FRAME_BYTES
 from walletd.wallets.table_file import ReadTablesRotten
 
 READ_BYTES = 16384
@@ -122,6 +123,7 @@ class Connection:
         "_is_flushed_soon",
         "_is_taking",
         "_is_watched",
+        "_oversize",
         "_pinged_at",
         "_read_on",
         "_read_over",
@@ -150,6 +152,8 @@ class Connection:
         self._is_taking = False
         """While what was read is handled: what is sent then need not wake the writing task."""
         self._is_flushed_soon = False
+        self._oversize = 0
+        """The largest of what is queued, if it is an entry of an earlier version that no bound knows."""
         self._unsent = b""
         """What the flusher took from the queue and the kernel did not take from it."""
         self._writing = 0
@@ -189,7 +193,9 @@ class Connection:
                 self._terms.flusher.add(self)
             else:
                 self._wake.set()
-        if self._frames.pending_bytes > self._terms.bounds.most:
+        if len(payload) > MAX_FRAME_BYTES:
+            self._oversize = max(self._oversize, len(payload))
+        if self._frames.pending_bytes - self._oversize > self._terms.bounds.most:
             self._close_as_slow()
 
     def close(self, code: int, reason: str) -> None:
@@ -413,8 +419,10 @@ class Connection:
         queued = self.queued_bytes
         if self._read_on is not None and queued <= self._terms.bounds.high:
             self._go_on_reading(self._read_on)
-        if self._endpoint is not None and queued <= self._terms.bounds.low:
-            self._endpoint.drained()
+        if queued <= self._terms.bounds.low:
+            self._oversize = 0
+            if self._endpoint is not None:
+                self._endpoint.drained()
 
     def _go_on_reading(self, read_on: trio.Event) -> None:
         if isinstance(self._stream, SocketStream):

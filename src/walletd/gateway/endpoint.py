@@ -230,7 +230,10 @@ class ClientEndpoint:
 
     def reply(self, call: Call, result: Any) -> None:
         """Answer a call with its result."""
-        frame = success(call.id, result)
+        self.answer(call, success(call.id, result))
+
+    def answer(self, call: Call, frame: bytes) -> None:
+        """Answer a call with a response that is ready for the wire."""
         self.session.answered(call.size)
         self.send(frame)
 

@@ -15,10 +15,14 @@ from walletd.vocabulary.entries import Entry
 from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.histories import about_lost
 from walletd.vocabulary.identifiers import Principal, sequence_of
+from walletd.vocabulary.sizes import ENVELOPE_BYTES, MAX_FRAME_BYTES
 from walletd.wallets.projector import DurableEntry
 
-MAX_PAGE_BYTES: Final = 1024 * 1024
-"""Of the journal in one page, but for its last entry: a thousand batches would be half a gigabyte."""
+MAX_PAGE_BYTES: Final = MAX_FRAME_BYTES - ENVELOPE_BYTES
+"""Of the entries in one page, with what stands around each; only one that is larger by itself makes a larger page."""
+
+AROUND_AN_ENTRY: Final = 128
+"""Bytes: its hash and its place in the page, and that it was redacted."""
 
 
 class Refused(Exception):
@@ -94,18 +98,20 @@ async def entry_list(endpoint: ClientEndpoint, call: Call) -> None:
     """A page of the journal."""
     params, services = call.params, endpoint.services
     entries: list[DurableEntry] = []
-    room = MAX_PAGE_BYTES
-    while len(entries) < params.limit and room > 0:
-        more = await services.history.entries_after(params.after + len(entries))
-        if not more:
-            break
+    room, is_full = MAX_PAGE_BYTES, False
+    while (
+        len(entries) < params.limit
+        and not is_full
+        and (more := await services.history.entries_after(params.after + len(entries)))
+    ):
         for durable in more:
-            entries.append(durable)
-            room -= len(durable.record)
-            if room <= 0:
+            room -= len(durable.record) + AROUND_AN_ENTRY
+            is_full = len(entries) == params.limit or (bool(entries) and room < 0)
+            if is_full:
                 break
+            entries.append(durable)
     grant = grant_of(endpoint)
-    page = tuple(_entry_view(durable, grant) for durable in entries[: params.limit])
+    page = tuple(_entry_view(durable, grant) for durable in entries)
     endpoint.reply(call, m.EntryPage(entries=page, head=services.publisher.head))
 
 

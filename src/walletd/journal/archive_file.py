@@ -38,13 +38,20 @@ from walletd.journal.rows import row_of, segment_from
 from walletd.journal.segment import Segment
 from walletd.journal.store import Head
 from walletd.journal.verification import advance_in_steps
+from walletd.vocabulary.sizes import MAX_SEGMENT_BYTES
 
 SUFFIX: Final = ".segments"
 UNFINISHED_SUFFIX: Final = ".unfinished"
 ARCHIVE_FORMAT: Final = 1
 
+MAX_BLOCK_BYTES: Final = MAX_SEGMENT_BYTES
+"""Of the segments in one block; only one that is larger by itself, of an earlier version, makes a larger block."""
+
 MAX_UNPACKED_BYTES: Final = 64 * 1024 * 1024
-"""Of one block: some segments of at most a megabyte each, so that a forged block cannot fill the memory."""
+"""Of a block that is read: earlier versions put more into one, and a forged block must not fill the memory."""
+
+MAX_ROW_BYTES: Final = 1_000_000_000
+"""Of a block that is one segment: what SQLite takes as one row, and so the largest that any version could write."""
 
 SYNC_BYTES: Final = 1024 * 1024
 """What is written before it is synced: a sync of much would have the journal's own wait behind it."""
@@ -84,10 +91,23 @@ class Contents(msgspec.Struct, frozen=True):
     blocks: tuple[Block, ...]
 
 
+_ONE_ROW: Final = b"\x91"
+"""How the rows of a block begin in MessagePack where it is one."""
+
 _encode_rows = msgspec.msgpack.Encoder().encode
 _decode_rows = msgspec.msgpack.Decoder(list[tuple[int, int, int, int, bytes, bytes, bytes]]).decode
 _encode_contents = msgspec.json.Encoder().encode
 _decode_contents = msgspec.json.Decoder(Contents).decode
+
+
+def one_block(segments: Sequence[Segment]) -> list[Segment]:
+    """As many of the segments, from the first on, as fit into a block; the first in any case."""
+    size = 0
+    for count, segment in enumerate(segments):
+        size += len(segment.body)
+        if count and size > MAX_BLOCK_BYTES:
+            return list(segments[:count])
+    return list(segments)
 
 
 def pack(segments: Sequence[Segment]) -> bytes:
@@ -99,7 +119,10 @@ def unpack(block: bytes) -> list[Segment]:
     """The segments of a block, each checked by itself.  Raises JournalCorrupt."""
     try:
         inflater = zlib.decompressobj()
-        rows = _decode_rows(inflater.decompress(block, MAX_UNPACKED_BYTES))
+        unpacked = inflater.decompress(block, MAX_UNPACKED_BYTES)
+        if not inflater.eof and unpacked.startswith(_ONE_ROW):
+            unpacked += inflater.decompress(inflater.unconsumed_tail, MAX_ROW_BYTES)
+        rows = _decode_rows(unpacked)
     except (zlib.error, msgspec.DecodeError) as error:
         raise JournalCorrupt(f"a block of archived segments cannot be read: {error}") from error
     if not inflater.eof or inflater.unused_data:

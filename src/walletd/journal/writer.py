@@ -33,13 +33,13 @@ from walletd.journal.failures import JournalFull, end_process
 from walletd.journal.merkle import Frontier, leaf_hash
 from walletd.journal.segment import Segment, is_record, seal
 from walletd.journal.store import Head, JournalStore
+from walletd.vocabulary.sizes import MAX_SEGMENT_BYTES
 
 _log = logging.getLogger("walletd.journal")
 
 MAX_QUEUE_ENTRIES: Final = 65_536  # what may be lost, and must be held in memory, when a commit takes long
 MAX_QUEUE_BYTES: Final = 64 * 1024 * 1024
 MAX_SEGMENT_ENTRIES: Final = 4_096  # sealing blocks the loop: about 2 µs an entry
-MAX_SEGMENT_BYTES: Final = 1024 * 1024  # so that one commit stays short, and the ballast can cover it
 WATCHDOG_SECONDS: Final = 30.0
 PROBE_INTERVAL_SECONDS: Final = 1.0
 CLOSING_SECONDS: Final = 30.0  # less than what systemd allows for stopping
@@ -173,6 +173,11 @@ class JournalWriter:
             and self._head - self._durable_head < self._max_queue_entries
             and self._undurable_bytes < self._max_queue_bytes
         )
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether as much waits for the disk as one commit takes: what can wait had better not be appended."""
+        return self._undurable_bytes >= self._max_segment_bytes
 
     def append(self, sequence: int, record: bytes, context: object = None) -> Pending:
         """Queue the next entry; ``sequence`` is what the record says about itself and must be the head's successor."""

@@ -11,11 +11,16 @@ They run after recovery, by ``walletd verify`` and in tests.  A violation is a s
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
+import msgspec
+
 from walletd.ledger.book import Books, apply, reserved
+from walletd.ledger.entry_size import too_large
+from walletd.ledger.guards import Verdict
 from walletd.ledger.refunds import remember_transfers
 from walletd.ledger.rules import decide
 from walletd.vocabulary.commands import ids_of
-from walletd.vocabulary.entries import Effects, Entry, Refusal
+from walletd.vocabulary.entries import Effects, Entry, Refusal, encode_entry
+from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.histories import begun_by
 from walletd.vocabulary.identifiers import AssetCode, owner_of
 from walletd.vocabulary.lifecycle import WalletStatus
@@ -145,7 +150,7 @@ class Audit:
         self._expect(not entry.redacted, entry, "is not whole")
         self._expect(not entry.command.dry_run, entry, "is a dry run, which is never journaled")
         self._expect((entry.effects is None) != (entry.refusal is None), entry, "has not exactly one outcome")
-        verdict = decide(self.books, entry.command, entry.time, entry.sequence, by=entry.principal)
+        verdict = self._decided_again(entry)
         if entry.effects is not None:
             self._expect(verdict == entry.effects, entry, f"has other effects than its command: {verdict}")
             self._apply(entry, entry.effects)
@@ -156,6 +161,19 @@ class Audit:
                 not is_refusal or verdict == entry.refusal, entry, f"was refused for another reason than {verdict}"
             )
             self.refused += 1
+
+    def _decided_again(self, entry: Entry) -> Verdict:
+        """What the command comes to.  What was applied may be of a version that refused nothing for its size; what was
+        refused for its size would have been applied without."""
+        is_bounded = entry.effects is None
+        verdict = decide(
+            self.books, entry.command, entry.time, entry.sequence, by=entry.principal, is_bounded=is_bounded
+        )
+        is_refused_for_size = entry.refusal is not None and entry.refusal.reason is Reason.ENTRY_TOO_LARGE
+        if is_refused_for_size and isinstance(verdict, Effects):
+            applied = msgspec.structs.replace(entry, refusal=None, effects=verdict)
+            return too_large(self.books, applied, encode_entry(applied)) or verdict
+        return verdict
 
     def close(self) -> list[str]:
         """All violations: those of the entries, then those of the books that they lead to."""

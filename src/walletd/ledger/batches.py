@@ -11,16 +11,25 @@ from typing import Any
 import msgspec
 
 from walletd.ledger.book import Books, apply
-from walletd.ledger.guards import Verdict, conditions_guard
+from walletd.ledger.guards import Verdict, conditions_guard, refuse
 from walletd.vocabulary.commands import AnyCommand, ExecuteBatch, wallets_of
 from walletd.vocabulary.entries import Effects, Moved, Refusal
+from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import Version
 
 Decide = Callable[[Books, AnyCommand, datetime, int, int], Verdict]
 
+MAX_RECORDS = 20_000
+"""Of one batch: the records of more, at 40 bytes each at least, are more than an entry, and so it goes no further."""
 
-def execute_batch(books: Books, command: ExecuteBatch, now: datetime, sequence: int, decide: Decide) -> Verdict:
-    """All the commands or none or, where the batch is not atomic, those that can be applied.  O(commands and books)."""
+
+def execute_batch(
+    books: Books, command: ExecuteBatch, now: datetime, sequence: int, decide: Decide, is_bounded: bool = True
+) -> Verdict:
+    """All the commands or none or, where the batch is not atomic, those that can be applied.  O(commands and books).
+
+    It ends with a refusal once it is certain that no entry holds its records, where it ``is_bounded``.
+    """
     if refusal := conditions_guard(books, command, now):
         return refusal
     stage = _Stage(books, command)
@@ -30,6 +39,8 @@ def execute_batch(books: Books, command: ExecuteBatch, now: datetime, sequence: 
         if isinstance(verdict, Effects):
             stage.take(verdict, index)
             outcomes.append(None)
+            if is_bounded and stage.records > MAX_RECORDS:
+                return refuse(Reason.ENTRY_TOO_LARGE, what="records", number=stage.records, limit=MAX_RECORDS)
         elif command.atomic:
             return Refusal(verdict.reason, {**verdict.facts, "command": index})
         else:
@@ -53,6 +64,8 @@ class _Stage:
             name: {} for name in ("assets", "wallets", "balances", "holds", "transfers", "outflows")
         }
         self._moved: list[Moved] = []
+        self.records = 0
+        """How many there are."""
 
     def take(self, effects: Effects, index: int) -> None:
         """Apply what one command does; the version of a wallet moves once, however often it is touched."""
@@ -66,6 +79,7 @@ class _Stage:
         last["holds"].update((record.hold, record) for record in effects.holds)
         last["transfers"].update((record.transfer, record) for record in effects.transfers)
         last["outflows"].update(((r.wallet, r.asset, r.sequence, r.command), r) for r in effects.outflows)
+        self.records = sum(map(len, last.values())) + len(self._moved) + len(effects.moved)
         self._moved += [msgspec.structs.replace(moved, command=index) for moved in effects.moved]
 
     def effects(self, outcomes: tuple[Refusal | None, ...]) -> Effects:

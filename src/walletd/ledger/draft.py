@@ -9,7 +9,7 @@ The first touch of a wallet takes in its holds that have expired unrecorded: eve
 so of them, and what they held is free for the command itself.  The books are not changed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -56,12 +56,16 @@ class Draft:
         """The wallet's book; what of its holds has expired is freed from here on."""
         book = self._books.wallets[wallet]
         if wallet not in self._touched:
-            self._touched.add(wallet)
-            for hold in book.lapsed(self.now):
-                self.put_hold(msgspec.structs.replace(hold, state=HoldState.EXPIRED))
-                self._change(wallet, hold.asset)[2] += reserved(hold)
-                self.give_back(hold, reserved(hold))
+            self.expire(wallet, book.lapsed(self.now))
         return book
+
+    def expire(self, wallet: WalletId, lapsed: Iterable[HoldRecord]) -> None:
+        """Touch the wallet, and take in these of its holds that have expired; the rest stays for later entries."""
+        self._touched.add(wallet)
+        for hold in lapsed:
+            self.put_hold(msgspec.structs.replace(hold, state=HoldState.EXPIRED))
+            self._change(wallet, hold.asset)[2] += reserved(hold)
+            self.give_back(hold, reserved(hold))
 
     def move(self, source: WalletId, to: WalletId, asset: AssetCode, amount: int) -> None:
         """Move posted money from one wallet to another."""

@@ -12,6 +12,7 @@ import msgspec
 
 from walletd.ledger.book import MAX_OPEN_HOLDS, Books, reserved
 from walletd.ledger.draft import Draft, Origin
+from walletd.ledger.entry_size import in_turn
 from walletd.ledger.guards import (
     Verdict,
     asset_guard,
@@ -174,14 +175,16 @@ def void_hold(books: Books, command: VoidHold, now: datetime) -> Verdict:
 
 
 def expire_hold(books: Books, command: ExpireHold, now: datetime) -> Verdict:
-    """Record what time has done already: the first touch of the wallet takes in all of its holds that have expired."""
+    """Record what time has done already to this hold and the wallet's others, or to as many of them as it says."""
     if refusal := wallet_guard(books, command.wallet) or conditions_guard(books, command, now):
         return refusal
-    if command.hold not in (hold.hold for hold in books.wallets[command.wallet].lapsed(now)):
+    lapsed = books.wallets[command.wallet].lapsed(now)
+    if command.hold not in (hold.hold for hold in lapsed):
         return _not_open(books, command.wallet, command.hold)
     # After this point it must succeed.
     draft = Draft(books, now)
-    draft.touch(command.wallet)
+    taken_in = {hold.hold for hold in in_turn(lapsed, command.hold)[: command.most]}
+    draft.expire(command.wallet, [hold for hold in lapsed if hold.hold in taken_in])
     return draft.effects()
 
 

@@ -11,6 +11,7 @@ last of ``books.histories``, new holds get their ids.
 """
 
 from datetime import datetime
+from functools import partial
 from typing import assert_never
 
 from walletd.ledger.batches import execute_batch
@@ -35,12 +36,15 @@ def decide(
     sequence: int,
     index: int | None = None,
     by: Principal = NOBODY,
+    *,
+    is_bounded: bool = True,
 ) -> Verdict:
     """What the command does to the books at this moment, or the first reason, in the enum's order, against it.
 
     ``index`` is the command's in its batch, ``by`` is who sent it.  ``books`` must hold every wallet of
     ``wallets_of(command)`` that exists, the transfers that are refunded, and all assets and clients.  O(postings),
-    where no hold has expired.
+    where no hold has expired.  Entries of earlier versions are decided again without ``is_bounded``: then nothing is
+    refused for its size.
     """
     if refusal := expiry_guard(command, now):
         return refusal
@@ -58,7 +62,7 @@ def decide(
         case c.UnfreezeWallet():
             return unfreeze_wallet(books, command, now)
         case c.CloseWallet():
-            return close_wallet(books, command, now)
+            return close_wallet(books, command, now, is_bounded)
         case c.RefundTransfer():
             return refund_transfer(books, command, now, Origin(sequence, index or 0))
         case c.PlaceHold():
@@ -73,7 +77,8 @@ def decide(
         case c.VoidHold():
             return void_hold(books, command, now)
         case c.ExecuteBatch():
-            return execute_batch(books, command, now, sequence, decide)
+            inner = decide if is_bounded else partial(decide, is_bounded=False)
+            return execute_batch(books, command, now, sequence, inner, is_bounded)
         case c.CreateClient():
             return create_client(books, command, now, by)
         case c.RotateClient():

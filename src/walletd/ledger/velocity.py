@@ -80,6 +80,10 @@ class Outflows:
             if record.time > after:
                 yield record
 
+    def count_of(self, hold: HoldId) -> int:
+        """How many outflows are remembered for a hold, with those that do not count any more.  O(1)."""
+        return len(self._of_holds.get(hold, ()))
+
     def frees(self, seconds: int, now: datetime, enough: int) -> datetime | None:
         """When so much of what is in the window now will have left it; None where there is not so much in it."""
         place = self._cursor(seconds, now)[0]

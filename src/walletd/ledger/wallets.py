@@ -23,6 +23,9 @@ from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import AssetCode, Sequence, Version, WalletId
 from walletd.vocabulary.lifecycle import FrozenSide, WalletStatus
 
+MAX_SWEPT_ASSETS = 4_000
+"""Of one wallet at its closing: the records of more, at 200 bytes for each asset at least, are more than an entry."""
+
 
 def open_wallet(books: Books, command: OpenWallet, now: datetime) -> Verdict:
     """A wallet that is new for ever: the name of a closed one is not used again."""
@@ -93,8 +96,11 @@ def unfreeze_wallet(books: Books, command: UnfreezeWallet, now: datetime) -> Ver
     return draft.effects()
 
 
-def close_wallet(books: Books, command: CloseWallet, now: datetime) -> Verdict:
-    """Sweep what is there to the wallet named, if one is, and close.  A minimum keeps nothing back."""
+def close_wallet(books: Books, command: CloseWallet, now: datetime, is_bounded: bool = True) -> Verdict:
+    """Sweep what is there to the wallet named, if one is, and close.  A minimum keeps nothing back.
+
+    A sweep of more assets than can fit into an entry is refused, where it ``is_bounded``.
+    """
     wallet, target = command.wallet, command.sweep_to
     for name in (wallet, target):
         if name is not None and (refusal := wallet_guard(books, name)):
@@ -120,6 +126,8 @@ def close_wallet(books: Books, command: CloseWallet, now: datetime) -> Verdict:
         return refusal
     if refusal := maximum_guard(books, draft):
         return refusal
+    if is_bounded and len(sweep) > MAX_SWEPT_ASSETS:
+        return refuse(Reason.ENTRY_TOO_LARGE, what="assets to sweep", number=len(sweep), limit=MAX_SWEPT_ASSETS)
     # After this point it must succeed.
     draft.moved.extend(sweep)
     record = books.wallets[wallet].record()

@@ -86,6 +86,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.TOKEN_IN_USE: "this token stands for a client already; make a fresh one",
     Reason.TOO_MANY_TOKENS: "client {client} has {limit} tokens in force, as many as it may have",
     Reason.TOO_MANY_CLIENTS: "there are {limit} already, as many as may be",
+    Reason.ENTRY_TOO_LARGE: "{what}: {number}, and one entry of the journal holds at most {limit}; send it in parts",
     Reason.LAST_ADMIN: "without {client} no admin would be left whose token does not expire; create another one first",
 }
 

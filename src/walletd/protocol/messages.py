@@ -354,7 +354,8 @@ class ListEntries(Params, frozen=True, kw_only=True):
 class EntryPage(Result, frozen=True, kw_only=True):
     """One page of the journal; ``head`` is the last durable sequence.
 
-    It ends at some megabyte, too, but has one entry at least: only a page without entries is behind the last.
+    It ends before a message of 1 MiB is full, too, but has one entry at least: only a page without entries is behind
+    the last.  An entry of an earlier version may be larger, and is then alone.
     """
 
     entries: tuple[EntryView, ...]

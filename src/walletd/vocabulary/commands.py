@@ -241,10 +241,15 @@ class VoidHold(Command, frozen=True, kw_only=True, tag_field="method", tag="hold
 
 
 class ExpireHold(Command, frozen=True, kw_only=True, tag_field="method", tag="hold.expire"):
-    """Record that a hold has expired, and with it every other of the wallet that has.  Only the daemon sends it."""
+    """Record that a hold has expired, and with it the others of the wallet that have.  Only the daemon sends it.
+
+    ``most`` says how many holds in all this entry takes in, where not all of them fit: the next one goes on with the
+    rest.  Entries of earlier versions have none, and took in all.
+    """
 
     wallet: WalletName
     hold: HoldName
+    most: Annotated[int, msgspec.Meta(ge=1)] | None = None
 
 
 # --- clients -------------------------------------------------------------------------------------------------------

@@ -194,6 +194,12 @@ class Reason(enum.Enum):
         Retry.NEW_COMMAND_ID,
         "No client with the scope admin and a token without expiry would be left.",
     )
+    ENTRY_TOO_LARGE = (
+        "entry_too_large",
+        3070,
+        Retry.NEW_COMMAND_ID,
+        "The command would record more than one entry of the journal holds; send it in parts.",
+    )
 
     @property
     def is_refusal(self) -> bool:

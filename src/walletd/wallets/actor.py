@@ -7,17 +7,21 @@ can wait for each other, and each wallet sees its commands in the order in which
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import WalletId
 from walletd.vocabulary.lifecycle import ActorState
 
+KEEP: Final = "keep"
+"""What a claim returns that has not done with its turns."""
+
 
 class Claim:
     """A wish to act on several wallets at once: ``run`` is called with every turn in hand, or ``fail`` with a reason.
 
-    ``run`` does not await: nobody else has a turn meanwhile, and the turns are given back when it returns.
+    ``run`` does not await: nobody else has a turn meanwhile, and the turns are given back when it returns.  Where it
+    returns ``KEEP`` they are not: it runs once more when the roster is told to ``resume`` the claim.
     """
 
     __slots__ = ("command_id", "fail", "lacking", "run", "wallets")
@@ -25,7 +29,7 @@ class Claim:
     def __init__(
         self,
         wallets: Sequence[WalletId],
-        run: Callable[[], None],
+        run: Callable[[], object],
         fail: Callable[[Reason, dict[str, Any]], None],
         command_id: str | None = None,
     ) -> None:

@@ -26,7 +26,7 @@ import apsw
 import trio
 import trio.lowlevel
 
-from walletd.journal.archive_file import ArchiveWriter, Origin, pack
+from walletd.journal.archive_file import ArchiveWriter, Origin, one_block, pack
 from walletd.journal.directory import free_bytes, make_directory
 from walletd.journal.failures import (
     CopyDamaged,
@@ -258,7 +258,7 @@ class Compaction:
             last, root = begun, b""
             while last < target and writer.size_bytes < FILE_BYTES:
                 segments = await self._store.read(after=last, limit=READ_BYTES)
-                segments = [segment for segment in segments if segment.last_sequence <= target]
+                segments = one_block([segment for segment in segments if segment.last_sequence <= target])
                 block = await in_thread(pack, segments)
                 await in_thread(writer.add, block)
                 last, root = segments[-1].last_sequence, segments[-1].root

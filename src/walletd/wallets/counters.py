@@ -4,6 +4,7 @@ Times are of the processor's clock, which no decision sees.
 """
 
 from walletd.histogram import DECISION_SECONDS, GROUP_ENTRIES, LATENCY_SECONDS, Histogram
+from walletd.vocabulary.entries import Entry
 from walletd.vocabulary.error_codes import Reason
 
 
@@ -26,3 +27,8 @@ class CommandCounters:
         """From the arrival of the command to its answer."""
         self.group_entries = Histogram(GROUP_ENTRIES)
         """How many entries shared one commit."""
+
+    def count_durable(self, entry: Entry) -> None:
+        """Count what came of a command."""
+        kind = type(entry.command), None if entry.refusal is None else entry.refusal.reason
+        self.outcomes[kind] = self.outcomes.get(kind, 0) + 1

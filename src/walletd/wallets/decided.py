@@ -1,12 +1,17 @@
-"""What a decision is put into words with: its entry, or the facts where the journal takes none."""
+"""Decisions as the journal takes them: the entry and its bytes, or the facts where it takes none."""
 
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from walletd.journal.failures import JournalFull
+from walletd.ledger.book import Books
+from walletd.ledger.entry_size import most_expiring, too_large
 from walletd.ledger.guards import Verdict
-from walletd.vocabulary.commands import AnyCommand
-from walletd.vocabulary.entries import Effects, Entry, Refusal
+from walletd.ledger.rules import decide
+from walletd.vocabulary.commands import AnyCommand, ExpireHold
+from walletd.vocabulary.entries import Effects, Entry, Refusal, encode_entry
 from walletd.vocabulary.identifiers import Principal, Sequence
 from walletd.wallets.read_tables import ReadTablesStand
 
@@ -16,6 +21,34 @@ UNAVAILABLE_RETRY_MS = 1000
 def unavailable(why: JournalFull | ReadTablesStand | None) -> dict[str, Any]:
     """The facts of what the journal or the read tables cannot take at present."""
     return {"why": "no space" if why is None else why.args[0], "retry_after_ms": UNAVAILABLE_RETRY_MS}
+
+
+def bounded(books: Books, command: ExpireHold, now: datetime) -> ExpireHold:
+    """The command for as many holds as fit into one entry; the timers go on with the next."""
+    book = books.wallets.get(command.wallet)
+    most = 1 if book is None else most_expiring(book, now, command.hold)
+    return msgspec.structs.replace(command, most=most)
+
+
+def judged(
+    books: Books, sequence: Sequence, now: datetime, principal: Principal, command: AnyCommand
+) -> tuple[Entry, bytes]:
+    """What is decided, as an entry and its bytes: a refusal, where it would be larger than entries may be."""
+    history = books.histories[-1].mark
+    entry = entry_of(sequence, history, now, principal, command, decide(books, command, now, sequence, by=principal))
+    record = encode_entry(entry)
+    refusal = too_large(books, entry, record)
+    if refusal is None:
+        return entry, record
+    entry = entry_of(sequence, history, now, principal, command, refusal)
+    return entry, encode_entry(entry)
+
+
+def verdict_of(entry: Entry) -> Verdict:
+    """What was decided."""
+    verdict = entry.effects or entry.refusal
+    assert verdict is not None
+    return verdict
 
 
 def entry_of(

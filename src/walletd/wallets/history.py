@@ -8,7 +8,7 @@ await history.entry(17)
 import msgspec
 import trio
 
-from walletd.journal.archive_file import pack
+from walletd.journal.archive_file import one_block, pack
 from walletd.journal.failures import JournalCorrupt
 from walletd.journal.merkle import leaf_hash
 from walletd.journal.segment import Segment, records
@@ -41,7 +41,7 @@ class History:
         """Segments behind the sequence, as a block of an archive file; empty at the head."""
         async with self._turns:
             segments = await self._store.read(after=sequence, limit=READ_BYTES)
-            return await in_thread(pack, segments) if segments else b""
+            return await in_thread(pack, one_block(segments)) if segments else b""
 
     async def entry(self, sequence: int) -> DurableEntry:
         """The entry of this sequence, which must be durable."""

@@ -22,6 +22,7 @@ import trio
 
 from walletd.journal.merkle import Frontier
 from walletd.vocabulary.entries import Entry
+from walletd.vocabulary.sizes import MAX_SEGMENT_BYTES
 from walletd.wallets.read_tables import Folded, Progress, ReadTables, ReadTablesStand, folded
 from walletd.wallets.side_by_side import side_by_side
 from walletd.wallets.table_rows import Folding
@@ -42,6 +43,18 @@ Whoever only gives way to other tasks has it back before the thread is awake, an
 
 MAX_BATCH = 4_000
 """About how many entries one transaction takes: a third of the time for each that a tenth as many would take."""
+
+MAX_BATCH_BYTES = 4 * MAX_SEGMENT_BYTES
+"""About how many bytes of entries one transaction takes."""
+
+MAX_BACKLOG_BYTES = 64 * 1024 * 1024
+"""Of entries that the read tables do not show yet: as much as may wait for the journal."""
+
+TURN_BYTES = 256 * 1024
+"""So much of entries is folded before others have the event loop, however few they are."""
+
+PROMPT_BYTES = 256 * 1024
+"""A transaction with more than this is made by a thread, however few its entries are."""
 
 HURRIED_TURN = 256
 """So many entries are folded before others have the event loop: some milliseconds."""
@@ -108,7 +121,9 @@ class Projector:
         self._is_closed = False
         """Whether nothing more goes into it."""
         self._ready: _Ready | None = None
+        self._folded_bytes = 0
         self._backlog = 0
+        self._backlog_bytes = 0
         self._arrived = trio.Event()
         self._urgent = trio.Event()
         self._advanced = trio.Event()
@@ -136,17 +151,22 @@ class Projector:
     @property
     def has_room(self) -> bool:
         """Whether more may become durable before the projector has caught up."""
-        return self._backlog < self._max_backlog
+        return self._backlog < self._max_backlog and self._backlog_bytes < MAX_BACKLOG_BYTES
 
     @property
     def is_pressed(self) -> bool:
         """Whether more comes than it can keep up with, so that not much more should be let in."""
-        return self._backlog >= self._max_backlog // 2
+        return self._backlog >= self._max_backlog // 2 or self._backlog_bytes >= MAX_BACKLOG_BYTES // 2
 
     @property
     def is_behind(self) -> bool:
         """Whether so little room is left that commits should wait for it."""
-        return self._backlog >= self._max_backlog * 3 // 4
+        return self._backlog >= self._max_backlog * 3 // 4 or self._backlog_bytes >= MAX_BACKLOG_BYTES * 3 // 4
+
+    @property
+    def _has_a_batch(self) -> bool:
+        """Whether there is as much as one transaction takes."""
+        return self._backlog >= MAX_BATCH or self._backlog_bytes >= MAX_BATCH_BYTES
 
     async def catch_up(self) -> None:
         """Return once the projector is not behind, or after ``PACE_SECONDS``."""
@@ -163,29 +183,34 @@ class Projector:
         self._frontiers.append(frontier)
         self._unfolded.extend(entries)
         self._backlog += len(entries)
+        self._backlog_bytes += bytes_of(entries)
         self.durable_sequence = frontier.size
         self._arrived.set()
 
     def fold_at_once(self) -> None:
         """Fold what has come, unless so much waits that others should have their turn first."""
-        if self._backlog < MAX_BATCH:
+        if not self._has_a_batch:
             self._fold_some(MAX_BATCH)
 
     def _fold_some(self, most: int) -> None:
-        """Fold the oldest entries, as far as they go into the next transaction."""
+        """Fold the oldest entries, as far as they go into the next transaction, and in one turn."""
+        room = TURN_BYTES
         for _ in range(min(most, len(self._unfolded))):
-            if self._is_closed:
+            if self._is_closed or room <= 0:
                 return
             durable = self._unfolded[0]
             self._folding.add(durable.entry)
             self._folded.append(durable)
             self._unfolded.popleft()  # Only now: where memory ran out before, nothing may be written that lacks it.
+            self._folded_bytes += len(durable.record)
+            room -= len(durable.record)
             if self._frontiers[0].size == durable.entry.sequence:
                 self._end_commit(self._frontiers.popleft())
 
     def _end_commit(self, frontier: Frontier) -> None:
         self._reached = frontier
-        self._is_closed = len(self._folded) >= MAX_BATCH or frontier.size >= self._last_sequence
+        is_full = len(self._folded) >= MAX_BATCH or self._folded_bytes >= MAX_BATCH_BYTES
+        self._is_closed = is_full or frontier.size >= self._last_sequence
 
     async def reach(self, sequence: int) -> None:
         """Return once the read tables show this entry."""
@@ -206,7 +231,7 @@ class Projector:
         task_status.started()
         while True:
             await self._arrived.wait()
-            if self._backlog < MAX_BATCH:
+            if not self._has_a_batch:
                 with trio.move_on_after(LINGER_SECONDS):
                     await self._urgent.wait()
             with trio.CancelScope(shield=True):
@@ -238,7 +263,7 @@ class Projector:
         self._last_sequence = self.durable_sequence
         if self._folded and self._reached is not None and self._reached.size == self._folded[-1].entry.sequence:
             self._end_commit(self._reached)
-        is_hurried = is_awaited or self._backlog >= MAX_BATCH
+        is_hurried = is_awaited or self._has_a_batch
         turn = HURRIED_TURN if is_hurried else RELAXED_TURN
         self._fold_some(turn)
         while not self._is_closed:
@@ -249,7 +274,8 @@ class Projector:
         progress = progress_after(self._progress, batch[-1].entry.sequence, self._reached, batch[-1].entry.time)
         self._folded, self._folding, self._reached = [], Folding(), None
         self._last_sequence, self._is_closed = inf, False
-        is_small = len(batch) <= (MAX_PROMPT if is_awaited else MAX_RELAXED)
+        is_small = len(batch) <= (MAX_PROMPT if is_awaited else MAX_RELAXED) and self._folded_bytes <= PROMPT_BYTES
+        self._folded_bytes = 0
         return _Ready(batch, folded(folding, progress), is_small)
 
     async def _fold_along(self) -> None:
@@ -276,6 +302,7 @@ class Projector:
         self._progress = progress
         self._full = None
         self._backlog -= len(batch)
+        self._backlog_bytes -= bytes_of(batch)
         self.transactions += 1
         if not self._backlog:
             self._arrived = trio.Event()
@@ -286,6 +313,11 @@ class Projector:
         """Have everybody who waits look again."""
         advanced, self._advanced = self._advanced, trio.Event()
         advanced.set()
+
+
+def bytes_of(entries: Sequence[DurableEntry]) -> int:
+    """How many bytes the entries have as they are stored."""
+    return sum(len(durable.record) for durable in entries)
 
 
 def progress_after(progress: Progress, sequence: int, frontier: Frontier, time: datetime) -> Progress:

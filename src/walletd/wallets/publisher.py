@@ -20,6 +20,9 @@ from walletd.wallets.projector import DurableEntry
 MAX_RECENT = 4096
 """Entries kept in memory for subscriptions that are a little behind; older ones are read from the journal."""
 
+MAX_RECENT_BYTES = 32 * 1024 * 1024
+"""The same in bytes as they are stored; decoded they take some times as much."""
+
 BURST = 256
 """Events that a subscription which catches up sends before others get their turn."""
 
@@ -105,7 +108,8 @@ class Publisher:
     def __init__(self, read_after: ReadAfter, head: int, *, heartbeat_seconds: float) -> None:
         self._read_after = read_after
         self._heartbeat_seconds = heartbeat_seconds
-        self._recent: deque[DurableEntry] = deque(maxlen=MAX_RECENT)
+        self._recent: deque[DurableEntry] = deque()
+        self._recent_bytes = 0
         # Dicts and not sets: whoever came first is served first, in every run of the same seed.
         self._by_wallet: dict[WalletId, dict[Subscription, None]] = {}
         self._by_prefix: dict[str, dict[Subscription, None]] = {}
@@ -153,8 +157,14 @@ class Publisher:
                     subscription.send(entry, durable.record)
                 else:
                     self._fall_behind(subscription, entry.sequence - 1)
-        self._recent.append(durable)
+        self._remember(durable)
         self.head = entry.sequence
+
+    def _remember(self, durable: DurableEntry) -> None:
+        self._recent.append(durable)
+        self._recent_bytes += len(durable.record)
+        while len(self._recent) > MAX_RECENT or (self._recent_bytes > MAX_RECENT_BYTES and len(self._recent) > 1):
+            self._recent_bytes -= len(self._recent.popleft().record)
 
     def subscribe(self, subscription: Subscription) -> None:
         """Begin the stream behind ``subscription.position``."""

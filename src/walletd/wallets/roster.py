@@ -17,13 +17,14 @@ from typing import Any
 import trio
 
 from walletd.ledger.book import Book, Books
+from walletd.ledger.refunds import remember_transfers
 from walletd.logs.context import about_command
-from walletd.vocabulary.commands import TRANSFER_MARK
-from walletd.vocabulary.entries import TransferRecord
+from walletd.vocabulary.commands import TRANSFER_MARK, ExecuteBatch, parts_of
+from walletd.vocabulary.entries import Entry, TransferRecord
 from walletd.vocabulary.error_codes import Reason
-from walletd.vocabulary.identifiers import WalletId
+from walletd.vocabulary.identifiers import WalletId, transfer_id
 from walletd.vocabulary.lifecycle import ActorState
-from walletd.wallets.actor import Actor, Claim
+from walletd.wallets.actor import KEEP, Actor, Claim
 from walletd.wallets.decided import unavailable
 from walletd.wallets.read_tables import ReadTablesStand
 
@@ -108,23 +109,37 @@ class Roster:
                 self._wait(claim, actors)
                 break
         else:
-            self._run(claim, actors)
+            if self._run(claim, actors) is KEEP:
+                for actor in actors:
+                    actor.enter(claim)
+                claim.lacking = 0
         if len(self._actors) > self._max_warm_wallets:
             self.retire_some(len(actors) + RETIREMENTS_PER_CLAIM)
+
+    def resume(self, claim: Claim) -> None:
+        """Run a claim once more that kept its turns; nothing where they were taken from it meanwhile."""
+        if all(self._has_turn(wallet, claim) for wallet in claim.wallets) and self._nursery is not None:
+            self._ready.append(claim)
+            self._nursery.start_soon(self._run_ready)
+
+    def _has_turn(self, wallet: WalletId, claim: Claim) -> bool:
+        actor = self._actors.get(wallet)
+        return actor is not None and bool(actor.mailbox) and actor.mailbox[0] is claim
 
     def touched(self, wallets: Iterable[WalletId], sequence: int) -> None:
         """An entry of this sequence touched these wallets, whose turns are in hand."""
         for wallet in wallets:
             self._actors[wallet].last_sequence = sequence
 
-    def has(self, name: WalletId) -> bool:
-        """Whether there is an actor of this name."""
-        return name in self._actors
-
-    @property
-    def has_transfers(self) -> bool:
-        """Whether any actor stands for a transfer that is about to be refunded, or was lately."""
-        return bool(self._transfers)
+    def remember_awaited(self, entry: Entry) -> None:
+        """A refund may have asked for a transfer before it was there: then its actor must know of it now."""
+        if not self._transfers:
+            return
+        for index in range(len(parts_of(entry.command))):
+            place = index if isinstance(entry.command, ExecuteBatch) else None
+            if WalletId(TRANSFER_MARK + transfer_id(entry.sequence, place, entry.history)) in self._actors:
+                remember_transfers(self._books, entry)
+                return
 
     def last_sequence(self, wallets: Iterable[WalletId]) -> int:
         """The last entry that touched any of these wallets, whose turns are in hand; it may not be durable yet."""
@@ -158,16 +173,17 @@ class Roster:
                 claim.lacking -= 1
             actor.enter(claim)
 
-    def _run(self, claim: Claim, actors: Iterable[Actor]) -> None:
+    def _run(self, claim: Claim, actors: Iterable[Actor]) -> object:
         now = trio.current_time()
         for actor in actors:
             actor.last_used = now
         try:
-            claim.run()
+            return claim.run()
         except MemoryError:
             raise
         except Exception as broken:
             self._quarantine(claim, broken)
+            return None
 
     # --- the actor's task ------------------------------------------------------------------------------------------
 
@@ -220,8 +236,8 @@ class Roster:
             claim.fail(Reason.WALLET_QUARANTINED, {"wallet": quarantined[0]})
         elif lost is not None:
             claim.fail(Reason.UNAVAILABLE, lost)
-        else:
-            self._run(claim, actors)
+        elif self._run(claim, actors) is KEEP:
+            return
         for actor in actors:
             actor.leave(claim)
             self._pass_on(actor)

@@ -9,8 +9,10 @@ from datetime import datetime
 from time import perf_counter
 from typing import Any, NamedTuple
 
+import msgspec
+
 from walletd.ledger.guards import Verdict
-from walletd.vocabulary.commands import AnyCommand, ExecuteBatch, first_difference, ids_of
+from walletd.vocabulary.commands import AnyCommand, ExecuteBatch, ExpireHold, first_difference, ids_of
 from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import CommandId, Principal
 from walletd.vocabulary.room import Room
@@ -102,7 +104,10 @@ class Submission:
 
 def answer_again(durable: DurableEntry, command: AnyCommand) -> Answer | NotDecided:
     """What a command sent again is answered: as before, or what differs."""
-    difference = first_difference(durable.entry.command, command)
+    decided = durable.entry.command
+    if isinstance(command, ExpireHold) and isinstance(decided, ExpireHold):
+        command = msgspec.structs.replace(command, most=decided.most)  # It is chosen when the command is decided.
+    difference = first_difference(decided, command)
     if difference is None:
         return Answer(durable, replayed=True)
     facts = {"command_id": command.command_id, "field": difference, "sequence": durable.entry.sequence}

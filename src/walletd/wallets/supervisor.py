@@ -19,24 +19,18 @@ from walletd.journal.failures import JournalFull
 from walletd.journal.writer import JournalWriter, Pending
 from walletd.ledger.book import Book, Books, apply
 from walletd.ledger.client_book import ClientBook, apply_clients
-from walletd.ledger.refunds import refundable_transfers, remember_transfers
+from walletd.ledger.entry_size import expiries_before
+from walletd.ledger.refunds import refundable_transfers
 from walletd.ledger.room import room_after
-from walletd.ledger.rules import decide
-from walletd.vocabulary.commands import (
-    TRANSFER_MARK,
-    ExecuteBatch,
-    claims_of,
-    ids_of,
-    parts_of,
-)
-from walletd.vocabulary.entries import ClientRecord, Effects, Entry, HoldRecord, TransferRecord, encode_entry
+from walletd.vocabulary.commands import TRANSFER_MARK, ExpireHold, claims_of, ids_of
+from walletd.vocabulary.entries import ClientRecord, HoldRecord, TransferRecord
 from walletd.vocabulary.error_codes import Reason
-from walletd.vocabulary.identifiers import CommandId, Principal, TransferId, WalletId, sequence_of, transfer_id
+from walletd.vocabulary.identifiers import DAEMON, CommandId, Principal, TransferId, WalletId, sequence_of
 from walletd.vocabulary.identifiers import Sequence as SequenceNumber
-from walletd.wallets.actor import Claim
+from walletd.wallets.actor import KEEP, Claim
 from walletd.wallets.command_index import CommandIndex
 from walletd.wallets.counters import CommandCounters
-from walletd.wallets.decided import entry_of, unavailable
+from walletd.wallets.decided import bounded, judged, unavailable, verdict_of
 from walletd.wallets.projector import DurableEntry, Projector
 from walletd.wallets.publisher import Publisher
 from walletd.wallets.roster import OVERLOADED_RETRY_MS, Roster
@@ -189,35 +183,62 @@ class Supervisor:
 
     def _claim(self, submission: Submission, act: Callable[[Submission, list[WalletId]], None]) -> None:
         wallets = claims_of(submission.command)
-        self._roster.claim(
-            Claim(
-                wallets,
-                run=lambda: act(submission, wallets),
-                fail=lambda reason, facts: self._give_up(submission, reason, facts),
-                command_id=submission.command.command_id,
-            )
+
+        def run() -> object:
+            """Have the command judged, once what has expired of its wallets leaves its entry enough room."""
+            obstacle = self._obstacle()
+            if obstacle is not None and not submission.command.dry_run:
+                self._give_up(submission, *obstacle)
+            elif obstacle is None and self._expire_first(submission, claim):
+                return KEEP
+            else:
+                act(submission, wallets)
+            return None
+
+        claim = Claim(
+            wallets,
+            run=run,
+            fail=lambda reason, facts: self._give_up(submission, reason, facts),
+            command_id=submission.command.command_id,
         )
+        self._roster.claim(claim)
+
+    def _expire_first(self, submission: Submission, claim: Claim) -> bool:
+        """Record the expiry of some holds by entries of the daemon's own, where the command's has no room for all.
+
+        The claim keeps its turns and is resumed once that is durable, so that everybody else is served in between.
+        """
+        if isinstance(submission.command, ExpireHold):
+            return False
+        now = self._now()
+        sequence = 0
+        for wallet, hold, most in expiries_before(self._books, claim.wallets, now):
+            sequence = self._writer.head + 1
+            name = CommandId(f"expire-at-{sequence}")
+            command = ExpireHold(command_id=name, wallet=wallet, hold=hold, most=most)
+            expiry = Submission(command, DAEMON, lambda answer: None)
+            self._recent[expiry.key] = expiry
+            self._decide(expiry, [wallet])
+        if sequence:
+            self._writer.when_durable(sequence, lambda is_durable: self._roster.resume(claim) if is_durable else None)
+        return sequence > 0
 
     def _decide(self, submission: Submission, wallets: list[WalletId]) -> None:
         """Every turn is in hand: decide, apply to the tentative books, queue for the journal."""
-        obstacle = self._obstacle()
-        if obstacle is not None:
-            self._give_up(submission, *obstacle)
-            return
         began = perf_counter()
         now = self._now()
         if self._books.clients.is_shut_out(submission.principal, now):
             self._give_up(submission, Reason.AUTHENTICATION_FAILED, {})
             return
+        if isinstance(submission.command, ExpireHold) and submission.command.most is None:
+            submission.command = bounded(self._books, submission.command, now)
         sequence = SequenceNumber(self._writer.head + 1)
-        verdict = decide(self._books, submission.command, now, sequence, by=submission.principal)
-        history = self._books.histories[-1].mark
-        entry = entry_of(sequence, history, now, submission.principal, submission.command, verdict)
-        record = encode_entry(entry)
-        if isinstance(verdict, Effects):
+        entry, record = judged(self._books, sequence, now, submission.principal, submission.command)
+        verdict = entry.effects
+        if verdict is not None:
             apply(self._books, verdict)
             self._roster.touched(wallets, sequence)
-            self._remember_awaited(entry)
+            self._roster.remember_awaited(entry)
             if verdict.assets or verdict.clients:
                 self._assets_sequence = sequence
         # After this point it must succeed: the entry is on its way to the disk.
@@ -228,21 +249,13 @@ class Supervisor:
         submission.decided = perf_counter()
         self.counters.decide_seconds.count(submission.decided - began)
 
-    def _remember_awaited(self, entry: Entry) -> None:
-        """A refund may have asked for a transfer before it was there: then its actor must know of it now."""
-        if not self._roster.has_transfers:
-            return
-        for index in range(len(parts_of(entry.command))):
-            place = index if isinstance(entry.command, ExecuteBatch) else None
-            if self._roster.has(WalletId(TRANSFER_MARK + transfer_id(entry.sequence, place, entry.history))):
-                remember_transfers(self._books, entry)
-                return
-
     def _foresee(self, submission: Submission, wallets: list[WalletId]) -> None:
         now = self._now()
-        verdict = decide(self._books, submission.command, now, self._writer.head + 1, by=submission.principal)
-        room = room_after(self._books, submission.command, verdict, now) if isinstance(verdict, Effects) else ()
-        foreseen = Foreseen(verdict, now, room)
+        sequence = SequenceNumber(self._writer.head + 1)
+        entry, _ = judged(self._books, sequence, now, submission.principal, submission.command)
+        effects = entry.effects
+        room = () if effects is None else room_after(self._books, submission.command, effects, now)
+        foreseen = Foreseen(verdict_of(entry), now, room)
         self._when_durable(
             max(self._roster.last_sequence(wallets), self._assets_sequence),
             lambda: submission.settle(foreseen),
@@ -396,10 +409,7 @@ class Supervisor:
             assert isinstance(submission, Submission)
             assert submission.durable is not None
             entries.append(submission.durable)
-            refusal = submission.durable.entry.refusal
-            reason = None if refusal is None else refusal.reason
-            kind = type(submission.command), reason
-            counters.outcomes[kind] = counters.outcomes.get(kind, 0) + 1
+            counters.count_durable(submission.durable.entry)
             counters.queue_seconds.count(max(0.0, commit_began - submission.decided))
             counters.reply_seconds.count(now - submission.arrived)
             effects = submission.durable.entry.effects

@@ -28,6 +28,9 @@ LONGEST_SLEEP_SECONDS = 60.0
 MOST_AT_ONCE = 100
 """How many expiries are submitted before other work gets its turn."""
 
+BUSY_SECONDS = 0.002
+"""While as much waits for the disk as one commit takes, no expiry is submitted; it is looked at again after so long."""
+
 RETRY_SECONDS = 1.0
 """While the journal takes no writes, an expiry is tried again after so long."""
 
@@ -45,7 +48,9 @@ ReadExpiries = Callable[[Key | None, int], Awaitable[list[Expiry]]]
 class Timers:
     """The expiries that lie ahead, and the task that submits those that are due.
 
-    ``submit`` has the command decided and calls back with whether it was: True once its entry is durable.
+    ``submit`` has the command decided and calls back with whether it was: True once its entry is durable.  An entry
+    takes in what has expired of its wallet as far as it has room; what is left is submitted again.  ``is_busy`` says
+    whether enough is under way.
     """
 
     def __init__(
@@ -53,8 +58,10 @@ class Timers:
         submit: Callable[[ExpireHold, Callable[[bool], None]], None],
         clock: Callable[[], datetime],
         read: ReadExpiries,
+        is_busy: Callable[[], bool] = lambda: False,
     ) -> None:
         self._submit = submit
+        self._is_busy = is_busy
         self._clock = clock
         self._read = read
         self._heap: list[Expiry] = []
@@ -64,7 +71,7 @@ class Timers:
         self._while_reading: list[HoldRecord] | None = None
         self._undecided: list[Expiry] = []
         self._recording: dict[WalletId, list[Expiry]] = {}
-        """The wallets about which an entry is under way, with what else of theirs is due: it takes in all of that."""
+        """The wallets about which an entry is under way, with what else of theirs is due: it takes in much of that."""
         self._changed = trio.Event()
         self.submitted = 0
 
@@ -107,6 +114,9 @@ class Timers:
         while True:
             self._changed = trio.Event()
             self._submit_due()
+            if self._is_busy():
+                await trio.sleep(BUSY_SECONDS)
+                continue
             if not self._heap and self._horizon is not None:
                 await self._read_on(self._horizon)
                 continue
@@ -142,7 +152,7 @@ class Timers:
     def _submit_due(self) -> None:
         now = self._clock()
         due = 0
-        while self._heap and self._heap[0][0] <= now and due < MOST_AT_ONCE:
+        while self._heap and self._heap[0][0] <= now and due < MOST_AT_ONCE and not self._is_busy():
             moment, wallet, hold = heappop(self._heap)
             if self._expires_at.get(hold) != moment:
                 continue

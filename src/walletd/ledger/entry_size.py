@@ -1,0 +1,167 @@
+"""The size of entries: what one may hold, and what has to go into entries of its own before it.
+
+    expiries_before(books, wallets, now)               # of a command: the holds that would fill its entry by themselves
+    most_expiring(book, now, hold)                     # of an expiry: how many holds fit into one entry
+    too_large(books, entry, record)                    # of what was decided: the refusal in its place, or None
+
+A command alone, with all that its own params can ask for, fits.  What grows with the books is kept from growing here:
+the holds that expire at one moment, the raises of one hold, the limits of one wallet, a sweep.  Batches may be too
+large, and are refused.  What gives money back is never refused for its size.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+
+import msgspec
+
+from walletd.ledger.book import Book, Books
+from walletd.ledger.guards import refuse
+from walletd.vocabulary.commands import MAX_LIMITED_ASSETS, CaptureHold, ExpireHold, VoidHold
+from walletd.vocabulary.entries import Effects, Entry, HoldRecord, Refusal
+from walletd.vocabulary.error_codes import Reason
+from walletd.vocabulary.identifiers import AssetCode, HoldId, WalletId
+from walletd.vocabulary.sizes import MAX_ENTRY_BYTES
+
+MAX_EXPIRED_BYTES: Final = MAX_ENTRY_BYTES // 3
+"""Of the holds that one entry takes in because they have expired; the rest is for the command itself."""
+
+MAX_EXPIRED: Final = 500
+"""So many of them: they are decided, applied and folded in some five milliseconds, and then others have their turn."""
+
+RECORD_BYTES: Final = 320
+"""Of a balance or an outflow in an entry, at most: two names, a code, three amounts and a moment."""
+
+OUTCOME_BYTES: Final = 300
+"""What an answer says of a refused command of a batch beside its entry's facts: a code, a sentence, what to do."""
+
+MAX_RAISES: Final = 1_000
+"""Of one hold within its wallet's longest window: its end records what each of them gives back."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Expiry(NamedTuple):
+    """Holds that one entry takes in: so many of a wallet, ``hold`` first."""
+
+    wallet: WalletId
+    hold: HoldId
+    most: int
+
+
+def expiries_before(books: Books, wallets: Iterable[WalletId], now: datetime) -> list[Expiry]:
+    """What has to be recorded before a command on these wallets is decided, together no more than fits into one entry.
+
+    Nothing where the command's own entry has room for all that has expired.  O(wallets), where no hold has.
+    """
+    share: _Share | None = None
+    found: list[Expiry] = []
+    for wallet in wallets:
+        book = books.wallets.get(wallet)
+        if book is None or not book.expiries or book.expiries[0][0] > now:
+            continue
+        share = share or _Share()
+        lapsed = book.lapsed(now)
+        count = share.take(book, lapsed)
+        if count:
+            found.append(Expiry(wallet, lapsed[0].hold, count))
+        if share.is_full:
+            return found
+    return []
+
+
+def most_expiring(book: Book, now: datetime, hold: HoldId) -> int:
+    """How many holds the entry that records this one's expiry takes in: one at least."""
+    return max(1, _Share().take(book, in_turn(book.lapsed(now), hold)))
+
+
+def in_turn(lapsed: Sequence[HoldRecord], first: HoldId) -> list[HoldRecord]:
+    """The holds in the order in which entries take them in: this one, then the others by id."""
+    return sorted(lapsed, key=lambda hold: (hold.hold != first, len(hold.hold), hold.hold))
+
+
+class _Share:
+    """What of an entry is left for holds that have expired."""
+
+    def __init__(self) -> None:
+        self.bytes = MAX_EXPIRED_BYTES
+        self.holds = MAX_EXPIRED
+        self.is_full = False
+
+    def take(self, book: Book, lapsed: Sequence[HoldRecord]) -> int:
+        """How many of these fit; the first of all fits always."""
+        for count, hold in enumerate(lapsed):
+            weight = _weight(book, hold)
+            is_first = self.holds == MAX_EXPIRED
+            if not is_first and (self.holds == 0 or weight > self.bytes):
+                self.is_full = True
+                return count
+            self.holds -= 1
+            self.bytes -= weight
+        self.is_full = self.bytes < 0
+        return len(lapsed)
+
+
+def _weight(book: Book, hold: HoldRecord) -> int:
+    """How many bytes the end of a hold adds to an entry, at most."""
+    outflows = None if book.outflows is None else book.outflows.get(hold.asset)
+    raises = 0 if outflows is None else outflows.count_of(hold.hold)
+    return len(_encode(hold)) + (1 + raises) * RECORD_BYTES
+
+
+def too_large(books: Books, entry: Entry, record: bytes) -> Refusal | None:
+    """Why this entry cannot stand in the journal, or later ones could not; ``books`` as they are before it.
+
+    O(its wallets and outflows).
+    """
+    effects = entry.effects
+    if effects is None or isinstance(entry.command, (ExpireHold, VoidHold, CaptureHold)):
+        return None
+    size = len(record)
+    if effects.outcomes:
+        size += OUTCOME_BYTES * sum(outcome is not None for outcome in effects.outcomes)
+    if size > MAX_ENTRY_BYTES:
+        return refuse(Reason.ENTRY_TOO_LARGE, what="bytes of the entry", number=size, limit=MAX_ENTRY_BYTES)
+    return _too_many_limits(books, effects) or _too_many_raises(books, entry, effects)
+
+
+def _too_many_limits(books: Books, effects: Effects) -> Refusal | None:
+    """Each entry about a wallet's state has all of its limits."""
+    for record in effects.wallets:
+        number = len(record.limits)
+        if number > MAX_LIMITED_ASSETS:
+            book = books.wallets.get(record.wallet)
+            if book is None or number > len(book.limits):
+                return refuse(
+                    Reason.ENTRY_TOO_LARGE, what="assets with limits", number=number, limit=MAX_LIMITED_ASSETS
+                )
+    return None
+
+
+def _too_many_raises(books: Books, entry: Entry, effects: Effects) -> Refusal | None:
+    """The entry that ends a hold has each of its raises that still counts."""
+    if not effects.outflows:
+        return None
+    fresh = Counter(
+        (outflow.wallet, outflow.asset, outflow.hold)
+        for outflow in effects.outflows
+        if outflow.hold is not None and outflow.sequence == entry.sequence
+    )
+    for (wallet, asset, hold), more in fresh.items():
+        number = more + _raises(books.wallets[wallet], asset, hold, entry.time)
+        if number > MAX_RAISES:
+            return refuse(Reason.ENTRY_TOO_LARGE, what="raises of the hold", number=number, limit=MAX_RAISES)
+    return None
+
+
+def _raises(book: Book, asset: AssetCode, hold: HoldId, now: datetime) -> int:
+    """Of how many outflows a hold still has something to give back; as many as are remembered, where they are few."""
+    outflows = None if book.outflows is None else book.outflows.get(asset)
+    if outflows is None:
+        return 0
+    number = outflows.count_of(hold)
+    if number < MAX_RAISES:
+        return number
+    begins = now - timedelta(seconds=book.limits[asset].longest_window)
+    return sum(known.amount != "0" for known in outflows.of_hold(hold, begins))

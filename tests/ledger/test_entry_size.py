@@ -1,0 +1,228 @@
+"""Every command alone fits into an entry at its largest, beside as many expired holds as an entry takes in."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.ledger.cases import NOW, Ledger, define, open_wallet, place
+from walletd.ledger.book import Book
+from walletd.ledger.clients import MAX_KEYS, MAX_TOKENS
+from walletd.ledger.entry_size import MAX_EXPIRED_BYTES, MAX_RAISES, RECORD_BYTES
+from walletd.vocabulary import commands as c
+from walletd.vocabulary import entries as e
+from walletd.vocabulary.lifecycle import FrozenSide, HoldState, WalletStatus
+from walletd.vocabulary.sizes import ENVELOPE_BYTES, MAX_ENTRY_BYTES, MAX_FRAME_BYTES, MAX_REQUEST_BYTES
+
+AMOUNT = "-" + "9" * 40
+CONTROL = "\x01"
+"""Takes six bytes in JSON, more than any other character."""
+METADATA = {f"{number:02}" + CONTROL * 38: CONTROL * 500 for number in range(16)}
+REFERENCE = CONTROL * 128
+ASSET = "A" * 16
+HOLD = "h123456789012345.999"
+MOMENT = NOW.replace(microsecond=1)
+SEQUENCE = 2**53 - 1
+
+
+def name(number: int) -> str:
+    return "@" + f"{number:03}" + "w" * 60
+
+
+CONDITIONS: dict[str, Any] = {
+    "command_id": "c" * 64,
+    "if_version": {name(number): SEQUENCE for number in range(200)},
+    "if_balance": tuple(
+        c.BalanceCondition(wallet=name(n), asset=ASSET, amount="available", gte=AMOUNT, lte=AMOUNT, eq=AMOUNT)
+        for n in range(100)
+    ),
+    "valid_until": MOMENT,
+}
+LIMITS = {
+    "A" * 14 + f"{number:02}": c.Limits(
+        credit_limit="9" * 36,
+        minimum="9" * 36,
+        maximum="9" * 36,
+        velocity=tuple(c.Window(seconds=31_622_400, amount="9" * 36) for _ in range(8)),
+    )
+    for number in range(32)
+}
+POSTINGS = tuple(c.Posting(name(n), name(100 + n), ASSET, "9" * 36) for n in range(100))
+
+
+def balance(number: int) -> e.BalanceRecord:
+    return e.BalanceRecord(name(number), ASSET, AMOUNT, AMOUNT, AMOUNT, SEQUENCE)
+
+
+def outflow(number: int, hold: str | None = None) -> e.OutflowRecord:
+    return e.OutflowRecord(
+        wallet=name(number), asset=ASSET, sequence=SEQUENCE, command=999, time=MOMENT, amount="9" * 40, hold=hold
+    )
+
+
+def hold(state: HoldState = HoldState.CAPTURED) -> e.HoldRecord:
+    return e.HoldRecord(
+        hold=HOLD,
+        wallet=name(1),
+        asset=ASSET,
+        amount="9" * 36,
+        captured="9" * 36,
+        state=state,
+        placed_at=MOMENT,
+        expires_at=MOMENT,
+        reference=REFERENCE,
+        metadata=METADATA,
+    )
+
+
+def wallet() -> e.WalletRecord:
+    return e.WalletRecord(
+        wallet=name(1),
+        status=WalletStatus.FROZEN,
+        version=SEQUENCE,
+        opened_at=MOMENT,
+        metadata=METADATA,
+        limits=LIMITS,
+        freeze=e.Freeze(frozen=FrozenSide.CREDITS, why=REFERENCE, until=MOMENT),
+        counted_from={code: e.CountedFrom(sequence=SEQUENCE, command=999, after=MOMENT) for code in LIMITS},
+    )
+
+
+def client(number: int) -> e.ClientRecord:
+    token = e.TokenRecord(sha256="a" * 64, created_at=MOMENT, expires_at=MOMENT)
+    return e.ClientRecord(
+        client=f"{number:03}" + "c" * 60 + "/" + "k" * 63,
+        scopes=("spend:" + name(1),) * c.MAX_SCOPES,
+        tokens=(token,) * MAX_TOKENS,
+        created_by="c" * 63,
+        created_at=MOMENT,
+        revoked_at=MOMENT,
+    )
+
+
+MOVED = tuple(e.Moved(name(1), name(n), ASSET, "9" * 36) for n in range(100))
+PARTS = tuple(c.Part(name(n), "9" * 36) for n in range(c.MAX_POSTINGS))
+RAISES = tuple(outflow(1, HOLD) for _ in range(MAX_RAISES))
+REFUNDED = e.TransferRecord(
+    "t123456789012345.999", tuple(e.Refundable(p.source, p.to, ASSET, "9" * 40, "9" * 40) for p in POSTINGS)
+)
+BALANCES = tuple(balance(n) for n in range(200))
+
+LARGEST: dict[str, Callable[[], tuple[c.AnyCommand, e.Effects]]] = {
+    "transfer.post": lambda: (
+        c.PostTransfer(postings=POSTINGS, reference=REFERENCE, metadata=METADATA, **CONDITIONS),
+        e.Effects(balances=BALANCES, outflows=tuple(outflow(n) for n in range(100))),
+    ),
+    "transfer.refund": lambda: (
+        c.RefundTransfer(
+            transfer=REFUNDED.transfer, postings=POSTINGS, reference=REFERENCE, metadata=METADATA, **CONDITIONS
+        ),
+        e.Effects(balances=BALANCES, outflows=tuple(outflow(n) for n in range(100)), transfers=(REFUNDED,)),
+    ),
+    "wallet.open": lambda: (
+        c.OpenWallet(wallet=name(1), metadata=METADATA, **CONDITIONS),
+        e.Effects(wallets=(wallet(),)),
+    ),
+    "wallet.update": lambda: (
+        c.UpdateWallet(wallet=name(1), metadata=METADATA, limits=LIMITS, **CONDITIONS),
+        e.Effects(wallets=(wallet(),), balances=BALANCES[:32]),
+    ),
+    "wallet.freeze": lambda: (
+        c.FreezeWallet(wallet=name(1), why=REFERENCE, until=MOMENT, **CONDITIONS),
+        e.Effects(wallets=(wallet(),)),
+    ),
+    "wallet.close": lambda: (
+        c.CloseWallet(wallet=name(1), **CONDITIONS),
+        e.Effects(wallets=(wallet(),), balances=BALANCES[:32]),
+    ),
+    "hold.place": lambda: (
+        c.PlaceHold(
+            wallet=name(1),
+            asset=ASSET,
+            amount="9" * 36,
+            expires_at=MOMENT,
+            reference=REFERENCE,
+            metadata=METADATA,
+            **CONDITIONS,
+        ),
+        e.Effects(balances=BALANCES[:1], holds=(hold(),), outflows=RAISES[:1]),
+    ),
+    "hold.capture": lambda: (
+        c.CaptureHold(
+            wallet=name(1), hold=HOLD, parts=PARTS, final=True, reference=REFERENCE, metadata=METADATA, **CONDITIONS
+        ),
+        e.Effects(balances=BALANCES[:101], holds=(hold(),), outflows=RAISES, moved=MOVED),
+    ),
+    "hold.adjust": lambda: (
+        c.AdjustHold(wallet=name(1), hold=HOLD, amount="9" * 36, **CONDITIONS),
+        e.Effects(balances=BALANCES[:1], holds=(hold(),), outflows=RAISES),
+    ),
+    "hold.void": lambda: (
+        c.VoidHold(wallet=name(1), hold=HOLD, **CONDITIONS),
+        e.Effects(balances=BALANCES[:1], holds=(hold(),), outflows=RAISES),
+    ),
+    "client.create": lambda: (
+        c.CreateClient(
+            client=client(1).client, scopes=client(1).scopes, token_sha256="a" * 64, expires_at=MOMENT, **CONDITIONS
+        ),
+        e.Effects(clients=(client(1),), forgotten=tuple(client(n).client for n in range(MAX_KEYS))),
+    ),
+    "client.revoke": lambda: (
+        c.RevokeClient(client=client(1).client, **CONDITIONS),
+        e.Effects(clients=tuple(client(n) for n in range(MAX_KEYS + 1))),
+    ),
+}
+
+
+def entry_bytes(command: c.AnyCommand, effects: e.Effects) -> int:
+    entry = e.Entry(sequence=SEQUENCE, time=MOMENT, principal="p" * 127, command=command, effects=effects)
+    return len(e.encode_entry(entry))
+
+
+@pytest.mark.parametrize("kind", LARGEST)
+def test_a_command_at_its_largest_fits_into_an_entry(kind: str) -> None:
+    command, effects = LARGEST[kind]()
+    decoded = msgspec.json.decode(msgspec.json.encode(command), type=type(command))
+    assert decoded == command  # It is one that a client may send.
+    beside = 0 if kind.startswith("client.") else MAX_EXPIRED_BYTES
+    assert entry_bytes(command, effects) + beside <= MAX_ENTRY_BYTES
+
+
+def test_the_largest_of_every_command_that_is_no_batch_is_measured() -> None:
+    named = {kind.__struct_config__.tag for kind in c.BatchedCommand.__args__}  # type: ignore[attr-defined]
+    small = {"asset.define", "wallet.unfreeze", "hold.extend"}  # Like wallet.freeze and hold.void, with less.
+    assert named | {"client.create", "client.revoke"} == set(LARGEST) | small
+
+
+def test_a_balance_and_an_outflow_are_no_larger_than_what_is_counted_for_them() -> None:
+    assert len(msgspec.json.encode(balance(1))) < RECORD_BYTES
+    assert len(msgspec.json.encode(outflow(1, HOLD))) < RECORD_BYTES
+
+
+def test_an_entry_fits_into_a_message_in_every_form() -> None:
+    assert MAX_ENTRY_BYTES + ENVELOPE_BYTES <= MAX_FRAME_BYTES
+    assert (MAX_ENTRY_BYTES + ENVELOPE_BYTES) * 4 // 3 + ENVELOPE_BYTES <= MAX_FRAME_BYTES
+    assert MAX_REQUEST_BYTES + 2 * ENVELOPE_BYTES <= MAX_ENTRY_BYTES
+
+
+def test_an_expiry_that_says_how_many_takes_in_the_named_hold_and_of_the_others_the_first() -> None:
+    ledger = Ledger()
+    book = _with_holds(ledger, 5)
+    lapsed = [record.hold for record in book.lapsed(NOW)]
+    command = c.ExpireHold(command_id="x", wallet="alice", hold=lapsed[3], most=3)
+    effects = ledger.run(command)
+    assert isinstance(effects, e.Effects)
+    assert [record.hold for record in effects.holds] == [lapsed[0], lapsed[1], lapsed[3]]
+    assert {record.state for record in effects.holds} == {HoldState.EXPIRED}
+    assert (effects.balances[0].held, effects.balances[0].available) == ("2", "8")
+    assert [record.hold for record in book.lapsed(NOW)] == [lapsed[2], lapsed[4]]
+
+
+def _with_holds(ledger: Ledger, number: int) -> Book:
+    ledger.after(define("EUR", 2), open_wallet("@external"), open_wallet("alice")).bring("alice", "EUR", 10)
+    for _ in range(number):
+        ledger.at(NOW - timedelta(seconds=1), place("alice", "EUR", 1, expires_at=NOW))
+    book: Book = ledger.books.wallets["alice"]
+    return book
