@@ -28,11 +28,13 @@ class Cost(NamedTuple):
 LEDGER = "tests/complexity/test_ledger.py"
 TABLES = "tests/complexity/test_tables.py"
 READS = "tests/wallets/test_read_costs.py"
+BOUNDED = "tests/complexity/test_reads.py"
 PARTS = "tests/complexity/test_parts.py"
 
 _HOLD = f"{LEDGER}::test_a_hold_costs_the_same_beside_thousands"
 _STATE = f"{LEDGER}::test_a_wallets_state_costs_the_same_beside_thousands_of_wallets"
 _READ = f"{READS}::test_a_read_takes_no_more_steps_where_there_is_twenty_times_as_much"
+_BOUNDED = f"{BOUNDED}::test_a_read_costs_as_much_as_it_returns_whatever_grows"
 _ROW = f"{TABLES}::test_a_look_up_takes_no_more_steps_where_there_is_twenty_times_as_much"
 _CLIENT = f"{PARTS}::test_a_token_is_known_at_once_among_thousands_of_clients"
 _STREAM = f"{PARTS}::test_an_entry_costs_nothing_for_subscribers_of_other_wallets"
@@ -92,14 +94,15 @@ COSTS: dict[str, Cost] = {
         _STATE,
     ),
     "wallet.get": Cost(
-        "O(a log a + windows); O(h + v) more while an entry of the wallet is not durable yet, for a copy is kept; O(h) while d > 0",
+        "O(a log a + windows + d); of a wallet that is not warm O(a + h + v), in slices of 2,000 rows where that is much",
         "makes the wallet warm",
         NOTHING,
         "Wallet, Balance, Hold, Limits, Window, Freeze",
         f"{LEDGER}::test_reading_balances_looks_at_expired_holds_once",
     ),
     "wallet.list": Cost(
-        "O(log wallets + limit × a); of several conditions at most 2,000 wallets are looked at for a page",
+        "O(log wallets + limit × a + d); a page ends with the wallet with which it has 5,000 balances; of several conditions at "
+        "most 2,000 wallets are looked at for a page",
         NOTHING,
         NOTHING,
         "Wallet, Balance, Hold",
@@ -164,7 +167,9 @@ COSTS: dict[str, Cost] = {
         _HOLD,
     ),
     "hold.get": Cost("O(log holds)", NOTHING, NOTHING, "Hold", _ROW),
-    "hold.list": Cost("O(log holds + limit); of those open, also O(d)", NOTHING, NOTHING, "Hold", _ROW),
+    "hold.list": Cost(
+        "O(log holds + limit); of those open at most 2,000 are looked at for a page", NOTHING, NOTHING, "Hold", _BOUNDED
+    ),
     "batch.execute": Cost(
         "the sum of its commands, and O(a + h + v) for each of its wallets and O(assets), which are copied once",
         "as its commands; the copies until it is decided",
@@ -173,19 +178,20 @@ COSTS: dict[str, Cost] = {
         f"{LEDGER}::test_a_batch_costs_as_much_as_its_commands",
     ),
     "balance.get": Cost(
-        "now: as wallet.get, for each of at most 100 wallets. `as_of`: O(a × log e) for each, and O(log² e) to find the "
+        "now: as wallet.get, for each of at most 100 wallets; of one asset O(1 + d). `as_of`: O(log e + d) for each balance, and O(log² e) to find the "
         "entry of a time",
         "now: makes the wallets warm",
         NOTHING,
         "Wallet, Balance, Limits, Window, Outflow, Hold",
-        _READ,
+        _BOUNDED,
     ),
     "statement.get": Cost(
-        "O(log e + limit + a × log e), O(log² e) for a range by time; at most 2,000 changes are looked at for a page",
+        "O(log e + limit), O(log² e) for a range by time; at most 2,000 changes are looked at for a page, and at most 100 "
+        "assets, or those of its lines, are stated",
         NOTHING,
         NOTHING,
         "Wallet, Posting, Balance, Entry",
-        _READ,
+        _BOUNDED,
     ),
     "entry.get": Cost(
         "O(log e + its segment, at most 760 KiB) to read and check it; by command id one look-up more",
@@ -217,7 +223,13 @@ COSTS: dict[str, Cost] = {
         "Client, Token, Session, Entry",
         _CLIENT,
     ),
-    "client.list": Cost("O(clients) for an admin, else O(its keys)", NOTHING, NOTHING, "Client, Token"),
+    "client.list": Cost(
+        "O(log clients + limit) for an admin, else O(its keys)",
+        "the names in order, from the first time on that an admin asks",
+        NOTHING,
+        "Client, Token",
+        f"{BOUNDED}::test_a_page_of_clients_costs_as_much_as_it_has",
+    ),
     "client.rotate": Cost(
         "O(admins); O(sessions) once it is durable",
         "a Token in place of those that end; at most 4",

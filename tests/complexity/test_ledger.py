@@ -153,8 +153,8 @@ def test_reading_balances_looks_at_expired_holds_once() -> None:
     def wallet(assets: int) -> Any:
         ledger = town(0, assets)
         ledger.after(*(pay("@external", "alice", f"A{number}", 1) for number in range(assets)))
-        ledger.with_many_holds("alice", 500)
-        ledger.after(place("alice", "EUR", 1, expires_at=NOW + SECOND))
+        ledger.bring("alice", "EUR", 1_000)
+        ledger.after(*(place("alice", "EUR", 1, expires_at=NOW + SECOND) for _ in range(100)))
         return ledger.books.wallets["alice"]
 
     def read(assets: int) -> int:

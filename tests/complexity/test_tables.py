@@ -16,7 +16,7 @@ from walletd.journal.rows import AFTER, HOLDING, LAST
 from walletd.vocabulary.commands import PlaceHold
 from walletd.vocabulary.entries import BalanceRecord, Effects, Entry, HoldRecord
 from walletd.vocabulary.lifecycle import HoldState
-from walletd.wallets import books_audit, readings
+from walletd.wallets import book_loading, books_audit, readings
 from walletd.wallets.command_index import PROBE
 from walletd.wallets.table_rows import microseconds
 
@@ -81,10 +81,14 @@ NOW = microseconds(START)
 LOOK_UPS: dict[str, Callable[[Connection, int], Any]] = {
     "a command id": rows(PROBE, "p", lambda size: f"c{size // 2}"),
     "a hold": rows(readings.HOLD, lambda size: size // 2, -1),
-    "the open holds of a wallet": rows(readings.HOLDS_OPEN_AT, "hotel", 0, 0, 100, NOW),
-    "a page of all holds of a wallet": rows(readings.ALL_HOLDS, "hotel", 0, 0, 10),
-    "the open holds of a wallet that gets warm": rows(readings.OPEN_HOLDS, json.dumps(["hotel"])),
-    "a wallet that gets warm": rows(readings.SOME_WALLETS, NOW, json.dumps(["w000001"])),
+    "the open holds of a wallet": rows(readings.OPEN_HOLDS, "hotel", 0, 0),
+    "a page of all holds of a wallet": rows(f"{readings.ALL_HOLDS} LIMIT 10", "hotel", 0, 0),
+    "the open holds of a wallet that gets warm": rows(book_loading.OPEN_HOLDS, json.dumps(["hotel"]), "", 0, 0, 100),
+    "a wallet that gets warm": rows(book_loading.BALANCES, json.dumps(["w000001"]), "", "", 100),
+    "a wallet in a page": rows(readings.SOME_WALLETS, json.dumps(["w000001"])),
+    "the lapsed holds of a wallet in a page": rows(readings.LAPSED_HOLDS, json.dumps(["hotel"]), NOW),
+    "a page of the next expiries": rows(readings.EXPIRIES, NOW, 0, 0, 3),
+    "whether a wallet is there": rows(readings.IS_THERE, "w000001"),
 }
 SEGMENTS: dict[str, Callable[[Connection, int], Any]] = {
     "the last segment": rows(LAST),

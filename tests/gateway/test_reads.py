@@ -13,7 +13,7 @@ from tests.gateway.sessions import furnish as open_wallets
 from walletd.journal.memory_store import MemoryJournalStore
 from walletd.protocol.access import Grant
 from walletd.vocabulary.identifiers import Principal
-from walletd.wallets import statements
+from walletd.wallets import readings, statements
 from walletd.wallets.read_tables import ReadTables, ReadTablesFull
 
 MICROSECOND = timedelta(microseconds=1)
@@ -260,3 +260,66 @@ async def test_a_page_that_ends_at_a_change_without_a_line_has_a_cursor_that_is_
         assert [len(page["lines"]) for page in pages].count(0) >= 2, "some pages show holds only"
         amounts = [line["amount"] for page in pages for line in page["lines"]]
         assert amounts == (["100", "100", "1000"] if newest_first else ["1000", "100", "100"])
+
+
+async def test_a_statement_of_a_wallet_with_many_assets_is_read_page_by_page(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statements, "MAX_STATED", 20)
+    client = desk.client(ADMIN)
+    await furnish(client, "alice")
+    assets = [f"A{number}" for number in range(40)]
+    for asset in assets:
+        await client.call("asset.define", command_id=asset, asset=asset, scale=0)
+        await client.call(
+            "transfer.post",
+            **{
+                **payment(f"p-{asset}", "alice", 3),
+                "postings": [{"from": "@external", "to": "alice", "asset": asset, "amount": "3"}],
+            },
+        )
+    for newest_first in (False, True):
+        lines, closing, cursor = [], {}, {}
+        while True:
+            page = await client.call("statement.get", wallet="alice", limit=7, newest_first=newest_first, **cursor)
+            lines += page["lines"]
+            assert page["partial"]
+            assert len(page["opening"]) == len(page["closing"]) <= 7
+            closing |= {balance["asset"]: balance["posted"] for balance in page["closing"]}
+            if "next" not in page:
+                break
+            cursor = {"cursor": page["next"]}
+        assert [line["asset"] for line in lines] == ([*reversed(assets), "EUR"] if newest_first else ["EUR", *assets])
+        assert closing == {"EUR": "1000", **dict.fromkeys(assets, "3")}
+    seen = await client.call("balance.get", wallet="alice", asset="A30", as_of=page["sequence"])
+    now = await client.call("balance.get", wallet="alice", asset="A30")
+    assert seen["balances"] == now["balances"]
+
+
+async def test_pages_of_open_holds_go_on_where_those_looked_at_have_expired(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readings, "MAX_VISITED", 3)
+    client = desk.client(ADMIN)
+    await furnish(client, "alice")
+    for number in range(10):
+        await client.call(
+            "hold.place",
+            command_id=f"h{number}",
+            wallet="alice",
+            asset="EUR",
+            amount="1",
+            expires_at=f"2999-01-{1 if number < 8 else 2:02}T00:00:00Z",
+        )
+    desk.core.readings.clock = lambda: moment("2999-01-01T12:00:00Z")
+    holds, after, pages = [], {}, 0
+    while True:
+        page = await client.call("hold.list", wallet="alice", limit=1, **after)
+        holds += page["holds"]
+        pages += 1
+        if "next" not in page:
+            break
+        after = {"after": page["next"]}
+    assert [hold["expires_at"][:10] for hold in holds] == ["2999-01-02"] * 2
+    assert pages == 4
+    assert (await client.refused("hold.list", wallet="nobody"))["reason"] == "unknown_wallet"

@@ -211,13 +211,17 @@ class Client:
                 world.judge(world.oracle.read, attempt, wallet, books.get(wallet), sequence)
                 process.point()
 
+        def show(books: Any, moment: Any) -> Callable[[int], None]:
+            copied = {name: book.copy() for name, book in books.items()}
+            return lambda sequence: reply(copied, sequence, moment)
+
         def failed(reason: Reason, facts: dict[str, Any]) -> None:
             if not process.is_dead:
                 process.reads -= 1
                 world.judge(world.oracle.read_failed, attempt, reason)
 
         with contextlib.suppress(Died):
-            process.core.supervisor.read_wallets([wallet], reply, failed)
+            process.core.supervisor.read_wallets([wallet], show, failed)
 
     def _list_wallets(self, process: Process) -> None:
         wallets = self.chance.sample(self.wallets, 2)

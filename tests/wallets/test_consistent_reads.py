@@ -1,7 +1,7 @@
 """A small read is answered by the event loop where nobody else has the connection, and means the same in a thread."""
 
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import trio
 import trio.testing
 
 from walletd.journal import on_loop
-from walletd.wallets.consistent_reads import ConsistentReads, open_consistent_reads
+from walletd.wallets.consistent_reads import SMALL_STEPS, ConsistentReads, open_consistent_reads
 from walletd.wallets.read_tables import open_read_tables
 from walletd.wallets.table_file import FILE_NAME, ReadTablesRotten, Tables
 
@@ -33,6 +33,31 @@ async def test_a_small_read_needs_no_other_thread_and_a_large_one_has_one(reads:
     assert await reads.read(where, is_small=True) is here
     assert await reads.read(where) is not here
     assert await reads.rows("SELECT 1", is_small=True) == await reads.rows("SELECT 1") == [(1,)]
+
+
+COUNT = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < ?) SELECT n FROM c"
+
+
+async def test_a_read_that_turns_out_long_is_begun_again_in_the_thread(reads: ConsistentReads) -> None:
+    seen: list[threading.Thread] = []
+
+    def count(most: int) -> Callable[[Tables], int]:
+        def look(tables: Tables) -> int:
+            seen.append(threading.current_thread())
+            return len(tables.execute(COUNT, (most,)).fetchall())
+
+        return look
+
+    here = threading.current_thread()
+    assert await reads.read(count(50), is_small=True) == 50
+    assert seen == [here]
+    assert await reads.read(count(SMALL_STEPS), is_small=True) == SMALL_STEPS
+    assert seen[:2] == [here, here]
+    assert seen[2:] != [here]
+    assert len(seen) == 3
+    assert len(await reads.rows(COUNT, (SMALL_STEPS,), is_small=True)) == SMALL_STEPS
+    assert reads.read_at_once(count(SMALL_STEPS)) is None
+    assert reads.read_at_once(count(50)) == 50
 
 
 async def test_a_small_read_behind_a_large_one_waits_for_it_and_the_loop_does_not(reads: ConsistentReads) -> None:

@@ -18,7 +18,7 @@ from walletd.cli.groups import LOOKING
 from walletd.cli.output import Output, amount, balances_table, clean, moment, new_table, room_lines
 from walletd.cli.views import show_transfer
 from walletd.client import Client
-from walletd.protocol.messages import Statement, StatementBalance, StatementLine
+from walletd.protocol.messages import StatementBalance, StatementLine
 from walletd.vocabulary.identifiers import ASSET_CODE_PATTERN
 
 PAGE = 500
@@ -122,6 +122,8 @@ def statement(
 
     async def show(client: Client, output: Output) -> int:
         lines: list[StatementLine] = []
+        opening: dict[str, StatementBalance] = {}
+        closing: dict[str, StatementBalance] = {}
         cursor: str | None = None
         while True:
             page = await client.statement_page(
@@ -136,19 +138,22 @@ def statement(
                 limit=min(PAGE, limit - len(lines)),
             )
             lines += page.lines
+            opening.update((one.asset, one) for one in page.opening)
+            closing.update((one.asset, one) for one in page.closing)
             cursor = page.next
             if cursor is None or len(lines) == limit:
                 break
         scales = await client.assets()
+        ends = tuple(tuple(stated[asset] for asset in sorted(stated)) for stated in (opening, closing))
         document = {
             "wallet": wallet,
-            "opening": page.opening,
-            "closing": page.closing,
+            "opening": ends[0],
+            "closing": ends[1],
             "lines": lines,
             "sequence": page.sequence,
             "is_whole": cursor is None,
         }
-        output.answer(document, lambda: statement_table(page, lines, newest_first, scales))
+        output.answer(document, lambda: statement_table(ends[0], ends[1], lines, newest_first, scales))
         if cursor is not None:
             output.line(f"There are more than {limit:,} lines; ask for more with --limit.")
         elif not lines:
@@ -160,7 +165,11 @@ def statement(
 
 
 def statement_table(
-    page: Statement, lines: Sequence[StatementLine], newest_first: bool, scales: dict[str, int]
+    opening: Sequence[StatementBalance],
+    closing: Sequence[StatementBalance],
+    lines: Sequence[StatementLine],
+    newest_first: bool,
+    scales: dict[str, int],
 ) -> Table:
     """The lines, between what was posted at the two ends of the range."""
     table = new_table(
@@ -168,7 +177,7 @@ def statement_table(
         right=("amount", "posted after"),
         folding=("reference",),
     )
-    ends = [("opening", page.opening), ("closing", page.closing)]
+    ends = [("opening", opening), ("closing", closing)]
     first, last = reversed(ends) if newest_first else ends
     _end_rows(table, *first, scales)
     for line in lines:

@@ -235,7 +235,7 @@ async def hold_list(endpoint: ClientEndpoint, call: Call) -> None:
     if params.after is not None and given_up(endpoint.services.books.histories, params.after):
         raise Refused(Reason.INVALID_CURSOR, field="after")
     page = await readings.list_holds(params.wallet, params.also_closed, params.after, params.limit)
-    if not page.holds and params.wallet not in await readings.books([params.wallet]):
+    if not page.holds and page.next is None and not await readings.has_wallet(params.wallet):
         raise Refused(Reason.UNKNOWN_WALLET, wallet=params.wallet)
     endpoint.reply(call, page)
 

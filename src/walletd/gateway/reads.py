@@ -37,17 +37,17 @@ def wallet_get(endpoint: ClientEndpoint, call: Call, behind: Behind) -> None:
     """A wallet from its book, in its turn."""
     wallet: WalletId = call.params.wallet
 
-    def reply(books: Mapping[WalletId, Book], sequence: int, now: datetime) -> None:
+    def show(books: Mapping[WalletId, Book], now: datetime) -> Callable[[int], None]:
         if wallet not in books:
-            endpoint.refuse(call, Reason.UNKNOWN_WALLET, {"wallet": wallet})
-            return
+            return lambda sequence: endpoint.refuse(call, Reason.UNKNOWN_WALLET, {"wallet": wallet})
         book = books[wallet]
         records = book.balance_records(now)
-        view = view_of(book.record(), records, sequence, now)
-        endpoint.reply(call, msgspec.structs.replace(view, room=_room(books, records, now)))
+        room = _room(books, records, now)
+        view = view_of(book.record(), records, 0, now)
+        return lambda sequence: endpoint.reply(call, msgspec.structs.replace(view, room=room, sequence=sequence))
 
     endpoint.services.supervisor.read_wallets(
-        (wallet,), reply, lambda reason, facts: endpoint.refuse(call, reason, facts), behind
+        (wallet,), show, lambda reason, facts: endpoint.refuse(call, reason, facts), behind
     )
 
 
@@ -65,23 +65,25 @@ def _balances_now(endpoint: ClientEndpoint, call: Call, done: Callable[[], None]
     """Have the balances of wallets answered from their books, seen together; ``done`` is called right after it."""
     asset, names = call.params.asset, call.params.names
 
-    def reply(books: Mapping[WalletId, Book], sequence: int, now: datetime) -> None:
+    def show(books: Mapping[WalletId, Book], now: datetime) -> Callable[[int], None]:
         if asset is not None and asset not in endpoint.services.books.assets:
-            fail(Reason.ASSET_NOT_FOUND, {"asset": asset})
-            return
+            return lambda sequence: fail(Reason.ASSET_NOT_FOUND, {"asset": asset})
         if missing := [name for name in names if name not in books]:
-            fail(Reason.UNKNOWN_WALLET, {"wallet": missing[0]})
-            return
+            return lambda sequence: fail(Reason.UNKNOWN_WALLET, {"wallet": missing[0]})
         records = tuple(record for name in sorted(books) for record in _records(books[name], asset, now))
         room = _room(books, records, now)
-        endpoint.reply(call, m.Balances(balances=records, room=room, sequence=sequence, time=now))
-        done()
+
+        def reply(sequence: int) -> None:
+            endpoint.reply(call, m.Balances(balances=records, room=room, sequence=sequence, time=now))
+            done()
+
+        return reply
 
     def fail(reason: Reason, facts: dict[str, Any]) -> None:
         endpoint.refuse(call, reason, facts)
         done()
 
-    endpoint.services.supervisor.read_wallets(names, reply, fail, behind)
+    endpoint.services.supervisor.read_wallets(names, show, fail, behind)
 
 
 def _room(books: Mapping[WalletId, Book], records: Iterable[BalanceRecord], now: datetime) -> tuple[Room, ...]:

@@ -111,11 +111,18 @@ class Book:
         return balance.posted - balance.held - floor
 
     def lapsed(self, now: datetime) -> list[HoldRecord]:
-        """The holds that have expired, but of which no entry says so yet, by id.  O(1) where there are none."""
-        if not self.expiries or self.expiries[0][0] > now:
-            return []
-        due = [hold for hold in self.holds.values() if hold.expires_at is not None and hold.expires_at <= now]
-        return sorted(due, key=lambda hold: (len(hold.hold), hold.hold))
+        """The holds that have expired, but of which no entry says so yet, by id.  O(1) where there are none, else
+        O(as many as there are): whatever lies in the heap below one that is not due is not due either."""
+        due: dict[HoldId, HoldRecord] = {}
+        places = [0]
+        while places:
+            place = places.pop()
+            if place < len(self.expiries) and self.expiries[place][0] <= now:
+                moment, name = self.expiries[place]
+                if _is_due_then(self, moment, name):
+                    due[name] = self.holds[name]
+                places += [2 * place + 1, 2 * place + 2]
+        return sorted(due.values(), key=lambda hold: (len(hold.hold), hold.hold)) if due else []
 
     def freeze_at(self, now: datetime) -> Freeze | None:
         """The freeze in force."""

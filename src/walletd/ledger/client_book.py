@@ -7,6 +7,7 @@
 About a kilobyte for a client: its record, the entry of each token and its place among its owner's keys.
 """
 
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
@@ -25,7 +26,7 @@ class Bearer(NamedTuple):
 class ClientBook:
     """The clients as entries left them.  Only ``apply`` changes the one that decisions are made on."""
 
-    __slots__ = ("_admins", "keys", "number_of_keys", "records", "tokens")
+    __slots__ = ("_admins", "_names", "keys", "number_of_keys", "records", "tokens")
 
     def __init__(self, records: Iterable[ClientRecord] = ()) -> None:
         self.records: dict[Principal, ClientRecord] = {}
@@ -34,6 +35,8 @@ class ClientBook:
         """The viewing keys of each owner that has any."""
         self.number_of_keys = 0
         self._admins: dict[Principal, None] = {}
+        self._names: list[Principal] | None = None
+        """All names in order, once they were asked for."""
         for record in records:
             self.put(record)
 
@@ -49,7 +52,9 @@ class ClientBook:
 
     def put(self, record: ClientRecord) -> None:
         """The client as it stands from now on."""
-        self.forget(record.client)
+        known = self._take_out(record.client)
+        if known is None and self._names is not None:
+            insort(self._names, record.client)
         self.records[record.client] = record
         self.tokens.update((token.sha256, record.client) for token in record.tokens)
         if (owner := owner_of(record.client)) is not None:
@@ -60,9 +65,22 @@ class ClientBook:
 
     def forget(self, client: Principal) -> None:
         """Keep nothing of the client."""
+        known = self._take_out(client)
+        if known is not None and self._names is not None:
+            del self._names[bisect_left(self._names, client)]
+
+    def names_after(self, name: str, most: int) -> list[Principal]:
+        """The next names in their order.  O(log clients + most), but for the first time it is asked."""
+        if self._names is None:
+            self._names = sorted(self.records)
+        start = bisect_right(self._names, name)
+        return self._names[start : start + most]
+
+    def _take_out(self, client: Principal) -> ClientRecord | None:
+        """The client's record, which is none of the book's any more."""
         record = self.records.pop(client, None)
         if record is None:
-            return
+            return None
         for token in record.tokens:
             del self.tokens[token.sha256]
         self._admins.pop(client, None)
@@ -71,6 +89,7 @@ class ClientBook:
             self.number_of_keys -= 1
             if not self.keys[owner]:
                 del self.keys[owner]
+        return record
 
     def bearer(self, sha256: str, now: datetime) -> Bearer | None:
         """The client that is known by the token of this hash, if it is in force: a viewing key while its owner is."""

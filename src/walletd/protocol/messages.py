@@ -310,7 +310,8 @@ class StatementBalance(msgspec.Struct, frozen=True):
 class Statement(Result, frozen=True, kw_only=True):
     """One page of a wallet's statement; ``next`` is absent on the last page.
 
-    ``opening`` and ``closing`` are of the whole range, on every page and whatever lines were chosen.  ``sequence`` is
+    ``opening`` and ``closing`` are of the whole range, on every page and whatever lines were chosen.  Of all assets of
+    a wallet that has more than 100, a page states only those that its lines move, and is ``partial``.  ``sequence`` is
     the last entry that the statement takes in; all its pages have the same.
     """
 
@@ -319,6 +320,7 @@ class Statement(Result, frozen=True, kw_only=True):
     closing: tuple[StatementBalance, ...]
     lines: tuple[StatementLine, ...]
     sequence: int
+    partial: bool = False
     next: str | None = None
 
 

@@ -6,8 +6,9 @@
 hold that had expired by the moment reserves nothing, also where the entry that says so came later.
 """
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -22,21 +23,37 @@ WALLET_AT = """
 SELECT wallet, sequence, record, seal FROM wallet_after WHERE wallet = ? AND sequence <= ?
 ORDER BY sequence DESC LIMIT 1
 """
+EARLY_ASSETS = """
+SELECT a.asset FROM asset a INDEXED BY early_asset
+WHERE NOT a.is_late AND EXISTS (SELECT 1 FROM balance b WHERE b.wallet = ? AND b.asset = a.asset) ORDER BY a.asset
+"""
+_LAST_CHANGE = """
+SELECT sequence, line FROM balance_change WHERE wallet = ?1 AND asset = {asset} AND sequence <= ?2
+ORDER BY sequence DESC, line DESC LIMIT 1
+"""
 BALANCES_AT = f"""
 SELECT {CHANGE_COLUMNS}
-FROM balance b CROSS JOIN balance_change c ON c.wallet = b.wallet AND c.asset = b.asset AND (c.sequence, c.line) = (
-    SELECT sequence, line FROM balance_change WHERE wallet = b.wallet AND asset = b.asset AND sequence <= ?2
-    ORDER BY sequence DESC, line DESC LIMIT 1
-) WHERE b.wallet = ?1 ORDER BY b.asset
+FROM balance b CROSS JOIN balance_change c ON c.wallet = b.wallet AND c.asset = b.asset
+AND (c.sequence, c.line) = ({_LAST_CHANGE.format(asset="b.asset")})
+WHERE b.wallet = ?1 ORDER BY b.asset
 """
-# An entry that records one expired hold of a wallet records all that have expired: one entry has all there are.
+SOME_BALANCES_AT = f"""
+SELECT {CHANGE_COLUMNS}
+FROM json_each(?3) a CROSS JOIN balance_change c ON c.wallet = ?1 AND c.asset = a.value
+AND (c.sequence, c.line) = ({_LAST_CHANGE.format(asset="a.value")})
+"""
+LAST_OF_LATE = f"""
+SELECT {CHANGE_COLUMNS} FROM balance_change c INDEXED BY late_change
+WHERE c.wallet = ?1 AND c.is_late AND c.sequence <= ?2 ORDER BY c.sequence DESC, c.line DESC LIMIT 1
+"""
+# What had expired by a moment and was recorded later was recorded in the order in which it expired.
 LAPSED_AT = """
-SELECT wallet, number, place, is_open, expires, record, ended, seal FROM hold
-WHERE wallet = ?1 AND expires <= ?3
-AND ended = (SELECT min(ended) FROM hold WHERE wallet = ?1 AND ended IS NOT NULL AND ended > ?2)
-UNION ALL
-SELECT wallet, number, place, is_open, expires, record, ended, seal FROM hold
-WHERE wallet = ?1 AND is_open AND expires IS NOT NULL AND expires <= ?3
+SELECT wallet, number, place, is_open, expires, record, ended, seal FROM hold INDEXED BY expired_hold
+WHERE wallet = ? AND ended > ? ORDER BY ended, expires
+"""
+OPEN_LAPSED_AT = """
+SELECT wallet, number, place, is_open, expires, record, ended, seal FROM hold INDEXED BY expiring_hold
+WHERE wallet = ? AND is_open AND expires IS NOT NULL AND expires <= ?
 """
 
 _decode_wallet = msgspec.json.Decoder(WalletRecord).decode
@@ -55,12 +72,16 @@ class Stood(NamedTuple):
 def balances_at(
     tables: Tables, wallet: WalletId, asset: AssetCode | None, moment: Moment
 ) -> tuple[BalanceRecord, ...] | None:
-    """What the wallet had, of one asset or of all by code; None where it was not open yet.  O(its assets × log)."""
+    """What the wallet had, of one asset or of all by code; None where it was not open yet.
+
+    O(assets asked for × log), and O(holds that had expired while no entry said so).
+    """
     record = wallet_at(tables, wallet, moment.sequence)
     if record is None:
         return None
-    found = {stood.asset: stood for stood in stood_at(tables, wallet, moment.sequence)}
-    version = max([record.version, *(stood.version for stood in found.values())])
+    stood = stood_at(tables, wallet, None if asset is None else [asset], moment.sequence)
+    found = {one.asset: one for one in stood}
+    version = max(record.version, _last_version(tables, wallet, moment.sequence))
     freed = _freed(tables, wallet, moment)
     return tuple(
         balance_record(
@@ -75,6 +96,11 @@ def balances_at(
     )
 
 
+def early_assets(tables: Tables, wallet: WalletId) -> list[AssetCode]:
+    """Of the few assets that were defined first, those that the wallet was ever touched in."""
+    return [asset for (asset,) in tables.execute(EARLY_ASSETS, (wallet,)).fetchall()]
+
+
 def wallet_at(tables: Tables, wallet: WalletId, sequence: int) -> WalletRecord | None:
     """The wallet as the last change of it left it; None where it was not open yet."""
     row = tables.execute(WALLET_AT, (wallet, sequence)).fetchone()
@@ -85,19 +111,49 @@ def wallet_at(tables: Tables, wallet: WalletId, sequence: int) -> WalletRecord |
     return _decode_wallet(values[2])
 
 
-def stood_at(tables: Tables, wallet: WalletId, sequence: int) -> Iterable[Stood]:
-    """Each balance of the wallet as the last entry that touched it left it, by asset."""
-    for *values, sealed in tables.execute(BALANCES_AT, (wallet, sequence)).fetchall():
-        check_seal("balance_change", sealed, *values)
-        _, asset, _, _, _, version, posted, held, *_ = values
-        yield Stood(asset, version, int(posted), int(held))
+def stood_at(tables: Tables, wallet: WalletId, assets: Iterable[AssetCode] | None, sequence: int) -> Iterator[Stood]:
+    """Some balances of the wallet, or all by asset, as the last entry that touched each left it."""
+    if assets is None:
+        rows = tables.execute(BALANCES_AT, (wallet, sequence))
+    else:
+        rows = tables.execute(SOME_BALANCES_AT, (wallet, sequence, msgspec.json.encode([*assets]).decode()))
+    return map(_stood, rows)
+
+
+def _stood(row: Sequence[Any]) -> Stood:
+    *values, sealed = row
+    check_seal("balance_change", sealed, *values)
+    _, asset, _, _, _, version, posted, held, *_ = values
+    return Stood(asset, version, int(posted), int(held))
+
+
+def _last_version(tables: Tables, wallet: WalletId, sequence: int) -> int:
+    """The wallet's version after the last change of a balance; 0 where there was none.  O(early assets × log)."""
+    late = map(_stood, tables.execute(LAST_OF_LATE, (wallet, sequence)))
+    early = stood_at(tables, wallet, early_assets(tables, wallet), sequence)
+    return max((stood.version for stood in chain(late, early)), default=0)
 
 
 def _freed(tables: Tables, wallet: WalletId, moment: Moment) -> dict[AssetCode, int]:
     """Of each asset, what the holds reserved that had expired by then while no entry had said so."""
     freed: dict[AssetCode, int] = {}
-    for *values, sealed in tables.execute(LAPSED_AT, (wallet, moment.sequence, microseconds(moment.time))).fetchall():
-        check_seal("hold", sealed, *values)
-        hold = _decode_hold(values[5])
+    for hold in _lapsed(tables, wallet, moment):
         freed[hold.asset] = freed.get(hold.asset, 0) + int(hold.amount) - int(hold.captured)
     return freed
+
+
+def _lapsed(tables: Tables, wallet: WalletId, moment: Moment) -> Iterator[HoldRecord]:
+    """The holds that had expired by then, and which later entries say so of, or none yet."""
+    time = microseconds(moment.time)
+    for row in tables.execute(LAPSED_AT, (wallet, moment.sequence)):
+        hold = _hold(row)
+        if row[4] > time:
+            break
+        yield hold
+    yield from map(_hold, tables.execute(OPEN_LAPSED_AT, (wallet, time)))
+
+
+def _hold(row: Sequence[Any]) -> HoldRecord:
+    *values, sealed = row
+    check_seal("hold", sealed, *values)
+    return _decode_hold(values[5])

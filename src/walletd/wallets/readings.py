@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from itertools import groupby
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import msgspec
 import trio
 
 from walletd.journal.failures import end_process
-from walletd.ledger.book import Book, freeze_at, reserved, restore_book
+from walletd.ledger.book import Book, freeze_at, reserved
 from walletd.protocol.hold_messages import HoldPage, HoldView
 from walletd.protocol.messages import WalletPage, WalletView
 from walletd.protocol.operator_messages import AuditReport
@@ -28,19 +29,19 @@ from walletd.vocabulary.entries import (
     BalanceRecord,
     ClientRecord,
     HoldRecord,
-    OutflowRecord,
     TransferRecord,
     WalletRecord,
 )
 from walletd.vocabulary.identifiers import AssetCode, HoldId, TransferId, WalletId, place_of
 from walletd.vocabulary.lifecycle import HoldState, WalletStatus
+from walletd.wallets.book_loading import BookLoading, load_books
 from walletd.wallets.books_audit import Audit, open_audit
 from walletd.wallets.consistent_reads import ConsistentReads, Found, open_consistent_reads, progress_of
 from walletd.wallets.moments import Moment, sequence_at, time_of
 from walletd.wallets.past_balances import balances_at
 from walletd.wallets.statements import Page, Place, Question, read_statement
 from walletd.wallets.table_file import READER_CACHE_KIBIBYTES, Tables
-from walletd.wallets.table_rows import check_seal, hold_values, microseconds
+from walletd.wallets.table_rows import check_seal, microseconds
 from walletd.wallets.timers import Expiry, Key
 from walletd.wallets.wallet_search import Search, find_wallets, status_at
 from walletd.wallets.watch import Watch
@@ -48,43 +49,29 @@ from walletd.wallets.watch import Watch
 _decode_wallet = msgspec.json.Decoder(WalletRecord).decode
 _decode_balance = msgspec.json.Decoder(BalanceRecord).decode
 _decode_transfer = msgspec.json.Decoder(TransferRecord).decode
-_decode_outflow = msgspec.json.Decoder(OutflowRecord).decode
 _decode_client = msgspec.json.Decoder(ClientRecord).decode
 _decode_hold = msgspec.json.Decoder(HoldRecord).decode
 
-# The last column: the wallet's holds that have expired while no entry says so, one on a line, each with its seal.
-_WALLET_COLUMNS = """
-w.wallet, w.record, w.seal, b.asset, b.record, b.seal,
-(SELECT group_concat(hex(h.seal) || h.record, char(10)) FROM hold h
- WHERE h.wallet = w.wallet AND h.is_open AND h.expires <= ?)
-"""
 _SEQUENCE = "(SELECT sequence FROM progress)"
 
-SOME_WALLETS = f"""
-SELECT {_WALLET_COLUMNS} FROM wallet w LEFT JOIN balance b USING (wallet)
+SOME_WALLETS = """
+SELECT w.wallet, w.record, w.seal, b.asset, b.record, b.seal FROM wallet w LEFT JOIN balance b USING (wallet)
 WHERE w.wallet IN (SELECT value FROM json_each(?)) ORDER BY w.wallet, b.asset
 """
 HOLD_COLUMNS = "h.wallet, h.number, h.place, h.is_open, h.expires, h.record, h.ended, h.seal"
-OUTFLOWS = """
-SELECT o.wallet, o.asset, o.sequence, o.command, o.time, o.record, o.seal
-FROM json_each(?) w CROSS JOIN outflow o ON o.wallet = w.value ->> 0 AND o.asset = w.value ->> 1
-AND o.time > (SELECT time FROM progress) - (w.value ->> 2)
-ORDER BY o.wallet, o.asset, o.sequence, o.command
+LAPSED_HOLDS = f"""
+SELECT {HOLD_COLUMNS} FROM json_each(?) n CROSS JOIN hold h INDEXED BY expiring_hold
+ON h.wallet = n.value AND h.is_open AND h.expires IS NOT NULL AND h.expires <= ?
 """
-# Left to itself, SQLite looks at every hold that the wallet ever had.
 OPEN_HOLDS = f"""
-SELECT {HOLD_COLUMNS} FROM json_each(?) w CROSS JOIN hold h INDEXED BY open_hold ON h.wallet = w.value AND h.is_open
-ORDER BY h.wallet, h.number, h.place
-"""
-HOLDS_OPEN_AT = f"""
 SELECT {HOLD_COLUMNS} FROM hold h INDEXED BY open_hold
-WHERE h.wallet = ?1 AND h.is_open AND (h.number, h.place) > (?2, ?3) AND (h.expires IS NULL OR h.expires > ?5)
-ORDER BY h.number, h.place LIMIT ?4
+WHERE h.wallet = ?1 AND h.is_open AND (h.number, h.place) > (?2, ?3) ORDER BY h.number, h.place
 """
 ALL_HOLDS = f"""
 SELECT {HOLD_COLUMNS} FROM hold h
-WHERE h.wallet = ?1 AND (h.number, h.place) > (?2, ?3) ORDER BY h.number, h.place LIMIT ?4
+WHERE h.wallet = ?1 AND (h.number, h.place) > (?2, ?3) ORDER BY h.number, h.place
 """
+IS_THERE = "SELECT 1 FROM wallet WHERE wallet = ?"
 HOLD = f"SELECT {HOLD_COLUMNS}, {_SEQUENCE} FROM hold h WHERE h.number = ? AND h.place = ?"
 EXPIRIES = (
     f"SELECT {HOLD_COLUMNS} FROM hold h INDEXED BY next_expiry WHERE h.is_open AND h.expires IS NOT NULL "
@@ -93,7 +80,13 @@ EXPIRIES = (
 
 
 SMALL_PAGE = 100
-"""What looks at so many rows, or fewer, takes less than a visit to a thread, which shares the interpreter."""
+"""What asks for so many rows, or fewer, is tried without a visit to a thread, which shares the interpreter."""
+
+MAX_VISITED = 2_000
+"""Open holds that one page looks at: some 10 ms of a thread."""
+
+MAX_PAGE_BALANCES = 5_000
+"""A page of wallets ends behind the wallet with which it has so many balances: some 50 ms of a thread."""
 
 
 class Readings:
@@ -115,10 +108,7 @@ class Readings:
 
     async def assets(self) -> list[AssetRecord]:
         """Every asset, by code."""
-        rows = await self._query("SELECT asset, scale, seal FROM asset ORDER BY asset")
-        for code, scale, sealed in rows:
-            check_seal("asset", sealed, code, scale)
-        return [AssetRecord(code, scale) for code, scale, _ in rows]
+        return await self._look(_assets)
 
     async def clients(self) -> list[ClientRecord]:
         """Every client, by name."""
@@ -128,36 +118,25 @@ class Readings:
         return [_decode_client(record) for _, record, _ in rows]
 
     async def books(self, wallets: Iterable[WalletId]) -> dict[WalletId, Book]:
-        """The books of those of the wallets that exist.  O(wallets × assets) look-ups, one hop."""
-        wanted = list(wallets)
-        names, is_small = msgspec.json.encode(wanted).decode(), len(wanted) <= SMALL_PAGE
-        rows = await self._query(SOME_WALLETS, (0, names), is_small=is_small)
-        holds: dict[WalletId, list[HoldRecord]] = {}
-        for row in await self._query(OPEN_HOLDS, (names,), is_small=is_small):
-            holds.setdefault(row[0], []).append(_hold_record(row))
-        found = {name: _wallet_and_balances(group) for name, group in _by_wallet(rows)}
-        outflows = await self._outflows(record for record, _ in found.values() if record.counted_from)
-        return {
-            name: restore_book(record, balances, holds.get(name, ()), outflows.get(name, ()))
-            for name, (record, balances) in found.items()
-        }
+        """The books of those of the wallets that exist, of which nothing changes meanwhile.
 
-    async def _outflows(self, limited: Iterable[WalletRecord]) -> dict[WalletId, list[OutflowRecord]]:
-        """What went out of the wallets whose velocity is limited, as far back as their longest windows reach.
-
-        Before the last entry's time, for no later decision looks back from an earlier moment.
+        O(assets, open holds and outflows of each), some thousands at a time, so that other reads come in between.
         """
-        windows = [
-            (record.wallet, asset, record.limits[asset].longest_window * 1_000_000)
-            for record in limited
-            for asset in record.counted_from
-        ]
-        found: dict[WalletId, list[OutflowRecord]] = {}
-        if windows:
-            for row in await self._query(OUTFLOWS, (msgspec.json.encode(windows).decode(),)):
-                check_seal("outflow", row[-1], *row[:-1])
-                found.setdefault(row[0], []).append(_decode_outflow(row[5]))
-        return found
+        wanted = list(wallets)
+        if len(wanted) <= SMALL_PAGE:
+            books = self._single.read_at_once(lambda tables: load_books(tables, wanted))
+            if books is not None:
+                return books
+        loading = BookLoading(wanted)
+        is_more = True
+        while is_more:
+            with self.watch.waiting():
+                is_more = await self._single.read(loading.read_some)
+        return loading.books
+
+    async def has_wallet(self, wallet: WalletId) -> bool:
+        """Whether the wallet was opened."""
+        return bool(await self._query(IS_THERE, (wallet,), is_small=True))
 
     async def transfer(self, transfer: TransferId) -> TransferRecord | None:
         """How much of a transfer was refunded; None where nothing was."""
@@ -173,21 +152,30 @@ class Readings:
         return view if view is not None and view.hold == hold else None  # Another history's has the same place.
 
     async def list_holds(self, wallet: WalletId, also_closed: bool, after: HoldId | None, limit: int) -> HoldPage:
-        """One page of the wallet's holds in order of placing: those that are open at this moment, or all."""
+        """One page of the wallet's holds in order of placing: those that are open at this moment, or all.
+
+        Where most have expired while no entry says so, a page may be short or empty and yet have a ``next``.
+        """
         now = self.clock()
         key = (0, 0) if after is None else place_of(after)
-        sequence = await self.sequence()
-        page = (wallet, *key, limit + 1)
-        asked = (ALL_HOLDS, page) if also_closed else (HOLDS_OPEN_AT, (*page, microseconds(now)))
-        rows = await self._query(*asked, is_small=limit <= SMALL_PAGE)
-        views = tuple(_hold_view(row, sequence, now) for row in rows[:limit])
-        return HoldPage(holds=views, sequence=sequence, next=views[-1].hold if len(rows) > limit else None)
+
+        def look(tables: Tables) -> HoldPage:
+            rows = tables.execute(ALL_HOLDS if also_closed else OPEN_HOLDS, (wallet, *key))
+            return _hold_page(rows, progress_of(tables), now, limit, also_closed)
+
+        with self.watch.waiting():
+            return await self._single.read(look, is_small=limit <= SMALL_PAGE)
 
     async def expiries(self, after: Key | None, limit: int) -> list[Expiry]:
         """The next open holds that will expire behind this one, in order of their moments.  O(log holds + limit)."""
         place = (-1, 0, 0) if after is None else (microseconds(after[0]), *after[1:])
-        holds = [_hold_record(row) for row in await self._query(EXPIRIES, (*place, limit))]
-        return [(hold.expires_at, hold.wallet, hold.hold) for hold in holds if hold.expires_at is not None]
+
+        def look(tables: Tables) -> list[Expiry]:
+            holds = map(_hold_record, tables.execute(EXPIRIES, (*place, limit)))
+            return [(hold.expires_at, hold.wallet, hold.hold) for hold in holds if hold.expires_at is not None]
+
+        with self.watch.waiting():
+            return await self._single.read(look)
 
     async def list_wallets(
         self,
@@ -202,7 +190,7 @@ class Readings:
 
         def look(tables: Tables) -> WalletPage:
             found = find_wallets(tables, search, now, after, limit)
-            return _wallet_page(tables, found.names, now, found.next)
+            return _wallet_page(tables, found.names, now, found.next, MAX_PAGE_BALANCES)
 
         return await self._look(look)
 
@@ -272,8 +260,15 @@ async def open_readings(path: Path, cache_kibibytes: int = READER_CACHE_KIBIBYTE
         raise
 
 
-def _by_wallet(rows: list[Any]) -> Iterable[tuple[WalletId, list[Any]]]:
+def _by_wallet(rows: Iterable[Any]) -> Iterable[tuple[WalletId, list[Any]]]:
     return ((WalletId(name), list(group)) for name, group in groupby(rows, key=lambda row: row[0]))
+
+
+def _assets(tables: Tables) -> list[AssetRecord]:
+    rows = tables.execute("SELECT asset, scale, seal FROM asset ORDER BY asset").fetchall()
+    for code, scale, sealed in rows:
+        check_seal("asset", sealed, code, scale)
+    return [AssetRecord(code, scale) for code, scale, _ in rows]
 
 
 def _wallet_and_balances(group: list[Any]) -> tuple[WalletRecord, tuple[BalanceRecord, ...]]:
@@ -291,29 +286,44 @@ def _balance_record(name: str, asset: str, record: str, sealed: bytes) -> Balanc
     return _decode_balance(record)
 
 
-def _wallet_page(tables: Tables, names: list[WalletId], now: datetime, following: WalletId | None) -> WalletPage:
-    rows = tables.execute(SOME_WALLETS, (microseconds(now), msgspec.json.encode(names).decode())).fetchall()
+def _wallet_page(
+    tables: Tables, names: list[WalletId], now: datetime, following: WalletId | None, most: float = inf
+) -> WalletPage:
+    """The wallets of these names, up to the one with which there are so many balances."""
+    found: list[tuple[WalletRecord, tuple[BalanceRecord, ...]]] = []
+    for name, group in _by_wallet(tables.execute(SOME_WALLETS, (_json(names),))):
+        found.append(_wallet_and_balances(group))
+        most -= len(group)
+        if most <= 0 and name != names[-1]:
+            following = name
+            break
+    freed = _freed(tables, [record.wallet for record, _ in found], now)
     sequence = progress_of(tables)
-    views = tuple(_wallet_view(group, sequence, now) for _, group in _by_wallet(rows))
+    views = tuple(
+        view_of(record, tuple(_less_held(b, freed.get((b.wallet, b.asset), 0)) for b in balances), sequence, now)
+        for record, balances in found
+    )
     return WalletPage(wallets=views, sequence=sequence, next=following)
 
 
-def _wallet_view(group: list[Any], sequence: int, now: datetime) -> WalletView:
-    record, balances = _wallet_and_balances(group)
-    for line in group[0][6].split("\n") if group[0][6] else ():
-        hold = _decode_hold(line[16:])
-        values = hold_values(hold, 0)
-        check_seal("hold", bytes.fromhex(line[:16]), *values)
-        balances = tuple(_less_held(balance, hold) for balance in balances)
-    return view_of(record, balances, sequence, now)
+def _freed(tables: Tables, names: list[WalletId], now: datetime) -> dict[tuple[WalletId, AssetCode], int]:
+    """Of each balance, what the holds reserved that have expired while no entry says so."""
+    freed: dict[tuple[WalletId, AssetCode], int] = {}
+    for hold in map(_hold_record, tables.execute(LAPSED_HOLDS, (_json(names), microseconds(now)))):
+        freed[hold.wallet, hold.asset] = freed.get((hold.wallet, hold.asset), 0) + reserved(hold)
+    return freed
 
 
-def _less_held(balance: BalanceRecord, hold: HoldRecord) -> BalanceRecord:
-    """The balance without what this hold reserved."""
-    if balance.asset != hold.asset:
+def _less_held(balance: BalanceRecord, freed: int) -> BalanceRecord:
+    """The balance without so much of what is held."""
+    if not freed:
         return balance
-    available = None if balance.available is None else str(int(balance.available) + reserved(hold))
-    return msgspec.structs.replace(balance, held=str(int(balance.held) - reserved(hold)), available=available)
+    available = None if balance.available is None else str(int(balance.available) + freed)
+    return msgspec.structs.replace(balance, held=str(int(balance.held) - freed), available=available)
+
+
+def _json(values: Sequence[Any]) -> str:
+    return msgspec.json.encode(values).decode()
 
 
 def view_of(record: WalletRecord, balances: tuple[BalanceRecord, ...], sequence: int, now: datetime) -> WalletView:
@@ -329,6 +339,24 @@ def view_of(record: WalletRecord, balances: tuple[BalanceRecord, ...], sequence:
         balances=balances,
         sequence=sequence,
     )
+
+
+def _hold_page(rows: Iterable[Any], sequence: int, now: datetime, limit: int, also_closed: bool) -> HoldPage:
+    """The first of the holds that are open at this moment, or of all; of at most so many looked at."""
+    views: list[HoldView] = []
+    following: HoldId | None = None
+    last: Any = None
+    for visited, row in enumerate(rows):
+        if visited == max(MAX_VISITED, limit + 1):
+            following = _hold_record(last).hold
+            break
+        if also_closed or row[4] is None or row[4] > microseconds(now):
+            if len(views) == limit:
+                following = views[-1].hold
+                break
+            views.append(_hold_view(row, sequence, now))
+        last = row
+    return HoldPage(holds=tuple(views), sequence=sequence, next=following)
 
 
 def _hold_record(row: Any) -> HoldRecord:

@@ -45,7 +45,7 @@ from walletd.wallets.table_file import (
     refuse_damaged,
     rot_reported,
 )
-from walletd.wallets.table_rows import SCHEMA, check_seal
+from walletd.wallets.table_rows import EARLY_ASSETS, SCHEMA, check_seal
 
 UNFINISHED_NAME: Final = "snapshot.unfinished"
 NICENESS: Final = 10
@@ -63,6 +63,11 @@ _EXIT_ROTTEN: Final = 65
 
 _UNSEALED: Final = frozenset({"progress", "wallet_metadata"})
 """Tables whose rows have no seal: what they say stands elsewhere too, and is compared with that."""
+
+_WRONGLY_LATE = """
+SELECT 1 FROM asset WHERE is_late NOT IN (0, 1) UNION ALL
+SELECT 1 FROM balance_change c LEFT JOIN asset a USING (asset) WHERE c.is_late IS NOT ifnull(a.is_late, 1) LIMIT 1
+"""
 
 Seals = dict[str, int | None]
 """For each table the place of the seal in a row, which is over the columns in front of it."""
@@ -250,6 +255,7 @@ def _check(tables: Tables) -> int:
         for row in tables.execute(f"SELECT * FROM {table}") if place is not None else ():
             check_seal(table, row[place], *row[:place])
     _check_search(tables)
+    _check_late(tables)
     _check_sums(tables)
     return _checked_progress(tables)
 
@@ -274,6 +280,13 @@ def _check_search(connection: Tables) -> None:
             raise ReadTablesRotten(f"what wallet {wallet} is found by")
     if connection.execute("SELECT count(*) FROM wallet_metadata").fetchone() != (pairs,):
         raise ReadTablesRotten("the metadata of what is no wallet")
+
+
+def _check_late(connection: Tables) -> None:
+    """Which assets are late, and which changes are theirs: two counts, and a look-up for each change."""
+    ((assets, early),) = connection.execute("SELECT count(*), ifnull(sum(is_late = 0), 0) FROM asset").fetchall()
+    if early != min(assets, EARLY_ASSETS) or connection.execute(_WRONGLY_LATE).fetchone() is not None:
+        raise ReadTablesRotten("what the changes of late assets are found by")
 
 
 def _check_sums(connection: Tables) -> None:

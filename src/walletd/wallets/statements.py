@@ -4,7 +4,7 @@
 
 The first page fixes up to which entry the statement goes; every later page is of that same statement, whatever has
 been posted meanwhile.  What a page looks at is bounded: where few lines fit, a page has few or none, and its place
-says from where to go on.
+says from where to go on.  Of a wallet with many assets a page has the balances of those that its lines move.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,24 +19,23 @@ from walletd.protocol.messages import Statement, StatementBalance, StatementLine
 from walletd.vocabulary.identifiers import AssetCode, WalletId
 from walletd.wallets.consistent_reads import progress_of
 from walletd.wallets.moments import sequence_before
-from walletd.wallets.past_balances import stood_at, wallet_at
+from walletd.wallets.past_balances import early_assets, stood_at, wallet_at
 from walletd.wallets.table_file import Tables
 from walletd.wallets.table_rows import CHANGE_COLUMNS, UNMOVED, check_seal, from_microseconds
 
 MAX_VISITED = 2_000
 """Lines that one page looks at where not every line fits: some 10 ms of a thread."""
 
-ASSETS = "SELECT asset FROM balance WHERE wallet = ?"
-OLDEST_FIRST = f"""
-SELECT {CHANGE_COLUMNS} FROM balance_change c
-WHERE c.wallet = ?1 AND c.asset = ?2 AND (c.sequence, c.line) > (?3, ?4) AND c.sequence <= ?5
-ORDER BY c.sequence, c.line
-"""
-NEWEST_FIRST = f"""
-SELECT {CHANGE_COLUMNS} FROM balance_change c
-WHERE c.wallet = ?1 AND c.asset = ?2 AND (c.sequence, c.line) < (?3, ?4) AND c.sequence >= ?5
-ORDER BY c.sequence DESC, c.line DESC
-"""
+MAX_STATED = 100
+"""Assets of which each page of a statement over all assets says what there was at both ends: some milliseconds."""
+
+SOME_ASSETS = "SELECT asset FROM balance WHERE wallet = ? ORDER BY asset LIMIT ?"
+_RISING = "(c.sequence, c.line) > (?3, ?4) AND c.sequence <= ?5 ORDER BY c.sequence, c.line"
+_FALLING = "(c.sequence, c.line) < (?3, ?4) AND c.sequence >= ?5 ORDER BY c.sequence DESC, c.line DESC"
+_OF_ASSET = f"SELECT {CHANGE_COLUMNS} FROM balance_change c WHERE c.wallet = ?1 AND c.asset = ?2 AND"
+_LATE = f"SELECT {CHANGE_COLUMNS} FROM balance_change c INDEXED BY late_change WHERE c.wallet = ?1 AND c.is_late AND"
+OLDEST_FIRST, NEWEST_FIRST = f"{_OF_ASSET} {_RISING}", f"{_OF_ASSET} {_FALLING}"
+LATE_OLDEST_FIRST, LATE_NEWEST_FIRST = f"{_LATE} {_RISING}", f"{_LATE} {_FALLING}"
 _AFTER_ALL = 2**62
 _CURSOR_FORMAT = 2
 
@@ -86,26 +85,40 @@ class Page(NamedTuple):
 
 
 def read_statement(tables: Tables, question: Question, place: Place | None, limit: int) -> Page | None:
-    """The next page; None for a wallet that is not there.  O(its assets × log + limit), or bounded where few
-    lines fit."""
+    """The next page; None for a wallet that is not there.  O(log + limit), or bounded where few lines fit."""
     end = progress_of(tables) if place is None else place.end
     if wallet_at(tables, question.wallet, end) is None:
         return None
     first = _first(tables, question.since)
     last = max(min(end, _last(tables, question.until, end)), first - 1)
     lines, reached = _lines(tables, question, _bounds(question, place, first, last), limit)
-    opening, closing = (
-        {s.asset: s.posted for s in stood_at(tables, question.wallet, edge)} for edge in (first - 1, last)
-    )
-    assets = sorted(closing) if question.asset is None else [question.asset]
+    stated = _stated(tables, question)
+    assets = sorted({line.asset for line in lines}) if stated is None else stated
+    opening, closing = (_posted(tables, question.wallet, assets, edge) for edge in (first - 1, last))
+    if question.asset is None and stated is not None:
+        assets = sorted(closing)
     statement = Statement(
         wallet=question.wallet,
         opening=tuple(StatementBalance(asset, str(opening.get(asset, 0))) for asset in assets),
         closing=tuple(StatementBalance(asset, str(closing.get(asset, 0))) for asset in assets),
         lines=tuple(lines),
         sequence=end,
+        partial=stated is None,
     )
     return Page(statement, None if reached is None else Place(end, *reached))
+
+
+def _stated(tables: Tables, question: Question) -> list[AssetCode] | None:
+    """The assets whose balances each page states; None where they are too many, and a page states its own."""
+    if question.asset is not None:
+        return [question.asset]
+    some = [asset for (asset,) in tables.execute(SOME_ASSETS, (question.wallet, MAX_STATED + 1)).fetchall()]
+    return some if len(some) <= MAX_STATED else None
+
+
+def _posted(tables: Tables, wallet: WalletId, assets: Iterable[AssetCode], edge: int) -> dict[AssetCode, int]:
+    """What the wallet had posted of these assets after an entry, of those that it had been touched in."""
+    return {stood.asset: stood.posted for stood in stood_at(tables, wallet, assets, edge)}
 
 
 def _first(tables: Tables, since: int | datetime | None) -> int:
@@ -150,12 +163,15 @@ def _lines(
 
 
 def _rows(tables: Tables, question: Question, bounds: tuple[int, ...]) -> Iterable[Any]:
-    """The changes of the asset, or of all the wallet's assets in the order of the history."""
-    select = NEWEST_FIRST if question.newest_first else OLDEST_FIRST
-    assets = [question.asset]
+    """The changes of the asset, or of all the wallet's assets in the order of the history.
+
+    Of all assets, those of the few early ones and of all later ones together, so that there are few cursors.
+    """
+    of_asset, late = (NEWEST_FIRST, LATE_NEWEST_FIRST) if question.newest_first else (OLDEST_FIRST, LATE_OLDEST_FIRST)
+    assets = early_assets(tables, question.wallet) if question.asset is None else [question.asset]
+    changes: list[Iterable[Any]] = [tables.execute(of_asset, (question.wallet, asset, *bounds)) for asset in assets]
     if question.asset is None:
-        assets = [asset for (asset,) in tables.execute(ASSETS, (question.wallet,)).fetchall()]
-    changes = (tables.execute(select, (question.wallet, asset, *bounds)) for asset in assets)
+        changes.append(tables.execute(late, (question.wallet, None, *bounds)))
     return merge(*changes, key=_place, reverse=question.newest_first)
 
 

@@ -1,7 +1,7 @@
 """The supervisor: the way of a command from its submission to its answer.
 
     supervisor.submit(Submission(command, principal, reply))   # synchronous; reply is called once, maybe at once
-    supervisor.read_wallets(["alice"], reply, failed)
+    supervisor.read_wallets(["alice"], show, failed)
 
 Same id, same content: the same answer, for ever.  A command is decided once every wallet's turn is in hand; its entry
 is applied to the tentative books at once and queued for the journal; the turns are given back before the disk is
@@ -44,7 +44,9 @@ MOST_WAITING = 4_096
 PRESSED_BY = 2_048
 """So many that wait for the disk, or half of the projector's room: then nobody has more than a share under way."""
 
-ReadReply = Callable[[Mapping[WalletId, Book], int, datetime], None]
+Show = Callable[[Mapping[WalletId, Book], datetime], Callable[[int], None]]
+"""Makes an answer of books and of the moment; what it returns sends it, and is told after which entry they stood."""
+
 Behind = Callable[[], int | None]
 """The entry that a read must not lie before; None: something before it is not decided, and whoever asked asks again."""
 
@@ -334,11 +336,9 @@ class Supervisor:
 
     # --- reads -----------------------------------------------------------------------------------------------------
 
-    def read_wallets(
-        self, wallets: Iterable[WalletId], reply: ReadReply, failed: Failed, behind: Behind = lambda: 0
-    ) -> None:
-        """Show ``reply`` the books of those of the wallets that exist, as they stand together; after which entry, and
-        at what moment.  It is called once what it shows is durable, and must not keep a book.
+    def read_wallets(self, wallets: Iterable[WalletId], show: Show, failed: Failed, behind: Behind = lambda: 0) -> None:
+        """Have ``show`` make an answer of those of the wallets that exist, as they stand together, in the turn of all;
+        what it returns is called once what it saw is durable.  It must not keep a book.
 
         ``behind`` is asked when the wallets' turns are in hand.  The answer waits for its entry, too; where a full disk
         undoes that, it is given all the same if it shows nothing of it.
@@ -355,16 +355,16 @@ class Supervisor:
             books = {name: self._books.wallets[name] for name in names if name in self._books.wallets}
             seen, durable = self._roster.last_sequence(names), self._writer.durable_head
             awaited = max(seen, min(last, self._writer.head))
+            answer = show(books, moment)
             if awaited <= durable:
-                reply(books, durable, moment)
+                answer(durable)
                 return
-            copied = {name: book.copy() for name, book in books.items()}
 
             def settle(is_durable: bool) -> None:
                 if is_durable:
-                    reply(copied, awaited, moment)
+                    answer(awaited)
                 elif seen <= self._writer.durable_head:
-                    reply(copied, max(seen, durable), moment)
+                    answer(max(seen, durable))
                 else:
                     failed(Reason.UNAVAILABLE, unavailable(self._writer.degraded))
 

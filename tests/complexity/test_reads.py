@@ -1,0 +1,410 @@
+"""What a read costs is bounded by what it returns, in whichever direction the data grows.
+
+SQLite's steps and Python's bytecodes are counted, of a customer's wallet and of @external, which takes part in all.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any
+
+import apsw
+import pytest
+
+from tests.complexity.counting import rounds_counted, steps
+from tests.ledger.cases import NOW, define, market, pay, place
+from tests.state_file import fold_into, tables_in_memory
+from walletd.ledger.book import Book
+from walletd.ledger.client_book import ClientBook
+from walletd.protocol.access import Grant
+from walletd.protocol.client_messages import ListClients, client_page
+from walletd.vocabulary.commands import DefineAsset, Limits, Posting, PostTransfer, Window
+from walletd.vocabulary.entries import (
+    AssetRecord,
+    BalanceRecord,
+    ClientRecord,
+    CountedFrom,
+    Effects,
+    Entry,
+    HoldRecord,
+    OutflowRecord,
+    WalletRecord,
+)
+from walletd.vocabulary.lifecycle import HoldState, WalletStatus
+from walletd.wallets import book_loading, readings, statements, wallet_search
+from walletd.wallets.book_loading import BookLoading
+from walletd.wallets.moments import Moment
+from walletd.wallets.past_balances import balances_at
+from walletd.wallets.statements import Question, read_statement
+from walletd.wallets.table_rows import microseconds
+from walletd.wallets.wallet_search import Search, find_wallets
+
+pytestmark = pytest.mark.interpreted  # what is compiled takes no steps of Python's
+
+START = datetime(2030, 1, 1, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+LATER = START + timedelta(days=300)
+SMALL, LARGE = 150, 3_000
+"""Both more than the assets that a statement walks one by one, and those of which each of its pages states what
+there was."""
+LEEWAY = 1.7
+"""A B-tree is some levels deeper; what was read in full would be twenty times as much."""
+
+
+class History:
+    """Entries, one after the other, with the records that each of them leaves."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.versions: dict[str, int] = {}
+
+    @property
+    def sequence(self) -> int:
+        return len(self.entries) + 1
+
+    def add(self, command: Any = None, **effects: Any) -> None:
+        command = command or DefineAsset(command_id=f"c{self.sequence}", asset="X", scale=0)
+        time = START + self.sequence * SECOND
+        record = Entry(sequence=self.sequence, time=time, principal="p", command=command, effects=Effects(**effects))
+        self.entries.append(record)
+
+    def version(self, wallet: str) -> int:
+        self.versions[wallet] = self.versions.get(wallet, 0) + 1
+        return self.versions[wallet]
+
+    def open(self, wallet: str, **record: Any) -> None:
+        wallets = (
+            WalletRecord(
+                wallet=wallet, status=WalletStatus.OPEN, version=self.version(wallet), opened_at=START, **record
+            ),
+        )
+        self.add(wallets=wallets)
+
+    def pay(self, to: str, asset: str) -> None:
+        """One of the asset to the wallet from @external."""
+        balances = tuple(
+            BalanceRecord(name, asset, amount, "0", amount, self.version(name))
+            for name, amount in (("@external", "-1"), (to, "1"))
+        )
+        posting = Posting("@external", to, asset, "1")
+        self.add(PostTransfer(command_id=f"c{self.sequence}", postings=(posting,)), balances=balances)
+
+    def define(self, asset: str) -> None:
+        self.add(assets=(AssetRecord(asset, 2),))
+
+    def hold(self, wallet: str, state: HoldState, expires_at: datetime) -> None:
+        record = HoldRecord(
+            hold=f"h{self.sequence}",
+            wallet=wallet,
+            asset="A0",
+            amount="1",
+            state=state,
+            placed_at=START,
+            expires_at=expires_at,
+        )
+        self.add(holds=(record,), balances=(BalanceRecord(wallet, "A0", "1", "1", "0", self.version(wallet)),))
+
+    def tables(self) -> apsw.Connection:
+        connection = tables_in_memory()
+        fold_into(connection, self.entries)
+        progress = (4, "i", 1, len(self.entries), b"", microseconds(self.entries[-1].time))
+        connection.execute("INSERT INTO progress VALUES (1, ?, ?, ?, ?, ?, ?)", progress)
+        return connection
+
+
+WALLETS = ("big", "@external")
+
+
+def assets_of(history: History, size: int) -> None:
+    for number in range(1, size):
+        history.define(f"A{number}")
+        history.pay("big", f"A{number}")
+
+
+def entries_of(history: History, size: int) -> None:
+    for _ in range(size):
+        history.pay("big", "A0")
+
+
+def wallets_of(history: History, size: int) -> None:
+    for number in range(size):
+        history.open(f"other{number:05}")
+        history.pay(f"other{number:05}", "A0")
+
+
+def metadata_of(history: History, size: int) -> None:
+    for number in range(size):
+        history.open(f"other{number:05}", metadata={"tier": "tin", f"k{number % 16}": str(number)})
+
+
+def open_holds_of(history: History, size: int) -> None:
+    for name in WALLETS:
+        for _ in range(size):
+            history.hold(name, HoldState.OPEN, LATER)
+
+
+def closed_holds_of(history: History, size: int) -> None:
+    for name in WALLETS:
+        for _ in range(size):
+            history.hold(name, HoldState.VOIDED, LATER)
+
+
+def expired_holds_of(history: History, size: int) -> None:
+    for name in WALLETS:
+        for _ in range(size):
+            history.hold(name, HoldState.EXPIRED, START)
+
+
+def lapsed_holds_of(history: History, size: int) -> None:
+    for name in WALLETS:
+        for _ in range(size):
+            history.hold(name, HoldState.OPEN, START)
+
+
+def outflows_of(history: History, size: int) -> None:
+    for name in WALLETS:
+        for number in range(size):
+            record = OutflowRecord(
+                wallet=name, asset="A0", sequence=history.sequence, command=0, time=START + number * SECOND, amount="1"
+            )
+            history.add(outflows=(record,))
+
+
+DIMENSIONS: dict[str, Callable[[History, int], None]] = {
+    "assets": assets_of,
+    "entries": entries_of,
+    "wallets": wallets_of,
+    "metadata": metadata_of,
+    "open holds": open_holds_of,
+    "closed holds": closed_holds_of,
+    "expired holds": expired_holds_of,
+    "lapsed holds": lapsed_holds_of,
+    "outflows": outflows_of,
+}
+
+
+@cache
+def tables(dimension: str, size: int) -> apsw.Connection:
+    """@external and a wallet, both with so much of it."""
+    history = History()
+    history.define("A0")
+    for name in WALLETS:
+        history.open(name, metadata={"tier": "gold"})
+    for _ in range(20):
+        history.pay("big", "A0")
+    for name in WALLETS:
+        history.hold(name, HoldState.OPEN, LATER)
+    DIMENSIONS[dimension](history, size)
+    return history.tables()
+
+
+def cost(connection: apsw.Connection, read: Callable[[apsw.Connection], Any]) -> tuple[int, int]:
+    """SQLite's steps and Python's."""
+    with rounds_counted(connection) as counted:
+        assert read(connection)
+    return counted[0], steps(lambda: read(connection))
+
+
+def statement(wallet: str, **params: Any) -> Callable[[apsw.Connection], Any]:
+    return lambda tables: read_statement(tables, Question(wallet, **params), None, 5)
+
+
+def holds(wallet: str, also_closed: bool) -> Callable[[apsw.Connection], Any]:
+    sql = readings.ALL_HOLDS if also_closed else readings.OPEN_HOLDS
+    return lambda tables: readings._hold_page(tables.execute(sql, (wallet, 0, 0)), 1, START, 5, also_closed)
+
+
+def wallets(search: Search) -> Callable[[apsw.Connection], Any]:
+    def read(tables: apsw.Connection) -> Any:
+        found = find_wallets(tables, search, START, None, 3)
+        return readings._wallet_page(tables, found.names, START, found.next, 100)
+
+    return read
+
+
+BY_WALLET: dict[str, Callable[[str], Callable[[apsw.Connection], Any]]] = {
+    "a statement": statement,
+    "a statement, newest first": lambda wallet: statement(wallet, newest_first=True),
+    "a statement of one asset": lambda wallet: statement(wallet, asset="A0"),
+    "a statement of a range": lambda wallet: statement(wallet, since=5, until=20),
+    "one balance as of a point before": lambda wallet: lambda t: balances_at(t, wallet, "A0", Moment(30, START)),
+    "one balance as of the end": lambda wallet: lambda t: balances_at(t, wallet, "A0", Moment(10**9, START)),
+    "open holds": lambda wallet: holds(wallet, False),
+    "all holds": lambda wallet: holds(wallet, True),
+}
+READS: dict[str, Callable[[apsw.Connection], Any]] = {
+    **{f"{what} of {wallet}": read(wallet) for what, read in BY_WALLET.items() for wallet in WALLETS},
+    "wallets by a word": wallets(Search(metadata={"tier": "gold"})),
+    "wallets by two words": wallets(Search(prefix="b", metadata={"tier": "gold", "city": "Ulm"})),
+}
+EXEMPT = {
+    ("assets", "wallets by a word"): "it returns all assets of the wallets that it finds; a page is bounded below",
+    ("expired holds", "one balance as of a point before"): "what all of them held had to be given back at that point",
+    ("lapsed holds", "one balance as of a point before"): "what all of them held is given back",
+    ("lapsed holds", "one balance as of the end"): "what all of them held is given back",
+    ("lapsed holds", "wallets by a word"): "what all of them held is given back",
+}
+
+
+@pytest.fixture(autouse=True)
+def pages_that_look_at_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that what is bounded by the rows that a page looks at is so in the small tables, too."""
+    for module in (statements, wallet_search, readings):
+        monkeypatch.setattr(module, "MAX_VISITED", 100)
+
+
+@pytest.mark.parametrize("dimension", DIMENSIONS)
+@pytest.mark.parametrize("what", READS)
+def test_a_read_costs_as_much_as_it_returns_whatever_grows(what: str, dimension: str) -> None:
+    if why := EXEMPT.get((dimension, what.partition(" of @")[0].partition(" of big")[0])):
+        pytest.skip(why)
+    small, large = (cost(tables(dimension, size), READS[what]) for size in (SMALL, LARGE))
+    print(f"{what}: {small} and {large} steps of SQLite and of Python beside {SMALL} and {LARGE} {dimension}")
+    assert large[0] <= LEEWAY * small[0] + 50
+    assert large[1] <= LEEWAY * small[1] + 200
+
+
+def test_a_page_of_wallets_ends_where_it_has_many_balances(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = tables("assets", SMALL)
+    names = ["@external", "big"]
+    page = readings._wallet_page(found, names, START, None, 2)
+    assert ([view.wallet for view in page.wallets], page.next) == (["@external"], "@external")
+    page = readings._wallet_page(found, names, START, None, SMALL + 1)
+    assert ([view.wallet for view in page.wallets], page.next) == (names, None)
+
+
+def test_of_many_assets_a_page_states_those_that_its_lines_move() -> None:
+    found = tables("assets", SMALL)
+    page = read_statement(found, Question("big", since=1 + SMALL), None, 5)
+    assert page is not None
+    lines, opening, closing = page.statement.lines, page.statement.opening, page.statement.closing
+    assert page.statement.partial
+    assert len(lines) == 5
+    assert sorted({line.asset for line in lines}) == [b.asset for b in opening] == [b.asset for b in closing]
+    assert {(b.asset, b.posted) for b in closing} <= {
+        (b.asset, b.posted) for b in balances_at(found, "big", None, Moment(10**9, START)) or ()
+    }
+    few = read_statement(found, Question("big", asset="A7"), None, 5)
+    assert few is not None
+    assert not few.statement.partial
+
+
+# --- books that get warm -------------------------------------------------------------------------------------------
+
+
+def contents(book: Book) -> Any:
+    balances = {asset: (balance.posted, balance.held) for asset, balance in book.balances.items()}
+    return book.record(), balances, book.holds, sorted(book.expiries), [*book.outflow_records()]
+
+
+def crowd() -> apsw.Connection:
+    """Wallets of many kinds: with nothing, with much of one thing, with something of each."""
+    history = History()
+    counted = {"A0": CountedFrom(sequence=1, command=0), "A1": CountedFrom(sequence=1, command=0)}
+    limits = {asset: Limits(velocity=(Window(seconds=10_000, amount="9"),)) for asset in counted}
+    for number in range(12):
+        history.define(f"A{number}")
+    for name in ("@external", "bare", "rich", "hotel", "spender", "zoo"):
+        history.open(name, **({"limits": limits, "counted_from": counted} if name in ("spender", "zoo") else {}))
+    for number in range(12):
+        history.pay("rich", f"A{number}")
+        history.pay("zoo", f"A{number % 3}")
+        history.hold("hotel", HoldState.OPEN if number % 3 else HoldState.VOIDED, LATER + number * SECOND)
+        history.hold("zoo", HoldState.OPEN, LATER)
+    for number in range(14):
+        for name, asset in (("spender", "A0"), ("spender", "A1"), ("zoo", "A1")):
+            time = START + (number // 3) * SECOND
+            record = OutflowRecord(
+                wallet=name, asset=asset, sequence=history.sequence, command=0, time=time, amount="1"
+            )
+            history.add(outflows=(record,))
+    return history.tables()
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 12, 13, 1_000])
+def test_books_are_the_same_in_slices_of_any_size(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = crowd()
+    names = ["zoo", "bare", "nobody", "@external", "hotel", "rich", "spender"]
+    whole = book_loading.load_books(found, names)
+    assert sorted(whole) == sorted({*names} - {"nobody"})
+    assert [len(whole["hotel"].holds), len(whole["zoo"].holds), len(whole["rich"].balances)] == [8, 12, 12]
+    assert [len([*whole[name].outflow_records()]) for name in ("spender", "zoo", "rich")] == [28, 14, 0]
+    monkeypatch.setattr(book_loading, "SLICE", size)
+    sliced = book_loading.load_books(found, names)
+    assert {name: contents(book) for name, book in sliced.items()} == {
+        name: contents(book) for name, book in whole.items()
+    }
+
+
+@pytest.mark.parametrize("dimension", ["assets", "open holds"])
+def test_a_book_is_loaded_in_slices_that_do_not_grow(dimension: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(book_loading, "SLICE", 100)
+
+    def dearest(size: int) -> tuple[int, int]:
+        found, loading, slices = tables(dimension, size), BookLoading(["big"]), [0]
+        is_more = True
+        while is_more:
+            with rounds_counted(found) as counted:
+                is_more = loading.read_some(found)
+            slices.append(counted[0])
+        return max(slices), len(slices)
+
+    small, large = dearest(SMALL), dearest(LARGE)
+    print(f"{small} and {large} steps of the dearest slice, and slices")
+    assert large[0] <= LEEWAY * small[0]
+    assert large[1] >= LARGE // 100
+
+
+def test_a_book_is_loaded_without_the_holds_and_outflows_that_are_over() -> None:
+    for dimension in ("closed holds", "expired holds", "entries", "wallets", "outflows"):
+        small, large = (
+            cost(tables(dimension, size), lambda t: book_loading.load_books(t, ["big"])) for size in (SMALL, LARGE)
+        )
+        assert large[0] <= LEEWAY * small[0] + 50, dimension
+
+
+# --- from memory ---------------------------------------------------------------------------------------------------
+
+
+def book(**much: int) -> Book:
+    """A wallet with so many assets, open holds, or holds that expire a second from now."""
+    ledger = market().bring("alice", "EUR", 100_000)
+    ledger.after(*(define(f"A{number}") for number in range(much.get("assets", 0))))
+    ledger.after(*(pay("@external", "alice", f"A{number}", 1) for number in range(much.get("assets", 0))))
+    ledger.with_many_holds("alice", much.get("holds", 0))
+    ledger.after(place("alice", "EUR", 7, expires_at=NOW + SECOND))
+    return ledger.books.wallets["alice"]
+
+
+@pytest.mark.parametrize("dimension", ["assets", "holds"])
+def test_one_balance_is_read_from_memory_at_the_same_cost(dimension: str) -> None:
+    def read(size: int) -> int:
+        one = book(**{dimension: size})
+        return steps(lambda: one.balance_record("EUR", NOW + SECOND))
+
+    few, many = read(10), read(2_000)
+    print(f"{few} and {many} steps beside 10 and 2,000 {dimension}")
+    assert many <= LEEWAY * few
+
+
+def test_a_page_of_clients_costs_as_much_as_it_has() -> None:
+    def page(clients: int) -> int:
+        book = ClientBook(
+            ClientRecord(client=f"c{n:05}", scopes=("view",), tokens=(), created_by="operator", created_at=START)
+            for n in range(clients)
+        )
+        admin = Grant("admin", ("admin",))
+        asked = ListClients(after=f"c{clients // 2:05}", limit=3)
+        assert client_page(book, admin, asked, START).clients[0].client == f"c{clients // 2 + 1:05}"
+        book.put(ClientRecord(client="b", scopes=("view",), tokens=(), created_by="operator", created_at=START))
+        book.forget("c00001")
+        assert [c.client for c in client_page(book, admin, ListClients(limit=3), START).clients] == [
+            "b",
+            "c00000",
+            "c00002",
+        ]
+        return steps(lambda: client_page(book, admin, asked, START))
+
+    few, many = page(10), page(2_000)
+    print(f"{few} and {many} steps")
+    assert many <= LEEWAY * few
