@@ -28,7 +28,7 @@ def type_name(kind: Any) -> str:
     if origin is dict:
         return f"object of {type_name(get_args(kind)[1])}"
     if get_args(kind):
-        shown = [type_name(arg) for arg in get_args(kind) if arg is not type(None)]
+        shown = [type_name(arg) for arg in get_args(kind) if arg not in (type(None), msgspec.UnsetType)]
         return " or ".join(dict.fromkeys(shown)).replace("|", "or")
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         inner = ", ".join(f"`{field.encode_name}`" for field in msgspec.structs.fields(kind))
@@ -51,7 +51,7 @@ def short_name(kind: Any) -> str:
     if origin is dict:
         return f"{short_name(get_args(kind)[0])} -> {short_name(get_args(kind)[1])}"
     if get_args(kind):
-        shown = dict.fromkeys(short_name(arg) for arg in get_args(kind) if arg is not type(None))
+        shown = dict.fromkeys(short_name(arg) for arg in get_args(kind) if arg not in (type(None), msgspec.UnsetType))
         return " or ".join(shown) if len(shown) < 4 else "any command"
     name = getattr(kind, "__name__", str(kind))
     return PLAIN.get(name, name)

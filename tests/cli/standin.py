@@ -71,6 +71,18 @@ class StandIn:
         self._note("open_wallet", *arguments, **named)
         return self.answer
 
+    async def create_client(self, *arguments: Any, **named: Any) -> Applied:
+        self._note("create_client", *arguments, **named)
+        return self.answer
+
+    async def rotate_client(self, *arguments: Any, **named: Any) -> Applied:
+        self._note("rotate_client", *arguments, **named)
+        return self.answer
+
+    async def revoke_client(self, *arguments: Any, **named: Any) -> Applied:
+        self._note("revoke_client", *arguments, **named)
+        return self.answer
+
     async def submit(self, command: AnyCommand) -> Applied:
         self._note("submit", command)
         return self.answer

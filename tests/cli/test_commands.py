@@ -2,13 +2,16 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
 from tests.cli.conftest import Walletd
-from tests.cli.standin import NOON, StandIn, applied, balance, line, view
+from tests.cli.standin import NOON, StandIn, applied, balance, line, refused, view
 from walletd.protocol.messages import BatchOutcome, ErrorObject, StatementBalance
 from walletd.vocabulary.commands import BalanceCondition, Posting, PostTransfer
+from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import AssetCode, CommandId, WalletId
 from walletd.vocabulary.lifecycle import WalletStatus
 
@@ -66,8 +69,90 @@ def test_what_must_hold_for_a_command_is_sent_with_it(walletd: Walletd, daemon: 
         BalanceCondition(wallet=WalletId("bob"), asset=AssetCode("EUR"), amount="posted", eq="-50"),
     )
     assert sent.if_version == {"alice": 3}
-    assert sent.valid_until > datetime.now(UTC)
+    assert (sent.valid_for_seconds, sent.valid_until) == (60, None)
     assert sent.dry_run
+
+
+COUNTED: list[tuple[tuple[str, ...], dict[str, Any]]] = [
+    (("hold", "place", "alice", "5", "EUR", "--minutes", "60"), {"expires_in_seconds": 3600, "expires_at": None}),
+    (("hold", "place", "alice", "5", "EUR", "--minutes", "0.5"), {"expires_in_seconds": 30}),
+    (("hold", "extend", "alice", "h7", "--minutes", "5"), {"expires_in_seconds": 300, "expires_at": msgspec.UNSET}),
+    (("wallet", "freeze", "alice", "--why", "w", "--hours", "24"), {"until_in_seconds": 86_400, "until": None}),
+    (("pay", "alice", "bob", "5", "EUR", "--valid-for", "30"), {"valid_for_seconds": 30, "valid_until": None}),
+]
+
+
+@pytest.mark.parametrize(("words", "sent"), COUNTED, ids=[" ".join(words) for words, _ in COUNTED])
+def test_a_time_is_sent_as_it_was_said_so_that_the_same_line_again_is_the_same_command(
+    walletd: Walletd, daemon: StandIn, words: tuple[str, ...], sent: dict[str, Any]
+) -> None:
+    for _ in range(2):
+        assert walletd(*words, "--command-id", "c1").exit_code == 0
+    first, again = (call.arguments[0] for call in daemon.asked("submit"))
+    assert first == again
+    assert {name: getattr(first, name) for name in sent} == sent
+
+
+@pytest.mark.parametrize("time", ["0", "-1", "nan", "inf", "1e12", "0.001"])
+def test_a_time_that_cannot_be_meant_is_wrong_usage(walletd: Walletd, daemon: StandIn, time: str) -> None:
+    ended = walletd("hold", "place", "alice", "5", "EUR", "--minutes", time)
+    assert (ended.exit_code, daemon.asked("submit")) == (64, [])
+    assert "--minutes must be at least a second and at most a hundred years" in ended.err
+
+
+def test_the_end_of_a_clients_token_is_sent_as_it_was_said(walletd: Walletd, daemon: StandIn) -> None:
+    for _ in range(2):
+        walletd("client", "create", "shop", "--scope", "metrics", "--expires", "90d", "--out", "shop.token")
+    walletd("client", "rotate", "shop", "--expires", "2030-01-31T12:00:00Z", "--overlap", "30m")
+    first, again = daemon.asked("create_client")
+    assert first == again
+    assert (first.named["expires_at"], first.named["expires_in_seconds"]) == (None, 90 * 86_400)
+    (rotated,) = daemon.asked("rotate_client")
+    assert (rotated.named["expires_at"], rotated.named["expires_in_seconds"]) == (
+        datetime(2030, 1, 31, 12, tzinfo=UTC),
+        None,
+    )
+    assert (rotated.named["overlap_until"], rotated.named["overlap_for_seconds"]) == (None, 1800)
+
+
+REPLAYED: list[tuple[str, ...]] = [
+    ("pay", "alice", "bob", "1", "EUR"),
+    ("hold", "place", "alice", "5", "EUR"),
+    ("hold", "void", "alice", "h7"),
+    ("wallet", "freeze", "alice", "--why", "w"),
+    ("wallet", "open", "alice"),
+    ("asset", "define", "EUR/2"),
+    ("client", "create", "shop", "--scope", "metrics"),
+    ("client", "rotate", "shop"),
+    ("client", "revoke", "shop"),
+    ("batch", "batch.jsonl"),
+]
+
+
+@pytest.mark.parametrize("words", REPLAYED, ids=[" ".join(words[:2]) for words in REPLAYED])
+def test_an_answer_that_was_given_before_says_so(
+    walletd: Walletd, daemon: StandIn, words: tuple[str, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "batch.jsonl").write_text('{"method":"wallet.open","wallet":"x"}\n')
+    outcomes = (BatchOutcome(command_id="b.1"),) if words[0] == "batch" else ()
+    daemon.answer = applied(balance("alice", "EUR", 5), replayed=True, outcomes=outcomes)
+    said = walletd(*words, "--command-id", "b").out
+    assert "answered before, by entry 7 of 2026-01-31" in said
+    assert ("Balances as they were then, after entry 7:" in said) == ("5" in words or "0.05" in said)
+    document = walletd(*words, "--command-id", "b", "--json").document
+    document = document[0] if isinstance(document, list) else document.get("applied", document)
+    assert document["replayed"] is True
+    daemon.answer = applied(balance("alice", "EUR", 5), outcomes=outcomes)
+    fresh = walletd(*words, "--command-id", "b").out
+    assert "before" not in fresh
+    assert "then" not in fresh
+
+
+def test_a_refusal_that_was_given_before_says_so(walletd: Walletd, daemon: StandIn) -> None:
+    failure = refused(Reason.WALLET_CLOSED, "wallet alice was closed")
+    failure.facts.update(sequence=5, replayed=True)
+    daemon.failing["submit"] = failure
+    assert "(wallet_closed; answered before, by entry 5)" in walletd("pay", "alice", "bob", "1", "EUR").err
 
 
 @pytest.mark.parametrize(

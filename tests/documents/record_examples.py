@@ -45,7 +45,7 @@ CONVERSATION: list[tuple[str, dict[str, Any]]] = [
     ("hold.place", {"command_id": "room-7", "wallet": "alice", "asset": "EUR", "amount": "2000"}),
     (
         "hold.extend",
-        {"command_id": "room-7a", "wallet": "alice", "hold": "{hold}", "expires_at": "2099-01-31T12:00:00Z"},
+        {"command_id": "room-7a", "wallet": "alice", "hold": "{hold}", "expires_in_seconds": 1800},
     ),
     ("hold.adjust", {"command_id": "room-7b", "wallet": "alice", "hold": "{hold}", "amount": "1500"}),
     (

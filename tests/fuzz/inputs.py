@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 
 from walletd.protocol.methods import METHODS
+from walletd.vocabulary.commands import ABSOLUTE
 
 CORPUS = Path(__file__).parent / "corpus"
 
@@ -218,6 +219,16 @@ def mutated(data: bytes, chance: random.Random, splinters: list[bytes], others: 
     return bytes(changed)
 
 
+COUNTED = ("transfer.post", "wallet.freeze", "hold.place", "hold.extend", "client.create", "client.rotate")
+"""Methods whose moments are also said in seconds."""
+
+
+def _counted(params: dict[str, Any]) -> dict[str, Any]:
+    """The same with each moment said in seconds."""
+    moments = {moment for seconds, moment in ABSOLUTE.items() if seconds in params}
+    return {name: 60 if name in ABSOLUTE else value for name, value in params.items() if name not in moments}
+
+
 def write_corpus() -> None:
     """The requests of all methods as the tables of the protocol have them, odd documents, and each fault of frames."""
     from tests.gateway.test_frames import FAULTS
@@ -225,6 +236,7 @@ def write_corpus() -> None:
 
     odd = ["{}", "[]", "null", "0", '""', "true", '{"jsonrpc":"2.0"}', '[{"jsonrpc":"2.0","id":1,"method":"x"}]']
     known = [{"jsonrpc": "2.0", "id": 7, "method": name, "params": params} for name, params in EXAMPLES.items()]
+    known += [{"jsonrpc": "2.0", "id": 7, "method": name, "params": _counted(EXAMPLES[name])} for name in COUNTED]
     lines = [json.dumps(document) for document in known] + odd
     (CORPUS / "requests.jsonl").write_text("".join(f"{line}\n" for line in lines))
     rows = [{"name": name, "hex": data.hex()} for name, data, _ in FAULTS if len(data) < 2000]

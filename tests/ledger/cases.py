@@ -9,6 +9,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, Self
 
+import msgspec
+
 from tests.ledger.core import REAL, Core
 from walletd.ledger.wallets import MAX_SWEPT_ASSETS
 from walletd.vocabulary.commands import (
@@ -137,7 +139,9 @@ def capture(wallet: str, hold: str, *parts: tuple[str, int], **conditions: Any) 
     return CaptureHold(wallet=WalletId(wallet), hold=HoldId(hold), parts=shares, **_with_id(conditions))
 
 
-def extend(wallet: str, hold: str, expires_at: datetime | None, **conditions: Any) -> ExtendHold:
+def extend(
+    wallet: str, hold: str, expires_at: datetime | msgspec.UnsetType | None = msgspec.UNSET, **conditions: Any
+) -> ExtendHold:
     """Give a hold another expiry."""
     return ExtendHold(wallet=WalletId(wallet), hold=HoldId(hold), expires_at=expires_at, **_with_id(conditions))
 

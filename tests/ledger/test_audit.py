@@ -9,10 +9,12 @@ import pytest
 
 from tests.ledger.cases import (
     NOW,
+    THE_CLIENT,
     TICK,
     Ledger,
     asset,
     balance,
+    batch,
     closing,
     entry,
     market,
@@ -57,6 +59,24 @@ def violations_of(history: History, core: Core = REAL) -> list[str]:
 
 def test_an_honest_history_has_no_violation() -> None:
     assert violations_of(honest_history()) == []
+
+
+@pytest.mark.parametrize("kind", ["alone", "outer", "atomic", "each"])
+def test_a_command_that_came_too_late_by_its_own_seconds_is_refused_for_that_again(kind: str) -> None:
+    ledger = market()
+    late = pay("alice", "bob", "EUR", 1, valid_for_seconds=3)
+    command = {
+        "alone": late,
+        "outer": batch(pay("alice", "bob", "EUR", 1), valid_for_seconds=3),
+        "atomic": batch(pay("alice", "bob", "EUR", 1), late),
+        "each": batch(pay("alice", "bob", "EUR", 1), late, atomic=False),
+    }[kind]
+    now = NOW + timedelta(seconds=5)
+    verdict = ledger.core.decide(ledger.books, command, now, len(ledger.entries) + 1, by=THE_CLIENT, received=NOW)
+    reasons = [verdict] if isinstance(verdict, Refusal) else [one for one in verdict.outcomes if one is not None]
+    assert [refusal.reason for refusal in reasons] == [Reason.COMMAND_EXPIRED]
+    decided = entry(len(ledger.entries) + 1, command, verdict, now, THE_CLIENT)
+    assert violations_of([*ledger.entries, decided]) == []
 
 
 def test_the_audit_counts_what_was_applied_and_what_was_refused() -> None:

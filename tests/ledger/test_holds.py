@@ -30,7 +30,8 @@ from tests.ledger.cases import (
 )
 from tests.ledger.core import REAL, Core
 from walletd.ledger.statement import lines_of
-from walletd.vocabulary.entries import Effects
+from walletd.vocabulary.commands import MAX_SECONDS
+from walletd.vocabulary.entries import Effects, Refusal, encode_entry
 from walletd.vocabulary.lifecycle import FrozenSide
 
 
@@ -324,3 +325,40 @@ def test_a_batch_that_is_not_atomic_records_why_each_was_refused() -> None:
     verdict = shop().decide(batch(pay("alice", "alice", "EUR", 1), pay("alice", "bob", "EUR", 1), atomic=False))
     assert isinstance(verdict, Effects)
     assert [None if r is None else r.reason.value for r in verdict.outcomes] == ["self_transfer", None]
+
+
+COUNTED = NOW + timedelta(seconds=90)
+
+
+def test_a_hold_ends_so_many_seconds_after_its_decision() -> None:
+    ledger = held(REAL, expires_in_seconds=90)
+    (hold,) = ledger.books.wallets["alice"].holds.values()
+    assert hold.expires_at == COUNTED
+    assert money(ledger.at(COUNTED - TICK, update("alice", {}))) == [(1000, 300)]
+    assert money(ledger.at(COUNTED, update("alice", {}))) == [(1000, 0)]
+
+
+def test_a_hold_is_extended_by_seconds_from_the_decision_on() -> None:
+    ledger = held(REAL, expires_at=SOON).after(extend("alice", "h10", expires_in_seconds=90))
+    (hold,) = ledger.books.wallets["alice"].holds.values()
+    assert hold.expires_at == COUNTED
+
+
+def test_a_freeze_ends_so_many_seconds_after_its_decision() -> None:
+    ledger = shop().after(freeze("alice", until_in_seconds=90))
+    assert isinstance(ledger.decide(pay("alice", "bob", "EUR", 1), COUNTED - TICK), Refusal)
+    assert isinstance(ledger.decide(pay("alice", "bob", "EUR", 1), COUNTED), Effects)
+
+
+def test_the_longest_time_that_can_be_said_is_a_moment() -> None:
+    ledger = held(REAL, expires_in_seconds=MAX_SECONDS)
+    (hold,) = ledger.books.wallets["alice"].holds.values()
+    assert hold.expires_at == NOW + timedelta(seconds=MAX_SECONDS)
+
+
+def test_a_command_is_stored_with_its_seconds_as_they_were_sent() -> None:
+    ledger = held(REAL, expires_in_seconds=90).after(extend("alice", "h10", None))
+    placed, extended = (encode_entry(entry) for entry in ledger.entries[-2:])
+    assert b'"expires_in_seconds":90' in placed
+    assert b'"expires_at":null' in extended
+    assert b"seconds" not in extended

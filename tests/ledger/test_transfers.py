@@ -1,6 +1,6 @@
 """What an applied command does: postings judged together, system wallets, the extremes, versions, conditions."""
 
-from datetime import timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ from tests.ledger.cases import (
     Ledger,
     asset,
     balance,
+    batch,
     define,
     demand,
     open_wallet,
@@ -20,8 +21,10 @@ from tests.ledger.cases import (
     snapshot,
     transfer,
 )
+from walletd.ledger.rules import decide
 from walletd.vocabulary.commands import MAX_POSTINGS, AnyCommand
 from walletd.vocabulary.entries import Effects, Refusal
+from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.lifecycle import WalletStatus
 from walletd.vocabulary.money import MAX_AMOUNT
 
@@ -243,6 +246,7 @@ CONDITIONS_THAT_HOLD: list[tuple[str, dict[str, Any]]] = [
         "valid_until in another offset",
         {"valid_until": (NOW + timedelta(hours=0)).astimezone(timezone(timedelta(hours=9)))},
     ),
+    ("valid for a time that has only begun", {"valid_for_seconds": 1}),
     ("every wallet at the version demanded", {"if_version": {"alice": 2, "bob": 1, "carol": 2, "@external": 2}}),
     (
         "every bound is met",
@@ -279,6 +283,25 @@ def test_a_condition_that_holds_stops_no_command(make: Any, conditions: dict[str
 )
 def test_every_kind_of_command_expires(command: AnyCommand) -> None:
     assert isinstance(shop().decide(command), Refusal)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        pay("alice", "bob", "EUR", 1, valid_for_seconds=60),
+        open_wallet("dave", valid_for_seconds=60),
+        batch(pay("alice", "bob", "EUR", 1), valid_for_seconds=60),
+        batch(pay("alice", "bob", "EUR", 1, valid_for_seconds=60)),
+    ],
+    ids=["transfer.post", "wallet.open", "batch.execute", "in a batch"],
+)
+def test_a_command_is_valid_for_so_many_seconds_after_it_was_received(command: AnyCommand) -> None:
+    ledger, minute = shop(), timedelta(seconds=60)
+    assert isinstance(decide(ledger.books, command, NOW, 99, received=NOW - minute), Effects)
+    refused = decide(ledger.books, command, NOW, 99, received=NOW - minute - TICK)
+    assert isinstance(refused, Refusal)
+    assert refused.reason is Reason.COMMAND_EXPIRED
+    assert datetime.fromisoformat(refused.facts["valid_until"]) == NOW - TICK
 
 
 def test_deciding_twice_gives_the_same_verdict_and_changes_nothing() -> None:

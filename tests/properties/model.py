@@ -7,7 +7,7 @@ It is slow on purpose: it tries everything out on a copy of the whole world and 
 A hold that has expired is simply thrown away before each command.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
@@ -25,6 +25,11 @@ class Hold:
         self.asset = asset
         self.left = left
         self.expires_at = expires_at
+
+
+def end_of(moment: datetime | None, seconds: int | None, now: datetime) -> datetime | None:
+    """When something ends that was said as a moment or in seconds."""
+    return moment if seconds is None else now + timedelta(seconds=seconds)
 
 
 def copied(thing: Any) -> Any:
@@ -161,23 +166,26 @@ class Model:
                 self.limits |= {(wallet, asset): limits or c.Limits() for asset, limits in command.limits.items()}
                 self._require(all(self._is_within_limits(wallet, asset) for asset in assets), "limits_not_met")
             case c.FreezeWallet():
-                self._require(command.until is None or command.until > now, "moment_passed")
-                self.frozen[wallet] = (command.frozen.value, command.until)
+                until = end_of(command.until, command.until_in_seconds, now)
+                self._require(until is None or until > now, "moment_passed")
+                self.frozen[wallet] = (command.frozen.value, until)
             case c.UnfreezeWallet():
                 self._require(self._frozen(wallet, now) is not None, "wallet_not_frozen")
                 del self.frozen[wallet]
             case c.PlaceHold():
                 self._require(self._frozen(wallet, now) not in ("debits", "both"), "wallet_frozen")
-                self._require(command.expires_at is None or command.expires_at > now, "moment_passed")
-                self.holds[name] = Hold(wallet, command.asset, Fraction(command.amount), command.expires_at)
+                end = end_of(command.expires_at, command.expires_in_seconds, now)
+                self._require(end is None or end > now, "moment_passed")
+                self.holds[name] = Hold(wallet, command.asset, Fraction(command.amount), end)
                 self._require((self.available(wallet, command.asset) or ZERO) >= 0, "insufficient_funds")
                 self._let_out([(wallet, command.asset, Fraction(command.amount))], now, name)
             case c.ExpireHold():
                 self._require((command.hold, wallet) in self.unrecorded, "hold_not_open")
             case c.ExtendHold():
                 hold = self._hold(command)
-                self._require(command.expires_at is None or command.expires_at > now, "moment_passed")
-                hold.expires_at = command.expires_at
+                end = end_of(command.expires_at, command.expires_in_seconds, now)
+                self._require(end is None or end > now, "moment_passed")
+                hold.expires_at = end
             case c.VoidHold():
                 self._give_back(command.hold, self._hold(command).left)
                 del self.holds[command.hold]

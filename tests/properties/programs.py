@@ -132,6 +132,7 @@ _openings = st.builds(OpenWallet, command_id=_ids, if_version=_versions, wallet=
 _definitions = st.builds(DefineAsset, command_id=_ids, if_version=_versions, asset=_assets, scale=st.integers(0, 30))
 # Moments are drawn as distances from START and made exact at their step; holds by the order of their placing.
 _ends = st.sampled_from([None, None] + [START + TICK * n for n in (0, 1, 2, 2, 3, 4, 8)])
+_seconds = _mostly(st.none(), 3, st.integers(1, 3))
 _small = st.sampled_from(["1", "1", "2", "3", "5"])
 _shape: dict[str, Any] = {"command_id": _ids, "if_version": _mostly(st.just({}), 5, _versions)}
 _places_in_order = st.integers(1, 9).map(lambda place: HoldId(f"h{place}"))
@@ -149,7 +150,9 @@ _limits = st.builds(
     maximum=st.none() | st.none() | _bounds,
     velocity=_mostly(st.just(()), 3, _windows),
 )
-_placements = st.builds(PlaceHold, wallet=_any_wallet, asset=_assets, amount=_small, expires_at=_ends, **_shape)
+_placements = st.builds(
+    PlaceHold, wallet=_any_wallet, asset=_assets, amount=_small, expires_at=_ends, expires_in_seconds=_seconds, **_shape
+)
 _parts = st.lists(
     st.builds(Part, st.sampled_from(WALLETS[1:5] * 4 + WALLETS), st.sampled_from(["1", "1", "2"])),
     min_size=1,
@@ -161,7 +164,7 @@ _about_holds = st.one_of(
     _placements,
     _captures,
     _captures,
-    st.builds(ExtendHold, expires_at=_ends, **_of_hold),
+    st.builds(ExtendHold, expires_at=_ends, expires_in_seconds=_seconds, **_of_hold),
     st.builds(AdjustHold, amount=_small, **_of_hold),
     st.builds(VoidHold, **_of_hold),
     st.builds(ExpireHold, **_of_hold),
@@ -173,7 +176,13 @@ _states = _mostly(
     _updates,
     4,
     st.builds(
-        FreezeWallet, wallet=_any_wallet, frozen=st.sampled_from(FrozenSide), why=st.just("w"), until=_ends, **_shape
+        FreezeWallet,
+        wallet=_any_wallet,
+        frozen=st.sampled_from(FrozenSide),
+        why=st.just("w"),
+        until=_ends,
+        until_in_seconds=_seconds,
+        **_shape,
     ),
     st.builds(UnfreezeWallet, wallet=_any_wallet, **_shape),
     st.builds(CloseWallet, wallet=_any_wallet, sweep_to=st.none() | _any_wallet, **_shape),
@@ -345,8 +354,10 @@ def modelled_holds(model: Model) -> dict[str, tuple[str, str, int]]:
 
 def _made_exact(step: Step, sequence: int, now: datetime, model: Model, entries: list[Entry]) -> AnyCommand:
     fields = {name: getattr(step.command, name) for name in step.command.__struct_fields__}
-    for name in ("expires_at", "until"):
-        if fields.get(name) is not None:
+    for name, seconds in (("expires_at", "expires_in_seconds"), ("until", "until_in_seconds")):
+        if fields.get(seconds) is not None:
+            fields[name] = None
+        elif fields.get(name) is not None:
             fields[name] = now + (fields[name] - START)
     if isinstance(step.command, ExecuteBatch):
         inner = (_made_exact(Step(one, TICK, None), sequence, now, model, entries) for one in step.command.commands)

@@ -11,6 +11,7 @@ from tests.protocol.shapes import Place, changed, objects_in, places_of, without
 from tests.protocol.words import EXAMPLES, POSTING, error_of, is_usable, request, session
 from walletd.protocol.methods import METHODS
 from walletd.protocol.session import Call
+from walletd.vocabulary.commands import MAX_SECONDS
 from walletd.vocabulary.error_codes import Reason
 
 
@@ -154,6 +155,7 @@ BAD_TRANSFERS = [
     "t" + "9" * 20,
 ]
 BAD_INSTANTS = ["", "now", "2030-01-31", "2030-01-31T12:00:00", "2030-02-30T12:00:00Z", "2030-01-31T25:00:00Z", "0"]
+BAD_SECONDS = [0, -1, 0.5, "60", True, MAX_SECONDS + 1, 2**63, 10**30]
 
 BAD_VALUES: list[tuple[str, tuple[str | int, ...], list[Any], str]] = [
     # the method, the place, what may not stand there, what the message says
@@ -163,6 +165,12 @@ BAD_VALUES: list[tuple[str, tuple[str | int, ...], list[Any], str]] = [
     ("transfer.post", ("postings", 0, "asset"), BAD_ASSETS, "an asset code: capital letters"),
     ("transfer.post", ("command_id",), BAD_COMMAND_IDS, "1 to 64 printable ASCII characters"),
     ("transfer.post", ("valid_until",), BAD_INSTANTS, "a time with its offset"),
+    ("transfer.post", ("valid_for_seconds",), BAD_SECONDS, "a whole number of seconds from 1 to 3162240000"),
+    ("hold.place", ("expires_in_seconds",), BAD_SECONDS, "a whole number of seconds from 1 to 3162240000"),
+    ("hold.extend", ("expires_in_seconds",), BAD_SECONDS, "a whole number of seconds from 1 to 3162240000"),
+    ("wallet.freeze", ("until_in_seconds",), BAD_SECONDS, "a whole number of seconds from 1 to 3162240000"),
+    ("client.create", ("expires_in_seconds",), BAD_SECONDS, "a whole number of seconds from 1 to 3162240000"),
+    ("client.rotate", ("overlap_for_seconds",), BAD_SECONDS, "a whole number of seconds from 1 to 3162240000"),
     ("transfer.post", ("postings",), [[], [POSTING] * 101], "expected `array` of length"),
     ("transfer.post", ("reference",), ["", "a" * 129], "expected `str` of length"),
     ("transfer.post", ("metadata",), [{f"k{n}": "" for n in range(17)}], "expected `object` of length <= 16"),
@@ -208,6 +216,8 @@ GOOD_VALUES: list[tuple[str, tuple[str | int, ...], list[Any]]] = [
     ("transfer.post", ("reference",), ["x", "ü" * 128, "\n", None]),
     ("transfer.post", ("metadata",), [{}, {"k" * 40: "v" * 500}, {f"k{n}": "" for n in range(16)}]),
     ("transfer.post", ("valid_until",), [None, "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59.999999-23:59"]),
+    ("transfer.post", ("valid_for_seconds",), [None, 1, MAX_SECONDS]),
+    ("hold.place", ("expires_in_seconds",), [None, 1, MAX_SECONDS]),
     ("asset.define", ("scale",), [0, 30]),
     ("wallet.list", ("prefix",), ["", "@", "shop", "shop:", "@f"]),
     ("wallet.list", ("limit",), [1, 1000]),

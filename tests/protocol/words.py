@@ -8,7 +8,7 @@ import msgspec
 from walletd.protocol.access import Grant, TokenRegister
 from walletd.protocol.envelope import Limits
 from walletd.protocol.session import Call, Session
-from walletd.vocabulary.error_codes import Reason
+from walletd.vocabulary.error_codes import Reason, Retry
 from walletd.vocabulary.identifiers import Principal
 
 LIMITS = Limits(max_frame_bytes=1_000_000, max_in_flight=3, max_subscriptions=4)
@@ -20,6 +20,7 @@ CONDITIONS: dict[str, Any] = {
     "if_balance": [BALANCE],
     "if_version": {"shop:1": 3},
     "valid_until": "2030-01-31T12:00:00Z",
+    "valid_for_seconds": None,
     "dry_run": False,
 }
 
@@ -35,6 +36,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "if_balance": [BALANCE],
         "if_version": {"shop:1": 3},
         "valid_until": "2030-01-31T12:00:00Z",
+        "valid_for_seconds": None,
         "dry_run": True,
     },
     "asset.list": {},
@@ -45,6 +47,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "if_balance": [BALANCE],
         "if_version": {"shop:1": 0},
         "valid_until": "2030-01-31T12:00:00+01:00",
+        "valid_for_seconds": None,
         "dry_run": False,
     },
     "wallet.update": {
@@ -60,6 +63,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "frozen": "debits",
         "why": "court order",
         "until": "2030-01-31T12:00:00Z",
+        "until_in_seconds": None,
         **CONDITIONS,
     },
     "wallet.unfreeze": {"command_id": "c1", "wallet": "shop:1", **CONDITIONS},
@@ -80,6 +84,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "if_balance": [BALANCE],
         "if_version": {"shop:1": 3},
         "valid_until": "2030-01-31T12:00:00Z",
+        "valid_for_seconds": None,
         "dry_run": False,
     },
     "transfer.refund": {
@@ -97,6 +102,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "asset": "EUR",
         "amount": "1250",
         "expires_at": "2030-01-31T12:00:00Z",
+        "expires_in_seconds": None,
         "reference": "room 7",
         "metadata": {"nights": "3"},
         **CONDITIONS,
@@ -116,6 +122,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "wallet": "shop:1",
         "hold": "h123.4",
         "expires_at": "2030-01-31T12:00:00Z",
+        "expires_in_seconds": None,
         **CONDITIONS,
     },
     "hold.adjust": {"command_id": "c1", "wallet": "shop:1", "hold": "h123", "amount": "1250", **CONDITIONS},
@@ -156,6 +163,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "scopes": ["spend:shop:*", "view:@fees", "metrics"],
         "token_sha256": "0123456789abcdef" * 4,
         "expires_at": "2030-01-31T12:00:00Z",
+        "expires_in_seconds": None,
         **CONDITIONS,
     },
     "client.list": {"after": "shop/phone", "limit": 10},
@@ -164,7 +172,9 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "client": "shop/phone",
         "token_sha256": "0123456789abcdef" * 4,
         "expires_at": "2030-01-31T12:00:00Z",
+        "expires_in_seconds": None,
         "overlap_until": "2030-01-30T12:00:00Z",
+        "overlap_for_seconds": None,
         **CONDITIONS,
     },
     "client.revoke": {"command_id": "c1", "client": "shop/phone", **CONDITIONS},
@@ -234,7 +244,8 @@ def error_of(reply: Call | bytes) -> Answer:
     assert set(document["error"]) == {"code", "message", "data"}
     answer = Answer(document["id"], **document["error"])
     assert answer.code == answer.reason.code
-    assert answer.data["retry"] == answer.reason.retry.value
+    is_the_same_again = answer.reason is Reason.COMMAND_ID_REUSED and answer.data["retry"] == Retry.NEVER.value
+    assert is_the_same_again or answer.data["retry"] == answer.reason.retry.value
     assert answer.data["outcome"] == "not_applied"
     assert answer.message
     assert "{" not in answer.message

@@ -112,6 +112,8 @@ class Client:
         if self.chance.random() < 0.05:
             until = self.world.now() + timedelta(seconds=self.chance.choice([-1, 0.01, 1]))
             command = msgspec.structs.replace(command, valid_until=until)
+        elif self.chance.random() < 0.05:
+            command = msgspec.structs.replace(command, valid_for_seconds=self.chance.choice([1, 2]))
         return command
 
     def _limit(self) -> AnyCommand:

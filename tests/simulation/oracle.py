@@ -186,7 +186,8 @@ class Oracle:
             decode_entry(record) == entry and leaf == leaf_hash(record), f"the answer to {attempt} contradicts itself"
         )
         check(self.keys.get(attempt.key) == entry.sequence, f"{attempt} is answered with another one's entry")
-        check(entry.command == attempt.command, f"{attempt} is answered though it differs")
+        difference = first_difference(entry.command, attempt.command)
+        check(difference is None, f"{attempt} is answered though {difference} differs")
         if not answer.replayed:
             check(attempt.key not in self.acknowledged, f"{attempt} is answered as new once more")
             check(entry.sequence > attempt.head, f"{attempt} is answered as new and was durable before")

@@ -2,6 +2,7 @@
 
 import random
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,10 +11,14 @@ from walletd.vocabulary import identifiers as i
 from walletd.vocabulary.commands import (
     AnyCommand,
     DefineAsset,
+    ExecuteBatch,
+    ExtendHold,
     OpenWallet,
+    PlaceHold,
     Posting,
     PostTransfer,
     first_difference,
+    is_circumstance,
     wallets_of,
 )
 from walletd.vocabulary.histories import new_mark
@@ -82,6 +87,25 @@ def pay(*sides: str, **fields: object) -> PostTransfer:
     return PostTransfer(**{"command_id": "c", "postings": postings, **fields})  # type: ignore[arg-type]
 
 
+NOON = datetime(2030, 1, 31, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+def hold(**fields: Any) -> PlaceHold:
+    """A hold of one cent."""
+    return PlaceHold(**{"command_id": "c", "wallet": "a", "asset": "EUR", "amount": "1", **fields})
+
+
+def extend(**fields: Any) -> ExtendHold:
+    """Another expiry of a hold."""
+    return ExtendHold(**{"command_id": "c", "wallet": "a", "hold": "h1", **fields})
+
+
+def several(*commands: Any, **fields: Any) -> ExecuteBatch:
+    """A batch of these commands."""
+    return ExecuteBatch(**{"command_id": "b", "commands": commands, **fields})
+
+
 CLAIMS: list[tuple[AnyCommand, list[str]]] = [
     (DefineAsset(command_id="c", asset="EUR", scale=2), []),  # type: ignore[arg-type]
     (DefineAsset(command_id="c", asset="EUR", scale=2, if_version={"zoe": 1, "al": 2}), ["al", "zoe"]),  # type: ignore[arg-type,dict-item]
@@ -112,6 +136,23 @@ DIFFERENCES: list[tuple[AnyCommand, AnyCommand, str | None]] = [
     (pay("a>b"), pay("a>b", reference="x"), "reference"),
     (pay("a>b", metadata={"k": "1"}), pay("a>b", metadata={"k": "2"}), "metadata"),
     (pay("a>b", dry_run=True, reference="x"), pay("b>a"), "dry_run"),
+    # until when to decide is no part of what is asked for
+    (pay("a>b", valid_until=NOON), pay("a>b", valid_until=NOON + HOUR), None),
+    (pay("a>b", valid_until=NOON), pay("a>b", valid_for_seconds=60), None),
+    (pay("a>b", valid_for_seconds=60), pay("a>b"), None),
+    (several(pay("a>b", valid_until=NOON)), several(pay("a>b", valid_for_seconds=60), valid_until=NOON), None),
+    (pay("a>b", valid_until=NOON), pay("a>c", valid_until=NOON + HOUR), "postings[0].to"),
+    # a time that is counted is compared as it was sent
+    (hold(expires_in_seconds=60), hold(expires_in_seconds=60), None),
+    (hold(expires_in_seconds=60), hold(expires_in_seconds=61), "expires_in_seconds"),
+    (hold(expires_in_seconds=60), hold(expires_at=NOON), "expires_at"),
+    (extend(expires_at=None), extend(expires_in_seconds=60), "expires_at"),
+    (several(hold(expires_at=NOON)), several(hold(expires_at=NOON + HOUR)), "commands[0].expires_at"),
+    # what is wanted is named before the circumstances
+    (pay("a>b", if_version={"a": 1}), pay("b>a", if_version={"a": 2}), "postings[0].from"),
+    (pay("a>b", if_version={"a": 1}), pay("a>b", if_version={"a": 2}), "if_version"),
+    (hold(expires_at=NOON, reference="x"), hold(expires_at=NOON + HOUR), "reference"),
+    (several(hold(expires_at=NOON)), several(hold(expires_at=NOON + HOUR, amount="2")), "commands[0].amount"),
 ]
 
 
@@ -121,3 +162,20 @@ def test_the_first_field_in_which_two_commands_differ_is_named_as_on_the_wire(
 ) -> None:
     assert first_difference(one, other) == field
     assert first_difference(other, one) == field
+
+
+@pytest.mark.parametrize(
+    ("path", "is_one"),
+    [
+        ("expires_at", True),
+        ("commands[3].until_in_seconds", True),
+        ("if_version", True),
+        ("if_balance[0].gte", True),
+        ("commands", False),
+        ("commands[3].amount", False),
+        ("metadata", False),
+        ("method", False),
+    ],
+)
+def test_ends_and_conditions_are_circumstances_and_what_is_asked_for_is_none(path: str, is_one: bool) -> None:
+    assert is_circumstance(path) is is_one

@@ -1,7 +1,7 @@
 """The way of a command: decided once, durable before answered, answered the same for ever."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import Principal
 from walletd.wallets.projector import DurableEntry
 from walletd.wallets.submission import Answer, NotDecided
+
+NOON = datetime(2030, 1, 31, 12, tzinfo=UTC)
 
 
 async def funded(core: Core, *wallets: str) -> None:
@@ -246,3 +248,19 @@ async def test_idle_wallets_retire_and_come_back_as_they_were(tmp_path: Path) ->
         assert core.roster.retirements > 10
         assert len(core.roster) <= 12
         assert [await read_posted(core, f"w{n}") for n in range(20)] == [1000] * 20
+
+
+async def test_the_time_that_a_command_waits_for_its_turn_counts_against_its_validity(
+    tmp_path: Path, journal: MemoryJournalStore
+) -> None:
+    times = [NOON]
+    async with open_core(tmp_path, journal, clock=lambda: times[-1]) as core:
+        await funded(core, "alice", "bob")
+    async with open_core(tmp_path, journal, clock=lambda: times[-1]) as core:
+        in_time = submit(core, transfer("t1", ("alice", "bob", 1), valid_for_seconds=60))
+        late = submit(core, transfer("t2", ("bob", "alice", 1), valid_for_seconds=59))
+        assert (in_time, late) == ([], []), "both wait until the wallets' books are there"
+        times.append(times[-1] + timedelta(seconds=60))
+        await answered(in_time, late)
+    reasons = [outcome.durable.entry.refusal for (outcome,) in (in_time, late) if isinstance(outcome, Answer)]
+    assert [None if refusal is None else refusal.reason for refusal in reasons] == [None, Reason.COMMAND_EXPIRED]

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from walletd.cli.connection import DEFAULT, CommandId, Connection, talk
 from walletd.cli.exits import EXIT_REFUSED
 from walletd.cli.failures import UsageError, told
-from walletd.cli.output import Output, new_table
+from walletd.cli.output import Output, again, new_table
 from walletd.client import Client, new_command_id
 from walletd.protocol.errors import explain
 from walletd.vocabulary.commands import BatchedCommand
@@ -64,6 +64,8 @@ def batch(
             made = result.transfer or result.hold or "done"
             table.add_row(str(number), str(inner.__struct_config__.tag), result.command_id, refused or made)
         output.answer(done.applied, lambda: table)
+        if done.applied.replayed:
+            output.line(f"This batch is not new{again(done.applied)}.")
         number = sum(result.refused is not None for result in done.results)
         if done.applied.dry_run:
             output.line("Nothing was changed.")

@@ -3,25 +3,25 @@
 return submit(connection, options, make, lambda applied: "done")
 """
 
+import math
 import re
 import shlex
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import msgspec
 from cyclopts import Parameter
-from rich.console import Group
+from rich.console import Group, RenderableType
 
 from walletd.cli.connection import Connection, talk
 from walletd.cli.failures import UsageError
 from walletd.cli.groups import CONDITIONS
-from walletd.cli.output import Output, balances_table, room_lines
+from walletd.cli.output import Output, again, balances_table, room_lines
 from walletd.client import Applied, Client, new_command_id
 from walletd.protocol.errors import explain
-from walletd.vocabulary.commands import AnyCommand
+from walletd.vocabulary.commands import MAX_SECONDS, AnyCommand
 from walletd.vocabulary.money import parse_amount
 
 COMPARISONS = {">=": "gte", "<=": "lte", "=": "eq"}
@@ -44,7 +44,7 @@ class Options:
     """Only if a wallet has so much, such as "alice EUR >= 10" or "alice EUR posted = 0"; may be repeated."""
 
     valid_for: Annotated[float | None, Parameter(group=CONDITIONS)] = None
-    """Only if it is decided within so many seconds."""
+    """Only if it is decided within so many seconds after the daemon received it."""
 
     dry_run: Annotated[bool, Parameter(group=CONDITIONS, negative="", show_default=False)] = False
     """Say what would happen and how much room it would leave, and change nothing."""
@@ -79,7 +79,7 @@ def submit(
         bare = await make(client)
         applied = await client.submit(await _with_options(client, bare, command_id, options))
         scales = await client.assets()
-        balances = [balances_table(applied.balances, scales)] if applied.balances else []
+        balances = _balances(applied, scales)
         lines = list(room_lines(applied.room, scales))
         output.answer(applied, lambda: Group(_told(applied, sentence), *balances, *lines))
         return 0
@@ -98,9 +98,15 @@ def submit(
 def _told(applied: Applied, sentence: Callable[[Applied], str]) -> str:
     if applied.dry_run:
         return "it would be applied; nothing was changed"
-    return sentence(applied) + (
-        " (answered before: the same command id changes nothing again)" if applied.replayed else ""
-    )
+    return sentence(applied) + again(applied)
+
+
+def _balances(applied: Applied, scales: Mapping[str, int]) -> list[RenderableType]:
+    """The balances after the command: those of a command sent again as they stood after its entry, and it says so."""
+    if not applied.balances:
+        return []
+    then = [f"Balances as they were then, after entry {applied.sequence}:"] if applied.replayed else []
+    return [*then, balances_table(applied.balances, scales)]
 
 
 def command(method: str, *, nullable: str = "", **params: Any) -> AnyCommand:
@@ -137,6 +143,14 @@ async def units_of(client: Client, amount: str, asset: str) -> str:
         raise UsageError(str(error)) from None
 
 
+def seconds_of(flag: str, number: float, unit: int) -> int:
+    """A time in whole seconds, as the protocol counts it.  Raises UsageError where it is none."""
+    seconds = round(number * unit) if math.isfinite(number) else 0
+    if not 1 <= seconds <= MAX_SECONDS:
+        raise UsageError(f"{flag} must be at least a second and at most a hundred years")
+    return seconds
+
+
 async def _with_options(client: Client, bare: AnyCommand, command_id: str, options: Options) -> AnyCommand:
     """The command under its id and its conditions.  Raises UsageError where one is malformed."""
     document = msgspec.to_builtins(bare)
@@ -146,7 +160,7 @@ async def _with_options(client: Client, bare: AnyCommand, command_id: str, optio
     if options.if_balance:
         document["if_balance"] = [await _balance_condition(client, text) for text in options.if_balance]
     if options.valid_for is not None:
-        document["valid_until"] = datetime.now(UTC) + timedelta(seconds=options.valid_for)
+        document["valid_for_seconds"] = seconds_of("--valid-for", options.valid_for, 1)
     if options.dry_run:
         document["dry_run"] = True
     return _converted(document.pop("method"), document)

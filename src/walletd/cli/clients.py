@@ -2,22 +2,23 @@
 
 import os
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from walletd.cli.changes import seconds_of
 from walletd.cli.connection import DEFAULT, CommandId, Connection, talk
 from walletd.cli.failures import UsageError
 from walletd.cli.groups import DAEMON
-from walletd.cli.output import Output, moment, new_table
+from walletd.cli.output import Output, again, moment, new_table
+from walletd.cli.views import SECONDS
 from walletd.client import Applied, Client, new_token
+from walletd.client.clients import Expiry
 from walletd.protocol.messages import ClientView
 
 client = App(name="client", group=DAEMON, help="Say who may do what: clients, their tokens, and viewing keys.")
-
-UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 
 Out = Annotated[Path | None, Parameter(name="--out")]
 
@@ -54,13 +55,20 @@ def create(
     out
         Write the token to this file, for its owner alone, instead of printing it; a token that is there is used.
     command_id
-        An id of your own: with --out and a moment, the same command sent again gets the first answer again.
+        An id of your own: with --out, the same command sent again gets the first answer again.
     """
-    expires_at = moment_of("--expires", expires)
+    expires_at, expires_in_seconds = expiry_of("--expires", expires)
     token = token_for(out)
 
     async def act(talking: Client, output: Output) -> int:
-        applied = await talking.create_client(name, scope, token, expires_at=expires_at, command_id=command_id)
+        applied = await talking.create_client(
+            name,
+            scope,
+            token,
+            expires_at=expires_at,
+            expires_in_seconds=expires_in_seconds,
+            command_id=command_id,
+        )
         tell_token(output, applied, f"client {name} is let in", token, out)
         return 0
 
@@ -119,12 +127,19 @@ def rotate(
     command_id
         An id of your own.
     """
-    expires_at, overlap_until = moment_of("--expires", expires), moment_of("--overlap", overlap)
+    expires_at, expires_in_seconds = expiry_of("--expires", expires)
+    overlap_until, overlap_for_seconds = expiry_of("--overlap", overlap)
     token = token_for(out)
 
     async def act(talking: Client, output: Output) -> int:
         applied = await talking.rotate_client(
-            name, token, expires_at=expires_at, overlap_until=overlap_until, command_id=command_id
+            name,
+            token,
+            expires_at=expires_at,
+            expires_in_seconds=expires_in_seconds,
+            overlap_until=overlap_until,
+            overlap_for_seconds=overlap_for_seconds,
+            command_id=command_id,
         )
         tell_token(output, applied, f"client {name} has a new token", token, out)
         return 0
@@ -186,11 +201,6 @@ def tell_token(output: Output, applied: Applied, sentence: str, token: str, out:
     output.line(f"its token, which is not shown again: {token}" if out is None else f"its token is in {out}")
 
 
-def again(applied: Applied) -> str:
-    """Words for an answer that was given before."""
-    return " (answered before, to the same command id)" if applied.replayed else ""
-
-
 def tokens_of(view: ClientView) -> str:
     """A client's tokens in force, one on a line, or how it ended."""
     if view.revoked_at is not None:
@@ -202,16 +212,16 @@ def tokens_of(view: ClientView) -> str:
     return "\n".join(lines) or "expired"
 
 
-def moment_of(flag: str, words: str | None) -> datetime | None:
-    """The moment that 30m, 12h, 90d or a time with its offset means; None for none.  Raises UsageError."""
+def expiry_of(flag: str, words: str | None) -> Expiry:
+    """What 30m, 12h, 90d or a time with its offset means.  Raises UsageError."""
     if words is None:
-        return None
+        return Expiry()
     if counted := re.fullmatch(r"([1-9][0-9]{0,5})([mhd])", words):
-        return datetime.now(UTC) + int(counted[1]) * UNITS[counted[2]]
+        return Expiry(seconds=seconds_of(flag, int(counted[1]), SECONDS[counted[2]]))
     try:
         named = datetime.fromisoformat(words)
     except ValueError:
         named = None
     if named is None or named.tzinfo is None:
         raise UsageError(f"{flag} is 30m, 12h or 90d, or a moment such as 2030-01-31T12:00:00Z, not {words!r}")
-    return named
+    return Expiry(named)

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from walletd.cli.connection import Connection, talk
 from walletd.cli.failures import UsageError, told
-from walletd.cli.output import Output, new_console
+from walletd.cli.output import Output, again, new_console
 from walletd.client import Applied, Client, ClientError, RequestFailed
 
 One = TypeVar("One")
@@ -31,7 +31,7 @@ def each(
             try:
                 applied, sentence = await do(client, one)
                 documents.append(applied)
-                output.line(sentence + (" (answered before, to the same command id)" if applied.replayed else ""))
+                output.line(sentence + again(applied))
             except ClientError as error:
                 failure = told(error)
                 documents.append({"error": failure.document})

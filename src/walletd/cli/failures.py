@@ -103,7 +103,8 @@ def _refusal_sentence(error: RequestFailed, scales: Mapping[str, int]) -> str:
     if advice is not None:
         with suppress(KeyError):
             sentence = f"{sentence}; {advice.format_map(error.facts)}"
-    return f"{sentence} ({error.word})"
+    before = f"; answered before, by entry {error.facts.get('sequence')}" if error.facts.get("replayed") else ""
+    return f"{sentence} ({error.word}{before})"
 
 
 def _shortfall(facts: Mapping[str, Any], scales: Mapping[str, int]) -> str | None:

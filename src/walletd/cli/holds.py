@@ -1,11 +1,10 @@
 """``walletd hold`` and ``walletd refund``: reserve money, pay from what is reserved, and give back what was paid."""
 
-from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from walletd.cli.changes import PLAIN, Options, check_movement, command, only_looks, submit, units_of
+from walletd.cli.changes import PLAIN, Options, check_movement, command, only_looks, seconds_of, submit, units_of
 from walletd.cli.connection import DEFAULT, Connection, talk
 from walletd.cli.failures import UsageError
 from walletd.cli.groups import MONEY
@@ -49,6 +48,7 @@ def place(
         Free words that say what for.
     """
     check_movement(amount)
+    expires_in_seconds = _seconds(minutes)
 
     async def make(client: Client) -> AnyCommand:
         return command(
@@ -56,7 +56,7 @@ def place(
             wallet=wallet,
             asset=asset,
             amount=await units_of(client, amount, asset),
-            expires_at=_in(minutes),
+            expires_in_seconds=expires_in_seconds,
             reference=reference,
         )
 
@@ -151,8 +151,12 @@ def extend(
     if minutes is not None and none:
         raise UsageError("--minutes and --none contradict each other; say one of both")
 
+    expires_in_seconds = _seconds(minutes)
+
     async def make(client: Client) -> AnyCommand:
-        return command("hold.extend", nullable="expires_at", wallet=wallet, hold=hold, expires_at=_in(minutes))
+        if expires_in_seconds is None:
+            return command("hold.extend", nullable="expires_at", wallet=wallet, hold=hold, expires_at=None)
+        return command("hold.extend", wallet=wallet, hold=hold, expires_in_seconds=expires_in_seconds)
 
     return submit(connection, options, make, lambda applied: f"hold {hold} has another expiry")
 
@@ -308,8 +312,8 @@ async def _asset_of(client: Client, wallet: str, hold: str) -> str:
     return (await client.hold(wallet, hold)).asset
 
 
-def _in(minutes: float | None) -> datetime | None:
-    return None if minutes is None else datetime.now(UTC) + timedelta(minutes=minutes)
+def _seconds(minutes: float | None) -> int | None:
+    return None if minutes is None else seconds_of("--minutes", minutes, 60)
 
 
 def _posting(source: str, to: str, asset: str, amount: str) -> dict[str, str]:

@@ -17,6 +17,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from walletd.client import Applied
 from walletd.vocabulary.entries import BalanceRecord
 from walletd.vocabulary.money import format_amount
 from walletd.vocabulary.room import Room
@@ -102,6 +103,13 @@ def room_lines(rooms: Iterable[Room], scales: Mapping[str, int]) -> Iterator[Tex
             until = "" if window.frees_at is None else f"; more from {moment(window.frees_at)} on"
             bound = f"{remaining} of {limit} {room.asset} within {window.seconds:,} s"
             yield Text(f"{room.wallet} may still let out {bound}{until}", style="dim")
+
+
+def again(applied: Applied) -> str:
+    """Words for an answer that was given before; nothing for one that is new."""
+    if not applied.replayed:
+        return ""
+    return f" (answered before, by entry {applied.sequence} of {moment(applied.time)}; nothing changed again)"
 
 
 def amount(units: str, asset: str, scales: Mapping[str, int]) -> str:

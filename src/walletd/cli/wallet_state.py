@@ -2,12 +2,11 @@
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from walletd.cli.changes import PLAIN, Options, command, only_looks, submit, units_of
+from walletd.cli.changes import PLAIN, Options, command, only_looks, seconds_of, submit, units_of
 from walletd.cli.connection import DEFAULT, Connection, talk
 from walletd.cli.failures import UsageError
 from walletd.cli.metadata import metadata_of
@@ -98,10 +97,10 @@ def freeze(
     if why is None:
         raise UsageError("a freeze needs a reason: say it with --why")
     stopped = side or FrozenSide.BOTH
-    until = None if hours is None else datetime.now(UTC) + timedelta(hours=hours)
+    seconds = None if hours is None else seconds_of("--hours", hours, 3600)
 
     async def make(client: Client) -> AnyCommand:
-        return command("wallet.freeze", wallet=name, frozen=stopped.value, why=why, until=until)
+        return command("wallet.freeze", wallet=name, frozen=stopped.value, why=why, until_in_seconds=seconds)
 
     return submit(connection, options, make, lambda applied: f"wallet {name} is frozen: {stopped.value}")
 

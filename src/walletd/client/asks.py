@@ -114,11 +114,14 @@ def post(
     command_id: str | None,
     if_version: Mapping[str, int] | None,
     valid_until: datetime | None,
+    valid_for_seconds: int | None = None,
     dry_run: bool,
 ) -> Ask[Applied]:
     """``transfer.post``; a posting is source, destination, asset and smallest units."""
     if valid_until is not None and valid_until.tzinfo is None:
-        raise ValueError("valid_until needs a time zone, such as datetime.now(UTC) + timedelta(minutes=5)")
+        raise ValueError(
+            "valid_until needs a time zone, such as datetime.now(UTC) + timedelta(minutes=5); or say valid_for_seconds"
+        )
     params = given(
         postings=[
             {"from": source, "to": to, "asset": asset, "amount": str(units)} for source, to, asset, units in postings
@@ -127,6 +130,7 @@ def post(
         metadata=metadata or None,
         if_version=if_version or None,
         valid_until=valid_until,
+        valid_for_seconds=valid_for_seconds,
     )
     return command("transfer.post", params, command_id, dry_run)
 

@@ -11,6 +11,7 @@ import hashlib
 import secrets
 from collections.abc import Iterable
 from datetime import datetime
+from typing import NamedTuple
 
 from walletd.client.asks import Ask, command, given, read
 from walletd.client.results import Applied
@@ -30,25 +31,36 @@ def token_sha256(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
+class Expiry(NamedTuple):
+    """When something ends: at a moment, or so many seconds after the daemon has decided; with neither, never."""
+
+    at: datetime | None = None
+    seconds: int | None = None
+
+
 def create_client(
-    client: str, scopes: Iterable[str], token: str, expires_at: datetime | None, command_id: str | None
+    client: str, scopes: Iterable[str], token: str, expiry: Expiry, command_id: str | None
 ) -> Ask[Applied]:
     """``client.create``"""
     params = given(
-        client=client, scopes=list(scopes), token_sha256=token_sha256(token), expires_at=aware("expires_at", expires_at)
+        client=client,
+        scopes=list(scopes),
+        token_sha256=token_sha256(token),
+        expires_at=aware("expires_at", expiry.at),
+        expires_in_seconds=expiry.seconds,
     )
     return command("client.create", params, command_id)
 
 
-def rotate_client(
-    client: str, token: str, expires_at: datetime | None, overlap_until: datetime | None, command_id: str | None
-) -> Ask[Applied]:
+def rotate_client(client: str, token: str, expiry: Expiry, overlap: Expiry, command_id: str | None) -> Ask[Applied]:
     """``client.rotate``"""
     params = given(
         client=client,
         token_sha256=token_sha256(token),
-        expires_at=aware("expires_at", expires_at),
-        overlap_until=aware("overlap_until", overlap_until),
+        expires_at=aware("expires_at", expiry.at),
+        expires_in_seconds=expiry.seconds,
+        overlap_until=aware("overlap_until", overlap.at),
+        overlap_for_seconds=overlap.seconds,
     )
     return command("client.rotate", params, command_id)
 

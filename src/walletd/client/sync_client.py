@@ -141,6 +141,7 @@ class SyncClient:
         command_id: str | None = None,
         if_version: Mapping[str, int] | None = None,
         valid_until: datetime | None = None,
+        valid_for_seconds: int | None = None,
         dry_run: bool = False,
     ) -> Applied:
         """Move money along all the legs at once, or along none; see ``Client.post``."""
@@ -152,6 +153,7 @@ class SyncClient:
             command_id=command_id,
             if_version=if_version,
             valid_until=valid_until,
+            valid_for_seconds=valid_for_seconds,
             dry_run=dry_run,
         )
         return self._run(posting)
@@ -184,11 +186,13 @@ class SyncClient:
         token: str,
         *,
         expires_at: datetime | None = None,
+        expires_in_seconds: int | None = None,
         command_id: str | None = None,
     ) -> Applied:
         """Let a client in by this token, of which only the hash is sent; ``new_token()`` makes one."""
         creating = partial(self._client.create_client, client, list(scopes), token)
-        return self._run(partial(creating, expires_at=expires_at, command_id=command_id))
+        expiring = partial(creating, expires_at=expires_at, expires_in_seconds=expires_in_seconds)
+        return self._run(partial(expiring, command_id=command_id))
 
     def rotate_client(
         self,
@@ -196,12 +200,23 @@ class SyncClient:
         token: str,
         *,
         expires_at: datetime | None = None,
+        expires_in_seconds: int | None = None,
         overlap_until: datetime | None = None,
+        overlap_for_seconds: int | None = None,
         command_id: str | None = None,
     ) -> Applied:
         """Give a client another token; those before end at once, or with the overlap."""
-        rotating = partial(self._client.rotate_client, client, token, expires_at=expires_at)
-        return self._run(partial(rotating, overlap_until=overlap_until, command_id=command_id))
+        rotating = partial(
+            self._client.rotate_client,
+            client,
+            token,
+            expires_at=expires_at,
+            expires_in_seconds=expires_in_seconds,
+            overlap_until=overlap_until,
+            overlap_for_seconds=overlap_for_seconds,
+            command_id=command_id,
+        )
+        return self._run(rotating)
 
     def revoke_client(self, client: str, *, command_id: str | None = None) -> Applied:
         """Shut a client out for ever, with its viewing keys."""

@@ -144,12 +144,14 @@ class Client:
         command_id: str | None = None,
         if_version: Mapping[str, int] | None = None,
         valid_until: datetime | None = None,
+        valid_for_seconds: int | None = None,
         dry_run: bool = False,
     ) -> Applied:
         """Move money along all the legs at once, or along none.
 
         ``if_version`` says at which version wallets must be; ``valid_until`` until when, by the daemon's clock, the
-        command may be decided; with ``dry_run`` nothing is changed.  Raises TypeError for a float and ValueError for
+        command may be decided, or ``valid_for_seconds`` how long after the daemon received it; with ``dry_run`` nothing
+        is changed.  Raises TypeError for a float and ValueError for
         an amount finer than the asset's smallest unit, before anything is sent.
         """
         postings = [(leg.source, leg.to, leg.asset, await self._units(leg)) for leg in legs]
@@ -161,6 +163,7 @@ class Client:
                 command_id=command_id,
                 if_version=if_version,
                 valid_until=valid_until,
+                valid_for_seconds=valid_for_seconds,
                 dry_run=dry_run,
             )
         )
@@ -196,10 +199,12 @@ class Client:
         token: str,
         *,
         expires_at: datetime | None = None,
+        expires_in_seconds: int | None = None,
         command_id: str | None = None,
     ) -> Applied:
         """Let a client in by this token, of which only the hash is sent; ``new_token()`` makes one."""
-        return await self.ask(clients.create_client(client, scopes, token, expires_at, command_id))
+        expiry = clients.Expiry(expires_at, expires_in_seconds)
+        return await self.ask(clients.create_client(client, scopes, token, expiry, command_id))
 
     async def rotate_client(
         self,
@@ -207,11 +212,15 @@ class Client:
         token: str,
         *,
         expires_at: datetime | None = None,
+        expires_in_seconds: int | None = None,
         overlap_until: datetime | None = None,
+        overlap_for_seconds: int | None = None,
         command_id: str | None = None,
     ) -> Applied:
         """Give a client another token; those before end at once, or with the overlap."""
-        return await self.ask(clients.rotate_client(client, token, expires_at, overlap_until, command_id))
+        expiry = clients.Expiry(expires_at, expires_in_seconds)
+        overlap = clients.Expiry(overlap_until, overlap_for_seconds)
+        return await self.ask(clients.rotate_client(client, token, expiry, overlap, command_id))
 
     async def revoke_client(self, client: str, *, command_id: str | None = None) -> Applied:
         """Shut a client out for ever, with its viewing keys."""

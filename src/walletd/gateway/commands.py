@@ -6,6 +6,7 @@ import msgspec
 
 from walletd.gateway.batches import check_batch, foreseen_outcomes, in_brief, outcomes_of
 from walletd.gateway.endpoint import ClientEndpoint
+from walletd.gateway.moments import check_moments
 from walletd.ledger.statement import transfer_of
 from walletd.logs.context import about_command
 from walletd.protocol import messages as m
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 def command(endpoint: ClientEndpoint, call: Call) -> None:
     """Submit a command; its reply is queued when it is durable."""
     check_batch(call.params)
+    check_moments(call.params)
     if endpoint.services.lifecycle() is DaemonState.DRAINING:
         endpoint.refuse(call, Reason.DRAINING, {"retry_after_ms": 1000})
         return

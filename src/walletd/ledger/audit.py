@@ -9,7 +9,7 @@ They run after recovery, by ``walletd verify`` and in tests.  A violation is a s
 """
 
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -18,7 +18,7 @@ from walletd.ledger.entry_size import too_large
 from walletd.ledger.guards import Verdict
 from walletd.ledger.refunds import remember_transfers
 from walletd.ledger.rules import decide
-from walletd.vocabulary.commands import ids_of
+from walletd.vocabulary.commands import ids_of, is_short_lived, parts_of
 from walletd.vocabulary.entries import Effects, Entry, Refusal, encode_entry
 from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.histories import begun_by
@@ -167,7 +167,13 @@ class Audit:
         refused for its size would have been applied without."""
         is_bounded = entry.effects is None
         verdict = decide(
-            self.books, entry.command, entry.time, entry.sequence, by=entry.principal, is_bounded=is_bounded
+            self.books,
+            entry.command,
+            entry.time,
+            entry.sequence,
+            by=entry.principal,
+            received=_received(entry),
+            is_bounded=is_bounded,
         )
         is_refused_for_size = entry.refusal is not None and entry.refusal.reason is Reason.ENTRY_TOO_LARGE
         if is_refused_for_size and isinstance(verdict, Effects):
@@ -190,3 +196,22 @@ class Audit:
     def _expect(self, holds: bool, entry: Entry, sentence: str) -> None:
         if not holds and len(self.violations) < MAX_VIOLATIONS:
             self.violations.append(f"entry {entry.sequence} {sentence}")
+
+
+def _received(entry: Entry) -> datetime | None:
+    """When a command came that was too late by its own seconds, as its refusal says; None for any other."""
+    if not is_short_lived(entry.command):
+        return None
+    inner = parts_of(entry.command)
+    if entry.refusal is not None:
+        place = entry.refusal.facts.get("command")
+        decided = [(entry.command if place is None else inner[place], entry.refusal)]
+    else:
+        assert entry.effects is not None
+        outcomes = zip(inner, entry.effects.outcomes, strict=False)
+        decided = [(command, refusal) for command, refusal in outcomes if refusal is not None]
+    for command, refusal in decided:
+        if refusal.reason is Reason.COMMAND_EXPIRED and command.valid_for_seconds is not None:
+            last = msgspec.convert(refusal.facts["valid_until"], datetime)
+            return last - timedelta(seconds=command.valid_for_seconds)
+    return None

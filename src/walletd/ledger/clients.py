@@ -10,7 +10,7 @@ import msgspec
 
 from walletd.ledger.book import Books
 from walletd.ledger.client_book import ClientBook, is_in_force, live_tokens
-from walletd.ledger.guards import Verdict, conditions_guard, moment_guard, refuse
+from walletd.ledger.guards import Verdict, conditions_guard, moment_from, moment_guard, refuse
 from walletd.vocabulary.commands import ClientCommand, CreateClient, RevokeClient, RotateClient
 from walletd.vocabulary.entries import ClientRecord, Effects, Refusal, TokenRecord
 from walletd.vocabulary.error_codes import Reason
@@ -33,11 +33,12 @@ def create_client(books: Books, command: CreateClient, now: datetime, by: Princi
     if refusal := _gift_guard(clients, command, by):
         return refusal
     known = clients.records.get(command.client)
+    expires_at = moment_from(command.expires_at, command.expires_in_seconds, now)
     if known is not None and (owner is None or is_in_force(known, now)):
         return refuse(Reason.CLIENT_ALREADY_EXISTS, client=known.client, created_at=known.created_at)
     if refusal := (
         conditions_guard(books, command, now)
-        or moment_guard("expires_at", command.expires_at, now)
+        or moment_guard("expires_at", expires_at, now)
         or _fresh_token_guard(clients, command.token_sha256)
     ):
         return refusal
@@ -50,7 +51,7 @@ def create_client(books: Books, command: CreateClient, now: datetime, by: Princi
     record = ClientRecord(
         client=command.client,
         scopes=command.scopes,
-        tokens=(TokenRecord(sha256=command.token_sha256, created_at=now, expires_at=command.expires_at),),
+        tokens=(TokenRecord(sha256=command.token_sha256, created_at=now, expires_at=expires_at),),
         created_by=by,
         created_at=now,
     )
@@ -65,20 +66,22 @@ def rotate_client(books: Books, command: RotateClient, now: datetime, by: Princi
         return known
     if known.client == OPERATOR and by != DAEMON:
         return refuse(Reason.KEPT_IN_FILE, client=known.client)
+    expires_at = moment_from(command.expires_at, command.expires_in_seconds, now)
+    overlap_until = moment_from(command.overlap_until, command.overlap_for_seconds, now)
     if refusal := (
         conditions_guard(books, command, now)
-        or moment_guard("expires_at", command.expires_at, now)
-        or moment_guard("overlap_until", command.overlap_until, now)
+        or moment_guard("expires_at", expires_at, now)
+        or moment_guard("overlap_until", overlap_until, now)
     ):
         return refusal
     if known.revoked_at is not None and (by, known.client) != (DAEMON, OPERATOR):
         return refuse(Reason.CLIENT_REVOKED, client=known.client, revoked_at=known.revoked_at)
     if refusal := _fresh_token_guard(clients, command.token_sha256):
         return refusal
-    kept = _until(live_tokens(known, now), command.overlap_until)
+    kept = _until(live_tokens(known, now), overlap_until)
     if len(kept) >= MAX_TOKENS:
         return refuse(Reason.TOO_MANY_TOKENS, client=known.client, limit=MAX_TOKENS)
-    fresh = TokenRecord(sha256=command.token_sha256, created_at=now, expires_at=command.expires_at)
+    fresh = TokenRecord(sha256=command.token_sha256, created_at=now, expires_at=expires_at)
     record = msgspec.structs.replace(known, tokens=(*kept, fresh), revoked_at=None)
     if refusal := _admin_guard(clients, record):
         return refusal

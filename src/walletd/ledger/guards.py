@@ -4,7 +4,7 @@ if refusal := conditions_guard(books, command, now): return refusal
 """
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -26,11 +26,20 @@ def refuse(reason: Reason, **facts: Any) -> Refusal:
     return Refusal(reason, msgspec.to_builtins(facts))
 
 
-def expiry_guard(command: AnyCommand, now: datetime) -> Refusal | None:
+def expiry_guard(command: AnyCommand, now: datetime, received: datetime) -> Refusal | None:
     """The command is still valid."""
     if command.valid_until is not None and now > command.valid_until:
         return refuse(Reason.COMMAND_EXPIRED, valid_until=command.valid_until, time=now)
+    if command.valid_for_seconds is not None:
+        last = received + timedelta(seconds=command.valid_for_seconds)
+        if now > last:
+            return refuse(Reason.COMMAND_EXPIRED, valid_until=last, time=now)
     return None
+
+
+def moment_from(moment: datetime | None, seconds: int | None, now: datetime) -> datetime | None:
+    """The moment that a command means: the one that it names, or so many seconds after its decision."""
+    return moment if seconds is None else now + timedelta(seconds=seconds)
 
 
 def asset_guard(books: Books, asset: AssetCode) -> Refusal | None:

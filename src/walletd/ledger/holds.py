@@ -20,6 +20,7 @@ from walletd.ledger.guards import (
     freeze_guard,
     funds_guard,
     maximum_guard,
+    moment_from,
     moment_guard,
     open_guard,
     postings_guard,
@@ -45,14 +46,14 @@ from walletd.vocabulary.lifecycle import FrozenSide, HoldState
 
 def place_hold(books: Books, command: PlaceHold, now: datetime, hold: HoldId, origin: Origin) -> Verdict:
     """Reserve an amount under a new hold."""
-    wallet = command.wallet
+    wallet, expires_at = command.wallet, moment_from(command.expires_at, command.expires_in_seconds, now)
     if refusal := (
         asset_guard(books, command.asset)
         or wallet_guard(books, wallet)
         or conditions_guard(books, command, now)
         or open_guard(books, wallet)
         or freeze_guard(books, wallet, FrozenSide.DEBITS, now)
-        or moment_guard("expires_at", command.expires_at, now)
+        or moment_guard("expires_at", expires_at, now)
     ):
         return refusal
     draft = Draft(books, now)
@@ -71,7 +72,7 @@ def place_hold(books: Books, command: PlaceHold, now: datetime, hold: HoldId, or
             amount=command.amount,
             state=HoldState.OPEN,
             placed_at=now,
-            expires_at=command.expires_at,
+            expires_at=expires_at,
             reference=command.reference,
             metadata=command.metadata,
         )
@@ -127,11 +128,13 @@ def extend_hold(books: Books, command: ExtendHold, now: datetime) -> Verdict:
     hold = draft.open_hold(command.wallet, command.hold)
     if hold is None:
         return _not_open(books, command.wallet, command.hold)
-    if refusal := moment_guard("expires_at", command.expires_at, now):
+    named = None if command.expires_at is msgspec.UNSET else command.expires_at
+    expires_at = moment_from(named, command.expires_in_seconds, now)
+    if refusal := moment_guard("expires_at", expires_at, now):
         return refusal
     # After this point it must succeed.
     draft.show(command.wallet, hold.asset)
-    draft.put_hold(msgspec.structs.replace(hold, expires_at=command.expires_at))
+    draft.put_hold(msgspec.structs.replace(hold, expires_at=expires_at))
     return draft.effects()
 
 

@@ -36,17 +36,18 @@ def decide(
     sequence: int,
     index: int | None = None,
     by: Principal = NOBODY,
+    received: datetime | None = None,
     *,
     is_bounded: bool = True,
 ) -> Verdict:
     """What the command does to the books at this moment, or the first reason, in the enum's order, against it.
 
-    ``index`` is the command's in its batch, ``by`` is who sent it.  ``books`` must hold every wallet of
-    ``wallets_of(command)`` that exists, the transfers that are refunded, and all assets and clients.  O(postings),
-    where no hold has expired.  Entries of earlier versions are decided again without ``is_bounded``: then nothing is
-    refused for its size.
+    ``index`` is the command's in its batch, ``by`` is who sent it, ``received`` when it came, if that was before now.
+    ``books`` must hold every wallet of ``wallets_of(command)`` that exists, the transfers that are refunded, and all
+    assets and clients.  O(postings), where no hold has expired.  Entries of earlier versions are decided again without
+    ``is_bounded``: then nothing is refused for its size.
     """
-    if refusal := expiry_guard(command, now):
+    if refusal := expiry_guard(command, now, received or now):
         return refusal
     match command:
         case c.PostTransfer():
@@ -77,7 +78,8 @@ def decide(
         case c.VoidHold():
             return void_hold(books, command, now)
         case c.ExecuteBatch():
-            inner = decide if is_bounded else partial(decide, is_bounded=False)
+            is_plain = is_bounded and received is None
+            inner = decide if is_plain else partial(decide, is_bounded=is_bounded, received=received)
             return execute_batch(books, command, now, sequence, inner, is_bounded)
         case c.CreateClient():
             return create_client(books, command, now, by)

@@ -12,6 +12,7 @@ from walletd.ledger.guards import (
     conditions_guard,
     freeze_guard,
     maximum_guard,
+    moment_from,
     moment_guard,
     open_guard,
     refuse,
@@ -73,10 +74,11 @@ def update_wallet(books: Books, command: UpdateWallet, now: datetime, origin: Or
 
 def freeze_wallet(books: Books, command: FreezeWallet, now: datetime) -> Verdict:
     """A freeze, in the place of the one before it."""
-    if refusal := _state_guard(books, command, now) or moment_guard("until", command.until, now):
+    until = moment_from(command.until, command.until_in_seconds, now)
+    if refusal := _state_guard(books, command, now) or moment_guard("until", until, now):
         return refusal
     # After this point it must succeed.
-    freeze = Freeze(frozen=command.frozen, why=command.why, until=command.until)
+    freeze = Freeze(frozen=command.frozen, why=command.why, until=until)
     record = books.wallets[command.wallet].record()
     draft = Draft(books, now)
     draft.put_wallet(msgspec.structs.replace(record, status=WalletStatus.FROZEN, freeze=freeze))

@@ -14,7 +14,8 @@ import msgspec
 
 from walletd.protocol.envelope import Failure
 from walletd.protocol.messages import ErrorObject
-from walletd.vocabulary.error_codes import Outcome, Reason
+from walletd.vocabulary.commands import MAX_SECONDS, is_circumstance
+from walletd.vocabulary.error_codes import Outcome, Reason, Retry
 
 _encode = msgspec.json.Encoder().encode
 
@@ -93,6 +94,11 @@ SENTENCES: dict[Reason, str] = {
 GIVEN_UP = "; the id belongs to a history that a restore gave up"
 """What the sentence goes on with where an id is of entries that a restore left out."""
 
+_ASKED_FOR_AGAIN = (
+    "command id {command_id!r} already stands for this command with another {field} (entry {sequence}); "
+    "to have its answer, repeat it as it was sent at first: under another command id it would be done twice"
+)
+
 _HINTS = {
     "amount": (
         'a whole number of the asset\'s smallest unit from 1 to 10^36-1, as a decimal string such as "1250": '
@@ -121,6 +127,10 @@ _HINTS["as_of"] = _HINTS["since"] = (
 )
 _HINTS["counterparty"] = _HINTS["wallet"]
 _HINTS["overlap_until"] = _HINTS["expires_at"] = _HINTS["until"] = _HINTS["valid_until"]
+_HINTS["expires_in_seconds"] = _HINTS["until_in_seconds"] = _HINTS["valid_for_seconds"] = (
+    f"a whole number of seconds from 1 to {MAX_SECONDS}, a hundred years"
+)
+_HINTS["overlap_for_seconds"] = _HINTS["expires_in_seconds"]
 _HINTS["lte"] = _HINTS["eq"] = _HINTS["gte"]
 _HINTS["seconds"] = "a window in seconds, a whole number from 1 to 31622400"
 _HINTS["minimum"] = _HINTS["maximum"] = _HINTS["credit_limit"]
@@ -167,7 +177,8 @@ def error_object(
     message: str | None = None,
 ) -> ErrorObject:
     """The error itself; that of a command in a batch names its place there."""
-    data: dict[str, Any] = {"reason": reason.value, "outcome": outcome.value, "retry": reason.retry.value, **facts}
+    retry = Retry.NEVER if _asks_for_the_same(reason, facts) else reason.retry
+    data: dict[str, Any] = {"reason": reason.value, "outcome": outcome.value, "retry": retry.value, **facts}
     place = f"command {facts['command']} of the batch: " if "command" in facts else ""
     lost = GIVEN_UP if facts.get("given_up") else ""
     return ErrorObject(reason.code, message or place + sentence(reason, facts) + lost, data)
@@ -175,13 +186,18 @@ def error_object(
 
 def sentence(reason: Reason, facts: Mapping[str, Any]) -> str:
     """The failure in words: with its facts where they are all there, else the reason's meaning."""
-    template = SENTENCES.get(reason)
+    template = _ASKED_FOR_AGAIN if _asks_for_the_same(reason, facts) else SENTENCES.get(reason)
     if template is None:
         return reason.meaning
     try:
         return template.format_map(facts)
     except KeyError:
         return reason.meaning
+
+
+def _asks_for_the_same(reason: Reason, facts: Mapping[str, Any]) -> bool:
+    """Whether a command id stands for a command that wanted the same, under other conditions or with another end."""
+    return reason is Reason.COMMAND_ID_REUSED and is_circumstance(str(facts.get("field", "")))
 
 
 def invalid_params(request_id: int | str | None, error: msgspec.DecodeError | InvalidParams) -> bytes:

@@ -177,5 +177,5 @@ def _shown_command(command: c.AnyCommand, sees: Sees) -> Any:
 def _anonymous(command: Any) -> Any:
     """The command without what its sender called it and demanded."""
     return msgspec.structs.replace(
-        command, command_id=CommandId(HIDDEN), if_version={}, if_balance=(), valid_until=None
+        command, command_id=CommandId(HIDDEN), if_version={}, if_balance=(), valid_until=None, valid_for_seconds=None
     )

@@ -6,6 +6,7 @@ command sent again can be compared field by field with the one that was decided.
     >>> PostTransfer(command_id="c1", postings=(Posting("alice", "bob", "EUR", "1250"),))
 """
 
+import re
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -45,6 +46,12 @@ MAX_LIMITED_ASSETS = 32
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 """A moment in RFC 3339 with its offset, to the microsecond."""
 
+MAX_SECONDS = 100 * 366 * 24 * 3600
+"""A hundred years: the longest time that can be said in seconds, so that a moment which is so far ahead exists."""
+
+Seconds = Annotated[int, msgspec.Meta(ge=1, le=MAX_SECONDS)]
+"""A time counted from the command's decision.  The command is stored, and compared, with the number as it was sent."""
+
 Reference = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 """The client's own name for what the money is about: an invoice, an order."""
 
@@ -61,12 +68,17 @@ class BalanceCondition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What every command carries: its id, and what must hold for it to be decided at all."""
+    """What every command carries: its id, and what must hold for it to be decided at all.
+
+    ``valid_for_seconds`` counts from when the daemon received the command.  Until when to decide is no part of what is
+    asked for: a command that is sent again may say another time.
+    """
 
     command_id: CommandName
     if_version: Annotated[dict[WalletName, VersionNumber], msgspec.Meta(max_length=2 * MAX_POSTINGS)] = {}
     if_balance: Annotated[tuple[BalanceCondition, ...], msgspec.Meta(max_length=MAX_POSTINGS)] = ()
     valid_until: Instant | None = None
+    valid_for_seconds: Seconds | None = None
     dry_run: bool = False
 
 
@@ -170,6 +182,7 @@ class FreezeWallet(Command, frozen=True, kw_only=True, tag_field="method", tag="
     frozen: FrozenSide = FrozenSide.BOTH
     why: Reference
     until: Instant | None = None
+    until_in_seconds: Seconds | None = None
 
 
 class UnfreezeWallet(Command, frozen=True, kw_only=True, tag_field="method", tag="wallet.unfreeze"):
@@ -189,12 +202,13 @@ class CloseWallet(Command, frozen=True, kw_only=True, tag_field="method", tag="w
 
 
 class PlaceHold(Command, frozen=True, kw_only=True, tag_field="method", tag="hold.place"):
-    """Reserve money of a wallet, so that a capture of it cannot fail for funds; until ``expires_at``, if given."""
+    """Reserve money of a wallet, so that a capture of it cannot fail for funds; until it expires, if it ever does."""
 
     wallet: WalletName
     asset: AssetName
     amount: AmountText
     expires_at: Instant | None = None
+    expires_in_seconds: Seconds | None = None
     reference: Reference | None = None
     metadata: Metadata = {}
 
@@ -218,11 +232,12 @@ class CaptureHold(Command, frozen=True, kw_only=True, tag_field="method", tag="h
 
 
 class ExtendHold(Command, frozen=True, kw_only=True, tag_field="method", tag="hold.extend"):
-    """Give an open hold another expiry; null lets it stand until it is captured or voided."""
+    """Give an open hold another expiry; ``expires_at`` of null lets it stand until it is captured or voided."""
 
     wallet: WalletName
     hold: HoldName
-    expires_at: Instant | None
+    expires_at: Instant | msgspec.UnsetType | None = msgspec.UNSET
+    expires_in_seconds: Seconds | None = None
 
 
 class AdjustHold(Command, frozen=True, kw_only=True, tag_field="method", tag="hold.adjust"):
@@ -259,7 +274,7 @@ MAX_SCOPES = 64
 
 
 class CreateClient(Command, frozen=True, kw_only=True, tag_field="method", tag="client.create"):
-    """Let a new client in: by a token of which only the SHA-256 is told, with these scopes, until ``expires_at``.
+    """Let a new client in: by a token of which only the SHA-256 is told, with these scopes, until the token expires.
 
     A name with a slash makes a viewing key of the client named before the slash, who alone can make it.
     """
@@ -268,15 +283,18 @@ class CreateClient(Command, frozen=True, kw_only=True, tag_field="method", tag="
     scopes: Annotated[tuple[Scope, ...], msgspec.Meta(min_length=1, max_length=MAX_SCOPES)]
     token_sha256: TokenHash
     expires_at: Instant | None = None
+    expires_in_seconds: Seconds | None = None
 
 
 class RotateClient(Command, frozen=True, kw_only=True, tag_field="method", tag="client.rotate"):
-    """Give a client another token; those that it has are in force until ``overlap_until``, or end at once."""
+    """Give a client another token; those that it has are in force until the overlap ends, or end at once."""
 
     client: ClientName
     token_sha256: TokenHash
     expires_at: Instant | None = None
+    expires_in_seconds: Seconds | None = None
     overlap_until: Instant | None = None
+    overlap_for_seconds: Seconds | None = None
 
 
 class RevokeClient(Command, frozen=True, kw_only=True, tag_field="method", tag="client.revoke"):
@@ -368,12 +386,62 @@ def ids_of(command: AnyCommand) -> list[CommandId]:
     return [command.command_id]
 
 
+def is_short_lived(command: AnyCommand) -> bool:
+    """Whether the command, or one in it, is valid for so many seconds from when it came."""
+    if command.valid_for_seconds is not None:
+        return True
+    return isinstance(command, ExecuteBatch) and any(inner.valid_for_seconds is not None for inner in command.commands)
+
+
+ABSOLUTE = {
+    "valid_for_seconds": "valid_until",
+    "expires_in_seconds": "expires_at",
+    "until_in_seconds": "until",
+    "overlap_for_seconds": "overlap_until",
+}
+"""The fields that count seconds, each with the one that names the same moment; a command has one of both."""
+
+VALIDITY = frozenset({"valid_until", "valid_for_seconds"})
+"""Until when to decide: no part of what a command asks for."""
+
+CIRCUMSTANCES = frozenset({"if_version", "if_balance", *ABSOLUTE, *ABSOLUTE.values()})
+"""What a program finds out or computes each time that it sends a command: where nothing else differs, the same thing is
+asked for again, and another command id would do it twice."""
+
+
 def first_difference(one: AnyCommand, other: AnyCommand) -> str | None:
-    """The name of the first field in which two commands differ, ``method`` included; None where they are equal."""
+    """The name of the first field in which two commands differ, ``method`` included; None where they ask for the same.
+
+    Until when to decide does not count, nor that of a command in a batch.  What is asked for comes first, and only
+    where that is the same the ``CIRCUMSTANCES``.
+    """
     if type(one) is not type(other):
         return "method"
     if one == other:  # To have the fields' names takes a hundred times as long.
         return None
+    return _difference(_without(one, CIRCUMSTANCES), _without(other, CIRCUMSTANCES)) or _difference(
+        _without(one, VALIDITY), _without(other, VALIDITY)
+    )
+
+
+def is_circumstance(path: str) -> bool:
+    """Whether a field that ``first_difference`` named is one of the ``CIRCUMSTANCES``, so that all else is the same."""
+    return any(re.split(r"[\[.]", part, maxsplit=1)[0] in CIRCUMSTANCES for part in path.split("."))
+
+
+def _without(command: AnyCommand, fields: frozenset[str]) -> AnyCommand:
+    """The command, and those in it, as if nothing had been said in these fields."""
+    defaults = {
+        field.name: field.default_factory() if callable(field.default_factory) else field.default
+        for field in msgspec.structs.fields(command)
+        if field.name in fields
+    }
+    if isinstance(command, ExecuteBatch):
+        defaults["commands"] = tuple(_without(inner, fields) for inner in command.commands)
+    return msgspec.structs.replace(command, **defaults)
+
+
+def _difference(one: AnyCommand, other: AnyCommand) -> str | None:
     for field in msgspec.structs.fields(one):
         if getattr(one, field.name) != getattr(other, field.name):
             return _first_inner_difference(field.encode_name, getattr(one, field.name), getattr(other, field.name))

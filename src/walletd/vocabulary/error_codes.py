@@ -105,9 +105,15 @@ class Reason(enum.Enum):
         "command_id_reused",
         3001,
         Retry.NEW_COMMAND_ID,
-        "This command id already stands for another command; the first field that differs is named.",
+        "This command id already stands for another command; the first field that differs is named. Where only ends or "
+        "conditions differ, `retry` is `never`: repeat it as it was sent at first.",
     )
-    COMMAND_EXPIRED = "command_expired", 3002, Retry.NEW_COMMAND_ID, "The command arrived after its valid_until."
+    COMMAND_EXPIRED = (
+        "command_expired",
+        3002,
+        Retry.NEW_COMMAND_ID,
+        "The command was decided after the time for which it was valid.",
+    )
     ASSET_ALREADY_DEFINED = "asset_already_defined", 3010, Retry.NEVER, "The asset exists; its scale never changes."
     ASSET_NOT_FOUND = "asset_not_found", 3011, Retry.NEW_COMMAND_ID, "No asset of this code is defined."
     WALLET_ALREADY_EXISTS = "wallet_already_exists", 3020, Retry.NEVER, "A wallet of this name is or was open."

@@ -14,6 +14,7 @@ from walletd.vocabulary.commands import AnyCommand, ExpireHold
 from walletd.vocabulary.entries import Effects, Entry, Refusal, encode_entry
 from walletd.vocabulary.identifiers import Principal, Sequence
 from walletd.wallets.read_tables import ReadTablesStand
+from walletd.wallets.submission import Submission
 
 UNAVAILABLE_RETRY_MS = 1000
 
@@ -30,12 +31,11 @@ def bounded(books: Books, command: ExpireHold, now: datetime) -> ExpireHold:
     return msgspec.structs.replace(command, most=most)
 
 
-def judged(
-    books: Books, sequence: Sequence, now: datetime, principal: Principal, command: AnyCommand
-) -> tuple[Entry, bytes]:
+def judged(books: Books, sequence: Sequence, now: datetime, submission: Submission) -> tuple[Entry, bytes]:
     """What is decided, as an entry and its bytes: a refusal, where it would be larger than entries may be."""
-    history = books.histories[-1].mark
-    entry = entry_of(sequence, history, now, principal, command, decide(books, command, now, sequence, by=principal))
+    principal, command, history = submission.principal, submission.command, books.histories[-1].mark
+    verdict = decide(books, command, now, sequence, by=principal, received=submission.received)
+    entry = entry_of(sequence, history, now, principal, command, verdict)
     record = encode_entry(entry)
     refusal = too_large(books, entry, record)
     if refusal is None:

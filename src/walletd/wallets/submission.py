@@ -60,6 +60,7 @@ class Submission:
         "is_settled",
         "key",
         "principal",
+        "received",
         "reply",
         "sequence",
     )
@@ -72,6 +73,8 @@ class Submission:
         self.key = (principal, command.command_id)
         """What may be used only once."""
         self.reply = reply
+        self.received: datetime | None = None
+        """When it came, by the clock that times its entry: the seconds for which it is valid count from here."""
         self.sequence = 0
         """The sequence of its entry, once it is decided; 0 before."""
         self.durable: DurableEntry | None = None

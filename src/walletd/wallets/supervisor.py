@@ -22,7 +22,7 @@ from walletd.ledger.client_book import ClientBook, apply_clients
 from walletd.ledger.entry_size import expiries_before
 from walletd.ledger.refunds import refundable_transfers
 from walletd.ledger.room import room_after
-from walletd.vocabulary.commands import TRANSFER_MARK, ExpireHold, claims_of, ids_of
+from walletd.vocabulary.commands import TRANSFER_MARK, ExpireHold, claims_of, ids_of, is_short_lived
 from walletd.vocabulary.entries import ClientRecord, HoldRecord, TransferRecord
 from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import DAEMON, CommandId, Principal, TransferId, WalletId, sequence_of
@@ -141,6 +141,8 @@ class Supervisor:
 
     def submit(self, submission: Submission) -> None:
         """Have the command decided, or answered as it was before; its reply is called exactly once, maybe at once."""
+        if is_short_lived(submission.command):
+            submission.received = self._now()
         if submission.command.dry_run:
             self._claim(submission, self._foresee)
             return
@@ -235,7 +237,7 @@ class Supervisor:
         if isinstance(submission.command, ExpireHold) and submission.command.most is None:
             submission.command = bounded(self._books, submission.command, now)
         sequence = SequenceNumber(self._writer.head + 1)
-        entry, record = judged(self._books, sequence, now, submission.principal, submission.command)
+        entry, record = judged(self._books, sequence, now, submission)
         verdict = entry.effects
         if verdict is not None:
             apply(self._books, verdict)
@@ -254,7 +256,7 @@ class Supervisor:
     def _foresee(self, submission: Submission, wallets: list[WalletId]) -> None:
         now = self._now()
         sequence = SequenceNumber(self._writer.head + 1)
-        entry, _ = judged(self._books, sequence, now, submission.principal, submission.command)
+        entry, _ = judged(self._books, sequence, now, submission)
         effects = entry.effects
         room = () if effects is None else room_after(self._books, submission.command, effects, now)
         foreseen = Foreseen(verdict_of(entry), now, room)

@@ -1,0 +1,38 @@
+"""Moments at the edge: a command names one or counts the seconds to it, never both."""
+
+from typing import Any, get_args
+
+import msgspec
+
+from walletd.protocol.errors import InvalidParams
+from walletd.vocabulary.commands import ABSOLUTE, AnyCommand, ExecuteBatch, ExtendHold
+
+
+def check_moments(command: Any) -> None:
+    """Raises InvalidParams where the command, or one in a batch, says a moment twice, or a new expiry not at all."""
+    _check(command, "")
+    if isinstance(command, ExecuteBatch):
+        for index, inner in enumerate(command.commands):
+            _check(inner, f"commands[{index}].")
+
+
+def _check(command: Any, place: str) -> None:
+    for counted, named, unsaid in _PAIRS[type(command)]:
+        if getattr(command, counted) is not None and getattr(command, named) is not unsaid:
+            raise InvalidParams(
+                place + counted, f"'{place}{counted}' and '{place}{named}' both say when: give one of them"
+            )
+    if isinstance(command, ExtendHold) and command.expires_at is msgspec.UNSET and command.expires_in_seconds is None:
+        raise InvalidParams(
+            f"{place}expires_at",
+            f"'{place}expires_at' is missing: a time with its offset, null for none, or else 'expires_in_seconds'",
+        )
+
+
+def _pairs_of(kind: Any) -> tuple[tuple[str, str, Any], ...]:
+    """Its fields that count seconds, each with the one that names the moment, and what that is where it is not said."""
+    defaults = {field.name: field.default for field in msgspec.structs.fields(kind)}
+    return tuple((counted, named, defaults[named]) for counted, named in ABSOLUTE.items() if counted in defaults)
+
+
+_PAIRS = {kind: _pairs_of(kind) for kind in get_args(AnyCommand)}
