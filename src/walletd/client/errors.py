@@ -135,3 +135,10 @@ _WORDS = {reason.value: reason for reason in Reason}
 _OUTCOMES = {outcome.value for outcome in Outcome}
 _RETRIES = {retry.value for retry in Retry}
 _BY_CODE: dict[int, Reason | str] = {reason.code: reason for reason in Reason}
+
+
+def no_such_asset(asset: str) -> RequestFailed:
+    """What a call fails with that would have been about an asset that nothing defines; the daemon was not asked."""
+    reason = Reason.ASSET_NOT_FOUND
+    message = f"there is no asset {asset}; nothing was sent"
+    return RequestFailed(reason, message, outcome=Outcome.NOT_APPLIED, retry=reason.retry, facts={"asset": asset})

@@ -22,7 +22,7 @@ from walletd.client import asks, clients
 from walletd.client.asks import Answer, Ask, Range
 from walletd.client.batches import BatchApplied, batch_results
 from walletd.client.core import Core
-from walletd.client.errors import NotReachable, RequestFailed
+from walletd.client.errors import NotReachable, no_such_asset
 from walletd.client.event_stream import EventStream
 from walletd.client.exchange import Exchange
 from walletd.client.link import Link
@@ -34,7 +34,6 @@ from walletd.protocol import messages as m
 from walletd.protocol import operator_messages as o
 from walletd.protocol.hold_messages import HoldView
 from walletd.vocabulary.commands import AnyCommand, BatchedCommand
-from walletd.vocabulary.error_codes import Outcome, Reason
 from walletd.vocabulary.lifecycle import WalletStatus
 
 PAGE = 500
@@ -444,11 +443,5 @@ class Client:
         if asset not in scales:
             scales = await self.assets(refresh=True)
         if asset not in scales:
-            raise RequestFailed(
-                Reason.ASSET_NOT_FOUND,
-                f"there is no asset {asset}; nothing was sent",
-                outcome=Outcome.NOT_APPLIED,
-                retry=Reason.ASSET_NOT_FOUND.retry,
-                facts={"asset": asset},
-            )
+            raise no_such_asset(asset)
         return scales[asset]
