@@ -339,13 +339,11 @@ class Supervisor:
     # --- reads -----------------------------------------------------------------------------------------------------
 
     def read_wallets(self, wallets: Iterable[WalletId], show: Show, failed: Failed, behind: Behind = lambda: 0) -> None:
-        """Have ``show`` make an answer of those of the wallets that exist, as they stand together, in the turn of all;
-        what it returns is called once what it saw is durable.  It must not keep a book.
+        """Have ``show`` make an answer of those of the wallets that exist, as they stand together; what it returns is
+        called once what it saw is durable.  It must not keep a book.
 
         ``behind`` is asked when the wallets' turns are in hand.  The answer waits for its entry, too; where a full disk
-        undoes that, it is given all the same if it shows nothing of it.
-
-        Reads of a wallet see every command on it that was submitted before.
+        undoes that, it is given all the same if it shows nothing of it.  Reads see every command submitted before.
         """
         names = sorted(set(wallets))
 
@@ -359,8 +357,7 @@ class Supervisor:
             awaited = max(seen, min(last, self._writer.head))
             answer = show(books, moment)
             if awaited <= durable:
-                answer(durable)
-                return
+                return answer(durable)
 
             def settle(is_durable: bool) -> None:
                 if is_durable:
