@@ -28,7 +28,7 @@ FACTS: dict[Reason, set[str]] = {
     Reason.SUBSCRIPTION_NOT_FOUND: {"subscription"},
     Reason.TOO_MANY_SUBSCRIPTIONS: {"limit"},
     Reason.SNAPSHOT_TOO_LARGE: {"limit"},
-    Reason.INVALID_CURSOR: set(),
+    Reason.INVALID_CURSOR: {"field"},
     Reason.FUTURE_MOMENT: {"field", "asked", "head", "time"},
     Reason.EPOCH_CHANGED: {"cursor_epoch", "epoch"},
     Reason.FUTURE_CURSOR: {"cursor", "head"},

@@ -15,6 +15,7 @@ import msgspec
 from walletd.protocol.close_codes import CloseCode
 from walletd.protocol.contract_schemas import NOTIFICATIONS, REF, description_of, params_name, schemas
 from walletd.protocol.error_facts import facts_of
+from walletd.protocol.errors import ALSO
 from walletd.protocol.messages import SUBPROTOCOL
 from walletd.protocol.method_reasons import BEFORE_ANY_METHOD, reasons_of
 from walletd.protocol.methods import METHODS, Method
@@ -57,6 +58,7 @@ def document() -> dict[str, Any]:
                 "reason": reason.value,
                 "code": reason.code,
                 "retry": reason.retry.value,
+                **({"retry_too": ALSO[reason].value} if reason in ALSO else {}),
                 "meaning": reason.meaning,
                 "facts": facts_of(reason),
             }

@@ -140,6 +140,10 @@ _HINTS["sweep_to"] = _HINTS["from"] = _HINTS["to"] = _HINTS["wallets"] = _HINTS[
 _KEY_HINTS = {"if_version": _HINTS["wallet"], "limits": _HINTS["asset"], "metadata": "a string of 1 to 40 characters"}
 
 
+ALSO = {Reason.COMMAND_ID_REUSED: Retry.NEVER}
+"""Reasons that have another retry class, too: a command id whose command asks for the same in another way."""
+
+
 class InvalidParams(Exception):
     """A parameter that its type lets pass but its method does not."""
 
@@ -177,7 +181,7 @@ def error_object(
     message: str | None = None,
 ) -> ErrorObject:
     """The error itself; that of a command in a batch names its place there."""
-    retry = Retry.NEVER if _asks_for_the_same(reason, facts) else reason.retry
+    retry = ALSO[reason] if _asks_for_the_same(reason, facts) else reason.retry
     data: dict[str, Any] = {"reason": reason.value, "outcome": outcome.value, "retry": retry.value, **facts}
     place = f"command {facts['command']} of the batch: " if "command" in facts else ""
     lost = GIVEN_UP if facts.get("given_up") else ""
