@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 
 from walletd.protocol.methods import METHODS
-from walletd.vocabulary.commands import ABSOLUTE
+from walletd.vocabulary.sameness import ABSOLUTE
 
 CORPUS = Path(__file__).parent / "corpus"
 

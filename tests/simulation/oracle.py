@@ -15,10 +15,11 @@ from walletd.journal.segment import Segment, records
 from walletd.ledger.book import Book
 from walletd.ledger.rules import Verdict
 from walletd.protocol.messages import Statement, WalletPage, WalletView
-from walletd.vocabulary.commands import AnyCommand, first_difference, wallets_of
+from walletd.vocabulary.commands import AnyCommand, wallets_of
 from walletd.vocabulary.entries import BalanceRecord, Effects, Entry, decode_entry
 from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import DAEMON
+from walletd.vocabulary.sameness import first_difference
 from walletd.wallets.submission import Answer, Foreseen, NotDecided
 
 Outcome = Answer | Foreseen | NotDecided

@@ -17,11 +17,10 @@ from walletd.vocabulary.commands import (
     PlaceHold,
     Posting,
     PostTransfer,
-    first_difference,
-    is_circumstance,
     wallets_of,
 )
 from walletd.vocabulary.histories import new_mark
+from walletd.vocabulary.sameness import first_difference, is_circumstance
 
 ALL_PATTERNS = [
     i.WALLET_ID_PATTERN,

@@ -5,7 +5,8 @@ from typing import Any, get_args
 import msgspec
 
 from walletd.protocol.errors import InvalidParams
-from walletd.vocabulary.commands import ABSOLUTE, AnyCommand, ExecuteBatch, ExtendHold
+from walletd.vocabulary.commands import AnyCommand, ExecuteBatch, ExtendHold
+from walletd.vocabulary.sameness import ABSOLUTE
 
 
 def check_moments(command: Any) -> None:

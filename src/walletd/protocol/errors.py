@@ -14,8 +14,9 @@ import msgspec
 
 from walletd.protocol.envelope import Failure
 from walletd.protocol.messages import ErrorObject
-from walletd.vocabulary.commands import MAX_SECONDS, is_circumstance
+from walletd.vocabulary.commands import MAX_SECONDS
 from walletd.vocabulary.error_codes import Outcome, Reason, Retry
+from walletd.vocabulary.sameness import is_circumstance
 
 _encode = msgspec.json.Encoder().encode
 
