@@ -62,6 +62,7 @@ class FakeLink:
         self._protocol = ServerProtocol(subprotocols=["walletd.v1"])  # type: ignore[list-item]
         self._work = trio.Event()
         self._is_dropped = False
+        self.is_silent = False
 
     def send(self, message: dict[str, Any]) -> None:
         """One message of the daemon."""
@@ -93,6 +94,10 @@ class FakeLink:
         self._protocol.send_close(code, reason)
         self._work.set()
 
+    def fall_silent(self) -> None:
+        """Die unnoticed, as behind a firewall that forgot the connection: nothing is heard, said or closed any more."""
+        self.is_silent = True
+
     def drop(self) -> None:
         """Vanish without a word."""
         self._is_dropped = True
@@ -121,6 +126,8 @@ class FakeLink:
     async def _read(self) -> None:
         while data := await self._stream.receive_some():
             self.reads += 1
+            if self.is_silent:
+                continue
             self._protocol.receive_data(data)
             for event in self._protocol.events_received():
                 if isinstance(event, Request):
@@ -154,11 +161,15 @@ class FakeDaemon:
         self.http_status: int | None = None
         self.close_at_once: tuple[int, str] | None = None
         self.is_down = False
+        self.swallows = False
+        """Whether attempts to connect are neither answered nor refused."""
         self._news = trio.Event()
 
     async def dial(self, host: str, port: int) -> trio.abc.Stream:
         """Connect over a memory stream."""
         await trio.lowlevel.checkpoint()
+        if self.swallows:
+            await trio.sleep_forever()
         if self.is_down:
             raise ConnectionRefusedError("nobody listens")
         near, far = memory_stream_pair()

@@ -201,6 +201,16 @@ def test_a_busy_answer_is_followed_by_the_same_frame_when_the_daemon_says(core: 
     assert exchange.outcome().sequence == 3
 
 
+def test_those_who_are_told_the_same_time_do_not_come_back_together() -> None:
+    due = []
+    for chance in (0.0, 0.5, 1.0):
+        core = Core(random=lambda chance=chance: chance)  # type: ignore[misc]
+        greeted(core)
+        fail(core, begin(core, a_command()), Reason.OVERLOADED, retry_after_ms=1000)
+        due.append(core.next_due)
+    assert due == [1.0, 1.25, 1.5]
+
+
 def test_an_error_with_unknown_outcome_is_asked_again(core: Core) -> None:
     exchange = begin(core, a_command())
     fail(core, exchange, Reason.INTERNAL_ERROR, "unknown")

@@ -44,3 +44,7 @@ def test_these_codes_say_come_back(code: int) -> None:
 )
 def test_these_codes_say_do_not_come_back(code: int, error: type[Exception]) -> None:
     assert type(Backoff(lambda: 0.5).after(Lost(code, "because"))) is error
+
+
+def test_what_many_begin_together_is_spread() -> None:
+    assert [round(Backoff(lambda chance=chance: chance).spread(5), 9) for chance in (0.0, 0.5, 1.0)] == [4, 5, 6]  # type: ignore[misc]

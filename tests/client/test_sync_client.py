@@ -42,6 +42,24 @@ async def test_the_synchronous_client_does_the_same(daemon: FakeDaemon) -> None:
     assert daemon.requests[0] == daemon.requests[1]
 
 
+async def test_a_command_outlives_a_connection_that_dies_unnoticed(daemon: FakeDaemon) -> None:
+    def silent_first(link: FakeLink, request: dict[str, Any]) -> None:
+        if len(link.daemon.links) == 1:
+            link.fall_silent()
+        else:
+            link.reply(request, applied(3))
+
+    daemon.answers["transfer.post"] = silent_first
+    url = await daemon.listen()
+
+    def use() -> int | None:
+        with connect_sync(url, token="secret", deadline_seconds=6) as client:
+            return client.pay("alice", "bob", 5, "EUR").sequence
+
+    assert await trio.to_thread.run_sync(use) == 3
+    assert daemon.requests[0] == daemon.requests[1]
+
+
 async def test_many_threads_share_one_connection(daemon: FakeDaemon) -> None:
     daemon.answers["wallet.open"] = lambda link, request: link.reply(request, applied(request["id"]))
     url = await daemon.listen()

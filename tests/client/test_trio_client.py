@@ -191,6 +191,45 @@ async def test_an_unanswered_command_is_sent_again_with_the_same_id_on_the_next_
     assert len(daemon.links) == 2
 
 
+@pytest.mark.parametrize("deadline_seconds", [6.0, 30.0, 300.0])
+async def test_a_connection_that_died_unnoticed_is_found_and_the_command_sent_again_within_its_deadline(
+    daemon: FakeDaemon, connecting: Connect, autojump_clock: MockClock, deadline_seconds: float
+) -> None:
+    daemon.answers["transfer.post"] = lambda link, request: link.reply(request, applied(7))
+    async with connecting(deadline_seconds=deadline_seconds) as client:
+        await trio.sleep(13)  # Idle: the next ping is far away.
+        daemon.links[0].fall_silent()
+        began = trio.current_time()
+        assert (await client.pay("alice", "bob", 5, "EUR")).sequence == 7
+        assert trio.current_time() - began < min(15, deadline_seconds / 2)
+    assert len(daemon.links) == 2
+
+
+async def test_a_network_that_swallows_an_attempt_to_come_back_leaves_time_for_another(
+    daemon: FakeDaemon, connecting: Connect, autojump_clock: MockClock
+) -> None:
+    daemon.answers["transfer.post"] = lambda link, request: link.reply(request, applied(7))
+    async with connecting(deadline_seconds=30.0) as client:
+        daemon.links[0].fall_silent()
+        daemon.swallows = True
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(client.pay, "alice", "bob", 5, "EUR")
+            await trio.sleep(15)
+            daemon.swallows = False
+    assert len(daemon.requests) == 1
+
+
+async def test_an_answer_that_takes_long_on_a_living_connection_is_waited_for(
+    daemon: FakeDaemon, connecting: Connect, autojump_clock: MockClock
+) -> None:
+    async with connecting(deadline_seconds=30.0) as client, trio.open_nursery() as nursery:
+        nursery.start_soon(client.call, "daemon.audit")
+        (request,) = await daemon.received(1)
+        await trio.sleep(29)
+        daemon.links[0].reply(request, {})
+    assert (len(daemon.links), len(daemon.requests)) == (1, 1)
+
+
 async def test_what_is_unanswered_is_repeated_in_its_order(
     daemon: FakeDaemon, client: Client, autojump_clock: MockClock
 ) -> None:

@@ -113,6 +113,11 @@ class Core:
         return frames
 
     @property
+    def is_awaited(self) -> bool:
+        """Whether the daemon owes an answer."""
+        return bool(self._in_flight)
+
+    @property
     def next_due(self) -> float:
         """When ``outgoing`` has something of its own accord."""
         return self._delayed[0][0] if self._delayed else float("inf")
@@ -217,8 +222,11 @@ class Core:
             self._settle(exchange, error=failure)
 
     def _busy_delay(self, exchange: Exchange[Any], failure: RequestFailed) -> float:
+        """What the daemon asks for and up to half as much again: it tells many the same, and they are not to come
+        together; more where it was busy several times."""
+        asked_for = failure.retry_after_seconds or 0.0
         spread: float = min(MAX_BUSY_SECONDS, FIRST_BUSY_SECONDS * 2.0 ** min(exchange.failures, 32))
-        return (failure.retry_after_seconds or 0.0) + self._random() * spread
+        return asked_for + self._random() * max(spread, asked_for / 2)
 
     def _settle(self, exchange: Exchange[Any], *, result: Any = None, error: Exception | None = None) -> None:
         assert not exchange.is_over

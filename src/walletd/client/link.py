@@ -19,6 +19,21 @@ from walletd.client.wire import Dial, Hangup, Wire, open_wire
 
 CLOSE_SECONDS = 1.0
 
+MOST_PATIENCE_SECONDS = 5.0
+LEAST_PATIENCE_SECONDS = 1.0
+"""For so long a daemon may be busy; a connection on which a ping is not answered in as much time again is given up."""
+
+
+def patience_within(deadline_seconds: float) -> float:
+    """How long an unanswered request bears silence before a ping, and after it: a third of the deadline in all."""
+    return min(MOST_PATIENCE_SECONDS, max(LEAST_PATIENCE_SECONDS, deadline_seconds / 6))
+
+
+def attempt_within(deadline_seconds: float) -> float:
+    """How long one attempt to come back may take: a third of the deadline, for a network that lets nothing through."""
+    return min(deadline_seconds, max(2 * LEAST_PATIENCE_SECONDS, deadline_seconds / 3))
+
+
 _NETWORK_ERRORS = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
 
 
@@ -41,6 +56,7 @@ class Link:
         self._core = core
         self._backoff = backoff
         self._open_seconds = open_seconds
+        self._patience = patience_within(open_seconds)
         self._dial = dial
         self._tls = tls
         self._work = trio.Event()
@@ -49,9 +65,10 @@ class Link:
         """The core may have something to send.  All that is begun before the writer's turn goes out in one piece."""
         self._work.set()
 
-    async def open(self) -> Wire:
+    async def open(self, seconds: float | None = None) -> Wire:
         """One attempt, up to and with the daemon's hello.  Raises AuthenticationFailed or NotReachable."""
-        with trio.move_on_after(self._open_seconds):
+        seconds = self._open_seconds if seconds is None else seconds
+        with trio.move_on_after(seconds):
             try:
                 return await self._open()
             except Hangup as hangup:
@@ -59,7 +76,7 @@ class Link:
                 raise (final_error(hangup.lost) or hung_up) from None
             except _NETWORK_ERRORS as error:
                 raise NotReachable(f"cannot reach the daemon at {self._url}: {_why(error)}") from error
-        raise NotReachable(f"{self._url} did not greet within {self._open_seconds:g} s")
+        raise NotReachable(f"{self._url} did not greet within {seconds:g} s")
 
     async def keep(self, wire: Wire) -> None:
         """Serve this connection and those that follow it.  Returns once the client has stopped for good."""
@@ -96,7 +113,7 @@ class Link:
                 return None
             await trio.sleep(verdict)
             try:
-                return await self.open()
+                return await self.open(attempt_within(self._open_seconds))
             except (AuthenticationFailed, ClosedForGood) as error:
                 self._core.stop(error)
                 return None
@@ -109,7 +126,7 @@ class Link:
             nursery.start_soon(self._write, wire)
             try:
                 while True:
-                    self._receive(await wire.receive())
+                    self._receive(await wire.receive(self._backoff.spread(self._patience), self._core.is_awaited))
             except Hangup as hangup:
                 lost = hangup.lost
             except _NETWORK_ERRORS:

@@ -37,6 +37,10 @@ class Backoff:
         self._random = random
         self.failures = 0
 
+    def spread(self, seconds: float) -> float:
+        """A time of up to a fifth less or more, so that what many begin together does not go on in lockstep."""
+        return seconds * (0.8 + 0.4 * self._random())
+
     def greeted(self) -> None:
         """A hello was received: only this proves that the daemon serves."""
         self.failures = 0

@@ -53,15 +53,17 @@ async def connect(
     """A client that stays connected until the block ends.
 
     The token travels in the request's header; where something on the way removed it, it is the first request instead.
-    ``deadline_seconds`` bounds each call, reconnections included.  With ``retry_busy`` a request that the daemon
-    answers with overloaded, rate_limited, unavailable or draining is sent again within the deadline.  ``tls`` is for
-    a wss address whose certificate has an authority of its own, or for a certificate of the client's; ``dial`` for
-    tunnels and tests.  A unix socket's address is ``unix:/path``.
+    ``deadline_seconds`` bounds each call, reconnections included: a connection that dies unnoticed is found within a
+    third of it, by a ping, and what it owed an answer to is sent again on the next.  With ``retry_busy`` a request
+    that the daemon answers with overloaded, rate_limited, unavailable or draining is sent again within the deadline.
+    ``tls`` is for a wss address whose certificate has an authority of its own, or for a certificate of the client's;
+    ``dial`` for tunnels and tests.  A unix socket's address is ``unix:/path``.
 
     Raises AuthenticationFailed or NotReachable where the first connection cannot be made.
     """
-    core = Core(random=random.random, retry_busy=retry_busy, token=token)
-    link = Link(url, token, core, Backoff(random.random), open_seconds=deadline_seconds, dial=dial, tls=tls)
+    chance = random.SystemRandom().random  # Processes that forked have the same state of the common generator.
+    core = Core(random=chance, retry_busy=retry_busy, token=token)
+    link = Link(url, token, core, Backoff(chance), open_seconds=deadline_seconds, dial=dial, tls=tls)
     wire = await link.open()
     failure: BaseException | None = None
     async with trio.open_nursery() as nursery:

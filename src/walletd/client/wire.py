@@ -29,7 +29,10 @@ MAX_MESSAGE_BYTES = 1024 * 1024 * 1024
 READ_BYTES = 256 * 1024
 
 SILENCE_SECONDS = 20.0
-"""After so long without a byte the daemon is pinged; after as long again the connection counts as dead."""
+"""After so long without a byte the daemon is pinged; after as long again the connection counts as dead.
+
+While a request is unanswered the caller's patience takes its place, so that a connection that died is found within the
+deadline of the call."""
 
 UNIX_SCHEME = "unix:"
 
@@ -53,7 +56,10 @@ class Wire:
         self._protocol = protocol
         self._fragments: list[bytes] = []
         self._sending = trio.Lock()
+        self._patience = SILENCE_SECONDS
         self._is_silent = False
+        self._is_awaited = False
+        self._silence: trio.CancelScope | None = None
 
     async def shake_hands(self, token: str | None) -> None:
         """The opening handshake.  Raises AuthenticationFailed or NotReachable."""
@@ -72,8 +78,12 @@ class Wire:
             if not data:
                 raise NotReachable("the connection was closed before the websocket handshake was done")
 
-    async def receive(self) -> list[bytes]:
-        """All text messages that have arrived, at least one read's worth.  Raises Hangup."""
+    async def receive(self, patience: float = SILENCE_SECONDS, is_awaited: bool = False) -> list[bytes]:
+        """All text messages that have arrived, at least one read's worth.  Raises Hangup.
+
+        Where an answer ``is_awaited``, or a request is sent meanwhile, silence is borne for ``patience`` seconds.
+        """
+        self._patience, self._is_awaited = patience, is_awaited
         messages = self._messages(self._protocol.events_received())
         if messages:
             return messages
@@ -95,6 +105,9 @@ class Wire:
             raise Hangup(self._lost())
         for frame in frames:
             self._protocol.send_text(frame)
+        self._is_awaited = True
+        if self._silence is not None:
+            self._silence.deadline = min(self._silence.deadline, trio.current_time() + self._patience)
         await self._flush()
 
     async def close(self, seconds: float) -> None:
@@ -110,7 +123,7 @@ class Wire:
 
     async def _read(self) -> bytes | bytearray | None:
         """What one read brings; None where nothing came for a while."""
-        with trio.move_on_after(SILENCE_SECONDS):
+        with trio.move_on_after(self._patience if self._is_awaited else SILENCE_SECONDS) as self._silence:
             return await self._stream.receive_some(READ_BYTES)
         return None
 
@@ -118,6 +131,7 @@ class Wire:
         if self._is_silent:
             raise Hangup(Lost(ABNORMAL_CLOSURE, "the daemon gave no sign of life"))
         self._is_silent = True
+        # A long message may be on its way, and take its time: the ping waits behind it.
         with trio.move_on_after(SILENCE_SECONDS) as waiting:
             self._protocol.send_ping(b"")
             await self._flush()
