@@ -13,9 +13,10 @@ from prometheus_client.metrics_core import Metric
 from walletd.config import Settings
 from walletd.core import Core
 from walletd.gateway.counters import TrafficCounters
+from walletd.gateway.http_pages import RecoveryProgress
 from walletd.journal.memory_store import MemoryJournalStore
 from walletd.lifecycle import Lifecycle
-from walletd.metrics import DaemonCollector
+from walletd.metrics import DaemonCollector, StartCollector
 from walletd.process_metrics import ProcessMetrics
 from walletd.protocol.journal_messages import CompactionStatus
 from walletd.protocol.rates import RateBook, Rates
@@ -71,11 +72,12 @@ def _collected(core: Core, folder: Path) -> Iterator[Metric]:
         audit_violations=0,
         audited_at=0.0,
         clock=LedgerClock(),
+        recovery=RecoveryProgress(),
     )
     lifecycle = Lifecycle(lambda: datetime.now(UTC))
     compaction: Any = SimpleNamespace(status=CompactionStatus(step="idle", archived=0))
-    collector = DaemonCollector(core, TrafficCounters(), services, doors, lifecycle, operations, compaction, "")
-    yield from collector.collect()
+    yield from StartCollector(lifecycle, operations, "").collect()
+    yield from DaemonCollector(core, TrafficCounters(), services, doors, compaction).collect()
 
 
 SECTIONS: dict[str, Callable[[], str]] = {"metrics": metrics}

@@ -78,7 +78,7 @@ PAGES = (
     Event(
         "GET /readyz",
         "asked over plain HTTP, on both listeners",
-        '200 where `serving` or `compacting`, else 503; `{"ready":…,"lifecycle":…}`',
+        '200 where `serving` or `compacting`, else 503; `{"ready":…,"lifecycle":…}`, while it recovers with `done` and `whole`, in entries',
         "503",
         "O(1)",
         "none",

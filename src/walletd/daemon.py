@@ -9,10 +9,8 @@ under way is answered, then the journal is closed.
 
 import logging
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from importlib.metadata import version
-from socket import socket
 from typing import NamedTuple, NoReturn
 
 import trio
@@ -22,16 +20,15 @@ from walletd.compacting import compacting
 from walletd.config import ConfigurationError, Settings
 from walletd.config_layers import TOKEN_CREDENTIAL
 from walletd.core import Core, caches_of, wall_clock
-from walletd.descriptors import SPARED_BY_CLIENTS, SPARED_BY_OPERATORS, raise_limit
+from walletd.descriptors import SPARED_BY_CLIENTS, raise_limit
 from walletd.fault_reports import FaultReports, ReportFaults, first_failure
 from walletd.garbage import collect_garbage_rarely
 from walletd.gateway import dispatch
 from walletd.gateway.admission import Admission
-from walletd.gateway.bounds import Bounds, Deadlines
+from walletd.gateway.bounds import Deadlines
 from walletd.gateway.connection import Connection
 from walletd.gateway.endpoint import ClientEndpoint
 from walletd.gateway.handshake import Handshake, Policy
-from walletd.gateway.http_pages import StatusPages
 from walletd.gateway.server import LAST_WORDS_SECONDS, Caps, GatewayServer, ListenFailed
 from walletd.gateway.services import Services, connection_id
 from walletd.gateway.tls import CertificateUnusable
@@ -39,34 +36,32 @@ from walletd.inside_view import inside_view
 from walletd.journal.failures import JournalCorrupt, JournalFailure, JournalLocked, JournalUnsupported, end_process
 from walletd.journal.sqlite_store import SqliteJournalStore, open_journal
 from walletd.lifecycle import Lifecycle
-from walletd.listeners import Doors, doors_of, limits_of, terms_of
+from walletd.listeners import limits_of, terms_of
 from walletd.logs.context import about_connection
 from walletd.logs.setup import set_levels
-from walletd.metrics import DaemonCollector, MetricsPage
+from walletd.metrics import DaemonCollector
 from walletd.operations import Operations, refuse_unknown_components
 from walletd.operator_token import operator_token
 from walletd.protocol.access import TokenRegister, token_hash
 from walletd.protocol.envelope import LifecycleNotice
 from walletd.protocol.operator_messages import DaemonStatus
 from walletd.protocol.session import Session
-from walletd.service_manager import EXTENSION_SECONDS, JournalProgress, ServiceManager, inherited_sockets
+from walletd.service_manager import EXTENSION_SECONDS, JournalProgress, ServiceManager
 from walletd.signals import Stop, listen, show_threads_on_request
 from walletd.vocabulary.lifecycle import DaemonState
 from walletd.wallets.books_audit import Audit
 from walletd.wallets.clock_file import begin_here, keep
-from walletd.wallets.compaction import Compaction
 from walletd.wallets.read_tables import delete_read_tables
 from walletd.wallets.readings import Readings, open_readings
 from walletd.wallets.recovery import Recovered, Report, recover
 from walletd.wallets.table_file import ReadTablesRotten, unfit_library
+from walletd.ways_in import VERSION, Ways, status_pages, ways_in
 
 log = logging.getLogger(__name__)
 
-VERSION = version("walletd")  # From a file, once.
 
 MEBIBYTE = 1024 * 1024
 RESTART_RETRY_MS = 1000
-MAX_ADMIN_CONNECTIONS = 64
 
 # sysexits.h: what a service manager can tell apart.
 EXIT_DAMAGED = 65
@@ -134,9 +129,9 @@ async def _run(settings: Settings, announce: Announce, report: Report, operation
     lifecycle.watch(operations.manager.told)
     operations.manager.told(lifecycle.state)
     try:
-        doors = doors_of(settings)
         async with trio.open_nursery() as nursery:
             await nursery.start(listen, operations.stop, operations.reload, operations.reports.write)
+            ways = await ways_in(settings, lifecycle, operations, nursery)
             async with open_journal(
                 settings.data, space_floor_bytes=settings.space_floor_mebibytes * MEBIBYTE
             ) as store:
@@ -145,7 +140,7 @@ async def _run(settings: Settings, announce: Announce, report: Report, operation
                 operator_sha256 = token_hash(operator_token(settings.token_file, is_credential=is_credential))
                 lifecycle.move(DaemonState.RECOVERING)
                 await _recover_and_serve(
-                    settings, doors, store, operator_sha256, lifecycle, operations, announce, report
+                    settings, ways, store, operator_sha256, lifecycle, operations, announce, report
                 )
             nursery.cancel_scope.cancel()
         if lifecycle.state is not DaemonState.DRAINING:
@@ -158,7 +153,7 @@ async def _run(settings: Settings, announce: Announce, report: Report, operation
 
 async def _recover_and_serve(
     settings: Settings,
-    doors: Doors,
+    ways: Ways,
     store: SqliteJournalStore,
     operator_sha256: str,
     lifecycle: Lifecycle,
@@ -167,6 +162,7 @@ async def _recover_and_serve(
     report: Report,
 ) -> None:
     def report_progress(done: int, whole: int) -> None:
+        operations.recovery.told(done, whole)
         report(done, whole)
         operations.manager.progress(done, whole)
 
@@ -187,7 +183,7 @@ async def _recover_and_serve(
             core = Core(settings, store, recovered, readings, await store.head(), clock, die)
             core.books.assets.update({asset.asset: asset for asset in await readings.assets()})
             await _serve(
-                settings, doors, core, audit, operator_sha256, lifecycle, operations, announce, recovered.rebuilt
+                settings, ways, core, audit, operator_sha256, lifecycle, operations, announce, recovered.rebuilt
             )
             if not stop.hurried.is_set():
                 await core.projector.drain()
@@ -218,7 +214,7 @@ async def _reading(recovered: Recovered, cache_kibibytes: int) -> AsyncIterator[
 
 async def _serve(
     settings: Settings,
-    doors: Doors,
+    ways: Ways,
     core: Core,
     audit: Audit,
     operator_sha256: str,
@@ -227,25 +223,24 @@ async def _serve(
     announce: Announce,
     rebuilt: bool,
 ) -> None:
+    doors = ways.doors
     async with core.running():
         if core.writer.head == 0:
             await core.open_external()
         if not await core.admit_operator(operator_sha256):
             log.warning("the token in %s is not in force; remove the file to get a fresh one", settings.token_file)
-        sockets = inherited_sockets()
         services = _services(settings, core, lifecycle, operations)
-        server = _gateway(settings, doors, services, lifecycle, sockets["ws"])
+        server = _gateway(settings, ways, services, lifecycle, operations)
         core.on_idle = server.flush
         operations.takers.append(lambda taken: doors.refresh())
-        operations.takers.append(lambda taken: server.amend(*_terms(taken, services, lifecycle)))
+        operations.takers.append(lambda taken: server.amend(*_terms(taken, services, lifecycle, operations)))
         operations.reports.sections = lambda: inside_view(core, lifecycle, server.traffic, operations.settings)
         compaction = compacting(settings, core, services, lifecycle)
         lifecycle.watch(lambda state: _tell_sessions(services, state))
         async with trio.open_nursery() as edge:
             await edge.start(services.run)
             addresses = await edge.start(server.serve)
-            admin = _admin(settings, core, server, doors, services, lifecycle, operations, compaction, sockets["admin"])
-            admin_addresses = await edge.start(_serve_operators, admin)
+            ways.metrics.show(DaemonCollector(core, server.traffic, services, doors, compaction))
             collect_garbage_rarely()
             lifecycle.move(DaemonState.SERVING)
             await edge.start(compaction.run)
@@ -256,7 +251,7 @@ async def _serve(
             if doors.certificates is not None:
                 edge.start_soon(doors.certificates.watch)
             scheme = "ws" if doors.certificates is None else "wss"
-            url, admin_url = f"{scheme}://{addresses[0]}", f"http://{admin_addresses[0]}"
+            url, admin_url = f"{scheme}://{addresses[0]}", f"http://{ways.admin_address}"
             announce(Announcement(url, settings, core.writer.durable_head, rebuilt, admin_url))
             await operations.stop.wished.wait()
             lifecycle.move(DaemonState.DRAINING)
@@ -339,8 +334,10 @@ def _services(settings: Settings, core: Core, lifecycle: Lifecycle, operations: 
 
 
 def _gateway(
-    settings: Settings, doors: Doors, services: Services, lifecycle: Lifecycle, inherited: Sequence[socket]
+    settings: Settings, ways: Ways, services: Services, lifecycle: Lifecycle, operations: Operations
 ) -> GatewayServer:
+    doors = ways.doors
+
     def open_endpoint(connection: Connection, handshake: Handshake) -> ClientEndpoint:
         grant = None
         if handshake.token is not None:
@@ -352,7 +349,7 @@ def _gateway(
         about_connection(endpoint.connection_id)
         return endpoint
 
-    policy, deadlines, caps = _terms(settings, services, lifecycle)
+    policy, deadlines, caps = _terms(settings, services, lifecycle, operations)
     return GatewayServer(
         settings.host,
         settings.port,
@@ -361,7 +358,8 @@ def _gateway(
         doors.bounds,
         caps,
         open_endpoint,
-        inherited,
+        ways.inherited,
+        reserved=ways.reserved,
         certificates=doors.certificates,
         unix_socket=doors.unix_socket,
         turns=services.supervisor,
@@ -369,54 +367,16 @@ def _gateway(
     )
 
 
-def _terms(settings: Settings, services: Services, lifecycle: Lifecycle) -> tuple[Policy, Deadlines, Caps]:
+def _terms(
+    settings: Settings, services: Services, lifecycle: Lifecycle, operations: Operations
+) -> tuple[Policy, Deadlines, Caps]:
     """What a reload may change about who is let in and how long a peer may take."""
     return terms_of(
         settings,
-        StatusPages(lambda: lifecycle.state).page,
+        status_pages(lifecycle, operations).page,
         admits=lambda token: services.register.grant_of(token) is not None,
         is_draining=lambda: lifecycle.state is DaemonState.DRAINING,
     )
-
-
-def _admin(
-    settings: Settings,
-    core: Core,
-    gateway: GatewayServer,
-    doors: Doors,
-    services: Services,
-    lifecycle: Lifecycle,
-    operations: Operations,
-    compaction: Compaction,
-    inherited: Sequence[socket],
-) -> GatewayServer:
-    """The listener for operators: metrics and status pages over plain HTTP, and nothing that speaks websocket."""
-
-    def no_endpoint(connection: Connection, handshake: Handshake) -> NoReturn:
-        raise AssertionError("nobody can be let in here")
-
-    collector = DaemonCollector(core, gateway.traffic, services, doors, lifecycle, operations, compaction, VERSION)
-    policy = Policy(
-        allowed_hosts=frozenset(),
-        allowed_origins=frozenset(),
-        max_message_bytes=settings.max_frame_bytes,
-        page=MetricsPage(collector, StatusPages(lambda: lifecycle.state).page).page,
-        admits=lambda token: False,
-        is_draining=lambda: False,
-    )
-    deadlines = Deadlines(handshake_seconds=settings.handshake_seconds)
-    caps = Caps(MAX_ADMIN_CONNECTIONS, MAX_ADMIN_CONNECTIONS)
-    address = settings.admin_host, settings.admin_listen_port
-    return GatewayServer(
-        *address, policy, deadlines, Bounds(), caps, no_endpoint, inherited, spares_descriptors=SPARED_BY_OPERATORS
-    )
-
-
-async def _serve_operators(admin: GatewayServer, task_status: trio.TaskStatus[list[str]]) -> None:
-    try:
-        await admin.serve(task_status)
-    except ListenFailed as error:
-        raise ListenFailed(f"the listener for operators, set by admin_port (or WALLETD_ADMIN_PORT): {error}") from error
 
 
 def _tell_sessions(services: Services, state: DaemonState) -> None:

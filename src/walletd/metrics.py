@@ -1,6 +1,7 @@
 """Metrics for Prometheus: what the parts count as plain integers, read when somebody asks.
 
-    page = MetricsPage(DaemonCollector(core, traffic, services, doors, lifecycle, operations, version), others).page
+    metrics = MetricsPage(StartCollector(lifecycle, operations, version), others)     # metrics.page, from the start on
+    metrics.show(DaemonCollector(core, traffic, services, doors, compaction))     # once it serves
 
 Nothing on the way of a command touches a metric object; ``collect`` turns the integers into families.  No label ever
 names a wallet, a principal or a command id.
@@ -66,12 +67,16 @@ Page = Callable[[str], tuple[int, Mapping[str, str], bytes] | None]
 class MetricsPage:
     """The page ``/metrics``, before the pages of somebody else."""
 
-    def __init__(self, collector: Collector, others: Page) -> None:
+    def __init__(self, start: Collector, others: Page) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(collector)
+        self._registry.register(start)
         self._registry.register(ProcessMetrics())
         GCCollector(registry=self._registry)
         self._others = others
+
+    def show(self, collector: Collector) -> None:
+        """These, too, from now on."""
+        self._registry.register(collector)
 
     def page(self, path: str) -> tuple[int, Mapping[str, str], bytes] | None:
         """The metrics in Prometheus' text format; else what the others have."""
@@ -80,42 +85,20 @@ class MetricsPage:
         return self._others(path)
 
 
-class DaemonCollector(Collector):
-    """All families of the daemon."""
+class StartCollector(Collector):
+    """The families that there are from the first second on: the process, its configuration and its files."""
 
-    def __init__(
-        self,
-        core: Core,
-        traffic: TrafficCounters,
-        services: Services,
-        doors: Doors,
-        lifecycle: Lifecycle,
-        operations: Operations,
-        compaction: Compaction,
-        version: str,
-    ) -> None:
-        self._core = core
-        self._traffic = traffic
-        self._services = services
-        self._doors = doors
+    def __init__(self, lifecycle: Lifecycle, operations: Operations, version: str) -> None:
         self._lifecycle = lifecycle
-        self._compaction = compaction
         self._operations = operations
         self._version = version
 
     def collect(self) -> Iterator[Metric]:
-        """Read everything once.  O(warm wallets) for the states of their actors."""
+        """Read everything once."""
         yield from self._daemon()
         yield from self._configuration()
-        yield from self._commands(self._core.supervisor.counters)
-        yield from self._journal(self._core.writer.counters)
-        yield from self._compactions()
+        yield from self._recovery()
         yield from self._files()
-        yield from self._wallets()
-        yield from self._streams()
-        yield from self._connections()
-        if self._doors.certificates is not None:
-            yield from _certificates(self._doors.certificates)
 
     def _daemon(self) -> Iterator[Metric]:
         about = {"version": self._version, "python": platform.python_version(), "sqlite": sqlite3.sqlite_version}
@@ -165,6 +148,46 @@ class DaemonCollector(Collector):
             "When the configuration in force was read.",
             operations.last_reload_at,
         )
+
+    def _recovery(self) -> Iterator[Metric]:
+        recovery = self._operations.recovery
+        yield _gauge("walletd_recovery_entries", "Entries that the start had to fold.", recovery.whole)
+        yield _gauge("walletd_recovery_done_entries", "Of these, those that it has folded.", recovery.done)
+
+    def _files(self) -> Iterator[Metric]:
+        """What is on the disk now; a file that is not there has no size."""
+        folder = self._operations.settings.data
+        sizes = GaugeMetricFamily("walletd_file_size_bytes", "Size of a file of the data folder.", labels=["file"])
+        for name in FILES:
+            with suppress(OSError):
+                sizes.add_metric([name], (folder / name).stat().st_size)
+        yield sizes
+        with suppress(OSError):
+            yield _gauge("walletd_disk_free_bytes", "Room left for the data folder.", free_bytes(folder))
+
+
+class DaemonCollector(Collector):
+    """The families of a daemon that serves."""
+
+    def __init__(
+        self, core: Core, traffic: TrafficCounters, services: Services, doors: Doors, compaction: Compaction
+    ) -> None:
+        self._core = core
+        self._traffic = traffic
+        self._services = services
+        self._doors = doors
+        self._compaction = compaction
+
+    def collect(self) -> Iterator[Metric]:
+        """Read everything once.  O(warm wallets) for the states of their actors."""
+        yield from self._commands(self._core.supervisor.counters)
+        yield from self._journal(self._core.writer.counters)
+        yield from self._compactions()
+        yield from self._wallets()
+        yield from self._streams()
+        yield from self._connections()
+        if self._doors.certificates is not None:
+            yield from _certificates(self._doors.certificates)
 
     def _commands(self, counters: CommandCounters) -> Iterator[Metric]:
         commands = CounterMetricFamily(
@@ -216,17 +239,6 @@ class DaemonCollector(Collector):
         yield _gauge("walletd_compaction_entries", "Entries that this step has to go over.", status.whole)
         yield _gauge("walletd_compaction_done_entries", "Of these, those that it has gone over.", status.done)
         yield _gauge("walletd_journal_archived_sequence", "Last entry that is archived.", status.archived)
-
-    def _files(self) -> Iterator[Metric]:
-        """What is on the disk now; a file that is not there has no size."""
-        folder = self._operations.settings.data
-        sizes = GaugeMetricFamily("walletd_file_size_bytes", "Size of a file of the data folder.", labels=["file"])
-        for name in FILES:
-            with suppress(OSError):
-                sizes.add_metric([name], (folder / name).stat().st_size)
-        yield sizes
-        with suppress(OSError):
-            yield _gauge("walletd_disk_free_bytes", "Room left for the data folder.", free_bytes(folder))
 
     def _wallets(self) -> Iterator[Metric]:
         roster = self._core.roster

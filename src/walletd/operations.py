@@ -14,6 +14,7 @@ import msgspec
 
 from walletd.config import RELOADABLE, ConfigurationError, Settings
 from walletd.fault_reports import FaultReports
+from walletd.gateway.http_pages import RecoveryProgress
 from walletd.logs.setup import COMPONENTS, levels, set_level, set_levels
 from walletd.loop_watch import LoopWatch
 from walletd.service_manager import ServiceManager
@@ -42,6 +43,7 @@ class Operations:
         self.loop_watch = LoopWatch()
         self.clock = LedgerClock()
         """The ledger's; a start begins it behind the journal."""
+        self.recovery = RecoveryProgress()
         self.takers: list[Callable[[Settings], None]] = [_take_levels]
         """Who is told of new settings; none of them may refuse."""
         self.reloads = 0

@@ -62,6 +62,29 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
         assert code == 69
         assert f"127.0.0.1:{port}" in one_line(stderr)
         assert "--port" in stderr
+        assert not (tmp_path / "other").exists(), "a taken port is found before the journal is opened"
+        admin = daemon.admin_url.rpartition(":")[2]
+        code, stderr = run_to_its_end(tmp_path / "other", environment={"WALLETD_ADMIN_PORT": admin})
+        assert code == 69
+        assert "admin_port" in one_line(stderr)
+        assert not (tmp_path / "other").exists()
+
+
+def test_a_unix_socket_in_use_is_named_before_the_journal_is_opened(tmp_path: Path) -> None:
+    path = str(tmp_path / "socket")
+    with Daemon(tmp_path / "data", environment={"WALLETD_UNIX_SOCKET": path}):
+        code, stderr = run_to_its_end(tmp_path / "other", environment={"WALLETD_UNIX_SOCKET": path})
+        assert code == 69
+        assert path in one_line(stderr)
+        assert not (tmp_path / "other").exists()
+
+
+def test_a_second_daemon_on_the_same_data_and_port_is_told_of_the_data(tmp_path: Path) -> None:
+    """The port is taken, too, but another port would be the wrong advice."""
+    with Daemon(tmp_path / "data") as daemon:
+        code, stderr = run_to_its_end(daemon.data, "--port", daemon.url.rpartition(":")[2])
+        assert code == 75
+        assert "Stop the other walletd" in one_line(stderr)
 
 
 @pytest.mark.parametrize(

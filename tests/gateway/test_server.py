@@ -252,7 +252,7 @@ async def test_a_name_without_an_address_is_named(monkeypatch: pytest.MonkeyPatc
     async def fails(*arguments: object, **words: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-    monkeypatch.setattr(trio, "open_tcp_listeners", fails)
+    monkeypatch.setattr(trio.socket, "getaddrinfo", fails)
     with pytest.raises(ListenFailed, match="the name 'nowhere' has no address"):
         await gateway(Host(), address="nowhere").serve()
 
@@ -371,7 +371,9 @@ def test_a_process_lives_in_every_state_and_is_ready_when_it_serves(state: Daemo
     assert health[0] == 200
     serves = state in (DaemonState.SERVING, DaemonState.COMPACTING)
     assert ready[0] == (200 if serves else 503)
-    assert ready[2] == b'{"ready":%s,"lifecycle":"%s"}' % (b"true" if serves else b"false", state.value.encode())
+    progress = b',"done":0,"whole":0' if state is DaemonState.RECOVERING else b""
+    said = b"true" if serves else b"false", state.value.encode(), progress
+    assert ready[2] == b'{"ready":%s,"lifecycle":"%s"%s}' % said
     assert pages.page("/") is None
 
 

@@ -39,8 +39,7 @@ from walletd.vocabulary.histories import about_lost, given_up
 from walletd.wallets.decided import unavailable
 from walletd.wallets.publisher import Subscription, Watched
 from walletd.wallets.read_tables import ReadTablesStand
-from walletd.wallets.submission import Submission
-from walletd.wallets.supervisor import Behind
+from walletd.wallets.submission import Behind, Submission
 from walletd.wallets.table_file import ReadTablesRotten
 
 log = logging.getLogger(__name__)

@@ -24,7 +24,7 @@ from walletd.vocabulary.identifiers import AssetCode, WalletId
 from walletd.vocabulary.room import Room
 from walletd.wallets.readings import view_of
 from walletd.wallets.statements import Place, Question
-from walletd.wallets.supervisor import Behind
+from walletd.wallets.submission import Behind
 
 _CURSOR_NUMBERS = 3
 _MAX_DIGITS = 16

@@ -18,6 +18,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import trio
 
@@ -81,6 +82,7 @@ class GatewayServer:
         open_endpoint: Callable[[Connection, Handshake], Endpoint],
         inherited: Sequence[socket.socket] = (),
         *,
+        reserved: Sequence[socket.socket] = (),
         certificates: Certificates | None = None,
         unix_socket: UnixSocket | None = None,
         turns: Turns = NO_TURNS,
@@ -89,6 +91,7 @@ class GatewayServer:
         """``spares_descriptors``: how many file descriptors of the process no connection may take."""
         self._spares_descriptors = spares_descriptors
         self._inherited = inherited
+        self._reserved = reserved
         self._certificates = certificates
         self._unix_socket = unix_socket
         self._host = host
@@ -113,10 +116,11 @@ class GatewayServer:
     async def serve(self, task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED) -> None:
         """Listen until drained or cancelled; starts with the addresses of the network, as ``host:port``.
 
-        Sockets that were inherited are used as they are, instead of the address.  Raises ListenFailed.
+        Sockets that were inherited are used as they are, and those that were reserved listen from now on, instead of
+        the address.  Raises ListenFailed.
         """
         listeners = [trio.SocketListener(trio.socket.from_stdlib_socket(taken)) for taken in self._inherited]
-        listeners = listeners or await _listen(self._host, self._port)
+        listeners = listeners or _listen(self._reserved or await reserve(self._host, self._port))
         addresses = [_address(listener.socket.getsockname()) for listener in listeners]
         try:
             if self._unix_socket is not None:
@@ -294,16 +298,58 @@ class GatewayServer:
         self._terms = replace(self._terms, policy=policy, deadlines=deadlines)
 
 
-async def _listen(host: str, port: int) -> list[trio.SocketListener]:
+async def reserve(host: str, port: int) -> list[socket.socket]:
+    """Sockets bound to every address of this name, which do not listen yet: who knocks is refused.
+
+    So an address that cannot be had is found before anything long begins.  Raises ListenFailed.
+    """
+    reserved: list[socket.socket] = []
     try:
-        return await trio.open_tcp_listeners(port, host=host, backlog=BACKLOG)
+        found = await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for place, (family, kind, protocol, _, name) in enumerate(found, 1):
+            try:
+                reserved.append(_bound(family, kind, protocol, name))
+            except OSError as error:
+                if error.errno != errno.EAFNOSUPPORT or (place == len(found) and not reserved):
+                    raise  # A kernel without IPv6 may still know IPv6 names.
     except socket.gaierror as error:
         raise ListenFailed(f"cannot listen on {host}:{port}: the name {host!r} has no address") from error
     except OSError as error:
-        advice = ADVICE.get(error.errno or 0, "see whether another address or port does")
-        raise ListenFailed(
-            f"cannot listen on {_address((host, port))}: {advice} ({error.strerror or error})"
-        ) from error
+        for bound in reserved:
+            bound.close()
+        raise _listen_failed((host, port), error) from error
+    return reserved
+
+
+def _bound(family: int, kind: int, protocol: int, name: Any) -> socket.socket:
+    bound = socket.socket(family, kind, protocol)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        bound.bind(name)
+    except BaseException:
+        bound.close()
+        raise
+    return bound
+
+
+def _listen(reserved: Sequence[socket.socket]) -> list[trio.SocketListener]:
+    """Have sockets that are bound listen; if one of them cannot, none does.  Raises ListenFailed."""
+    for bound in reserved:
+        try:
+            bound.listen(BACKLOG)
+        except OSError as error:
+            name = bound.getsockname()
+            for other in reserved:
+                other.close()
+            raise _listen_failed(name, error) from error
+    return [trio.SocketListener(trio.socket.from_stdlib_socket(bound)) for bound in reserved]
+
+
+def _listen_failed(name: tuple[object, ...], error: OSError) -> ListenFailed:
+    advice = ADVICE.get(error.errno or 0, "see whether another address or port does")
+    return ListenFailed(f"cannot listen on {_address(name)}: {advice} ({error.strerror or error})")
 
 
 def _limit_of_descriptors() -> int:

@@ -35,7 +35,7 @@ class UnixSocket:
 
     def open(self) -> trio.SocketListener:
         """Listen.  Raises UnixSocketFailed."""
-        self._clear()
+        self.make_room()
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             listening.bind(str(self.path))
@@ -52,7 +52,8 @@ class UnixSocket:
             if _is_dead_socket(self.path):
                 self.path.unlink()
 
-    def _clear(self) -> None:
+    def make_room(self) -> None:
+        """Take away what a daemon that was killed left here.  Raises UnixSocketFailed where anything else is here."""
         try:
             status = self.path.lstat()
         except FileNotFoundError:

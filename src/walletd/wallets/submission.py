@@ -42,6 +42,9 @@ class NotDecided(NamedTuple):
     facts: dict[str, Any]
 
 
+Behind = Callable[[], int | None]
+"""The entry that a read must not lie before; None: something before it is not decided, and whoever asked asks again."""
+
 Reply = Callable[[Answer | Foreseen | NotDecided], None]
 
 

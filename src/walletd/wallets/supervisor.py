@@ -34,7 +34,7 @@ from walletd.wallets.decided import bounded, judged, unavailable, verdict_of
 from walletd.wallets.projector import DurableEntry, Projector
 from walletd.wallets.publisher import Publisher
 from walletd.wallets.roster import OVERLOADED_RETRY_MS, Roster
-from walletd.wallets.submission import Answer, Foreseen, NotDecided, Submission, answer_again
+from walletd.wallets.submission import Answer, Behind, Foreseen, NotDecided, Submission, answer_again
 
 _TICK = timedelta(microseconds=1)
 
@@ -46,9 +46,6 @@ PRESSED_BY = 2_048
 
 Show = Callable[[Mapping[WalletId, Book], datetime], Callable[[int], None]]
 """Makes an answer of books and of the moment; what it returns sends it, and is told after which entry they stood."""
-
-Behind = Callable[[], int | None]
-"""The entry that a read must not lie before; None: something before it is not decided, and whoever asked asks again."""
 
 Failed = Callable[[Reason, dict[str, Any]], None]
 ReadBooks = Callable[[Iterable[WalletId]], Awaitable[dict[WalletId, Book]]]
