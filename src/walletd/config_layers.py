@@ -28,6 +28,11 @@ ENVIRONMENT_PREFIX = "WALLETD_"
 CLIENT_VARIABLES = {"WALLETD_URL", "WALLETD_TOKEN", "WALLETD_TOKEN_FILE", "WALLETD_CA", "WALLETD_CONFIG"}
 """Read by the command line, not by the daemon."""
 
+OF_A_SERVICE = re.compile(r"([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_\d+_(TCP|UDP|SCTP)(_[A-Z]+)?)")
+"""What Kubernetes says in every pod of a Service that is called walletd or walletd-something, behind the prefix."""
+ADDRESS_OF_A_SERVICE = re.compile(r"(tcp|udp|sctp)://[^/]*:\d+")
+"""And of its address, in ``WALLETD_PORT`` and the like."""
+
 PLACES = ("CREDENTIALS_DIRECTORY", "STATE_DIRECTORY", "RUNTIME_DIRECTORY")
 """Directories that systemd gives to a service: ``$CREDENTIALS_DIRECTORY/key.pem`` is understood in every path."""
 
@@ -89,9 +94,35 @@ def _files(named: Path | None, environment: Mapping[str, str]) -> Iterator[Path]
     if named is None and (variable := environment.get("WALLETD_CONFIG")):
         named = Path(variable)
     main = named or SYSTEM_FILE
-    if named is not None or main.exists():
+    if named is not None or _is_there(main):
         yield main
-    yield from sorted((main.parent / FRAGMENTS).glob("*.toml"))
+    yield from _fragments(main.parent / FRAGMENTS)
+
+
+def _is_there(file: Path) -> bool:
+    """Whether there is a file.  Raises ConfigurationError where that cannot be seen."""
+    try:
+        os.stat(file)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot look into {file.parent}: {error.strerror}; let the user that runs walletd enter it, "
+            "or name a file with --config"
+        ) from error
+    return True
+
+
+def _fragments(folder: Path) -> list[Path]:
+    """The fragments by name; none where there is no folder.  One that cannot be listed may say anything: an error."""
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        advice = "; let the user that runs walletd read it" if isinstance(error, PermissionError) else ""
+        raise ConfigurationError(f"cannot list {folder}: {error.strerror}{advice}") from error
+    return sorted(folder / name for name in names if name.endswith(".toml"))
 
 
 def _of_systemd(environment: Mapping[str, str]) -> _Layer:
@@ -99,7 +130,7 @@ def _of_systemd(environment: Mapping[str, str]) -> _Layer:
     values = {}
     if states := environment.get("STATE_DIRECTORY"):
         values["data"] = states.split(":")[0]
-    token = Path(environment.get("CREDENTIALS_DIRECTORY", "/nowhere"), TOKEN_CREDENTIAL)
+    token = Path(environment.get("CREDENTIALS_DIRECTORY") or "/nowhere", TOKEN_CREDENTIAL)
     if token.exists():
         values["operator_token_file"] = str(token)
     return _Layer("systemd", values)
@@ -124,9 +155,16 @@ def _of_environment(environment: Mapping[str, str]) -> _Layer:
     named = {
         name.removeprefix(ENVIRONMENT_PREFIX).lower(): value
         for name, value in environment.items()
-        if name.startswith(ENVIRONMENT_PREFIX) and name not in CLIENT_VARIABLES
+        if name.startswith(ENVIRONMENT_PREFIX) and name not in CLIENT_VARIABLES and _is_meant(name, value)
     }
     return _Layer("environment", {name: _taken_apart(name, value) for name, value in named.items()})
+
+
+def _is_meant(name: str, value: str) -> bool:
+    """Whether a variable is one of ours: not what Kubernetes says of a Service, and not empty, as compose passes on
+    what is not set."""
+    is_address = name.endswith("_PORT") and ADDRESS_OF_A_SERVICE.fullmatch(value)
+    return bool(value) and not is_address and not OF_A_SERVICE.fullmatch(name.removeprefix(ENVIRONMENT_PREFIX))
 
 
 def _taken_apart(name: str, value: str) -> Any:
@@ -180,7 +218,7 @@ def _expanded(path: str, environment: Mapping[str, str]) -> str:
     for place in PLACES:
         for form in (f"${{{place}}}", f"${place}"):
             if form in path:
-                if place not in environment:
+                if not environment.get(place):
                     raise ConfigurationError(f"{path}: systemd has set no {place}")
                 path = path.replace(form, environment[place].split(":")[0])
     return path

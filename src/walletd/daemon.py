@@ -135,9 +135,10 @@ async def _run(settings: Settings, announce: Announce, report: Report, operation
             async with open_journal(
                 settings.data, space_floor_bytes=settings.space_floor_mebibytes * MEBIBYTE
             ) as store:
-                credential = settings.operator_token_file
-                is_credential = credential is not None and credential.name == TOKEN_CREDENTIAL
-                operator_sha256 = token_hash(operator_token(settings.token_file, is_credential=is_credential))
+                named = settings.operator_token_file
+                is_credential = named is not None and named.name == TOKEN_CREDENTIAL
+                token = operator_token(settings.token_file, is_credential=is_credential, is_named=named is not None)
+                operator_sha256 = token_hash(token)
                 lifecycle.move(DaemonState.RECOVERING)
                 await _recover_and_serve(
                     settings, ways, store, operator_sha256, lifecycle, operations, announce, report

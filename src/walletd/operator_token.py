@@ -1,6 +1,11 @@
 """The operator's token: made at the first start, kept in a file that its owner alone can read.
 
-Whoever can read the file is the operator.  The daemon journals the token's hash, and a new one whenever the file was
+Whoever can read the file is the operator.  A file that others can write is never taken.  One that others can read is
+taken where a platform or a package made it so, as ssh and PostgreSQL distinguish: where another owns it (a Kubernetes
+secret, a package's 0640 for root and a group), where not even its owner may write it (a Docker secret), where its mount
+is read only, or where it was named to a daemon that runs as root.  What is the daemon's own is for its owner alone.
+
+The daemon journals the token's hash, and a new one whenever the file was
 replaced: to remove the file and start the daemon again is the way back in for who was locked out.
 """
 
@@ -14,17 +19,19 @@ from walletd.config import ConfigurationError
 TOKEN_PREFIX = "walletd_"
 
 
-def operator_token(file: Path, *, is_credential: bool = False) -> str:
+def operator_token(file: Path, *, is_credential: bool = False, is_named: bool = False) -> str:
     """The operator's token; it is made where there is none yet.
 
-    A credential is guarded by systemd, which lets the unit read it by an access list.  Raises ConfigurationError where
-    the file can be read by others or holds no token.
+    A credential is guarded by systemd, which lets the unit read it by an access list.  A named file is one that the
+    configuration names.  Raises ConfigurationError where others can write the file, or read it though it is the
+    daemon's own, or where it holds no token.
     """
     if is_credential:
-        return _read(file, is_guarded=True)
+        return _read(file)
     try:
         return _make(file)
     except FileExistsError:
+        _refuse_open(file, is_named)
         return _read(file)
     except OSError as error:
         raise ConfigurationError(f"cannot write the operator's token to {file}: {error.strerror}") from error
@@ -46,14 +53,29 @@ def _make(file: Path) -> str:
     return token
 
 
-def _read(file: Path, *, is_guarded: bool = False) -> str:
+def _refuse_open(file: Path, is_named: bool) -> None:
+    """Raise ConfigurationError where others can do with the file what they must not."""
     try:
-        mode = file.stat().st_mode
+        status = os.stat(file)
+    except OSError as error:
+        raise ConfigurationError(f"cannot read the operator's token in {file}: {error.strerror}") from error
+    mode, user = stat.S_IMODE(status.st_mode), os.geteuid()
+    if mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise ConfigurationError(f"{file} can be written by others; run: chmod go-w {file}")
+    is_made_so = status.st_uid != user or not mode & stat.S_IWUSR or (user == 0 and is_named) or _is_read_only(file)
+    if mode & (stat.S_IRWXG | stat.S_IRWXO) and not is_made_so:
+        raise ConfigurationError(f"{file} can be read by others; run: chmod 600 {file}")
+
+
+def _is_read_only(file: Path) -> bool:
+    return bool(os.statvfs(file).f_flag & os.ST_RDONLY)
+
+
+def _read(file: Path) -> str:
+    try:
         token = file.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"cannot read the operator's token in {file}: {error}") from error
-    if stat.S_IMODE(mode) & 0o077 and not is_guarded:
-        raise ConfigurationError(f"{file} can be read by others; run: chmod 600 {file}")
     if not token:
         raise ConfigurationError(f"{file} is empty; remove it, and a fresh token is made at the next start")
     return token

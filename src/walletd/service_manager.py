@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, MutableMapping
 
 import trio
 
+from walletd.config import ConfigurationError
 from walletd.vocabulary.lifecycle import DaemonState
 
 FIRST_DESCRIPTOR = 3
@@ -145,7 +146,8 @@ class JournalProgress:
 def inherited_sockets(environment: MutableMapping[str, str] = os.environ) -> dict[str, list[socket.socket]]:
     """The listening sockets that systemd opened, by their FileDescriptorName; the variables are taken away.
 
-    They stay open in systemd while the daemon restarts: who connects meanwhile waits in their backlog.
+    They stay open in systemd while the daemon restarts: who connects meanwhile waits in their backlog.  Raises
+    ConfigurationError where what was handed over is no listening socket.
     """
     owner, count = environment.pop("LISTEN_PID", ""), environment.pop("LISTEN_FDS", "0")
     names = environment.pop("LISTEN_FDNAMES", "").split(":")
@@ -154,7 +156,22 @@ def inherited_sockets(environment: MutableMapping[str, str] = os.environ) -> dic
         return found
     for index in range(int(count)):
         descriptor = FIRST_DESCRIPTOR + index
-        os.set_inheritable(descriptor, False)
         name = names[index] if index < len(names) else ""
-        found[name if name == "admin" else "ws"].append(socket.socket(fileno=descriptor))
+        found[name if name == "admin" else "ws"].append(_listening(descriptor, name))
     return found
+
+
+def _listening(descriptor: int, name: str) -> socket.socket:
+    try:
+        os.set_inheritable(descriptor, False)
+        inherited = socket.socket(fileno=descriptor)
+        is_ours = inherited.type == socket.SOCK_STREAM and inherited.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+        what = "does not listen for streams"
+    except OSError as error:
+        is_ours, what = 0, f"is no socket ({error.strerror})"
+    if not is_ours:
+        raise ConfigurationError(
+            f"descriptor {descriptor} ({name or 'without a name'}), which LISTEN_FDS hands over, {what}; give walletd "
+            "only sockets with ListenStream=, and FileDescriptorName=admin for the operators' one"
+        )
+    return inherited

@@ -1,11 +1,14 @@
 """The layers of the configuration: which goes over which, where a value came from, what is refused and how."""
 
+import errno
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from walletd.config import ConfigurationError
-from walletd.config_layers import DEFAULT, load
+from walletd.config import ConfigurationError, Settings
+from walletd.config_layers import DEFAULT, PLACES, load
 
 
 @pytest.fixture
@@ -82,6 +85,102 @@ def test_what_is_wrong_in_the_environment_is_named(etc: Path, environment: dict[
     with pytest.raises(ConfigurationError) as refused:
         load(environment=environment)
     assert str(refused.value).startswith(words)
+
+
+OF_A_SERVICE = {
+    "KUBERNETES_SERVICE_HOST": "10.96.0.1",
+    "WALLETD_SERVICE_HOST": "10.96.7.1",
+    "WALLETD_SERVICE_PORT": "7878",
+    "WALLETD_SERVICE_PORT_WS": "7878",
+    "WALLETD_PORT": "tcp://10.96.7.1:7878",
+    "WALLETD_PORT_7878_TCP": "tcp://10.96.7.1:7878",
+    "WALLETD_PORT_7878_TCP_PROTO": "tcp",
+    "WALLETD_PORT_7878_TCP_PORT": "7878",
+    "WALLETD_PORT_7878_TCP_ADDR": "10.96.7.1",
+    "WALLETD_ADMIN_SERVICE_HOST": "10.96.7.2",
+    "WALLETD_ADMIN_SERVICE_PORT": "7879",
+    "WALLETD_ADMIN_PORT": "tcp://10.96.7.2:7879",
+    "WALLETD_ADMIN_PORT_7879_TCP": "tcp://10.96.7.2:7879",
+    "WALLETD_ADMIN_PORT_7879_TCP_ADDR": "10.96.7.2",
+    "WALLETD_DNS_PORT_53_UDP": "udp://10.96.7.3:53",
+}
+"""What Kubernetes puts into every pod beside Services called walletd, walletd-admin and walletd-dns."""
+
+
+def test_what_kubernetes_says_of_services_is_no_configuration(etc: Path) -> None:
+    found = load(environment=OF_A_SERVICE)
+    assert set(found.origins.values()) == {DEFAULT}
+    assert (found.settings.port, found.settings.admin_port) == (7878, None)
+    own = {"WALLETD_HOST": "0.0.0.0", "WALLETD_MAX_MAILBOX": "7"}
+    settings = load(environment={**OF_A_SERVICE, **own}).settings
+    assert (settings.host, settings.max_mailbox) == ("0.0.0.0", 7), "what is meant counts beside it"
+
+
+@pytest.mark.parametrize(("name", "value"), [("WALLETD_PORT", "http://x"), ("WALLETD_PORT_X_TCP", "1")])
+def test_what_only_looks_a_little_like_it_is_still_refused(etc: Path, name: str, value: str) -> None:
+    with pytest.raises(ConfigurationError, match=name):
+        load(environment={name: value})
+
+
+def test_an_empty_variable_is_as_if_it_were_not_there(etc: Path) -> None:
+    """As compose passes on what is not set: ``WALLETD_TLS_CERTIFICATE: ${TLS_CERTIFICATE:-}``."""
+    (etc / "walletd.toml").write_text("port = 1\nallowed_hosts = ['a.example']\nlog_levels = { journal = 'debug' }\n")
+    plain = load(environment={})
+    names = [f"WALLETD_{name.upper()}" for name in Settings.__struct_fields__]
+    everything = {*names, "WALLETD_CONFIG", *PLACES, "WALLETD_URL", "WALLETD_TOKEN", "WALLETD_OLD_NAME"}
+    assert load(environment=dict.fromkeys(everything, "")) == plain
+    (etc / "walletd.toml").write_text('data = "$STATE_DIRECTORY/books"\n')
+    with pytest.raises(ConfigurationError, match="systemd has set no STATE_DIRECTORY"):
+        load(environment={"STATE_DIRECTORY": ""})
+
+
+def test_an_empty_credentials_directory_is_not_the_working_directory(
+    etc: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "walletd.token").write_text("not a credential")
+    assert load(environment={"CREDENTIALS_DIRECTORY": ""}).settings.operator_token_file is None
+
+
+def _denied(folder: Path, monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Whoever runs the tests may be root, whom nothing is denied: then the calls say what they would to others."""
+    for name in names:
+        plain = getattr(os, name)
+
+        def call(path: Any, *arguments: Any, plain: Any = plain, **more: Any) -> Any:
+            if isinstance(path, str | os.PathLike) and Path(path).is_relative_to(folder):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+            return plain(path, *arguments, **more)
+
+        monkeypatch.setattr(os, name, call)
+
+
+def test_fragments_that_cannot_be_listed_are_an_error_and_not_none(etc: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (etc / "conf.d" / "a.toml").write_text("port = 1\n")
+    _denied(etc / "conf.d", monkeypatch, "listdir", "scandir")
+    with pytest.raises(ConfigurationError) as refused:
+        load(environment={})
+    assert str(refused.value) == f"cannot list {etc}/conf.d: Permission denied; let the user that runs walletd read it"
+
+
+def test_fragments_that_are_no_directory_are_an_error(etc: Path) -> None:
+    (etc / "conf.d").rmdir()
+    assert load(environment={}).files == ()
+    (etc / "conf.d").write_text("port = 1\n")
+    with pytest.raises(ConfigurationError, match=r"cannot list .*conf\.d: Not a directory"):
+        load(environment={})
+
+
+def test_a_directory_that_may_not_be_entered_is_named_with_what_to_do(
+    etc: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _denied(etc, monkeypatch, "stat", "listdir", "scandir")
+    with pytest.raises(ConfigurationError) as refused:
+        load(environment={})
+    assert str(refused.value) == (
+        f"cannot look into {etc}: Permission denied; "
+        "let the user that runs walletd enter it, or name a file with --config"
+    )
 
 
 def test_a_port_in_quotes_is_wrong_in_a_file_and_right_in_the_environment(etc: Path) -> None:

@@ -5,6 +5,7 @@ import random
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 import trio
@@ -112,6 +113,24 @@ async def test_status_pages_are_plain_http() -> None:
         response = await http(address, f"GET /healthz HTTP/1.1\r\nHost: {address}\r\n\r\n".encode())
         assert response.startswith(b"HTTP/1.1 200 OK\r\n")
         assert response.endswith(b"\r\n\r\n" + page("/healthz")[2])  # type: ignore[index]
+
+
+async def test_a_page_that_fails_is_a_fault_of_the_daemon_and_not_its_end(caplog: pytest.LogCaptureFixture) -> None:
+    def broken(path: str) -> None:
+        raise ValueError("no such file")
+
+    server = GatewayServer(
+        "127.0.0.1", 0, replace(policy(), page=broken), Deadlines(), Bounds(), ROOM, Host().open_endpoint
+    )
+    async with serving(server) as address:
+        response = await http(address, f"GET /metrics HTTP/1.1\r\nHost: {address}\r\n\r\n".encode())
+        assert response.startswith(b"HTTP/1.1 500 ")
+        assert b"a fault of its own" in response
+        assert b"about to stop" not in response
+        assert b"Retry-After" not in response
+        await until(lambda: len(server) == 0)
+    assert server.traffic.refused == {"fault": 1}
+    assert "a connection is closed because of a fault of ours" in caplog.text
 
 
 async def test_a_client_that_is_too_large_reads_1009_although_it_goes_on_sending() -> None:

@@ -1,8 +1,13 @@
 """TLS: who is let in, what is renewed without a word to those who are there, and what is refused at the start."""
 
+import errno
+import gc
+import os
+import socket
 import ssl
+import stat
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -164,6 +169,84 @@ async def test_a_new_certificate_is_for_new_connections_and_drops_none(authority
         while b"still here" not in received:
             received += await before.receive_some()
     assert (certificates.loaded, certificates.refused) == (2, 0)
+
+
+async def test_a_key_whose_permissions_are_put_right_is_taken_up(
+    authority: Authority, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing else of the file changes; a test may run as root, to whom nothing is closed."""
+    file = authority.sign("server", "127.0.0.1")
+    certificates = Certificates(CertificateFiles(file))
+    plain = Path.read_bytes
+
+    def read_bytes(path: Path) -> bytes:
+        if not path.stat().st_mode & stat.S_IRUSR:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return plain(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(certificates.watch)
+        renewed = authority.sign("new", "127.0.0.1")
+        renewed.chmod(0)
+        renewed.replace(file)
+        await trio.sleep(10 * LOOK_SECONDS)
+        assert (certificates.loaded, certificates.refused) == (1, 1)
+        file.chmod(0o600)
+        await trio.sleep(2 * LOOK_SECONDS)
+        assert (certificates.loaded, certificates.refused) == (2, 1)
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("way", ["closed by the peer", "dropped", "cut off in the handshake"])
+async def test_a_connection_that_is_over_is_freed_at_once_and_not_by_a_search_for_cycles(
+    authority: Authority, way: str
+) -> None:
+    server = gateway(Host(), Certificates(CertificateFiles(authority.sign("server", "127.0.0.1"))))
+    context = trusting(authority)
+    async with serving(server) as address:
+        await _one_connection(address, context, way)
+        await until(lambda: len(server) == 0)
+        gc.collect()
+        before = _of_tls()
+        gc.disable()
+        try:
+            for number in range(10):
+                await _one_connection(address, context, way)
+                await until(lambda most=2 + number: server.traffic.accepted == most and len(server) == 0)
+            await trio.testing.wait_all_tasks_blocked()
+            assert len(_of_tls()) == len(before) == 0, "each keeps its buffers"
+        finally:
+            gc.enable()
+
+
+async def _one_connection(address: str, context: ssl.SSLContext, way: str) -> None:
+    if way == "cut off in the handshake":
+        async with await trio.open_tcp_stream("127.0.0.1", int(address.rpartition(":")[2])) as peer:
+            await peer.send_all(b"\x16\x03\x01garbage" * 50)
+        return
+    loop = trio.lowlevel.current_trio_token()
+    assert loop is not None
+
+    def speak() -> None:
+        """By a thread's blocking socket, which leaves no cycle of its own."""
+        host, _, port = address.rpartition(":")
+        with (
+            socket.create_connection((host, int(port)), timeout=30) as plain,
+            context.wrap_socket(plain, server_hostname="127.0.0.1") as peer,
+        ):
+            peer.sendall(request())
+            assert peer.recv(65536)
+            if way == "closed by the peer":
+                with suppress(OSError):
+                    peer.unwrap()
+
+    await trio.to_thread.run_sync(speak)
+
+
+def _of_tls() -> list[object]:
+    """The server's streams and OpenSSL's objects, as far as they are there still."""
+    return [each for each in gc.get_objects() if isinstance(each, ssl.SSLObject | trio.SSLStream)]
 
 
 async def test_files_that_change_are_taken_up_by_themselves(authority: Authority, autojump_clock: MockClock) -> None:

@@ -2,10 +2,14 @@
 
 import os
 import socket
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
 
 import pytest
 import trio
 
+from walletd.config import ConfigurationError
 from walletd.service_manager import JournalProgress, ServiceManager, inherited_sockets
 
 
@@ -26,6 +30,46 @@ def test_sockets_are_taken_over_by_name_and_the_variables_are_gone(monkeypatch: 
             for each in sockets:
                 assert not each.get_inheritable()
                 each.close()
+
+
+def _a_file() -> Any:
+    return open(os.devnull, "rb")
+
+
+def _a_datagram_socket() -> Any:
+    return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+
+
+def _a_connected_socket() -> Any:
+    ours, theirs = socket.socketpair()
+    theirs.close()
+    return ours
+
+
+@pytest.mark.parametrize(
+    ("opened", "words"),
+    [
+        (_a_file, "is no socket (Socket operation on non-socket)"),
+        (_a_datagram_socket, "does not listen for streams"),
+        (_a_connected_socket, "does not listen for streams"),
+        (None, "is no socket (Bad file descriptor)"),
+    ],
+)
+def test_what_is_no_listening_socket_is_refused_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, opened: Callable[[], Any] | None, words: str
+) -> None:
+    first = max(int(name) for name in os.listdir("/proc/self/fd")) + 10
+    monkeypatch.setattr("walletd.service_manager.FIRST_DESCRIPTOR", first)
+    if opened is not None:
+        with opened() as handed_over:
+            os.dup2(handed_over.fileno(), first)
+    environment = {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1", "LISTEN_FDNAMES": "other.socket"}
+    with pytest.raises(ConfigurationError) as refused:
+        inherited_sockets(environment)
+    assert f"descriptor {first} (other.socket), which LISTEN_FDS hands over, {words}" in str(refused.value)
+    assert "\n" not in str(refused.value)
+    with suppress(OSError):
+        os.close(first)
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ class Connection:
 
     def tls(self) -> ssl.SSLContext | None:
         """Whom to believe, and what to show; None where nothing of that was said.  Raises NotReachable."""
-        authority = self.ca or os.environ.get(CA_VARIABLE)
+        authority = self.ca or os.environ.get(CA_VARIABLE) or None
         if authority is None and self.certificate is None:
             return None
         try:

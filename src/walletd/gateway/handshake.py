@@ -92,6 +92,9 @@ NOT_A_WEBSOCKET = Refusal(
 DRAINING = Refusal(
     "draining", HTTPStatus.SERVICE_UNAVAILABLE, "The daemon is about to stop; come back.", {"Retry-After": "2"}
 )
+FAULT = Refusal(
+    "fault", HTTPStatus.INTERNAL_SERVER_ERROR, "The daemon met a fault of its own and cannot answer this; see its log."
+)
 FULL = Refusal(
     "full", HTTPStatus.SERVICE_UNAVAILABLE, "There are too many connections now; come back.", {"Retry-After": "5"}
 )

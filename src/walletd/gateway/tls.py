@@ -42,8 +42,8 @@ class CertificateFiles:
     key: Path | None = None
     client_authority: Path | None = None
 
-    def stamps(self) -> tuple[tuple[int, int, int] | None, ...]:
-        """What changes when a file is written or replaced."""
+    def stamps(self) -> tuple[tuple[int, ...] | None, ...]:
+        """What changes when a file is written or replaced, or its owner or its permissions are."""
         return tuple(_stamp(file) for file in (self.certificate, self.key, self.client_authority) if file is not None)
 
 
@@ -107,7 +107,7 @@ class SecureStream(trio.abc.HalfCloseableStream):
         self, stream: trio.abc.HalfCloseableStream, context: ssl.SSLContext, principals: Mapping[str, str]
     ) -> None:
         self._stream = stream
-        self._tls = trio.SSLStream(_Kept(stream), context, server_side=True)
+        self._secured: trio.SSLStream[_Kept] | None = trio.SSLStream(_Kept(stream), context, server_side=True)
         self._principals = principals
         self._is_ended = False
         self.principal: str | None = None
@@ -115,8 +115,12 @@ class SecureStream(trio.abc.HalfCloseableStream):
 
     async def shake_hands(self) -> None:
         """The TLS handshake.  Raises trio.BrokenResourceError where the peer has no TLS or a bad certificate."""
-        await self._tls.do_handshake()
-        certificate = self._tls.getpeercert()
+        tls = self._tls
+        try:
+            await tls.do_handshake()
+        finally:
+            _break_cycle(tls)
+        certificate = tls.getpeercert()
         if certificate:
             self.principal = principal_of(certificate, self._principals)
 
@@ -141,13 +145,37 @@ class SecureStream(trio.abc.HalfCloseableStream):
     async def send_eof(self) -> None:
         """Say that nothing follows."""
         self._is_ended = True
-        with suppress(trio.BrokenResourceError, trio.BusyResourceError):
+        with suppress(trio.BrokenResourceError, trio.BusyResourceError, trio.ClosedResourceError):
             await self._tls.aclose()
         await self._stream.send_eof()
 
     async def aclose(self) -> None:
-        """Close at once."""
+        """Close at once, and let go of what OpenSSL keeps, whoever still knows of this stream."""
+        if self._secured is not None:
+            _break_cycle(self._secured)
+            self._secured = None
         await self._stream.aclose()
+
+    @property
+    def _tls(self) -> "trio.SSLStream[_Kept]":
+        if self._secured is None:
+            raise trio.ClosedResourceError("the stream was closed")
+        return self._secured
+
+
+def _break_cycle(tls: Any) -> None:
+    """Have the stream freed with its last user, and not by the next search for cycles: OpenSSL keeps 50 KiB for each.
+
+    trio's stream keeps its own method for a handshake that is begun once at most.  In a trio without that, there is no
+    such cycle, and nothing to do.
+    """
+    once: Any = getattr(tls, "_handshook", None)
+    if hasattr(once, "_afn"):
+        once._afn = _closed
+
+
+async def _closed() -> None:
+    raise trio.ClosedResourceError("the stream was closed")
 
 
 class _Kept(trio.abc.Stream):
@@ -243,12 +271,12 @@ def _no_password() -> str:
     raise CertificateUnusable("the key is encrypted with a password; store it without one, readable by walletd alone")
 
 
-def _stamp(file: Path) -> tuple[int, int, int] | None:
+def _stamp(file: Path) -> tuple[int, ...] | None:
     try:
         status = file.stat()
     except OSError:
         return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
 
 
 _REASONS: Final = {

@@ -24,7 +24,7 @@ from websockets.protocol import Protocol, Side
 from websockets.protocol import State as LibraryState
 
 from walletd.gateway.fragments import FragmentedText, TooManyFragments
-from walletd.gateway.handshake import DRAINING, Handshake, Policy, Refusal, choose_subprotocol, is_admitted
+from walletd.gateway.handshake import DRAINING, FAULT, Handshake, Policy, Refusal, choose_subprotocol, is_admitted
 from walletd.gateway.opening import SILENT, Opening
 from walletd.protocol.close_codes import CloseCode
 from walletd.protocol.messages import SUBPROTOCOL
@@ -166,9 +166,10 @@ class FrameProtocol:
             self._collect()
 
     def close(self, code: int, reason: str) -> None:
-        """Begin the closing handshake, behind what is queued; who is not in yet is told that we are draining."""
+        """Begin the closing handshake, behind what is queued; who is not in yet is told that we are draining, or that
+        a fault of ours came between."""
         if self._opening is not None:
-            self._opening.refuse(DRAINING)
+            self._opening.refuse(FAULT if code == CloseCode.INTERNAL_ERROR else DRAINING)
             self._answer(self._opening)
         elif self._library is not None and self.state is State.OPEN:
             self._library.send_close(code, reason.encode()[:123].decode("utf-8", "ignore"))
