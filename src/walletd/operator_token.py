@@ -1,6 +1,6 @@
 """The operator's token: made at the first start, kept in a file that its owner alone can read.
 
-Whoever can read the file is the operator.  A file that others can write is never taken.  One that others can read is
+To read the file is to be the operator.  A file that others can write is never taken.  One that others can read is
 taken where a platform or a package made it so, as ssh and PostgreSQL distinguish: where another owns it (a Kubernetes
 secret, a package's 0640 for root and a group), where not even its owner may write it (a Docker secret), where its mount
 is read only, or where it was named to a daemon that runs as root.  What is the daemon's own is for its owner alone.

@@ -143,7 +143,7 @@ def test_an_empty_credentials_directory_is_not_the_working_directory(
 
 
 def _denied(folder: Path, monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
-    """Whoever runs the tests may be root, whom nothing is denied: then the calls say what they would to others."""
+    """A test may run as root, whom nothing is denied: the calls say what they would to another user."""
     for name in names:
         plain = getattr(os, name)
 

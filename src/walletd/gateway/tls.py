@@ -150,7 +150,7 @@ class SecureStream(trio.abc.HalfCloseableStream):
         await self._stream.send_eof()
 
     async def aclose(self) -> None:
-        """Close at once, and let go of what OpenSSL keeps, whoever still knows of this stream."""
+        """Close at once, and let go of what OpenSSL keeps, although this stream may still be known."""
         if self._secured is not None:
             _break_cycle(self._secured)
             self._secured = None

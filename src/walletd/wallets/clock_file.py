@@ -34,7 +34,7 @@ SEEN_NAME: Final = "clock.json"
 ACCEPTED_NAME: Final = "clock.accepted"
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 LOOK_SECONDS: Final = 1.0
-"""How often the wall clock is looked at where nobody else asks, and the operator's word is looked for."""
+"""How often the wall clock is looked at where no command asks for it, and the operator's word is looked for."""
 LOOKS_BETWEEN: Final = 60
 """As often is written down what the clock says."""
 WORD_HOLDS: Final = timedelta(hours=1)

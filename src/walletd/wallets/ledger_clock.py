@@ -4,7 +4,7 @@
     clock()                                            # the ledger's time; it never falls back
     clock.accept()                                     # an operator's word: the wall clock is right
 
-What stands in one entry binds every later one.  So the wall clock is compared with a steady one, which nobody can set
+What stands in one entry binds every later one.  So the wall clock is compared with a steady one, which cannot be set
 and which goes on while the machine is suspended.  The two disagree where the wall clock was set, or where the machine
 itself was paused, as when a virtual machine is moved.  The ledger's time
 
@@ -30,7 +30,7 @@ log = logging.getLogger("walletd.daemon")
 
 SECOND: Final = 1_000_000
 MOST_AT_ONCE_SECONDS: Final = 10
-"""A step of NTP is far below; and nobody's hold or window is much the worse for it."""
+"""A step of NTP is far below, and so much harms no hold and no window."""
 MOST_AT_ONCE: Final = MOST_AT_ONCE_SECONDS * SECOND
 SAID_SECONDS: Final = 2
 """From here on two readings that disagree are said to be a jump."""
