@@ -223,6 +223,25 @@ ROWS = (
         (f"{FAULTS}/test_restores.py::test_a_planted_bug_is_found",),
         ("tests.faults.dying:BUGS",),
     ),
+    Row(
+        17,
+        "real size",
+        "the life of a ledger on data larger than every cache and every bound: these made small by settings, and at "
+        "true defaults; load, compaction by policy and by command, backup, kill, rebuild, restore",
+        "a model of every balance; walks over everything, statements, streams from 0 and commands sent again show what "
+        "was told; nothing sent is larger than a message; the daemon lives",
+        (
+            Figure("TEST_SMALL_ENTRIES", "entries across small bounds", 3_000, 6_000, 100_000),
+            Figure("TEST_ENTRIES", "entries at true defaults", 10_000, 3_000_000, 3_000_000),
+        ),
+        (
+            f"{FAULTS}/test_size.py::test_a_life_across_every_bound_made_small",
+            f"{FAULTS}/test_size.py::test_a_life_at_true_defaults",
+            "tests/architecture/test_bounds.py",
+        ),
+        (f"{FAULTS}/test_size.py::test_a_planted_bug_is_found",),
+        ("tests.faults.small:BUGS",),
+    ),
 )
 """In order."""
 

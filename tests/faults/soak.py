@@ -30,7 +30,7 @@ from tests.faults.rows import ROWS, Row, row_of
 ROOT = Path(__file__).parents[2]
 NOTHING_COLLECTED = 5
 HUNG = 99
-MOST_SECONDS_PER_TURN = 3600
+MOST_SECONDS_PER_TURN = 7200
 
 
 @dataclass
