@@ -77,7 +77,7 @@ PAGES = (
     ),
     Event(
         "GET /readyz",
-        "asked over plain HTTP, on both listeners",
+        "asked over plain HTTP, on both listeners; also as `OPTIONS /` and `GET / HTTP/1.0`",
         '200 where `serving` or `compacting`, else 503; `{"ready":…,"lifecycle":…}`, while it recovers with `done` and `whole`, in entries',
         "503",
         "O(1)",

@@ -38,6 +38,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     admin_port: Port | None = None
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
+    proxy_protocol_from: tuple[str, ...] = ()
 
     tls_certificate: Path | None = None
     tls_key: Path | None = None

@@ -364,6 +364,7 @@ def _gateway(
         certificates=doors.certificates,
         unix_socket=doors.unix_socket,
         turns=services.supervisor,
+        proxies=doors.proxies,
         spares_descriptors=SPARED_BY_CLIENTS,
     )
 

@@ -14,7 +14,7 @@ from walletd.descriptors import most_connections
 from walletd.gateway.allow_lists import canonical_origin, configured_host
 from walletd.gateway.bounds import Bounds, Deadlines
 from walletd.gateway.handshake import LOOPBACK_HOSTS, Page, Policy
-from walletd.gateway.server import Caps
+from walletd.gateway.server import Caps, Network
 from walletd.gateway.tls import CertificateFiles, Certificates
 from walletd.gateway.unix_socket import UnixSocket
 from walletd.protocol.envelope import Limits
@@ -32,6 +32,7 @@ class Doors(NamedTuple):
     unix_socket: UnixSocket | None
     bounds: Bounds
     rates: RateBook
+    proxies: tuple[Network, ...]
 
     def refresh(self) -> None:
         """Take up a new certificate, if there is one."""
@@ -46,7 +47,9 @@ def doors_of(settings: Settings) -> Doors:
         low=min(64 * 1024, settings.max_reply_bytes),
         in_all=settings.max_buffered_mebibytes * MEBIBYTE,
     )
-    return Doors(certificates_of(settings), unix_socket_of(settings), bounds, RateBook(rates_of(settings)))
+    return Doors(
+        certificates_of(settings), unix_socket_of(settings), bounds, RateBook(rates_of(settings)), proxies_of(settings)
+    )
 
 
 def terms_of(
@@ -93,6 +96,16 @@ def unix_socket_of(settings: Settings) -> UnixSocket | None:
     if settings.unix_socket is None:
         return None
     return UnixSocket(settings.unix_socket, int(settings.unix_socket_mode, 8))
+
+
+def proxies_of(settings: Settings) -> tuple[Network, ...]:
+    """From where connections begin with a header of the PROXY protocol.  Raises ConfigurationError."""
+    try:
+        return tuple(ipaddress.ip_network(network) for network in settings.proxy_protocol_from)
+    except ValueError as error:
+        raise ConfigurationError(
+            f'proxy_protocol_from has addresses and networks such as "10.0.0.7" or "10.1.0.0/16": {error}'
+        ) from None
 
 
 def limits_of(settings: Settings) -> Limits:

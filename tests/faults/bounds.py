@@ -27,6 +27,7 @@ Bound = Crossed | Elsewhere
 
 _CONNECTIONS = Elsewhere("connections, not data: tests/gateway/test_ends.py, row 9 and row 15")
 _MESSAGES = Elsewhere("one message, whatever the ledger's size: tests/gateway/test_frames.py, row 11")
+_PROXY_HEADER = Elsewhere("one header, whatever the ledger's size: tests/gateway/test_proxy_header.py")
 _RATES = Elsewhere("requests a second, not data: tests/gateway/test_throttling.py and row 9")
 _DISK = Elsewhere("a full disk: row 13")
 _RULE = Elsewhere("a rule that each request is held to: tests/protocol/test_requests.py, rows 6 and 11")
@@ -72,6 +73,7 @@ CONSTANTS: dict[str, dict[str, Bound]] = {
     "gateway.admission": {"MOMENTS_UNPRUNED": Elsewhere("clients, not data: tests/gateway/test_clients.py")},
     "gateway.fragments": {"MAX_FRAGMENTS": _MESSAGES},
     "gateway.opening": {"MAX_HEAD_BYTES": _MESSAGES},
+    "gateway.proxy_header": {"MAX_BODY_BYTES": _PROXY_HEADER, "MAX_LINE_BYTES": _PROXY_HEADER},
     "gateway.server": {"TURNED_AWAY_AT_ONCE": _CONNECTIONS},
     "journal.archive_file": {
         "MAX_BLOCK_BYTES": _FOLLOWS,

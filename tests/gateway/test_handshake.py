@@ -65,6 +65,17 @@ OUTCOMES: list[tuple[str, bytes, int, str | None]] = [
     ("a page", request(PLAIN, "GET /healthz HTTP/1.1"), 200, "page"),
     ("a page with a query, in HTTP/1.0", request({**PLAIN, "Host": None}, "GET /healthz?a=b HTTP/1.0"), 200, "page"),
     ("the head of a page", request(PLAIN, "HEAD /healthz HTTP/1.1"), 200, "page"),
+    ("HAProxy's check, of a daemon that is not ready", b"OPTIONS / HTTP/1.0\r\n\r\n", 503, "page"),
+    ("the same in HTTP/1.1, for the server as a whole", request(PLAIN, "OPTIONS * HTTP/1.1"), 503, "page"),
+    ("the options of a page", request(PLAIN, "OPTIONS /healthz HTTP/1.1"), 200, "page"),
+    ("the options of another path", request(PLAIN, "OPTIONS /nothing HTTP/1.1"), 426, "not_a_websocket"),
+    ("an old balancer's check", b"GET / HTTP/1.0\r\n\r\n", 503, "page"),
+    ("an old balancer's check of a page", b"GET /healthz HTTP/1.0\r\n\r\n", 200, "page"),
+    ("a page by its whole address", request(PLAIN, "GET http://127.0.0.1:7878/healthz?x=1 HTTP/1.1"), 200, "page"),
+    ("a check by the whole address", request(PLAIN, "OPTIONS http://127.0.0.1:7878 HTTP/1.1"), 503, "page"),
+    ("a websocket by its whole address", request(line="GET http://localhost:7878/ HTTP/1.1"), 101, None),
+    ("the beginning of TLS", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400, "malformed"),
+    ("the first byte of TLS", b"\x16", 400, "malformed"),
     ("another path in a browser", request(PLAIN), 426, "not_a_websocket"),
     ("a post to a page", request(PLAIN, "POST /healthz HTTP/1.1"), 426, "not_a_websocket"),
     ("no HTTP at all", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400, "malformed"),
@@ -227,3 +238,36 @@ def test_a_server_speaks_first() -> None:
     frames.send_text(b"hello")
     _, _, rest = frames.data_to_send().partition(b"\r\n\r\n")
     assert sent_texts(rest) == [b"hello"]
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (
+            request({"Host": "evil.example"}),
+            "Host 'evil.example' is not allowed here; allowed_hosts of the configuration",
+        ),
+        (request({"Origin": "https://evil"}), "Origin 'https://evil' is not allowed here; allowed_origins of the conf"),
+        (b"\x16\x03\x01\x02\x00\x01", "began TLS on a port that speaks none"),
+    ],
+    ids=["host", "origin", "tls"],
+)
+def test_what_the_configuration_may_be_to_blame_for_is_in_the_log_with_the_setting(
+    data: bytes, says: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    _, response, _ = answer(data)
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert says in line
+    assert says.encode() in response
+
+
+def test_a_line_of_the_log_about_a_header_is_short_and_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    answer(request({"Host": "\x9b31m" + "x" * 5000}))
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert len(line) < 300
+    assert line.isprintable()
+
+
+def test_a_token_that_is_wrong_is_no_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    answer(request({"Authorization": "Bearer no"}))
+    assert not caplog.records

@@ -210,11 +210,12 @@ async def test_an_address_of_ipv6_is_its_network() -> None:
                 raise OSError(errno.ENOTCONN, "gone")
             return (self.address, 1)
 
-    peers = ["192.0.2.7", "2001:db8:1:2:3:4:5:6", "fe80::1%eth0", ""]
+    peers = ["192.0.2.7", "2001:db8:1:2:3:4:5:6", "fe80::1%eth0", "::ffff:192.0.2.7", ""]
     assert [_peer(Peer(address)) for address in peers] == [  # type: ignore[arg-type]
         "192.0.2.7",
         "2001:db8:1:2::/64",
         "fe80::/64",
+        "192.0.2.7",
         "",
     ]
 

@@ -20,7 +20,9 @@ LIMIT = 4096
 
 
 def page(path: str) -> tuple[int, Mapping[str, str], bytes] | None:
-    return (200, {"Content-Type": "application/json"}, b'{"alive":true}') if path == "/healthz" else None
+    pages = {"/healthz": (200, b'{"alive":true}'), "/readyz": (503, b'{"ready":false}')}
+    found = pages.get(path)
+    return None if found is None else (found[0], {"Content-Type": "application/json"}, found[1])
 
 
 def policy(*, is_draining: bool = False, compresses: bool = False, max_message_bytes: int = LIMIT) -> Policy:

@@ -13,10 +13,12 @@ origin would look like ours.
 
 import base64
 import binascii
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http import HTTPStatus
+from typing import Final
 
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
@@ -27,7 +29,13 @@ from walletd.protocol.messages import SUBPROTOCOL
 
 BEARER_PREFIX = "walletd.bearer."
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
-ALLOW_IT = "the configuration can allow it."
+ALLOW_IT = "{} of the configuration can allow it."
+SHOWN_OF_A_HEADER = 100
+"""Characters of a header that a log line or an answer repeats."""
+
+READINESS = "/readyz"
+
+_ABSOLUTE: Final = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 
 Page = Callable[[str], tuple[int, Mapping[str, str], bytes] | None]
 """From a path to the status, the headers and the body of a status page."""
@@ -75,6 +83,8 @@ class Refusal:
     status: HTTPStatus
     sentence: str
     headers: Mapping[str, str] = field(default_factory=dict)
+    is_for_the_operator: bool = False
+    """Whether the configuration may be what is wrong, so that the log says it, too."""
 
     def response(self) -> Response:
         """The refusal as an HTTP response."""
@@ -83,6 +93,12 @@ class Refusal:
 
 MALFORMED = Refusal("malformed", HTTPStatus.BAD_REQUEST, "This is not a valid HTTP request.")
 HEAD_TOO_LARGE = Refusal("malformed", HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The headers are too large.")
+TLS_HELLO = Refusal(
+    "malformed",
+    HTTPStatus.BAD_REQUEST,
+    "A client began TLS on a port that speaks none: connect with ws:// or http://, or set tls_certificate.",
+    is_for_the_operator=True,
+)
 NOT_A_WEBSOCKET = Refusal(
     "not_a_websocket",
     HTTPStatus.UPGRADE_REQUIRED,
@@ -117,13 +133,18 @@ def judge(request: Request, policy: Policy, turned_away: Refusal | None) -> Hand
         return DRAINING
     host, origin = headers.get("Host", ""), headers.get("Origin")
     if host_name(host) not in policy.allowed_hosts:
-        return Refusal("host", HTTPStatus.FORBIDDEN, f"Host {host!r} is not allowed here; {ALLOW_IT}")
+        return _not_allowed("Host", host, "allowed_hosts")
     if origin is not None and canonical_origin(origin) not in policy.allowed_origins:
-        return Refusal("origin", HTTPStatus.FORBIDDEN, f"Origin {origin!r} is not allowed here; {ALLOW_IT}")
+        return _not_allowed("Origin", origin, "allowed_origins")
     handshake = _read(request)
     if handshake.has_authorization and not is_admitted(handshake, policy):
         return TOKEN_REFUSED
     return handshake
+
+
+def _not_allowed(header: str, value: str, setting: str) -> Refusal:
+    sentence = f"{header} {value[:SHOWN_OF_A_HEADER]!r} is not allowed here; {ALLOW_IT.format(setting)}"
+    return Refusal(header.lower(), HTTPStatus.FORBIDDEN, sentence, is_for_the_operator=True)
 
 
 def is_admitted(handshake: Handshake, policy: Policy) -> bool:
@@ -156,11 +177,28 @@ def http_response(status: int, headers: Mapping[str, str], body: bytes, *, is_he
 
 
 def _plain(request: Request, policy: Policy) -> Response | Refusal:
-    page = policy.page(request.path.partition("?")[0])
-    if page is None or request.method not in ("GET", "HEAD"):
+    path = _path(request.path)
+    page = policy.page(READINESS if _is_check(request, path) else path)
+    if page is None or request.method not in ("GET", "HEAD", "OPTIONS"):
         return NOT_A_WEBSOCKET
     status, headers, body = page
+    if request.method == "OPTIONS":
+        headers = {**headers, "Allow": "GET, HEAD, OPTIONS"}
     return http_response(status, headers, body, is_head=request.method == "HEAD")
+
+
+def _path(target: str) -> str:
+    """The path of a request's target: the path itself or, as proxies send it, a whole address (RFC 9112, 3.2)."""
+    if found := _ABSOLUTE.match(target):
+        target = target[found.end() :]
+    return target.partition("?")[0] or "/"
+
+
+def _is_check(request: Request, path: str) -> bool:
+    """Whether a load balancer asks if one can serve: HAProxy's ``OPTIONS /``, an old one's ``GET / HTTP/1.0``."""
+    if request.method == "OPTIONS":
+        return path in ("/", "*")
+    return path == "/" and request.protocol == "HTTP/1.0" and request.method in ("GET", "HEAD")
 
 
 def _read(request: Request) -> Handshake:

@@ -24,6 +24,7 @@ from websockets.typing import Subprotocol
 from walletd.gateway.handshake import (
     HEAD_TOO_LARGE,
     MALFORMED,
+    TLS_HELLO,
     Handshake,
     Policy,
     Refusal,
@@ -38,6 +39,11 @@ SILENT: Final = logging.getLogger("walletd.gateway.websockets_library")
 """At DEBUG the library logs every header and frame, tokens included: this logger must never be that verbose."""
 
 SILENT.setLevel(logging.ERROR)
+
+TLS_RECORD: Final = b"\x16"
+"""The first byte of a TLS handshake, and of no method of HTTP."""
+
+log = logging.getLogger(__name__)
 
 _END_OF_HEAD: Final = b"\r\n\r\n"
 
@@ -79,6 +85,10 @@ class Opening:
     def receive(self, data: bytes) -> bytes:
         """Feed the library the request and nothing behind it; what is behind it."""
         assert not self.response
+        if not self.head_bytes and data[:1] == TLS_RECORD:
+            self.head_bytes = len(data)
+            self.refuse(TLS_HELLO)
+            return b""
         known = len(self._tail)
         seen = self._tail + data
         end = seen.find(_END_OF_HEAD)
@@ -94,6 +104,8 @@ class Opening:
 
     def refuse(self, refusal: Refusal) -> None:
         """Answer with this, whatever was or was not asked."""
+        if refusal.is_for_the_operator:
+            log.warning("a connection was refused: %s", refusal.sentence)
         self.refused = refusal.word
         self.response = refusal.response().serialize()
 

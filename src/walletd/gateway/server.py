@@ -26,6 +26,7 @@ from walletd.gateway.bounds import Bounds, Deadlines
 from walletd.gateway.connection import Connection, Endpoint, Flusher, Terms
 from walletd.gateway.counters import TrafficCounters
 from walletd.gateway.handshake import DRAINING, FULL, Handshake, Policy, Refusal
+from walletd.gateway.proxy_header import NoProxyHeader, read_proxy_header
 from walletd.gateway.readiness import NO_TURNS, Readiness, Turns
 from walletd.gateway.socket_stream import SocketStream
 from walletd.gateway.tls import Certificates
@@ -52,6 +53,8 @@ ADVICE = {
     errno.EADDRNOTAVAIL: "no interface of this machine has this address; take one that it has",
     errno.EACCES: "ports below 1024 need a privilege; take a higher one",
 }
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 log = logging.getLogger(__name__)
 
@@ -86,9 +89,15 @@ class GatewayServer:
         certificates: Certificates | None = None,
         unix_socket: UnixSocket | None = None,
         turns: Turns = NO_TURNS,
+        proxies: Sequence[Network] = (),
         spares_descriptors: int = 0,
     ) -> None:
-        """``spares_descriptors``: how many file descriptors of the process no connection may take."""
+        """``spares_descriptors``: how many file descriptors of the process no connection may take.
+
+        From the networks of ``proxies`` each connection begins with a header of the PROXY protocol.
+        """
+        self._proxies = tuple(proxies)
+        self._arriving = 0
         self._spares_descriptors = spares_descriptors
         self._inherited = inherited
         self._reserved = reserved
@@ -186,8 +195,49 @@ class GatewayServer:
                     self._count_accept_failure(OSError(errno.EMFILE, "the last file descriptors are kept free"))
                     await trio.aclose_forcefully(stream)
                     continue
-                address = _peer(stream)
-                connections.start_soon(self.serve_stream, self._secured(stream), address)
+                if self._is_proxy(stream):
+                    connections.start_soon(self._serve_proxied, stream)
+                else:
+                    address = _peer(stream)
+                    connections.start_soon(self.serve_stream, self._secured(stream), address)
+
+    def _is_proxy(self, stream: trio.SocketStream) -> bool:
+        if not self._proxies:
+            return False
+        try:
+            name = stream.socket.getpeername()
+            peer = ipaddress.ip_address(str(name[0]).partition("%")[0]) if isinstance(name, tuple) else None
+        except (OSError, ValueError):
+            return False
+        if peer is not None and peer.version == 6 and peer.ipv4_mapped is not None:
+            peer = peer.ipv4_mapped
+        return peer is not None and any(peer.version == known.version and peer in known for known in self._proxies)
+
+    async def _serve_proxied(self, stream: trio.SocketStream) -> None:
+        """Serve a client behind a balancer, counted under the client's own address."""
+        if self._arriving >= self._caps.connections + TURNED_AWAY_AT_ONCE:
+            self.traffic.refused["flood"] += 1
+            await trio.aclose_forcefully(stream)
+            return
+        self._arriving += 1
+        try:
+            with trio.fail_after(self._terms.deadlines.handshake_seconds):
+                behind = await read_proxy_header(lambda size: _receive_exactly(stream, size))
+        except (NoProxyHeader, trio.TooSlowError, trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            if isinstance(error, NoProxyHeader):
+                log.warning(
+                    "a connection from %s, which proxy_protocol_from names, began without a header of the PROXY "
+                    "protocol: %s; have the proxy send it (send-proxy-v2), or take the address out",
+                    _peer(stream),
+                    error,
+                )
+            self.traffic.refused["proxy_header"] += 1
+            await trio.aclose_forcefully(stream)
+            return
+        finally:
+            self._arriving -= 1
+        address = _peer(stream) if behind is None else _counted_as(behind)
+        await self.serve_stream(self._secured(stream), address)
 
     def _secured(self, stream: trio.SocketStream) -> trio.abc.HalfCloseableStream:
         """What comes over the network is under TLS, where there is a certificate."""
@@ -366,9 +416,27 @@ def _peer(stream: trio.SocketStream) -> str:
         return ""
     if not isinstance(name, tuple):
         return ""
-    address = str(name[0])
+    return _counted_as(str(name[0]))
+
+
+async def _receive_exactly(stream: trio.SocketStream, size: int) -> bytes:
+    """So many bytes and not one more.  Raises NoProxyHeader at the end of the stream."""
+    taken = b""
+    while len(taken) < size:
+        piece = await stream.receive_some(size - len(taken))
+        if not piece:
+            raise NoProxyHeader("nothing more")
+        taken += piece
+    return taken
+
+
+def _counted_as(address: str) -> str:
+    """An address of IPv4, or the network of one of IPv6."""
     if ":" not in address:
         return address
+    mapped = ipaddress.IPv6Address(address.partition("%")[0]).ipv4_mapped
+    if mapped is not None:  # A socket for both kinds, as a service manager hands it over.
+        return str(mapped)
     return str(ipaddress.IPv6Network((address.partition("%")[0], 64), strict=False))
 
 
