@@ -246,6 +246,25 @@ def test_a_transfer_can_be_looked_at(walletd: Walletd, daemon: StandIn) -> None:
     assert walletd("transfer", "get", "t9", "--json").document["refunded"][0]["refunded"] == "250"
 
 
+def test_what_was_passed_on_goes_back_from_its_end(walletd: Walletd, daemon: StandIn) -> None:
+    ways = [("alice", "shop", "1000"), ("shop", "fees", "20")]
+    daemon.transfers = [
+        TransferView(
+            transfer="t9",
+            sequence=9,
+            time=NOON,
+            kind="transfer",
+            postings=tuple(PostingView(WalletId(source), WalletId(to), EUR, amount) for source, to, amount in ways),
+        )
+    ]
+    assert walletd("refund", "t9").exit_code == 0
+    (sent,) = [call.arguments[0] for call in daemon.calls if call.name == "submit"]
+    assert [(each.source, each.to, each.amount) for each in sent.postings] == [
+        ("fees", "shop", "20"),
+        ("shop", "alice", "1000"),
+    ]
+
+
 def test_the_log_levels_are_shown_where_none_is_named(walletd: Walletd, daemon: StandIn) -> None:
     ended = walletd("log-level")
     assert ended.exit_code == 0

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -59,6 +60,37 @@ def violations_of(history: History, core: Core = REAL) -> list[str]:
 
 def test_an_honest_history_has_no_violation() -> None:
     assert violations_of(honest_history()) == []
+
+
+def test_a_history_of_a_version_that_judged_postings_together_has_no_violation() -> None:
+    ledger = market(REAL._replace(decide=partial(REAL.decide, leniently=True)))
+    circle = transfer(posting("bob", "carol", "BTC", 10**30), posting("carol", "bob", "BTC", 10**30))
+    applied = [circle, transfer(posting("bob", "carol", "EUR", 5), posting("alice", "bob", "EUR", 5))]
+    refused = [
+        transfer(posting("alice", "bob", "EUR", 600), posting("alice", "bob", "EUR", 401)),
+        batch(transfer(posting("bob", "carol", "EUR", 5), posting("alice", "bob", "EUR", 4))),
+    ]
+    for command in applied:
+        assert isinstance(ledger.decide(command), Effects)
+        assert isinstance(REAL.decide(ledger.books, command, NOW, 99), Refusal)
+        ledger.run(command)
+    for command in refused:
+        assert ledger.decide(command) != REAL.decide(ledger.books, command, NOW, 99)
+        assert isinstance(ledger.run(command), Refusal)
+    ledger.run(batch(circle, pay("bob", "alice", "EUR", 9), atomic=False))
+    assert violations_of(ledger.entries) == []
+
+
+def test_what_one_version_refuses_and_no_version_would_apply_so_is_a_violation() -> None:
+    ledger = market()
+    circle = transfer(posting("bob", "carol", "BTC", 5), posting("carol", "bob", "BTC", 6))
+    verdict = ledger.decide(transfer(posting("bob", "carol", "BTC", 5), posting("carol", "bob", "BTC", 5)))
+    assert isinstance(verdict, Refusal)
+    lenient = REAL.decide(ledger.books, circle, NOW, len(ledger.entries) + 1, leniently=True)
+    assert isinstance(lenient, Refusal)
+    for wrong in (changed(verdict, facts={**verdict.facts, "available": "1"}), Refusal(Reason.ABOVE_MAXIMUM)):
+        history = [*ledger.entries, entry(len(ledger.entries) + 1, circle, wrong)]
+        assert any("refused for another reason" in sentence for sentence in violations_of(history))
 
 
 @pytest.mark.parametrize("kind", ["alone", "outer", "atomic", "each"])

@@ -20,14 +20,14 @@ def test_a_posting_is_a_debit_of_the_payer_and_a_credit_of_the_payee() -> None:
 
 def test_each_posting_has_its_own_running_balance() -> None:
     postings = [
-        posting("bob", "@fees", "EUR", 10),
         posting("alice", "bob", "EUR", 30),
+        posting("bob", "@fees", "EUR", 10),
         posting("bob", "alice", "EUR", 5),
     ]
     lines = lines_after(shop(), transfer(*postings))
     assert [(line.line, line.amount, line.posted) for line in lines if line.wallet == "bob"] == [
-        (0, -10, -10),
-        (1, 30, 20),
+        (0, 30, 30),
+        (1, -10, 20),
         (2, -5, 15),
     ]
 

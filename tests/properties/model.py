@@ -295,18 +295,17 @@ class Model:
                 amount -= taken
 
     def _move(self, movements: list[Any], counted_at: datetime | None = None) -> None:
-        before = dict(self.money)
+        """One movement after the other; of each the payer has the money, and the payee no more than it may."""
+        is_above = False
         for source, to, asset, amount in movements:
             self.money[source, asset] = self.money.get((source, asset), ZERO) - amount
             self.money[to, asset] = self.money.get((to, asset), ZERO) + amount
-        changed = {(w, asset) for source, to, asset, _ in movements for w in (source, to)}
-        gained = {place for place in changed if self.money[place] > before.get(place, ZERO)}
-        self._require(all((self.available(*place) or ZERO) >= 0 for place in changed), "insufficient_funds")
+            self._require((self.available(source, asset) or ZERO) >= 0, "insufficient_funds")
+            maximum = self.limits.get((to, asset), c.Limits()).maximum
+            is_above |= maximum is not None and self.money[to, asset] > Fraction(maximum)
         if counted_at is not None:
             self._let_out([(source, asset, amount) for source, _, asset, amount in movements], counted_at)
-        for place in gained:
-            maximum = self.limits.get(place, c.Limits()).maximum
-            self._require(maximum is None or self.money[place] <= Fraction(maximum), "above_maximum")
+        self._require(not is_above, "above_maximum")
 
     def _is_within_limits(self, wallet: str, asset: str) -> bool:
         maximum = self.limits[wallet, asset].maximum

@@ -17,7 +17,7 @@ from tests.ledger.core import Core
 from tests.ledger.test_audit import FALSIFICATIONS, honest_history, violations_of
 from tests.ledger.test_holds import situations_against
 from tests.ledger.test_refusals import precedence_violations
-from tests.ledger.test_transfers import CONDITIONS_THAT_HOLD, NETTING
+from tests.ledger.test_transfers import CONDITIONS_THAT_HOLD, IN_ORDER
 from tests.properties.programs import Step, find_disagreement, programs
 from tests.protocol.test_access import NEEDS, PERMITTED, REQUESTS, SCOPES
 from tests.protocol.words import EXAMPLES, LIMITS, request
@@ -54,8 +54,8 @@ def some_programs(lot: int) -> list[list[Step]]:
 
 
 def tables_against(core: Core) -> list[str]:
-    """What the tables of refusals, conditions, netting and precedence say first; an exception is an answer, too."""
-    tables = (_refusals_against, _conditions_against, _netting_against, situations_against, precedence_violations)
+    """What the tables of refusals, conditions, order and precedence say first; an exception is an answer, too."""
+    tables = (_refusals_against, _conditions_against, _order_against, situations_against, precedence_violations)
     try:
         return list(islice(chain.from_iterable(table(core) for table in tables), 1))
     except (AssertionError, KeyError) as broken:
@@ -71,8 +71,8 @@ def _refusals_against(core: Core) -> Iterator[str]:
             yield f"{case.situation}: {verdict.facts}"
 
 
-def _netting_against(core: Core) -> Iterator[str]:
-    for name, postings, after in NETTING:
+def _order_against(core: Core) -> Iterator[str]:
+    for name, postings, after in IN_ORDER:
         ledger = shop(core).after(open_wallet("dave"))
         ledger.run(transfer(*(posting(*row) for row in postings)))
         if {place: ledger.posted(*place) for place in after} != after:

@@ -90,18 +90,18 @@ BUGS_IN_THE_RULES: list[Bug] = [
     Bug("system wallets stop at zero", "book", "None if is_system else 0", "0"),
     Bug("no wallet has a floor", "book", "None if is_system else 0", "None"),
     Bug(
-        "only the first wallet's funds are looked at",
+        "only the first posting's funds are looked at",
         "guards",
-        "if taken > 0 else None",
-        "if taken > 0 and wallet == next(iter(draft.changes))[0] else None",
+        "self.funds or covered_guard(",
+        "self.funds or index == 0 and covered_guard(",
     ),
     Bug(
-        "what a wallet gains is asked of it",
+        "the payee's funds are looked at",
         "guards",
-        "if taken > 0 else None\n        if left is not None and left < 0:",
-        "\n        if left is not None and left + taken < abs(taken):",
+        "covered_guard(self._draft, posting.source, posting.asset",
+        "covered_guard(self._draft, posting.to, posting.asset",
     ),
-    # netting
+    # the order of postings
     Bug(
         "a payment does not offset an earlier one",
         "draft",
@@ -128,10 +128,24 @@ BUGS_IN_THE_RULES: list[Bug] = [
         "posting.to, postings[0].asset, amount",
     ),
     Bug(
-        "each posting is judged by itself",
+        "postings are judged together",
         "transfers",
-        "posting.asset, amount)\n",
-        "posting.asset, amount)\n        if refusal := funds_guard(draft):\n            return refusal\n",
+        "refusal = steps.funds or",
+        "refusal = funds_guard(draft) or",
+    ),
+    Bug(
+        "the postings of a refund are judged together",
+        "refunds",
+        "refusal = steps.funds or",
+        "refusal = funds_guard(draft) or",
+        tables=False,
+    ),
+    Bug(
+        "the maximum is looked at when all is done",
+        "transfers",
+        "or steps.maximum",
+        "or maximum_guard(books, draft)",
+        model=False,
     ),
     # versions
     Bug(

@@ -299,7 +299,8 @@ def refund(
         moved = (await client.transfer(transfer)).postings
         if amount is not None and len(moved) != 1:
             raise UsageError(f"{transfer} has {len(moved)} postings; an amount can be given back of a single one")
-        back = [_posting(posting.to, posting.source, posting.asset, posting.amount) for posting in moved]
+        # The last goes back first: what was passed on is then there again when its turn comes.
+        back = [_posting(posting.to, posting.source, posting.asset, posting.amount) for posting in reversed(moved)]
         if amount is not None:
             units = await units_of(client, amount, moved[0].asset)
             back = [_posting(moved[0].to, moved[0].source, moved[0].asset, units)]

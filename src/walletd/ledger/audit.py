@@ -163,23 +163,35 @@ class Audit:
             self.refused += 1
 
     def _decided_again(self, entry: Entry) -> Verdict:
-        """What the command comes to.  What was applied may be of a version that refused nothing for its size; what was
-        refused for its size would have been applied without."""
-        is_bounded = entry.effects is None
-        verdict = decide(
+        """What the command comes to by today's rules; where it came to something else, by those of earlier versions."""
+        verdict = self._decided(entry, leniently=False)
+        if entry.effects is not None:
+            return verdict if verdict == entry.effects else self._decided(entry, leniently=True)
+        if entry.refusal is not None and entry.refusal.reason is Reason.ENTRY_TOO_LARGE:
+            return self._judged_by_size(entry, verdict)
+        return verdict if verdict == entry.refusal else self._earlier_refusal(entry, verdict)
+
+    def _judged_by_size(self, entry: Entry, verdict: Verdict) -> Verdict:
+        """What was refused for its size would have been applied, or was found to be too large before that."""
+        if isinstance(verdict, Refusal):
+            return verdict
+        applied = msgspec.structs.replace(entry, refusal=None, effects=verdict)
+        return too_large(self.books, applied, encode_entry(applied)) or verdict
+
+    def _earlier_refusal(self, entry: Entry, verdict: Verdict) -> Verdict:
+        earlier = self._decided(entry, leniently=True)
+        return earlier if earlier == entry.refusal else verdict
+
+    def _decided(self, entry: Entry, *, leniently: bool) -> Verdict:
+        return decide(
             self.books,
             entry.command,
             entry.time,
             entry.sequence,
             by=entry.principal,
             received=_received(entry),
-            is_bounded=is_bounded,
+            leniently=leniently,
         )
-        is_refused_for_size = entry.refusal is not None and entry.refusal.reason is Reason.ENTRY_TOO_LARGE
-        if is_refused_for_size and isinstance(verdict, Effects):
-            applied = msgspec.structs.replace(entry, refusal=None, effects=verdict)
-            return too_large(self.books, applied, encode_entry(applied)) or verdict
-        return verdict
 
     def close(self) -> list[str]:
         """All violations: those of the entries, then those of the books that they lead to."""

@@ -24,11 +24,11 @@ MAX_RECORDS = 20_000
 
 
 def execute_batch(
-    books: Books, command: ExecuteBatch, now: datetime, sequence: int, decide: Decide, is_bounded: bool = True
+    books: Books, command: ExecuteBatch, now: datetime, sequence: int, decide: Decide, leniently: bool = False
 ) -> Verdict:
     """All the commands or none or, where the batch is not atomic, those that can be applied.  O(commands and books).
 
-    It ends with a refusal once it is certain that no entry holds its records, where it ``is_bounded``.
+    It ends with a refusal once it is certain that no entry holds its records, unless it is decided ``leniently``.
     """
     if refusal := conditions_guard(books, command, now):
         return refusal
@@ -39,7 +39,7 @@ def execute_batch(
         if isinstance(verdict, Effects):
             stage.take(verdict, index)
             outcomes.append(None)
-            if is_bounded and stage.records > MAX_RECORDS:
+            if not leniently and stage.records > MAX_RECORDS:
                 return refuse(Reason.ENTRY_TOO_LARGE, what="records", number=stage.records, limit=MAX_RECORDS)
         elif command.atomic:
             return Refusal(verdict.reason, {**verdict.facts, "command": index})

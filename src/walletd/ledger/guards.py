@@ -129,18 +129,49 @@ def funds_guard(draft: Draft) -> Refusal | None:
     """Every wallet that loses or holds more has as much available."""
     for (wallet, asset), (posted, held, _) in draft.changes.items():
         taken = held - posted
-        left = draft.available(wallet, asset) if taken > 0 else None
-        if left is not None and left < 0:
-            available, required = left + taken, taken
-            return refuse(
-                Reason.INSUFFICIENT_FUNDS,
-                wallet=wallet,
-                asset=asset,
-                available=str(available),
-                required=str(required),
-                short_by=str(required - available),
-            )
+        if taken > 0 and (refusal := covered_guard(draft, wallet, asset, taken)):
+            return refusal
     return None
+
+
+def covered_guard(draft: Draft, wallet: WalletId, asset: AssetCode, taken: int, **facts: Any) -> Refusal | None:
+    """The wallet had as much available as was taken from it."""
+    left = draft.available(wallet, asset)
+    if left is not None and left < 0:
+        available, required = left + taken, taken
+        return refuse(
+            Reason.INSUFFICIENT_FUNDS,
+            wallet=wallet,
+            asset=asset,
+            available=str(available),
+            required=str(required),
+            short_by=str(required - available),
+            **facts,
+        )
+    return None
+
+
+class Steps:
+    """A row of postings, each judged when its turn comes: what came before it has happened, what comes after has not.
+
+    The reasons keep their order over the whole row: ``funds`` of any posting goes before ``maximum`` of any other.
+    """
+
+    __slots__ = ("_books", "_draft", "_number", "funds", "maximum")
+
+    def __init__(self, draft: Draft, books: Books, number: int) -> None:
+        self._draft = draft
+        self._books = books
+        self._number = number
+        """How many postings there are: of several a refusal says which one it is about."""
+        self.funds: Refusal | None = None
+        self.maximum: Refusal | None = None
+
+    def judge(self, index: int, posting: Posting, amount: int) -> None:
+        """Look at the posting's two wallets right after the draft has moved it."""
+        facts = {"posting": index} if self._number > 1 else {}
+        self.funds = self.funds or covered_guard(self._draft, posting.source, posting.asset, amount, **facts)
+        self.maximum = self.maximum or gain_guard(self._books, self._draft, posting.to, posting.asset, **facts)
 
 
 def velocity_guard(draft: Draft, books: Books) -> Refusal | None:
@@ -179,12 +210,24 @@ def _fits_at(
 def maximum_guard(books: Books, draft: Draft) -> Refusal | None:
     """No wallet that gains anything has more than its maximum afterwards."""
     for (wallet, asset), (gained, _, _) in draft.changes.items():
-        limits = books.wallets[wallet].limits.get(asset) if gained > 0 else None
-        if limits is None or limits.maximum is None:
-            continue
-        posted = draft.posted(wallet, asset)
-        if posted > int(limits.maximum):
-            return refuse(
-                Reason.ABOVE_MAXIMUM, wallet=wallet, asset=asset, maximum=limits.maximum, would_have=str(posted)
-            )
+        if gained > 0 and (refusal := gain_guard(books, draft, wallet, asset)):
+            return refusal
+    return None
+
+
+def gain_guard(books: Books, draft: Draft, wallet: WalletId, asset: AssetCode, **facts: Any) -> Refusal | None:
+    """The wallet, which gained something, has no more than its maximum."""
+    limits = books.wallets[wallet].limits.get(asset)
+    if limits is None or limits.maximum is None:
+        return None
+    posted = draft.posted(wallet, asset)
+    if posted > int(limits.maximum):
+        return refuse(
+            Reason.ABOVE_MAXIMUM,
+            wallet=wallet,
+            asset=asset,
+            maximum=limits.maximum,
+            would_have=str(posted),
+            **facts,
+        )
     return None

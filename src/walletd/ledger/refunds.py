@@ -10,6 +10,7 @@ import msgspec
 from walletd.ledger.book import Books
 from walletd.ledger.draft import Draft, Origin
 from walletd.ledger.guards import (
+    Steps,
     Verdict,
     conditions_guard,
     funds_guard,
@@ -25,8 +26,10 @@ from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.histories import about_lost
 
 
-def refund_transfer(books: Books, command: RefundTransfer, now: datetime, origin: Origin) -> Verdict:
-    """Move money back.  ``books.transfers`` must hold the original, if it exists."""
+def refund_transfer(
+    books: Books, command: RefundTransfer, now: datetime, origin: Origin, leniently: bool = False
+) -> Verdict:
+    """Move money back, along one posting after the other.  ``books.transfers`` must hold the original, if it exists."""
     for index, posting in enumerate(command.postings):
         for wallet in (posting.source, posting.to):
             if wallet not in books.wallets:
@@ -47,11 +50,17 @@ def refund_transfer(books: Books, command: RefundTransfer, now: datetime, origin
     if refusal := postings_guard(books, command.postings, now):
         return refusal
     draft = Draft(books, now)
-    for posting in command.postings:
+    steps = Steps(draft, books, len(command.postings))
+    for index, posting in enumerate(command.postings):
         amount = int(posting.amount)
         draft.move(posting.source, posting.to, posting.asset, amount)
         draft.let_go(posting.source, posting.asset, amount, origin)
-    if refusal := funds_guard(draft) or velocity_guard(draft, books) or maximum_guard(books, draft):
+        steps.judge(index, posting, amount)
+    if leniently:
+        refusal = funds_guard(draft) or velocity_guard(draft, books) or maximum_guard(books, draft)
+    else:
+        refusal = steps.funds or velocity_guard(draft, books) or steps.maximum
+    if refusal:
         return refusal
     # After this point it must succeed.
     refunded = TransferRecord(original.transfer, tuple(parts))

@@ -38,20 +38,20 @@ def decide(
     by: Principal = NOBODY,
     received: datetime | None = None,
     *,
-    is_bounded: bool = True,
+    leniently: bool = False,
 ) -> Verdict:
     """What the command does to the books at this moment, or the first reason, in the enum's order, against it.
 
     ``index`` is the command's in its batch, ``by`` is who sent it, ``received`` when it came, if that was before now.
     ``books`` must hold every wallet of ``wallets_of(command)`` that exists, the transfers that are refunded, and all
-    assets and clients.  O(postings), where no hold has expired.  Entries of earlier versions are decided again without
-    ``is_bounded``: then nothing is refused for its size.
+    assets and clients.  O(postings), where no hold has expired.  Entries of earlier versions are decided again
+    ``leniently``: postings are judged together, and nothing is refused for its size.
     """
     if refusal := expiry_guard(command, now, received or now):
         return refusal
     match command:
         case c.PostTransfer():
-            return post_transfer(books, command, now, Origin(sequence, index or 0))
+            return post_transfer(books, command, now, Origin(sequence, index or 0), leniently)
         case c.DefineAsset():
             return _define_asset(books, command, now)
         case c.OpenWallet():
@@ -63,9 +63,9 @@ def decide(
         case c.UnfreezeWallet():
             return unfreeze_wallet(books, command, now)
         case c.CloseWallet():
-            return close_wallet(books, command, now, is_bounded)
+            return close_wallet(books, command, now, leniently)
         case c.RefundTransfer():
-            return refund_transfer(books, command, now, Origin(sequence, index or 0))
+            return refund_transfer(books, command, now, Origin(sequence, index or 0), leniently)
         case c.PlaceHold():
             hold = hold_id(sequence, index, books.histories[-1].mark)
             return place_hold(books, command, now, hold, Origin(sequence, index or 0))
@@ -78,9 +78,9 @@ def decide(
         case c.VoidHold():
             return void_hold(books, command, now)
         case c.ExecuteBatch():
-            is_plain = is_bounded and received is None
-            inner = decide if is_plain else partial(decide, is_bounded=is_bounded, received=received)
-            return execute_batch(books, command, now, sequence, inner, is_bounded)
+            is_plain = not leniently and received is None
+            inner = decide if is_plain else partial(decide, leniently=leniently, received=received)
+            return execute_batch(books, command, now, sequence, inner, leniently)
         case c.CreateClient():
             return create_client(books, command, now, by)
         case c.RotateClient():

@@ -1,10 +1,11 @@
-"""The rules of transfers: money moves along all postings at once, or along none."""
+"""The rules of transfers: money moves along all postings, in their order, or along none."""
 
 from datetime import datetime
 
 from walletd.ledger.book import Books
 from walletd.ledger.draft import Draft, Origin
 from walletd.ledger.guards import (
+    Steps,
     Verdict,
     conditions_guard,
     funds_guard,
@@ -17,8 +18,10 @@ from walletd.vocabulary.commands import PostTransfer
 from walletd.vocabulary.error_codes import Reason
 
 
-def post_transfer(books: Books, command: PostTransfer, now: datetime, origin: Origin) -> Verdict:
-    """Move money along the postings, which are judged by what they change together."""
+def post_transfer(
+    books: Books, command: PostTransfer, now: datetime, origin: Origin, leniently: bool = False
+) -> Verdict:
+    """Move money along the postings one after the other: each must be covered by what there is when its turn comes."""
     postings = command.postings
     for index, posting in enumerate(postings):
         if posting.asset not in books.assets:
@@ -33,11 +36,17 @@ def post_transfer(books: Books, command: PostTransfer, now: datetime, origin: Or
     if refusal := conditions_guard(books, command, now) or postings_guard(books, postings, now):
         return refusal
     draft = Draft(books, now)
-    for posting in postings:
+    steps = Steps(draft, books, len(postings))
+    for index, posting in enumerate(postings):
         amount = int(posting.amount)
         draft.move(posting.source, posting.to, posting.asset, amount)
         draft.let_go(posting.source, posting.asset, amount, origin)
-    if refusal := funds_guard(draft) or velocity_guard(draft, books) or maximum_guard(books, draft):
+        steps.judge(index, posting, amount)
+    if leniently:
+        refusal = funds_guard(draft) or velocity_guard(draft, books) or maximum_guard(books, draft)
+    else:
+        refusal = steps.funds or velocity_guard(draft, books) or steps.maximum
+    if refusal:
         return refusal
     # After this point it must succeed.
     return draft.effects()

@@ -98,10 +98,10 @@ def unfreeze_wallet(books: Books, command: UnfreezeWallet, now: datetime) -> Ver
     return draft.effects()
 
 
-def close_wallet(books: Books, command: CloseWallet, now: datetime, is_bounded: bool = True) -> Verdict:
+def close_wallet(books: Books, command: CloseWallet, now: datetime, leniently: bool = False) -> Verdict:
     """Sweep what is there to the wallet named, if one is, and close.  A minimum keeps nothing back.
 
-    A sweep of more assets than can fit into an entry is refused, where it ``is_bounded``.
+    A sweep of more assets than can fit into an entry is refused, unless it is decided ``leniently``.
     """
     wallet, target = command.wallet, command.sweep_to
     for name in (wallet, target):
@@ -128,7 +128,7 @@ def close_wallet(books: Books, command: CloseWallet, now: datetime, is_bounded: 
         return refusal
     if refusal := maximum_guard(books, draft):
         return refusal
-    if is_bounded and len(sweep) > MAX_SWEPT_ASSETS:
+    if not leniently and len(sweep) > MAX_SWEPT_ASSETS:
         return refuse(Reason.ENTRY_TOO_LARGE, what="assets to sweep", number=len(sweep), limit=MAX_SWEPT_ASSETS)
     # After this point it must succeed.
     draft.moved.extend(sweep)

@@ -96,6 +96,8 @@ UNSPOKEN: dict[Reason, tuple[str, ...]] = {
     Reason.ORIGINAL_NOT_FOUND: ("given_up",),
     Reason.HOLD_NOT_OPEN: ("given_up",),
     Reason.WALLET_FROZEN: ("until",),
+    Reason.INSUFFICIENT_FUNDS: ("posting",),
+    Reason.ABOVE_MAXIMUM: ("posting",),
     Reason.CAPTURE_EXCEEDS_HOLD: ("wallet",),
     Reason.TOO_MANY_CLIENTS: ("client",),
     Reason.LIMITS_NOT_MET: ("held", "floor", "maximum"),

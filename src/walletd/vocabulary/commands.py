@@ -105,9 +105,10 @@ class Posting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PostTransfer(Command, frozen=True, kw_only=True, tag_field="method", tag="transfer.post"):
-    """Move money along all the postings at once, or along none.
+    """Move money along all the postings, in their order, or along none.
 
-    The postings are judged together: a wallet must be able to pay what it gives, less what it gets, in each asset.
+    Each posting is judged when its turn comes: its payer must have the money by then, from before or from a posting
+    ahead of it, and its payee must not have more than its maximum.
     """
 
     postings: Annotated[tuple[Posting, ...], msgspec.Meta(min_length=1, max_length=MAX_POSTINGS)]

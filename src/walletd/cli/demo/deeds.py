@@ -82,11 +82,11 @@ class Dealer:
         return Deed("tip", (Leg(giver, taker, tip, "EUR"),), "tip")
 
     def _refund(self) -> Deed:
-        """A recent purchase goes back, fee and all: a plain transfer the other way."""
+        """A recent purchase goes back, the fee first, of which the shop then gives the price back."""
         if not self._purchases:
             return self._purchase()
         purchase = self._purchases.popleft()
-        back = tuple(Leg(leg.to, leg.source, leg.amount, leg.asset) for leg in purchase.legs)
+        back = tuple(Leg(leg.to, leg.source, leg.amount, leg.asset) for leg in reversed(purchase.legs))
         return Deed("refund", back, "refund")
 
     def _exchange(self) -> Deed:
