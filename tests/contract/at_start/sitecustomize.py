@@ -5,6 +5,7 @@ TEST_FRAMES names the file; each line has a connection, a direction and a frame.
 
 import json
 import os
+from typing import Any
 
 from walletd.client import wire
 
@@ -22,8 +23,8 @@ async def _noted_send(self: wire.Wire, frames: list[bytes]) -> None:
     await _send(self, frames)
 
 
-async def _noted_receive(self: wire.Wire) -> list[bytes]:
-    messages = await _receive(self)
+async def _noted_receive(self: wire.Wire, *patience: Any) -> list[bytes]:
+    messages = await _receive(self, *patience)
     _note(self, "received", messages)
     return messages
 
