@@ -144,6 +144,10 @@ class Doubtful(Exception):
     """One reader of JSON takes it and another does not; both are right."""
 
 
+class Repeated(Exception):
+    """A name stands twice in one object."""
+
+
 def verdict(frame: bytes) -> set[str]:
     """The reasons with which this text may be answered; TAKEN stands for a call, and for an answer to a token."""
     if LONE_SURROGATE.search(frame) or frame.count(b"[") + frame.count(b"{") > DEEP:
@@ -158,12 +162,14 @@ def verdict(frame: bytes) -> set[str]:
         )
     except UnicodeDecodeError:
         # The adapter lets no such text through; a session stops at the first thing that it has to look at, which need
-        # not be what is no UTF-8: of a name that stands twice it looks at the last.
+        # not be what is no UTF-8.
         return MALFORMED | {TAKEN}
     except ValueError:
         return {"parse_error"}
     except Doubtful:
         return MALFORMED | {TAKEN}
+    except Repeated:
+        return MALFORMED
     if not _is_request(request):
         return {"invalid_request"}
     if request["method"] not in published().methods:
@@ -181,9 +187,9 @@ def _doubt(word: str) -> None:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """RFC 8259, 4: what a name means that stands twice is not said."""
+    """RFC 8259, 4 leaves open what a name means that stands twice: the protocol refuses it."""
     if len(dict(pairs)) < len(pairs):
-        raise Doubtful
+        raise Repeated
     return dict(pairs)
 
 

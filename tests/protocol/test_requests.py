@@ -26,7 +26,6 @@ NOT_JSON: list[tuple[str, bytes]] = [
     ("not a number", b"NaN"),
     ("a bare control character in a string", b'{"id":"\n"}'),
     ("bytes that are not UTF-8", b'{"jsonrpc":"2.0","id":"\xff","method":"session.ping"}'),
-    ("half a surrogate pair", b'{"jsonrpc":"2.0","id":"\\ud800","method":"session.ping"}'),
     ("arrays without end", b"[" * AT_ITS_DEPTH),
     ("objects without end", b'{"a":' * AT_ITS_DEPTH),
     ("deep params", b'{"jsonrpc":"2.0","id":7,"method":"asset.list","params":' + b"[" * AT_ITS_DEPTH),

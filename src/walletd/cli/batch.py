@@ -13,6 +13,7 @@ from walletd.cli.failures import UsageError, told
 from walletd.cli.output import Output, again, new_table
 from walletd.client import Client, new_command_id
 from walletd.protocol.errors import explain
+from walletd.protocol.strict_json import repeated_name
 from walletd.vocabulary.commands import BatchedCommand
 
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
@@ -79,6 +80,9 @@ def batch(
 def _command(line: str, number: int, batch_id: str) -> BatchedCommand:
     try:
         document = msgspec.json.decode(line, type=dict)
+        repeated = repeated_name(line.encode())
+        if repeated is not None:
+            raise UsageError(f"line {number}: {repeated!r} stands twice in one object; write each name once")
         document.setdefault("command_id", f"{batch_id}.{number}")
         return msgspec.convert(document, BatchedCommand)  # type: ignore[no-any-return]
     except msgspec.ValidationError as error:

@@ -19,6 +19,7 @@ from walletd.protocol.errors import explain, failure, invalid_params
 from walletd.protocol.messages import Authenticate, Authenticated, RequestId
 from walletd.protocol.methods import METHODS, Kind, Method
 from walletd.protocol.rates import Throttle
+from walletd.protocol.strict_json import lone_surrogate, repeated_name
 from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import CommandId, Principal
 
@@ -41,6 +42,9 @@ OVERLOAD_RETRY_MS = 50
 ONE_PRINCIPAL = "the session belongs to another client; open a connection of its own for this token"
 """Streams and unanswered calls were permitted to the first; another token of the same client is welcome."""
 
+STANDS_TWICE = "{field!r} stands twice in one object; send each name once"
+
+HALF_A_PAIR = "{field!r} has half of a surrogate pair, which is no character; send both halves or leave it out"
 
 SHARE_USED: dict[str, Any] = {
     "what": "the session's share of what is under way",
@@ -115,10 +119,13 @@ class Session:
             return failure(request.id, Reason.OVERLOADED, SHARE_USED)
         try:
             params = method.decoder.decode(request.params)
+            repeated = repeated_name(frame)
         except msgspec.DecodeError as error:
-            return invalid_params(request.id, error)
+            return _no_text(frame) or invalid_params(request.id, error)
         except (UnicodeDecodeError, RecursionError) as error:
             return failure(request.id, Reason.INVALID_PARAMS, {"field": ""}, message=f"params: {error}")
+        if repeated is not None:
+            return _faulty(None if repeated == "id" else request.id, repeated, STANDS_TWICE)
         if isinstance(params, Authenticate):
             return self._authenticate(request.id, params)
         return self._permit(request.id, method, params, len(frame))
@@ -199,11 +206,30 @@ def _limited(request_id: int | str | None, retry_after_ms: int) -> bytes:
     return failure(request_id, Reason.RATE_LIMITED, {"what": "the session", "retry_after_ms": retry_after_ms})
 
 
+def _faulty(request_id: int | str | None, path: str, sentence: str) -> bytes:
+    """The response to a document that is JSON and yet not of this protocol, at this path."""
+    in_params = path.startswith("params.")
+    field = path.removeprefix("params.")
+    reason = Reason.INVALID_PARAMS if in_params else Reason.INVALID_REQUEST
+    return failure(request_id, reason, {"field": field}, message=sentence.format(field=field))
+
+
+def _no_text(frame: bytes) -> bytes | None:
+    """The response to JSON with half of a surrogate pair; None to what is something else."""
+    found = lone_surrogate(frame)
+    if found is None or not isinstance(found[1], Mapping):
+        return None
+    path, document = found
+    return _faulty(None if path == "id" else _readable_id(document), path, HALF_A_PAIR)
+
+
 def _malformed(frame: bytes, error: Exception) -> bytes:
     try:
         document = msgspec.json.decode(frame)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as unreadable:
-        return failure(None, Reason.PARSE_ERROR, message=f"the frame is not a JSON document: {unreadable}")
+        return _no_text(frame) or failure(
+            None, Reason.PARSE_ERROR, message=f"the frame is not a JSON document: {unreadable}"
+        )
     if isinstance(document, list):
         return failure(None, Reason.INVALID_REQUEST, message="batches are not served; send one request per frame")
     if not isinstance(document, Mapping):

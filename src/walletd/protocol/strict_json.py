@@ -1,0 +1,112 @@
+"""What JSON lets pass and this protocol does not: a name that stands twice in one object, half of a surrogate pair.
+
+    repeated_name(b'{"amount":"5","amount":"7"}')      ->  "amount"
+    lone_surrogate(b'{"reference":"\\ud800"}')          ->  ("reference", {"reference": "\\ud800"})
+
+RFC 8259, 4 leaves open what a repeated name means, and readers differ: one takes the first value, another the last.
+Two readers of one payment must not differ about its amount, so a repeated name is refused at every level.  Half of a
+surrogate pair is JSON (RFC 8259, 8.2) but no text: it has no UTF-8.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+_decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
+
+_NAME_ENDS: Final = b'":'
+MOST_OF_A_NAME: Final = 64
+"""So many characters of a client's own name come back to it."""
+
+
+def repeated_name(document: bytes) -> str | None:
+    """The path of the first name that stands twice in its object, such as ``params.postings[0].amount``; else None.
+
+    ``document`` is JSON that was decoded before.  The plain case costs no look at single names: what is decoded and
+    encoded again has lost each repeated name, and so has fewer ends of names in its text.  That holds where no string
+    has an escape and no colon a space in front of it; else the text is read name by name.
+    """
+    has_escape = b"\\" in document
+    has_spaced_colon = b" :" in document or b"\t:" in document or b"\n:" in document or b"\r:" in document
+    if not (has_escape or has_spaced_colon):
+        names = document.count(_NAME_ENDS)
+        if names == _encode(_decode(document)).count(_NAME_ENDS):
+            return None
+    read = json.loads(document, object_pairs_hook=_marked, parse_int=str, parse_float=str)
+    return _first(read, _is_repeated)
+
+
+def lone_surrogate(document: bytes) -> tuple[str, Any] | None:
+    """The path of the first name or value with half of a surrogate pair, and the document with it.
+
+    None where there is none, and where the document is no JSON.
+    """
+    try:
+        read = json.loads(document)
+        path = _first(read, _is_no_text)
+    except (ValueError, RecursionError):
+        return None
+    return None if path is None else (path, read)
+
+
+class _Repeated(dict[str, Any]):
+    """An object in which a name stands twice: which one."""
+
+    name: str
+
+
+def _marked(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(dict(pairs)) == len(pairs):
+        return dict(pairs)
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen:
+            break
+        seen.add(name)
+    marked = _Repeated(pairs)
+    marked.name = name
+    return marked
+
+
+def _is_repeated(value: Any) -> str | None:
+    """The name that stands twice in this object."""
+    return value.name if isinstance(value, _Repeated) else None
+
+
+def _is_no_text(value: Any) -> str | None:
+    """The name in this object that is no text; "" where the value itself is a string that is none."""
+    if isinstance(value, str):
+        return "" if _has_no_utf8(value) else None
+    if isinstance(value, dict):
+        return next((name.encode(errors="replace").decode() for name in value if _has_no_utf8(name)), None)
+    return None
+
+
+def _has_no_utf8(text: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _first(value: Any, fault: Callable[[Any], str | None], path: str = "") -> str | None:
+    """The path of the first value that has this fault, outer ones first."""
+    name = fault(value)
+    if name is not None:
+        return _join(path, name)
+    if isinstance(value, dict):
+        inside = [(_join(path, name), inner) for name, inner in value.items()]
+    elif isinstance(value, list):
+        inside = [(f"{path}[{index}]", inner) for index, inner in enumerate(value)]
+    else:
+        return None
+    for inner_path, inner in inside:
+        found = _first(inner, fault, inner_path)
+        if found is not None:
+            return found
+    return None
+
+
+def _join(path: str, name: str) -> str:
+    name = name[:MOST_OF_A_NAME]
+    return f"{path}.{name}" if path and name else path or name
