@@ -423,6 +423,13 @@ REFUSALS: tuple[RefusalCase, ...] = (
     ),
     RefusalCase(
         Reason.ORIGINAL_NOT_FOUND,
+        "from a wallet that had no part in it",
+        refund("t10", posting("@fees", "alice", "EUR", 1)),
+        {"transfer": "t10"},
+        lambda ledger: ledger.after(pay("alice", "bob", "EUR", 10)),
+    ),
+    RefusalCase(
+        Reason.ORIGINAL_NOT_FOUND,
         "a refund is not refunded",
         refund("t11", posting("alice", "bob", "EUR", 1)),
         {"transfer": "t11"},

@@ -18,13 +18,16 @@ from tests.ledger.cases import (
     batch,
     closing,
     entry,
+    limit,
     market,
     open_wallet,
     pay,
     posting,
+    refund,
     shop,
     snapshot,
     transfer,
+    window,
 )
 from tests.ledger.core import REAL, Core
 from walletd.ledger import audit
@@ -91,6 +94,30 @@ def test_what_one_version_refuses_and_no_version_would_apply_so_is_a_violation()
     for wrong in (changed(verdict, facts={**verdict.facts, "available": "1"}), Refusal(Reason.ABOVE_MAXIMUM)):
         history = [*ledger.entries, entry(len(ledger.entries) + 1, circle, wrong)]
         assert any("refused for another reason" in sentence for sentence in violations_of(history))
+
+
+def test_the_words_of_an_earlier_version_for_the_same_refusal_are_no_violation() -> None:
+    ledger = market().after(limit("alice", "EUR", velocity=(window(60, 50), window(3600, 60))))
+    ledger.after(pay("alice", "bob", "EUR", 45))
+    paid = f"t{len(ledger.entries)}"
+    late, batched = pay("alice", "bob", "EUR", 20), batch(pay("alice", "bob", "EUR", 20), atomic=False)
+    lost = refund(paid, posting("carol", "alice", "EUR", 1))
+    for command in (late, batched, lost):
+        ledger.run(command)
+    limited, inside, unknown = ledger.entries[-3:]
+    assert limited.refusal is not None
+    assert limited.refusal.facts["fits_at"] == msgspec.to_builtins(NOW + timedelta(hours=1))
+    before = Refusal(Reason.VELOCITY_EXCEEDED, {**limited.refusal.facts, "fits_at": msgspec.to_builtins(NOW)})
+    assert inside.effects is not None
+    facts = {"wallet": "carol", "to": "alice", "asset": "EUR", "transfer": paid, "refundable": "0", "required": "1"}
+    ledger.entries[-3:] = [
+        changed(limited, refusal=before),
+        changed(inside, effects=changed(inside.effects, outcomes=(before,))),
+        changed(unknown, refusal=Refusal(Reason.REFUND_EXCEEDS_ORIGINAL, facts)),
+    ]
+    assert violations_of(ledger.entries) == []
+    ledger.entries[-3] = changed(limited, refusal=Refusal(before.reason, {**before.facts, "used": "1"}))
+    assert len(violations_of(ledger.entries)) == 1
 
 
 @pytest.mark.parametrize("kind", ["alone", "outer", "atomic", "each"])

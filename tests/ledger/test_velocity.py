@@ -306,6 +306,20 @@ def test_the_answer_says_when_it_will_fit() -> None:
         assert isinstance(ledger.core.decide(ledger.books, pay("alice", "bob", "EUR", 71), moment, 99), verdict)
 
 
+def test_the_answer_says_when_every_window_lets_it_out() -> None:
+    minute, hour = window(60, 50), window(3600, 80)
+    ledger = shop().after(limit("alice", "EUR", velocity=(minute, hour)))
+    ledger = ledger.after(pay("alice", "bob", "EUR", 40)).at(NOW + MINUTE, pay("alice", "bob", "EUR", 30))
+    again = pay("alice", "bob", "EUR", 45)
+    refused = ledger.core.decide(ledger.books, again, NOW + MINUTE + TICK, 99)
+    assert isinstance(refused, Refusal)
+    assert refused.facts["window_seconds"] == 60
+    fits_at = msgspec.convert(refused.facts["fits_at"], type(NOW))
+    assert fits_at == NOW + timedelta(hours=1)
+    for moment, verdict in ((fits_at - TICK, Refusal), (fits_at, Effects)):
+        assert isinstance(ledger.core.decide(ledger.books, again, moment, 99), verdict)
+
+
 def test_a_clock_that_is_set_back_finds_the_same_sum() -> None:
     ledger = limited().after(pay("alice", "bob", "EUR", 60))
     assert most(ledger, NOW + MINUTE) == 100

@@ -228,7 +228,8 @@ class Model:
         movements = [(p.source, p.to, p.asset, Fraction(p.amount)) for p in command.postings]
         self._require(all(w in self.versions for m in movements for w in m[:2]), "wallet_not_found")
         self._require(all(source != to for source, to, _, _ in movements), "self_transfer")
-        self._require(command.transfer in self.refundable, "original_not_found")
+        took_part = {wallet for way in self.refundable.get(command.transfer, ()) for wallet in way[:2]}
+        self._require(all(source in took_part for source, *_ in movements), "original_not_found")
         self._require_versions(command)
         for source, to, asset, amount in movements:
             for original in self.refundable[command.transfer]:

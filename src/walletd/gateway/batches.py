@@ -7,7 +7,7 @@ import msgspec
 from walletd.ledger.statement import movements_of
 from walletd.protocol import messages as m
 from walletd.protocol.errors import InvalidParams, error_object
-from walletd.vocabulary.commands import AnyCommand, ExecuteBatch, PlaceHold
+from walletd.vocabulary.commands import AnyCommand, ExecuteBatch, PlaceHold, UpdateWallet, parts_of
 from walletd.vocabulary.entries import Effects, Entry
 from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import hold_id, transfer_id
@@ -58,6 +58,19 @@ def in_brief(outcomes: tuple[m.BatchOutcome, ...]) -> tuple[m.BatchOutcome, ...]
 def _in_brief(outcome: m.BatchOutcome, error: m.ErrorObject) -> m.BatchOutcome:
     brief = m.ErrorObject(error.code, _MEANINGS[error.data["reason"]], error.data)
     return msgspec.structs.replace(outcome, error=brief)
+
+
+def check_limits(command: Any) -> None:
+    """Raises InvalidParams where limits say twice how low a balance may go."""
+    for index, inner in enumerate(parts_of(command)):
+        if isinstance(inner, UpdateWallet):
+            for asset, limits in inner.limits.items():
+                if limits is not None and limits.minimum is not None and limits.credit_limit is not None:
+                    place = f"commands[{index}]." if isinstance(command, ExecuteBatch) else ""
+                    raise InvalidParams(
+                        f"{place}limits.{asset}.credit_limit",
+                        "'minimum' and 'credit_limit' both say how low the balance may go; send one of them",
+                    )
 
 
 def check_batch(command: Any) -> None:

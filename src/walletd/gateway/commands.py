@@ -4,7 +4,7 @@ import logging
 
 import msgspec
 
-from walletd.gateway.batches import check_batch, foreseen_outcomes, in_brief, outcomes_of
+from walletd.gateway.batches import check_batch, check_limits, foreseen_outcomes, in_brief, outcomes_of
 from walletd.gateway.endpoint import ClientEndpoint
 from walletd.gateway.moments import check_moments
 from walletd.ledger.statement import transfer_of
@@ -29,6 +29,7 @@ def command(endpoint: ClientEndpoint, call: Call) -> None:
     """Submit a command; its reply is queued when it is durable."""
     check_batch(call.params)
     check_moments(call.params)
+    check_limits(call.params)
     if endpoint.services.lifecycle() is DaemonState.DRAINING:
         endpoint.refuse(call, Reason.DRAINING, {"retry_after_ms": 1000})
         return

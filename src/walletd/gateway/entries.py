@@ -11,10 +11,11 @@ from walletd.protocol import messages as m
 from walletd.protocol.access import Grant
 from walletd.protocol.redaction import HIDDEN, concerns, redacted, sight_of
 from walletd.protocol.session import Call
+from walletd.vocabulary.commands import RefundTransfer, parts_of
 from walletd.vocabulary.entries import Entry
 from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.histories import about_lost
-from walletd.vocabulary.identifiers import Principal, sequence_of
+from walletd.vocabulary.identifiers import Principal, place_of, sequence_of
 from walletd.vocabulary.sizes import ENVELOPE_BYTES, MAX_FRAME_BYTES
 from walletd.wallets.projector import DurableEntry
 
@@ -61,6 +62,7 @@ async def transfer_get(endpoint: ClientEndpoint, call: Call) -> None:
     ]
     if not movements:
         raise Refused(Reason.TRANSFER_NOT_FOUND, transfer=transfer, **lost)
+    command = parts_of(entry.command)[max(0, place_of(transfer)[1])]
     refunded = await endpoint.services.readings.transfer(transfer)
     parts = () if refunded is None else refunded.parts
     view = m.TransferView(
@@ -68,14 +70,14 @@ async def transfer_get(endpoint: ClientEndpoint, call: Call) -> None:
         sequence=entry.sequence,
         time=entry.time,
         principal=entry.principal if is_own else None,
-        command_id=entry.command.command_id if is_own else None,
+        command_id=command.command_id if is_own else None,
         entry_hash=durable.leaf.hex() if redacted(entry, grant) is entry else None,
         kind=movements[0].kind,
-        original=getattr(entry.command, "transfer", None),
+        original=command.transfer if isinstance(command, RefundTransfer) else None,
         refunded=tuple(part for part in parts if is_own or sees(part.source) or sees(part.to)),
         postings=tuple(m.PostingView(p.source, p.to, p.asset, str(p.amount)) for p in movements),
         reference=movements[0].reference,
-        metadata=getattr(entry.command, "metadata", {}),
+        metadata=getattr(command, "metadata", {}),
     )
     endpoint.reply(call, view)
 

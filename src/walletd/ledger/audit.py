@@ -152,13 +152,15 @@ class Audit:
         self._expect((entry.effects is None) != (entry.refusal is None), entry, "has not exactly one outcome")
         verdict = self._decided_again(entry)
         if entry.effects is not None:
-            self._expect(verdict == entry.effects, entry, f"has other effects than its command: {verdict}")
+            self._expect(_agree(verdict, entry.effects), entry, f"has other effects than its command: {verdict}")
             self._apply(entry, entry.effects)
         else:
             is_refusal = isinstance(verdict, Refusal)
             self._expect(is_refusal, entry, "was refused, but its command can be applied")
             self._expect(
-                not is_refusal or verdict == entry.refusal, entry, f"was refused for another reason than {verdict}"
+                not is_refusal or _agree(verdict, entry.refusal),
+                entry,
+                f"was refused for another reason than {verdict}",
             )
             self.refused += 1
 
@@ -166,10 +168,10 @@ class Audit:
         """What the command comes to by today's rules; where it came to something else, by those of earlier versions."""
         verdict = self._decided(entry, leniently=False)
         if entry.effects is not None:
-            return verdict if verdict == entry.effects else self._decided(entry, leniently=True)
+            return verdict if _agree(verdict, entry.effects) else self._decided(entry, leniently=True)
         if entry.refusal is not None and entry.refusal.reason is Reason.ENTRY_TOO_LARGE:
             return self._judged_by_size(entry, verdict)
-        return verdict if verdict == entry.refusal else self._earlier_refusal(entry, verdict)
+        return verdict if _agree(verdict, entry.refusal) else self._earlier_refusal(entry, verdict)
 
     def _judged_by_size(self, entry: Entry, verdict: Verdict) -> Verdict:
         """What was refused for its size would have been applied, or was found to be too large before that."""
@@ -180,7 +182,7 @@ class Audit:
 
     def _earlier_refusal(self, entry: Entry, verdict: Verdict) -> Verdict:
         earlier = self._decided(entry, leniently=True)
-        return earlier if earlier == entry.refusal else verdict
+        return earlier if _agree(earlier, entry.refusal) else verdict
 
     def _decided(self, entry: Entry, *, leniently: bool) -> Verdict:
         return decide(
@@ -227,3 +229,35 @@ def _received(entry: Entry) -> datetime | None:
             last = msgspec.convert(refusal.facts["valid_until"], datetime)
             return last - timedelta(seconds=command.valid_for_seconds)
     return None
+
+
+def _agree(verdict: Verdict, recorded: Effects | Refusal | None) -> bool:
+    """Whether the entry says what is decided again, or what an earlier version said of the same refusal."""
+    if verdict == recorded:
+        return True
+    if isinstance(verdict, Effects):
+        return isinstance(recorded, Effects) and _agree_on_outcomes(verdict, recorded)
+    return isinstance(recorded, Refusal) and _as_said_before(verdict, recorded)
+
+
+def _agree_on_outcomes(verdict: Effects, recorded: Effects) -> bool:
+    """The same records, and the same refusals in a batch that is not atomic."""
+    if msgspec.structs.replace(verdict, outcomes=recorded.outcomes) != recorded:
+        return False
+    return len(verdict.outcomes) == len(recorded.outcomes) and all(
+        one == other or (one is not None and other is not None and _as_said_before(one, other))
+        for one, other in zip(verdict.outcomes, recorded.outcomes, strict=True)
+    )
+
+
+def _as_said_before(refusal: Refusal, recorded: Refusal) -> bool:
+    """The same refusal in the words of an earlier version.
+
+    ``fits_at`` looked at one window of several, and a refund from a wallet that had no part in the original was told
+    that nothing can go back that way.
+    """
+    if refusal.reason is Reason.ORIGINAL_NOT_FOUND:
+        return recorded.reason is Reason.REFUND_EXCEEDS_ORIGINAL and recorded.facts.get("refundable") == "0"
+    if refusal.reason is not Reason.VELOCITY_EXCEEDED or recorded.reason is not refusal.reason:
+        return False
+    return {**refusal.facts, "fits_at": None} == {**recorded.facts, "fits_at": None}

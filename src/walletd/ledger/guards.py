@@ -181,7 +181,6 @@ def velocity_guard(draft: Draft, books: Books) -> Refusal | None:
             used, limit = draft.used(wallet, asset, window), int(window.amount)
             if used > limit:
                 before = used - required
-                fits_at = _fits_at(draft, books, wallet, asset, window, required)
                 return refuse(
                     Reason.VELOCITY_EXCEEDED,
                     wallet=wallet,
@@ -191,15 +190,27 @@ def velocity_guard(draft: Draft, books: Books) -> Refusal | None:
                     used=str(before),
                     remaining=str(max(0, limit - before)),
                     required=str(required),
-                    fits_at=fits_at,
+                    fits_at=_fits_at(draft, books),
                 )
     return None
 
 
-def _fits_at(
+def _fits_at(draft: Draft, books: Books) -> datetime | None:
+    """From when on every window would let it out, if nothing else goes out meanwhile; None for never."""
+    latest = draft.now
+    for (wallet, asset), required in draft.let_out.items():
+        for window in books.wallets[wallet].limits[asset].velocity:
+            if draft.used(wallet, asset, window) > int(window.amount):
+                moment = _window_fits_at(draft, books, wallet, asset, window, required)
+                if moment is None:
+                    return None
+                latest = max(latest, moment)
+    return latest
+
+
+def _window_fits_at(
     draft: Draft, books: Books, wallet: WalletId, asset: AssetCode, window: Window, required: int
 ) -> datetime | None:
-    """From when on the window would let it out, if nothing else goes out meanwhile; None for never."""
     outflows = (books.wallets[wallet].outflows or {}).get(asset)
     if required > int(window.amount) or outflows is None:
         return None

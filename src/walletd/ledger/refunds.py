@@ -38,7 +38,7 @@ def refund_transfer(
         if posting.source == posting.to:
             return refuse(Reason.SELF_TRANSFER, wallet=posting.to, posting=index)
     original = books.transfers.get(command.transfer)
-    if original is None:
+    if original is None or not _concerns(original, command):
         lost = about_lost(books.histories, command.transfer)
         return refuse(Reason.ORIGINAL_NOT_FOUND, transfer=command.transfer, **lost)
     if refusal := conditions_guard(books, command, now):
@@ -88,6 +88,15 @@ def refundable_transfers(entry: Entry) -> list[TransferRecord]:
         )
         for transfer, ways in found.items()
     ]
+
+
+def _concerns(original: TransferRecord, command: RefundTransfer) -> bool:
+    """Whether each wallet that would give something back took part in the original.
+
+    Where one did not, the answer is that there is no such transfer: whose wallet it is may not know of it.
+    """
+    wallets = {wallet for part in original.parts for wallet in (part.source, part.to)}
+    return all(posting.source in wallets for posting in command.postings)
 
 
 def _take(original: TransferRecord, parts: list[Refundable], posting: Posting) -> Refusal | None:

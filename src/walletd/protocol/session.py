@@ -20,6 +20,7 @@ from walletd.protocol.messages import Authenticate, Authenticated, RequestId
 from walletd.protocol.methods import METHODS, Kind, Method
 from walletd.protocol.rates import Throttle
 from walletd.protocol.strict_json import lone_surrogate, repeated_name
+from walletd.protocol.utc import in_utc
 from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import CommandId, Principal
 
@@ -118,7 +119,7 @@ class Session:
             self.shed_unread += 1
             return failure(request.id, Reason.OVERLOADED, SHARE_USED)
         try:
-            params = method.decoder.decode(request.params)
+            params = in_utc(method.decoder.decode(request.params))
             repeated = repeated_name(frame)
         except msgspec.DecodeError as error:
             return _no_text(frame) or invalid_params(request.id, error)

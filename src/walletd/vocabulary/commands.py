@@ -147,7 +147,8 @@ class Window(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a wallet may have of one asset, and how fast it may go.
 
-    How far below zero, at least how much, at most how much; and how much may go out within each of some windows.
+    How far below zero or else at least how much, at most how much; and how much may go out within each of some
+    windows.  Where earlier versions took both ``credit_limit`` and ``minimum``, the minimum holds.
     """
 
     credit_limit: LimitText | None = None

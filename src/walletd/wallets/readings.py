@@ -272,13 +272,17 @@ def _assets(tables: Tables) -> list[AssetRecord]:
 
 
 def _wallet_and_balances(group: list[Any]) -> tuple[WalletRecord, tuple[BalanceRecord, ...]]:
-    """What the rows of one wallet say; its version is that of the last entry that touched it or one of its balances."""
+    """What the rows of one wallet say; its version is that of the last entry that touched it or one of its balances.
+
+    The balances have the wallet's version, as in every other answer: it is what ``if_version`` is compared with.
+    """
     name, written, sealed = group[0][:3]
     check_seal("wallet", sealed, name, written)
     record = _decode_wallet(written)
     balances = tuple(_balance_record(name, *row[3:6]) for row in group if row[3] is not None)
     version = max([record.version, *(balance.version for balance in balances)])
-    return msgspec.structs.replace(record, version=version), balances
+    shown = tuple(msgspec.structs.replace(balance, version=version) for balance in balances)
+    return msgspec.structs.replace(record, version=version), shown
 
 
 def _balance_record(name: str, asset: str, record: str, sealed: bytes) -> BalanceRecord:
