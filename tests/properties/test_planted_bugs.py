@@ -243,7 +243,7 @@ BUGS_IN_THE_RULES: list[Bug] = [
         "command.wallet, hold.asset, min(more, 0))",
         model=False,
     ),
-    Bug("a hold lives one moment longer", "book", "self.expiries[0][0] > now", "self.expiries[0][0] >= now"),
+    Bug("a hold lives one moment longer", "book", "self.expiries[place][0] <= now", "self.expiries[place][0] < now"),
     Bug("an expired hold still reserves", "draft", "[2] += reserved(hold)", "[2] += 0"),
     Bug(
         "what expired is not recorded",
@@ -364,8 +364,8 @@ BUGS_IN_THE_AUDIT: list[tuple[str, str, str]] = [
     ("time must move", "entry.time >= self.time", "entry.time > self.time"),
     ("command ids are not looked at", "command_id not in self._command_ids", "True"),
     ("command ids are not remembered", "        self._command_ids.add(command_id)\n", ""),
-    ("effects are not compared", "verdict == entry.effects", "isinstance(verdict, Effects)"),
-    ("any refusal will do", "verdict == entry.refusal", "True"),
+    ("effects are not compared", "_agree(verdict, entry.effects)", "isinstance(verdict, Effects)"),
+    ("any refusal will do", "_agree(verdict, entry.refusal)", "True"),
     ("a refusal of what is allowed will do", "self._expect(is_refusal, entry", "self._expect(True, entry"),
     ("effects are not applied", "            apply(self.books, effects)\n", "            pass\n"),
 ]
