@@ -116,6 +116,7 @@ CONSTANTS: dict[str, dict[str, Bound]] = {
         "MAX_READ_WALLETS": _RULE,
     },
     "protocol.rates": {"KEPT_PRINCIPALS": _RATES},
+    "protocol.strict_json": {"MOST_OF_A_NAME": _MESSAGES},
     "vocabulary.commands": {
         "MAX_POSTINGS": _RULE,
         "MAX_LIMITED_ASSETS": _RULE,

@@ -364,8 +364,12 @@ BUGS_IN_THE_AUDIT: list[tuple[str, str, str]] = [
     ("time must move", "entry.time >= self.time", "entry.time > self.time"),
     ("command ids are not looked at", "command_id not in self._command_ids", "True"),
     ("command ids are not remembered", "        self._command_ids.add(command_id)\n", ""),
-    ("effects are not compared", "_agree(verdict, entry.effects)", "isinstance(verdict, Effects)"),
-    ("any refusal will do", "_agree(verdict, entry.refusal)", "True"),
+    (
+        "effects are not compared",
+        "self._expect(_agree(verdict, entry.effects)",
+        "self._expect(isinstance(verdict, Effects)",
+    ),
+    ("any refusal will do", "not is_refusal or _agree(verdict, entry.refusal)", "True"),
     ("a refusal of what is allowed will do", "self._expect(is_refusal, entry", "self._expect(True, entry"),
     ("effects are not applied", "            apply(self.books, effects)\n", "            pass\n"),
 ]
