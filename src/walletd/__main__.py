@@ -3,12 +3,14 @@
 The daemon's path is light: neither the argument parser of the client commands nor their drawing is loaded for it.
 """
 
+import errno
 import os
+import signal
 import sys
 import threading
 import traceback
 
-from walletd.cli.exits import EXIT_SOFTWARE, EXIT_USAGE
+from walletd.cli.exits import EXIT_CONFIGURATION, EXIT_SOFTWARE, EXIT_USAGE
 
 HELP_FLAGS = {"-h", "--help"}
 
@@ -21,6 +23,11 @@ def main() -> None:
     code = EXIT_SOFTWARE
     try:
         code = run(sys.argv[1:])
+    except OSError as error:
+        if error.errno not in (errno.EMFILE, errno.ENFILE):
+            raise
+        code = EXIT_CONFIGURATION
+        os.write(2, b"walletd: too few open files are permitted; raise the limit (ulimit -n)\n")
     finally:
         _end_if_nobody_else_can(code)
     sys.exit(code)
@@ -47,6 +54,8 @@ def _end_if_nobody_else_can(code: int) -> None:
 def run(arguments: list[str]) -> int:
     """The exit code of one command."""
     if arguments[:1] == ["serve"] and not HELP_FLAGS & set(arguments):
+        # Their default is to end the process; ``signals.listen`` lets them come, also those that came before.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP, signal.SIGUSR1})
         from walletd.cli.serve import serve_with
 
         return serve_with(arguments[1:])

@@ -9,6 +9,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from time import perf_counter
 from typing import NoReturn, Protocol
 
 import trio
@@ -103,6 +104,7 @@ class Core:
             pace=self.projector,
             max_queue_entries=settings.max_queued_entries,
             die=die,
+            seconds=perf_counter,  # trio's own clock leaves standstills out.
         )
         self.supervisor = Supervisor(
             self.books,

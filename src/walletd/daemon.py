@@ -35,6 +35,7 @@ from walletd.gateway.tls import CertificateUnusable
 from walletd.inside_view import inside_view
 from walletd.journal.failures import JournalCorrupt, JournalFailure, JournalLocked, JournalUnsupported, end_process
 from walletd.journal.sqlite_store import SqliteJournalStore, open_journal
+from walletd.journal.threads import is_of_threads
 from walletd.lifecycle import Lifecycle
 from walletd.listeners import limits_of, terms_of
 from walletd.logs.context import about_connection
@@ -115,6 +116,10 @@ def serve(settings: Settings, announce: Announce, report: Report, read: Callable
             ConfigurationError | CertificateUnusable | ListenFailed | JournalFailure | ReadTablesRotten | OSError,
         ):
             log.error("%s", failure)
+        elif is_of_threads(failure):
+            log.error(
+                "a thread is needed and cannot be started: raise the limit (ulimit -u, or TasksMax= under systemd)"
+            )
         else:
             log.exception("walletd met a fault of its own and ends")
         manager.notify(STATUS=f"failed: {failure}", EXIT_STATUS=str(_exit_code(failure)))

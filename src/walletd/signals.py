@@ -9,11 +9,16 @@ SIGQUIT is not here: faulthandler answers it with the stacks of all threads on s
 import faulthandler
 import logging
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
 
 import trio
 
 from walletd.logs.outlet import unblocking_stderr
+
+OF_ENDS: Final = (signal.SIGTERM, signal.SIGINT)
+OF_OPERATORS: Final = frozenset({signal.SIGHUP, signal.SIGUSR1})
 
 log = logging.getLogger("walletd.daemon")
 
@@ -46,8 +51,14 @@ async def listen(
     report: Callable[[str], object],
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Heed the signals until cancelled: SIGTERM and SIGINT, SIGHUP, SIGUSR1."""
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1) as signals:
+    """Heed the signals until cancelled: SIGTERM and SIGINT, SIGHUP, SIGUSR1.
+
+    The default of the last two is to end the process, which is not meant by an operator who reloads a daemon that is
+    just starting or ending.  Those that came before, which the console entry holds back, are heeded now; those that
+    come afterwards do nothing.
+    """
+    with _left_without_effect(), trio.open_signal_receiver(*OF_ENDS, *OF_OPERATORS) as signals:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, OF_OPERATORS)
         task_status.started()
         async for number in signals:
             match number:
@@ -57,6 +68,18 @@ async def listen(
                     report("asked for by SIGUSR1")
                 case _:
                     stop.wish(signal.Signals(number).name)
+
+
+@contextmanager
+def _left_without_effect() -> Iterator[None]:
+    """What the receiver puts back when it closes does nothing; a signal that already waits would be lost if ignored."""
+    for number in OF_OPERATORS:
+        signal.signal(number, lambda *_: None)
+    try:
+        yield
+    finally:
+        for number in OF_OPERATORS:
+            signal.signal(number, signal.SIG_IGN)  # The interpreter's end leaves this as it is.
 
 
 def show_threads_on_request() -> None:

@@ -8,6 +8,7 @@ An injury strikes once the file that ``TEST_INJURY`` names is there.
 import itertools
 import math
 import os
+import signal
 import sys
 import threading
 from collections import deque
@@ -20,6 +21,7 @@ import aiosqlite.core
 import trio
 
 from walletd import __main__, awake_clock, descriptors, listeners, loop_watch
+from walletd.cli import serve
 from walletd.config import Settings
 from walletd.journal import on_loop, sqlite_store, writer
 from walletd.journal.connection import SqliteConnection
@@ -196,6 +198,35 @@ def no_thread_can_be_started() -> None:
     trio._threads.start_thread_soon = start
 
 
+def no_thread_from_the_start() -> None:
+    """The system's limit on threads is reached before the start."""
+
+    def start(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    threading.Thread.start = start  # type: ignore[method-assign]
+    trio._threads.start_thread_soon = lambda *arguments: start(threading.main_thread())
+
+
+def signals_at_both_ends() -> None:
+    """Somebody reloads, and asks for a report, before the signals are heeded and when they are not any more."""
+
+    def send() -> None:
+        os.kill(os.getpid(), signal.SIGHUP)
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    def serve_with(arguments: list[str]) -> int:
+        send()
+        return plain_serve(arguments)
+
+    def over(self: Any) -> None:
+        plain_over(self)
+        send()
+
+    plain_serve, plain_over = serve.serve_with, loop_watch.LoopWatch.over
+    serve.serve_with, loop_watch.LoopWatch.over = serve_with, over  # type: ignore[method-assign]
+
+
 def busy_soon() -> None:
     """A locked file is waited for in a thread for a moment only."""
     table_file.BUSY_MILLISECONDS = read_tables.BUSY_MILLISECONDS = 50  # type: ignore[misc, attr-defined]
@@ -224,6 +255,8 @@ INJURIES: dict[str, Callable[[], None]] = {
     "a thread is left": thread_is_left,
     "the journal's thread waits": journal_thread_waits,
     "no thread can be started": no_thread_can_be_started,
+    "no thread from the start": no_thread_from_the_start,
+    "signals at both ends": signals_at_both_ends,
     "busy soon": busy_soon,
     "a short log": short_log,
     "impatience": impatience,
@@ -362,6 +395,10 @@ def _other_programs_fold_the_log() -> None:
     table_file.WriteLocks.keep = lambda self: None  # type: ignore[method-assign]
 
 
+def _signals_are_not_held_back() -> None:
+    signal.pthread_sigmask = lambda how, mask: set()
+
+
 def _a_standstill_counts() -> None:
     awake_clock.LONGEST_TURN_SECONDS = math.inf  # type: ignore[misc]
 
@@ -398,6 +435,7 @@ BUGS_OF_THE_SURROUNDINGS: dict[str, Callable[[], None]] = {
     "without a thread there is no work": _without_a_thread_there_is_no_work,
     "a busy file ends the daemon": _a_busy_file_ends_the_daemon,
     "other programs fold the log": _other_programs_fold_the_log,
+    "signals are not held back": _signals_are_not_held_back,
     "a standstill counts as time": _a_standstill_counts,
     "a line waits for its reader": _a_line_waits_for_its_reader,
     "the directory is needed": _the_directory_is_needed,

@@ -10,18 +10,22 @@ import signal
 import socket
 import sqlite3
 import subprocess
+import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.daemon.process import Client, Daemon, furnish, posted, transfer
+from tests.daemon.process import START_SECONDS, Client, Daemon, bare_environment, furnish, posted, transfer
 from tests.faults.planted import PROGRAM
 from tests.faults.tally import missing, tally
 from tests.faults.test_surroundings import LIBRARIES, PATIENCE_SECONDS
 
 FEW_DESCRIPTORS = 256
+LEAST_DESCRIPTORS = 128
+EXIT_CONFIGURATION = 78
+EXIT_SOFTWARE = 70
 KEPT = 5
 """Entries that a compaction leaves in journal.db."""
 
@@ -82,17 +86,17 @@ def idle_connections(url: str, number: int) -> Iterator[None]:
         yield
 
 
-def live_without_descriptors(folder: Path, bug: str = "") -> None:
+def live_without_descriptors(folder: Path, bug: str = "", limit: int = FEW_DESCRIPTORS) -> None:
     """More connections come than there are descriptors: old entries are read, and a compaction runs, all the same."""
     daemon = Daemon(folder / "data", environment={"WALLETD_HANDSHAKE_SECONDS": "600"})
     daemon.program = [*PROGRAM, bug]
-    few = (FEW_DESCRIPTORS, FEW_DESCRIPTORS)
+    few = (limit, limit)
     daemon.popen["preexec_fn"] = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, few)
     with daemon, daemon.client() as client:
         furnish(client, "alice", "bob", amount=1000)
         pay(client, 0, 20)
         compacted(daemon, client)
-        with idle_connections(daemon.url, 2 * FEW_DESCRIPTORS):
+        with idle_connections(daemon.url, 2 * limit):
             pay(client, 20, 20)
             assert client.call("entry.get", sequence=2)["entry"]["sequence"] == 2
             compacted(daemon, client)
@@ -100,13 +104,34 @@ def live_without_descriptors(folder: Path, bug: str = "") -> None:
             assert "true" in page(f"{daemon.admin_url}/healthz")
             assert "walletd_connections " in page(f"{daemon.admin_url}/metrics")
             client.call("daemon.report")
-        assert "max_connections is 10000, but 256 open files are permitted" in daemon.log()
+        assert f"max_connections is 10000, but {limit} open files are permitted" in daemon.log()
         goes_on(daemon, client, 40)
     tally(faults=1)
 
 
-def test_connections_leave_the_descriptors_that_the_daemon_needs(tmp_path: Path) -> None:
-    live_without_descriptors(tmp_path)
+@pytest.mark.parametrize("limit", [LEAST_DESCRIPTORS, FEW_DESCRIPTORS])
+def test_connections_leave_the_descriptors_that_the_daemon_needs(tmp_path: Path, limit: int) -> None:
+    live_without_descriptors(tmp_path, limit=limit)
+
+
+@pytest.mark.parametrize("limit", [6, 10, 20, 60, LEAST_DESCRIPTORS - 1])
+@pytest.mark.parametrize("command", ["serve", "status"])
+def test_too_few_descriptors_are_refused_in_one_line(tmp_path: Path, command: str, limit: int) -> None:
+    arguments = ["serve", "--data", str(tmp_path / "data"), "--port", "0"]
+    away = ["status", "--url", f"ws://127.0.0.1:{free_port()}"]
+    ended = subprocess.run(
+        [sys.executable, "-m", "walletd", *(arguments if command == "serve" else away)],
+        capture_output=True,
+        text=True,
+        timeout=START_SECONDS,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit)),
+        env={**bare_environment(), "WALLETD_ADMIN_PORT": "0"},
+    )
+    assert ended.returncode in ({EXIT_CONFIGURATION} if command == "serve" else {69, 74, EXIT_CONFIGURATION})
+    assert "Traceback" not in ended.stderr
+    assert len(ended.stderr.strip().splitlines()) == 1
+    if command == "serve":
+        assert "ulimit -n" in ended.stderr
 
 
 def test_the_soft_limit_is_raised_to_the_hard_one(tmp_path: Path) -> None:
@@ -170,6 +195,36 @@ def live_without_threads(folder: Path, bug: str = "") -> None:
 
 def test_without_a_further_thread_everything_is_done_all_the_same(tmp_path: Path) -> None:
     live_without_threads(tmp_path)
+
+
+def test_a_start_without_threads_ends_in_one_line(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path / "data")
+    daemon.program = [*PROGRAM, "no thread from the start"]
+    daemon.launch()
+    assert daemon.wait() == EXIT_SOFTWARE
+    said = daemon.log()
+    assert "Traceback" not in said
+    assert "a thread is needed and cannot be started" in said
+
+
+# --- signals ---------------------------------------------------------------------------------------------------------
+
+
+def live_through_early_and_late_signals(folder: Path, bug: str = "") -> None:
+    """SIGHUP and SIGUSR1 while it starts are heeded once it can, and while it ends they do nothing."""
+    daemon = Daemon(folder / "data")
+    daemon.program = [*PROGRAM, f"signals at both ends,{bug}"]
+    with daemon, daemon.client() as client:
+        furnish(client, "alice", "bob", amount=1000)
+        pay(client, 0, 20)
+        until(daemon, client, lambda: "the configuration was reloaded" in daemon.log())
+        until(daemon, client, lambda: "asked for by SIGUSR1" in daemon.log())
+        goes_on(daemon, client, 20)
+    tally(faults=4)
+
+
+def test_signals_while_it_starts_and_ends_end_nothing(tmp_path: Path) -> None:
+    live_through_early_and_late_signals(tmp_path)
 
 
 # --- another program at state.db -------------------------------------------------------------------------------------

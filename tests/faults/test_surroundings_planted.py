@@ -48,6 +48,7 @@ OUTSIDE: dict[str, Callable[[Path, str], None]] = {
     "without a thread there is no work": outside.live_without_threads,
     "a busy file ends the daemon": outside.live_beside_another_program,
     "other programs fold the log": outside.live_beside_another_program,
+    "signals are not held back": outside.live_through_early_and_late_signals,
     "a standstill counts as time": outside.live_through_a_standstill,
     "a line waits for its reader": outside.live_with_a_stalled_log,
     "the directory is needed": outside.live_without_a_directory,

@@ -35,15 +35,14 @@ def serve_with(arguments: list[str]) -> int:
 
 def serve(config: Path | None, flags: dict[str, Any]) -> int:
     """Run the daemon; ``flags`` are settings by name, None where they were not given."""
-
+    folder = _working_directory()
+    named = config or (Path(variable) if (variable := os.environ.get("WALLETD_CONFIG")) else None)
+    again = None if named is None else folder / named
     try:
         settings = load_settings(config, flags)
-        named = config or (Path(variable) if (variable := os.environ.get("WALLETD_CONFIG")) else None)
-        again = None if named is None else named.absolute()
     except ConfigurationError as error:
         sys.stderr.write(f"walletd: {error}\n")
         return EXIT_CONFIGURATION
-    folder = _working_directory()
     with outlets() as (_, stderr):
         set_up(stderr, settings.log_format, settings.log_level)
         return _serve(settings, folder, lambda: load_settings(again, flags))

@@ -22,6 +22,11 @@ RETRY_SECONDS: Final = 0.1
 _log = logging.getLogger("walletd.journal")
 
 
+def is_of_threads(failure: BaseException) -> bool:
+    """Whether it says that the system gives no further thread."""
+    return isinstance(failure, RuntimeError) and "start new thread" in str(failure)
+
+
 async def in_thread(call: Callable[..., Found], *arguments: object) -> Found:
     """What the call returns.  Raises what it raises; finished once begun, whatever is cancelled."""
     is_begun = False
@@ -34,7 +39,7 @@ async def in_thread(call: Callable[..., Found], *arguments: object) -> Found:
     try:
         return await trio.to_thread.run_sync(begin)
     except RuntimeError as error:
-        if is_begun:
+        if is_begun or not is_of_threads(error):
             raise
         _log.warning("no thread can be started (%s), so everybody waits for what one would do", error)
     return begin()

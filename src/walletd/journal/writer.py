@@ -107,7 +107,9 @@ class JournalWriter:
         watchdog_seconds: float = WATCHDOG_SECONDS,
         probe_interval_seconds: float = PROBE_INTERVAL_SECONDS,
         closing_seconds: float = CLOSING_SECONDS,
+        seconds: Callable[[], float] = trio.current_time,
     ) -> None:
+        """``seconds``: what the duration of a commit is measured by."""
         assert frontier.size == head.sequence
         assert frontier.root() == head.root
         self._store = store
@@ -130,6 +132,7 @@ class JournalWriter:
         self._watchdog_seconds = watchdog_seconds
         self._probe_interval_seconds = probe_interval_seconds
         self._closing_seconds = closing_seconds
+        self._seconds = seconds
         self._work = trio.Event()
         self._is_attended = False
         self._is_idle = False
@@ -297,11 +300,11 @@ class JournalWriter:
             [pending.record for pending in batch],
             [pending.leaf for pending in batch],
         )
-        return _Sealed(batch, segment, frontier, trio.current_time())
+        return _Sealed(batch, segment, frontier, self._seconds())
 
     def _committed(self, sealed: _Sealed) -> None:
         segment = sealed.segment
-        self.counters.count_commit(segment.count, len(segment.body), trio.current_time() - sealed.began)
+        self.counters.count_commit(segment.count, len(segment.body), self._seconds() - sealed.began)
         self._frontier = sealed.frontier
         self._deliver(sealed.batch)
 

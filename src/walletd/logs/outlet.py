@@ -48,7 +48,10 @@ class Outlet:
         """Lost writes that no line has told of yet."""
         self._changed = threading.Condition()
         self._write_now = _unblocking_write(descriptor)
-        threading.Thread(target=self._run, name=f"{what} writer", daemon=True).start()
+        try:
+            threading.Thread(target=self._run, name=f"{what} writer", daemon=True).start()
+        except RuntimeError:  # The system gives no thread: what is not taken at once is lost.
+            self._max_held_bytes = 0
 
     def write(self, text: str) -> None:
         """Queue the text, or count it as lost where too much waits.  Never blocks, never raises."""

@@ -19,6 +19,7 @@ from typing import Final
 import msgspec
 import trio
 
+from walletd.journal.threads import in_thread
 from walletd.wallets.ledger_clock import (
     LedgerClock,
     Microseconds,
@@ -78,6 +79,8 @@ def accept(data: Path, wall: Microseconds = wall_microseconds) -> datetime:
 def take_word(data: Path, wall: Microseconds = wall_microseconds) -> bool:
     """Whether there is an operator's word that what the wall clock says is right.  It counts once."""
     file = data / ACCEPTED_NAME
+    if not file.exists():
+        return False
     try:
         given = datetime.fromisoformat(json.loads(file.read_text())["accepted"])
         file.unlink()
@@ -119,10 +122,10 @@ async def keep(data: Path, clock: LedgerClock, wake: Callable[[], None]) -> None
         await trio.sleep(LOOK_SECONDS)
         clock()
         looks += 1
-        if await trio.to_thread.run_sync(take_word, data):
+        if await in_thread(take_word, data):
             clock.accept()
             wake()
             looks = LOOKS_BETWEEN
         if looks >= LOOKS_BETWEEN:
             looks = 0
-            await trio.to_thread.run_sync(write_seen, data, clock.seen(boot))
+            await in_thread(write_seen, data, clock.seen(boot))
