@@ -9,12 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.ledger.cases import Ledger, batch, define, open_wallet, pay, place
+from tests.ledger.cases import NOW, Ledger, batch, define, open_wallet, pay, place
 from tests.ledger.core import REAL
 from tests.properties import read_model, times
 from tests.properties.programs import ASSETS, PRELUDE, START, TICK, WALLETS, Run, Step, programs
 from tests.state_file import fold_into, tables_in_memory
-from walletd.vocabulary.commands import CloseWallet, FreezeWallet, OpenWallet, UnfreezeWallet, UpdateWallet
+from walletd.vocabulary.commands import CloseWallet, ExpireHold, FreezeWallet, OpenWallet, UnfreezeWallet, UpdateWallet
 from walletd.vocabulary.entries import Entry
 from walletd.vocabulary.identifiers import CommandId, WalletId
 from walletd.vocabulary.lifecycle import WalletStatus
@@ -173,6 +173,29 @@ def test_a_page_may_end_between_two_changes_by_one_entry(size: int, newest_first
     expected = read_model.lines(ledger.entries, WalletId("alice"))
     assert found == (expected[::-1] if newest_first else expected)
     assert len(found) == 2 + 5
+
+
+@pytest.mark.parametrize("seconds", [(10, 5, 15), (15, 10, 5), (5, 10, 15)])
+@pytest.mark.parametrize("most", [1, 2])
+def test_what_had_expired_counts_at_every_point_however_many_entries_record_it(
+    seconds: tuple[int, ...], most: int
+) -> None:
+    """Where more has expired than fits into one entry, several say so, long after: as of before, all of it was free."""
+    ledger = Ledger().after(define("ABC"), *(open_wallet(name) for name in ("@external", "alice")))
+    ledger.bring("alice", "ABC", 100)
+    ledger.after(*(place("alice", "ABC", 1, expires_at=NOW + timedelta(seconds=after)) for after in seconds))
+    placed, late = len(ledger.entries), NOW + timedelta(seconds=20)
+    while lapsed := ledger.books.wallets["alice"].lapsed(late):
+        first = min(lapsed, key=lambda hold: hold.expires_at or late)
+        ledger.at(late, ExpireHold(command_id=CommandId("x"), wallet=WalletId("alice"), hold=first.hold, most=most))
+    tables = Tables()
+    tables.fold(ledger.entries, random.Random(), len(ledger.entries))
+    for after in range(20):
+        (balance,) = (
+            balances_at(tables.connection, WalletId("alice"), None, Moment(placed, NOW + timedelta(seconds=after)))
+            or ()
+        )
+        assert int(balance.held) == sum(after < end for end in seconds), after
 
 
 def pages_of(

@@ -62,7 +62,7 @@ def expiries_before(books: Books, wallets: Iterable[WalletId], now: datetime) ->
         if book is None or not book.expiries or book.expiries[0][0] > now:
             continue
         share = share or _Share()
-        lapsed = book.lapsed(now)
+        lapsed = sorted(book.lapsed(now), key=_by_expiry)
         count = share.take(book, lapsed)
         if count:
             found.append(Expiry(wallet, lapsed[0].hold, count))
@@ -77,8 +77,16 @@ def most_expiring(book: Book, now: datetime, hold: HoldId) -> int:
 
 
 def in_turn(lapsed: Sequence[HoldRecord], first: HoldId) -> list[HoldRecord]:
-    """The holds in the order in which entries take them in: this one, then the others by id."""
-    return sorted(lapsed, key=lambda hold: (hold.hold != first, len(hold.hold), hold.hold))
+    """The holds in the order in which entries take them in: this one, then the others as they expired.
+
+    What had expired at a moment, and was recorded later, is found by that order (``past_balances``).
+    """
+    return sorted(lapsed, key=lambda hold: (hold.hold != first, _by_expiry(hold)))
+
+
+def _by_expiry(hold: HoldRecord) -> tuple[datetime, int, HoldId]:
+    assert hold.expires_at is not None
+    return hold.expires_at, len(hold.hold), hold.hold
 
 
 class _Share:

@@ -46,7 +46,8 @@ LAST_OF_LATE = f"""
 SELECT {CHANGE_COLUMNS} FROM balance_change c INDEXED BY late_change
 WHERE c.wallet = ?1 AND c.is_late AND c.sequence <= ?2 ORDER BY c.sequence DESC, c.line DESC LIMIT 1
 """
-# What had expired by a moment and was recorded later was recorded in the order in which it expired.
+# Where several entries take in what has expired, each takes in those that expired first of what is left, and one more
+# at most.
 LAPSED_AT = """
 SELECT wallet, number, place, is_open, expires, record, ended, seal FROM hold INDEXED BY expired_hold
 WHERE wallet = ? AND ended > ? ORDER BY ended, expires
@@ -144,12 +145,13 @@ def _freed(tables: Tables, wallet: WalletId, moment: Moment) -> dict[AssetCode, 
 
 def _lapsed(tables: Tables, wallet: WalletId, moment: Moment) -> Iterator[HoldRecord]:
     """The holds that had expired by then, and which later entries say so of, or none yet."""
-    time = microseconds(moment.time)
+    time, entry = microseconds(moment.time), 0
     for row in tables.execute(LAPSED_AT, (wallet, moment.sequence)):
-        hold = _hold(row)
-        if row[4] > time:
-            break
-        yield hold
+        if row[4] <= time:
+            yield _hold(row)
+        elif row[6] != entry:
+            break  # The first that an entry took in is the one that expired first of all that were left.
+        entry = row[6]
     yield from map(_hold, tables.execute(OPEN_LAPSED_AT, (wallet, time)))
 
 
