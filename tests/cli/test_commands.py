@@ -10,7 +10,7 @@ import pytest
 from tests.cli.conftest import Walletd
 from tests.cli.standin import NOON, StandIn, applied, balance, line, refused, view
 from walletd.protocol.messages import BatchOutcome, ErrorObject, StatementBalance
-from walletd.vocabulary.commands import BalanceCondition, Posting, PostTransfer
+from walletd.vocabulary.commands import BalanceCondition, Limits, Posting, PostTransfer
 from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import AssetCode, CommandId, WalletId
 from walletd.vocabulary.lifecycle import WalletStatus
@@ -204,6 +204,23 @@ def test_every_answer_is_one_json_document_for_a_script(walletd: Walletd, daemon
     assert walletd("asset", "define", "EUR/2", "--json").document[0]["sequence"] == 7
     assert walletd("wallet", "open", "alice", "bob", "--json").document[1]["sequence"] == 7
     assert walletd("status", "--json").document["head"] == 1234
+
+
+def test_a_document_that_names_assets_has_their_scales(walletd: Walletd, daemon: StandIn) -> None:
+    daemon.scales = {"BTC": 8, "EUR": 2, "JPY": 0}
+    daemon.views = [view("alice", balance("alice", "EUR", 8750), limits={AssetCode("JPY"): Limits(maximum="5")})]
+    assert walletd("balance", "alice", "--json").document["scales"] == {"EUR": 2}
+    assert walletd("wallet", "get", "alice", "--json").document["scales"] == {"EUR": 2, "JPY": 0}
+    assert walletd("wallet", "limit", "alice", "--json").document["scales"] == {"JPY": 0}
+    assert walletd("asset", "define", "EUR/2", "--json").document[0]["scales"] == {"EUR": 2}
+    assert walletd("pay", "alice", "bob", "1", "EUR", "--json").document["scales"] == {"EUR": 2}
+    assert "scales" not in walletd("status", "--json").document
+
+
+def test_nothing_is_shown_with_an_exponent(walletd: Walletd, daemon: StandIn) -> None:
+    daemon.scales = {"EUR": 8}
+    assert ["EUR", "0.00000000", "0.00012345"] in rows(walletd("audit").out)
+    assert walletd("audit", "--json").document["totals"][0]["sum"] == "0"
 
 
 def test_several_assets_and_wallets_are_made_one_after_the_other(walletd: Walletd, daemon: StandIn) -> None:

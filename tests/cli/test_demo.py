@@ -256,10 +256,10 @@ async def test_all_proofs_hold_where_the_books_are_right() -> None:
 @pytest.mark.parametrize(
     ("lie", "claim", "shown"),
     [
-        ({"cents": 76}, "every balance", "has 76 smallest units of EUR, and should have 75"),
-        ({"cents": 0}, "every balance", "has 0 smallest units of EUR, and should have 75"),
+        ({"cents": 76}, "every balance", "has 0.76 EUR, and should have 0.75 EUR"),
+        ({"cents": 0}, "every balance", "has 0.00 EUR, and should have 0.75 EUR"),
         ({"without": town().shops[0]}, "every balance", "is not there"),
-        ({"total": "1"}, "all EUR sums to zero", "sum to 1"),
+        ({"total": "1"}, "all EUR sums to zero", "sum to 0.01 EUR"),
         ({"seen": 3}, "the stream", "3 of 4 events"),
         ({"surprise": "odd"}, "every command", "odd"),
     ],

@@ -73,6 +73,25 @@ def test_a_script_gets_the_error_object_with_its_facts(walletd: Walletd, daemon:
     assert walletd(*PAY, "--json").document["error"]["reason"] == "not_reachable"
 
 
+FAST = {"wallet": "alice", "asset": "EUR", "window_seconds": 3600, "limit": "10000", "remaining": "2000"}
+
+
+def test_a_refusal_with_amounts_is_told_in_main_units_and_its_facts_have_the_scale(
+    walletd: Walletd, daemon: StandIn
+) -> None:
+    daemon.failing["submit"] = failed(Reason.VELOCITY_EXCEEDED, "in cents", **FAST, required="3000", command=3)
+    said = walletd(*PAY).err
+    assert "command 3 of the batch: wallet alice may let out 100.00 EUR within 3600 s; 20.00 EUR is left" in said
+    assert "asks for 30.00 EUR (velocity_exceeded)" in said
+    error = walletd(*PAY, "--json").document["error"]
+    assert (error["facts"]["scale"], error["facts"]["remaining"]) == (2, "2000")
+
+
+def test_a_refusal_without_all_its_facts_is_told_in_the_daemons_words(walletd: Walletd, daemon: StandIn) -> None:
+    daemon.failing["submit"] = failed(Reason.ABOVE_MAXIMUM, "too much", wallet="alice", asset="EUR", maximum="5")
+    assert walletd(*PAY).err == "walletd: too much (above_maximum)\n"
+
+
 def test_a_shortfall_is_told_in_the_daemons_words_where_the_scales_cannot_be_had(
     walletd: Walletd, daemon: StandIn
 ) -> None:

@@ -71,7 +71,7 @@ def test_a_sound_journal_is_told_with_all_that_was_checked(walletd: Walletd, var
     found = walletd("verify", str(DATABASE), "--json").document
     assert (found["entries"], found["applied"], found["refused"], found["wallets"]) == (7, 6, 1, 3)
     assert found["head"] == found["mark"] == 7
-    assert found["sums"] == [{"asset": "EUR", "sum": "0.00", "in_customer_wallets": "100.00"}]
+    assert found["sums"] == [{"asset": "EUR", "sum": "0", "in_customer_wallets": "10000", "scale": 2}]
     assert found["root"] == list(read_offline(DATABASE))[-1].root.hex()
     assert found["violations"] == []
 

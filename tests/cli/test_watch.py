@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+import msgspec
+
 from tests.cli.conftest import Walletd
 from tests.cli.standin import NOON, StandIn, balance
 from walletd.cli.watch import event_line
@@ -88,6 +90,15 @@ def test_what_is_watched_is_what_was_said(walletd: Walletd, daemon: StandIn) -> 
         {"wallets": None, "prefix": "shop/", "all": False},
         {"wallets": ["alice", "bob"], "prefix": None, "all": False},
     ]
+
+
+def test_an_event_for_a_script_is_the_entry_as_it_is_with_the_scales_of_its_assets(
+    walletd: Walletd, daemon: StandIn
+) -> None:
+    daemon.events = [event(transfer(DINNER), balance("bob", "EUR", 1250))]
+    document = walletd("watch", "--json").document
+    assert document["scales"] == {"EUR": 2}
+    assert msgspec.json.encode(document["entry"]) == daemon.events[0].record
 
 
 def test_an_asset_that_was_defined_meanwhile_is_shown_in_its_main_unit(walletd: Walletd, daemon: StandIn) -> None:

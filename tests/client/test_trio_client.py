@@ -77,7 +77,7 @@ async def test_a_payment_in_the_main_unit_is_converted_exactly(
     apply_all(daemon)
     result = await client.pay("alice", "bob", Decimal("12.50"), "EUR", reference="r", command_id="mine")
     assert result.command_id == "mine"
-    await client.post([Leg("a", "b", "0.000000000000000001", "ETH"), Leg("b", "c", 7, "EUR")])
+    await client.post([Leg("a", "b", Decimal("0.000000000000000001"), "ETH"), Leg("b", "c", 7, "EUR")])
     assert [request["method"] for request in daemon.requests] == ["asset.list", "transfer.post", "transfer.post"]
     assert daemon.requests[1]["params"] == {
         "command_id": "mine",
@@ -94,11 +94,24 @@ async def test_an_amount_that_cannot_be_exact_is_refused_before_anything_is_sent
     with pytest.raises(TypeError, match=r"write Decimal\('12.5'\)"):
         await client.pay("alice", "bob", 12.5, "EUR")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="at most 2 decimal places"):
-        await client.pay("alice", "bob", "12.505", "EUR")
+        await client.pay("alice", "bob", Decimal("12.505"), "EUR")
     with pytest.raises(RequestFailed) as failed:
-        await client.pay("alice", "bob", "1", "XXX")
+        await client.pay("alice", "bob", Decimal("1"), "XXX")
     assert failed.value.reason is Reason.ASSET_NOT_FOUND
     assert {request["method"] for request in daemon.requests} == {"asset.list"}
+
+
+@pytest.mark.parametrize("amount", ["1250", "12.50", "", True])
+async def test_an_amount_that_could_be_in_either_unit_is_refused_before_anything_is_sent(
+    daemon: FakeDaemon, client: Client, autojump_clock: MockClock, amount: Any
+) -> None:
+    """To pay ``balance.posted`` of EUR as it is would have paid a hundred times as much."""
+    apply_all(daemon)
+    with pytest.raises(TypeError, match=r"int|Decimal"):
+        await client.pay("alice", "bob", amount, "EUR")
+    assert daemon.requests == []
+    await client.pay("alice", "bob", int("1250"), "EUR")
+    assert daemon.requests[0]["params"]["postings"][0]["amount"] == "1250"
 
 
 async def test_a_generated_command_id_stands_on_the_result(

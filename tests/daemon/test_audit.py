@@ -49,4 +49,4 @@ def test_money_that_was_made_ends_a_daemon_that_serves(daemon: Daemon) -> None:
         tables.execute(change, (seal(*made),))
     daemon.start()
     assert daemon.wait() == EXIT_DAMAGED
-    assert "the books do not add up: posted balances of EUR sum to 1, not to zero" in daemon.log()
+    assert "the books do not add up: posted balances of EUR sum to 0.01 EUR, not to zero" in daemon.log()

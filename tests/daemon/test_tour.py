@@ -28,8 +28,10 @@ def test_the_tour_survives_kill_9_and_the_loss_of_the_read_tables(tmp_path: Path
         assert event["previous_sequence"] == subscribed["from"]
         assert event["entry"]["effects"]["balances"] == paid["balances"]
         refused = client.refused("transfer.post", **transfer("too-much", "alice", "bob", 601))
-        assert refused["message"].startswith("wallet alice has 600 of EUR available and needs 601: 1 short")
+        assert refused["message"].startswith("wallet alice has 6.00 EUR available and needs 6.01 EUR: 0.01 EUR short")
         assert refused["data"]["outcome"] == "not_applied"
+        facts = [refused["data"][name] for name in ("asset", "scale", "available", "required", "short_by")]
+        assert facts == ["EUR", 2, "600", "601", "1"]
         lines = client.call("statement.get", wallet="alice", asset="EUR")["lines"]
         assert [(line["amount"], line["posted"], line["counterparty"]) for line in lines] == [
             ("1000", "1000", "@external"),

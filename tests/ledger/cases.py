@@ -656,7 +656,7 @@ REFUSALS: tuple[RefusalCase, ...] = (
         Reason.CAPTURE_EXCEEDS_HOLD,
         "one smallest unit more than is still reserved, in two parts",
         capture("alice", "h10", ("bob", 100), ("@fees", 101)),
-        {"wallet": "alice", "hold": "h10", "reserved": "200", "required": "201"},
+        {"wallet": "alice", "hold": "h10", "asset": "EUR", "reserved": "200", "required": "201"},
         lambda ledger: ledger.hold("alice", "EUR", 300).after(capture("alice", "h10", ("bob", 100))),
     ),
     RefusalCase(

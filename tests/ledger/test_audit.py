@@ -16,12 +16,14 @@ from tests.ledger.cases import (
     asset,
     balance,
     batch,
+    capture,
     closing,
     entry,
     limit,
     market,
     open_wallet,
     pay,
+    place,
     posting,
     refund,
     shop,
@@ -32,10 +34,10 @@ from tests.ledger.cases import (
 from tests.ledger.core import REAL, Core
 from walletd.ledger import audit
 from walletd.ledger.book import Balance, Books
-from walletd.vocabulary.commands import Limits, PostTransfer
+from walletd.vocabulary.commands import ExecuteBatch, Limits, PostTransfer
 from walletd.vocabulary.entries import ClientRecord, Effects, Entry, Refusal, decode_entry, encode_entry
 from walletd.vocabulary.error_codes import Reason
-from walletd.vocabulary.identifiers import AssetCode, Principal, WalletId
+from walletd.vocabulary.identifiers import AssetCode, CommandId, Principal, WalletId, hold_id
 from walletd.vocabulary.lifecycle import WalletStatus
 
 History = list[Entry]
@@ -344,27 +346,27 @@ BROKEN_BOOKS: list[tuple[str, Callable[[Books], None], list[str]]] = [
     (
         "posted_sums_to_zero",
         set_balance("@external", "EUR", posted=-999),
-        ["posted balances of EUR sum to 1, not to zero"],
+        ["posted balances of EUR sum to 0.01 EUR, not to zero"],
     ),
     (
         "customers_are_above_their_floor",
         lambda books: (set_balance("bob", "BTC", posted=-1)(books), set_balance("@fees", "BTC", posted=1)(books))[0],
-        ["wallet bob has -1 of BTC available"],
+        ["wallet bob has -0.00000001 BTC available"],
     ),
     (
         "customers_are_above_their_floor",
         lambda books: books.wallets[WalletId("alice")].limits.update({AssetCode("EUR"): Limits(minimum="1001")}),
-        ["wallet alice has -1 of EUR available"],
+        ["wallet alice has -0.01 EUR available"],
     ),
     (
         "held_is_not_negative",
         set_balance("@fees", "EUR", held=-1),
-        ["wallet @fees holds -1 of EUR"],
+        ["wallet @fees holds -0.01 EUR"],
     ),
     (
         "held_is_what_open_holds_reserve",
         set_balance("alice", "EUR", held=7),
-        ["wallet alice holds 7 of EUR, its holds reserve 0"],
+        ["wallet alice holds 0.07 EUR, its holds reserve 0.00 EUR"],
     ),
     ("closed_wallets_are_empty", set_status_closed("alice"), ["wallet alice is closed but not empty"]),
     (
@@ -422,4 +424,35 @@ def test_the_totals_list_every_asset_also_one_that_nobody_has() -> None:
 def test_books_that_were_spoiled_by_the_history_itself_are_found_at_the_close() -> None:
     made = Effects(balances=(balance("bob", "EUR", "5", "0", "5", 2),))
     history = [*honest_history()[:8], entry(9, pay("@fees", "bob", "EUR", 5, command_id="x"), made, NOW + timedelta(1))]
-    assert "posted balances of EUR sum to 5, not to zero" in violations_of(history)
+    assert "posted balances of EUR sum to 0.05 EUR, not to zero" in violations_of(history)
+
+
+def captured_too_much() -> History:
+    """A hold, and a capture of more than it reserves."""
+    ledger = market()
+    ledger.run(place("alice", "EUR", 300))
+    ledger.run(capture("alice", hold_id(ledger.entries[-1].sequence), ("bob", 301)))
+    return ledger.entries
+
+
+@pytest.mark.parametrize(
+    ("change", "is_the_same"),
+    [
+        (lambda facts: facts, True),
+        (lambda facts: {name: fact for name, fact in facts.items() if name != "asset"}, True),
+        (lambda facts: {**facts, "reserved": "299"}, False),
+        (lambda facts: {**facts, "more": 1}, False),
+    ],
+    ids=["as today", "with fewer facts, as an earlier version told", "another fact", "a fact that is not told"],
+)
+def test_a_refusal_of_an_earlier_version_may_tell_fewer_facts_but_no_other_ones(
+    change: Callable[[dict[str, Any]], dict[str, Any]], is_the_same: bool
+) -> None:
+    *before, refused = captured_too_much()
+    assert refused.refusal is not None
+    assert refused.refusal.facts["asset"] == "EUR"
+    recorded = Refusal(refused.refusal.reason, change(dict(refused.refusal.facts)))
+    assert (violations_of([*before, changed(refused, refusal=recorded)]) == []) is is_the_same
+    batch = ExecuteBatch(command_id=CommandId("b"), commands=(refused.command,), atomic=False)
+    in_a_batch = changed(refused, command=batch, refusal=None, effects=Effects(outcomes=(recorded,)))
+    assert (violations_of([*before, in_a_batch]) == []) is is_the_same

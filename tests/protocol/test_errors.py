@@ -1,6 +1,7 @@
 """Errors as a client reads them: a code, a sentence that says what to do, the facts for programs."""
 
 import json
+from itertools import pairwise
 from string import Formatter
 from typing import Any
 
@@ -10,9 +11,10 @@ import pytest
 from tests.ledger.cases import REFUSALS, RefusalCase, shop
 from tests.ledger.client_cases import CLIENT_REFUSALS
 from tests.protocol.words import error_of
-from walletd.protocol.errors import SENTENCES, failure, sentence
-from walletd.vocabulary.entries import Refusal
+from walletd.protocol.errors import AMOUNTS, SENTENCES, failure, sentence, with_scale
+from walletd.vocabulary.entries import AssetRecord, Refusal
 from walletd.vocabulary.error_codes import Outcome, Reason, Retry
+from walletd.vocabulary.identifiers import AssetCode
 
 # For every reason with a sentence of its own, what its place holders are: the facts that whoever refuses must give.
 FACTS: dict[Reason, set[str]] = {
@@ -47,10 +49,10 @@ FACTS: dict[Reason, set[str]] = {
     Reason.CLIENT_NOT_FOUND: {"client"},
     Reason.KEPT_IN_FILE: {"client"},
     Reason.VERSION_MISMATCH: {"wallet", "version", "demanded"},
-    Reason.BALANCE_MISMATCH: {"condition", "amount", "asset", "wallet", "stands"},
-    Reason.REFUND_EXCEEDS_ORIGINAL: {"transfer", "wallet", "to", "asset", "refundable", "required"},
+    Reason.BALANCE_MISMATCH: {"condition", "amount", "wallet", "stands"},
+    Reason.REFUND_EXCEEDS_ORIGINAL: {"transfer", "wallet", "to", "refundable", "required"},
     Reason.WALLET_CLOSED: {"wallet"},
-    Reason.INSUFFICIENT_FUNDS: {"wallet", "asset", "available", "required", "short_by"},
+    Reason.INSUFFICIENT_FUNDS: {"wallet", "available", "required", "short_by"},
     Reason.WALLET_FROZEN: {"wallet", "frozen", "why"},
     Reason.WALLET_NOT_FROZEN: {"wallet"},
     Reason.HOLD_NOT_OPEN: {"wallet", "hold"},
@@ -58,10 +60,10 @@ FACTS: dict[Reason, set[str]] = {
     Reason.TOO_MANY_HOLDS: {"wallet", "limit"},
     Reason.HOLDS_OPEN: {"wallet", "holds"},
     Reason.CAPTURE_EXCEEDS_HOLD: {"hold", "reserved", "required"},
-    Reason.WALLET_NOT_EMPTY: {"wallet", "asset", "posted"},
-    Reason.LIMITS_NOT_MET: {"wallet", "asset", "posted"},
-    Reason.VELOCITY_EXCEEDED: {"wallet", "asset", "window_seconds", "limit", "remaining", "required"},
-    Reason.ABOVE_MAXIMUM: {"wallet", "asset", "maximum", "would_have"},
+    Reason.WALLET_NOT_EMPTY: {"wallet", "posted"},
+    Reason.LIMITS_NOT_MET: {"wallet", "posted"},
+    Reason.VELOCITY_EXCEEDED: {"wallet", "window_seconds", "limit", "remaining", "required"},
+    Reason.ABOVE_MAXIMUM: {"wallet", "maximum", "would_have"},
     Reason.CLIENT_REVOKED: {"client", "revoked_at"},
     Reason.TOKEN_IN_USE: set(),
     Reason.TOO_MANY_TOKENS: {"client", "limit"},
@@ -102,6 +104,45 @@ def test_a_refusal_of_the_rules_is_said_with_its_own_facts(case: RefusalCase) ->
 @pytest.mark.parametrize("case", REFUSALS + CLIENT_REFUSALS, ids=lambda case: f"{case.reason.value}: {case.situation}")
 def test_the_facts_of_a_refusal_hide_none_of_the_words_that_every_error_has(case: RefusalCase) -> None:
     assert not {"reason", "outcome", "retry", "replayed"} & set(case.facts)
+
+
+AMOUNTS_SAID = [
+    (Reason.INSUFFICIENT_FUNDS, {"available": "300", "required": "1250", "short_by": "950"}, "3.00 12.50 9.50"),
+    (Reason.VELOCITY_EXCEEDED, {"limit": "10000", "remaining": "2000", "required": "3000"}, "100.00 20.00 30.00"),
+    (
+        Reason.REFUND_EXCEEDS_ORIGINAL,
+        {"transfer": "t1", "to": "bob", "refundable": "5", "required": "12"},
+        "0.05 0.12",
+    ),
+    (Reason.ABOVE_MAXIMUM, {"maximum": "20000", "would_have": "20001"}, "200.00 200.01"),
+    (Reason.BALANCE_MISMATCH, {"condition": 0, "amount": "available", "stands": "-50"}, "-0.50"),
+    (Reason.LIMITS_NOT_MET, {"posted": "-1", "held": "0", "floor": "0"}, "-0.01"),
+    (Reason.WALLET_NOT_EMPTY, {"posted": "7"}, "0.07"),
+    (Reason.CAPTURE_EXCEEDS_HOLD, {"hold": "h7", "reserved": "1500", "required": "2000"}, "15.00 20.00"),
+]
+
+
+@pytest.mark.parametrize(("reason", "facts", "said"), AMOUNTS_SAID, ids=lambda value: str(getattr(value, "value", "")))
+def test_people_read_amounts_in_the_main_unit_with_the_code_and_programs_get_units_with_the_scale(
+    reason: Reason, facts: dict[str, Any], said: str
+) -> None:
+    whole = {"wallet": "alice", "asset": "EUR", "window_seconds": 3600, **facts}
+    answer = error_of(failure(7, reason, with_scale(whole, {AssetCode("EUR"): AssetRecord(AssetCode("EUR"), 2)})))
+    words = answer.message.replace(":", " ").replace(",", " ").replace(";", " ").split()
+    assert [number for number, code in pairwise(words) if code == "EUR"] == said.split()
+    assert answer.data["scale"] == 2
+    assert {name: answer.data[name] for name in facts} == facts
+
+
+def test_every_reason_with_an_amount_is_in_the_table_of_those_that_people_read() -> None:
+    spoken = {reason for reason in Reason if (AMOUNTS - {"limit"}).intersection(FACTS.get(reason, ()))}
+    assert spoken == {reason for reason, _, _ in AMOUNTS_SAID}
+
+
+def test_an_amount_of_an_asset_that_nothing_defines_is_said_in_units() -> None:
+    facts = {"wallet": "alice", "asset": "XXX", "posted": "7"}
+    assert with_scale(facts, {}) == facts
+    assert "has 7 units of XXX" in sentence(Reason.WALLET_NOT_EMPTY, facts)
 
 
 def test_braces_in_a_fact_are_only_text() -> None:

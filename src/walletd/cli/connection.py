@@ -127,9 +127,11 @@ def _unwrapped(connection: Connection, action: Action, output: Output) -> int:
     async def main() -> int:
         async with connect(connection.address(), token=connection.secret(), tls=connection.tls()) as client:
             try:
+                if output.as_json:
+                    output.scales = await scales_of(client)
                 return await action(client, output)
             except RequestFailed as error:
-                return tell(told(error, await _scales(client)), output)
+                return tell(told(error, await scales_of(client)), output)
 
     try:
         # Anywhere else Ctrl-C might strike in a callback, which nobody hears of.
@@ -140,7 +142,7 @@ def _unwrapped(connection: Connection, action: Action, output: Output) -> int:
         raise _first(group) from None
 
 
-async def _scales(client: Client) -> dict[str, int]:
+async def scales_of(client: Client) -> dict[str, int]:
     """The assets' scales, with which a refusal's facts are said in main units; none where they cannot be had."""
     try:
         return await client.assets()

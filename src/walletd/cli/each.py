@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
-from walletd.cli.connection import Connection, talk
+from walletd.cli.connection import Connection, scales_of, talk
 from walletd.cli.failures import UsageError, told
 from walletd.cli.output import Output, again, new_console
 from walletd.client import Applied, Client, ClientError, RequestFailed
@@ -33,7 +33,7 @@ def each(
                 documents.append(applied)
                 output.line(sentence + again(applied))
             except ClientError as error:
-                failure = told(error)
+                failure = told(error, await scales_of(client))
                 documents.append({"error": failure.document})
                 new_console(stderr=True).print(f"walletd: {failure.sentence}", soft_wrap=True)
                 exit_code = max(exit_code, failure.exit_code)

@@ -1,6 +1,8 @@
 """What a failure means to a person and to a script: one sentence that says what to do, an error object, an exit code.
 
-told(error, scales).sentence    # "alice has 3.00 EUR available and needs 12.50: 9.50 short (insufficient_funds)"
+People read amounts in the main unit with the code; scripts get smallest units, with the scale beside the asset.
+
+told(error, scales).sentence    # "wallet alice has 3.00 EUR available and needs 12.50 EUR: 9.50 EUR short ..."
 """
 
 from collections.abc import Mapping
@@ -23,8 +25,8 @@ from walletd.client import (
     OutcomeUnknown,
     RequestFailed,
 )
+from walletd.protocol.errors import AMOUNTS, error_object
 from walletd.vocabulary.error_codes import Reason
-from walletd.vocabulary.money import format_amount
 
 NOT_PERMITTED = {Reason.AUTHENTICATION_REQUIRED, Reason.AUTHENTICATION_FAILED, Reason.FORBIDDEN}
 
@@ -51,7 +53,8 @@ def told(error: ClientError, scales: Mapping[str, int] = {}) -> Told:
     """The failure in words; with the scales of the assets, its amounts are in main units."""
     match error:
         case RequestFailed():
-            return Told(_refusal_sentence(error, scales), _error_object(error), _exit_code(error))
+            facts = scaled(error.facts, scales)
+            return Told(_refusal_sentence(error, facts), _error_object(error, facts), _exit_code(error))
         case AuthenticationFailed():
             advice = "give the daemon's token with --token-file, or run this where the daemon was started"
             return _plain("authentication_failed", f"{str(error).rstrip('.')}; {advice}", EXIT_AUTHENTICATION)
@@ -84,36 +87,37 @@ def _exit_code(error: RequestFailed) -> int:
     return EXIT_REFUSED
 
 
-def _error_object(error: RequestFailed) -> dict[str, Any]:
+def scaled(facts: Mapping[str, Any], scales: Mapping[str, int]) -> Mapping[str, Any]:
+    """The facts with the scale of their asset; a daemon of an earlier version does not say it."""
+    scale = scales.get(str(facts.get("asset")))
+    return facts if "scale" in facts or scale is None else {**facts, "scale": scale}
+
+
+def _error_object(error: RequestFailed, facts: Mapping[str, Any]) -> dict[str, Any]:
     document: dict[str, Any] = {
         "reason": error.word,
         "message": error.message,
         "outcome": error.outcome.value,
         "retry": error.retry.value,
-        "facts": error.facts,
+        "facts": facts,
     }
     return document if error.command_id is None else document | {"command_id": error.command_id}
 
 
-def _refusal_sentence(error: RequestFailed, scales: Mapping[str, int]) -> str:
-    sentence = _shortfall(error.facts, scales) if error.reason is Reason.INSUFFICIENT_FUNDS else None
-    sentence = sentence or error.message.partition("; nothing was sent")[0].partition("; define it")[0]
-    sentence = sentence.partition("; open it")[0]
+def _refusal_sentence(error: RequestFailed, facts: Mapping[str, Any]) -> str:
+    said = _in_main_units(error, facts) or error.message
+    said = said.partition("; nothing was sent")[0].partition("; define it")[0].partition("; open it")[0]
     advice = ADVICE.get(error.reason) if isinstance(error.reason, Reason) else None
     if advice is not None:
         with suppress(KeyError):
-            sentence = f"{sentence}; {advice.format_map(error.facts)}"
-    before = f"; answered before, by entry {error.facts.get('sequence')}" if error.facts.get("replayed") else ""
-    return f"{sentence} ({error.word}{before})"
+            said = f"{said}; {advice.format_map(facts)}"
+    before = f"; answered before, by entry {facts.get('sequence')}" if facts.get("replayed") else ""
+    return f"{said} ({error.word}{before})"
 
 
-def _shortfall(facts: Mapping[str, Any], scales: Mapping[str, int]) -> str | None:
-    """What is missing, in the asset's main unit; None where the facts do not say."""
-    try:
-        asset = facts["asset"]
-        have, need, short = (
-            format_amount(int(facts[name]), scales[asset]) for name in ("available", "required", "short_by")
-        )
-    except (KeyError, ValueError, TypeError):
+def _in_main_units(error: RequestFailed, facts: Mapping[str, Any]) -> str | None:
+    """The refusal's own sentence; None where it has no amounts, or where not all that it says is known."""
+    if not isinstance(error.reason, Reason) or not AMOUNTS.intersection(facts) or "scale" not in facts:
         return None
-    return f"{facts.get('wallet')} has {have} {asset} available and needs {need} {asset}: {short} {asset} short"
+    said = error_object(error.reason, facts).message
+    return None if said.endswith(error.reason.meaning) else said

@@ -10,7 +10,7 @@ from walletd.cli.failures import UsageError
 from walletd.cli.groups import MONEY
 from walletd.cli.output import Output, amount, clean, moment, new_table
 from walletd.cli.views import show_hold
-from walletd.client import Client
+from walletd.client import Applied, Client
 from walletd.vocabulary.commands import AnyCommand
 
 hold = App(name="hold", group=MONEY, help="Reserve money, and pay from what is reserved.")
@@ -112,7 +112,10 @@ def capture(
         )
 
     return submit(
-        connection, options, make, lambda applied: f"captured {amount} of {hold} for {to}, as {applied.transfer}"
+        connection,
+        options,
+        make,
+        lambda applied: f"captured {_coded(amount, applied)} of {hold} for {to}, as {applied.transfer}",
     )
 
 
@@ -197,7 +200,7 @@ def adjust(
         units = await units_of(client, amount, asset)
         return command("hold.adjust", wallet=wallet, hold=hold, amount=units)
 
-    return submit(connection, options, make, lambda applied: f"hold {hold} reserves {amount} now")
+    return submit(connection, options, make, lambda applied: f"hold {hold} reserves {_coded(amount, applied)} now")
 
 
 @hold.command
@@ -315,6 +318,11 @@ async def _asset_of(client: Client, wallet: str, hold: str) -> str:
 
 def _seconds(minutes: float | None) -> int | None:
     return None if minutes is None else seconds_of("--minutes", minutes, 60)
+
+
+def _coded(amount: str, applied: Applied) -> str:
+    """The amount with the code of the hold's asset, where the answer shows the hold."""
+    return " ".join([amount, *(hold.asset for hold in applied.holds[:1])])
 
 
 def _posting(source: str, to: str, asset: str, amount: str) -> dict[str, str]:

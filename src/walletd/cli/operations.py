@@ -9,8 +9,8 @@ from rich.text import Text
 
 from walletd.cli.connection import DEFAULT, Connection, talk
 from walletd.cli.exits import EXIT_DAMAGED
-from walletd.cli.output import Output, new_table
-from walletd.client import Client, main_units
+from walletd.cli.output import Output, amount, new_table
+from walletd.client import Client
 
 Level = Literal["debug", "info", "warning", "error"]
 
@@ -33,10 +33,8 @@ def audit(*, connection: Connection = DEFAULT) -> int:
             "asset", "sum of all wallets", "customers have", right=("sum of all wallets", "customers have")
         )
         for total in made.totals:
-            scale = scales[total.asset]
-            table.add_row(
-                total.asset, str(main_units(total.sum, scale)), str(main_units(total.in_customer_wallets, scale))
-            )
+            customers = amount(total.in_customer_wallets, total.asset, scales)
+            table.add_row(total.asset, amount(total.sum, total.asset, scales), customers)
         answer.answer(made, lambda: table)
         answer.line(f"{made.wallets:,} wallets, as they stood after entry {made.sequence:,}.")
         for violation in made.violations:

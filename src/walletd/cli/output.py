@@ -36,6 +36,8 @@ class Output:
     def __init__(self, as_json: bool) -> None:
         self.as_json = as_json
         self.console = new_console()
+        self.scales: Mapping[str, int] = {}
+        """Of the assets, for documents that name some."""
 
     def answer(self, document: Any, drawn: Callable[[], RenderableType]) -> None:
         """The answer: the document for a script, else what is drawn for a person."""
@@ -53,7 +55,13 @@ class Output:
         self.console.width = narrow
 
     def document(self, document: Any) -> None:
-        """One JSON document on one line."""
+        """One JSON document on one line; an object in it that has amounts has the scales of their assets, too."""
+        plain = msgspec.to_builtins(document)
+        rows = [_with_scales(row, self.scales) for row in plain] if isinstance(plain, list | tuple) else None
+        self.raw(_with_scales(plain, self.scales) if rows is None else rows)
+
+    def raw(self, document: Any) -> None:
+        """One JSON document on one line, as it is."""
         sys.stdout.write(msgspec.json.encode(document).decode() + "\n")
         sys.stdout.flush()
 
@@ -61,6 +69,31 @@ class Output:
         """One line for a person, never folded; nothing for a script."""
         if not self.as_json:
             self.console.print(line, soft_wrap=True)
+
+
+def _with_scales(document: Any, scales: Mapping[str, int]) -> Any:
+    """The object with ``scales``, those of all assets that it names anywhere; any other document as it is."""
+    if not isinstance(document, dict):
+        return document
+    named = {asset: scales[asset] for asset in sorted(_assets_in(document)) if asset in scales}
+    return {**document, "scales": named} if named else document
+
+
+def _assets_in(document: Any) -> Iterator[str]:
+    """The codes of the assets in a document of the protocol, under ``asset`` and as the keys of ``limits``.
+
+    Where a scale stands beside the code, nothing more needs to be said.
+    """
+    if isinstance(document, list | tuple):
+        for part in document:
+            yield from _assets_in(part)
+    elif isinstance(document, dict):
+        for name, part in document.items():
+            if name == "asset" and isinstance(part, str) and "scale" not in document:
+                yield part
+            elif name == "limits" and isinstance(part, dict):
+                yield from part
+            yield from _assets_in(part)
 
 
 def new_console(*, stderr: bool = False) -> Console:

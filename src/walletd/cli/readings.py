@@ -308,7 +308,7 @@ def discover(*, connection: Connection = DEFAULT) -> int:
     """
 
     async def show(client: Client, output: Output) -> int:
-        output.document(await client.call("rpc.discover"))
+        output.raw(await client.call("rpc.discover"))
         return 0
 
     return talk(connection, show)

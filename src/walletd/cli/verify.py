@@ -14,7 +14,7 @@ from rich.console import Group, RenderableType
 from walletd.cli.bar import Bar
 from walletd.cli.exits import EXIT_DAMAGED, EXIT_OK
 from walletd.cli.journal_failures import JournalMissing, failed
-from walletd.cli.output import Output, new_table
+from walletd.cli.output import Output, amount, new_table
 from walletd.journal.archive import is_archive
 from walletd.journal.charter import Charter
 from walletd.journal.directory import DATABASE_NAME
@@ -27,17 +27,20 @@ from walletd.journal.store import GENESIS
 from walletd.journal.verification import advance
 from walletd.ledger.audit import Audit, totals
 from walletd.vocabulary.entries import Entry, decode_entry
-from walletd.vocabulary.money import format_amount
 
 LISTED_VIOLATIONS = 20
 
 
 class AssetSum(msgspec.Struct, frozen=True):
-    """Per asset: the sum over all wallets, which must be zero, and what customers' wallets hold, in main units."""
+    """Per asset: the sum over all wallets, which must be zero, and what customers' wallets hold, in smallest units.
+
+    ``scale`` is null only for an asset that nothing defines, which no sound journal has.
+    """
 
     asset: str
     sum: str
     in_customer_wallets: str
+    scale: int | None
 
 
 class Verification(msgspec.Struct, kw_only=True):
@@ -165,8 +168,7 @@ def _close(found: Verification, audit: Audit) -> None:
             for book in audit.books.wallets.values()
             if not book.is_system and asset in book.balances
         )
-        scale = scales.get(asset, 0)
-        found.sums.append(AssetSum(asset, format_amount(total, scale), format_amount(held_by_customers, scale)))
+        found.sums.append(AssetSum(asset, str(total), str(held_by_customers), scales.get(asset)))
 
 
 def _drawn(found: Verification) -> RenderableType:
@@ -191,8 +193,9 @@ def _drawn(found: Verification) -> RenderableType:
     sums = new_table(
         "asset", "sum over all wallets", "held by customers", right=("sum over all wallets", "held by customers")
     )
+    scales = {row.asset: row.scale for row in found.sums if row.scale is not None}
     for row in found.sums:
-        sums.add_row(row.asset, row.sum, row.in_customer_wallets)
+        sums.add_row(row.asset, amount(row.sum, row.asset, scales), amount(row.in_customer_wallets, row.asset, scales))
     verdict = (
         f"NOT well: {len(found.violations):,} violations, listed below"
         if found.violations

@@ -75,13 +75,15 @@ def watch(
 
 
 async def _show(event: Event, client: Client, output: Output, named: Collection[str]) -> None:
-    if output.as_json:
-        record = msgspec.Raw(event.record)
-        output.document({"epoch": event.epoch, "sequence": event.sequence, "entry": record})
-        return
     scales = await client.assets()
-    if any(balance.asset not in scales for balance in _balances(event.entry)):
+    named_assets = {balance.asset for balance in _balances(event.entry)}
+    if not named_assets <= scales.keys():
         scales = await client.assets(refresh=True)
+    if output.as_json:
+        document = {"epoch": event.epoch, "sequence": event.sequence, "entry": msgspec.Raw(event.record)}
+        known = {asset: scales[asset] for asset in sorted(named_assets & scales.keys())}
+        output.raw({**document, "scales": known} if known else document)
+        return
     output.line(event_line(event.entry, scales, named))
 
 

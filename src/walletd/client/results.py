@@ -11,8 +11,12 @@ from walletd.protocol import messages as m
 from walletd.vocabulary.entries import Entry, decode_entry
 from walletd.vocabulary.money import format_amount, parse_amount
 
-Amount = int | Decimal | str
-"""An int is a number of smallest units; Decimal and str are in the asset's main unit."""
+Amount = int | Decimal
+"""An int is a number of smallest units, a Decimal is in the asset's main unit.
+
+A str is neither: in results it is a number of smallest units, and on paper it is in the main unit.  ``int(found)``
+pays what a result says, ``Decimal("12.50")`` what a person wrote.
+"""
 
 
 class Leg(NamedTuple):
@@ -60,11 +64,17 @@ class Event:
 
 
 def needs_scale(amount: Amount) -> bool:
-    """Whether the amount is in the main unit.  Raises TypeError for a float, which cannot be exact."""
-    if isinstance(amount, bool) or not isinstance(amount, int | Decimal | str):
+    """Whether the amount is in the main unit.  Raises TypeError for a str, which could mean either unit, and for a
+    float, which cannot be exact."""
+    if isinstance(amount, str):
         raise TypeError(
-            f"an amount is an int of smallest units, or a Decimal or str in the main unit, not {type(amount).__name__}"
-            f": write Decimal('{amount}') or '{amount}'"
+            f"{amount[:60]!r} could be in either unit: write int('...') for smallest units, as results have them, "
+            "or Decimal('...') for the main unit"
+        )
+    if isinstance(amount, bool) or not isinstance(amount, int | Decimal):
+        raise TypeError(
+            f"an amount is an int of smallest units or a Decimal in the main unit, not {type(amount).__name__}"
+            f": write Decimal('{amount}')"
         )
     return not isinstance(amount, int)
 

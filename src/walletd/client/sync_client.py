@@ -123,7 +123,7 @@ class SyncClient:
         command_id: str | None = None,
         dry_run: bool = False,
     ) -> Applied:
-        """Move an amount from one wallet to another: an int of smallest units, or Decimal or str in the main unit."""
+        """Move an amount from one wallet to another: an int of smallest units, or a Decimal in the main unit."""
         return self.post(
             [Leg(source, to, amount, asset)],
             reference=reference,

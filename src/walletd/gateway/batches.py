@@ -1,21 +1,24 @@
 """Batches at the edge: what the types cannot say of their params, and the answer for each of their commands."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from walletd.ledger.statement import movements_of
 from walletd.protocol import messages as m
-from walletd.protocol.errors import InvalidParams, error_object
+from walletd.protocol.errors import InvalidParams, error_object, with_scale
 from walletd.vocabulary.commands import AnyCommand, ExecuteBatch, PlaceHold, UpdateWallet, parts_of
-from walletd.vocabulary.entries import Effects, Entry
+from walletd.vocabulary.entries import AssetRecord, Effects, Entry, Refusal
 from walletd.vocabulary.error_codes import Reason
-from walletd.vocabulary.identifiers import hold_id, transfer_id
+from walletd.vocabulary.identifiers import AssetCode, hold_id, transfer_id
+
+Assets = Mapping[AssetCode, AssetRecord]
 
 _MEANINGS = {reason.value: reason.meaning for reason in Reason}
 
 
-def outcomes_of(entry: Entry) -> tuple[m.BatchOutcome, ...]:
+def outcomes_of(entry: Entry, assets: Assets) -> tuple[m.BatchOutcome, ...]:
     """What came of each command of a batch; nothing for any other entry."""
     if not isinstance(entry.command, ExecuteBatch) or entry.effects is None:
         return ()
@@ -30,22 +33,23 @@ def outcomes_of(entry: Entry) -> tuple[m.BatchOutcome, ...]:
                 command_id=inner.command_id,
                 transfer=transfer if transfer in transfers else None,
                 hold=hold if isinstance(inner, PlaceHold) and refusal is None else None,
-                error=None if refusal is None else error_object(refusal.reason, refusal.facts),
+                error=_error(refusal, assets),
             )
         )
     return tuple(found)
 
 
-def foreseen_outcomes(command: AnyCommand, effects: Effects) -> tuple[m.BatchOutcome, ...]:
+def _error(refusal: Refusal | None, assets: Assets) -> m.ErrorObject | None:
+    return None if refusal is None else error_object(refusal.reason, with_scale(refusal.facts, assets))
+
+
+def foreseen_outcomes(command: AnyCommand, effects: Effects, assets: Assets) -> tuple[m.BatchOutcome, ...]:
     """What would come of each command of a batch that is run dry: its refusal or nothing, for no id is given out."""
     if not isinstance(command, ExecuteBatch):
         return ()
     refusals = effects.outcomes or (None,) * len(command.commands)
     return tuple(
-        m.BatchOutcome(
-            command_id=inner.command_id,
-            error=None if refusal is None else error_object(refusal.reason, refusal.facts),
-        )
+        m.BatchOutcome(command_id=inner.command_id, error=_error(refusal, assets))
         for inner, refusal in zip(command.commands, refusals, strict=True)
     )
 

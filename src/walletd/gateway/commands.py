@@ -80,7 +80,7 @@ def _reply_answer(endpoint: ClientEndpoint, call: Call, answer: Answer) -> None:
     assert entry.effects is not None
     seen = redacted(entry, grant)
     assert seen.effects is not None
-    outcomes = outcomes_of(seen)
+    outcomes = outcomes_of(seen, endpoint.services.books.assets)
     applied = m.Applied(
         sequence=entry.sequence,
         time=entry.time,
@@ -107,7 +107,7 @@ def _reply_foreseen(endpoint: ClientEndpoint, call: Call, foreseen: Foreseen) ->
             wallets=effects.wallets,
             balances=effects.balances,
             holds=effects.holds,
-            outcomes=foreseen_outcomes(call.params, effects),
+            outcomes=foreseen_outcomes(call.params, effects, endpoint.services.books.assets),
             room=tuple(room for room in foreseen.room if any(room.wallet == b.wallet for b in effects.balances)),
             clients=tuple(client_view(record, foreseen.time) for record in effects.clients),
             dry_run=True,

@@ -14,7 +14,7 @@ import trio
 from walletd.gateway.services import Services
 from walletd.protocol.close_codes import CloseCode
 from walletd.protocol.envelope import AuthenticationTerms, Hello, WarningNotice
-from walletd.protocol.errors import InvalidParams, failure, invalid_params
+from walletd.protocol.errors import InvalidParams, failure, invalid_params, with_scale
 from walletd.protocol.messages import StreamHeartbeat
 from walletd.protocol.rates import Throttle
 from walletd.protocol.session import SHARE_USED, Call, Session, notification, success
@@ -243,7 +243,7 @@ class ClientEndpoint:
             self.services.shed[str(facts.get("what", ""))] += 1
         self.session.answered(call.size)
         self.services.rejected[reason.value] += 1
-        self.send(failure(call.id, reason, facts))
+        self.send(failure(call.id, reason, with_scale(facts, self.services.books.assets)))
 
     def refuse_params(self, call: Call, error: InvalidParams) -> None:
         """Answer a call whose params do not fit together."""

@@ -8,7 +8,7 @@ They run after recovery, by ``walletd verify`` and in tests.  A violation is a s
     audit.close(), totals(audit.books)
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 import msgspec
@@ -19,11 +19,12 @@ from walletd.ledger.guards import Verdict
 from walletd.ledger.refunds import remember_transfers
 from walletd.ledger.rules import decide
 from walletd.vocabulary.commands import ids_of, is_short_lived, parts_of
-from walletd.vocabulary.entries import Effects, Entry, Refusal, encode_entry
+from walletd.vocabulary.entries import AssetRecord, Effects, Entry, Refusal, encode_entry
 from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.histories import begun_by
 from walletd.vocabulary.identifiers import AssetCode, owner_of
 from walletd.vocabulary.lifecycle import WalletStatus
+from walletd.vocabulary.money import format_amount
 from walletd.vocabulary.scopes import ownership_of, permitted
 
 MAX_VIOLATIONS = 100
@@ -34,7 +35,7 @@ def posted_sums_to_zero(books: Books) -> Iterator[str]:
     """Money is made nowhere: per asset, posted balances over all wallets sum to zero."""
     for asset, total in totals(books).items():
         if total != 0:
-            yield f"posted balances of {asset} sum to {total}, not to zero"
+            yield f"posted balances of {asset} sum to {in_words(total, asset, books.assets)}, not to zero"
 
 
 def customers_are_above_their_floor(books: Books) -> Iterator[str]:
@@ -43,7 +44,7 @@ def customers_are_above_their_floor(books: Books) -> Iterator[str]:
         for asset in book.balances:
             available = book.available(asset)
             if available is not None and available < 0:
-                yield f"wallet {book.wallet} has {available} of {asset} available"
+                yield f"wallet {book.wallet} has {in_words(available, asset, books.assets)} available"
 
 
 def held_is_not_negative(books: Books) -> Iterator[str]:
@@ -51,7 +52,7 @@ def held_is_not_negative(books: Books) -> Iterator[str]:
     for book in books.wallets.values():
         for asset, balance in book.balances.items():
             if balance.held < 0:
-                yield f"wallet {book.wallet} holds {balance.held} of {asset}"
+                yield f"wallet {book.wallet} holds {in_words(balance.held, asset, books.assets)}"
 
 
 def held_is_what_open_holds_reserve(books: Books) -> Iterator[str]:
@@ -62,7 +63,8 @@ def held_is_what_open_holds_reserve(books: Books) -> Iterator[str]:
             sums[hold.asset] = sums.get(hold.asset, 0) + reserved(hold)
         for asset, total in sums.items():
             if book.balance(asset).held != total:
-                yield f"wallet {book.wallet} holds {book.balance(asset).held} of {asset}, its holds reserve {total}"
+                held, reserves = (in_words(units, asset, books.assets) for units in (book.balance(asset).held, total))
+                yield f"wallet {book.wallet} holds {held}, its holds reserve {reserves}"
 
 
 def closed_wallets_are_empty(books: Books) -> Iterator[str]:
@@ -103,6 +105,12 @@ WHOLE_BOOK_TRUTHS: tuple[Callable[[Books], Iterator[str]], ...] = (
     assets_are_defined,
     keys_see_what_their_owners_own,
 )
+
+
+def in_words(units: int, asset: AssetCode, assets: Mapping[AssetCode, AssetRecord]) -> str:
+    """An amount as people read it: in the main unit with the code, or in units of an asset that nothing defined."""
+    known = assets.get(asset)
+    return f"{units} units of {asset}" if known is None else f"{format_amount(units, known.scale)} {asset}"
 
 
 def totals(books: Books) -> dict[AssetCode, int]:
@@ -253,11 +261,13 @@ def _agree_on_outcomes(verdict: Effects, recorded: Effects) -> bool:
 def _as_said_before(refusal: Refusal, recorded: Refusal) -> bool:
     """The same refusal in the words of an earlier version.
 
-    ``fits_at`` looked at one window of several, and a refund from a wallet that had no part in the original was told
-    that nothing can go back that way.
+    It may have told fewer facts, but no others: only ``fits_at`` looked at one window of several.  And a refund from a
+    wallet that had no part in the original was told that nothing can go back that way.
     """
-    if refusal.reason is Reason.ORIGINAL_NOT_FOUND:
-        return recorded.reason is Reason.REFUND_EXCEEDS_ORIGINAL and recorded.facts.get("refundable") == "0"
-    if refusal.reason is not Reason.VELOCITY_EXCEEDED or recorded.reason is not refusal.reason:
-        return False
-    return {**refusal.facts, "fits_at": None} == {**recorded.facts, "fits_at": None}
+    if refusal.reason is not recorded.reason:
+        is_lost = refusal.reason is Reason.ORIGINAL_NOT_FOUND and recorded.reason is Reason.REFUND_EXCEEDS_ORIGINAL
+        return is_lost and recorded.facts.get("refundable") == "0"
+    return all(
+        name in refusal.facts and (name == "fits_at" or refusal.facts[name] == fact)
+        for name, fact in recorded.facts.items()
+    )

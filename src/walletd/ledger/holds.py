@@ -102,9 +102,8 @@ def capture_hold(books: Books, command: CaptureHold, now: datetime) -> Verdict:
         return _not_open(books, wallet, command.hold)
     taken, left = sum(int(part.amount) for part in command.parts), reserved(hold)
     if taken > left:
-        return refuse(
-            Reason.CAPTURE_EXCEEDS_HOLD, wallet=wallet, hold=hold.hold, reserved=str(left), required=str(taken)
-        )
+        facts = {"asset": hold.asset, "reserved": str(left), "required": str(taken)}
+        return refuse(Reason.CAPTURE_EXCEEDS_HOLD, wallet=wallet, hold=hold.hold, **facts)
     for posting in postings:
         draft.move(posting.source, posting.to, posting.asset, int(posting.amount))
         draft.moved.append(Moved(posting.source, posting.to, posting.asset, posting.amount))

@@ -1,12 +1,12 @@
 """The facts of errors: what ``error.data`` may have besides its reason, outcome and retry class.
 
-facts_of(Reason.INSUFFICIENT_FUNDS)  ->  ["wallet", "available", "asset", "required", "short_by"]
+facts_of(Reason.INSUFFICIENT_FUNDS)  ->  ["wallet", "available", "required", "short_by", "asset", "scale"]
 """
 
 from string import Formatter
 from typing import Any
 
-from walletd.protocol.errors import SENTENCES
+from walletd.protocol.errors import AMOUNTS, SENTENCES
 from walletd.vocabulary.error_codes import Reason
 
 
@@ -39,7 +39,7 @@ FACTS: dict[str, dict[str, Any]] = {
     "wallets": _fact("array", "the wallets that were quarantined", items={"type": "string"}),
     "to": _fact("string", "the wallet that the money would go to"),
     "asset": _fact("string", "the asset that the error is about"),
-    "scale": _fact("integer", "the decimal places of the asset as it was defined"),
+    "scale": _fact("integer", "the decimal places of the asset's main unit: 1250 of EUR with 2 are 12.50 EUR"),
     "hold": _fact("string", "the hold that the error is about"),
     "holds": _fact("integer", "how many holds are open"),
     "transfer": _fact("string", "the transfer that the error is about"),
@@ -105,11 +105,18 @@ UNSPOKEN: dict[Reason, tuple[str, ...]] = {
 }
 """Facts that the reason's sentence leaves out."""
 
+OF_AN_AMOUNT = AMOUNTS - {"limit"}
+"""Facts that are amounts whatever the reason; a limit may be a number of things, too."""
+
+assert all(FACTS[name].get("pattern") == _AMOUNT for name in OF_AN_AMOUNT), "every amount is declared as one"
+
 
 def facts_of(reason: Reason) -> list[str]:
     """The facts of the reason: those that its sentence is made of, in its order, then the others."""
     words = [name for _, name, _, _ in Formatter().parse(SENTENCES.get(reason, "")) if name]
-    return list(dict.fromkeys([*words, *UNSPOKEN.get(reason, ())]))
+    words += UNSPOKEN.get(reason, ())
+    of_asset = ("asset", "scale") if "asset" in words or not OF_AN_AMOUNT.isdisjoint(words) else ()
+    return list(dict.fromkeys([*words, *of_asset]))
 
 
 assert all(fact in FACTS for reason in Reason for fact in facts_of(reason)), "every fact is declared"

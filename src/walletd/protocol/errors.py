@@ -3,6 +3,8 @@
     failure(7, refusal.reason, refusal.facts)  ->  the bytes of a JSON-RPC error response
 
 ``error.data`` always has ``reason``, ``outcome`` and ``retry``; ``retry_after_ms`` where it helps; then the facts.
+The facts are for programs: amounts in smallest units, with the asset and its ``scale``.  The sentence is for people:
+amounts in the main unit with the asset's code, as ``12.50 EUR``.
 """
 
 import functools
@@ -15,7 +17,9 @@ import msgspec
 from walletd.protocol.envelope import Failure
 from walletd.protocol.messages import ErrorObject
 from walletd.vocabulary.commands import MAX_SECONDS
+from walletd.vocabulary.entries import AssetRecord
 from walletd.vocabulary.error_codes import Outcome, Reason, Retry
+from walletd.vocabulary.money import format_amount
 from walletd.vocabulary.sameness import is_circumstance
 
 _encode = msgspec.json.Encoder().encode
@@ -60,16 +64,12 @@ SENTENCES: dict[Reason, str] = {
     Reason.CLIENT_NOT_FOUND: "there is no client {client} that is yours to change",
     Reason.KEPT_IN_FILE: "the token of {client} is the one in its file: replace the file and start the daemon again",
     Reason.VERSION_MISMATCH: "wallet {wallet} is at version {version}, not {demanded}; read it again",
-    Reason.BALANCE_MISMATCH: "condition {condition} does not hold: {amount} of {asset} in {wallet} is {stands}",
+    Reason.BALANCE_MISMATCH: "condition {condition} does not hold: what {wallet} has {amount} is {stands}",
     Reason.REFUND_EXCEEDS_ORIGINAL: (
-        "of what {transfer} moved to {wallet}, {refundable} of {asset} can still go back to {to}; "
-        "the refund asks for {required}"
+        "of what {transfer} moved to {wallet}, {refundable} can still go back to {to}; the refund asks for {required}"
     ),
     Reason.WALLET_CLOSED: "wallet {wallet} was closed",
-    Reason.INSUFFICIENT_FUNDS: (
-        "wallet {wallet} has {available} of {asset} available and needs {required}: {short_by} short, "
-        "in the asset's smallest unit"
-    ),
+    Reason.INSUFFICIENT_FUNDS: "wallet {wallet} has {available} available and needs {required}: {short_by} short",
     Reason.WALLET_FROZEN: "wallet {wallet} is frozen ({frozen}): {why}",
     Reason.WALLET_NOT_FROZEN: "wallet {wallet} is not frozen",
     Reason.HOLD_NOT_OPEN: "wallet {wallet} has no open hold {hold}; hold.get says what became of it",
@@ -77,13 +77,13 @@ SENTENCES: dict[Reason, str] = {
     Reason.TOO_MANY_HOLDS: "wallet {wallet} has {limit} open holds, as many as it may have; capture or void some",
     Reason.HOLDS_OPEN: "wallet {wallet} has {holds} open holds; capture or void them before it is closed",
     Reason.CAPTURE_EXCEEDS_HOLD: "hold {hold} still reserves {reserved}; the capture asks for {required}",
-    Reason.WALLET_NOT_EMPTY: "wallet {wallet} still has {posted} of {asset}; name a wallet in sweep_to, or settle it",
-    Reason.LIMITS_NOT_MET: "wallet {wallet} has {posted} of {asset} posted and is not within these limits",
+    Reason.WALLET_NOT_EMPTY: "wallet {wallet} still has {posted}; name a wallet in sweep_to, or settle it",
+    Reason.LIMITS_NOT_MET: "wallet {wallet} has {posted} posted and is not within these limits",
     Reason.VELOCITY_EXCEEDED: (
-        "wallet {wallet} may let out {limit} of {asset} within {window_seconds} s; {remaining} is left of that, "
+        "wallet {wallet} may let out {limit} within {window_seconds} s; {remaining} is left of that, "
         "and the command asks for {required}"
     ),
-    Reason.ABOVE_MAXIMUM: "wallet {wallet} may have at most {maximum} of {asset} and would have {would_have}",
+    Reason.ABOVE_MAXIMUM: "wallet {wallet} may have at most {maximum} and would have {would_have}",
     Reason.CLIENT_REVOKED: "client {client} was revoked at {revoked_at}; create another one",
     Reason.TOKEN_IN_USE: "this token stands for a client already; make a fresh one",
     Reason.TOO_MANY_TOKENS: "client {client} has {limit} tokens in force, as many as it may have",
@@ -99,6 +99,16 @@ _ASKED_FOR_AGAIN = (
     "command id {command_id!r} already stands for this command with another {field} (entry {sequence}); "
     "to have its answer, repeat it as it was sent at first: under another command id it would be done twice"
 )
+
+AMOUNTS = frozenset(
+    {
+        *("stands", "posted", "held", "floor", "available", "required", "short_by", "maximum", "would_have", "limit"),
+        *("reserved", "refundable", "used", "remaining"),
+    }
+)
+"""The facts that are amounts of ``asset`` in smallest units, where they are strings."""
+
+_UNITS = re.compile(r"-?[0-9]+")
 
 _HINTS = {
     "amount": (
@@ -189,13 +199,19 @@ def error_object(
     return ErrorObject(reason.code, message or place + sentence(reason, facts) + lost, data)
 
 
+def with_scale(facts: Mapping[str, Any], assets: Mapping[Any, AssetRecord]) -> Mapping[str, Any]:
+    """The facts with the scale of the asset that they are about, by which a program can show their amounts."""
+    known = assets.get(facts.get("asset"))
+    return facts if known is None or "scale" in facts else {**facts, "scale": known.scale}
+
+
 def sentence(reason: Reason, facts: Mapping[str, Any]) -> str:
     """The failure in words: with its facts where they are all there, else the reason's meaning."""
     template = _ASKED_FOR_AGAIN if _asks_for_the_same(reason, facts) else SENTENCES.get(reason)
     if template is None:
         return reason.meaning
     try:
-        return template.format_map(facts)
+        return template.format_map({name: _word(name, fact, facts) for name, fact in facts.items()})
     except KeyError:
         return reason.meaning
 
@@ -203,6 +219,18 @@ def sentence(reason: Reason, facts: Mapping[str, Any]) -> str:
 def _asks_for_the_same(reason: Reason, facts: Mapping[str, Any]) -> bool:
     """Whether a command id stands for a command that wanted the same, under other conditions or with another end."""
     return reason is Reason.COMMAND_ID_REUSED and is_circumstance(str(facts.get("field", "")))
+
+
+def _word(name: str, fact: Any, facts: Mapping[str, Any]) -> Any:
+    """A fact as people read it: an amount in the main unit with the asset's code, or in units that are named."""
+    if name not in AMOUNTS or "asset" not in facts:
+        return fact
+    if fact is None:
+        return "without a bound"
+    if not isinstance(fact, str) or not _UNITS.fullmatch(fact):
+        return fact
+    asset, scale = facts["asset"], facts.get("scale")
+    return f"{format_amount(int(fact), scale)} {asset}" if isinstance(scale, int) else f"{fact} units of {asset}"
 
 
 def invalid_params(request_id: int | str | None, error: msgspec.DecodeError | InvalidParams) -> bytes:

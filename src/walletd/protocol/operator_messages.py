@@ -63,11 +63,15 @@ class DaemonStatus(Result, frozen=True, kw_only=True):
 
 
 class AssetTotal(msgspec.Struct, frozen=True):
-    """Per asset: the sum over all wallets, which is zero, and what customers' wallets hold of it."""
+    """Per asset: the sum over all wallets, which is zero, and what customers' wallets hold of it, in smallest units.
+
+    ``scale`` is null only for an asset that nothing defines, which no sound journal has.
+    """
 
     asset: AssetCode
     sum: str
     in_customer_wallets: str
+    scale: int | None = None
 
 
 class AuditReport(Result, frozen=True, kw_only=True):

@@ -18,8 +18,9 @@ import apsw
 import msgspec
 import trio
 
+from walletd.ledger.audit import in_words
 from walletd.protocol.operator_messages import AssetTotal, AuditReport
-from walletd.vocabulary.entries import BalanceRecord
+from walletd.vocabulary.entries import AssetRecord, BalanceRecord
 from walletd.vocabulary.identifiers import AssetCode, is_system_wallet
 from walletd.wallets import read_tables
 from walletd.wallets.consistent_reads import in_one_view, progress_of
@@ -60,11 +61,12 @@ _decode_balance = msgspec.json.Decoder(BalanceRecord).decode
 class Audit:
     """The sums so far of every balance after ``sequence``, and what is wrong with them."""
 
-    def __init__(self, connection: apsw.Connection, sequence: int, wallets: int, assets: list[AssetCode]) -> None:
+    def __init__(self, connection: apsw.Connection, sequence: int, wallets: int, assets: list[AssetRecord]) -> None:
         self._connection = connection
         self._sequence = sequence
         self._wallets = wallets
-        self._sums = dict.fromkeys(assets, 0)
+        self._assets = {asset.asset: asset for asset in assets}
+        self._sums = dict.fromkeys(self._assets, 0)
         self._customers = dict(self._sums)
         self._overdrawn: list[str] = []
         self._last = ("", "")
@@ -83,7 +85,7 @@ class Audit:
             check_seal("balance", bytes.fromhex(sealed), wallet, asset, record)
             available = _decode_balance(record).available
             if available is not None and int(available) < 0:
-                self._overdrawn.append(f"wallet {wallet} has {available} of {asset} available")
+                self._overdrawn.append(f"wallet {wallet} has {self._in_words(int(available), asset)} available")
             posted = change[_POSTED]
             if posted is None:
                 continue  # The balance is younger than the entry.
@@ -99,13 +101,21 @@ class Audit:
     def violations(self) -> list[str]:
         """What is wrong with the books; complete once all balances were seen."""
         assert self.is_done
-        unbalanced = [f"posted balances of {asset} sum to {total}, not to zero" for asset, total in self._sums.items()]
-        return self._overdrawn + [said for said, total in zip(unbalanced, self._sums.values(), strict=True) if total]
+        unbalanced = [
+            f"posted balances of {asset} sum to {self._in_words(total, asset)}, not to zero"
+            for asset, total in self._sums.items()
+            if total
+        ]
+        return self._overdrawn + unbalanced
+
+    def _in_words(self, units: int, asset: AssetCode) -> str:
+        return in_words(units, asset, self._assets)
 
     def report(self) -> AuditReport:
         """The sums and the violations, once all balances were seen."""
         totals = tuple(
-            AssetTotal(asset, str(total), str(self._customers[asset])) for asset, total in self._sums.items()
+            AssetTotal(asset, str(total), str(self._customers[asset]), _scale_of(self._assets.get(asset)))
+            for asset, total in self._sums.items()
         )
         return AuditReport(
             sequence=self._sequence, wallets=self._wallets, totals=totals, violations=tuple(self.violations)
@@ -130,7 +140,7 @@ def _open(path: Path, cache_kibibytes: int, counts_wallets: bool) -> Audit:
             count = "SELECT count(*) FROM wallet" if counts_wallets else "SELECT 0"
 
             def look(tables: Tables) -> Audit:
-                assets = [asset for (asset,) in tables.execute("SELECT asset FROM asset ORDER BY asset")]
+                assets = [_asset(*row) for row in tables.execute("SELECT asset, scale, seal FROM asset ORDER BY asset")]
                 ((wallets,),) = tables.execute(count).fetchall()
                 return Audit(connection, progress_of(tables), wallets, assets)
 
@@ -138,6 +148,15 @@ def _open(path: Path, cache_kibibytes: int, counts_wallets: bool) -> Audit:
         except BaseException:
             connection.close()
             raise
+
+
+def _asset(code: AssetCode, scale: int, sealed: bytes) -> AssetRecord:
+    check_seal("asset", sealed, code, scale)
+    return AssetRecord(code, scale)
+
+
+def _scale_of(asset: AssetRecord | None) -> int | None:
+    return None if asset is None else asset.scale
 
 
 def _page(connection: Tables, asked: tuple[str, str, int, int]) -> list[Row]:

@@ -7,8 +7,9 @@ all(proof.holds for proof in proofs)
 import msgspec
 import trio
 
-from walletd.cli.demo.town import Town
+from walletd.cli.demo.town import SCALES, Town
 from walletd.cli.demo.workload import Account
+from walletd.cli.views import coded
 from walletd.client import Client
 
 PROJECTION_SECONDS = 60.0
@@ -47,7 +48,11 @@ async def _until_readable(client: Client, sequence: int) -> None:
 async def _sums_are_zero(client: Client) -> list[Proof]:
     report = await client.audit()
     proofs = [
-        Proof(f"all {total.asset} sums to zero", total.sum == "0", f"{report.wallets:,} wallets sum to {total.sum}")
+        Proof(
+            f"all {total.asset} sums to zero",
+            total.sum == "0",
+            f"{report.wallets:,} wallets sum to {_in_words(total.sum, total.asset)}",
+        )
         for total in report.totals
     ]
     if report.violations:
@@ -73,9 +78,13 @@ async def _balances_are_as_answered(client: Client, town: Town) -> Proof:
 
 def _difference(wallet: str, asset: str, there: dict[tuple[str, str], int], town: Town) -> str:
     return (
-        f"{wallet} has {there.get((wallet, asset), 0)} smallest units of {asset}, "
-        f"and should have {town.posted.get((wallet, asset), 0)}"
+        f"{wallet} has {_in_words(there.get((wallet, asset), 0), asset)}, "
+        f"and should have {_in_words(town.posted.get((wallet, asset), 0), asset)}"
     )
+
+
+def _in_words(units: int | str, asset: str) -> str:
+    return coded(str(units), asset, SCALES)
 
 
 def _nothing_surprised(account: Account) -> Proof:
