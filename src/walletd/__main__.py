@@ -7,28 +7,37 @@ import errno
 import os
 import signal
 import sys
-import threading
-import traceback
-
-from walletd.cli.exits import EXIT_CONFIGURATION, EXIT_SOFTWARE, EXIT_USAGE
 
 HELP_FLAGS = {"-h", "--help"}
 
 
 def main() -> None:
     """Run the command that the arguments name, and end the process with its exit code."""
+    # Until something has begun, Ctrl-C ends the process as the kernel does; where it is ignored (nohup), it stays so.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from walletd.cli.exits import EXIT_CONFIGURATION, EXIT_INTERRUPTED, EXIT_SOFTWARE, EXIT_USAGE
+    from walletd.cli.surroundings import NotText, settle, written
+
+    settle(answers=not _is_the_daemon(sys.argv[1:]))
     if not __debug__:
         sys.stderr.write("walletd: assertions guard the money and must be on; start python without -O\n")
         sys.exit(EXIT_USAGE)
     code = EXIT_SOFTWARE
     try:
-        code = run(sys.argv[1:])
+        code = run(written(sys.argv[1:]))
     except OSError as error:
         if error.errno not in (errno.EMFILE, errno.ENFILE):
             raise
         code = EXIT_CONFIGURATION
         os.write(2, b"walletd: too few open files are permitted; raise the limit (ulimit -n)\n")
+    except NotText as error:
+        sys.stderr.write(f"walletd: {error}\n")
+        code = EXIT_USAGE
+    except KeyboardInterrupt:
+        code = EXIT_INTERRUPTED
     finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # All is done; the interpreter would complain.
         _end_if_nobody_else_can(code)
     sys.exit(code)
 
@@ -39,6 +48,9 @@ def _end_if_nobody_else_can(code: int) -> None:
     It may be memory that is missing: then nothing more can be said or looked up, and it ends all the same.
     """
     try:
+        import threading
+        import traceback
+
         others = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
         if all(thread.daemon for thread in others):
             return
@@ -53,15 +65,27 @@ def _end_if_nobody_else_can(code: int) -> None:
 
 def run(arguments: list[str]) -> int:
     """The exit code of one command."""
-    if arguments[:1] == ["serve"] and not HELP_FLAGS & set(arguments):
+    if _is_the_daemon(arguments):
         # Their default is to end the process; ``signals.listen`` lets them come, also those that came before.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP, signal.SIGUSR1})
         from walletd.cli.serve import serve_with
 
+        _hear_ctrl_c()
         return serve_with(arguments[1:])
     from walletd.cli.app import run_client_command
 
+    _hear_ctrl_c()
     return run_client_command(arguments)
+
+
+def _hear_ctrl_c() -> None:
+    """Have Ctrl-C raise KeyboardInterrupt from now on."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _is_the_daemon(arguments: list[str]) -> bool:
+    return arguments[:1] == ["serve"] and not HELP_FLAGS & set(arguments)
 
 
 if __name__ == "__main__":

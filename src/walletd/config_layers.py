@@ -138,7 +138,7 @@ def _of_systemd(environment: Mapping[str, str]) -> _Layer:
 
 def _of_file(file: Path) -> _Layer:
     try:
-        text = file.read_text()
+        text = file.read_text(encoding="utf-8-sig")
         values = tomllib.loads(text)
     except OSError as error:
         raise ConfigurationError(f"cannot read {file}: {error.strerror}") from error

@@ -79,7 +79,7 @@ class FaultReports:
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-            with open(descriptor, "w", errors="backslashreplace") as file:
+            with open(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
                 file.write(self.text(why, failure))
             self._remove_old()
         except OSError as error:
@@ -149,7 +149,7 @@ def _process() -> str:
 
 
 def _resident_kibibytes() -> int:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return pages * resource.getpagesize() // 1024
 
 

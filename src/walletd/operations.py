@@ -101,7 +101,7 @@ class Operations:
     def report(self) -> tuple[str, str | None]:
         """A report, and the file that it was written to."""
         path = self.reports.write("asked for by daemon.report")
-        text = self.reports.text("asked for by daemon.report") if path is None else path.read_text()
+        text = self.reports.text("asked for by daemon.report") if path is None else path.read_text(encoding="utf-8")
         return text, None if path is None else str(path)
 
 

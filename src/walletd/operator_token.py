@@ -45,7 +45,7 @@ def _make(file: Path) -> str:
     unfinished = file.with_name(file.name + ".new")
     unfinished.unlink(missing_ok=True)
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(descriptor, "w") as output:
+    with open(descriptor, "w", encoding="utf-8") as output:
         output.write(token + "\n")
         output.flush()
         os.fsync(output.fileno())
@@ -73,7 +73,7 @@ def _is_read_only(file: Path) -> bool:
 
 def _read(file: Path) -> str:
     try:
-        token = file.read_text().strip()
+        token = file.read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"cannot read the operator's token in {file}: {error}") from error
     if not token:

@@ -26,7 +26,9 @@ class ProcessMetrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Read everything once."""
-        virtual, resident = (int(pages) * resource.getpagesize() for pages in STATM.read_text().split()[:2])
+        virtual, resident = (
+            int(pages) * resource.getpagesize() for pages in STATM.read_text(encoding="ascii").split()[:2]
+        )
         usage = resource.getrusage(resource.RUSAGE_SELF)
         limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         yield GaugeMetricFamily("process_virtual_memory_bytes", "Virtual memory size in bytes.", virtual)

@@ -83,3 +83,23 @@ def test_the_locks_name_no_registry_and_hold_a_hash_for_every_package() -> None:
         for package in re.split(r"^(?=\w)", text, flags=re.MULTILINE)[1:]:
             assert "==" in package, package
             assert "--hash=sha256:" in package, package
+
+
+TEXT_METHODS = {"read_text", "write_text"}
+
+
+def _reads_or_writes_text(call: ast.Call) -> bool:
+    """Whether the call opens a file for text, in whatever encoding."""
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    if name in TEXT_METHODS:
+        return True
+    is_builtin = isinstance(call.func, ast.Name) and name == "open"
+    modes = [argument.value for argument in call.args[1:2] if isinstance(argument, ast.Constant)]
+    return (is_builtin or name == "fdopen") and not (modes and "b" in str(modes[0]))
+
+
+def test_no_file_is_read_or_written_in_the_encoding_of_a_locale() -> None:
+    for module in MODULES:
+        for call in ast.walk(ast.parse(module.read_text())):
+            if isinstance(call, ast.Call) and _reads_or_writes_text(call):
+                assert "encoding" in {word.arg for word in call.keywords}, f"{module}:{call.lineno}"

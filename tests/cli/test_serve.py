@@ -37,7 +37,7 @@ def test_the_flags_become_settings_and_the_daemons_exit_code_is_ours(walletd: Wa
     Path("walletd.toml").write_text("port = 1\nmax_connections = 5\n")
     ended = walletd("serve", "--config", "walletd.toml", "--data", "d", "--port", "8000", "--log-level", "warning")
     assert ended.exit_code == 70
-    assert served == [Settings(data=Path("d"), port=8000, log_level="warning", max_connections=5)]
+    assert served == [Settings(data=Path("d").absolute(), port=8000, log_level="warning", max_connections=5)]
 
 
 def test_the_configuration_can_be_named_in_the_environment(
@@ -46,7 +46,7 @@ def test_the_configuration_can_be_named_in_the_environment(
     Path("walletd.toml").write_text("port = 1\n")
     monkeypatch.setenv("WALLETD_CONFIG", "walletd.toml")
     walletd("serve")
-    assert served == [Settings(port=1)]
+    assert served == [Settings(data=Path("var").absolute(), port=1)]
 
 
 @pytest.mark.parametrize(

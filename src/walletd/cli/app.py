@@ -3,7 +3,6 @@
 exit_code = run_client_command(["balance", "alice"])
 """
 
-import os
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -19,7 +18,7 @@ from walletd.cli.clock import clock
 from walletd.cli.compact import compact
 from walletd.cli.configuration import config as configuration
 from walletd.cli.demo.command import demo
-from walletd.cli.exits import EXIT_INPUT_OUTPUT, EXIT_OK, EXIT_USAGE
+from walletd.cli.exits import EXIT_INPUT_OUTPUT, EXIT_INTERRUPTED, EXIT_OK, EXIT_SOFTWARE, EXIT_USAGE
 from walletd.cli.failures import UsageError
 from walletd.cli.groups import DAEMON, LOOKING, MONEY, MORE
 from walletd.cli.holds import hold, refund
@@ -27,13 +26,11 @@ from walletd.cli.operations import audit, drain, log_level, report
 from walletd.cli.payments import pay
 from walletd.cli.readings import balance, discover, entry, statement, status, transfer
 from walletd.cli.restore import restore
+from walletd.cli.surroundings import OUTPUT_FAILURES, drop_output
 from walletd.cli.verify import verify
 from walletd.cli.wallet_state import close, describe, freeze, limit, unfreeze
 from walletd.cli.wallets import wallet
 from walletd.cli.watch import watch
-
-INTERRUPTED = 130
-"""What a shell says of a command that Ctrl-C ended."""
 
 app = App(
     name="walletd",
@@ -131,24 +128,48 @@ app.command(transfer)
 
 
 def run_client_command(arguments: list[str]) -> int:
-    """Parse the arguments and run what they name.  Returns the exit code; wrong usage is told in one line."""
+    """Parse the arguments and run what they name.  Returns the exit code; whatever fails is told in one line."""
     try:
         exit_code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
         return exit_code if isinstance(exit_code, int) else EXIT_OK
     except (CycloptsError, UsageError) as error:
         sentence = " ".join(str(error).split()).rstrip(".")
-        sys.stderr.write(f"walletd: {sentence}; see: walletd {_named(arguments)}--help\n")
-        return EXIT_USAGE
+        return _failed(f"{sentence}; see: walletd {_named(arguments)}--help", EXIT_USAGE)
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return EXIT_INTERRUPTED
     except BrokenPipeError:
-        # Whoever read the answer has read enough; Python would complain once more when it closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Its reader has read enough.
+        drop_output()
         return EXIT_OK
     except OSError as error:
-        sys.stderr.write(f"walletd: {error}\n")
-        return EXIT_INPUT_OUTPUT
+        return _failed(_told(error), EXIT_INPUT_OUTPUT)
+    except UnicodeError as error:
+        word = ascii(error.object) if isinstance(error, UnicodeEncodeError | UnicodeDecodeError) else str(error)
+        return _failed(f"{word[:200]} cannot be written or named in this locale; set LC_ALL=C.UTF-8", EXIT_USAGE)
+    except Exception as error:
+        if sys.flags.dev_mode:
+            raise
+        advice = "please report it, with what PYTHONDEVMODE=1 shows"
+        return _failed(f"a fault of walletd's own, {type(error).__name__}: {error}; {advice}", EXIT_SOFTWARE)
+
+
+def _failed(sentence: str, exit_code: int) -> int:
+    try:
+        sys.stdout.flush()
+    except OSError:
+        drop_output()
+    sys.stderr.write(f"walletd: {sentence}\n")
+    return exit_code
+
+
+def _told(error: OSError) -> str:
+    """What the machine did not do, and with which file."""
+    if error.filename is not None:
+        return f"{error.strerror}: {error.filename}"
+    if error.errno in OUTPUT_FAILURES:
+        return f"the answer cannot be written, and what was asked may have been done: {error.strerror}"
+    return error.strerror or str(error)
 
 
 def _named(arguments: list[str]) -> str:

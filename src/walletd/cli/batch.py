@@ -51,7 +51,7 @@ def batch(
         An id of your own for the whole batch.
     """
     command_id = new_command_id() if command_id is None else command_id
-    text = sys.stdin.read() if str(file) == "-" else file.read_text()
+    text = _text_of(file)
     commands = [_command(line, number, command_id) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
     if not commands:
         raise UsageError(f"there is no command in {file}")
@@ -75,6 +75,16 @@ def batch(
         return EXIT_REFUSED if number else 0
 
     return talk(connection, run)
+
+
+def _text_of(file: Path) -> str:
+    """The file's text, or that of standard input: UTF-8, with a byte order mark or without.  Raises UsageError."""
+    try:
+        return (sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise UsageError(f"{file} is not UTF-8 text") from None
+    except OSError as error:
+        raise UsageError(f"cannot read {file}: {error.strerror}") from None
 
 
 def _command(line: str, number: int, batch_id: str) -> BatchedCommand:

@@ -86,10 +86,11 @@ def submit(
 
     try:
         return talk(connection, act)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, OSError) as cause:
         if not options.dry_run:
+            what = "interrupted" if isinstance(cause, KeyboardInterrupt) else "not answered"
             sys.stderr.write(
-                "walletd: interrupted, and it may or may not have been applied; "
+                f"walletd: {what}, and it may or may not have been applied; "
                 f"to find out, repeat it with --command-id {shlex.quote(command_id)}\n"
             )
         raise

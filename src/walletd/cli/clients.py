@@ -179,10 +179,10 @@ def token_for(out: Path | None) -> str:
         return new_token()
     token = new_token()
     try:
-        with open(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        with open(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
             file.write(token + "\n")
     except FileExistsError:
-        kept = out.read_text().strip()
+        kept = out.read_text(encoding="utf-8-sig", errors="replace").strip()
         if not re.fullmatch(r"walletd_[\w-]{43}", kept):
             raise UsageError(f"{out} is there and holds no token of walletd; name another file") from None
         return kept

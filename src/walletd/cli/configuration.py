@@ -12,6 +12,7 @@ from cyclopts import App, Parameter
 
 from walletd.cli.exits import EXIT_CONFIGURATION
 from walletd.cli.groups import DAEMON
+from walletd.cli.output import write_json
 from walletd.config import RELOADABLE, ConfigurationError
 from walletd.config_layers import DEFAULT, Configuration, load
 
@@ -71,7 +72,7 @@ def show(
     values = msgspec.to_builtins(configuration.settings, enc_hook=str)
     if as_json:
         shown = {name: {"value": value, "origin": configuration.origins[name]} for name, value in values.items()}
-        print(msgspec.json.encode(shown if origin else values).decode())
+        write_json(shown if origin else values)
         return 0
     lines = {name: _line(name, value) for name, value in values.items()}
     width = min(48, max(map(len, lines.values())))

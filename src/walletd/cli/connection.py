@@ -167,7 +167,7 @@ def _is_there(file: Path) -> bool:
 
 def _token_in(file: Path) -> str:
     try:
-        token = file.read_text().strip()
+        token = file.read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not text"
         raise AuthenticationFailed(f"cannot read the token in {file}: {why}") from None

@@ -13,3 +13,6 @@ EXIT_INPUT_OUTPUT = 74
 EXIT_TRY_LATER = 75
 EXIT_AUTHENTICATION = 77
 EXIT_CONFIGURATION = 78
+
+EXIT_INTERRUPTED = 130
+"""What a shell says of a command that Ctrl-C ended."""

@@ -121,5 +121,5 @@ def drain(*, connection: Connection = DEFAULT) -> int:
 
 
 def _save(file: Path, text: str) -> None:
-    with open(file, "x", opener=lambda path, flags: os.open(path, flags, 0o600)) as output:
+    with open(file, "x", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600)) as output:
         output.write(text)

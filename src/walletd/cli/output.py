@@ -5,6 +5,7 @@
 Colours follow NO_COLOR and the terminal; where stdout is no terminal, nothing is cut to its width.
 """
 
+import io
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime
@@ -62,13 +63,23 @@ class Output:
 
     def raw(self, document: Any) -> None:
         """One JSON document on one line, as it is."""
-        sys.stdout.write(msgspec.json.encode(document).decode() + "\n")
-        sys.stdout.flush()
+        write_json(document)
 
     def line(self, line: Text | str) -> None:
         """One line for a person, never folded; nothing for a script."""
         if not self.as_json:
             self.console.print(line, soft_wrap=True)
+
+
+def write_json(document: Any) -> None:
+    """One JSON document on one line of stdout: in UTF-8 (RFC 8259), whatever the locale."""
+    line = msgspec.json.encode(document) + b"\n"
+    sys.stdout.flush()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.buffer.write(line)
+    else:
+        sys.stdout.write(line.decode())
+    sys.stdout.flush()
 
 
 def _with_scales(document: Any, scales: Mapping[str, int]) -> Any:

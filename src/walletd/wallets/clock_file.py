@@ -45,7 +45,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 def boot_id() -> str:
     """Which boot of the machine this is; empty where the platform does not say, and then no two are the same."""
     with suppress(OSError):
-        return BOOT_ID.read_text().strip()
+        return BOOT_ID.read_text(encoding="ascii").strip()
     return ""
 
 
@@ -72,7 +72,7 @@ def machine_time(wall: Microseconds = wall_microseconds) -> datetime:
 def accept(data: Path, wall: Microseconds = wall_microseconds) -> datetime:
     """Leave the word that the wall clock is right; what it says.  Raises OSError."""
     now = machine_time(wall)
-    (data / ACCEPTED_NAME).write_text(json.dumps({"accepted": now.isoformat()}))
+    (data / ACCEPTED_NAME).write_text(json.dumps({"accepted": now.isoformat()}), encoding="utf-8")
     return now
 
 
@@ -82,7 +82,7 @@ def take_word(data: Path, wall: Microseconds = wall_microseconds) -> bool:
     if not file.exists():
         return False
     try:
-        given = datetime.fromisoformat(json.loads(file.read_text())["accepted"])
+        given = datetime.fromisoformat(json.loads(file.read_text(encoding="utf-8"))["accepted"])
         file.unlink()
     except FileNotFoundError:
         return False
