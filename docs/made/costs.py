@@ -61,7 +61,7 @@ COSTS: dict[str, Cost] = {
         "Asset, Entry",
         _STATE,
     ),
-    "asset.list": Cost("O(assets): all in one answer", NOTHING, NOTHING, "Asset"),
+    "asset.list": Cost("O(log assets + page), at most 10,000 of them", NOTHING, NOTHING, "Asset"),
     "wallet.open": Cost(
         "O(keys of metadata), at most 16",
         "a Book while the wallet is warm, some 800 bytes",
@@ -101,7 +101,7 @@ COSTS: dict[str, Cost] = {
         f"{LEDGER}::test_reading_balances_looks_at_expired_holds_once",
     ),
     "wallet.list": Cost(
-        "O(log wallets + limit × a + d); a page ends with the wallet with which it has 5,000 balances; of several conditions at "
+        "O(log wallets + limit × a + d); a page ends where 1 MiB is full, if need be within a wallet; of several conditions at "
         "most 2,000 wallets are looked at for a page",
         NOTHING,
         NOTHING,

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 import apsw
+import msgspec
 import pytest
 
 from tests.complexity.counting import rounds_counted, steps
@@ -16,6 +17,7 @@ from tests.ledger.cases import NOW, define, market, pay, place
 from tests.state_file import fold_into, tables_in_memory
 from walletd.ledger.book import Book
 from walletd.ledger.client_book import ClientBook
+from walletd.protocol import pages
 from walletd.protocol.access import Grant
 from walletd.protocol.client_messages import ListClients, client_page
 from walletd.vocabulary.commands import DefineAsset, Limits, Posting, PostTransfer, Window
@@ -217,7 +219,7 @@ def holds(wallet: str, also_closed: bool) -> Callable[[apsw.Connection], Any]:
 def wallets(search: Search) -> Callable[[apsw.Connection], Any]:
     def read(tables: apsw.Connection) -> Any:
         found = find_wallets(tables, search, START, None, 3)
-        return readings._wallet_page(tables, found.names, START, found.next, 100)
+        return readings._wallet_page(tables, found.names, START, found.next)
 
     return read
 
@@ -264,13 +266,21 @@ def test_a_read_costs_as_much_as_it_returns_whatever_grows(what: str, dimension:
     assert large[1] <= LEEWAY * small[1] + 200
 
 
-def test_a_page_of_wallets_ends_where_it_has_many_balances(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = tables("assets", SMALL)
-    names = ["@external", "big"]
-    page = readings._wallet_page(found, names, START, None, 2)
-    assert ([view.wallet for view in page.wallets], page.next) == (["@external"], "@external")
-    page = readings._wallet_page(found, names, START, None, SMALL + 1)
-    assert ([view.wallet for view in page.wallets], page.next) == (names, None)
+def test_a_page_of_wallets_ends_where_it_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    found, names = tables("assets", SMALL), ["@external", "big"]
+    whole = readings._wallet_page(found, names, START, None)
+    assert ([view.wallet for view in whole.wallets], whole.next) == (names, None)
+    first, second = (len(msgspec.json.encode(view)) for view in whole.wallets)
+    monkeypatch.setattr(pages, "PAGE_BYTES", first + second // 2)
+    page = readings._wallet_page(found, names, START, None)
+    assert (page.wallets, page.next) == (whole.wallets[:1], "@external")
+    monkeypatch.setattr(pages, "PAGE_BYTES", first // 2)
+    page = readings._wallet_page(found, names, START, None)
+    (view,) = page.wallets
+    assert (view.wallet, page.next) == ("@external", "@external")
+    assert 1 < len(view.balances) < SMALL
+    assert view.balances == whole.wallets[0].balances[: len(view.balances)]
+    assert (view.next, view.version) == (view.balances[-1].asset, whole.wallets[0].version)
 
 
 def test_of_many_assets_a_page_states_those_that_its_lines_move() -> None:

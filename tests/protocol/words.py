@@ -40,7 +40,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "valid_for_seconds": None,
         "dry_run": True,
     },
-    "asset.list": {},
+    "asset.list": {"after": "EUR"},
     "wallet.open": {
         "command_id": "c1",
         "wallet": "shop:1",
@@ -69,7 +69,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     },
     "wallet.unfreeze": {"command_id": "c1", "wallet": "shop:1", **CONDITIONS},
     "wallet.close": {"command_id": "c1", "wallet": "shop:1", "sweep_to": "bob", **CONDITIONS},
-    "wallet.get": {"wallet": "shop:1"},
+    "wallet.get": {"wallet": "shop:1", "after": "EUR"},
     "wallet.list": {
         "prefix": "shop:",
         "status": "frozen",
@@ -136,7 +136,13 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "atomic": True,
         **CONDITIONS,
     },
-    "balance.get": {"wallet": "shop:1", "wallets": None, "asset": "EUR", "as_of": 7},
+    "balance.get": {
+        "wallet": "shop:1",
+        "wallets": None,
+        "asset": "EUR",
+        "as_of": 7,
+        "after": {"wallet": "shop:1", "asset": "EUR"},
+    },
     "statement.get": {
         "wallet": "shop:1",
         "asset": "EUR",

@@ -138,9 +138,9 @@ def post(
 # --- reads ---------------------------------------------------------------------------------------------------------
 
 
-def assets() -> Ask[m.Assets]:
-    """``asset.list``"""
-    return read("asset.list", m.Assets)
+def assets(after: str | None = None) -> Ask[m.Assets]:
+    """``asset.list``, a page"""
+    return read("asset.list", m.Assets, after=after)
 
 
 def wallet(wallet: str) -> Ask[m.WalletView]:
@@ -161,10 +161,15 @@ def wallet_page(
     return read("wallet.list", m.WalletPage, **params)
 
 
-def balances(wallet: str | Iterable[str], asset: str | None, as_of: int | datetime | None = None) -> Ask[m.Balances]:
+def balances(
+    wallet: str | Iterable[str],
+    asset: str | None,
+    as_of: int | datetime | None = None,
+    after: m.BalancePlace | None = None,
+) -> Ask[m.Balances]:
     """``balance.get``, of one wallet or of several."""
     whose = {"wallet": wallet} if isinstance(wallet, str) else {"wallets": list(wallet)}
-    return read("balance.get", m.Balances, **whose, asset=asset, as_of=_zoned("as_of", as_of))
+    return read("balance.get", m.Balances, **whose, asset=asset, as_of=_zoned("as_of", as_of), after=after)
 
 
 class Range(NamedTuple):

@@ -26,6 +26,7 @@ from walletd.client.asks import Range
 from walletd.client.batches import BatchApplied, batch_results
 from walletd.client.errors import NotReachable
 from walletd.client.event_stream import EventStream
+from walletd.client.paging import with_rest
 from walletd.client.results import Amount, Applied, EntryPage, EntryView, Event, Leg
 from walletd.client.trio_client import PAGE, Client, connect
 from walletd.protocol import envelope
@@ -247,7 +248,8 @@ class SyncClient:
         """The wallets by name: those whose names start with the prefix, of this status, with these metadata."""
         page = self.wallet_page(prefix, status=status, metadata=metadata)
         while True:
-            yield from page.wallets
+            for wallet in page.wallets:
+                yield wallet if wallet.next is None else self._run(partial(with_rest, self._client.ask, wallet))
             if page.next is None:
                 return
             page = self.wallet_page(prefix, page.next, status=status, metadata=metadata)
@@ -279,13 +281,13 @@ class SyncClient:
 
     def balance(self, wallet: str, asset: str | None = None, *, as_of: int | datetime | None = None) -> m.Balances:
         """What a wallet has, of one asset or of all, in smallest units; ``as_of`` a sequence or a time, what it had."""
-        return self._run(partial(self._client.ask, asks.balances(wallet, asset, as_of)))
+        return self._run(partial(self._client.balance, wallet, asset, as_of=as_of))
 
     def balances(
         self, wallets: Iterable[str], asset: str | None = None, *, as_of: int | datetime | None = None
     ) -> m.Balances:
         """What up to a hundred wallets have, or had, at one and the same moment; its ``sequence`` says which."""
-        return self._run(partial(self._client.ask, asks.balances(list(wallets), asset, as_of)))
+        return self._run(partial(self._client.balances, list(wallets), asset, as_of=as_of))
 
     def statement(
         self,

@@ -26,6 +26,7 @@ from walletd.client.errors import NotReachable, no_such_asset
 from walletd.client.event_stream import EventStream
 from walletd.client.exchange import Exchange
 from walletd.client.link import Link
+from walletd.client.paging import all_balances, all_scales, whole_wallet, with_rest
 from walletd.client.reconnection import Backoff
 from walletd.client.results import Amount, Applied, EntryPage, EntryView, Leg, main_units, needs_scale, smallest_units
 from walletd.client.wire import Dial
@@ -242,13 +243,12 @@ class Client:
     async def assets(self, *, refresh: bool = False) -> dict[str, int]:
         """Every asset's scale by its code; asked for once and kept, for a scale never changes."""
         if self._scales is None or refresh:
-            answer = await self.ask(asks.assets())
-            self._scales = {record.asset: record.scale for record in answer.assets}
+            self._scales = await all_scales(self.ask)
         return dict(self._scales)
 
     async def wallet(self, wallet: str) -> m.WalletView:
         """A wallet with all that it has."""
-        return await self.ask(asks.wallet(wallet))
+        return await whole_wallet(self.ask, wallet)
 
     async def wallets(
         self, prefix: str = "", *, status: WalletStatus | str | None = None, metadata: Mapping[str, str] | None = None
@@ -257,7 +257,7 @@ class Client:
         page = await self.wallet_page(prefix, status=status, metadata=metadata)
         while True:
             for wallet in page.wallets:
-                yield wallet
+                yield await with_rest(self.ask, wallet)
             if page.next is None:
                 return
             page = await self.wallet_page(prefix, page.next, status=status, metadata=metadata)
@@ -292,13 +292,13 @@ class Client:
         self, wallet: str, asset: str | None = None, *, as_of: int | datetime | None = None
     ) -> m.Balances:
         """What a wallet has, of one asset or of all, in smallest units; ``as_of`` a sequence or a time, what it had."""
-        return await self.ask(asks.balances(wallet, asset, as_of))
+        return await all_balances(self.ask, wallet, asset, as_of)
 
     async def balances(
         self, wallets: Iterable[str], asset: str | None = None, *, as_of: int | datetime | None = None
     ) -> m.Balances:
         """What up to a hundred wallets have, or had, at one and the same moment; its ``sequence`` says which."""
-        return await self.ask(asks.balances(list(wallets), asset, as_of))
+        return await all_balances(self.ask, list(wallets), asset, as_of)
 
     async def statement(
         self,

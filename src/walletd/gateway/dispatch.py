@@ -8,6 +8,7 @@ behind all that was acknowledged to anybody; where such a command is not decided
 
 import logging
 from collections.abc import Awaitable, Callable
+from itertools import takewhile
 
 import msgspec
 import trio
@@ -33,6 +34,7 @@ from walletd.protocol.client_messages import client_page
 from walletd.protocol.errors import InvalidParams
 from walletd.protocol.journal_messages import JournalBlock
 from walletd.protocol.methods import METHODS, Kind
+from walletd.protocol.pages import PageRoom
 from walletd.protocol.session import Call
 from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.histories import about_lost, given_up
@@ -43,6 +45,9 @@ from walletd.wallets.submission import Behind, Submission
 from walletd.wallets.table_file import ReadTablesRotten
 
 log = logging.getLogger(__name__)
+
+MOST_ASSETS = 10_000
+"""Of one page: some 50 ms of a thread."""
 
 
 def answer(endpoint: ClientEndpoint, call: Call) -> None:
@@ -214,8 +219,10 @@ async def rpc_discover(endpoint: ClientEndpoint, call: Call) -> None:
 
 
 async def asset_list(endpoint: ClientEndpoint, call: Call) -> None:
-    """Every asset."""
-    endpoint.reply(call, m.Assets(assets=tuple(await endpoint.services.readings.assets())))
+    """A page of the assets."""
+    found = await endpoint.services.readings.assets(call.params.after or "", MOST_ASSETS + 1)
+    page = tuple(takewhile(PageRoom().takes, found[:MOST_ASSETS]))
+    endpoint.reply(call, m.Assets(assets=page, next=page[-1].asset if len(page) < len(found) else None))
 
 
 async def hold_get(endpoint: ClientEndpoint, call: Call) -> None:
@@ -308,9 +315,10 @@ def _check_cursor(endpoint: ClientEndpoint, after: m.Cursor | int) -> int:
 async def _snapshot(endpoint: ClientEndpoint, params: m.Subscribe) -> m.WalletPage:
     readings = endpoint.services.readings
     if params.wallets is not None:
-        return await readings.some_wallets(params.wallets)
-    page = await readings.list_wallets(params.prefix or "", None, m.MAX_SNAPSHOT_WALLETS)
-    if page.next is not None:
+        page = await readings.some_wallets(params.wallets)
+    else:
+        page = await readings.list_wallets(params.prefix or "", None, m.MAX_SNAPSHOT_WALLETS)
+    if page.next is not None or any(view.next is not None for view in page.wallets):
         raise Refused(Reason.SNAPSHOT_TOO_LARGE, limit=m.MAX_SNAPSHOT_WALLETS)
     return page
 

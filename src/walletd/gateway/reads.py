@@ -17,14 +17,18 @@ from walletd.ledger.book import Book, Books
 from walletd.ledger.room import room_in
 from walletd.protocol import messages as m
 from walletd.protocol.errors import InvalidParams
+from walletd.protocol.pages import PageRoom
 from walletd.protocol.session import Call
 from walletd.vocabulary.entries import BalanceRecord
 from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import AssetCode, WalletId
 from walletd.vocabulary.room import Room
-from walletd.wallets.readings import view_of
+from walletd.wallets.readings import AROUND_A_WALLET, view_of
 from walletd.wallets.statements import Place, Question
 from walletd.wallets.submission import Behind
+
+ROOM_BYTES = 512
+"""What a balance's room takes in an answer at most, and as much each of its windows."""
 
 _CURSOR_NUMBERS = 3
 _MAX_DIGITS = 16
@@ -40,10 +44,12 @@ def wallet_get(endpoint: ClientEndpoint, call: Call, behind: Behind) -> None:
     def show(books: Mapping[WalletId, Book], now: datetime) -> Callable[[int], None]:
         if wallet not in books:
             return lambda sequence: endpoint.refuse(call, Reason.UNKNOWN_WALLET, {"wallet": wallet})
-        book = books[wallet]
-        records = book.balance_records(now)
+        book, space = books[wallet], PageRoom()
+        space.takes(book.record(), AROUND_A_WALLET)
+        records, following = _fitting(books, book.balances_after(call.params.after or AssetCode(""), now), space)
         room = _room(books, records, now)
-        view = view_of(book.record(), records, 0, now)
+        rest = None if following is None else following.asset
+        view = msgspec.structs.replace(view_of(book.record(), records, 0, now), next=rest)
         return lambda sequence: endpoint.reply(call, msgspec.structs.replace(view, room=room, sequence=sequence))
 
     endpoint.services.supervisor.read_wallets(
@@ -63,18 +69,20 @@ def balance_get(endpoint: ClientEndpoint, call: Call, behind: Behind) -> None:
 
 def _balances_now(endpoint: ClientEndpoint, call: Call, done: Callable[[], None], behind: Behind) -> None:
     """Have the balances of wallets answered from their books, seen together; ``done`` is called right after it."""
-    asset, names = call.params.asset, call.params.names
+    params = call.params
+    asset, names = params.asset, params.names
 
     def show(books: Mapping[WalletId, Book], now: datetime) -> Callable[[int], None]:
         if asset is not None and asset not in endpoint.services.books.assets:
             return lambda sequence: fail(Reason.ASSET_NOT_FOUND, {"asset": asset})
         if missing := [name for name in names if name not in books]:
             return lambda sequence: fail(Reason.UNKNOWN_WALLET, {"wallet": missing[0]})
-        records = tuple(record for name in sorted(books) for record in _records(books[name], asset, now))
+        found = (record for name in sorted(books) for record in _records(books[name], asset, now, params.after))
+        records, following = _fitting(books, found, PageRoom())
         room = _room(books, records, now)
 
         def reply(sequence: int) -> None:
-            endpoint.reply(call, m.Balances(balances=records, room=room, sequence=sequence, time=now))
+            endpoint.reply(call, m.Balances(balances=records, room=room, sequence=sequence, time=now, next=following))
             done()
 
         return reply
@@ -96,8 +104,30 @@ def _room(books: Mapping[WalletId, Book], records: Iterable[BalanceRecord], now:
     return room_in(shown, limited, now)
 
 
-def _records(book: Book, asset: AssetCode | None, now: datetime) -> tuple[BalanceRecord, ...]:
-    return book.balance_records(now) if asset is None else (book.balance_record(asset, now),)
+def _records(
+    book: Book, asset: AssetCode | None, now: datetime, after: m.BalancePlace | None
+) -> Iterable[BalanceRecord]:
+    """The wallet's balances that are asked for, behind this place among those of all wallets."""
+    if after is not None and (book.wallet, asset or AssetCode("")) < (after.wallet, AssetCode("")):
+        return ()
+    behind = after.asset if after is not None and book.wallet == after.wallet else AssetCode("")
+    if asset is None:
+        return book.balances_after(behind, now)
+    return (book.balance_record(asset, now),) if asset > behind else ()
+
+
+def _fitting(
+    books: Mapping[WalletId, Book], records: Iterable[BalanceRecord], space: PageRoom
+) -> tuple[tuple[BalanceRecord, ...], m.BalancePlace | None]:
+    """As many of the balances as there is space for with their room, and the last where there are more."""
+    found: list[BalanceRecord] = []
+    for record in records:
+        limits = books[record.wallet].limits.get(record.asset)
+        around = 1 if limits is None else ROOM_BYTES * (1 + len(limits.velocity))
+        if not space.takes(record, around) and found:
+            return tuple(found), m.BalancePlace(found[-1].wallet, found[-1].asset)
+        found.append(record)
+    return tuple(found), None
 
 
 # --- answered from the read tables ---------------------------------------------------------------------------------
@@ -130,12 +160,12 @@ async def _balances_as_of(endpoint: ClientEndpoint, call: Call) -> None:
     if params.asset is not None and params.asset not in services.books.assets:
         raise Refused(Reason.ASSET_NOT_FOUND, asset=params.asset)
     await _settle(endpoint, "as_of", params.as_of, services.publisher.head)
-    moment, found = await services.readings.past_balances(params.names, params.asset, params.as_of)
-    for name, balances in found.items():
-        if balances is None:
-            raise Refused(Reason.UNKNOWN_WALLET, wallet=name, as_of=params.as_of)
-    records = tuple(record for balances in found.values() for record in balances or ())
-    endpoint.reply(call, m.Balances(balances=records, sequence=moment.sequence, time=moment.time))
+    after = (WalletId(""), AssetCode("")) if params.after is None else (params.after.wallet, params.after.asset)
+    moment, page = await services.readings.past_balances(params.names, params.asset, params.as_of, after)
+    if page.missing is not None:
+        raise Refused(Reason.UNKNOWN_WALLET, wallet=page.missing, as_of=params.as_of)
+    following = None if page.next is None else m.BalancePlace(*page.next)
+    endpoint.reply(call, m.Balances(balances=page.balances, sequence=moment.sequence, time=moment.time, next=following))
 
 
 async def _settle(endpoint: ClientEndpoint, field: str, point: int | datetime, last: int) -> None:
@@ -185,7 +215,7 @@ async def statement_get(endpoint: ClientEndpoint, call: Call) -> None:
         endpoint.reply(call, page.statement)
         return
     following = ".".join(map(str, page.next.numbers)) + "." + question.digest(services.epoch)
-    endpoint.reply(call, m.with_next(page.statement, following))
+    endpoint.reply(call, msgspec.structs.replace(page.statement, next=following))
 
 
 def _place_of(endpoint: ClientEndpoint, cursor: str, question: Question) -> Place:

@@ -7,6 +7,7 @@
 ``Books`` may hold all wallets (an audit) or only those that are warm (the daemon).  The assets are always all there.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from heapq import heapify, heappop, heappush
@@ -147,8 +148,14 @@ class Book:
 
     def balance_records(self, now: datetime | None = None) -> tuple[BalanceRecord, ...]:
         """Every asset that the wallet was ever touched in, by code."""
+        return tuple(self.balances_after(AssetCode(""), now))
+
+    def balances_after(self, after: AssetCode, now: datetime | None = None) -> Iterator[BalanceRecord]:
+        """Every such asset behind this one, as far as it is asked for."""
         freed = self._freed(now)
-        return tuple(self._balance_record(asset, freed) for asset in sorted(self.balances))
+        codes = sorted(self.balances)
+        for place in range(bisect_right(codes, after), len(codes)):
+            yield self._balance_record(codes[place], freed)
 
     def _freed(self, now: datetime | None) -> dict[AssetCode, int]:
         """What the holds reserve that have expired unrecorded, of each asset."""

@@ -2,10 +2,12 @@
 
 from datetime import datetime
 from heapq import nsmallest
+from itertools import takewhile
 
 from walletd.ledger.client_book import ClientBook, live_tokens
 from walletd.protocol.access import Grant
 from walletd.protocol.messages import ClientView, PageLimit, Params, Result, TokenView
+from walletd.protocol.pages import PageRoom
 from walletd.vocabulary.entries import ClientRecord
 from walletd.vocabulary.identifiers import ClientName, Principal
 from walletd.vocabulary.scopes import ADMIN
@@ -54,5 +56,6 @@ def client_page(clients: ClientBook, grant: Grant, asked: ListClients, now: date
     else:
         names = {*clients.keys.get(grant.principal, ()), grant.principal} & clients.records.keys()
         found = nsmallest(asked.limit + 1, (name for name in names if name > after))
-    views = tuple(client_view(clients.records[name], now) for name in found[: asked.limit])
-    return ClientPage(clients=views, next=found[asked.limit - 1] if len(found) > asked.limit else None)
+    views = [client_view(clients.records[name], now) for name in found[: asked.limit]]
+    page = tuple(takewhile(PageRoom().takes, views))
+    return ClientPage(clients=page, next=page[-1].client if len(found) > len(page) else None)

@@ -37,7 +37,8 @@ SENTENCES: dict[Reason, str] = {
     Reason.SUBSCRIPTION_NOT_FOUND: "this session has no subscription {subscription}",
     Reason.TOO_MANY_SUBSCRIPTIONS: "this session has {limit} subscriptions, as many as it may have; end one first",
     Reason.SNAPSHOT_TOO_LARGE: (
-        "the snapshot would hold more than {limit} wallets; page through wallet.list, then subscribe after its sequence"
+        "the snapshot would hold more than {limit} wallets, or more than fits into a message; "
+        "page through wallet.list, then subscribe after its sequence"
     ),
     Reason.EPOCH_CHANGED: "the cursor is of epoch {cursor_epoch}, the journal is at {epoch}; start from a snapshot",
     Reason.FUTURE_CURSOR: "the cursor {cursor} lies beyond the head {head}",

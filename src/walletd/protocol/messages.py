@@ -150,19 +150,30 @@ class Applied(Result, frozen=True, kw_only=True):
 
 
 class Assets(Result, frozen=True, kw_only=True):
-    """Every asset, by code."""
+    """Assets by code; ``next`` is the ``after`` of the following page, absent on the last."""
 
     assets: tuple[AssetRecord, ...]
+    next: AssetCode | None = None
+
+
+class ListAssets(Params, frozen=True, kw_only=True):
+    """Assets by code; ``after`` is ``next`` of the page before."""
+
+    after: AssetName | None = None
 
 
 class GetWallet(Params, frozen=True, kw_only=True):
-    """One wallet with all that it has."""
+    """One wallet with all that it has; of a wallet with very many assets ``after`` is ``next`` of the answer before."""
 
     wallet: WalletName
+    after: AssetName | None = None
 
 
 class WalletView(Result, frozen=True, kw_only=True):
-    """A wallet and its balances, as they stood together after ``sequence``."""
+    """A wallet and its balances, as they stood together after ``sequence``.
+
+    Where not all balances fit into an answer, ``next`` is the ``after`` with which ``wallet.get`` goes on.
+    """
 
     wallet: WalletId
     status: WalletStatus
@@ -175,6 +186,7 @@ class WalletView(Result, frozen=True, kw_only=True):
     room: tuple[Room, ...] = ()
     """Of those balances that have limits, as ``wallet.get`` shows them."""
     sequence: int
+    next: AssetCode | None = None
 
 
 class ListWallets(Params, frozen=True, kw_only=True):
@@ -201,17 +213,25 @@ class WalletPage(Result, frozen=True, kw_only=True):
     next: WalletId | None = None
 
 
+class BalancePlace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A place among balances by wallet and asset: behind this one."""
+
+    wallet: WalletName
+    asset: AssetName
+
+
 class GetBalance(Params, frozen=True, kw_only=True):
     """What ``wallet`` or several ``wallets`` have, of one asset or of all: now or, with ``as_of``, at a point before.
 
     A sequence stands for the books right after that entry, a time for those after the last entry of that time or
-    before it.
+    before it.  ``after`` is ``next`` of the page before; with its ``time`` as ``as_of`` all pages show one moment.
     """
 
     wallet: WalletName | None = None
     wallets: Annotated[tuple[WalletName, ...], msgspec.Meta(min_length=1, max_length=MAX_READ_WALLETS)] | None = None
     asset: AssetName | None = None
     as_of: Moment | None = None
+    after: BalancePlace | None = None
 
     @property
     def names(self) -> tuple[WalletId, ...]:
@@ -230,6 +250,7 @@ class Balances(Result, frozen=True, kw_only=True):
     """Of those balances that have limits, where they were asked for as they stand now."""
     sequence: int
     time: Instant
+    next: BalancePlace | None = None
 
 
 class GetTransfer(Params, frozen=True, kw_only=True):
@@ -322,11 +343,6 @@ class Statement(Result, frozen=True, kw_only=True):
     sequence: int
     partial: bool = False
     next: str | None = None
-
-
-def with_next(page: Statement, following: str) -> Statement:
-    """The page with the cursor of the one after it."""
-    return msgspec.structs.replace(page, next=following)
 
 
 class GetEntry(Params, frozen=True, kw_only=True):

@@ -127,7 +127,7 @@ _ROWS: tuple[tuple[str, Kind, type, type, Callable[[Any], Iterable[Need]], str],
     ("session.ping", Kind.SESSION, m.NoParams, m.Pong, _free, "Ask whether the daemon answers."),
     ("rpc.discover", Kind.SESSION, m.NoParams, d.Contract, _free, "Fetch this contract."),
     ("asset.define", Kind.COMMAND, c.DefineAsset, m.Applied, _operate, "Define an asset and its scale."),
-    ("asset.list", Kind.READ, m.NoParams, m.Assets, _free, "List the assets."),
+    ("asset.list", Kind.READ, m.ListAssets, m.Assets, _free, "List the assets."),
     ("wallet.open", Kind.COMMAND, c.OpenWallet, m.Applied, _operates, "Open a wallet."),
     (
         "wallet.update",

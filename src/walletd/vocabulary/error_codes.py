@@ -86,7 +86,7 @@ class Reason(enum.Enum):
         "snapshot_too_large",
         2006,
         Retry.NEVER,
-        "More wallets than one snapshot holds; page through wallet.list and subscribe after its sequence.",
+        "More wallets or balances than one snapshot holds; page through wallet.list and subscribe after its sequence.",
     )
     EPOCH_CHANGED = (
         "epoch_changed",

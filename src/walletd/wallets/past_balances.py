@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from walletd.ledger.book import balance_record, floor
+from walletd.protocol.pages import PageRoom
 from walletd.vocabulary.entries import BalanceRecord, HoldRecord, WalletRecord
 from walletd.vocabulary.identifiers import AssetCode, WalletId, is_system_wallet
 from walletd.wallets.moments import Moment
@@ -35,7 +36,7 @@ BALANCES_AT = f"""
 SELECT {CHANGE_COLUMNS}
 FROM balance b CROSS JOIN balance_change c ON c.wallet = b.wallet AND c.asset = b.asset
 AND (c.sequence, c.line) = ({_LAST_CHANGE.format(asset="b.asset")})
-WHERE b.wallet = ?1 ORDER BY b.asset
+WHERE b.wallet = ?1 AND b.asset > ?3 ORDER BY b.asset
 """
 SOME_BALANCES_AT = f"""
 SELECT {CHANGE_COLUMNS}
@@ -70,6 +71,40 @@ class Stood(NamedTuple):
     held: int
 
 
+class PastPage(NamedTuple):
+    """Balances by wallet and asset; ``next`` is the last of them where there are more, ``missing`` a wallet that was
+    not open yet."""
+
+    balances: tuple[BalanceRecord, ...] = ()
+    next: tuple[WalletId, AssetCode] | None = None
+    missing: WalletId | None = None
+
+
+def page_at(
+    tables: Tables,
+    wallets: Sequence[WalletId],
+    asset: AssetCode | None,
+    moment: Moment,
+    after: tuple[WalletId, AssetCode],
+) -> PastPage:
+    """What the wallets, which are in order, had behind a place among them, as far as there is room."""
+    records = {name: wallet_at(tables, name, moment.sequence) for name in wallets}
+    if missing := [name for name, record in records.items() if record is None]:
+        return PastPage(missing=missing[0])
+    found: list[BalanceRecord] = []
+    room = PageRoom()
+    for name, record in records.items():
+        assert record is not None
+        if name < after[0]:
+            continue
+        behind = after[1] if name == after[0] else AssetCode("")
+        for balance in _had(tables, record, asset, moment, behind):
+            if not room.takes(balance):
+                return PastPage(tuple(found), (found[-1].wallet, found[-1].asset))
+            found.append(balance)
+    return PastPage(tuple(found))
+
+
 def balances_at(
     tables: Tables, wallet: WalletId, asset: AssetCode | None, moment: Moment
 ) -> tuple[BalanceRecord, ...] | None:
@@ -78,23 +113,23 @@ def balances_at(
     O(assets asked for × log), and O(holds that had expired while no entry said so).
     """
     record = wallet_at(tables, wallet, moment.sequence)
-    if record is None:
-        return None
-    stood = stood_at(tables, wallet, None if asset is None else [asset], moment.sequence)
-    found = {one.asset: one for one in stood}
-    version = max(record.version, _last_version(tables, wallet, moment.sequence))
+    return None if record is None else tuple(_had(tables, record, asset, moment, AssetCode("")))
+
+
+def _had(
+    tables: Tables, record: WalletRecord, asset: AssetCode | None, moment: Moment, after: AssetCode
+) -> Iterator[BalanceRecord]:
+    """What the wallet had of one asset, or of all behind this one."""
+    wallet = record.wallet
+    version = max(record.version, last_version(tables, wallet, moment.sequence))
     freed = _freed(tables, wallet, moment)
-    return tuple(
-        balance_record(
-            wallet,
-            code,
-            found[code].posted if code in found else 0,
-            (found[code].held if code in found else 0) - freed.get(code, 0),
-            version,
-            floor(is_system_wallet(wallet), record.limits.get(code)),
-        )
-        for code in (sorted(found) if asset is None else (asset,))
-    )
+    if asset is None:
+        stood: Iterable[Stood] = map(_stood, tables.execute(BALANCES_AT, (wallet, moment.sequence, after)))
+    else:
+        stood = [*stood_at(tables, wallet, [asset], moment.sequence)] or [Stood(asset, 0, 0, 0)]
+    for one in stood:
+        least = floor(is_system_wallet(wallet), record.limits.get(one.asset))
+        yield balance_record(wallet, one.asset, one.posted, one.held - freed.get(one.asset, 0), version, least)
 
 
 def early_assets(tables: Tables, wallet: WalletId) -> list[AssetCode]:
@@ -112,13 +147,9 @@ def wallet_at(tables: Tables, wallet: WalletId, sequence: int) -> WalletRecord |
     return _decode_wallet(values[2])
 
 
-def stood_at(tables: Tables, wallet: WalletId, assets: Iterable[AssetCode] | None, sequence: int) -> Iterator[Stood]:
-    """Some balances of the wallet, or all by asset, as the last entry that touched each left it."""
-    if assets is None:
-        rows = tables.execute(BALANCES_AT, (wallet, sequence))
-    else:
-        rows = tables.execute(SOME_BALANCES_AT, (wallet, sequence, msgspec.json.encode([*assets]).decode()))
-    return map(_stood, rows)
+def stood_at(tables: Tables, wallet: WalletId, assets: Iterable[AssetCode], sequence: int) -> Iterator[Stood]:
+    """Some balances of the wallet as the last entry that touched each left it; none that it was not touched in."""
+    return map(_stood, tables.execute(SOME_BALANCES_AT, (wallet, sequence, msgspec.json.encode([*assets]).decode())))
 
 
 def _stood(row: Sequence[Any]) -> Stood:
@@ -128,7 +159,7 @@ def _stood(row: Sequence[Any]) -> Stood:
     return Stood(asset, version, int(posted), int(held))
 
 
-def _last_version(tables: Tables, wallet: WalletId, sequence: int) -> int:
+def last_version(tables: Tables, wallet: WalletId, sequence: int) -> int:
     """The wallet's version after the last change of a balance; 0 where there was none.  O(early assets × log)."""
     late = map(_stood, tables.execute(LAST_OF_LATE, (wallet, sequence)))
     early = stood_at(tables, wallet, early_assets(tables, wallet), sequence)

@@ -12,9 +12,9 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from itertools import groupby
-from math import inf
+from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import trio
@@ -24,6 +24,7 @@ from walletd.ledger.book import Book, freeze_at, reserved
 from walletd.protocol.hold_messages import HoldPage, HoldView
 from walletd.protocol.messages import WalletPage, WalletView
 from walletd.protocol.operator_messages import AuditReport
+from walletd.protocol.pages import PageRoom
 from walletd.vocabulary.entries import (
     AssetRecord,
     BalanceRecord,
@@ -32,13 +33,13 @@ from walletd.vocabulary.entries import (
     TransferRecord,
     WalletRecord,
 )
-from walletd.vocabulary.identifiers import AssetCode, HoldId, TransferId, WalletId, place_of
+from walletd.vocabulary.identifiers import AssetCode, HoldId, TransferId, Version, WalletId, place_of
 from walletd.vocabulary.lifecycle import HoldState, WalletStatus
 from walletd.wallets.book_loading import BookLoading, load_books
 from walletd.wallets.books_audit import Audit, open_audit
 from walletd.wallets.consistent_reads import ConsistentReads, Found, open_consistent_reads, progress_of
 from walletd.wallets.moments import Moment, sequence_at, time_of
-from walletd.wallets.past_balances import balances_at
+from walletd.wallets.past_balances import PastPage, last_version, page_at
 from walletd.wallets.statements import Page, Place, Question, read_statement
 from walletd.wallets.table_file import READER_CACHE_KIBIBYTES, Tables
 from walletd.wallets.table_rows import check_seal, microseconds
@@ -71,6 +72,7 @@ ALL_HOLDS = f"""
 SELECT {HOLD_COLUMNS} FROM hold h
 WHERE h.wallet = ?1 AND (h.number, h.place) > (?2, ?3) ORDER BY h.number, h.place
 """
+ASSETS = "SELECT asset, scale, seal FROM asset WHERE asset > ? ORDER BY asset LIMIT ?"
 IS_THERE = "SELECT 1 FROM wallet WHERE wallet = ?"
 HOLD = f"SELECT {HOLD_COLUMNS}, {_SEQUENCE} FROM hold h WHERE h.number = ? AND h.place = ?"
 EXPIRIES = (
@@ -85,8 +87,11 @@ SMALL_PAGE = 100
 MAX_VISITED = 2_000
 """Open holds that one page looks at: some 10 ms of a thread."""
 
-MAX_PAGE_BALANCES = 5_000
-"""A page of wallets ends behind the wallet with which it has so many balances: some 50 ms of a thread."""
+AROUND_A_WALLET = 128
+"""Bytes that a wallet has in a page beside its record and its balances."""
+
+
+_FIRST = (WalletId(""), AssetCode(""))
 
 
 class Readings:
@@ -106,9 +111,9 @@ class Readings:
         await self._consistent.aclose()
         await self._single.aclose()
 
-    async def assets(self) -> list[AssetRecord]:
-        """Every asset, by code."""
-        return await self._look(_assets)
+    async def assets(self, after: str = "", most: int = -1) -> list[AssetRecord]:
+        """So many assets behind this code, by code; all of them, where nothing is said."""
+        return await self._look(lambda tables: _assets(tables, after, most))
 
     async def clients(self) -> list[ClientRecord]:
         """Every client, by name."""
@@ -190,7 +195,7 @@ class Readings:
 
         def look(tables: Tables) -> WalletPage:
             found = find_wallets(tables, search, now, after, limit)
-            return _wallet_page(tables, found.names, now, found.next, MAX_PAGE_BALANCES)
+            return _wallet_page(tables, found.names, now, found.next)
 
         return await self._look(look)
 
@@ -200,17 +205,21 @@ class Readings:
         return await self._look(lambda tables: _wallet_page(tables, names, now, None))
 
     async def past_balances(
-        self, wallets: Iterable[WalletId], asset: AssetCode | None, as_of: int | datetime
-    ) -> tuple[Moment, dict[WalletId, tuple[BalanceRecord, ...] | None]]:
-        """What the wallets had at a point of the history that the tables show; None for one that was not open yet."""
+        self,
+        wallets: Iterable[WalletId],
+        asset: AssetCode | None,
+        as_of: int | datetime,
+        after: tuple[WalletId, AssetCode] = _FIRST,
+    ) -> tuple[Moment, PastPage]:
+        """What the wallets had at a point of the history that the tables show, as much as there is room for."""
         names = sorted(set(wallets))
 
-        def look(tables: Tables) -> tuple[Moment, dict[WalletId, tuple[BalanceRecord, ...] | None]]:
+        def look(tables: Tables) -> tuple[Moment, PastPage]:
             if isinstance(as_of, datetime):
                 moment = Moment(sequence_at(tables, as_of), as_of)
             else:
                 moment = Moment(as_of, time_of(tables, as_of))
-            return moment, {name: balances_at(tables, name, asset, moment) for name in names}
+            return moment, page_at(tables, names, asset, moment, after)
 
         return await self._look(look)
 
@@ -260,29 +269,11 @@ async def open_readings(path: Path, cache_kibibytes: int = READER_CACHE_KIBIBYTE
         raise
 
 
-def _by_wallet(rows: Iterable[Any]) -> Iterable[tuple[WalletId, list[Any]]]:
-    return ((WalletId(name), list(group)) for name, group in groupby(rows, key=lambda row: row[0]))
-
-
-def _assets(tables: Tables) -> list[AssetRecord]:
-    rows = tables.execute("SELECT asset, scale, seal FROM asset ORDER BY asset").fetchall()
+def _assets(tables: Tables, after: str, most: int) -> list[AssetRecord]:
+    rows = tables.execute(ASSETS, (after, most)).fetchall()
     for code, scale, sealed in rows:
         check_seal("asset", sealed, code, scale)
     return [AssetRecord(code, scale) for code, scale, _ in rows]
-
-
-def _wallet_and_balances(group: list[Any]) -> tuple[WalletRecord, tuple[BalanceRecord, ...]]:
-    """What the rows of one wallet say; its version is that of the last entry that touched it or one of its balances.
-
-    The balances have the wallet's version, as in every other answer: it is what ``if_version`` is compared with.
-    """
-    name, written, sealed = group[0][:3]
-    check_seal("wallet", sealed, name, written)
-    record = _decode_wallet(written)
-    balances = tuple(_balance_record(name, *row[3:6]) for row in group if row[3] is not None)
-    version = max([record.version, *(balance.version for balance in balances)])
-    shown = tuple(msgspec.structs.replace(balance, version=version) for balance in balances)
-    return msgspec.structs.replace(record, version=version), shown
 
 
 def _balance_record(name: str, asset: str, record: str, sealed: bytes) -> BalanceRecord:
@@ -290,24 +281,70 @@ def _balance_record(name: str, asset: str, record: str, sealed: bytes) -> Balanc
     return _decode_balance(record)
 
 
-def _wallet_page(
-    tables: Tables, names: list[WalletId], now: datetime, following: WalletId | None, most: float = inf
-) -> WalletPage:
-    """The wallets of these names, up to the one with which there are so many balances."""
-    found: list[tuple[WalletRecord, tuple[BalanceRecord, ...]]] = []
-    for name, group in _by_wallet(tables.execute(SOME_WALLETS, (_json(names),))):
-        found.append(_wallet_and_balances(group))
-        most -= len(group)
-        if most <= 0 and name != names[-1]:
-            following = name
+class _Shown(NamedTuple):
+    """A wallet in a page; ``next`` is the last of its assets that are shown, where there is no room for all."""
+
+    record: WalletRecord
+    balances: list[BalanceRecord]
+    next: AssetCode | None
+
+
+def _wallet_page(tables: Tables, names: list[WalletId], now: datetime, following: WalletId | None) -> WalletPage:
+    """As many of the wallets as there is room for, each whole but for one that fills the page by itself."""
+    found: list[_Shown] = []
+    room = PageRoom()
+    for name, group in groupby(tables.execute(SOME_WALLETS, (_json(names),)), key=itemgetter(0)):
+        shown = _shown(group, room, is_first=not found)
+        if shown is None:
+            following = found[-1].record.wallet
             break
-    freed = _freed(tables, [record.wallet for record, _ in found], now)
+        found.append(shown)
+        if shown.next is not None:
+            following = following if name == names[-1] else name
+            break
+    freed = _freed(tables, [shown.record.wallet for shown in found], now)
     sequence = progress_of(tables)
-    views = tuple(
-        view_of(record, tuple(_less_held(b, freed.get((b.wallet, b.asset), 0)) for b in balances), sequence, now)
-        for record, balances in found
+    views = [_wallet_view(tables, shown, freed, sequence, now) for shown in found]
+    return WalletPage(wallets=tuple(views), sequence=sequence, next=following)
+
+
+def _shown(group: Iterable[Any], room: PageRoom, *, is_first: bool) -> _Shown | None:
+    """What of one wallet's rows there is room for; None, where it is not the first and there is no room for all."""
+    record: WalletRecord | None = None
+    balances: list[BalanceRecord] = []
+    for name, written, sealed, *balance in group:
+        if record is None:
+            check_seal("wallet", sealed, name, written)
+            record = _decode_wallet(written)
+            if not room.takes(record, AROUND_A_WALLET):
+                return None
+        if balance[0] is not None:
+            found = _balance_record(name, *balance)
+            if not room.takes(found) and (balances or not is_first):
+                return _Shown(record, balances, balances[-1].asset) if is_first else None
+            balances.append(found)
+    assert record is not None
+    return _Shown(record, balances, None)
+
+
+def _wallet_view(
+    tables: Tables, shown: _Shown, freed: Mapping[tuple[WalletId, AssetCode], int], sequence: int, now: datetime
+) -> WalletView:
+    """The wallet; its version is that of the last entry that touched it or one of its balances.
+
+    The balances have the wallet's version, as in every other answer: it is what ``if_version`` is compared with.
+    """
+    record, balances, following = shown
+    versions = [record.version, *(balance.version for balance in balances)]
+    if following is not None:
+        versions.append(Version(last_version(tables, record.wallet, sequence)))
+    version = max(versions)
+    records = tuple(
+        msgspec.structs.replace(_less_held(balance, freed.get((balance.wallet, balance.asset), 0)), version=version)
+        for balance in balances
     )
-    return WalletPage(wallets=views, sequence=sequence, next=following)
+    view = view_of(msgspec.structs.replace(record, version=version), records, sequence, now)
+    return view if following is None else msgspec.structs.replace(view, next=following)
 
 
 def _freed(tables: Tables, names: list[WalletId], now: datetime) -> dict[tuple[WalletId, AssetCode], int]:
@@ -350,15 +387,17 @@ def _hold_page(rows: Iterable[Any], sequence: int, now: datetime, limit: int, al
     views: list[HoldView] = []
     following: HoldId | None = None
     last: Any = None
+    room = PageRoom()
     for visited, row in enumerate(rows):
         if visited == max(MAX_VISITED, limit + 1):
             following = _hold_record(last).hold
             break
         if also_closed or row[4] is None or row[4] > microseconds(now):
-            if len(views) == limit:
+            view = _hold_view(row, sequence, now)
+            if len(views) == limit or not room.takes(view):
                 following = views[-1].hold
                 break
-            views.append(_hold_view(row, sequence, now))
+            views.append(view)
         last = row
     return HoldPage(holds=tuple(views), sequence=sequence, next=following)
 

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from walletd.protocol.messages import Statement, StatementBalance, StatementLine
+from walletd.protocol.pages import PageRoom
 from walletd.vocabulary.identifiers import AssetCode, WalletId
 from walletd.wallets.consistent_reads import progress_of
 from walletd.wallets.moments import sequence_before
@@ -28,6 +29,9 @@ MAX_VISITED = 2_000
 
 MAX_STATED = 100
 """Assets of which each page of a statement over all assets says what there was at both ends: some milliseconds."""
+
+STATED_BYTES = 256
+"""What two balances that a line has a page state take at most."""
 
 SOME_ASSETS = "SELECT asset FROM balance WHERE wallet = ? ORDER BY asset LIMIT ?"
 _RISING = "(c.sequence, c.line) > (?3, ?4) AND c.sequence <= ?5 ORDER BY c.sequence, c.line"
@@ -150,12 +154,13 @@ def _lines(
     """The lines that fit, and the last line looked at where there may be more behind it."""
     lines: list[StatementLine] = []
     reached: tuple[int, int] | None = None
+    room = PageRoom()
     for visited, row in enumerate(_rows(tables, question, bounds)):
         if visited == max(MAX_VISITED, limit + 1):
             return lines, reached
         found = _statement_line(row)
         if found is not None and _fits(found, question):
-            if len(lines) == limit:
+            if len(lines) == limit or not room.takes(found, STATED_BYTES):
                 return lines, (lines[-1].sequence, lines[-1].line)
             lines.append(found)
         reached = _place(row)

@@ -1,0 +1,56 @@
+"""Paging: what does not fit into one answer, asked for answer by answer and put together.
+
+    balances = await all_balances(client.ask, ["alice", "bob"], None)
+
+All pages show one moment: what follows the first is asked for as of the first.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from walletd.client import asks
+from walletd.protocol import messages as m
+
+AskOne = Callable[[Any], Awaitable[Any]]
+
+
+async def all_scales(ask: AskOne) -> dict[str, int]:
+    """Every asset's scale by its code."""
+    page: m.Assets = await ask(asks.assets())
+    scales: dict[str, int] = {record.asset: record.scale for record in page.assets}
+    while page.next is not None:
+        page = await ask(asks.assets(page.next))
+        scales.update((record.asset, record.scale) for record in page.assets)
+    return scales
+
+
+async def whole_wallet(ask: AskOne, wallet: str) -> m.WalletView:
+    """A wallet with all its balances; those that do not fit into the first answer come without their room."""
+    return await with_rest(ask, await ask(asks.wallet(wallet)))
+
+
+async def with_rest(ask: AskOne, view: m.WalletView) -> m.WalletView:
+    """The wallet with the balances, too, that did not fit into the answer that it is from."""
+    if view.next is None:
+        return view
+    rest = await all_balances(ask, view.wallet, None, view.sequence, m.BalancePlace(view.wallet, view.next))
+    return msgspec.structs.replace(view, balances=view.balances + rest.balances, next=None)
+
+
+async def all_balances(
+    ask: AskOne,
+    wallet: str | list[str],
+    asset: str | None,
+    as_of: int | datetime | None = None,
+    after: m.BalancePlace | None = None,
+) -> m.Balances:
+    """What the wallets have, or had, behind a place among their balances."""
+    page: m.Balances = await ask(asks.balances(wallet, asset, as_of, after))
+    whole, point = page, page.time if as_of is None else as_of
+    while page.next is not None:
+        page = await ask(asks.balances(wallet, asset, point, page.next))
+        whole = msgspec.structs.replace(whole, balances=whole.balances + page.balances, next=None)
+    return whole
