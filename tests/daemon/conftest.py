@@ -1,5 +1,6 @@
 """What the client library says and hears in these tests is as the contract has it."""
 
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import pytest
@@ -19,8 +20,8 @@ def witnessed_library(monkeypatch: pytest.MonkeyPatch) -> None:
             witnesses.setdefault(self, Witness()).sent(frame)
         await send(self, frames)
 
-    async def witnessed_receive(self: wire.Wire) -> list[bytes]:
-        messages = await receive(self)
+    async def witnessed_receive(self: wire.Wire, *patience: Any) -> list[bytes]:
+        messages = await receive(self, *patience)
         for message in messages:
             witnesses.setdefault(self, Witness()).received(message)
         return messages

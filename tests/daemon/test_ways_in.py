@@ -105,7 +105,7 @@ def test_a_hangup_without_tls_does_no_harm(tmp_path: Path) -> None:
 
 
 WRONG = [
-    ({"WALLETD_TLS_CERTIFICATE": "missing.pem"}, "cannot read the certificate missing.pem: No such file or directory"),
+    ({"WALLETD_TLS_CERTIFICATE": "missing.pem"}, "missing.pem: No such file or directory"),
     ({"WALLETD_TLS_KEY": "key.pem"}, "tls_key is set and tls_certificate is not"),
     ({"WALLETD_TLS_CLIENT_AUTHORITY": "ca.pem"}, "tls_client_authority is set and tls_certificate is not"),
     ({"WALLETD_UNIX_SOCKET_MODE": "rw"}, "unix_socket_mode"),

@@ -68,6 +68,7 @@ CONSTANTS: dict[str, dict[str, Bound]] = {
         "READ_BYTES": Crossed(512, "bytes sent at once"),
         "WRITE_BYTES": Crossed(4096, "bytes of the journal"),
     },
+    "gateway.dispatch": {"MOST_ASSETS": Crossed(10, "assets")},
     "gateway.endpoint": {"ALL_SHARES": Crossed(64, "entries"), "SMALLEST_SHARE": Crossed(4, "commands sent at once")},
     "gateway.entries": {"MAX_PAGE_BYTES": Crossed(32 * 1024, "bytes of the journal")},
     "gateway.admission": {"MOMENTS_UNPRUNED": Elsewhere("clients, not data: tests/gateway/test_clients.py")},
@@ -115,6 +116,7 @@ CONSTANTS: dict[str, dict[str, Bound]] = {
         "MAX_SNAPSHOT_WALLETS": _RULE,
         "MAX_READ_WALLETS": _RULE,
     },
+    "protocol.pages": {"PAGE_BYTES": Crossed(16 * 1024, "bytes of the journal")},
     "protocol.rates": {"KEPT_PRINCIPALS": _RATES},
     "protocol.strict_json": {"MOST_OF_A_NAME": _MESSAGES},
     "vocabulary.commands": {
@@ -164,7 +166,6 @@ CONSTANTS: dict[str, dict[str, Bound]] = {
     "wallets.read_tables": {"TURN_ENTRIES": Crossed(8, "entries"), "LOG_PAGES": Crossed(100, "KiB of read tables")},
     "wallets.readings": {
         "SMALL_PAGE": Crossed(5, "wallets"),
-        "MAX_PAGE_BALANCES": Crossed(40, "assets"),
         "MAX_VISITED": Crossed(40, "holds that end at one moment"),
     },
     "wallets.recovery": {

@@ -15,8 +15,14 @@ from walletd.journal.building import build_journal
 from walletd.journal.directory import DATABASE_NAME
 from walletd.journal.failures import CopyDamaged, JournalCorrupt
 from walletd.journal.offline import read_offline
+from walletd.vocabulary.histories import FIRST_HISTORY, Histories, History
 
 ORIGIN = Origin("journal-of-a-test", 1)
+
+
+def restored(head: int) -> Histories:
+    """The first history up to this entry, and the one that a restore begins behind it."""
+    return (*FIRST_HISTORY, History(head + 1, "k3f9a2xq"))
 
 
 @pytest.fixture
@@ -38,16 +44,16 @@ def test_a_restored_journal_that_does_not_come_back_is_a_damaged_copy(
     with monkeypatch.context() as patch:
         patch.setattr(building, "_write", write)
         with pytest.raises(CopyDamaged, match="does not come back") as raised:
-            build_journal(tmp_path / "data", ORIGIN, segments, epoch=2)
+            build_journal(tmp_path / "data", ORIGIN, segments, epoch=2, histories=restored)
     assert "evidence" not in str(raised.value)
     assert not list((tmp_path / "data").iterdir())
-    build_journal(tmp_path / "data", ORIGIN, segments, epoch=2)
+    build_journal(tmp_path / "data", ORIGIN, segments, epoch=2, histories=restored)
     assert list(read_offline(tmp_path / "data" / DATABASE_NAME)) == segments
 
 
 def test_damage_in_what_is_restored_from_is_still_that(tmp_path: Path, segments: list[Any]) -> None:
     with pytest.raises(JournalCorrupt):
-        build_journal(tmp_path / "data", ORIGIN, [segments[0], segments[2]], epoch=2)
+        build_journal(tmp_path / "data", ORIGIN, [segments[0], segments[2]], epoch=2, histories=restored)
 
 
 async def test_a_backup_that_does_not_come_back_is_a_damaged_copy(
