@@ -3,6 +3,7 @@
 params = in_utc(params)
 """
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -27,7 +28,8 @@ def in_utc(params: Any) -> Any:
     for name in names:
         moment = getattr(params, name)
         if isinstance(moment, datetime) and moment.utcoffset() != _AT_UTC:
-            moved[name] = moment.astimezone(UTC)
+            with suppress(OverflowError):  # Within a day of the first or the last year there may be none in UTC.
+                moved[name] = moment.astimezone(UTC)
     if isinstance(params, ExecuteBatch):
         commands = tuple([in_utc(inner) for inner in params.commands])
         if any(new is not old for new, old in zip(commands, params.commands, strict=True)):
