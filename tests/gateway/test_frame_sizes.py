@@ -12,6 +12,8 @@ from walletd.ledger import entry_size
 from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.sizes import ENVELOPE_BYTES, MAX_ENTRY_BYTES, MAX_FRAME_BYTES
 
+pytestmark = pytest.mark.interpreted  # They make the compiled modules' bounds small.
+
 WHY = "\u0001" * 128
 
 

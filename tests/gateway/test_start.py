@@ -56,9 +56,12 @@ class Start:
         self.operations = Operations(settings, lambda: settings, manager, Stop(), reports)
 
     async def run(self) -> None:
-        await daemon._run(
-            self.operations.settings, lambda said: self.served.set(), lambda done, whole: None, self.operations
-        )
+        try:
+            await daemon._run(
+                self.operations.settings, lambda said: self.served.set(), lambda done, whole: None, self.operations
+            )
+        finally:
+            self.operations.loop_watch.over()  # Else it would end the process of the tests 30 s later.
 
     async def page(self, path: str) -> tuple[int, bytes]:
         """The status and the body of a page of the operators."""

@@ -808,6 +808,20 @@ REFUSALS: tuple[RefusalCase, ...] = (
         lambda ledger: ledger.after(pay("alice", "bob", "EUR", 10), pay("bob", "@fees", "EUR", 1)),
     ),
     RefusalCase(
+        Reason.INSUFFICIENT_FUNDS,
+        "a refund that would give back before it gets",
+        refund("t10", posting("bob", "alice", "EUR", 10), posting("@fees", "bob", "EUR", 10)),
+        {
+            "wallet": "bob",
+            "asset": "EUR",
+            "available": "0",
+            "required": "10",
+            "short_by": "10",
+            "posting": 0,
+        },
+        lambda ledger: ledger.after(transfer(posting("alice", "bob", "EUR", 10), posting("bob", "@fees", "EUR", 10))),
+    ),
+    RefusalCase(
         Reason.VELOCITY_EXCEEDED,
         "one unit more than a window lets out",
         pay("alice", "bob", "EUR", 61),

@@ -138,7 +138,7 @@ BUGS_IN_THE_RULES: list[Bug] = [
         "refunds",
         "refusal = steps.funds or",
         "refusal = funds_guard(draft) or",
-        tables=False,
+        model=False,
     ),
     Bug(
         "the maximum is looked at when all is done",

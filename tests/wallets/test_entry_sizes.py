@@ -33,6 +33,8 @@ from walletd.vocabulary.sizes import MAX_ENTRY_BYTES
 from walletd.wallets import projector, publisher
 from walletd.wallets.history import entries_of
 
+pytestmark = pytest.mark.interpreted  # They make the compiled modules' bounds small.
+
 WIDE = {f"{number:02}" + "k" * 38: "\U0001f600" * 500 for number in range(16)}
 """As much metadata as there can be: 33 kB."""
 
