@@ -37,8 +37,10 @@ def main() -> None:
     except KeyboardInterrupt:
         code = EXIT_INTERRUPTED
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # All is done; the interpreter would complain.
-        _end_if_nobody_else_can(code)
+        try:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # All is done; the interpreter would complain.
+        finally:
+            _end_if_nobody_else_can(code)
     sys.exit(code)
 
 

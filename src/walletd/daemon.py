@@ -125,7 +125,6 @@ def serve(settings: Settings, announce: Announce, report: Report, read: Callable
         manager.notify(STATUS=f"failed: {failure}", EXIT_STATUS=str(_exit_code(failure)))
         return _exit_code(failure)
     finally:
-        operations.loop_watch.over()
         logging.getLogger("walletd").removeHandler(on_fault)
 
 

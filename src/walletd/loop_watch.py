@@ -2,7 +2,9 @@
 
     watch = LoopWatch()
     nursery.start_soon(watch.run)                      # from when it serves
-    watch.over()                                       # the process ends by itself
+
+The process has ended within ``MOST_TICKS`` seconds of the loop's last turn, or the watch ends it: the interpreter waits
+for every thread that is left, and what would end the process in spite of them may lack the memory for it (measured).
 
 Systemd's watchdog does the same from outside, where there is systemd.  What can stop the loop or the end: a call that
 should not block and does, a thread that dies at its start and leaves who waits for it waiting (measured, where memory
@@ -65,7 +67,7 @@ class LoopWatch:
             )
 
     def over(self) -> None:
-        """The loop has ended."""
+        """Watch no longer: for a process that goes on after its daemon, as one of tests does."""
         self._is_over = True
         signal.setitimer(signal.ITIMER_PROF, 0)
 

@@ -163,6 +163,16 @@ def thread_is_left() -> None:
     threading.Thread(target=threading.Event().wait).start()
 
 
+def no_memory_at_the_end() -> None:
+    """A thread is left that nobody can end, and the memory is missing to end the process in spite of it."""
+    thread_is_left()
+
+    def end(code: int) -> None:
+        raise MemoryError
+
+    __main__._end_if_nobody_else_can = end
+
+
 def impatience() -> None:
     """Every watchdog waits for two seconds, not for thirty."""
     watch.SILENCE_SECONDS = 2.0
@@ -217,14 +227,11 @@ def signals_at_both_ends() -> None:
 
     def serve_with(arguments: list[str]) -> int:
         send()
-        return plain_serve(arguments)
-
-    def over(self: Any) -> None:
-        plain_over(self)
+        code = plain_serve(arguments)
         send()
+        return code
 
-    plain_serve, plain_over = serve.serve_with, loop_watch.LoopWatch.over
-    serve.serve_with, loop_watch.LoopWatch.over = serve_with, over  # type: ignore[method-assign]
+    plain_serve, serve.serve_with = serve.serve_with, serve_with
 
 
 def busy_soon() -> None:
@@ -253,6 +260,7 @@ INJURIES: dict[str, Callable[[], None]] = {
     "the loop hangs": loop_hangs,
     "the loop spins": loop_spins,
     "a thread is left": thread_is_left,
+    "no memory at the end": no_memory_at_the_end,
     "the journal's thread waits": journal_thread_waits,
     "no thread can be started": no_thread_can_be_started,
     "no thread from the start": no_thread_from_the_start,

@@ -312,3 +312,13 @@ def test_a_thread_that_is_left_does_not_keep_the_process(tmp_path: Path) -> None
         daemon.process.terminate()
         assert daemon.process.wait(timeout=PATIENCE_SECONDS) == 0
     tally(faults=1)
+
+
+def test_an_end_without_memory_does_not_keep_the_process(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path / "data")
+    daemon.program = [*PROGRAM, "impatience,no memory at the end"]
+    with daemon:
+        assert daemon.process is not None
+        daemon.process.terminate()
+        assert daemon.process.wait(timeout=PATIENCE_SECONDS) == 70
+    tally(faults=1)
