@@ -76,7 +76,7 @@ bench-compare: $(READY) ## measure this checkout beside another revision in one 
 attacks: $(READY) ## attack a daemon of its own, and print what an honest client and the memory suffer
 	$(BIN)/python -m bench.attacks $(ARGS)
 
-conformance: $(READY) ## print Autobahn's verdicts on the websocket, as docs/conformance.md has them
+conformance: $(READY) ## print Autobahn's verdicts on the websocket, as docs/understand/conformance.md has them
 	$(BIN)/python -m tests.conformance.verdicts $(ARGS)
 
 fault: $(READY) ## run one row of faults with its planted bugs; ROW=3, or ROW=all for every row

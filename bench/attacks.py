@@ -127,7 +127,7 @@ def short(counted: dict[str, float]) -> str:
 
 
 def table(rows: list[Row]) -> str:
-    """As it stands in docs/attacks.md."""
+    """As it stands in docs/understand/attacks.md."""
     lines = [
         "| attack | honest p50 / p99 alone, ms | beside it, ms | answered | memory at most, afterwards | counted |",
         "|---|---|---|---|---|---|",

@@ -1,4 +1,5 @@
-"""Write what of docs/ is made from the code: asyncapi.json, and between ``<!-- made: NAME -->`` and ``<!-- end -->``.
+"""Write the generated parts of docs/: reference/asyncapi.json, and the text between ``<!-- made: NAME -->`` and
+``<!-- end -->``.
 
 python docs/build.py              # rewrite them
 python docs/build.py --check      # exit 1 where a page is not what the code says
@@ -32,6 +33,7 @@ from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.lifecycle import PERMITTED_MOVES
 
 HERE = Path(__file__).parent
+REFERENCE = HERE / "reference"
 LINE = 120
 SECTION = re.compile(r"(<!-- made: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -71,7 +73,7 @@ def _common(method: Method) -> tuple[Reason, ...]:
 
 def _example(name: str) -> list[str]:
     """An exchange as it was recorded."""
-    recorded = json.loads((HERE / "examples.json").read_text())["methods"].get(name)
+    recorded = json.loads((REFERENCE / "examples.json").read_text())["methods"].get(name)
     if recorded is None:
         return []
     lines = [_wrapped(f"{sign} ", recorded[side]) for sign, side in (("→", "request"), ("←", "response"))]
@@ -187,9 +189,9 @@ def contract_file() -> str:
 
 def main(is_check: bool) -> int:
     """Rewrite all, or say what is not true any more."""
-    pages = [*sorted(HERE.glob("*.md")), *sorted((HERE.parent / "tests").glob("*/README.md"))]
+    pages = [*sorted(HERE.rglob("*.md")), *sorted((HERE.parent / "tests").glob("*/README.md"))]
     made = {page: built(page.read_text()) for page in pages} | diagrams.files()
-    made[HERE / "asyncapi.json"] = contract_file()
+    made[REFERENCE / "asyncapi.json"] = contract_file()
     stale = [page for page, text in made.items() if not page.exists() or page.read_text() != text]
     for page in stale:
         if is_check:

@@ -1,7 +1,7 @@
 """Compare two editions of the contract: what breaks a client that was written for the older one, what only adds.
 
 python tools/contract_diff.py OLD.json NEW.json      # exit 1 where something breaks
-python tools/contract_diff.py --base REVISION        # docs/asyncapi.json as it was committed there, and as it is now
+python tools/contract_diff.py --base REVISION        # docs/reference/asyncapi.json as it was there, and as it is now
 
 Whoever sends may do less than before, whoever receives may take more: of what a client sends, a field that is gone or
 newly required, a narrower type or bound breaks; of what the server sends, a field that is gone or not certain any
@@ -16,7 +16,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-PUBLISHED = Path(__file__).parents[1] / "docs" / "asyncapi.json"
+ROOT = Path(__file__).parents[1]
+PUBLISHED = ROOT / "docs" / "reference" / "asyncapi.json"
+OLDER = "docs/asyncapi.json"
 
 LOWER_BOUNDS = ("minimum", "minLength", "minItems", "minProperties")
 UPPER_BOUNDS = ("maximum", "maxLength", "maxItems", "maxProperties")
@@ -181,12 +183,15 @@ def _kind(document: dict[str, Any], choice: dict[str, Any]) -> str:
 
 def committed(revision: str) -> dict[str, Any]:
     """The contract as it was at a revision of this checkout."""
-    name = f"{revision}:docs/{PUBLISHED.name}"
-    shown = subprocess.run(["git", "show", name], cwd=PUBLISHED.parent, capture_output=True, text=True, check=False)
-    if shown.returncode != 0:
-        sys.exit(f"walletd: there is no contract at {revision}: {shown.stderr.strip()}")
-    document: dict[str, Any] = json.loads(shown.stdout)
-    return document
+    said = ""
+    for name in (str(PUBLISHED.relative_to(ROOT)), OLDER):
+        command = ["git", "show", f"{revision}:{name}"]
+        shown = subprocess.run(command, cwd=PUBLISHED.parent, capture_output=True, text=True, check=False)
+        if shown.returncode == 0:
+            document: dict[str, Any] = json.loads(shown.stdout)
+            return document
+        said = said or shown.stderr.strip()
+    sys.exit(f"walletd: there is no contract at {revision}: {said}")
 
 
 def main() -> int:

@@ -17,7 +17,7 @@ MESSAGES = figure("TEST_MESSAGES")
 
 BUGS = ["text is not checked to be UTF-8"]
 
-PAGE = Path(__file__).parents[2] / "docs" / "conformance.md"
+PAGE = Path(__file__).parents[2] / "docs" / "understand" / "conformance.md"
 
 
 def test_all_cases_of_the_sections_are_there() -> None:
@@ -57,4 +57,6 @@ def test_without_the_check_of_utf8_many_cases_fail(monkeypatch: pytest.MonkeyPat
 
 def test_the_page_shows_the_table_of_today() -> None:
     verdicts = {number: verdict_of(number, kind, MESSAGES) for number, kind in CASES.items()}
-    assert table(verdicts) in PAGE.read_text(), "write what `make conformance` prints into docs/conformance.md"
+    assert table(verdicts) in PAGE.read_text(), (
+        "write what `make conformance` prints into docs/understand/conformance.md"
+    )

@@ -24,7 +24,7 @@ from walletd.vocabulary.entries import Refusal
 from walletd.vocabulary.error_codes import Reason
 
 HERE = Path(__file__).parent
-PUBLISHED = HERE.parents[1] / "docs" / "asyncapi.json"
+PUBLISHED = HERE.parents[1] / "docs" / "reference" / "asyncapi.json"
 GATEWAY = HERE.parents[1] / "src" / "walletd" / "gateway"
 METHOD_OF = {method.params: name for name, method in METHODS.items() if method.kind is Kind.COMMAND}
 

@@ -4,9 +4,9 @@
     witness.sent(b'{"jsonrpc":"2.0","id":1,"method":"session.ping"}')
     witness.received(b'{"jsonrpc":"2.0","id":1,"result":{...}}')       # AssertionError where the contract is not true
 
-It knows nothing but docs/asyncapi.json, and is stricter than a client should be: a field that the contract does not
-name is a fault of the contract.  Of frames that come by the thousand, and of the items of a long list in one, the first
-are looked at and then each fiftieth.
+It knows nothing but docs/reference/asyncapi.json, and is stricter than a client should be: a field that the contract
+does not name is a fault of the contract.  Of frames that come by the thousand, and of the items of a long list
+in one, the first are looked at and then each fiftieth.
 """
 
 import json
@@ -21,7 +21,7 @@ from jsonschema import Draft7Validator, FormatChecker
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT7
 
-PUBLISHED = Path(__file__).parents[2] / "docs" / "asyncapi.json"
+PUBLISHED = Path(__file__).parents[2] / "docs" / "reference" / "asyncapi.json"
 LOOKED_AT = 200
 THEN_EACH = 50
 LONG_LIST = 40
@@ -126,7 +126,9 @@ class Witness:
     def _judge(self, name: str, frame: Any) -> None:
         if is_looked_at(name if name != "error" else frame["error"]["data"]["reason"]):
             faults = published().faults(name, thinned(frame))
-            assert not faults, f"{name} is not as docs/asyncapi.json has it:\n" + "\n".join(faults) + f"\n{frame}"
+            assert not faults, (
+                f"{name} is not as docs/reference/asyncapi.json has it:\n" + "\n".join(faults) + f"\n{frame}"
+            )
 
     def _judge_error(self, message: dict[str, Any]) -> None:
         self._judge("error", message)

@@ -1,4 +1,6 @@
-"""Record one real exchange for each method into docs/examples.json: ``python -m tests.documents.record_examples``.
+"""Record one real exchange for each method into docs/reference/examples.json.
+
+    python -m tests.documents.record_examples
 
 The reference page shows them; to be run again when a method is added or its messages change.
 """
@@ -11,7 +13,7 @@ from typing import Any
 from tests.daemon.process import Client, Daemon
 
 ROOT = Path(__file__).parents[2]
-EXAMPLES = ROOT / "docs" / "examples.json"
+EXAMPLES = ROOT / "docs" / "reference" / "examples.json"
 PAYMENT = {"from": "alice", "to": "shop:1", "asset": "EUR", "amount": "1250"}
 FUNDS = {"from": "@external", "to": "alice", "asset": "EUR", "amount": "10000"}
 

@@ -57,7 +57,7 @@ NOTIFICATION = re.compile(r'(?:notify\(\s*|"method":)"([a-z_.]+)"')
 
 @cache
 def all_pages() -> str:
-    return "\n".join(page.read_text() for page in sorted(DOCS.glob("*.md")))
+    return "\n".join(page.read_text() for page in sorted(DOCS.rglob("*.md")))
 
 
 def words_of(text: str) -> set[str]:
@@ -122,7 +122,7 @@ def test_the_daemons_own_commands_are_among_the_events() -> None:
     assert own <= {event.name for event in other_events.TIMERS}
 
 
-PAGES = sorted(DOCS.glob("*.md"))
+PAGES = sorted(DOCS.rglob("*.md"))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -14,9 +14,11 @@ from tests.contract.witness import judge_noted, noting
 from tests.daemon.process import Daemon
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
 SHELL = re.compile(r"```sh\n(.*?)```", re.DOTALL)
-LINK = re.compile(r"\]\((?!http)([^)#]+)\)")
+LINK = re.compile(r"\]\((?!http)([^)#]*)(?:#([^)]*))?\)")
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
 FILE = re.compile(r"`(\w+\.(?:jsonl|csv))`:\n\n```(?:json|csv)\n(.*?)```", re.DOTALL)
 COMMAND = ".venv/bin/walletd "
@@ -24,15 +26,23 @@ SCRIPT = ".venv/bin/python "
 
 
 def test_the_made_parts_of_the_pages_are_what_the_code_says() -> None:
-    command = [sys.executable, str(ROOT / "docs" / "build.py"), "--check"]
+    command = [sys.executable, str(DOCS / "build.py"), "--check"]
     built = subprocess.run(command, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stderr
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_leads_somewhere(page: Path) -> None:
-    for target in LINK.findall(page.read_text()):
-        assert (page.parent / target).exists(), target
+    for target, heading in LINK.findall(page.read_text()):
+        found = page.parent / target if target else page
+        assert found.exists(), target
+        assert not heading or heading in anchors_of(found), f"{target}#{heading}"
+
+
+def anchors_of(page: Path) -> set[str]:
+    """The headings of a page as links name them."""
+    words = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in HEADING.findall(page.read_text()))
+    return {heading.replace(" ", "-") for heading in words}
 
 
 def tour(page: Path) -> list[tuple[str, bool]]:
@@ -41,8 +51,8 @@ def tour(page: Path) -> list[tuple[str, bool]]:
     return [(line, "# refused" in line) for line in lines if line.startswith((COMMAND, SCRIPT + "examples/"))]
 
 
-PAGES_WITH_A_TOUR = ("tour", "reads", "batches", "holds", "limits", "payments", "from-postgresql")
-TOURS = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in PAGES_WITH_A_TOUR)]
+PAGES_WITH_A_TOUR = ("reads", "batches", "holds", "limits", "payments", "from-postgresql")
+TOURS = [ROOT / "README.md", DOCS / "learn/tour.md", *(DOCS / "do" / f"{name}.md" for name in PAGES_WITH_A_TOUR)]
 
 
 WITH_EXACT_IDS = ("payments.md",)
@@ -100,7 +110,7 @@ def _with_ids_of(printed: str, command: str) -> str:
 
 
 def test_the_examples_of_the_page_on_access_work_as_printed(tmp_path: Path) -> None:
-    lines = [line for block in SHELL.findall((ROOT / "docs" / "access.md").read_text()) for line in block.splitlines()]
+    lines = [line for block in SHELL.findall((DOCS / "do" / "access.md").read_text()) for line in block.splitlines()]
     assert len(lines) >= 15
     with Daemon(tmp_path / "data") as daemon:
         environment = {
@@ -159,7 +169,7 @@ IN_ORDER = [("backup.md", 7), ("compaction.md", 3), ("operations.md", 3)]
 
 @pytest.mark.parametrize(("page", "commands"), IN_ORDER)
 def test_the_commands_of_a_page_work_in_their_order(tmp_path: Path, page: str, commands: int) -> None:
-    blocks = SHELL.findall((ROOT / "docs" / page).read_text())
+    blocks = SHELL.findall((DOCS / "do" / page).read_text())
     lines = [shlex.split(line, comments=True) for block in blocks for line in block.splitlines()]
     lines = [words for words in lines if words[0] not in OF_SYSTEMD]
     assert len(lines) == commands
@@ -178,7 +188,7 @@ def test_every_page_with_a_command_or_a_program_is_run() -> None:
 
 
 def test_whatever_the_page_on_systemd_installs_is_there() -> None:
-    (block,) = SHELL.findall((ROOT / "docs" / "systemd.md").read_text())
+    (block,) = SHELL.findall((DOCS / "do" / "systemd.md").read_text())
     installed = [word for line in block.splitlines() for word in line.split() if line.startswith("install -m 644")]
     files = [word for word in installed if not word.startswith(("/", "-")) and word not in ("install", "644")]
     assert len(files) == 5
@@ -190,7 +200,7 @@ def test_prometheus_takes_the_configuration_of_its_page(tmp_path: Path) -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("there is no promtool here (Debian: prometheus)")
-    (text,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "prometheus.md").read_text(), re.DOTALL)
+    (text,) = re.findall(r"```yaml\n(.*?)```", (DOCS / "do" / "prometheus.md").read_text(), re.DOTALL)
     shutil.copy(ROOT / "monitoring" / "walletd.rules.yml", tmp_path)
     (tmp_path / "prometheus.yml").write_text(text)
     done = subprocess.run(

@@ -12,8 +12,8 @@ from typing import Any
 
 from tests.faults.rows import ROWS, Row
 
-LAST_SOAK = Path(__file__).parents[2] / "docs" / "last_soak.json"
-LAST_RUN = Path(__file__).parents[2] / "docs" / "last_run.json"
+LAST_SOAK = Path(__file__).parents[2] / "docs" / "reference" / "last_soak.json"
+LAST_RUN = Path(__file__).parents[2] / "docs" / "reference" / "last_run.json"
 
 
 def rows_table(numbers: Iterable[int] = ()) -> str:

@@ -134,7 +134,9 @@ def test_every_metric_of_the_rules_exists(page: str) -> None:
 
 def test_the_documents_list_every_metric_and_no_other(page: str) -> None:
     shown = set(re.findall(r"^# HELP (walletd_\S+)", page, re.MULTILINE))
-    listed = set(re.findall(r"^\| `(walletd_\w+)` \|", (ROOT / "docs" / "metrics.md").read_text(), re.MULTILINE))
+    listed = set(
+        re.findall(r"^\| `(walletd_\w+)` \|", (ROOT / "docs" / "reference" / "metrics.md").read_text(), re.MULTILINE)
+    )
     assert {name for name in listed if not name.startswith("walletd_tls_")} == shown
 
 

@@ -1,6 +1,6 @@
 """The contract: an AsyncAPI 3.1 document made from the registry of methods and the types of their messages.
 
-    encoded()  ->  the bytes that ``rpc.discover`` answers with, and that stand in docs/asyncapi.json
+    encoded()  ->  the bytes that ``rpc.discover`` answers with, and that stand in docs/reference/asyncapi.json
 
 It says what may be asked and by whom, what is answered, which reasons each method may fail with, with which codes a
 connection is closed, and how far a session may go.

@@ -101,7 +101,7 @@ def begin(
         if known != _EPOCH and known - wall >= timedelta(seconds=SAID_SECONDS):
             log.error(
                 "this machine's clock says %s, %s behind the journal: the ledger's time goes on from %s; put the clock "
-                "right (if it is the journal that is ahead, see docs/operations.md#the-clock)",
+                "right (if it is the journal that is ahead, see docs/do/operations.md#the-clock)",
                 shown(wall),
                 length(known - wall),
                 shown(known),
