@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.gateway.sessions import ADMIN, Client, Desk, open_desk
@@ -19,7 +20,7 @@ from walletd.protocol.methods import METHODS, Kind
 from walletd.vocabulary.entries import ClientRecord
 from walletd.vocabulary.identifiers import Principal
 from walletd.vocabulary.sizes import MAX_FRAME_BYTES
-from walletd.wallets import statements
+from walletd.wallets import readings, statements
 
 PAGE = 2_500
 """Bytes of a page here; the largest row may have some more, and is then a page by itself."""
@@ -179,6 +180,19 @@ async def test_pages_of_wallets_show_each_wholly_or_say_where_to_go_on(
     assert {name: [{**b, "version": 0} for b in balances] for name, balances in found.items()} == {
         view["wallet"]: [{**b, "version": 0} for b in view["balances"]] for view in whole
     }
+
+
+async def test_a_page_of_wallets_is_measured_as_it_is_shown(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wallet's balances are shown with its version, which can have more digits than their own."""
+    client = desk.client(ADMIN)
+    await furnish(client)
+    page_bytes, long_version = 10_000, 10**12
+    monkeypatch.setattr(pages, "PAGE_BYTES", page_bytes)
+    monkeypatch.setattr(readings, "progress_of", lambda tables: long_version)
+    monkeypatch.setattr(readings, "last_version", lambda *_: long_version)
+    page = await client.call("wallet.list", prefix="alice")
+    assert page["wallets"][0]["balances"][0]["version"] == long_version
+    assert len(msgspec.json.encode(page["wallets"])) <= page_bytes
 
 
 async def test_a_snapshot_that_does_not_fit_is_refused(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,6 +35,7 @@ from walletd.vocabulary.entries import (
 )
 from walletd.vocabulary.identifiers import AssetCode, HoldId, TransferId, Version, WalletId, place_of
 from walletd.vocabulary.lifecycle import HoldState, WalletStatus
+from walletd.vocabulary.money import MAX_AMOUNT
 from walletd.wallets.book_loading import BookLoading, load_books
 from walletd.wallets.books_audit import Audit, open_audit
 from walletd.wallets.consistent_reads import ConsistentReads, Found, open_consistent_reads, progress_of
@@ -90,7 +91,7 @@ MAX_VISITED = 2_000
 AROUND_A_WALLET = 128
 """Bytes that a wallet has in a page beside its record and its balances."""
 
-
+_AMOUNT_DIGITS = len(str(MAX_AMOUNT))
 _FIRST = (WalletId(""), AssetCode(""))
 
 
@@ -293,8 +294,9 @@ def _wallet_page(tables: Tables, names: list[WalletId], now: datetime, following
     """As many of the wallets as there is room for, each whole but for one that fills the page by itself."""
     found: list[_Shown] = []
     room = PageRoom()
+    sequence = progress_of(tables)
     for name, group in groupby(tables.execute(SOME_WALLETS, (_json(names),)), key=itemgetter(0)):
-        shown = _shown(group, room, is_first=not found)
+        shown = _shown(group, room, sequence, is_first=not found)
         if shown is None:
             following = found[-1].record.wallet
             break
@@ -303,12 +305,11 @@ def _wallet_page(tables: Tables, names: list[WalletId], now: datetime, following
             following = following if name == names[-1] else name
             break
     freed = _freed(tables, [shown.record.wallet for shown in found], now)
-    sequence = progress_of(tables)
     views = [_wallet_view(tables, shown, freed, sequence, now) for shown in found]
     return WalletPage(wallets=tuple(views), sequence=sequence, next=following)
 
 
-def _shown(group: Iterable[Any], room: PageRoom, *, is_first: bool) -> _Shown | None:
+def _shown(group: Iterable[Any], room: PageRoom, sequence: int, *, is_first: bool) -> _Shown | None:
     """What of one wallet's rows there is room for; None, where it is not the first and there is no room for all."""
     record: WalletRecord | None = None
     balances: list[BalanceRecord] = []
@@ -320,11 +321,20 @@ def _shown(group: Iterable[Any], room: PageRoom, *, is_first: bool) -> _Shown | 
                 return None
         if balance[0] is not None:
             found = _balance_record(name, *balance)
-            if not room.takes(found) and (balances or not is_first):
+            if not room.takes(found, _around(found, sequence)) and (balances or not is_first):
                 return _Shown(record, balances, balances[-1].asset) if is_first else None
             balances.append(found)
     assert record is not None
     return _Shown(record, balances, None)
+
+
+def _around(balance: BalanceRecord, sequence: int) -> int:
+    """How much longer than its record a balance in a page can be.
+
+    It is shown with its wallet's version, which is no larger than the sequence, and without what lapsed holds reserve,
+    which can make ``available`` longer.
+    """
+    return 1 + len(str(sequence)) + (_AMOUNT_DIGITS if balance.held != "0" else 0)
 
 
 def _wallet_view(
