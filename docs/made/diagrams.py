@@ -76,7 +76,46 @@ def entity_relations() -> str:
     return f"hide circle\nhide methods\n{entities.diagram()}"
 
 
-SOURCES: dict[str, Callable[[], str]] = {"entities": entity_relations, "lifecycle": lifecycle, "layers": layers}
+def command() -> str:
+    """The way of a command, from the request to the reply; written by hand."""
+    return """
+hide footbox
+skinparam sequenceMessageAlign center
+skinparam participantBackgroundColor #f6f8fa
+skinparam participantBorderColor #57606a
+skinparam databaseBackgroundColor #f6f8fa
+skinparam databaseBorderColor #57606a
+skinparam sequenceLifeLineBorderColor #8c959f
+participant client
+participant "gateway\\nframes, session" as gateway
+participant "wallets\\nmailboxes, turns" as wallets
+participant "ledger\\npure rules" as ledger
+participant "journal\\none writer" as journal
+database disk
+participant "streams,\\nread tables" as readers
+client -> gateway : request
+gateway -> wallets : permitted command
+wallets -> wallets : claim all its wallets
+wallets -> ledger : decide(books, command, now)
+ledger --> wallets : effects, or a refusal
+wallets -> journal : entry
+note over wallets, ledger : the wallets are free for the next command,\\nbefore the disk is asked
+journal -> disk : one segment, one sync\\nfor all queued entries
+disk --> journal : durable
+journal -> wallets : durable, in the order of the entries
+wallets -> gateway : answer
+gateway --> client : reply
+journal -> readers : entries
+readers --> client : events of the subscribed wallets
+""".strip()
+
+
+SOURCES: dict[str, Callable[[], str]] = {
+    "command": command,
+    "entities": entity_relations,
+    "layers": layers,
+    "lifecycle": lifecycle,
+}
 
 
 def source_of(name: str) -> str:
@@ -107,7 +146,10 @@ def drawn(name: str) -> str:
         path.write_text(source_of(name))
         command = ["plantuml", "-tsvg", "-nometadata", "-charset", "UTF-8", str(path)]
         subprocess.run(command, check=True, capture_output=True)
-        return f"{path.with_suffix('.svg').read_text().rstrip()}\n<!-- {_signature(source_of(name))} -->\n"
+        svg = (
+            path.with_suffix(".svg").read_text().rstrip().replace('style="width:', 'style="background:white;width:', 1)
+        )
+        return f"{svg}\n<!-- {_signature(source_of(name))} -->\n"
 
 
 def draw() -> list[str]:

@@ -21,10 +21,11 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 SOURCE = ROOT / "src" / "walletd"
 COMPONENT = (DOCS / "component.md").read_text()
+METHODS_PAGE = (DOCS / "reference" / "methods.md").read_text()
 sys.path.insert(0, str(DOCS))
 from made import diagrams, entities, other_events  # noqa: E402
 from made.costs import COSTS  # noqa: E402
-from made.events import GROUPS  # noqa: E402
+from made.methods import GROUPS  # noqa: E402
 
 TEMPLATE = (
     "# Wallet Backend",
@@ -50,7 +51,7 @@ METRIC = re.compile(r'"(walletd_\w+)"')
 REFERENCE = re.compile(r"`([a-z_]+(?:/[a-z_]+)+)\.([A-Za-z_]\w+)`")
 METHODS_OF = re.compile(r"`([a-z_]+(?:/[a-z_]+)+)\.(\w+)` \(((?:`\w+`(?:, )?)+)\)")
 CODE_FILE = re.compile(r"`([a-z_]+(?:/[a-z_]+)*\.py)`")
-SUFFIXES = ("py", "md", "toml", "yml", "json", "svg", "puml", "db", "socket", "service", "segments")
+SUFFIXES = ("py", "token", "md", "toml", "yml", "json", "svg", "puml", "db", "socket", "service", "segments")
 HOT = ("transfer.post", "hold.place", "hold.capture", "hold.void", "batch.execute", "balance.get", "statement.get")
 NOTIFICATION = re.compile(r'(?:notify\(\s*|"method":)"([a-z_.]+)"')
 
@@ -71,10 +72,16 @@ def test_every_heading_of_the_template_is_there_in_its_order() -> None:
         assert f"#### {entity.name}" in headings
 
 
+def test_the_page_itself_stays_short() -> None:
+    own = re.sub(r"<!-- made: .*?<!-- end -->\n", "", COMPONENT, flags=re.DOTALL)
+    assert len(own.splitlines()) <= 400
+
+
 def test_every_method_has_its_cost_and_every_cost_its_method() -> None:
     assert set(COSTS) == set(METHODS)
     for name in METHODS:
-        assert f"##### `{name}`" in COMPONENT
+        assert f"### `{name}`\n" in METHODS_PAGE
+        assert f"[`{name}`](reference/methods.md#" in COMPONENT
         assert any(name.split(".")[0] in group for group in GROUPS.values())
     assert all(COSTS[name].counted for name in HOT)
 
@@ -122,10 +129,10 @@ def test_the_daemons_own_commands_are_among_the_events() -> None:
     assert own <= {event.name for event in other_events.TIMERS}
 
 
-PAGES = sorted(DOCS.rglob("*.md"))
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.rglob("*.md")), *sorted(SOURCE.rglob("DESIGN.md"))]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_place_in_the_code_that_a_page_names_is_there(page: Path) -> None:
     text = page.read_text()
     for module, name in REFERENCE.findall(text):
