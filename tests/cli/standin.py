@@ -133,8 +133,14 @@ class StandIn:
     async def statement_page(self, *arguments: Any, limit: int, **named: Any) -> Statement:
         self._note("statement_page", *arguments, **named)
         following = "more" if len(self.lines) > limit else None
-        ends = {"opening": self.opening, "closing": self.closing}
-        return Statement(wallet=arguments[0], **ends, lines=tuple(self.lines[:limit]), sequence=7, next=following)
+        return Statement(
+            wallet=arguments[0],
+            opening=self.opening,
+            closing=self.closing,
+            lines=tuple(self.lines[:limit]),
+            sequence=7,
+            next=following,
+        )
 
     async def batch(self, *arguments: Any, **named: Any) -> BatchApplied:
         self._note("batch", *arguments, **named)

@@ -9,10 +9,11 @@ import pytest
 
 from tests.cli.conftest import Walletd
 from tests.cli.standin import NOON, StandIn, applied, balance, line, refused, view
+from tests.names import ALICE, BOB, EUR
 from walletd.protocol.messages import BatchOutcome, ErrorObject, StatementBalance
 from walletd.vocabulary.commands import BalanceCondition, Limits, Posting, PostTransfer
 from walletd.vocabulary.error_codes import Reason
-from walletd.vocabulary.identifiers import AssetCode, CommandId, WalletId
+from walletd.vocabulary.identifiers import AssetCode, CommandId
 from walletd.vocabulary.lifecycle import WalletStatus
 
 
@@ -28,7 +29,7 @@ def test_a_payment_is_sent_exactly_as_written_and_told_with_the_balances_after_i
 
     assert ended.exit_code == 0
     (paid,) = daemon.asked("submit")
-    posting = Posting(WalletId("alice"), WalletId("bob"), AssetCode("EUR"), "1250")
+    posting = Posting(ALICE, BOB, EUR, "1250")
     assert paid.arguments == (PostTransfer(command_id=CommandId("order-1"), postings=(posting,), reference="dinner"),)
     assert ended.out.splitlines()[0] == "paid 12.50 EUR from alice to bob, as transfer t7"
     assert ["alice", "EUR", "87.50", "0.00", "87.50"] in rows(ended.out)
@@ -65,8 +66,8 @@ def test_what_must_hold_for_a_command_is_sent_with_it(walletd: Walletd, daemon: 
     assert ended.exit_code == 0
     ((sent,),) = (call.arguments for call in daemon.asked("submit"))
     assert sent.if_balance == (
-        BalanceCondition(wallet=WalletId("alice"), asset=AssetCode("EUR"), gte="1000"),
-        BalanceCondition(wallet=WalletId("bob"), asset=AssetCode("EUR"), amount="posted", eq="-50"),
+        BalanceCondition(wallet=ALICE, asset=EUR, gte="1000"),
+        BalanceCondition(wallet=BOB, asset=EUR, amount="posted", eq="-50"),
     )
     assert sent.if_version == {"alice": 3}
     assert (sent.valid_for_seconds, sent.valid_until) == (60, None)
@@ -244,7 +245,7 @@ def test_a_statement_shows_signs_balances_and_references(walletd: Walletd, daemo
 
 def test_a_statement_stands_between_its_opening_and_its_closing_balance(walletd: Walletd, daemon: StandIn) -> None:
     daemon.lines = [line(-1250, 8750)]
-    daemon.opening, daemon.closing = (StatementBalance("EUR", "10000"),), (StatementBalance("EUR", "8750"),)
+    daemon.opening, daemon.closing = (StatementBalance(EUR, "10000"),), (StatementBalance(EUR, "8750"),)
     ended = walletd("statement", "alice", "--since", "12", "--until", "2026-02-01T00:00:00Z", "--with", "bob")
     (asked,) = daemon.asked("statement_page")
     assert (asked.named["since"], asked.named["until"]) == (12, datetime(2026, 2, 1, tzinfo=UTC))

@@ -55,7 +55,7 @@ FOR_EVERY_COMMAND = ALL[:3]
 
 NOT_ENDING = {("serve",), ("watch",)}
 LAST = ("drain",)
-MORE_WORDS = {("demo",): ["--operations", "60", "--wallets", "10"]}
+MORE_WORDS: dict[tuple[str, ...], list[str]] = {("demo",): ["--operations", "60", "--wallets", "10"]}
 
 
 def hear_ctrl_c() -> None:

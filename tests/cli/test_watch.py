@@ -7,15 +7,17 @@ import msgspec
 
 from tests.cli.conftest import Walletd
 from tests.cli.standin import NOON, StandIn, balance
+from tests.ledger import cases
+from tests.names import ALICE, BOB, EUR
 from walletd.cli.watch import event_line
 from walletd.client import Event, NotReachable
-from walletd.vocabulary.commands import AnyCommand, CaptureHold, DefineAsset, OpenWallet, Part, Posting, PostTransfer
+from walletd.vocabulary.commands import AnyCommand, Posting, PostTransfer
 from walletd.vocabulary.entries import Effects, Entry, Moved, Refusal, encode_entry
 from walletd.vocabulary.error_codes import Reason
-from walletd.vocabulary.identifiers import Principal, Sequence
+from walletd.vocabulary.identifiers import CommandId, Principal, Sequence
 
-CARD = Posting("@external", "alice", "EUR", "10000")
-DINNER = Posting("alice", "bob", "EUR", "1250")
+CARD = cases.posting("@external", "alice", "EUR", 10_000)
+DINNER = cases.posting("alice", "bob", "EUR", 1250)
 
 
 def entry(command: AnyCommand, *balances: Any) -> Entry:
@@ -29,7 +31,7 @@ def entry(command: AnyCommand, *balances: Any) -> Entry:
 
 
 def transfer(*postings: Posting, **more: Any) -> PostTransfer:
-    return PostTransfer(command_id="c1", postings=postings, **more)
+    return PostTransfer(command_id=CommandId("c1"), postings=postings, **more)
 
 
 def event(command: AnyCommand, *balances: Any) -> Event:
@@ -50,10 +52,8 @@ def test_what_system_wallets_have_is_told_only_where_they_are_watched_by_name() 
 
 
 def test_openings_and_definitions_are_told_too() -> None:
-    assert event_line(entry(OpenWallet(command_id="c", wallet="alice")), {}).plain.endswith("wallet alice opened")
-    assert event_line(entry(DefineAsset(command_id="c", asset="EUR", scale=2)), {}).plain.endswith(
-        "asset EUR/2 defined"
-    )
+    assert event_line(entry(cases.open_wallet("alice", command_id="c")), {}).plain.endswith("wallet alice opened")
+    assert event_line(entry(cases.define("EUR", 2, command_id="c")), {}).plain.endswith("asset EUR/2 defined")
 
 
 def test_ctrl_c_ends_a_watch_well(walletd: Walletd, daemon: StandIn) -> None:
@@ -109,11 +109,11 @@ def test_an_asset_that_was_defined_meanwhile_is_shown_in_its_main_unit(walletd: 
 
 
 def test_a_refused_payment_is_not_shown_as_if_it_had_happened() -> None:
-    command = PostTransfer(command_id="c", postings=(Posting("alice", "bob", "EUR", "100"),))
+    command = PostTransfer(command_id=CommandId("c"), postings=(cases.posting("alice", "bob", "EUR", 100),))
     refused = Entry(
-        sequence=7,
+        sequence=Sequence(7),
         time=NOON,
-        principal="p",
+        principal=Principal("p"),
         command=command,
         refusal=Refusal(Reason.WALLET_FROZEN, {"wallet": "alice"}),
     )
@@ -121,7 +121,7 @@ def test_a_refused_payment_is_not_shown_as_if_it_had_happened() -> None:
 
 
 def test_what_a_capture_moved_is_shown() -> None:
-    command = CaptureHold(command_id="c", wallet="alice", hold="h6", parts=(Part("bob", "1500"),))
-    moved = Effects(moved=(Moved("alice", "bob", "EUR", "1500"),))
-    captured = Entry(sequence=7, time=NOON, principal="p", command=command, effects=moved)
+    command = cases.capture("alice", "h6", ("bob", 1500), command_id="c")
+    moved = Effects(moved=(Moved(ALICE, BOB, EUR, "1500"),))
+    captured = Entry(sequence=Sequence(7), time=NOON, principal=Principal("p"), command=command, effects=moved)
     assert event_line(captured, {"EUR": 2}).plain.endswith("capture of h6 of alice; alice → bob  15.00 EUR")

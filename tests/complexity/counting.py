@@ -57,9 +57,9 @@ def rounds_counted(connection: Connection) -> Iterator[list[int]]:
     """How often SQLite went round a loop or sought in a tree meanwhile; the one item of the list."""
     counted = [0]
 
-    def count() -> int:
+    def count() -> bool:
         counted[0] += 1
-        return 0
+        return False
 
     connection.set_progress_handler(count, 1)
     try:

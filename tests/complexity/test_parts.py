@@ -1,22 +1,23 @@
 """What the parts on the way of a command cost does not grow with wallets, ids, clients or subscribers."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 import trio
 
 from tests.complexity.counting import steps
+from tests.ledger import cases
+from tests.names import ALICE, EUR
 from walletd.journal import merkle
 from walletd.journal.merkle import Frontier, leaf_hash
 from walletd.ledger.book import Book, Books
 from walletd.protocol.access import Grant, TokenRegister
 from walletd.protocol.envelope import Limits
 from walletd.protocol.session import Call, Session
-from walletd.vocabulary.commands import OpenWallet
 from walletd.vocabulary.entries import BalanceRecord, Effects, Entry, WalletRecord
+from walletd.vocabulary.identifiers import Principal, Sequence, Version, WalletId
 from walletd.vocabulary.lifecycle import WalletStatus
 from walletd.wallets.actor import Claim
 from walletd.wallets.id_filter import IdFilter
@@ -40,9 +41,15 @@ def assert_same(count: Callable[[int], int], leeway: float = LEEWAY) -> None:
 
 
 def entry_about(wallet: str, sequence: int = 1) -> Entry:
-    balance = BalanceRecord(wallet, "EUR", "1", "0", "1", sequence)
-    command = OpenWallet(command_id=f"c{sequence}", wallet=wallet)
-    return Entry(sequence=sequence, time=START, principal="p", command=command, effects=Effects(balances=(balance,)))
+    balance = BalanceRecord(WalletId(wallet), EUR, "1", "0", "1", Version(sequence))
+    command = cases.open_wallet(wallet, command_id=f"c{sequence}")
+    return Entry(
+        sequence=Sequence(sequence),
+        time=START,
+        principal=Principal("p"),
+        command=command,
+        effects=Effects(balances=(balance,)),
+    )
 
 
 class Outlet:
@@ -71,8 +78,8 @@ def test_an_entry_costs_nothing_for_subscribers_of_other_wallets() -> None:
     def publish(subscribers: int) -> int:
         publisher, outlet = Publisher(nothing, 0, heartbeat_seconds=10), Outlet()
         for number in range(subscribers):
-            publisher.subscribe(Subscription(number, Watched([f"w{number}"]), Outlet(), 0))
-        publisher.subscribe(Subscription(-1, Watched(["alice"]), outlet, 0))
+            publisher.subscribe(Subscription(number, Watched([WalletId(f"w{number}")]), Outlet(), 0))
+        publisher.subscribe(Subscription(-1, Watched([ALICE]), outlet, 0))
         entry = entry_about("alice")
         count = steps(lambda: publisher.publish(DurableEntry(entry, b"{}", b"")))
         assert outlet.sent == 1
@@ -82,8 +89,10 @@ def test_an_entry_costs_nothing_for_subscribers_of_other_wallets() -> None:
 
 
 async def test_a_claim_on_a_warm_wallet_costs_the_same_among_thousands(autojump_clock: trio.abc.Clock) -> None:
-    async def load(names: Any) -> dict[str, Book]:
-        records = (WalletRecord(wallet=name, status=WalletStatus.OPEN, version=1, opened_at=START) for name in names)
+    async def load(names: Iterable[WalletId]) -> dict[WalletId, Book]:
+        records = (
+            WalletRecord(wallet=name, status=WalletStatus.OPEN, version=Version(1), opened_at=START) for name in names
+        )
         return {record.wallet: Book(record) for record in records}
 
     async def claim(warm: int) -> int:
@@ -93,7 +102,11 @@ async def test_a_claim_on_a_warm_wallet_costs_the_same_among_thousands(autojump_
         ran: list[str] = []
 
         def wish(*names: str) -> Claim:
-            return Claim(names, lambda: ran.extend(names), lambda reason, facts: pytest.fail(str(facts)))
+            return Claim(
+                [WalletId(name) for name in names],
+                lambda: ran.extend(names),
+                lambda reason, facts: pytest.fail(str(facts)),
+            )
 
         async with trio.open_nursery() as nursery:
             await nursery.start(roster.run)
@@ -115,14 +128,16 @@ def test_a_token_is_known_at_once_among_thousands_of_clients() -> None:
     def authenticate(clients: int) -> int:
         register = TokenRegister()
         for number in range(clients):
-            register.admit(f"token {number}", Grant(f"client-{number}", ("spend:w*",)))  # type: ignore[arg-type]
+            register.admit(f"token {number}", Grant(Principal(f"client-{number}"), ("spend:w*",)))
         session = Session(register, Limits(max_frame_bytes=9, max_in_flight=9, max_subscriptions=9))
         frame = json.dumps(
             {"jsonrpc": "2.0", "id": 1, "method": "session.authenticate", "params": {"token": "token 3"}}
         ).encode()
         answers: list[Call | bytes] = []
         count = steps(lambda: answers.append(session.receive(frame)))
-        assert b"client-3" in answers[0]  # type: ignore[operator]
+        answer = answers[0]
+        assert isinstance(answer, bytes)
+        assert b"client-3" in answer
         return count
 
     assert_same(authenticate)

@@ -13,14 +13,16 @@ import msgspec
 import pytest
 
 from tests.complexity.counting import rounds_counted, steps
+from tests.ledger import cases
 from tests.ledger.cases import NOW, define, market, pay, place
+from tests.names import EUR
 from tests.state_file import fold_into, tables_in_memory
 from walletd.ledger.book import Book
 from walletd.ledger.client_book import ClientBook
 from walletd.protocol import pages
 from walletd.protocol.access import Grant
 from walletd.protocol.client_messages import ListClients, client_page
-from walletd.vocabulary.commands import DefineAsset, Limits, Posting, PostTransfer, Window
+from walletd.vocabulary.commands import Limits, PostTransfer, Window
 from walletd.vocabulary.entries import (
     AssetRecord,
     BalanceRecord,
@@ -31,6 +33,16 @@ from walletd.vocabulary.entries import (
     HoldRecord,
     OutflowRecord,
     WalletRecord,
+)
+from walletd.vocabulary.identifiers import (
+    EXTERNAL,
+    AssetCode,
+    CommandId,
+    HoldId,
+    Principal,
+    Sequence,
+    Version,
+    WalletId,
 )
 from walletd.vocabulary.lifecycle import HoldState, WalletStatus
 from walletd.wallets import book_loading, readings, statements, wallet_search
@@ -58,26 +70,36 @@ class History:
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
-        self.versions: dict[str, int] = {}
+        self.versions: dict[str, Version] = {}
 
     @property
-    def sequence(self) -> int:
-        return len(self.entries) + 1
+    def sequence(self) -> Sequence:
+        return Sequence(len(self.entries) + 1)
 
     def add(self, command: Any = None, **effects: Any) -> None:
-        command = command or DefineAsset(command_id=f"c{self.sequence}", asset="X", scale=0)
+        command = command or cases.define("X", 0, command_id=f"c{self.sequence}")
         time = START + self.sequence * SECOND
-        record = Entry(sequence=self.sequence, time=time, principal="p", command=command, effects=Effects(**effects))
+        record = Entry(
+            sequence=self.sequence,
+            time=time,
+            principal=Principal("p"),
+            command=command,
+            effects=Effects(**effects),
+        )
         self.entries.append(record)
 
-    def version(self, wallet: str) -> int:
-        self.versions[wallet] = self.versions.get(wallet, 0) + 1
+    def version(self, wallet: str) -> Version:
+        self.versions[wallet] = Version(self.versions.get(wallet, 0) + 1)
         return self.versions[wallet]
 
     def open(self, wallet: str, **record: Any) -> None:
         wallets = (
             WalletRecord(
-                wallet=wallet, status=WalletStatus.OPEN, version=self.version(wallet), opened_at=START, **record
+                wallet=WalletId(wallet),
+                status=WalletStatus.OPEN,
+                version=self.version(wallet),
+                opened_at=START,
+                **record,
             ),
         )
         self.add(wallets=wallets)
@@ -85,26 +107,29 @@ class History:
     def pay(self, to: str, asset: str) -> None:
         """One of the asset to the wallet from @external."""
         balances = tuple(
-            BalanceRecord(name, asset, amount, "0", amount, self.version(name))
+            BalanceRecord(WalletId(name), AssetCode(asset), amount, "0", amount, self.version(name))
             for name, amount in (("@external", "-1"), (to, "1"))
         )
-        posting = Posting("@external", to, asset, "1")
-        self.add(PostTransfer(command_id=f"c{self.sequence}", postings=(posting,)), balances=balances)
+        posting = cases.posting("@external", to, asset, 1)
+        self.add(PostTransfer(command_id=CommandId(f"c{self.sequence}"), postings=(posting,)), balances=balances)
 
     def define(self, asset: str) -> None:
-        self.add(assets=(AssetRecord(asset, 2),))
+        self.add(assets=(AssetRecord(AssetCode(asset), 2),))
 
     def hold(self, wallet: str, state: HoldState, expires_at: datetime) -> None:
         record = HoldRecord(
-            hold=f"h{self.sequence}",
-            wallet=wallet,
-            asset="A0",
+            hold=HoldId(f"h{self.sequence}"),
+            wallet=WalletId(wallet),
+            asset=AssetCode("A0"),
             amount="1",
             state=state,
             placed_at=START,
             expires_at=expires_at,
         )
-        self.add(holds=(record,), balances=(BalanceRecord(wallet, "A0", "1", "1", "0", self.version(wallet)),))
+        self.add(
+            holds=(record,),
+            balances=(BalanceRecord(WalletId(wallet), AssetCode("A0"), "1", "1", "0", self.version(wallet)),),
+        )
 
     def tables(self) -> apsw.Connection:
         connection = tables_in_memory()
@@ -167,7 +192,12 @@ def outflows_of(history: History, size: int) -> None:
     for name in WALLETS:
         for number in range(size):
             record = OutflowRecord(
-                wallet=name, asset="A0", sequence=history.sequence, command=0, time=START + number * SECOND, amount="1"
+                wallet=WalletId(name),
+                asset=AssetCode("A0"),
+                sequence=history.sequence,
+                command=0,
+                time=START + number * SECOND,
+                amount="1",
             )
             history.add(outflows=(record,))
 
@@ -208,7 +238,7 @@ def cost(connection: apsw.Connection, read: Callable[[apsw.Connection], Any]) ->
 
 
 def statement(wallet: str, **params: Any) -> Callable[[apsw.Connection], Any]:
-    return lambda tables: read_statement(tables, Question(wallet, **params), None, 5)
+    return lambda tables: read_statement(tables, Question(WalletId(wallet), **params), None, 5)
 
 
 def holds(wallet: str, also_closed: bool) -> Callable[[apsw.Connection], Any]:
@@ -229,8 +259,12 @@ BY_WALLET: dict[str, Callable[[str], Callable[[apsw.Connection], Any]]] = {
     "a statement, newest first": lambda wallet: statement(wallet, newest_first=True),
     "a statement of one asset": lambda wallet: statement(wallet, asset="A0"),
     "a statement of a range": lambda wallet: statement(wallet, since=5, until=20),
-    "one balance as of a point before": lambda wallet: lambda t: balances_at(t, wallet, "A0", Moment(30, START)),
-    "one balance as of the end": lambda wallet: lambda t: balances_at(t, wallet, "A0", Moment(10**9, START)),
+    "one balance as of a point before": lambda wallet: (
+        lambda t: balances_at(t, WalletId(wallet), AssetCode("A0"), Moment(30, START))
+    ),
+    "one balance as of the end": lambda wallet: (
+        lambda t: balances_at(t, WalletId(wallet), AssetCode("A0"), Moment(10**9, START))
+    ),
     "open holds": lambda wallet: holds(wallet, False),
     "all holds": lambda wallet: holds(wallet, True),
 }
@@ -267,7 +301,7 @@ def test_a_read_costs_as_much_as_it_returns_whatever_grows(what: str, dimension:
 
 
 def test_a_page_of_wallets_ends_where_it_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
-    found, names = tables("assets", SMALL), ["@external", "big"]
+    found, names = tables("assets", SMALL), [EXTERNAL, WalletId("big")]
     whole = readings._wallet_page(found, names, START, None)
     assert ([view.wallet for view in whole.wallets], whole.next) == (names, None)
     first, second = (len(msgspec.json.encode(view)) for view in whole.wallets)
@@ -285,16 +319,16 @@ def test_a_page_of_wallets_ends_where_it_is_full(monkeypatch: pytest.MonkeyPatch
 
 def test_of_many_assets_a_page_states_those_that_its_lines_move() -> None:
     found = tables("assets", SMALL)
-    page = read_statement(found, Question("big", since=1 + SMALL), None, 5)
+    page = read_statement(found, Question(WalletId("big"), since=1 + SMALL), None, 5)
     assert page is not None
     lines, opening, closing = page.statement.lines, page.statement.opening, page.statement.closing
     assert page.statement.partial
     assert len(lines) == 5
     assert sorted({line.asset for line in lines}) == [b.asset for b in opening] == [b.asset for b in closing]
     assert {(b.asset, b.posted) for b in closing} <= {
-        (b.asset, b.posted) for b in balances_at(found, "big", None, Moment(10**9, START)) or ()
+        (b.asset, b.posted) for b in balances_at(found, WalletId("big"), None, Moment(10**9, START)) or ()
     }
-    few = read_statement(found, Question("big", asset="A7"), None, 5)
+    few = read_statement(found, Question(WalletId("big"), asset=AssetCode("A7")), None, 5)
     assert few is not None
     assert not few.statement.partial
 
@@ -310,7 +344,7 @@ def contents(book: Book) -> Any:
 def crowd() -> apsw.Connection:
     """Wallets of many kinds: with nothing, with much of one thing, with something of each."""
     history = History()
-    counted = {"A0": CountedFrom(sequence=1, command=0), "A1": CountedFrom(sequence=1, command=0)}
+    counted = {AssetCode(name): CountedFrom(sequence=Sequence(1), command=0) for name in ("A0", "A1")}
     limits = {asset: Limits(velocity=(Window(seconds=10_000, amount="9"),)) for asset in counted}
     for number in range(12):
         history.define(f"A{number}")
@@ -325,7 +359,12 @@ def crowd() -> apsw.Connection:
         for name, asset in (("spender", "A0"), ("spender", "A1"), ("zoo", "A1")):
             time = START + (number // 3) * SECOND
             record = OutflowRecord(
-                wallet=name, asset=asset, sequence=history.sequence, command=0, time=time, amount="1"
+                wallet=WalletId(name),
+                asset=AssetCode(asset),
+                sequence=history.sequence,
+                command=0,
+                time=time,
+                amount="1",
             )
             history.add(outflows=(record,))
     return history.tables()
@@ -334,11 +373,13 @@ def crowd() -> apsw.Connection:
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 12, 13, 1_000])
 def test_books_are_the_same_in_slices_of_any_size(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     found = crowd()
-    names = ["zoo", "bare", "nobody", "@external", "hotel", "rich", "spender"]
+    kinds = "zoo", "bare", "nobody", "@external", "hotel", "rich", "spender"
+    names = [WalletId(name) for name in kinds]
     whole = book_loading.load_books(found, names)
+    hotel, rich, spender, zoo = (whole[WalletId(name)] for name in ("hotel", "rich", "spender", "zoo"))
     assert sorted(whole) == sorted({*names} - {"nobody"})
-    assert [len(whole["hotel"].holds), len(whole["zoo"].holds), len(whole["rich"].balances)] == [8, 12, 12]
-    assert [len([*whole[name].outflow_records()]) for name in ("spender", "zoo", "rich")] == [28, 14, 0]
+    assert [len(hotel.holds), len(zoo.holds), len(rich.balances)] == [8, 12, 12]
+    assert [len([*book.outflow_records()]) for book in (spender, zoo, rich)] == [28, 14, 0]
     monkeypatch.setattr(book_loading, "SLICE", size)
     sliced = book_loading.load_books(found, names)
     assert {name: contents(book) for name, book in sliced.items()} == {
@@ -351,7 +392,7 @@ def test_a_book_is_loaded_in_slices_that_do_not_grow(dimension: str, monkeypatch
     monkeypatch.setattr(book_loading, "SLICE", 100)
 
     def dearest(size: int) -> tuple[int, int]:
-        found, loading, slices = tables(dimension, size), BookLoading(["big"]), [0]
+        found, loading, slices = tables(dimension, size), BookLoading([WalletId("big")]), [0]
         is_more = True
         while is_more:
             with rounds_counted(found) as counted:
@@ -368,7 +409,8 @@ def test_a_book_is_loaded_in_slices_that_do_not_grow(dimension: str, monkeypatch
 def test_a_book_is_loaded_without_the_holds_and_outflows_that_are_over() -> None:
     for dimension in ("closed holds", "expired holds", "entries", "wallets", "outflows"):
         small, large = (
-            cost(tables(dimension, size), lambda t: book_loading.load_books(t, ["big"])) for size in (SMALL, LARGE)
+            cost(tables(dimension, size), lambda t: book_loading.load_books(t, [WalletId("big")]))
+            for size in (SMALL, LARGE)
         )
         assert large[0] <= LEEWAY * small[0] + 50, dimension
 
@@ -383,14 +425,15 @@ def book(**much: int) -> Book:
     ledger.after(*(pay("@external", "alice", f"A{number}", 1) for number in range(much.get("assets", 0))))
     ledger.with_many_holds("alice", much.get("holds", 0))
     ledger.after(place("alice", "EUR", 7, expires_at=NOW + SECOND))
-    return ledger.books.wallets["alice"]
+    alice: Book = ledger.books.wallets["alice"]
+    return alice
 
 
 @pytest.mark.parametrize("dimension", ["assets", "holds"])
 def test_one_balance_is_read_from_memory_at_the_same_cost(dimension: str) -> None:
     def read(size: int) -> int:
         one = book(**{dimension: size})
-        return steps(lambda: one.balance_record("EUR", NOW + SECOND))
+        return steps(lambda: one.balance_record(EUR, NOW + SECOND))
 
     few, many = read(10), read(2_000)
     print(f"{few} and {many} steps beside 10 and 2,000 {dimension}")
@@ -400,14 +443,24 @@ def test_one_balance_is_read_from_memory_at_the_same_cost(dimension: str) -> Non
 def test_a_page_of_clients_costs_as_much_as_it_has() -> None:
     def page(clients: int) -> int:
         book = ClientBook(
-            ClientRecord(client=f"c{n:05}", scopes=("view",), tokens=(), created_by="operator", created_at=START)
+            ClientRecord(
+                client=Principal(f"c{n:05}"),
+                scopes=("view",),
+                tokens=(),
+                created_by=Principal("operator"),
+                created_at=START,
+            )
             for n in range(clients)
         )
-        admin = Grant("admin", ("admin",))
-        asked = ListClients(after=f"c{clients // 2:05}", limit=3)
+        admin = Grant(Principal("admin"), ("admin",))
+        asked = ListClients(after=Principal(f"c{clients // 2:05}"), limit=3)
         assert client_page(book, admin, asked, START).clients[0].client == f"c{clients // 2 + 1:05}"
-        book.put(ClientRecord(client="b", scopes=("view",), tokens=(), created_by="operator", created_at=START))
-        book.forget("c00001")
+        book.put(
+            ClientRecord(
+                client=Principal("b"), scopes=("view",), tokens=(), created_by=Principal("operator"), created_at=START
+            )
+        )
+        book.forget(Principal("c00001"))
         assert [c.client for c in client_page(book, admin, ListClients(limit=3), START).clients] == [
             "b",
             "c00000",

@@ -10,11 +10,14 @@ import apsw
 import pytest
 
 from tests.complexity.counting import Connection, rounds_counted
+from tests.ledger import cases
+from tests.names import EUR
 from tests.state_file import fold_into, tables_in_memory
 from walletd.journal.charter import SCHEMA as JOURNAL_SCHEMA
 from walletd.journal.rows import AFTER, HOLDING, LAST
-from walletd.vocabulary.commands import PlaceHold
 from walletd.vocabulary.entries import BalanceRecord, Effects, Entry, HoldRecord
+from walletd.vocabulary.identifiers import HoldId, Principal, Version, WalletId
+from walletd.vocabulary.identifiers import Sequence as SequenceNumber
 from walletd.vocabulary.lifecycle import HoldState
 from walletd.wallets import book_loading, books_audit, readings
 from walletd.wallets.command_index import PROBE
@@ -31,18 +34,22 @@ def tables_of(holds: int) -> apsw.Connection:
     entries = []
     for number in range(1, holds + 1):
         record = HoldRecord(
-            hold=f"h{number}",
-            wallet="hotel",
-            asset="EUR",
+            hold=HoldId(f"h{number}"),
+            wallet=WalletId("hotel"),
+            asset=EUR,
             amount="10",
             state=HoldState.OPEN if number > holds - STILL_OPEN else HoldState.VOIDED,
             placed_at=START,
             expires_at=START + timedelta(days=9),
         )
-        balance = BalanceRecord(f"w{number:06}", "EUR", "1", "0", "1", 1)
-        command = PlaceHold(command_id=f"c{number}", wallet="hotel", asset="EUR", amount="10")
+        balance = BalanceRecord(WalletId(f"w{number:06}"), EUR, "1", "0", "1", Version(1))
+        command = cases.place("hotel", "EUR", 10, command_id=f"c{number}")
         effects = Effects(holds=(record,), balances=(balance,))
-        entries.append(Entry(sequence=number, time=START, principal="p", command=command, effects=effects))
+        entries.append(
+            Entry(
+                sequence=SequenceNumber(number), time=START, principal=Principal("p"), command=command, effects=effects
+            )
+        )
     connection = tables_in_memory()
     fold_into(connection, entries)
     return connection

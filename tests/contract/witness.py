@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft7Validator, FormatChecker
-from referencing import Registry, Resource
+from jsonschema.protocols import Validator
+from referencing import Registry
 from referencing.jsonschema import DRAFT7
 
 PUBLISHED = Path(__file__).parents[2] / "docs" / "reference" / "asyncapi.json"
@@ -50,9 +51,7 @@ class Published:
     def __init__(self, document: dict[str, Any]) -> None:
         self.document = document
         closed = _closed(document)
-        self.registry: Registry[Any] = Registry().with_resource(
-            "contract", Resource(contents=closed, specification=DRAFT7)
-        )
+        self.registry: Registry[Any] = Registry().with_resource("contract", DRAFT7.create_resource(closed))
         operations = document["operations"]
         self.methods = {name for name, row in operations.items() if row["action"] == "receive"}
         self.notifications = set(operations) - self.methods
@@ -60,7 +59,7 @@ class Published:
         self.before_any_method = set(document["x-errors-before-any-method"])
         self.rows = {row["reason"]: row for row in document["x-errors"]}
         self.close_codes = {row["code"] for row in document["x-close-codes"]}
-        self._validators: dict[str, Draft7Validator] = {}
+        self._validators: dict[str, Validator] = {}
 
     def faults(self, message: str, frame: Any) -> list[str]:
         """What in the frame is not as the message of this name is declared."""

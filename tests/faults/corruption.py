@@ -43,10 +43,11 @@ from walletd.wallets import (
 from walletd.wallets.command_index import CommandIndex
 from walletd.wallets.history import History
 from walletd.wallets.log_chain import PAGE_BYTES, SUM_BYTES, page_sum
-from walletd.wallets.read_tables import ReadTablesRotten, delete_read_tables
+from walletd.wallets.read_tables import delete_read_tables
 from walletd.wallets.readings import open_readings
 from walletd.wallets.recovery import recover
 from walletd.wallets.statements import Question
+from walletd.wallets.table_file import ReadTablesRotten
 
 FILES = ("journal.db", "journal.db-wal", "journal.mark", "state.db", "state.db-wal")
 READ_LIMIT = 10_000

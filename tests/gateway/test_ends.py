@@ -11,7 +11,7 @@ from walletd.gateway.bounds import Bounds, Deadlines
 from walletd.gateway.connection import Connection
 from walletd.gateway.handshake import Handshake
 from walletd.gateway.server import Caps, GatewayServer
-from walletd.wallets.read_tables import ReadTablesRotten
+from walletd.wallets.table_file import ReadTablesRotten
 
 
 class FailingEndpoint:

@@ -19,6 +19,7 @@ from walletd.ledger.client_book import ClientBook
 from walletd.protocol.access import TokenRegister
 from walletd.protocol.close_codes import CloseCode
 from walletd.vocabulary.entries import ClientRecord, TokenRecord
+from walletd.vocabulary.identifiers import Principal
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -48,7 +49,9 @@ def test_moments_of_tokens_that_were_rotated_out_are_forgotten() -> None:
     for number in range(10 * MOMENTS_UNPRUNED):
         ends = START + timedelta(days=36_500, seconds=number)
         token = TokenRecord(sha256=f"{number:064x}", created_at=START, expires_at=ends)
-        record = ClientRecord(client="shop", scopes=("view:x",), tokens=(token,), created_by="o", created_at=START)
+        record = ClientRecord(
+            client=Principal("shop"), scopes=("view:x",), tokens=(token,), created_by=Principal("o"), created_at=START
+        )
         clients.put(record)
         admission.review([record])
         assert admission.awaited_moments <= 2 + MOMENTS_UNPRUNED

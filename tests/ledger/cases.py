@@ -7,7 +7,7 @@ ledger.posted("bob", "EUR")
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 import msgspec
 
@@ -17,8 +17,10 @@ from walletd.vocabulary.commands import (
     AdjustHold,
     AnyCommand,
     BalanceCondition,
+    BatchedCommand,
     CaptureHold,
     CloseWallet,
+    Command,
     DefineAsset,
     ExecuteBatch,
     ExpireHold,
@@ -53,6 +55,7 @@ from walletd.vocabulary.lifecycle import FrozenSide, HoldState, WalletStatus
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
 TICK = timedelta(microseconds=1)
 THE_CLIENT = Principal("a client")
+AnyKind = TypeVar("AnyKind", bound=Command)
 
 
 def define(asset: str = "EUR", scale: int = 2, **conditions: Any) -> DefineAsset:
@@ -85,10 +88,10 @@ def pay(source: str, to: str, asset: str, amount: int, **conditions: Any) -> Pos
     return transfer(posting(source, to, asset, amount), **conditions)
 
 
-def batch(*commands: AnyCommand, atomic: bool = True, **conditions: Any) -> ExecuteBatch:
+def batch(*commands: BatchedCommand, atomic: bool = True, **conditions: Any) -> ExecuteBatch:
     """A batch of these commands, each with an id of its own."""
     numbered = tuple(with_command_id(command, f"b{index}") for index, command in enumerate(commands))
-    return ExecuteBatch(commands=numbered, atomic=atomic, **_with_id(conditions))  # type: ignore[arg-type]
+    return ExecuteBatch(commands=numbered, atomic=atomic, **_with_id(conditions))
 
 
 def demand(wallet: str, asset: str = "EUR", **bounds: Any) -> BalanceCondition:
@@ -108,13 +111,15 @@ def update(wallet: str, metadata: dict[str, str] | None = None, **conditions: An
 
 def limit(wallet: str, asset: str, **limits: Any) -> UpdateWallet:
     """Give a wallet these limits of one asset."""
-    given = Limits(**{name: value if isinstance(value, tuple) else str(value) for name, value in limits.items()})
-    return UpdateWallet(wallet=WalletId(wallet), limits={AssetCode(asset): given}, **_with_id({}))
+    given: dict[str, Any] = {name: value if isinstance(value, tuple) else str(value) for name, value in limits.items()}
+    return UpdateWallet(wallet=WalletId(wallet), limits={AssetCode(asset): Limits(**given)}, **_with_id({}))
 
 
-def freeze(wallet: str, frozen: FrozenSide = FrozenSide.BOTH, **conditions: Any) -> FreezeWallet:
+def freeze(
+    wallet: str, frozen: FrozenSide = FrozenSide.BOTH, why: str = "court order", **conditions: Any
+) -> FreezeWallet:
     """Freeze a wallet."""
-    return FreezeWallet(wallet=WalletId(wallet), frozen=frozen, why="court order", **_with_id(conditions))
+    return FreezeWallet(wallet=WalletId(wallet), frozen=frozen, why=why, **_with_id(conditions))
 
 
 def unfreeze(wallet: str, **conditions: Any) -> UnfreezeWallet:
@@ -189,6 +194,12 @@ class Ledger:
         verdict: Effects | Refusal = self.core.decide(
             self.books, command, now, len(self.entries) + 1, by=self.principal
         )
+        return verdict
+
+    def foreseen(self, command: AnyCommand, now: datetime = NOW) -> Effects:
+        """What the command would do, which is not refused; nothing is changed."""
+        verdict = self.decide(command, now)
+        assert isinstance(verdict, Effects), verdict
         return verdict
 
     def run(self, command: AnyCommand, now: datetime = NOW) -> Effects | Refusal:
@@ -291,7 +302,7 @@ def entry(
     )
 
 
-def with_command_id(command: AnyCommand, command_id: str) -> AnyCommand:
+def with_command_id(command: AnyKind, command_id: str) -> AnyKind:
     """The same command under another id."""
     fields = {name: getattr(command, name) for name in command.__struct_fields__}
     return type(command)(**(fields | {"command_id": CommandId(command_id)}))
@@ -300,7 +311,8 @@ def with_command_id(command: AnyCommand, command_id: str) -> AnyCommand:
 def _with_fresh_ids(command: AnyCommand, command_id: str) -> AnyCommand:
     if isinstance(command, ExecuteBatch):
         inner = tuple(with_command_id(one, f"{command_id}.{index}") for index, one in enumerate(command.commands))
-        command = ExecuteBatch(commands=inner, atomic=command.atomic, command_id=command.command_id)  # type: ignore[arg-type]
+        batch = ExecuteBatch(commands=inner, atomic=command.atomic, command_id=command.command_id)
+        return with_command_id(batch, command_id)
     return with_command_id(command, command_id)
 
 

@@ -34,7 +34,7 @@ from tests.ledger.cases import (
 from tests.ledger.core import REAL, Core
 from walletd.ledger import audit
 from walletd.ledger.book import Balance, Books
-from walletd.vocabulary.commands import ExecuteBatch, Limits, PostTransfer
+from walletd.vocabulary.commands import AnyCommand, CaptureHold, ExecuteBatch, Limits, PostTransfer
 from walletd.vocabulary.entries import ClientRecord, Effects, Entry, Refusal, decode_entry, encode_entry
 from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import AssetCode, CommandId, Principal, WalletId, hold_id
@@ -71,14 +71,14 @@ def test_a_history_of_a_version_that_judged_postings_together_has_no_violation()
     ledger = market(REAL._replace(decide=partial(REAL.decide, leniently=True)))
     circle = transfer(posting("bob", "carol", "BTC", 10**30), posting("carol", "bob", "BTC", 10**30))
     applied = [circle, transfer(posting("bob", "carol", "EUR", 5), posting("alice", "bob", "EUR", 5))]
-    refused = [
+    refused: list[AnyCommand] = [
         transfer(posting("alice", "bob", "EUR", 600), posting("alice", "bob", "EUR", 401)),
         batch(transfer(posting("bob", "carol", "EUR", 5), posting("alice", "bob", "EUR", 4))),
     ]
-    for command in applied:
-        assert isinstance(ledger.decide(command), Effects)
-        assert isinstance(REAL.decide(ledger.books, command, NOW, 99), Refusal)
-        ledger.run(command)
+    for each in applied:
+        assert isinstance(ledger.decide(each), Effects)
+        assert isinstance(REAL.decide(ledger.books, each, NOW, 99), Refusal)
+        ledger.run(each)
     for command in refused:
         assert ledger.decide(command) != REAL.decide(ledger.books, command, NOW, 99)
         assert isinstance(ledger.run(command), Refusal)
@@ -126,12 +126,13 @@ def test_the_words_of_an_earlier_version_for_the_same_refusal_are_no_violation()
 def test_a_command_that_came_too_late_by_its_own_seconds_is_refused_for_that_again(kind: str) -> None:
     ledger = market()
     late = pay("alice", "bob", "EUR", 1, valid_for_seconds=3)
-    command = {
+    commands: dict[str, AnyCommand] = {
         "alone": late,
         "outer": batch(pay("alice", "bob", "EUR", 1), valid_for_seconds=3),
         "atomic": batch(pay("alice", "bob", "EUR", 1), late),
         "each": batch(pay("alice", "bob", "EUR", 1), late, atomic=False),
-    }[kind]
+    }
+    command = commands[kind]
     now = NOW + timedelta(seconds=5)
     verdict = ledger.core.decide(ledger.books, command, now, len(ledger.entries) + 1, by=THE_CLIENT, received=NOW)
     reasons = [verdict] if isinstance(verdict, Refusal) else [one for one in verdict.outcomes if one is not None]
@@ -342,7 +343,17 @@ def key_of(name: str, *scopes: str) -> ClientRecord:
     return owner(f"{name}/x", *scopes)
 
 
-BROKEN_BOOKS: list[tuple[str, Callable[[Books], None], list[str]]] = [
+def put_clients(*records: ClientRecord) -> Callable[[Books], None]:
+    """Make these clients known."""
+
+    def change(books: Books) -> None:
+        for record in records:
+            books.clients.put(record)
+
+    return change
+
+
+BROKEN_BOOKS: list[tuple[str, Callable[[Books], object], list[str]]] = [
     (
         "posted_sums_to_zero",
         set_balance("@external", "EUR", posted=-999),
@@ -376,12 +387,12 @@ BROKEN_BOOKS: list[tuple[str, Callable[[Books], None], list[str]]] = [
     ),
     (
         "keys_see_what_their_owners_own",
-        lambda books: books.clients.put(key_of("shop", "view:bob")),
+        put_clients(key_of("shop", "view:bob")),
         ["viewing key shop/x has no owner"],
     ),
     (
         "keys_see_what_their_owners_own",
-        lambda books: [books.clients.put(r) for r in (key_of("shop", "view:bob"), owner("shop", "spend:alice"))],
+        put_clients(key_of("shop", "view:bob"), owner("shop", "spend:alice")),
         ["viewing key shop/x sees more than its owner may spend"],
     ),
 ]
@@ -453,6 +464,7 @@ def test_a_refusal_of_an_earlier_version_may_tell_fewer_facts_but_no_other_ones(
     assert refused.refusal.facts["asset"] == "EUR"
     recorded = Refusal(refused.refusal.reason, change(dict(refused.refusal.facts)))
     assert (violations_of([*before, changed(refused, refusal=recorded)]) == []) is is_the_same
+    assert isinstance(refused.command, CaptureHold)
     batch = ExecuteBatch(command_id=CommandId("b"), commands=(refused.command,), atomic=False)
     in_a_batch = changed(refused, command=batch, refusal=None, effects=Effects(outcomes=(recorded,)))
     assert (violations_of([*before, in_a_batch]) == []) is is_the_same

@@ -2,17 +2,18 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
 
-from tests.ledger.cases import NOW, Ledger, define, open_wallet, place
+from tests.ledger.cases import NOW, Ledger, define, expire, open_wallet, place
 from walletd.ledger.book import Book
 from walletd.ledger.clients import MAX_KEYS, MAX_TOKENS
 from walletd.ledger.entry_size import MAX_EXPIRED_BYTES, MAX_RAISES, RECORD_BYTES
 from walletd.vocabulary import commands as c
 from walletd.vocabulary import entries as e
+from walletd.vocabulary.identifiers import AssetCode, HoldId, Principal, Sequence, TransferId, Version, WalletId
 from walletd.vocabulary.lifecycle import FrozenSide, HoldState, WalletStatus
 from walletd.vocabulary.sizes import ENVELOPE_BYTES, MAX_ENTRY_BYTES, MAX_FRAME_BYTES, MAX_REQUEST_BYTES
 
@@ -21,14 +22,15 @@ CONTROL = "\x01"
 """Takes six bytes in JSON, more than any other character."""
 METADATA = {f"{number:02}" + CONTROL * 38: CONTROL * 500 for number in range(16)}
 REFERENCE = CONTROL * 128
-ASSET = "A" * 16
-HOLD = "h123456789012345.999"
+ASSET = AssetCode("A" * 16)
+HOLD = HoldId("h123456789012345.999")
 MOMENT = NOW.replace(microsecond=1)
-SEQUENCE = 2**53 - 1
+SEQUENCE = Sequence(2**53 - 1)
+VERSION = Version(SEQUENCE)
 
 
-def name(number: int) -> str:
-    return "@" + f"{number:03}" + "w" * 60
+def name(number: int) -> WalletId:
+    return WalletId("@" + f"{number:03}" + "w" * 60)
 
 
 CONDITIONS: dict[str, Any] = {
@@ -41,7 +43,7 @@ CONDITIONS: dict[str, Any] = {
     "valid_until": MOMENT,
 }
 LIMITS = {
-    "A" * 14 + f"{number:02}": c.Limits(
+    AssetCode("A" * 14 + f"{number:02}"): c.Limits(
         credit_limit="9" * 36,
         minimum="9" * 36,
         maximum="9" * 36,
@@ -53,10 +55,10 @@ POSTINGS = tuple(c.Posting(name(n), name(100 + n), ASSET, "9" * 36) for n in ran
 
 
 def balance(number: int) -> e.BalanceRecord:
-    return e.BalanceRecord(name(number), ASSET, AMOUNT, AMOUNT, AMOUNT, SEQUENCE)
+    return e.BalanceRecord(name(number), ASSET, AMOUNT, AMOUNT, AMOUNT, VERSION)
 
 
-def outflow(number: int, hold: str | None = None) -> e.OutflowRecord:
+def outflow(number: int, hold: HoldId | None = None) -> e.OutflowRecord:
     return e.OutflowRecord(
         wallet=name(number), asset=ASSET, sequence=SEQUENCE, command=999, time=MOMENT, amount="9" * 40, hold=hold
     )
@@ -81,7 +83,7 @@ def wallet() -> e.WalletRecord:
     return e.WalletRecord(
         wallet=name(1),
         status=WalletStatus.FROZEN,
-        version=SEQUENCE,
+        version=VERSION,
         opened_at=MOMENT,
         metadata=METADATA,
         limits=LIMITS,
@@ -93,10 +95,10 @@ def wallet() -> e.WalletRecord:
 def client(number: int) -> e.ClientRecord:
     token = e.TokenRecord(sha256="a" * 64, created_at=MOMENT, expires_at=MOMENT)
     return e.ClientRecord(
-        client=f"{number:03}" + "c" * 60 + "/" + "k" * 63,
+        client=Principal(f"{number:03}" + "c" * 60 + "/" + "k" * 63),
         scopes=("spend:" + name(1),) * c.MAX_SCOPES,
         tokens=(token,) * MAX_TOKENS,
-        created_by="c" * 63,
+        created_by=Principal("c" * 63),
         created_at=MOMENT,
         revoked_at=MOMENT,
     )
@@ -106,7 +108,7 @@ MOVED = tuple(e.Moved(name(1), name(n), ASSET, "9" * 36) for n in range(100))
 PARTS = tuple(c.Part(name(n), "9" * 36) for n in range(c.MAX_POSTINGS))
 RAISES = tuple(outflow(1, HOLD) for _ in range(MAX_RAISES))
 REFUNDED = e.TransferRecord(
-    "t123456789012345.999", tuple(e.Refundable(p.source, p.to, ASSET, "9" * 40, "9" * 40) for p in POSTINGS)
+    TransferId("t123456789012345.999"), tuple(e.Refundable(p.source, p.to, ASSET, "9" * 40, "9" * 40) for p in POSTINGS)
 )
 BALANCES = tuple(balance(n) for n in range(200))
 
@@ -126,7 +128,7 @@ LARGEST: dict[str, Callable[[], tuple[c.AnyCommand, e.Effects]]] = {
         e.Effects(wallets=(wallet(),)),
     ),
     "wallet.update": lambda: (
-        c.UpdateWallet(wallet=name(1), metadata=METADATA, limits=LIMITS, **CONDITIONS),
+        c.UpdateWallet(wallet=name(1), metadata=METADATA, limits={**LIMITS}, **CONDITIONS),
         e.Effects(wallets=(wallet(),), balances=BALANCES[:32]),
     ),
     "wallet.freeze": lambda: (
@@ -177,7 +179,7 @@ LARGEST: dict[str, Callable[[], tuple[c.AnyCommand, e.Effects]]] = {
 
 
 def entry_bytes(command: c.AnyCommand, effects: e.Effects) -> int:
-    entry = e.Entry(sequence=SEQUENCE, time=MOMENT, principal="p" * 127, command=command, effects=effects)
+    entry = e.Entry(sequence=SEQUENCE, time=MOMENT, principal=Principal("p" * 127), command=command, effects=effects)
     return len(e.encode_entry(entry))
 
 
@@ -191,7 +193,7 @@ def test_a_command_at_its_largest_fits_into_an_entry(kind: str) -> None:
 
 
 def test_the_largest_of_every_command_that_is_no_batch_is_measured() -> None:
-    named = {kind.__struct_config__.tag for kind in c.BatchedCommand.__args__}  # type: ignore[attr-defined]
+    named = {kind.__struct_config__.tag for kind in get_args(c.BatchedCommand)}
     small = {"asset.define", "wallet.unfreeze", "hold.extend"}  # Like wallet.freeze and hold.void, with less.
     assert named | {"client.create", "client.revoke"} == set(LARGEST) | small
 
@@ -211,7 +213,7 @@ def test_an_expiry_that_says_how_many_takes_in_the_named_hold_and_of_the_others_
     ledger = Ledger()
     book = _with_holds(ledger, 5)
     lapsed = [record.hold for record in book.lapsed(NOW)]
-    command = c.ExpireHold(command_id="x", wallet="alice", hold=lapsed[3], most=3)
+    command = expire("alice", lapsed[3], most=3)
     effects = ledger.run(command)
     assert isinstance(effects, e.Effects)
     assert [record.hold for record in effects.holds] == [lapsed[0], lapsed[1], lapsed[3]]

@@ -149,7 +149,7 @@ SITUATIONS: list[tuple[str, Situation, Any]] = [
     ),
     (
         "limits show in what is available",
-        lambda core: shop(core).decide(limit("alice", "EUR", minimum=100)).balances[0].available,
+        lambda core: shop(core).foreseen(limit("alice", "EUR", minimum=100)).balances[0].available,
         "900",
     ),
     (

@@ -270,7 +270,7 @@ FAULTS_OF_A_REVOCATION: dict[Reason, Any] = {
     Reason.CLIENT_REVOKED: {"client": "gone"},
     Reason.LAST_ADMIN: {"client": "root"},
 }
-FAULTS: dict[type, dict[Reason, Any]] = {
+FAULTS: dict[type[AnyCommand], dict[Reason, Any]] = {
     ExecuteBatch: FAULTS_OF_A_BATCH,
     RefundTransfer: FAULTS_OF_A_REFUND,
     UpdateWallet: FAULTS_OF_AN_UPDATE,
@@ -292,7 +292,7 @@ FAULTS: dict[type, dict[Reason, Any]] = {
 }
 
 
-GOOD: dict[type, Callable[[], AnyCommand]] = {
+GOOD: dict[type[AnyCommand], Callable[[], AnyCommand]] = {
     DefineAsset: lambda: define("ETH", 18),
     OpenWallet: lambda: open_wallet("erin"),
     UpdateWallet: lambda: update("alice", {"k": "v"}),
@@ -326,14 +326,14 @@ def stage(core: Core = REAL) -> Ledger:
     return with_office(ledger.after(pay("alice", "dave", "EUR", 5)))
 
 
-def faulty(kind: type, reasons: tuple[Reason, ...]) -> tuple[AnyCommand, list[AnyCommand]]:
+def faulty(kind: type[AnyCommand], reasons: tuple[Reason, ...]) -> tuple[AnyCommand, list[AnyCommand]]:
     """A command that fails for exactly these reasons, and what must have happened before it for that.
 
     Where two faults change the same field, the earlier reason's does; postings stand in the reverse of the order.
     """
     good = GOOD[kind]()
-    faults = [FAULTS[kind][reason] for reason in reasons]
-    fields = {name: getattr(good, name) for name in good.__struct_fields__}
+    faults: list[Any] = [FAULTS[kind][reason] for reason in reasons]
+    fields: dict[str, Any] = {name: getattr(good, name) for name in good.__struct_fields__}
     for fault in reversed(faults):
         if isinstance(fault, dict):
             fields |= fault
@@ -341,7 +341,8 @@ def faulty(kind: type, reasons: tuple[Reason, ...]) -> tuple[AnyCommand, list[An
             fields["postings"] += (fault,)
         elif isinstance(fault, Part):
             fields["parts"] += (fault,)
-    return kind(**fields), [fault for fault in faults if isinstance(fault, Command)]
+    before: list[Any] = [fault for fault in faults if isinstance(fault, Command)]
+    return kind(**fields), before
 
 
 def sets_of_reasons() -> list[tuple[type, tuple[Reason, ...]]]:
@@ -369,7 +370,7 @@ def test_of_all_reasons_that_hold_at_once_the_earliest_of_the_enum_is_named() ->
 
 
 @pytest.mark.parametrize("kind", FAULTS, ids=lambda kind: kind.__name__)
-def test_without_a_fault_the_same_command_is_applied(kind: type) -> None:
+def test_without_a_fault_the_same_command_is_applied(kind: type[AnyCommand]) -> None:
     assert isinstance(stage().decide(faulty(kind, ())[0]), Effects)
 
 

@@ -1,7 +1,8 @@
 """Velocity, to the microsecond: what counts, until when, and what gives it back; and that nothing resets it."""
 
 import random
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
 import msgspec
 import pytest
@@ -26,11 +27,13 @@ from tests.ledger.cases import (
     window,
 )
 from tests.ledger.core import REAL, Core, planted
+from tests.names import ALICE, EUR
 from walletd.ledger.book import restore_book
 from walletd.ledger.draft import Draft
 from walletd.ledger.velocity import Outflows
 from walletd.vocabulary.entries import Effects, OutflowRecord, Refusal
 from walletd.vocabulary.error_codes import Reason
+from walletd.vocabulary.identifiers import Sequence
 
 MINUTE = timedelta(minutes=1)
 LIMITED = limit("alice", "EUR", velocity=(window(60, 100), window(3600, 250)))
@@ -41,7 +44,7 @@ def limited(core: Core = REAL) -> Ledger:
     return shop(core).after(LIMITED)
 
 
-def most(ledger: Ledger, at=NOW) -> int:
+def most(ledger: Ledger, at: datetime = NOW) -> int:
     """The largest amount that alice can pay at this moment."""
     low, high = 0, 2000
     while low < high:
@@ -51,7 +54,7 @@ def most(ledger: Ledger, at=NOW) -> int:
     return low
 
 
-SITUATIONS = [
+SITUATIONS: list[tuple[str, Callable[[Ledger], Ledger], datetime, int]] = [
     ("nothing went out", lambda ledger: ledger, NOW, 100),
     ("what went out counts at once", lambda ledger: ledger.after(pay("alice", "bob", "EUR", 30)), NOW, 70),
     (
@@ -265,7 +268,7 @@ SITUATIONS = [
 @pytest.mark.parametrize(
     ("arrange", "at", "expected"), [row[1:] for row in SITUATIONS], ids=[row[0] for row in SITUATIONS]
 )
-def test_what_counts(arrange, at, expected: int) -> None:
+def test_what_counts(arrange: Callable[[Ledger], Ledger], at: datetime, expected: int) -> None:
     ledger = arrange(limited())
     assert most(ledger, at) == expected
     assert most(reloaded(ledger), at) == expected, "the same, once the wallet was loaded again"
@@ -330,8 +333,8 @@ def test_the_draft_of_a_read_shows_what_is_used() -> None:
     ledger = limited().after(place("alice", "EUR", 60, expires_at=NOW + TICK), pay("alice", "bob", "EUR", 5))
     for moment, used in ((NOW, 65), (NOW + TICK, 5), (NOW + MINUTE, 0)):
         draft = Draft(ledger.books, moment)
-        draft.touch("alice")
-        assert draft.used("alice", "EUR", window(60, 100)) == used
+        draft.touch(ALICE)
+        assert draft.used(ALICE, EUR, window(60, 100)) == used
 
 
 def test_many_outflows_cost_each_window_one_step_each(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -341,7 +344,15 @@ def test_many_outflows_cost_each_window_one_step_each(monkeypatch: pytest.Monkey
     for sequence in range(1, 3000):
         now += timedelta(seconds=chance.randrange(4))
         amount = chance.randrange(100)
-        outflows.put(OutflowRecord(wallet="alice", asset="EUR", sequence=sequence, time=now, amount=str(amount)))
+        outflows.put(
+            OutflowRecord(
+                wallet=ALICE,
+                asset=EUR,
+                sequence=Sequence(sequence),
+                time=now,
+                amount=str(amount),
+            )
+        )
         naive.append((now, amount))
         outflows.prune(now - timedelta(seconds=600))
         for seconds in (10, 60, 600):

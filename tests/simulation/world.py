@@ -29,7 +29,8 @@ from walletd.journal.segment import Segment
 from walletd.ledger.audit import Audit
 from walletd.vocabulary.commands import AnyCommand
 from walletd.wallets import projector, publisher, roster
-from walletd.wallets.read_tables import FILE_NAME, delete_read_tables
+from walletd.wallets.read_tables import delete_read_tables
+from walletd.wallets.table_file import FILE_NAME
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 STORM_SECONDS = 600.0

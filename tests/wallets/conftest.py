@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 import trio
 
+from tests.ledger import cases
 from walletd.config import Settings
 from walletd.core import Clock, Core, wall_clock
 from walletd.journal.memory_store import MemoryJournalStore
 from walletd.journal.store import JournalStore
-from walletd.vocabulary.commands import AnyCommand, DefineAsset, OpenWallet, Posting, PostTransfer
-from walletd.vocabulary.identifiers import Principal
+from walletd.vocabulary.commands import AnyCommand, DefineAsset, OpenWallet, PostTransfer
+from walletd.vocabulary.entries import Effects, Entry, Refusal
+from walletd.vocabulary.identifiers import CommandId, Principal
 from walletd.wallets.readings import open_readings
 from walletd.wallets.recovery import recover
 from walletd.wallets.submission import Answer, Foreseen, NotDecided, Submission
@@ -68,6 +70,44 @@ class Outcomes(list[Outcome]):
         self.append(outcome)
         self.arrived.set()
 
+    @property
+    def answer(self) -> Answer:
+        """The answer, of a command that was decided."""
+        (outcome,) = self
+        assert isinstance(outcome, Answer), outcome
+        return outcome
+
+    @property
+    def entry(self) -> Entry:
+        """The command's entry."""
+        return self.answer.durable.entry
+
+    @property
+    def effects(self) -> Effects:
+        """What the command did, for it was not refused."""
+        assert self.entry.effects is not None, self.entry
+        return self.entry.effects
+
+    @property
+    def refusal(self) -> Refusal:
+        """The refusal that is in the command's entry."""
+        assert self.entry.refusal is not None, self.entry
+        return self.entry.refusal
+
+    @property
+    def declined(self) -> NotDecided:
+        """Why the command was not decided."""
+        (outcome,) = self
+        assert isinstance(outcome, NotDecided), outcome
+        return outcome
+
+    @property
+    def foreseen(self) -> Foreseen:
+        """What the dry run found."""
+        (outcome,) = self
+        assert isinstance(outcome, Foreseen), outcome
+        return outcome
+
 
 def submit(core: Core, command: AnyCommand, principal: Principal = CLIENT) -> Outcomes:
     """Submit a command; its outcome is in the list when there is one."""
@@ -84,16 +124,16 @@ async def answered(*submitted: Outcomes) -> None:
 
 
 def define(asset: str = "EUR", scale: int = 2, command_id: str | None = None) -> DefineAsset:
-    return DefineAsset(command_id=command_id or f"define-{asset}", asset=asset, scale=scale)
+    return cases.define(asset, scale, command_id=command_id or f"define-{asset}")
 
 
 def opening(wallet: str, command_id: str | None = None) -> OpenWallet:
-    return OpenWallet(command_id=command_id or f"open-{wallet}", wallet=wallet)
+    return cases.open_wallet(wallet, command_id=command_id or f"open-{wallet}")
 
 
 def transfer(command_id: str, *postings: tuple[str, str, int], asset: str = "EUR", **more: Any) -> PostTransfer:
     return PostTransfer(
-        command_id=command_id,
-        postings=tuple(Posting(source, to, asset, str(amount)) for source, to, amount in postings),
+        command_id=CommandId(command_id),
+        postings=tuple(cases.posting(source, to, asset, amount) for source, to, amount in postings),
         **more,
     )

@@ -3,15 +3,17 @@
 from pathlib import Path
 from typing import Any
 
+from tests.names import ALICE, EUR
 from tests.wallets.conftest import answered, define, open_core, opening, submit, transfer
 from walletd.journal.memory_store import MemoryJournalStore
-from walletd.vocabulary.commands import AnyCommand, ExecuteBatch
+from walletd.vocabulary.commands import AnyCommand, BatchedCommand, ExecuteBatch
 from walletd.vocabulary.error_codes import Reason
+from walletd.vocabulary.identifiers import CommandId
 from walletd.wallets.submission import Answer, NotDecided
 
 
-def batch(command_id: str, *commands: AnyCommand, atomic: bool = True) -> ExecuteBatch:
-    return ExecuteBatch(command_id=command_id, commands=commands, atomic=atomic)
+def batch(command_id: str, *commands: BatchedCommand, atomic: bool = True) -> ExecuteBatch:
+    return ExecuteBatch(command_id=CommandId(command_id), commands=commands, atomic=atomic)
 
 
 async def outcome(core: Any, command: AnyCommand) -> Any:
@@ -51,7 +53,7 @@ async def test_an_id_of_a_batch_cannot_be_sent_alone_nor_a_single_id_in_a_batch(
             assert isinstance(refused, NotDecided)
             assert (refused.reason, refused.facts["field"]) == (Reason.COMMAND_ID_REUSED, "commands")
         assert isinstance(await outcome(core, opening("bob")), Answer)
-        assert core.books.wallets["alice"].balance("EUR").posted == 5
+        assert core.books.wallets[ALICE].balance(EUR).posted == 5
 
 
 async def test_of_an_atomic_batch_nothing_is_applied_when_one_command_is_refused(tmp_path: Path) -> None:
@@ -61,8 +63,8 @@ async def test_of_an_atomic_batch_nothing_is_applied_when_one_command_is_refused
         poor = transfer("poor", ("bob", "alice", 1))
         refused = await outcome(core, batch("b", pays[0], poor))
         assert refused.durable.entry.refusal.facts["command"] == 1
-        assert core.books.wallets["alice"].balance("EUR").posted == 0
+        assert core.books.wallets[ALICE].balance(EUR).posted == 0
         poor = transfer("poor again", ("bob", "alice", 1))
         each = await outcome(core, batch("each", pays[1], poor, atomic=False))
         assert [r is None for r in each.durable.entry.effects.outcomes] == [True, False]
-        assert core.books.wallets["alice"].balance("EUR").posted == 5
+        assert core.books.wallets[ALICE].balance(EUR).posted == 5

@@ -13,8 +13,7 @@ from walletd.core import Core
 from walletd.journal.failures import JournalCorrupt
 from walletd.wallets import books_audit
 from walletd.wallets.books_audit import Audit, open_audit
-from walletd.wallets.read_tables import FILE_NAME
-from walletd.wallets.table_file import ReadTablesRotten
+from walletd.wallets.table_file import FILE_NAME, ReadTablesRotten
 from walletd.wallets.table_rows import CHANGE_COLUMNS, seal
 
 WALLETS = [f"w{number:02}" for number in range(20)]
@@ -68,7 +67,7 @@ async def made_money(core: Core) -> Path:
     await furnished(core)
     path = core.readings._path
     with state_file(path) as tables:
-        *row, _ = tables.execute(f"SELECT {CHANGE_COLUMNS} FROM balance_change c WHERE wallet = 'w17'").fetchone()
+        *row, _ = tables.execute(f"SELECT {CHANGE_COLUMNS} FROM balance_change c WHERE wallet = 'w17'").fetchall()[0]
         made = ["101" if value == "100" else value for value in row]
         assert made != row
         tables.execute(

@@ -11,7 +11,8 @@ from tests.state_file import state_file
 from walletd.wallets import command_index
 from walletd.wallets.command_index import SURVEY_ROWS, CommandIndex
 from walletd.wallets.id_filter import BITS_PER_ID, IdFilter
-from walletd.wallets.read_tables import FILE_NAME, ReadTablesRotten, open_read_tables
+from walletd.wallets.read_tables import open_read_tables
+from walletd.wallets.table_file import FILE_NAME, ReadTablesRotten
 from walletd.wallets.table_rows import seal
 
 PRINCIPAL = "client"

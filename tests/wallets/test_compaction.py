@@ -4,7 +4,7 @@ import errno
 import os
 import resource
 import subprocess
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -32,14 +32,14 @@ from walletd.wallets import compaction as steps
 from walletd.wallets import snapshot
 from walletd.wallets.compaction import Compaction, CompactionPolicy
 from walletd.wallets.snapshot import SnapshotDamaged
-from walletd.wallets.supervisor import Answer
+from walletd.wallets.submission import Answer
 
 NOON = datetime(2026, 5, 5, 12, tzinfo=UTC)
 ROUNDS = 30
 
 
 @asynccontextmanager
-async def daemon_at_work(directory: Path, **policy: Any) -> Any:
+async def daemon_at_work(directory: Path, **policy: Any) -> AsyncIterator[tuple[SqliteJournalStore, Core, Compaction]]:
     """A store, a core over it, and a compaction that runs when it is told."""
     policy.setdefault("keep_entries", 5)
     async with open_journal(directory) as store, open_core(directory, store) as core:
@@ -253,7 +253,7 @@ async def test_an_archive_file_gets_its_name_only_once_its_list_of_contents_was_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain = archive_file._encode_contents
-    damages = [lambda encoded: encoded[:-1] + b"?"]
+    damages: list[Callable[[bytes], bytes]] = [lambda encoded: encoded[:-1] + b"?"]
 
     def encode(contents: Any) -> Any:
         encoded = plain(contents)
@@ -263,7 +263,7 @@ async def test_an_archive_file_gets_its_name_only_once_its_list_of_contents_was_
         """Something else on the disk than what its digest was made of."""
 
         def __add__(self, tail: Any) -> bytes:
-            return damages.pop()(bytes(self)) + tail
+            return damages.pop()(bytes(self)) + bytes(tail)
 
     monkeypatch.setattr(archive_file, "_encode_contents", encode)
     async with daemon_at_work(tmp_path / "var") as (store, core, compaction):

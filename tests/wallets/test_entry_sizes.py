@@ -8,26 +8,24 @@ from typing import Any
 import pytest
 import trio
 
+from tests.ledger import cases
+from tests.names import ALICE, EUR
 from tests.wallets.conftest import Outcomes, answered, define, open_core, opening, submit, transfer
 from tests.wallets.test_timers import MINUTE, NOON, Clock
 from walletd.journal.memory_store import MemoryJournalStore
 from walletd.ledger import entry_size
 from walletd.ledger.audit import Audit
 from walletd.vocabulary.commands import (
-    AdjustHold,
-    CloseWallet,
+    AnyCommand,
     ExecuteBatch,
     ExpireHold,
-    FreezeWallet,
     Limits,
     PlaceHold,
-    UpdateWallet,
-    VoidHold,
     Window,
 )
-from walletd.vocabulary.entries import Entry, decode_entry
+from walletd.vocabulary.entries import Effects, Entry, Refusal, decode_entry
 from walletd.vocabulary.error_codes import Reason
-from walletd.vocabulary.identifiers import DAEMON
+from walletd.vocabulary.identifiers import DAEMON, CommandId, WalletId
 from walletd.vocabulary.lifecycle import HoldState
 from walletd.vocabulary.sizes import MAX_ENTRY_BYTES
 from walletd.wallets import projector, publisher
@@ -40,9 +38,7 @@ WIDE = {f"{number:02}" + "k" * 38: "\U0001f600" * 500 for number in range(16)}
 
 
 def hold(wallet: str, number: int, **more: Any) -> PlaceHold:
-    return PlaceHold(
-        command_id=f"{wallet}-{number}", wallet=wallet, asset="EUR", amount="1", expires_at=NOON + MINUTE, **more
-    )
+    return cases.place(wallet, "EUR", 1, command_id=f"{wallet}-{number}", expires_at=NOON + MINUTE, **more)
 
 
 def under(directory: Path, name: str) -> Path:
@@ -59,7 +55,7 @@ async def with_money(core: Any, *wallets: str) -> None:
 
 async def applied(*outcomes: Outcomes) -> None:
     await answered(*outcomes)
-    assert all(each[0].durable.entry.refusal is None for each in outcomes)
+    assert all(each.entry.refusal is None for each in outcomes)
 
 
 async def journaled(store: MemoryJournalStore) -> list[bytes]:
@@ -98,9 +94,9 @@ async def test_holds_that_end_at_one_moment_take_as_many_entries_as_they_need(
         await applied(*(submit(core, hold("alice", count, metadata=metadata)) for count in range(number)))
         clock.time = NOON + MINUTE
         core.timers.wake()
-        while core.books.wallets["alice"].holds:
+        while core.books.wallets[ALICE].holds:
             await answered(submit(core, transfer(f"other-{core.writer.head}", ("@external", "bob", 1))))
-        assert core.books.wallets["alice"].balance("EUR").held == 0
+        assert core.books.wallets[ALICE].balance(EUR).held == 0
         await answered(submit(core, transfer("end", ("alice", "bob", 10_000))))
     entries = await entries_within_bounds(store)
     expiries = [entry for entry in entries if isinstance(entry.command, ExpireHold)]
@@ -124,32 +120,35 @@ async def test_a_command_that_finds_many_expired_holds_has_them_taken_in_before_
             *placed,
             submit(
                 core,
-                PlaceHold(command_id="stays", wallet="alice", asset="EUR", amount="1", metadata=WIDE),
+                cases.place("alice", "EUR", 1, command_id="stays", metadata=WIDE),
             ),
         )
-        stays = core.books.wallets["alice"]
+        stays = core.books.wallets[ALICE]
         name = next(each.hold for each in stays.holds.values() if each.expires_at is None)
         begun = core.writer.head
         clock.time = NOON + MINUTE + timedelta(seconds=1)  # The timers sleep still.
-        command = {
+        commands: dict[str, AnyCommand] = {
             "payment": transfer("late", ("alice", "bob", 10_000 - 1)),
-            "batch": ExecuteBatch(command_id="late", commands=(transfer("l1", ("alice", "bob", 10_000 - 1)),)),
-            "void": VoidHold(command_id="late", wallet="alice", hold=name),
+            "batch": ExecuteBatch(
+                command_id=CommandId("late"), commands=(transfer("l1", ("alice", "bob", 10_000 - 1)),)
+            ),
+            "void": cases.void("alice", name, command_id="late"),
             "dry run": transfer("late", ("alice", "bob", 10_000 - 1), dry_run=True),
-            "closing": CloseWallet(command_id="late", wallet="bob", sweep_to="alice"),
-        }[kind]
-        first = submit(core, command)
+            "closing": cases.close("bob", "alice", command_id="late"),
+        }
+        first = submit(core, commands[kind])
         second = submit(core, transfer("behind", ("alice", "bob", 1)))
         beside = submit(core, transfer("beside", ("@external", "carol", 1)))
         await answered(beside)
         assert not first  # Everybody else is served meanwhile.
         await answered(first, second)
         if kind == "dry run":
-            assert len(first[0].verdict.holds) <= 10
+            assert isinstance(first.foreseen.verdict, Effects)
+            assert len(first.foreseen.verdict.holds) <= 10
         else:
-            assert first[0].durable.entry.refusal is None
-            assert second[0].durable.entry.sequence > first[0].durable.entry.sequence
-            assert expired_in(first[0].durable.entry) <= 10
+            assert first.entry.refusal is None
+            assert second.entry.sequence > first.entry.sequence
+            assert expired_in(first.entry) <= 10
     entries = await entries_within_bounds(store)
     taken_in = [entry for entry in entries[begun:] if expired_in(entry)]
     assert all(expired_in(entry) <= 10 for entry in taken_in)
@@ -170,7 +169,7 @@ async def test_what_waits_for_expiries_is_told_when_the_disk_is_full(
         store.is_full = True
         outcomes = submit(core, transfer("late", ("alice", "bob", 10_000)))
         await answered(outcomes)
-        assert outcomes[0].reason is Reason.UNAVAILABLE
+        assert outcomes.declined.reason is Reason.UNAVAILABLE
         store.is_full = False
         while core.writer.degraded is not None:
             await trio.sleep(0.05)
@@ -189,7 +188,7 @@ async def test_expiries_of_many_wallets_let_others_in_between(tmp_path: Path, mo
         clock.time = NOON + MINUTE
         core.timers.wake()
         most = 0
-        while any(core.books.wallets[name].holds for name in names):
+        while any(core.books.wallets[WalletId(name)].holds for name in names):
             await answered(submit(core, transfer(f"other-{core.writer.head}", ("@external", "bob", 1))))
             most = max(most, core.writer.head - core.writer.durable_head)
     expiries = [entry for entry in await entries_within_bounds(store) if isinstance(entry.command, ExpireHold)]
@@ -202,18 +201,15 @@ async def test_expiries_of_many_wallets_let_others_in_between(tmp_path: Path, mo
 
 def wide_batch(name: str, number: int, *, atomic: bool = True) -> ExecuteBatch:
     """A small command whose entry is large: it freezes wallets with much metadata."""
-    commands = tuple(
-        FreezeWallet(command_id=f"{name}-{count}", wallet=f"wide{count}", why="check") for count in range(number)
-    )
-    return ExecuteBatch(command_id=name, commands=commands, atomic=atomic)
+    commands = tuple(cases.freeze(f"wide{count}", command_id=f"{name}-{count}", why="check") for count in range(number))
+    return ExecuteBatch(command_id=CommandId(name), commands=commands, atomic=atomic)
 
 
 async def with_wide_wallets(core: Any, number: int) -> None:
     opened = [submit(core, opening(f"wide{count}")) for count in range(number)]
     await applied(*opened)
     described = [
-        submit(core, UpdateWallet(command_id=f"describe-{count}", wallet=f"wide{count}", metadata=WIDE))
-        for count in range(number)
+        submit(core, cases.update(f"wide{count}", WIDE, command_id=f"describe-{count}")) for count in range(number)
     ]
     await applied(*described)
 
@@ -227,22 +223,23 @@ async def test_a_batch_is_refused_where_its_entry_would_be_too_large_and_again_w
         await with_wide_wallets(core, 30)
         outcomes = submit(core, wide_batch("b", 30, atomic=atomic))
         await answered(outcomes)
-        refusal = outcomes[0].durable.entry.refusal
+        refusal = outcomes.refusal
         assert refusal.reason is Reason.ENTRY_TOO_LARGE
         assert refusal.facts["number"] > refusal.facts["limit"] == MAX_ENTRY_BYTES
-        assert core.books.wallets["wide0"].freeze is None
+        assert core.books.wallets[WalletId("wide0")].freeze is None
         tried = submit(
             core,
-            ExecuteBatch(command_id="tried", commands=wide_batch("t", 30).commands, dry_run=True),
+            ExecuteBatch(command_id=CommandId("tried"), commands=wide_batch("t", 30).commands, dry_run=True),
         )
         await answered(tried)
-        assert tried[0].verdict.reason is Reason.ENTRY_TOO_LARGE
+        assert isinstance(tried.foreseen.verdict, Refusal)
+        assert tried.foreseen.verdict.reason is Reason.ENTRY_TOO_LARGE
         await applied(submit(core, wide_batch("half", 15, atomic=atomic)))
     async with open_core(under(tmp_path, "two"), store) as core:
         again = submit(core, wide_batch("b", 30, atomic=atomic))
         await answered(again)
-        assert again[0].replayed
-        assert again[0].durable.entry.refusal == refusal
+        assert again.answer.replayed
+        assert again.refusal == refusal
     await entries_within_bounds(store)
 
 
@@ -254,13 +251,13 @@ async def test_a_batch_at_the_edge_is_applied_and_one_byte_more_is_refused(
         await with_wide_wallets(core, 2)
         first = submit(core, wide_batch("b1", 2))
         await applied(first)
-        size = len(first[0].durable.record)
+        size = len(first.answer.durable.record)
         monkeypatch.setattr(entry_size, "MAX_ENTRY_BYTES", size)
         await applied(submit(core, wide_batch("b2", 2)))
         monkeypatch.setattr(entry_size, "MAX_ENTRY_BYTES", size - 1)
         refused = submit(core, wide_batch("b3", 2))
         await answered(refused)
-        assert refused[0].durable.entry.refusal.facts["number"] == size
+        assert refused.refusal.facts["number"] == size
 
 
 async def test_what_a_batch_answers_for_each_refused_command_counts(tmp_path: Path) -> None:
@@ -269,13 +266,12 @@ async def test_what_a_batch_answers_for_each_refused_command_counts(tmp_path: Pa
         why = "\U0001f600" * 128
         frozen = [f"f{count}" for count in range(4)]
         await applied(*(submit(core, opening(name)) for name in frozen))
-        await applied(*(submit(core, FreezeWallet(command_id=f"x{n}", wallet=n, why=why)) for n in frozen))
+        await applied(*(submit(core, cases.freeze(n, command_id=f"x{n}", why=why)) for n in frozen))
         commands = tuple(transfer(f"p{count}", ("alice", frozen[count % 4], 1)) for count in range(1000))
-        outcomes = submit(core, ExecuteBatch(command_id="b", commands=commands, atomic=False))
+        outcomes = submit(core, ExecuteBatch(command_id=CommandId("b"), commands=commands, atomic=False))
         await answered(outcomes)
-        entry = outcomes[0].durable.entry
-        assert entry.refusal.reason is Reason.ENTRY_TOO_LARGE
-        assert len(outcomes[0].durable.record) <= MAX_ENTRY_BYTES
+        assert outcomes.refusal.reason is Reason.ENTRY_TOO_LARGE
+        assert len(outcomes.answer.durable.record) <= MAX_ENTRY_BYTES
 
 
 async def test_a_sweep_is_refused_where_its_entry_would_be_too_large_and_parts_of_it_go(
@@ -288,11 +284,11 @@ async def test_a_sweep_is_refused_where_its_entry_would_be_too_large_and_parts_o
         await applied(*(submit(core, define(code)) for code in codes))
         await applied(submit(core, opening("alice")), submit(core, opening("bob")))
         await applied(*(submit(core, transfer(f"f{c}", ("@external", "alice", 5), asset=c)) for c in codes))
-        refused = submit(core, CloseWallet(command_id="close", wallet="alice", sweep_to="bob"))
+        refused = submit(core, cases.close("alice", "bob", command_id="close"))
         await answered(refused)
-        assert refused[0].durable.entry.refusal.reason is Reason.ENTRY_TOO_LARGE
+        assert refused.refusal.reason is Reason.ENTRY_TOO_LARGE
         await applied(*(submit(core, transfer(f"m{c}", ("alice", "bob", 5), asset=c)) for c in codes[:50]))
-        await applied(submit(core, CloseWallet(command_id="close2", wallet="alice", sweep_to="bob")))
+        await applied(submit(core, cases.close("alice", "bob", command_id="close2")))
     await entries_within_bounds(store)
 
 
@@ -304,24 +300,21 @@ async def test_a_hold_is_raised_only_as_often_as_its_end_can_record(
     async with open_core(tmp_path, store, clock=clock) as core:
         await with_money(core, "alice")
         windows = Limits(velocity=(Window(seconds=30, amount="9000"),))
-        await applied(submit(core, UpdateWallet(command_id="limit", wallet="alice", limits={"EUR": windows})))
-        placed = submit(core, PlaceHold(command_id="p", wallet="alice", asset="EUR", amount="1"))
+        await applied(submit(core, cases.update("alice", command_id="limit", limits={"EUR": windows})))
+        placed = submit(core, cases.place("alice", "EUR", 1, command_id="p"))
         await applied(placed)
-        name = placed[0].durable.entry.effects.holds[0].hold
+        name = placed.effects.holds[0].hold
         await applied(
-            *(
-                submit(core, AdjustHold(command_id=f"a{amount}", wallet="alice", hold=name, amount=str(amount)))
-                for amount in range(2, 6)
-            )
+            *(submit(core, cases.adjust("alice", name, amount, command_id=f"a{amount}")) for amount in range(2, 6))
         )
-        more = AdjustHold(command_id="more", wallet="alice", hold=name, amount="6")
+        more = cases.adjust("alice", name, 6, command_id="more")
         refused = submit(core, more)
         await answered(refused)
-        refusal = refused[0].durable.entry.refusal
+        refusal = refused.refusal
         assert (refusal.reason, refusal.facts["number"]) == (Reason.ENTRY_TOO_LARGE, 6)
         clock.time += timedelta(seconds=31)  # They have left the window, and nothing of them is given back.
-        await applied(submit(core, AdjustHold(command_id="later", wallet="alice", hold=name, amount="6")))
-        await applied(submit(core, VoidHold(command_id="v", wallet="alice", hold=name)))
+        await applied(submit(core, cases.adjust("alice", name, 6, command_id="later")))
+        await applied(submit(core, cases.void("alice", name, command_id="v")))
 
 
 async def test_a_wallet_has_limits_of_so_many_assets_and_no_more_by_several_commands(tmp_path: Path) -> None:
@@ -333,12 +326,12 @@ async def test_a_wallet_has_limits_of_so_many_assets_and_no_more_by_several_comm
 
         def update(name: str, chosen: list[str]) -> Outcomes:
             named = {code: limits[code] for code in chosen}
-            return submit(core, UpdateWallet(command_id=name, wallet="alice", limits=named))
+            return submit(core, cases.update("alice", command_id=name, limits=named))
 
         await applied(update("u1", codes[:20]), update("u2", codes[12:32]))
         refused = update("u3", codes[32:33])
         await answered(refused)
-        assert refused[0].durable.entry.refusal.facts == {"what": "assets with limits", "number": 33, "limit": 32}
+        assert refused.refusal.facts == {"what": "assets with limits", "number": 33, "limit": 32}
         await applied(update("u4", codes[:32]))
     await entries_within_bounds(store)
 
@@ -365,7 +358,8 @@ async def test_what_the_read_tables_lag_behind_is_bounded_in_bytes(
         write = core.projector._tables.write
 
         async def recorded(folded: Any, **more: Any) -> None:
-            sizes.append(sum(len(durable.record) for durable in core.projector._ready.batch))  # type: ignore[union-attr]
+            ready: Any = core.projector._ready
+            sizes.append(sum(len(durable.record) for durable in ready.batch))
             await write(folded, **more)
 
         monkeypatch.setattr(core.projector._tables, "write", recorded)
@@ -413,6 +407,6 @@ async def test_a_journal_with_larger_entries_is_read_audited_and_goes_on(
     async with open_core(under(tmp_path, "new"), store, clock=clock) as core:
         again = submit(core, wide_batch("b", 30))
         await answered(again)
-        assert again[0].replayed
-        assert again[0].durable.entry.refusal is None
+        assert again.answer.replayed
+        assert again.entry.refusal is None
         await applied(submit(core, transfer("on", ("bob", "alice", 1))))

@@ -1,7 +1,6 @@
 """The projector: many commits in one transaction, a little later; at once for a reader that waits."""
 
 import math
-import sqlite3
 import threading
 import traceback
 from collections.abc import AsyncIterator, Sequence
@@ -16,19 +15,24 @@ import pytest
 import trio
 import trio.testing
 
+from tests.ledger import cases
+from tests.names import ALICE, EUR
 from tests.wallets.conftest import CLIENT, answered, define, open_core, opening, submit, transfer
 from walletd.core import Core
 from walletd.journal.memory_store import MemoryJournalStore
 from walletd.journal.merkle import Frontier, leaf_hash
 from walletd.journal.on_loop import OnLoop
-from walletd.vocabulary.commands import Posting, PostTransfer
+from walletd.vocabulary.commands import PostTransfer
 from walletd.vocabulary.entries import BalanceRecord, Effects, Entry
+from walletd.vocabulary.identifiers import EXTERNAL, CommandId, Version
+from walletd.vocabulary.identifiers import Sequence as SequenceNumber
 from walletd.wallets import projector as projector_module
 from walletd.wallets import read_tables
 from walletd.wallets.consistent_reads import progress_of
 from walletd.wallets.projector import FULL_RETRY_SECONDS, LINGER_SECONDS, PACE_SECONDS, DurableEntry, Projector
-from walletd.wallets.read_tables import Folded, Progress, ReadTables, ReadTablesFull, ReadTablesRotten
+from walletd.wallets.read_tables import Folded, Progress, ReadTables, ReadTablesFull
 from walletd.wallets.statements import Question
+from walletd.wallets.table_file import ReadTablesRotten, Tables
 from walletd.wallets.table_rows import FORMAT, Folding, rows_of
 from walletd.wallets.watch import SILENCE_SECONDS, Watch
 
@@ -58,11 +62,19 @@ class RecordedTables(ReadTables):
 def durable(sequence: int) -> DurableEntry:
     """Entry ``sequence``: one more unit for alice."""
     balances = (
-        BalanceRecord("@external", "EUR", str(-sequence), "0", None, sequence),
-        BalanceRecord("alice", "EUR", str(sequence), "0", str(sequence), sequence),
+        BalanceRecord(EXTERNAL, EUR, str(-sequence), "0", None, Version(sequence)),
+        BalanceRecord(ALICE, EUR, str(sequence), "0", str(sequence), Version(sequence)),
     )
-    command = PostTransfer(command_id=f"t{sequence}", postings=(Posting("@external", "alice", "EUR", "1"),))
-    entry = Entry(sequence=sequence, time=NOON, principal=CLIENT, command=command, effects=Effects(balances=balances))
+    command = PostTransfer(
+        command_id=CommandId(f"t{sequence}"), postings=(cases.posting("@external", "alice", "EUR", 1),)
+    )
+    entry = Entry(
+        sequence=SequenceNumber(sequence),
+        time=NOON,
+        principal=CLIENT,
+        command=command,
+        effects=Effects(balances=balances),
+    )
     return DurableEntry(entry, b"%d" % sequence, leaf_hash(b"%d" % sequence))
 
 
@@ -287,12 +299,13 @@ async def test_the_read_tables_show_what_was_reached(tmp_path: Path, journal: Me
         for number in range(20):
             await answered(submit(core, transfer(f"pay-{number}", ("@external", "alice", 1))))
             await core.projector.reach(core.writer.durable_head)
-            page = await core.readings.statement(Question("alice", newest_first=True), None, 1)
+            page = await core.readings.statement(Question(ALICE, newest_first=True), None, 1)
+            assert page is not None
             assert (page.statement.lines[0].posted, page.statement.sequence) == (
                 str(number + 1),
                 core.writer.durable_head,
             )
-            (view,) = (await core.readings.some_wallets(["alice"])).wallets
+            (view,) = (await core.readings.some_wallets([ALICE])).wallets
             assert view.balances[0].posted == str(number + 1)
 
 
@@ -306,10 +319,10 @@ async def test_several_statements_of_one_look_see_the_same_state(core: Core) -> 
         await answered(submit(core, transfer("pay", ("@external", "alice", 1))), submit(core, opening("bob")))
         await core.projector.reach(5)
 
-    def look(tables: sqlite3.Connection) -> tuple[int, int, int]:
+    def look(tables: Tables) -> tuple[int, int, int]:
         before = progress_of(tables)
         trio.from_thread.run(meddle, trio_token=token)
-        wallets = tables.execute("SELECT count(*) FROM wallet").fetchone()[0]
+        ((wallets,),) = tables.execute("SELECT count(*) FROM wallet").fetchall()
         return before, progress_of(tables), wallets
 
     assert await core.readings._consistent.read(look) == (3, 3, 2)

@@ -12,11 +12,14 @@ import pytest
 import trio
 import trio.testing
 
+from tests.names import ALICE, BOB
 from tests.wallets.conftest import CLIENT, Outcomes, answered, define, open_core, opening, submit, transfer
 from walletd.core import Core
 from walletd.journal.memory_store import MemoryJournalStore
 from walletd.vocabulary.commands import AnyCommand
 from walletd.vocabulary.entries import Effects, Entry, WalletRecord, decode_entry
+from walletd.vocabulary.identifiers import Principal, Version, WalletId
+from walletd.vocabulary.identifiers import Sequence as SequenceNumber
 from walletd.vocabulary.lifecycle import WalletStatus
 from walletd.wallets import publisher as publisher_module
 from walletd.wallets.projector import DurableEntry
@@ -108,7 +111,7 @@ async def test_a_live_subscriber_gets_every_entry_once_it_is_durable(shop: Core)
     await answered(*payments)
     assert subscriber.sequences == [11, 12, 13]
     assert subscriber.is_chained_from(10)
-    assert subscriber.records == [payment[0].durable.record for payment in payments]
+    assert subscriber.records == [payment.answer.durable.record for payment in payments]
 
 
 async def test_an_event_is_the_entrys_stored_bytes(shop: Core, journal: MemoryJournalStore) -> None:
@@ -119,7 +122,7 @@ async def test_an_event_is_the_entrys_stored_bytes(shop: Core, journal: MemoryJo
 
 async def test_a_refusal_is_an_event_for_those_who_watch_everything_and_for_nobody_else(shop: Core) -> None:
     everything, _ = subscribe(shop)
-    wallets, _ = subscribe(shop, Watched(["alice", "bob"]))
+    wallets, _ = subscribe(shop, Watched([ALICE, BOB]))
     every_prefix, _ = subscribe(shop, Watched(prefix=""))
     await answered(submit(shop, transfer("too-much", ("alice", "bob", 1000))))
     assert (everything.sequences, wallets.sequences, every_prefix.sequences) == ([11], [], [])
@@ -128,13 +131,13 @@ async def test_a_refusal_is_an_event_for_those_who_watch_everything_and_for_nobo
 @pytest.mark.parametrize(
     ("watched", "seen"),
     [
-        (Watched(["alice"]), [3, 7]),
-        (Watched(["bob", "shop:2"]), [4, 6, 9, 10]),
+        (Watched([ALICE]), [3, 7]),
+        (Watched([BOB, WalletId("shop:2")]), [4, 6, 9, 10]),
         (Watched(prefix="shop:"), [5, 6, 8, 10]),
         (Watched(prefix="@"), [1, 7, 8, 9, 10]),
         (Watched(prefix=""), [1, 3, 4, 5, 6, 7, 8, 9, 10]),
         (EVERYTHING, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]),
-        (Watched(["nobody"]), []),
+        (Watched([WalletId("nobody")]), []),
     ],
 )
 async def test_a_subscriber_sees_what_touches_its_wallets(shop: Core, watched: Watched, seen: list[int]) -> None:
@@ -146,7 +149,7 @@ async def test_a_subscriber_sees_what_touches_its_wallets(shop: Core, watched: W
 
 
 async def test_an_event_comes_once_however_many_of_its_wallets_are_watched(shop: Core) -> None:
-    subscriber, _ = subscribe(shop, Watched(["alice", "bob", "shop:1"]))
+    subscriber, _ = subscribe(shop, Watched([ALICE, BOB, WalletId("shop:1")]))
     await answered(submit(shop, transfer("t", ("alice", "bob", 1), ("bob", "shop:1", 1))))
     assert subscriber.sequences == [11]
 
@@ -242,7 +245,12 @@ async def test_subscribers_of_any_speed_see_the_same_while_commands_run(
     async with open_core(tmp_path, journal) as core:
         await answered(submit(core, define()), *[submit(core, opening(wallet)) for wallet in wallets])
         subscribed: list[tuple[Subscriber, Subscription, int]] = []
-        kinds = [EVERYTHING, Watched(["alice"]), Watched(prefix="shop:"), Watched(["bob", "shop:2"])]
+        kinds = [
+            EVERYTHING,
+            Watched([ALICE]),
+            Watched(prefix="shop:"),
+            Watched([BOB, WalletId("shop:2")]),
+        ]
         for _ in range(40):
             await answered(*pay(core, chance.randrange(1, 12), to=chance.choice(wallets)))
             if chance.random() < 0.5:
@@ -357,7 +365,7 @@ async def test_unsubscribing_while_the_journal_is_read_ends_the_stream(shop: Cor
 
 
 async def test_unsubscribing_twice_is_unsubscribing(shop: Core) -> None:
-    for watched in (EVERYTHING, Watched(["alice", "bob"]), Watched(prefix="shop:")):
+    for watched in (EVERYTHING, Watched([ALICE, BOB]), Watched(prefix="shop:")):
         _, subscription = subscribe(shop, watched)
         shop.publisher.unsubscribe(subscription)
         shop.publisher.unsubscribe(subscription)
@@ -370,7 +378,7 @@ async def test_hundreds_of_subscribers_each_get_their_own(shop: Core) -> None:
     await answered(*[submit(shop, opening(wallet)) for wallet in wallets])
     everyone = [subscribe(shop)[0] for _ in range(50)]
     patterns = [subscribe(shop, Watched(prefix=f"shop:{digit}"))[0] for digit in range(1, 10)]
-    singles = {wallet: subscribe(shop, Watched([wallet]))[0] for wallet in wallets}
+    singles = {wallet: subscribe(shop, Watched([WalletId(wallet)]))[0] for wallet in wallets}
     start = shop.publisher.head
     await answered(*[submit(shop, transfer(f"pay-{wallet}", ("@external", wallet, 1))) for wallet in wallets])
     assert all(subscriber.sequences == list(range(start + 1, start + 101)) for subscriber in everyone)
@@ -386,7 +394,7 @@ async def test_an_idle_stream_is_told_the_head(autojump_clock: Any) -> None:
     async with trio.open_nursery() as nursery:
         await nursery.start(publisher.run)
         for number, outlet in enumerate((idle, full)):
-            publisher.subscribe(Subscription(number, Watched(["alice"]), outlet, 7))
+            publisher.subscribe(Subscription(number, Watched([ALICE]), outlet, 7))
         await trio.sleep(35)
         nursery.cancel_scope.cancel()
     assert idle.heartbeats == [7, 7]
@@ -399,8 +407,8 @@ async def test_a_heartbeat_carries_the_head_that_other_wallets_moved(autojump_cl
     bob, alice = Subscriber(), Subscriber()
     async with trio.open_nursery() as nursery:
         await nursery.start(publisher.run)
-        publisher.subscribe(Subscription(1, Watched(["bob"]), bob, 2))
-        publisher.subscribe(Subscription(2, Watched(["alice"]), alice, 2))
+        publisher.subscribe(Subscription(1, Watched([BOB]), bob, 2))
+        publisher.subscribe(Subscription(2, Watched([ALICE]), alice, 2))
         await trio.sleep(15)
         publisher.publish(alice_opened)
         await trio.sleep(20)
@@ -411,9 +419,11 @@ async def test_a_heartbeat_carries_the_head_that_other_wallets_moved(autojump_cl
 
 def alice_is_opened(sequence: int) -> Entry:
     now = datetime(2030, 1, 1, tzinfo=UTC)
-    record = WalletRecord(wallet="alice", status=WalletStatus.OPEN, version=1, opened_at=now)
+    record = WalletRecord(wallet=ALICE, status=WalletStatus.OPEN, version=Version(1), opened_at=now)
     effects = Effects(wallets=(record,))
-    return Entry(sequence=sequence, time=now, principal=CLIENT, command=opening("alice"), effects=effects)
+    return Entry(
+        sequence=SequenceNumber(sequence), time=now, principal=CLIENT, command=opening("alice"), effects=effects
+    )
 
 
 async def nothing_to_read(sequence: int) -> Sequence[DurableEntry]:
@@ -481,9 +491,15 @@ async def no_journal(after: int) -> Sequence[DurableEntry]:
 def touching(wallet: str, sequence: int) -> DurableEntry:
     """An entry that opens a wallet."""
     time = datetime(2030, 1, 1, tzinfo=UTC)
-    record = WalletRecord(wallet=wallet, status=WalletStatus.OPEN, version=1, opened_at=time)
+    record = WalletRecord(wallet=WalletId(wallet), status=WalletStatus.OPEN, version=Version(1), opened_at=time)
     command = opening(wallet, f"c{sequence}")
-    entry = Entry(sequence=sequence, time=time, principal="p", command=command, effects=Effects(wallets=(record,)))
+    entry = Entry(
+        sequence=SequenceNumber(sequence),
+        time=time,
+        principal=Principal("p"),
+        command=command,
+        effects=Effects(wallets=(record,)),
+    )
     return DurableEntry(entry, b"{}", b"")
 
 

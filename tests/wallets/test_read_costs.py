@@ -9,9 +9,11 @@ import apsw
 import pytest
 
 from tests.complexity.counting import rounds_counted
+from tests.ledger import cases
 from tests.state_file import fold_into, tables_in_memory
-from walletd.vocabulary.commands import OpenWallet, Posting, PostTransfer
+from walletd.vocabulary.commands import PostTransfer
 from walletd.vocabulary.entries import BalanceRecord, Effects, Entry, Freeze, WalletRecord
+from walletd.vocabulary.identifiers import AssetCode, CommandId, Principal, Sequence, Version, WalletId
 from walletd.vocabulary.lifecycle import FrozenSide, WalletStatus
 from walletd.wallets.moments import Moment, sequence_at
 from walletd.wallets.past_balances import balances_at
@@ -28,27 +30,27 @@ LEEWAY = 1.7
 
 def tables_of(size: int) -> apsw.Connection:
     """So many wallets, three of them gold and one frozen, and as many payments to the first from the second."""
-    entries = []
+    entries: list[Entry] = []
     for number in range(1, size + 1):
         name = f"w{number:06}"
         record = WalletRecord(
-            wallet=name,
+            wallet=WalletId(name),
             status=WalletStatus.FROZEN if number == size - 1 else WalletStatus.OPEN,
             freeze=Freeze(frozen=FrozenSide.BOTH, why="w") if number == size - 1 else None,
-            version=1,
+            version=Version(1),
             opened_at=START,
             metadata={"tier": "gold" if number in (2, size // 2, size) else "tin", "city": "Ulm"},
         )
-        command = OpenWallet(command_id=f"o{number}", wallet=name)
+        command = cases.open_wallet(name, command_id=f"o{number}")
         entries.append(entry(len(entries) + 1, command, Effects(wallets=(record,))))
     for number in range(1, size + 1):
         asset = "RARE" if number in (3, size // 2) else "EUR"
         balances = tuple(
-            BalanceRecord(name, asset, str(sign * number), "0", None, number + 1)
+            BalanceRecord(WalletId(name), AssetCode(asset), str(sign * number), "0", None, Version(number + 1))
             for name, sign in (("w000001", 1), ("w000002", -1))
         )
-        posting = Posting("w000002", "w000001", asset, "1")
-        paid = PostTransfer(command_id=f"p{number}", postings=(posting,))
+        posting = cases.posting("w000002", "w000001", asset, 1)
+        paid = PostTransfer(command_id=CommandId(f"p{number}"), postings=(posting,))
         entries.append(entry(len(entries) + 1, paid, Effects(balances=balances)))
     connection = tables_in_memory()
     fold_into(connection, entries)
@@ -58,7 +60,13 @@ def tables_of(size: int) -> apsw.Connection:
 
 
 def entry(sequence: int, command: Any, effects: Effects) -> Entry:
-    return Entry(sequence=sequence, time=START + sequence * SECOND, principal="p", command=command, effects=effects)
+    return Entry(
+        sequence=Sequence(sequence),
+        time=START + sequence * SECOND,
+        principal=Principal("p"),
+        command=command,
+        effects=effects,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -79,14 +87,18 @@ def search(**params: Any) -> Callable[[apsw.Connection, int], Any]:
 
 def statement(**params: Any) -> Callable[[apsw.Connection, int], Any]:
     def read(connection: apsw.Connection, size: int) -> Any:
-        return read_statement(connection, Question("w000001", **params), None, 5)
+        return read_statement(connection, Question(WalletId("w000001"), **params), None, 5)
 
     return read
 
 
 READS: dict[str, Callable[[apsw.Connection, int], Any]] = {
-    "a balance early in a long history": lambda c, size: balances_at(c, "w000001", None, Moment(size + 9, START)),
-    "a balance late in a long history": lambda c, size: balances_at(c, "w000001", None, Moment(2 * size, START)),
+    "a balance early in a long history": lambda c, size: balances_at(
+        c, WalletId("w000001"), None, Moment(size + 9, START)
+    ),
+    "a balance late in a long history": lambda c, size: balances_at(
+        c, WalletId("w000001"), None, Moment(2 * size, START)
+    ),
     "the place of a time": lambda c, size: sequence_at(c, START + size * SECOND),
     "wallets by name": search(prefix="w"),
     "a rare word among many wallets": search(metadata={"tier": "gold"}),
@@ -120,10 +132,10 @@ def test_a_page_of_lines_that_hardly_ever_fit_is_bounded_and_says_where_to_go_on
     tables: tuple[tuple[int, apsw.Connection], ...], params: dict[str, Any]
 ) -> None:
     _, connection = tables[1]
-    page = read_statement(connection, Question("w000001", **params), None, 5)
+    page = read_statement(connection, Question(WalletId("w000001"), **params), None, 5)
     pages = 1
     while page is not None and page.next is not None:
         assert page.statement.lines == ()
-        page = read_statement(connection, Question("w000001", **params), page.next, 5)
+        page = read_statement(connection, Question(WalletId("w000001"), **params), page.next, 5)
         pages += 1
     assert pages == LARGE // 2_000

@@ -12,20 +12,23 @@ from typing import Any
 import msgspec
 import pytest
 
+from tests.names import EUR
 from tests.state_file import state_file
 from tests.wallets.conftest import CLIENT, answered, define, open_core, opening, submit, transfer
 from walletd.core import Core
 from walletd.journal.failures import JournalBehind, JournalCorrupt
 from walletd.journal.memory_store import MemoryJournalStore
 from walletd.journal.store import JournalStore
+from walletd.vocabulary.identifiers import EXTERNAL, WalletId
 from walletd.vocabulary.lifecycle import WalletStatus
 from walletd.wallets import recovery, table_file
 from walletd.wallets.command_index import CommandIndex
 from walletd.wallets.log_chain import PAGE_BYTES
-from walletd.wallets.read_tables import FILE_NAME, ReadTablesRotten, delete_read_tables
+from walletd.wallets.read_tables import delete_read_tables
 from walletd.wallets.readings import Readings, open_readings
 from walletd.wallets.recovery import recover
 from walletd.wallets.statements import Question
+from walletd.wallets.table_file import FILE_NAME, ReadTablesRotten
 
 TABLES = ("progress", "asset", "wallet", "balance", "balance_change", "command")
 
@@ -138,9 +141,10 @@ async def test_after_such_a_crash_the_core_goes_on_as_if_nothing_had_been(
     async with open_core(behind, filled) as core:
         again = submit(core, transfer("late-1", ("@external", "late", 7)))
         await answered(again)
-        assert again[0].durable == late[0].durable
-        assert again[0].replayed
-        page = await core.readings.statement(Question("late"), None, 10)
+        assert again.answer.durable == late.answer.durable
+        assert again.answer.replayed
+        page = await core.readings.statement(Question(WalletId("late")), None, 10)
+        assert page is not None
         assert [line.posted for line in page.statement.lines] == ["7"]
 
 
@@ -149,11 +153,11 @@ async def test_wherever_the_tables_stand_they_are_made_the_same(tmp_path: Path, 
     print(f"seed {seed}")
     chance = random.Random(seed)
     journal = MemoryJournalStore()
-    stages = []
-    for stage in range(4):
+    stages: list[Path] = []
+    for number in range(4):
         async with open_core(tmp_path, journal) as core:
             await fill(core, chance.randrange(1, 30), seed=chance.randrange(1000))
-        stages.append(tmp_path / f"stage{stage}")
+        stages.append(tmp_path / f"stage{number}")
         stages[-1].mkdir()
         shutil.copy(tmp_path / FILE_NAME, stages[-1])
     for stage in stages:
@@ -222,7 +226,8 @@ async def test_tables_that_disagree_with_themselves_about_being_ahead_are_rebuil
 def hide_a_row(path: Path) -> None:
     """Make a page of the table of commands say that it has a row less than it holds."""
     with state_file(path) as connection:
-        (page,) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'command'").fetchone()
+        ((page,),) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'command'").fetchall()
+    assert isinstance(page, int)
     content = bytearray(path.read_bytes())
     rows_at = (page - 1) * PAGE_BYTES + 3
     rows = int.from_bytes(content[rows_at : rows_at + 2], "big")
@@ -237,12 +242,12 @@ async def test_a_row_that_rot_has_hidden_is_noticed_where_it_would_be_missed(
     """A leaf that says that it has fewer rows than it holds: each row that is left has its seal."""
     path = tmp_path / FILE_NAME
     with state_file(path) as connection:
-        last = connection.execute("SELECT principal, max(command_id) FROM command").fetchone()
+        ((principal, last),) = connection.execute("SELECT principal, max(command_id) FROM command").fetchall()
     hide_a_row(path)
     await recovered(filled, tmp_path)
     index = CommandIndex(path)
     with pytest.raises(ReadTablesRotten):
-        index.find(*last)
+        index.find(str(principal), str(last))
     with pytest.raises(ReadTablesRotten):
         await index.survey()
     index.close()
@@ -364,11 +369,11 @@ async def read_wallets(readings: Readings, directory: Path) -> Any:
 
 
 async def read_some_wallets(readings: Readings, directory: Path) -> Any:
-    return (await readings.some_wallets([*WALLETS, "@external"])).wallets
+    return (await readings.some_wallets([*WALLETS, EXTERNAL])).wallets
 
 
 async def read_books(readings: Readings, directory: Path) -> Any:
-    books = await readings.books([*WALLETS, "@external"])
+    books = await readings.books([*WALLETS, EXTERNAL])
     return [(name, book.record(), book.balance_records()) for name, book in books.items()]
 
 
@@ -378,17 +383,17 @@ async def read_audit(readings: Readings, directory: Path) -> Any:
 
 async def read_statements(readings: Readings, directory: Path) -> Any:
     questions = [Question(name, newest_first=newest) for name in WALLETS for newest in (True, False)]
-    questions += [question._replace(asset="EUR") for question in questions]
+    questions += [question._replace(asset=EUR) for question in questions]
     pages = [await readings.statement(question, None, 1000) for question in questions]
     return [page.statement for page in pages if page is not None]
 
 
 async def read_past(readings: Readings, directory: Path) -> Any:
-    return [await readings.past_balances([name], None, 48) for name in [*WALLETS, "@external"]]
+    return [await readings.past_balances([name], None, 48) for name in [*WALLETS, EXTERNAL]]
 
 
 async def read_halfway(readings: Readings, directory: Path) -> Any:
-    return [await readings.past_balances(["@external"], None, 24)]
+    return [await readings.past_balances([EXTERNAL], None, 24)]
 
 
 async def read_by_time(readings: Readings, directory: Path) -> Any:
@@ -409,7 +414,7 @@ async def read_command_ids(readings: Readings, directory: Path) -> Any:
         index.close()
 
 
-WALLETS = [f"w1:{number}" for number in range(5)]
+WALLETS = [WalletId(f"w1:{number}") for number in range(5)]
 COMMAND_IDS = ["define-EUR", "define-BTC", *[f"open-{name}" for name in WALLETS], *[f"t1-{n}" for n in range(40)]]
 
 
@@ -467,7 +472,9 @@ def flip_a_bit_of(directory: Path, table: str, column: str) -> None:
         condition = "command_id = 't1-7'"
     with state_file(directory / FILE_NAME) as connection:
         key = [row[1] for row in connection.execute(f"PRAGMA table_info({table})") if row[5]] or ["rowid"]
-        row = connection.execute(f"SELECT {column}, {', '.join(key)} FROM {table} WHERE {condition} LIMIT 1").fetchone()
+        (row,) = connection.execute(
+            f"SELECT {column}, {', '.join(key)} FROM {table} WHERE {condition} LIMIT 1"
+        ).fetchall()
     where = " AND ".join(f"{name} = ?" for name in key)
     change(directory, f"UPDATE {table} SET {column} = ? WHERE {where}", flipped(row[0]), *row[1:])
 

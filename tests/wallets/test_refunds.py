@@ -3,15 +3,16 @@
 from pathlib import Path
 from typing import Any
 
+from tests.ledger import cases
 from tests.wallets.conftest import answered, define, open_core, opening, submit, transfer
 from walletd.journal.memory_store import MemoryJournalStore
-from walletd.vocabulary.commands import CaptureHold, Part, PlaceHold, Posting, RefundTransfer
+from walletd.vocabulary.commands import RefundTransfer
 from walletd.vocabulary.error_codes import Reason
 from walletd.wallets.submission import Answer
 
 
 def refund(command_id: str, original: str, amount: int, source: str = "bob", to: str = "alice") -> RefundTransfer:
-    return RefundTransfer(command_id=command_id, transfer=original, postings=(Posting(source, to, "EUR", str(amount)),))
+    return cases.refund(original, cases.posting(source, to, "EUR", amount), command_id=command_id)
 
 
 async def paid(core: Any) -> str:
@@ -20,13 +21,13 @@ async def paid(core: Any) -> str:
     await answered(submit(core, transfer("fund", ("@external", "alice", 1000))))
     outcomes = submit(core, transfer("pay", ("alice", "bob", 100)))
     await answered(outcomes)
-    return f"t{outcomes[0].durable.entry.sequence}"
+    return f"t{outcomes.entry.sequence}"
 
 
 def reason(outcomes: Any) -> Reason | None:
     """Why the command was refused; None where it was applied."""
     assert isinstance(outcomes[0], Answer), outcomes[0]
-    refusal = outcomes[0].durable.entry.refusal
+    refusal = outcomes.entry.refusal
     return None if refusal is None else refusal.reason
 
 
@@ -36,7 +37,7 @@ async def test_refunds_sent_together_never_give_back_more_than_was_paid(tmp_path
         refunds = [submit(core, refund(f"r{n}", original, 30)) for n in range(5)]
         await answered(*refunds)
         assert [reason(r) for r in refunds] == [None] * 3 + [Reason.REFUND_EXCEEDS_ORIGINAL] * 2
-        assert refunds[3][0].durable.entry.refusal.facts["refundable"] == "10"
+        assert refunds[3].refusal.facts["refundable"] == "10"
 
 
 async def test_what_was_refunded_is_known_after_a_restart_and_without_the_read_tables(tmp_path: Path) -> None:
@@ -70,16 +71,16 @@ async def test_a_transfer_at_hand_is_let_go_like_a_wallet_and_comes_back_as_it_w
 async def test_a_capture_is_refunded_and_a_transfer_of_the_future_is_not(tmp_path: Path) -> None:
     async with open_core(tmp_path, MemoryJournalStore()) as core:
         await paid(core)
-        place = PlaceHold(command_id="hold", wallet="alice", asset="EUR", amount="50")
+        place = cases.place("alice", "EUR", 50, command_id="hold")
         placed = submit(core, place)
         await answered(placed)
-        hold = placed[0].durable.entry.effects.holds[0].hold
-        capture = CaptureHold(command_id="capture", wallet="alice", hold=hold, parts=(Part("bob", "50"),))
-        sequence = placed[0].durable.entry.sequence
+        hold = placed.effects.holds[0].hold
+        capture = cases.capture("alice", hold, ("bob", 50), command_id="capture")
+        sequence = placed.entry.sequence
         early = submit(core, refund("early", f"t{sequence + 2}", 50))
         captured = submit(core, capture)
         await answered(early, captured)
         assert reason(early) is Reason.ORIGINAL_NOT_FOUND
-        back = submit(core, refund("back", f"t{captured[0].durable.entry.sequence}", 50))
+        back = submit(core, refund("back", f"t{captured.entry.sequence}", 50))
         await answered(back)
         assert reason(back) is None

@@ -1,7 +1,9 @@
 """Turns: never two at once, in order of arrival, and no deadlock whatever crosses whatever."""
 
 import random
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 import trio
@@ -9,6 +11,7 @@ import trio
 from walletd.ledger.book import Book, Books
 from walletd.vocabulary.entries import WalletRecord
 from walletd.vocabulary.error_codes import Reason
+from walletd.vocabulary.identifiers import Version, WalletId
 from walletd.vocabulary.lifecycle import ActorState, WalletStatus
 from walletd.wallets.actor import Claim
 from walletd.wallets.read_tables import ReadTablesFull
@@ -23,25 +26,28 @@ class SlowTables:
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
 
-    async def load(self, wallets):
-        wallets = list(wallets)
+    async def load(self, wallets: Iterable[WalletId]) -> dict[WalletId, Book]:
         await trio.sleep(self.random.uniform(0.001, 0.2))
-        return {w: Book(WalletRecord(wallet=w, status=WalletStatus.OPEN, version=1, opened_at=EPOCH)) for w in wallets}
+        return {
+            w: Book(WalletRecord(wallet=w, status=WalletStatus.OPEN, version=Version(1), opened_at=EPOCH))
+            for w in wallets
+        }
 
 
-def roster_over(tables: SlowTables, **bounds) -> Roster:
-    limits = {"max_warm_wallets": 8, "max_mailbox": 10_000, "idle_seconds": 5.0, **bounds}
-    return Roster(Books(), tables.load, settled_sequence=lambda: 0, **limits)
+def roster_over(load: Callable[[Iterable[WalletId]], Awaitable[dict[WalletId, Book]]], **bounds: Any) -> Roster:
+    limits: dict[str, Any] = {"max_warm_wallets": 8, "max_mailbox": 10_000, "idle_seconds": 5.0, **bounds}
+    return Roster(Books(), load, settled_sequence=lambda: 0, **limits)
 
 
 @pytest.mark.parametrize("seed", range(20))
-async def test_crossing_claims_in_all_directions_all_run_in_order_of_arrival(seed: int, autojump_clock) -> None:
+async def test_crossing_claims_in_all_directions_all_run_in_order_of_arrival(
+    seed: int, autojump_clock: trio.abc.Clock
+) -> None:
     chance = random.Random(seed)
-    tables = SlowTables(seed)
-    roster = roster_over(tables)
-    wallets = [f"w{n:02}" for n in range(16)]
-    arrived: dict[str, list[int]] = {wallet: [] for wallet in wallets}
-    ran: dict[str, list[int]] = {wallet: [] for wallet in wallets}
+    roster = roster_over(SlowTables(seed).load)
+    wallets = [WalletId(f"w{n:02}") for n in range(16)]
+    arrived: dict[WalletId, list[int]] = {wallet: [] for wallet in wallets}
+    ran: dict[WalletId, list[int]] = {wallet: [] for wallet in wallets}
     done: list[int] = []
 
     def make(number: int) -> Claim:
@@ -72,19 +78,19 @@ async def test_crossing_claims_in_all_directions_all_run_in_order_of_arrival(see
 
 
 @pytest.mark.parametrize("seed", range(20))
-async def test_whose_book_finds_no_space_is_told_and_the_turns_of_others_go_on(seed: int, autojump_clock) -> None:
+async def test_whose_book_finds_no_space_is_told_and_the_turns_of_others_go_on(
+    seed: int, autojump_clock: trio.abc.Clock
+) -> None:
     chance = random.Random(seed)
-    tables = SlowTables(seed)
-    load, wallets = tables.load, [f"w{n:02}" for n in range(12)]
+    load, wallets = SlowTables(seed).load, [WalletId(f"w{n:02}") for n in range(12)]
 
-    async def load_or_not(names):
+    async def load_or_not(names: Iterable[WalletId]) -> dict[WalletId, Book]:
         found = await load(names)
         if chance.random() < 0.5:
             raise ReadTablesFull("no space for the read tables")
         return found
 
-    tables.load = load_or_not  # type: ignore[method-assign]
-    roster = roster_over(tables)
+    roster = roster_over(load_or_not)
     settled: list[int] = []
     ran: list[int] = []
 
@@ -114,8 +120,8 @@ async def test_whose_book_finds_no_space_is_told_and_the_turns_of_others_go_on(s
     assert 100 < len(ran) < 900
 
 
-async def test_a_full_mailbox_answers_overloaded_and_takes_no_place_anywhere(autojump_clock) -> None:
-    roster = roster_over(SlowTables(1), max_mailbox=2)
+async def test_a_full_mailbox_answers_overloaded_and_takes_no_place_anywhere(autojump_clock: trio.abc.Clock) -> None:
+    roster = roster_over(SlowTables(1).load, max_mailbox=2)
     ran: list[str] = []
     failed: list[Reason] = []
     told: list[dict[str, object]] = []
@@ -125,7 +131,7 @@ async def test_a_full_mailbox_answers_overloaded_and_takes_no_place_anywhere(aut
         told.append(facts)
 
     def claim(name: str, *wallets: str) -> None:
-        roster.claim(Claim(wallets, lambda: ran.append(name), fail))
+        roster.claim(Claim([WalletId(wallet) for wallet in wallets], lambda: ran.append(name), fail))
 
     async with trio.open_nursery() as nursery:
         await nursery.start(roster.run)
@@ -142,12 +148,12 @@ async def test_a_full_mailbox_answers_overloaded_and_takes_no_place_anywhere(aut
     assert sorted(ran) == ["four", "one", "two"]
 
 
-async def test_an_idle_actor_retires_after_its_time(autojump_clock) -> None:
-    roster = roster_over(SlowTables(1))
+async def test_an_idle_actor_retires_after_its_time(autojump_clock: trio.abc.Clock) -> None:
+    roster = roster_over(SlowTables(1).load)
     ran: list[str] = []
     async with trio.open_nursery() as nursery:
         await nursery.start(roster.run)
-        roster.claim(Claim(["a"], lambda: ran.append("a"), lambda reason, facts: pytest.fail(str(reason))))
+        roster.claim(Claim([WalletId("a")], lambda: ran.append("a"), lambda reason, facts: pytest.fail(str(reason))))
         await trio.sleep(1)
         assert (ran, len(roster)) == (["a"], 1)
         await trio.sleep(10)
@@ -155,11 +161,11 @@ async def test_an_idle_actor_retires_after_its_time(autojump_clock) -> None:
         nursery.cancel_scope.cancel()
 
 
-async def test_many_cold_wallets_are_loaded_by_one_read(autojump_clock) -> None:
+async def test_many_cold_wallets_are_loaded_by_one_read(autojump_clock: trio.abc.Clock) -> None:
     tables = SlowTables(1)
     reads: list[int] = []
 
-    async def load(wallets):
+    async def load(wallets: Iterable[WalletId]) -> dict[WalletId, Book]:
         reads.append(len(list(wallets)))
         return await tables.load([])
 
@@ -167,19 +173,21 @@ async def test_many_cold_wallets_are_loaded_by_one_read(autojump_clock) -> None:
     async with trio.open_nursery() as nursery:
         await nursery.start(roster.run)
         for n in range(500):
-            roster.claim(Claim([f"w{n:03}"], lambda: None, lambda reason, facts: pytest.fail(str(reason))))
+            roster.claim(Claim([WalletId(f"w{n:03}")], lambda: None, lambda reason, facts: pytest.fail(str(reason))))
         await trio.sleep(1)
         nursery.cancel_scope.cancel()
     assert reads == [500]
 
 
-async def test_claims_on_many_wallets_at_once_do_not_leave_more_warm_than_may_be(autojump_clock) -> None:
-    roster = roster_over(SlowTables(1), max_warm_wallets=8, idle_seconds=3600.0)
+async def test_claims_on_many_wallets_at_once_do_not_leave_more_warm_than_may_be(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    roster = roster_over(SlowTables(1).load, max_warm_wallets=8, idle_seconds=3600.0)
     most = 0
     async with trio.open_nursery() as nursery:
         await nursery.start(roster.run)
         for number in range(50):
-            names = [f"w{number:02}-{place:03}" for place in range(100)]
+            names = [WalletId(f"w{number:02}-{place:03}") for place in range(100)]
             ran = trio.Event()
             roster.claim(Claim(names, ran.set, lambda reason, facts: pytest.fail(f"{reason} {facts}")))
             await ran.wait()
@@ -189,8 +197,8 @@ async def test_claims_on_many_wallets_at_once_do_not_leave_more_warm_than_may_be
     assert most <= 8 + 2 * 100
 
 
-async def test_where_memory_runs_out_no_wallet_is_to_blame(autojump_clock) -> None:
-    roster = roster_over(SlowTables(1))
+async def test_where_memory_runs_out_no_wallet_is_to_blame(autojump_clock: trio.abc.Clock) -> None:
+    roster = roster_over(SlowTables(1).load)
 
     def run() -> None:
         raise MemoryError
@@ -198,9 +206,9 @@ async def test_where_memory_runs_out_no_wallet_is_to_blame(autojump_clock) -> No
     async with trio.open_nursery() as nursery:
         await nursery.start(roster.run)
         warmed = trio.Event()
-        roster.claim(Claim(["a"], warmed.set, lambda *_: None))
+        roster.claim(Claim([WalletId("a")], warmed.set, lambda *_: None))
         await warmed.wait()
         with pytest.raises(MemoryError):
-            roster.claim(Claim(["a"], run, lambda *_: pytest.fail("it is nobody's fault")))
-        assert roster._actors["a"].state is ActorState.ACTIVE
+            roster.claim(Claim([WalletId("a")], run, lambda *_: pytest.fail("it is nobody's fault")))
+        assert roster._actors[WalletId("a")].state is ActorState.ACTIVE
         nursery.cancel_scope.cancel()

@@ -11,6 +11,7 @@ import apsw
 import pytest
 import trio
 
+from tests.ledger import cases
 from tests.state_file import state_file
 from tests.wallets.conftest import CLIENT, answered, define, open_core, opening, submit, transfer
 from tests.wallets.test_compaction import daemon_at_work, live, once, replayed
@@ -18,20 +19,15 @@ from walletd.core import Core
 from walletd.journal.memory_store import MemoryJournalStore
 from walletd.vocabulary.commands import (
     CreateClient,
-    FreezeWallet,
     Limits,
-    OpenWallet,
-    PlaceHold,
-    Posting,
-    RefundTransfer,
-    UpdateWallet,
     Window,
 )
-from walletd.vocabulary.identifiers import DAEMON
+from walletd.vocabulary.identifiers import DAEMON, CommandId, Principal
+from walletd.vocabulary.lifecycle import FrozenSide
 from walletd.wallets import snapshot, table_file
 from walletd.wallets.compaction import Compaction
-from walletd.wallets.read_tables import FILE_NAME, ReadTablesRotten
 from walletd.wallets.snapshot import check_snapshot
+from walletd.wallets.table_file import FILE_NAME, ReadTablesRotten
 from walletd.wallets.table_rows import SCHEMA
 
 TABLES = [line.split()[2] for line in SCHEMA.splitlines() if line.startswith("CREATE TABLE")]
@@ -41,16 +37,21 @@ async def a_row_of_every_kind(core: Core) -> None:
     """Enough commands for a row in every table."""
     soon = datetime.now(UTC) + timedelta(days=1)
     velocity = {"EUR": Limits(velocity=(Window(seconds=3600, amount="500"),))}
-    back = RefundTransfer(command_id="r", transfer="t5", postings=(Posting("bob", "alice", "EUR", "1"),))
-    create = CreateClient(command_id="c", client="shop", scopes=("operate",), token_sha256=sha256(b"token").hexdigest())
+    back = cases.refund("t5", cases.posting("bob", "alice", "EUR", 1), command_id="r")
+    create = CreateClient(
+        command_id=CommandId("c"),
+        client=Principal("shop"),
+        scopes=("operate",),
+        token_sha256=sha256(b"token").hexdigest(),
+    )
     for command, principal in (
         (define(), CLIENT),
-        (OpenWallet(command_id="a", wallet="alice", metadata={"tier": "gold"}), CLIENT),
+        (cases.open_wallet("alice", command_id="a", metadata={"tier": "gold"}), CLIENT),
         (opening("bob"), CLIENT),
         (transfer("t", ("@external", "alice", 100), ("alice", "bob", 10)), CLIENT),
-        (UpdateWallet(command_id="u", wallet="alice", limits=velocity), CLIENT),
-        (PlaceHold(command_id="h", wallet="alice", asset="EUR", amount="7", expires_at=soon), CLIENT),
-        (FreezeWallet(command_id="f", wallet="bob", frozen="debits", why="why"), CLIENT),
+        (cases.update("alice", command_id="u", limits=velocity), CLIENT),
+        (cases.place("alice", "EUR", 7, command_id="h", expires_at=soon), CLIENT),
+        (cases.freeze("bob", FrozenSide.CREDITS, command_id="f", why="why"), CLIENT),
         (create, DAEMON),
         (back, CLIENT),
     ):
@@ -74,7 +75,7 @@ def changes_of(file: Path) -> list[tuple[str, str]]:
         for table in TABLES:
             assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() != (0,), f"no row in {table}"
             for _, column, kind, *_ in connection.execute(f"PRAGMA table_info({table})").fetchall():
-                other = {"INTEGER": "977", "TEXT": "'another'", "BLOB": "x'00'"}[kind]
+                other = {"INTEGER": "977", "TEXT": "'another'", "BLOB": "x'00'"}[str(kind)]
                 some = f"(SELECT {column} FROM {table} LIMIT 1)"
                 found.append((f"{table}.{column}", f"UPDATE {table} SET {column} = {other} WHERE {column} IS {some}"))
         return found
@@ -159,7 +160,7 @@ async def large(tmp_path: Path) -> AsyncIterator[tuple[Core, Path]]:
         await a_row_of_every_kind(core)
         for n in range(400):
             metadata = {key: f"{n:03d}" * 160 for key in "abcd"}
-            await answered(submit(core, OpenWallet(command_id=f"w{n}", wallet=f"w{n}", metadata=metadata)))
+            await answered(submit(core, cases.open_wallet(f"w{n}", command_id=f"w{n}", metadata=metadata)))
         await core.projector.reach(core.writer.durable_head)
         yield core, tmp_path / FILE_NAME
 
@@ -336,6 +337,7 @@ async def test_a_snapshot_that_is_not_verified_before_archiving_is_noticed(
     async def unchecked(file: Path) -> tuple[int, str]:
         with state_file(file) as connection:
             ((sequence,),) = connection.execute("SELECT sequence FROM progress").fetchall()
+        assert isinstance(sequence, int)
         return sequence, sha256(file.read_bytes()).hexdigest()
 
     monkeypatch.setattr(snapshot, "_checked", unchecked)

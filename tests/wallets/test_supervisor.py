@@ -4,17 +4,19 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
 
+from tests.names import ALICE, BOB, EUR
 from tests.wallets.conftest import answered, define, open_core, opening, submit, transfer
 from walletd.core import Core
 from walletd.journal.memory_store import MemoryJournalStore
 from walletd.ledger.book import Book
 from walletd.vocabulary.commands import AnyCommand
 from walletd.vocabulary.error_codes import Reason
-from walletd.vocabulary.identifiers import Principal
+from walletd.vocabulary.identifiers import Principal, Version, WalletId
 from walletd.wallets.projector import DurableEntry
 from walletd.wallets.submission import Answer, NotDecided
 
@@ -30,21 +32,25 @@ async def funded(core: Core, *wallets: str) -> None:
     await answered(*submitted)
 
 
+def never(reason: Reason, facts: dict[str, Any]) -> None:
+    pytest.fail(f"{reason} {facts}")
+
+
 async def read_posted(core: Core, wallet: str) -> int:
     seen: list[int] = []
     arrived = trio.Event()
 
-    def show(books: Mapping[str, Book], moment: datetime) -> Callable[[int], None]:
-        seen.append(books[wallet].balance("EUR").posted)
+    def show(books: Mapping[WalletId, Book], moment: datetime) -> Callable[[int], None]:
+        seen.append(books[WalletId(wallet)].balance(EUR).posted)
         return lambda sequence: arrived.set()
 
-    core.supervisor.read_wallets([wallet], show, pytest.fail)
+    core.supervisor.read_wallets([WalletId(wallet)], show, never)
     await arrived.wait()
     return seen[0]
 
 
 def posted(core: Core, wallet: str) -> int:
-    return core.books.wallets[wallet].balance("EUR").posted
+    return core.books.wallets[WalletId(wallet)].balance(EUR).posted
 
 
 async def test_a_command_is_answered_only_once_it_is_durable(core: Core) -> None:
@@ -54,7 +60,7 @@ async def test_a_command_is_answered_only_once_it_is_durable(core: Core) -> None
     assert outcomes == []
     await answered(outcomes)
     assert isinstance(outcomes[0], Answer)
-    assert not outcomes[0].replayed
+    assert not outcomes.answer.replayed
     assert (posted(core, "alice"), posted(core, "bob")) == (900, 1100)
 
 
@@ -84,8 +90,8 @@ async def test_a_refusal_waits_for_the_debit_that_caused_it(core: Core) -> None:
     assert (first, second) == ([], [])
     await answered(first, second)
     assert isinstance(second[0], Answer)
-    assert second[0].durable.entry.refusal is not None
-    assert second[0].durable.entry.refusal.reason is Reason.INSUFFICIENT_FUNDS
+    assert second.refusal is not None
+    assert second.refusal.reason is Reason.INSUFFICIENT_FUNDS
 
 
 async def test_the_same_id_again_gets_the_first_answer_at_every_stage(core: Core) -> None:
@@ -98,9 +104,9 @@ async def test_the_same_id_again_gets_the_first_answer_at_every_stage(core: Core
     await core.projector.reach(core.writer.head)
     after_projected = submit(core, command)
     await answered(before_projected, after_projected)
-    again = [before_durable[0], before_projected[0], after_projected[0]]
-    assert all(isinstance(outcome, Answer) and outcome.replayed for outcome in again)
-    assert {outcome.durable.record for outcome in again} == {first[0].durable.record}
+    again = [outcomes.answer for outcomes in (before_durable, before_projected, after_projected)]
+    assert all(answer.replayed for answer in again)
+    assert {answer.durable.record for answer in again} == {first.answer.durable.record}
     assert posted(core, "alice") == 900
 
 
@@ -110,8 +116,8 @@ async def test_a_refusal_is_replayed_too_although_it_could_now_be_applied(core: 
     submit(core, transfer("more", ("@external", "alice", 9000)))
     again = submit(core, transfer("t1", ("alice", "bob", 5000)))
     await answered(refused, again)
-    assert again[0].durable.record == refused[0].durable.record
-    assert again[0].replayed
+    assert again.answer.durable.record == refused.answer.durable.record
+    assert again.answer.replayed
 
 
 async def test_the_same_id_with_other_content_is_refused_with_the_field_that_differs(core: Core) -> None:
@@ -122,7 +128,7 @@ async def test_the_same_id_with_other_content_is_refused_with_the_field_that_dif
     late = submit(core, transfer("t1", ("alice", "bob", 100), reference="other"))
     for outcomes, field in ((reused, "postings[0].amount"), (late, "reference")):
         assert isinstance(outcomes[0], NotDecided)
-        assert outcomes[0].reason is Reason.COMMAND_ID_REUSED
+        assert outcomes.declined.reason is Reason.COMMAND_ID_REUSED
         assert outcomes[0].facts["field"] == field
 
 
@@ -131,8 +137,8 @@ async def test_command_ids_belong_to_their_client(core: Core) -> None:
     one = submit(core, transfer("t1", ("alice", "bob", 100)), Principal("one"))
     other = submit(core, transfer("t1", ("alice", "bob", 100)), Principal("other"))
     await answered(one, other)
-    assert not one[0].replayed
-    assert not other[0].replayed
+    assert not one.answer.replayed
+    assert not other.answer.replayed
     assert posted(core, "alice") == 800
 
 
@@ -144,11 +150,11 @@ async def test_ids_are_remembered_over_a_restart_and_after_the_read_tables_are_d
         refused = submit(core, transfer("t2", ("alice", "bob", 9999)))
         await answered(first, refused)
     async with open_core(tmp_path, MemoryJournalStore(store.disk)) as core:
-        assert await replay_of(core, transfer("t1", ("alice", "bob", 100))) == first[0].durable
+        assert await replay_of(core, transfer("t1", ("alice", "bob", 100))) == first.answer.durable
     for file in tmp_path.glob("state.db*"):
         file.unlink()
     async with open_core(tmp_path, MemoryJournalStore(store.disk)) as core:
-        assert await replay_of(core, transfer("t2", ("alice", "bob", 9999))) == refused[0].durable
+        assert await replay_of(core, transfer("t2", ("alice", "bob", 9999))) == refused.answer.durable
         assert core.supervisor.remembered == 0
 
 
@@ -156,8 +162,8 @@ async def replay_of(core: Core, command: AnyCommand) -> DurableEntry:
     outcomes = submit(core, command)
     await answered(outcomes)
     assert isinstance(outcomes[0], Answer)
-    assert outcomes[0].replayed
-    return outcomes[0].durable
+    assert outcomes.answer.replayed
+    return outcomes.answer.durable
 
 
 async def test_a_full_disk_undoes_what_was_tentative_and_says_not_applied(
@@ -171,22 +177,22 @@ async def test_a_full_disk_undoes_what_was_tentative_and_says_not_applied(
     undone = [submit(core, transfer(f"t{n}", ("alice", "bob", 100))) for n in range(3)]
     undone.append(submit(core, define("USD")))
     await answered(*undone)
-    assert all(outcomes[0].reason is Reason.UNAVAILABLE for outcomes in undone)
+    assert all(outcomes.declined.reason is Reason.UNAVAILABLE for outcomes in undone)
     refused_at_once = submit(core, transfer("t9", ("alice", "bob", 1)))
     await answered(refused_at_once)
-    assert refused_at_once[0].reason is Reason.UNAVAILABLE
+    assert refused_at_once.declined.reason is Reason.UNAVAILABLE
     journal.is_full = False
     await recovered.wait()
     applied = submit(core, transfer("t0", ("alice", "bob", 100)))
     await answered(applied)
-    assert not applied[0].replayed
-    assert applied[0].durable.entry.sequence == before + 1
+    assert not applied.answer.replayed
+    assert applied.entry.sequence == before + 1
     assert (posted(core, "alice"), posted(core, "bob")) == (900, 1100)
     assert "USD" not in core.books.assets
 
 
-def show_posted(seen: list[int], books: Mapping[str, Book], moment: datetime) -> Callable[[int], None]:
-    posted = books["alice"].balance("EUR").posted
+def show_posted(seen: list[int], books: Mapping[WalletId, Book], moment: datetime) -> Callable[[int], None]:
+    posted = books[ALICE].balance(EUR).posted
     return lambda sequence: seen.append(posted)
 
 
@@ -194,7 +200,7 @@ async def test_reads_see_earlier_commands_and_wait_for_them_to_be_durable(core: 
     await funded(core, "alice", "bob")
     seen: list[int] = []
     submit(core, transfer("t1", ("alice", "bob", 100)))
-    core.supervisor.read_wallets(["alice"], partial(show_posted, seen), pytest.fail)
+    core.supervisor.read_wallets([ALICE], partial(show_posted, seen), never)
     later = submit(core, transfer("t2", ("alice", "bob", 100)))
     assert seen == []
     await answered(later)
@@ -216,14 +222,15 @@ async def test_a_wallet_whose_invariant_broke_stands_still_and_the_others_go_on(
     core: Core, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await funded(core, "alice", "bob", "carol")
-    core.books.wallets["bob"].version += 7
-    core.books.wallets["bob"].balances["EUR"].held = -1
+    bob = core.books.wallets[BOB]
+    bob.version = Version(bob.version + 7)
+    core.books.wallets[BOB].balances[EUR].held = -1
     broken = submit(core, transfer("t1", ("alice", "bob", 1)))
     refused = submit(core, transfer("t2", ("carol", "bob", 1)))
     fine = submit(core, transfer("t3", ("@external", "carol", 1)))
     await answered(broken, refused, fine)
-    assert broken[0].reason is Reason.INTERNAL_ERROR
-    assert refused[0].reason is Reason.WALLET_QUARANTINED
+    assert broken.declined.reason is Reason.INTERNAL_ERROR
+    assert refused.declined.reason is Reason.WALLET_QUARANTINED
     assert isinstance(fine[0], Answer)
 
 
@@ -235,7 +242,7 @@ async def test_commands_over_cold_wallets_keep_their_order(core: Core) -> None:
         outcomes.append(submit(core, transfer(f"fund-{n}", ("@external", f"w{n}", 10))))
         outcomes.append(submit(core, transfer(f"pass-{n}", (f"w{n}", f"w{max(0, n - 1)}", 10)) if n else define("X")))
     await answered(*outcomes)
-    assert all(o[0].durable.entry.refusal is None for o in outcomes)
+    assert all(o.entry.refusal is None for o in outcomes)
 
 
 async def test_idle_wallets_retire_and_come_back_as_they_were(tmp_path: Path) -> None:

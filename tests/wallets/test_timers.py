@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 import trio
 
+from tests.ledger import cases
+from tests.names import ALICE, EUR
 from tests.wallets.conftest import answered, define, open_core, opening, submit, transfer
 from walletd.journal.memory_store import MemoryJournalStore
-from walletd.vocabulary.commands import CaptureHold, ExpireHold, Part, PlaceHold, VoidHold
+from walletd.vocabulary.commands import ExpireHold, PlaceHold
 from walletd.vocabulary.entries import HoldRecord
-from walletd.vocabulary.identifiers import DAEMON
+from walletd.vocabulary.identifiers import DAEMON, HoldId
 from walletd.vocabulary.lifecycle import HoldState
 from walletd.wallets.submission import Answer
 from walletd.wallets.timers import KEPT, RETRY_SECONDS, Expiry, Key, Timers, expiry_id, key_of
@@ -33,7 +35,7 @@ class Clock:
 
 
 def hold(command_id: str, amount: int, expires_at: datetime | None = None) -> PlaceHold:
-    return PlaceHold(command_id=command_id, wallet="alice", asset="EUR", amount=str(amount), expires_at=expires_at)
+    return cases.place("alice", "EUR", amount, command_id=command_id, expires_at=expires_at)
 
 
 class Tables:
@@ -57,7 +59,7 @@ async def hold_ids(core: Any, *commands: PlaceHold) -> list[str]:
     await answered(submit(core, transfer("fund", ("@external", "alice", 1000))))
     placed = [submit(core, command) for command in commands]
     await answered(*placed)
-    return [outcomes[0].durable.entry.effects.holds[0].hold for outcomes in placed]
+    return [outcomes.effects.holds[0].hold for outcomes in placed]
 
 
 async def recorded(core: Any, hold: str) -> HoldState:
@@ -84,7 +86,8 @@ async def test_an_expiry_is_recorded_by_the_daemon_soon_after_its_time(tmp_path:
         await wait_for_entry(core, head + 1)
         entry = (await core.history.entry(head + 1)).entry
         assert isinstance(entry.command, ExpireHold)
-        assert (entry.principal, entry.command.command_id) == (DAEMON, expiry_id(name, NOON + MINUTE))
+        assert (entry.principal, entry.command.command_id) == (DAEMON, expiry_id(HoldId(name), NOON + MINUTE))
+        assert entry.effects is not None
         assert [(h.hold, h.state) for h in entry.effects.holds] == [(name, HoldState.EXPIRED)]
         assert [(b.held, b.available) for b in entry.effects.balances] == [("0", "1000")]
 
@@ -100,7 +103,9 @@ async def test_holds_of_one_wallet_that_expire_together_are_recorded_by_one_entr
         await trio.sleep(0.05)
         await core.writer.drain()
         assert core.writer.durable_head == head + 1, "the others are not asked about, and refused, one by one"
-        assert [h.hold for h in (await core.history.entry(head + 1)).entry.effects.holds] == names
+        effects = (await core.history.entry(head + 1)).entry.effects
+        assert effects is not None
+        assert [h.hold for h in effects.holds] == names
         assert len(core.timers) == 0
 
 
@@ -124,19 +129,19 @@ async def test_reads_and_decisions_know_of_the_expiry_before_it_is_recorded(tmp_
         first, other = await hold_ids(core, hold("one", 300, NOON + MINUTE), hold("two", 200))
         await core.projector.reach(core.writer.durable_head)
         clock.time += MINUTE
-        (view,) = (await core.readings.some_wallets(["alice"])).wallets
+        (view,) = (await core.readings.some_wallets([ALICE])).wallets
         assert [(b.held, b.available) for b in view.balances] == [("200", "800")]
-        assert [h.hold for h in (await core.readings.list_holds("alice", False, None, 10)).holds] == [other]
-        everything = (await core.readings.list_holds("alice", True, None, 10)).holds
+        assert [h.hold for h in (await core.readings.list_holds(ALICE, False, None, 10)).holds] == [other]
+        everything = (await core.readings.list_holds(ALICE, True, None, 10)).holds
         assert [(h.hold, h.state, h.reserved) for h in everything] == [
             (first, HoldState.EXPIRED, "0"),
             (other, HoldState.OPEN, "200"),
         ]
-        capture = CaptureHold(command_id="late", wallet="alice", hold=first, parts=(Part("bob", "1"),))
+        capture = cases.capture("alice", first, ("bob", 1), command_id="late")
         late, rest = submit(core, capture), submit(core, transfer("all", ("alice", "bob", 800)))
         await answered(late, rest)
-        assert late[0].durable.entry.refusal.reason.value == "hold_not_open"
-        assert [h.state for h in rest[0].durable.entry.effects.holds] == [HoldState.EXPIRED]
+        assert late.refusal.reason.value == "hold_not_open"
+        assert [h.state for h in rest.effects.holds] == [HoldState.EXPIRED]
         await trio.sleep(0.05)
         core.timers.wake()
         assert isinstance(rest[0], Answer)
@@ -146,17 +151,17 @@ async def test_holds_survive_a_restart_and_the_loss_of_the_read_tables(tmp_path:
     clock, store = Clock(), MemoryJournalStore()
     async with open_core(tmp_path, store, clock=clock) as core:
         first, other = await hold_ids(core, hold("one", 300, NOON + MINUTE), hold("two", 200))
-        capture = CaptureHold(command_id="some", wallet="alice", hold=first, parts=(Part("bob", "100"),))
+        capture = cases.capture("alice", first, ("bob", 100), command_id="some")
         await answered(submit(core, capture))
     for file in tmp_path.glob("state.db*"):
         file.unlink()
     async with open_core(tmp_path, MemoryJournalStore(store.disk), clock=clock) as core:
-        capture = CaptureHold(command_id="more", wallet="alice", hold=first, parts=(Part("bob", "200"),))
+        capture = cases.capture("alice", first, ("bob", 200), command_id="more")
         captured = submit(core, capture)
-        voided = submit(core, VoidHold(command_id="void", wallet="alice", hold=other))
+        voided = submit(core, cases.void("alice", other, command_id="void"))
         await answered(captured, voided)
-        assert [h.state for h in captured[0].durable.entry.effects.holds] == [HoldState.CAPTURED]
-        assert voided[0].durable.entry.effects.balances[0].available == "700"
+        assert [h.state for h in captured.effects.holds] == [HoldState.CAPTURED]
+        assert voided.effects.balances[0].available == "700"
         assert len(core.timers) == 0
 
 
@@ -168,30 +173,33 @@ async def test_a_timer_sleeps_until_something_is_due_and_tries_again_what_was_no
         tried.append((trio.current_time() - start, command.hold))
         decided(len(tried) > 1)
 
-    tables = Tables((NOON + timedelta(seconds=n), "alice", f"h{n}") for n in (500, 5))
+    tables = Tables((NOON + timedelta(seconds=n), ALICE, HoldId(f"h{n}")) for n in (500, 5))
     timers = Timers(submit_command, lambda: NOON + timedelta(seconds=trio.current_time() - start), tables.read)
     await timers.load()
     async with trio.open_nursery() as nursery:
         await nursery.start(timers.run)
         await trio.sleep(1000)
         nursery.cancel_scope.cancel()
-    assert [(pytest.approx(at, abs=0.01), name) for at, name in tried] == [
-        (5, "h5"),
-        (5 + RETRY_SECONDS, "h5"),
-        (500, "h500"),
-    ]
+    assert [name for _, name in tried] == ["h5", "h5", "h500"]
+    assert [at for at, _ in tried] == pytest.approx([5, 5 + RETRY_SECONDS, 500], abs=0.01)
     assert len(timers) == 0
 
 
 def record(hold: str, expires_at: datetime | None, state: HoldState = HoldState.OPEN) -> HoldRecord:
-    amounts = {"amount": "1", "captured": "0"}
     return HoldRecord(
-        hold=hold, wallet="alice", asset="EUR", **amounts, state=state, placed_at=NOON, expires_at=expires_at
+        hold=HoldId(hold),
+        wallet=ALICE,
+        asset=EUR,
+        amount="1",
+        captured="0",
+        state=state,
+        placed_at=NOON,
+        expires_at=expires_at,
     )
 
 
 async def test_only_the_next_expiries_are_in_memory_however_many_there_are() -> None:
-    tables = Tables((NOON + timedelta(seconds=n), "alice", f"h{n}") for n in range(3 * KEPT))
+    tables = Tables((NOON + timedelta(seconds=n), ALICE, HoldId(f"h{n}")) for n in range(3 * KEPT))
     timers = Timers(lambda command, decided: None, lambda: NOON, tables.read)
     await timers.load()
     assert len(timers) == KEPT
@@ -202,7 +210,7 @@ async def test_only_the_next_expiries_are_in_memory_however_many_there_are() -> 
 
 
 async def test_a_hold_that_is_released_while_the_tables_are_read_does_not_expire(autojump_clock: Any) -> None:
-    tables = Tables([(NOON, "alice", "h1"), (NOON, "alice", "h2")])
+    tables = Tables([(NOON, ALICE, HoldId("h1")), (NOON, ALICE, HoldId("h2"))])
     submitted: list[str] = []
     timers = Timers(lambda command, decided: submitted.append(command.hold), lambda: NOON, tables.read)
     tables.meanwhile.append(lambda: timers.follow([record("h1", NOON, HoldState.VOIDED)]))
@@ -236,13 +244,13 @@ async def test_whatever_becomes_of_holds_each_expires_once_at_its_last_moment(
         decided(True)
 
     def change() -> None:
-        hold = f"h{chance.randrange(60)}"
+        hold = HoldId(f"h{chance.randrange(60)}")
         if hold in expected and chance.random() < 0.3:
             del expected[hold], tables.open[hold]
             timers.follow([record(hold, None, HoldState.VOIDED)])
         else:
             moment = clock() + timedelta(seconds=chance.randrange(1, 200))
-            expected[hold], tables.open[hold] = moment, (moment, "alice", hold)
+            expected[hold], tables.open[hold] = moment, (moment, ALICE, hold)
             timers.follow([record(hold, moment)])
         if chance.random() < 0.3:
             tables.meanwhile.append(change)
