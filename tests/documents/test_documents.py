@@ -155,6 +155,33 @@ def test_the_readmes_python_works_as_printed(tmp_path: Path) -> None:
             assert paid.stdout.split()[1] == is_replayed
 
 
+def test_the_readmes_websocket_session_works_as_printed(tmp_path: Path) -> None:
+    readme = (ROOT / "README.md").read_text()
+    (line,) = re.findall(r"```sh\n(.*-m websockets.*)\n```", readme)
+    (requests,) = re.findall(r"```json\n(.*?)```", readme, re.DOTALL)
+    with Daemon(tmp_path / "var") as daemon, daemon.client() as client:
+        client.call("asset.define", command_id="e", asset="EUR", scale=2)
+        for wallet in ("alice", "bob"):
+            client.call("wallet.open", command_id=wallet, wallet=wallet)
+        postings = [{"from": "@external", "to": "alice", "asset": "EUR", "amount": "5000"}]
+        client.call("transfer.post", command_id="f", postings=postings)
+        command = line.replace(".venv/bin/python", f"exec {sys.executable} -u").replace(
+            "ws://127.0.0.1:7878", daemon.url
+        )
+        shell = subprocess.Popen(
+            ["bash", "-c", command], cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert shell.stdin is not None
+        assert shell.stdout is not None
+        shell.stdin.write(requests)
+        shell.stdin.flush()
+        awaited = {*(f'"id":{number},"result"' for number in (1, 2, 3, 4)), '"stream.event"'}
+        while awaited and (text := shell.stdout.readline()):
+            awaited = {words for words in awaited if words not in text}
+        shell.communicate()
+    assert not awaited
+
+
 OF_SYSTEMD = ("systemctl", "journalctl")
 """What only a machine with systemd has: tests/systemd boots one."""
 
