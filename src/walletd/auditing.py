@@ -36,7 +36,7 @@ async def audit_beside(audit: Audit, audited: Callable[[int], None]) -> None:
     if not audit.is_done:
         await audit.go_on(PAUSE_SECONDS)
         _conclude(audit, audited)
-        log.info("every balance was audited")
+        log.info("audit passed: every balance was checked")
 
 
 def _conclude(audit: Audit, audited: Callable[[int], None]) -> None:

@@ -107,7 +107,7 @@ def _is_there(file: Path) -> bool:
         return False
     except OSError as error:
         raise ConfigurationError(
-            f"cannot look into {file.parent}: {error.strerror}; let the user that runs walletd enter it, "
+            f"cannot look into {file.parent}: {error.strerror}; give the user that runs walletd access to it, "
             "or name a file with --config"
         ) from error
     return True
@@ -120,7 +120,7 @@ def _fragments(folder: Path) -> list[Path]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        advice = "; let the user that runs walletd read it" if isinstance(error, PermissionError) else ""
+        advice = "; give the user that runs walletd read access" if isinstance(error, PermissionError) else ""
         raise ConfigurationError(f"cannot list {folder}: {error.strerror}{advice}") from error
     return sorted(folder / name for name in names if name.endswith(".toml"))
 
@@ -192,7 +192,7 @@ def _check(layer: _Layer, environment: Mapping[str, str]) -> None:
     for name in layer.values:
         if name not in known:
             nearest = get_close_matches(name, known, n=1)
-            advice = f"did you mean {nearest[0]!r}?" if nearest else f"known are {', '.join(known)}"
+            advice = f"did you mean {nearest[0]!r}?" if nearest else f"the settings are {', '.join(known)}"
             raise ConfigurationError(f"{layer.origin(name)}: there is no setting {name!r}; {advice}")
     for name, value in layer.values.items():
         try:
@@ -219,6 +219,6 @@ def _expanded(path: str, environment: Mapping[str, str]) -> str:
         for form in (f"${{{place}}}", f"${place}"):
             if form in path:
                 if not environment.get(place):
-                    raise ConfigurationError(f"{path}: systemd has set no {place}")
+                    raise ConfigurationError(f"{path}: systemd did not set {place}")
                 path = path.replace(form, environment[place].split(":")[0])
     return path

@@ -215,5 +215,5 @@ async def _run_part(part: _Part, task_status: trio.TaskStatus[None]) -> None:
     except ReadTablesRotten:
         raise
     except Exception:
-        log.exception("the %s met a fault", type(part).__name__.lower())
+        log.exception("%s failed", type(part).__name__.lower())
         raise

@@ -117,11 +117,9 @@ def serve(settings: Settings, announce: Announce, report: Report, read: Callable
         ):
             log.error("%s", failure)
         elif is_of_threads(failure):
-            log.error(
-                "a thread is needed and cannot be started: raise the limit (ulimit -u, or TasksMax= under systemd)"
-            )
+            log.error("cannot start a thread: raise the limit (ulimit -u, or TasksMax= under systemd)")
         else:
-            log.exception("walletd met a fault of its own and ends")
+            log.exception("walletd stops after an internal error")
         manager.notify(STATUS=f"failed: {failure}", EXIT_STATUS=str(_exit_code(failure)))
         return _exit_code(failure)
     finally:
@@ -233,7 +231,9 @@ async def _serve(
         if core.writer.head == 0:
             await core.open_external()
         if not await core.admit_operator(operator_sha256):
-            log.warning("the token in %s is not in force; remove the file to get a fresh one", settings.token_file)
+            log.warning(
+                "the token in %s is not valid; remove the file and restart to get a fresh one", settings.token_file
+            )
         services = _services(settings, core, lifecycle, operations)
         server = _gateway(settings, ways, services, lifecycle, operations)
         core.on_idle = server.flush
@@ -278,7 +278,7 @@ async def _drain(core: Core, services: Services, server: GatewayServer, operatio
         left = 0 if operations.stop.hurried.is_set() else begun + seconds - trio.current_time()
         late = await server.drain(max(left, LAST_WORDS_SECONDS), random.Random())
         if late:
-            log.warning("%d connections had to be cut off", late)
+            log.warning("%d connections were cut off at the deadline", late)
         hurrying.cancel_scope.cancel()
 
 

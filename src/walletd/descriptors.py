@@ -43,10 +43,10 @@ def raise_limit() -> None:
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         except (OSError, ValueError) as error:
-            log.warning("the limit of open files stays at %d: %s", soft, error)
+            log.warning("the limit on open files stays at %d: %s", soft, error)
     if (limit := _limit()) < LEAST:
         raise ConfigurationError(
-            f"{limit} open files are permitted, and walletd needs {LEAST} at least: raise the limit (ulimit -n, or "
+            f"{limit} open files are permitted, but walletd needs at least {LEAST}: raise the limit (ulimit -n, or "
             "LimitNOFILE= under systemd)"
         )
 

@@ -83,10 +83,10 @@ class FaultReports:
                 file.write(self.text(why, failure))
             self._remove_old()
         except OSError as error:
-            log.warning("a report could not be written to %s: %s", self.folder, error)
+            log.warning("cannot write a report to %s: %s", self.folder, error)
             return None
         self.written += 1
-        log.warning("a report is in %s (%s)", path, why)
+        log.warning("report written to %s (%s)", path, why)
         return path
 
     def _said(self, title: str, say: Sections) -> Mapping[str, str]:
@@ -94,7 +94,7 @@ class FaultReports:
         try:
             return say()
         except Exception as error:
-            return {title: f"could not be told: {error!r}"}
+            return {title: f"could not be read: {error!r}"}
 
     def _remove_old(self) -> None:
         for path in sorted(self.folder.glob("report-*.txt"), key=lambda path: path.stat().st_mtime)[:-KEPT]:
@@ -182,7 +182,7 @@ def _tasks() -> str:
     try:
         root = trio.lowlevel.current_root_task()
     except RuntimeError:
-        return "the loop does not run in this thread"
+        return "the event loop does not run in this thread"
     lines: list[str] = []
     waiting = [(root, 0)] if root is not None else []
     shown = 0
@@ -204,7 +204,7 @@ def _task(task: trio.lowlevel.Task) -> list[str]:
     ]
     name = "a wallet's actor" if task.name.startswith("wallet ") else task.name
     if getattr(task.coro, "cr_running", False):  # A compiled coroutine does not say.
-        name += " (runs now: the rest of its frames are the main thread's)"
+        name += " (running now: its remaining frames are shown with the main thread)"
     return [name, *(f"{INDENT}{place}" for place in places)]
 
 

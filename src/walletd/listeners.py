@@ -81,10 +81,12 @@ def certificates_of(settings: Settings) -> Certificates | None:
     if settings.tls_certificate is None:
         for name in ("tls_key", "tls_client_authority"):
             if getattr(settings, name) is not None:
-                raise ConfigurationError(f"{name} is set and tls_certificate is not: name the certificate, too")
+                raise ConfigurationError(f"{name} is set but tls_certificate is not: set the certificate, too")
         _warn_of_plain_text(settings.host)
     if settings.certificate_principals and settings.tls_client_authority is None:
-        raise ConfigurationError("certificate_principals needs tls_client_authority, which says whom to believe")
+        raise ConfigurationError(
+            "certificate_principals needs tls_client_authority, which names the authority to trust"
+        )
     if settings.tls_certificate is None:
         return None
     files = CertificateFiles(settings.tls_certificate, settings.tls_key, settings.tls_client_authority)
@@ -104,7 +106,7 @@ def proxies_of(settings: Settings) -> tuple[Network, ...]:
         return tuple(ipaddress.ip_network(network) for network in settings.proxy_protocol_from)
     except ValueError as error:
         raise ConfigurationError(
-            f'proxy_protocol_from has addresses and networks such as "10.0.0.7" or "10.1.0.0/16": {error}'
+            f'proxy_protocol_from takes addresses and networks such as "10.0.0.7" or "10.1.0.0/16": {error}'
         ) from None
 
 
@@ -140,4 +142,4 @@ def _warn_of_plain_text(host: str) -> None:
     except ValueError:
         is_loopback = host == "localhost"
     if not is_loopback:
-        log.warning("%s is reached without TLS: tokens can be read on the way; set tls_certificate", host)
+        log.warning("%s is reachable without TLS, so tokens can be read in transit; set tls_certificate", host)

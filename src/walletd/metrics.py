@@ -103,67 +103,75 @@ class StartCollector(Collector):
     def _daemon(self) -> Iterator[Metric]:
         about = {"version": self._version, "python": platform.python_version(), "sqlite": sqlite3.sqlite_version}
         about["compiled"] = "no" if str(rules.__file__).endswith(".py") else "yes"
-        yield InfoMetricFamily("walletd_build", "The version that runs.", about)
+        yield InfoMetricFamily("walletd_build", "Version of the running daemon.", about)
         state = {state.value: state is self._lifecycle.state for state in DaemonState}
         yield StateSetMetricFamily("walletd_lifecycle_state", "The daemon's state.", state)
         moves = CounterMetricFamily(
-            "walletd_lifecycle_transitions", "Moves between states since the start.", labels=["from", "to"]
+            "walletd_lifecycle_transitions", "Transitions between states since the start.", labels=["from", "to"]
         )
         for source, targets in PERMITTED_MOVES.items():
             for target in sorted(targets, key=lambda state: state.value):
                 moves.add_metric([source.value, target.value], self._lifecycle.moves.get((source, target), 0))
         yield moves
         operations = self._operations
-        yield _gauge("walletd_audit_violations", "What the last audit found wrong.", operations.audit_violations)
+        yield _gauge("walletd_audit_violations", "Violations that the last audit found.", operations.audit_violations)
         yield _gauge(
-            "walletd_audit_last_timestamp_seconds", "When the books were last summed up.", operations.audited_at
+            "walletd_audit_last_timestamp_seconds",
+            "Time of the last audit, in seconds since 1970.",
+            operations.audited_at,
         )
         yield _counter(
-            "walletd_fault_reports", "Reports written, by request or for a fault.", operations.reports.written
+            "walletd_fault_reports",
+            "Reports written, on request or after an internal error.",
+            operations.reports.written,
         )
         yield _counter("walletd_log_lines_suppressed", "Repeated log lines left out.", repeats.suppressed)
-        yield _counter("walletd_log_lines_lost", "Log lines that nothing took.", lost_lines())
+        yield _counter("walletd_log_lines_lost", "Log lines lost because no output accepted them.", lost_lines())
         stood = operations.loop_watch.clock.stood_seconds
-        yield _counter("walletd_standstill_seconds", "Time in which the process stood still.", stood)
-        yield _counter("walletd_notify_failures", "Messages that systemd did not get.", operations.manager.failures)
+        yield _counter("walletd_standstill_seconds", "Seconds during which the whole process was stopped.", stood)
+        yield _counter(
+            "walletd_notify_failures", "Notifications that did not reach systemd.", operations.manager.failures
+        )
 
         clock = operations.clock
         yield _labelled("walletd_clock_jumps", "Jumps of the wall clock, by direction.", "direction", clock.jumps)
         yield _gauge(
             "walletd_clock_ahead_seconds",
-            "How far the wall clock is ahead of the ledger's time.",
+            "Seconds by which the wall clock is ahead of the ledger's time.",
             clock.ahead_seconds,
         )
 
     def _configuration(self) -> Iterator[Metric]:
         operations = self._operations
-        yield _counter("walletd_config_reloads", "Reloads of the configuration that were tried.", operations.reloads)
+        yield _counter("walletd_config_reloads", "Attempts to reload the configuration.", operations.reloads)
         yield _gauge(
             "walletd_config_last_reload_successful",
-            "1 unless the last reload found something wrong.",
+            "1 if the last reload succeeded, otherwise 0.",
             float(operations.last_reload_succeeded),
         )
         yield _gauge(
             "walletd_config_last_reload_success_timestamp_seconds",
-            "When the configuration in force was read.",
+            "Time at which the current configuration was read, in seconds since 1970.",
             operations.last_reload_at,
         )
 
     def _recovery(self) -> Iterator[Metric]:
         recovery = self._operations.recovery
-        yield _gauge("walletd_recovery_entries", "Entries that the start had to fold.", recovery.whole)
-        yield _gauge("walletd_recovery_done_entries", "Of these, those that it has folded.", recovery.done)
+        yield _gauge(
+            "walletd_recovery_entries", "Entries that this start has to fold into the read tables.", recovery.whole
+        )
+        yield _gauge("walletd_recovery_done_entries", "Entries that this start has folded so far.", recovery.done)
 
     def _files(self) -> Iterator[Metric]:
         """What is on the disk now; a file that is not there has no size."""
         folder = self._operations.settings.data
-        sizes = GaugeMetricFamily("walletd_file_size_bytes", "Size of a file of the data folder.", labels=["file"])
+        sizes = GaugeMetricFamily("walletd_file_size_bytes", "Size of a file in the data folder.", labels=["file"])
         for name in FILES:
             with suppress(OSError):
                 sizes.add_metric([name], (folder / name).stat().st_size)
         yield sizes
         with suppress(OSError):
-            yield _gauge("walletd_disk_free_bytes", "Room left for the data folder.", free_bytes(folder))
+            yield _gauge("walletd_disk_free_bytes", "Free space on the data folder's file system.", free_bytes(folder))
 
 
 class DaemonCollector(Collector):
@@ -203,32 +211,54 @@ class DaemonCollector(Collector):
         yield commands
         shed = {reason.value: counters.shed.get(reason, 0) for reason in SHED_REASONS}
         shed |= {reason.value: count for reason, count in counters.shed.items()}
-        yield _labelled("walletd_commands_shed", "Commands that never reached a decision, by why.", "reason", shed)
+        yield _labelled("walletd_commands_shed", "Commands that never reached a decision, by reason.", "reason", shed)
         yield _labelled(
             "walletd_requests_rejected",
             "Requests answered with an error, by reason.",
             "reason",
             {reason.value: 0 for reason in Reason} | self._services.rejected,
         )
-        yield _counter("walletd_command_replays", "Commands whose id had been used.", counters.replays)
+        yield _counter(
+            "walletd_command_replays",
+            "Commands answered from the journal because their id had been used.",
+            counters.replays,
+        )
         remembered = self._core.supervisor.remembered
-        yield _gauge("walletd_command_ids_in_memory", "Ids that the read tables lack.", remembered)
-        yield _histogram("walletd_decide_seconds", "Time of a decision.", counters.decide_seconds)
-        yield _histogram("walletd_queue_seconds", "From a decision to its commit's begin.", counters.queue_seconds)
-        yield _histogram("walletd_reply_seconds", "From a command's arrival to its answer.", counters.reply_seconds)
+        yield _gauge(
+            "walletd_command_ids_in_memory", "Command ids in memory that are not in the read tables yet.", remembered
+        )
+        yield _histogram("walletd_decide_seconds", "Seconds that a decision takes.", counters.decide_seconds)
+        yield _histogram(
+            "walletd_queue_seconds",
+            "Seconds from a command's decision to the start of its commit.",
+            counters.queue_seconds,
+        )
+        yield _histogram(
+            "walletd_reply_seconds", "Seconds from a command's arrival to its answer.", counters.reply_seconds
+        )
 
     def _journal(self, commits: CommitCounters) -> Iterator[Metric]:
         writer, projector, counters = self._core.writer, self._core.projector, self._core.supervisor.counters
         yield _gauge("walletd_journal_head", "Sequence of the last durable entry.", writer.durable_head)
-        yield _gauge("walletd_journal_queued_entries", "Entries not durable yet.", writer.head - writer.durable_head)
-        yield _gauge("walletd_journal_degraded", "1 while it takes no writes.", float(writer.degraded is not None))
+        yield _gauge(
+            "walletd_journal_queued_entries", "Entries that are not durable yet.", writer.head - writer.durable_head
+        )
+        yield _gauge(
+            "walletd_journal_degraded", "1 while the journal accepts no writes.", float(writer.degraded is not None)
+        )
         yield _counter("walletd_journal_entries", "Entries made durable.", commits.entries)
         yield _counter("walletd_journal_bytes", "Bytes of entries made durable.", commits.bytes)
-        yield _counter("walletd_journal_rollbacks", "Commits undone for want of space.", commits.rollbacks)
+        yield _counter("walletd_journal_rollbacks", "Commits rolled back for lack of space.", commits.rollbacks)
         yield _commit_seconds(commits)
         yield _histogram("walletd_journal_group_entries", "Entries that shared a commit.", counters.group_entries)
-        yield _gauge("walletd_projection_sequence", "Last entry in the read tables.", projector.sequence)
-        yield _gauge("walletd_projection_backlog_entries", "Durable entries not in the read tables.", projector.backlog)
+        yield _gauge(
+            "walletd_projection_sequence", "Sequence of the last entry in the read tables.", projector.sequence
+        )
+        yield _gauge(
+            "walletd_projection_backlog_entries",
+            "Durable entries that are not in the read tables yet.",
+            projector.backlog,
+        )
 
     def _compactions(self) -> Iterator[Metric]:
         status = self._compaction.status
@@ -236,9 +266,9 @@ class DaemonCollector(Collector):
         runs.add_metric(["done"], status.runs)
         runs.add_metric(["failed"], status.failures)
         yield runs
-        yield _gauge("walletd_compaction_entries", "Entries that this step has to go over.", status.whole)
-        yield _gauge("walletd_compaction_done_entries", "Of these, those that it has gone over.", status.done)
-        yield _gauge("walletd_journal_archived_sequence", "Last entry that is archived.", status.archived)
+        yield _gauge("walletd_compaction_entries", "Entries that the current step has to process.", status.whole)
+        yield _gauge("walletd_compaction_done_entries", "Entries that the current step has processed.", status.done)
+        yield _gauge("walletd_journal_archived_sequence", "Sequence of the last archived entry.", status.archived)
 
     def _wallets(self) -> Iterator[Metric]:
         roster = self._core.roster
@@ -250,41 +280,59 @@ class DaemonCollector(Collector):
         yield _gauge("walletd_mailbox_commands", "Places taken in the mailboxes of all wallets.", sum(depths))
         yield _gauge("walletd_mailbox_deepest_commands", "Places taken in the fullest mailbox.", max(depths, default=0))
         yield _counter("walletd_wallet_loads", "Wallets loaded from the read tables.", roster.loads)
-        yield _counter("walletd_wallet_retirements", "Idle wallets let go.", roster.retirements)
-        yield _counter("walletd_wallet_waits", "Claims that had to wait for a turn.", roster.waits)
+        yield _counter("walletd_wallet_retirements", "Idle wallets dropped from memory.", roster.retirements)
+        yield _counter("walletd_wallet_waits", "Claims that waited for another command's turn.", roster.waits)
         timers = self._core.timers
-        yield _gauge("walletd_hold_timers", "Open holds that will expire.", len(timers))
+        yield _gauge("walletd_hold_timers", "Open holds with an expiry.", len(timers))
         yield _counter("walletd_hold_expiries", "Expiries submitted for recording.", timers.submitted)
 
     def _streams(self) -> Iterator[Metric]:
         publisher = self._core.publisher
         lags = publisher.lags()
         yield _gauge("walletd_subscriptions", "Open streams.", len(publisher))
-        yield _gauge("walletd_subscriptions_behind", "Streams that catch up.", sum(lag > 0 for lag in lags))
-        yield _gauge("walletd_stream_lag_entries", "How far the last stream is behind the head.", max(lags, default=0))
+        yield _gauge("walletd_subscriptions_behind", "Streams that are catching up.", sum(lag > 0 for lag in lags))
+        yield _gauge(
+            "walletd_stream_lag_entries",
+            "Entries by which the slowest stream is behind the head.",
+            max(lags, default=0),
+        )
         yield _counter("walletd_stream_events", "Events sent to subscribers.", publisher.events)
 
     def _connections(self) -> Iterator[Metric]:
         traffic = self._traffic
-        sessions = GaugeMetricFamily("walletd_sessions", "Open sessions, by whether they are known.", labels=["state"])
+        sessions = GaugeMetricFamily("walletd_sessions", "Open sessions, by authentication.", labels=["state"])
         known = sum(guest.session.grant is not None for guest in self._services.endpoints)
         sessions.add_metric(["authenticated"], known)
         sessions.add_metric(["unauthenticated"], len(self._services.endpoints) - known)
         yield sessions
         yield _gauge("walletd_connections", "Open connections.", traffic.open)
         yield _counter("walletd_connections_accepted", "Connections accepted.", traffic.accepted)
-        yield _counter("walletd_accept_failures", "Knocks that found no file descriptor left.", traffic.accept_failures)
-        yield _labelled("walletd_connections_refused", "Connections refused, by why.", "reason", traffic.refused)
+        yield _counter(
+            "walletd_accept_failures",
+            "Connections that could not be accepted for lack of file descriptors.",
+            traffic.accept_failures,
+        )
+        yield _labelled("walletd_connections_refused", "Connections refused, by reason.", "reason", traffic.refused)
         closed = dict.fromkeys((*map(str, CLOSE_CODES), "other"), 0)
         for code, count in traffic.closes.items():
             closed[str(code) if code in CLOSE_CODES else "other"] += count
         yield _labelled("walletd_connections_closed", "Connections closed, by close code.", "close_code", closed)
-        yield _counter("walletd_connections_cut_off", "Connections ended: all held too much.", traffic.cut_off)
-        yield _gauge("walletd_connections_held_bytes", "Kept for all peers, a second ago.", traffic.held_bytes)
-        yield _labelled("walletd_requests_overloaded", "Requests shed, by what was full.", "what", self._services.shed)
+        yield _counter(
+            "walletd_connections_cut_off",
+            "Connections ended because buffers exceeded their total limit.",
+            traffic.cut_off,
+        )
+        yield _gauge(
+            "walletd_connections_held_bytes",
+            "Bytes buffered for all connections, sampled once a second.",
+            traffic.held_bytes,
+        )
+        yield _labelled(
+            "walletd_requests_overloaded", "Requests shed, by the queue that was full.", "what", self._services.shed
+        )
         rates = self._doors.rates
-        yield _counter("walletd_requests_rate_limited", "Requests that came too fast.", rates.limited)
-        yield _counter("walletd_rate_warnings", "Sessions warned of their rate.", rates.warned)
+        yield _counter("walletd_requests_rate_limited", "Requests refused because they came too fast.", rates.limited)
+        yield _counter("walletd_rate_warnings", "Sessions warned about their request rate.", rates.warned)
         yield _counter("walletd_messages_received", "Messages received.", traffic.messages_in)
         yield _counter("walletd_messages_sent", "Messages sent.", traffic.messages_out)
         yield _counter("walletd_network_received_bytes", "Bytes received.", traffic.bytes_in)
@@ -297,7 +345,11 @@ def _histogram(name: str, meaning: str, histogram: Histogram) -> Metric:
 
 def _certificates(certificates: Certificates) -> Iterator[Metric]:
     expires_at = certificates.expires_at or 0
-    yield _gauge("walletd_tls_certificate_expires_seconds", "When it expires, since 1970; 0: not valid.", expires_at)
+    yield _gauge(
+        "walletd_tls_certificate_expires_seconds",
+        "Expiry of the certificate, in seconds since 1970; 0 if it is not valid.",
+        expires_at,
+    )
     loads = {"taken": certificates.loaded, "refused": certificates.refused}
     yield _labelled("walletd_tls_certificate_loads", "Certificates read, by outcome.", "outcome", loads)
 
@@ -324,5 +376,8 @@ def _commit_seconds(commits: CommitCounters) -> Metric:
         seen += count
         buckets.append(("+Inf" if bound == float("inf") else repr(bound), float(seen)))
     return HistogramMetricFamily(
-        "walletd_journal_commit_seconds", "Time of a group commit.", buckets=buckets, sum_value=commits.seconds_total
+        "walletd_journal_commit_seconds",
+        "Seconds that a group commit takes.",
+        buckets=buckets,
+        sum_value=commits.seconds_total,
     )

@@ -70,7 +70,7 @@ class Operations:
             refuse_unknown_components(wanted)
         except ConfigurationError as error:
             self.last_reload_succeeded = False
-            return f"the configuration was not reloaded and nothing has changed: {error}"
+            return f"the configuration was not reloaded, nothing has changed: {error}"
         self.last_reload_succeeded = True
         changed = difference(self.settings, wanted)
         taken = {name: change for name, change in changed.items() if name in RELOADABLE}
@@ -87,7 +87,7 @@ class Operations:
         """Change a level until the next reload, if one is named; the levels of all components.  Raises ValueError."""
         if level is not None:
             set_level(component, level)
-            log.warning("the log level of %s is %s now", component or "walletd", level)
+            log.warning("the log level of %s is now %s", component or "walletd", level)
         return levels()
 
     def drain(self) -> None:
@@ -100,8 +100,8 @@ class Operations:
 
     def report(self) -> tuple[str, str | None]:
         """A report, and the file that it was written to."""
-        path = self.reports.write("asked for by daemon.report")
-        text = self.reports.text("asked for by daemon.report") if path is None else path.read_text(encoding="utf-8")
+        path = self.reports.write("requested with daemon.report")
+        text = self.reports.text("requested with daemon.report") if path is None else path.read_text(encoding="utf-8")
         return text, None if path is None else str(path)
 
 
@@ -115,7 +115,9 @@ def refuse_unknown_components(settings: Settings) -> None:
     """Raises ConfigurationError for a level of something that does not log."""
     for component in settings.log_levels:
         if component not in COMPONENTS:
-            raise ConfigurationError(f"log_levels: there is no component {component!r}; there are {COMPONENTS}")
+            raise ConfigurationError(
+                f"log_levels: there is no component {component!r}; the components are {', '.join(COMPONENTS)}"
+            )
 
 
 def _take_levels(settings: Settings) -> None:

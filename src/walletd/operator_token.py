@@ -77,5 +77,5 @@ def _read(file: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"cannot read the operator's token in {file}: {error}") from error
     if not token:
-        raise ConfigurationError(f"{file} is empty; remove it, and a fresh token is made at the next start")
+        raise ConfigurationError(f"{file} is empty; remove it, and the next start makes a fresh token")
     return token

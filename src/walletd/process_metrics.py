@@ -33,8 +33,10 @@ class ProcessMetrics(Collector):
         limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         yield GaugeMetricFamily("process_virtual_memory_bytes", "Virtual memory size in bytes.", virtual)
         yield GaugeMetricFamily("process_resident_memory_bytes", "Resident memory size in bytes.", resident)
-        yield GaugeMetricFamily("process_start_time_seconds", "Start time since 1970.", self._started_at)
+        yield GaugeMetricFamily(
+            "process_start_time_seconds", "Start time of the process, in seconds since 1970.", self._started_at
+        )
         spent = usage.ru_utime + usage.ru_stime
-        yield CounterMetricFamily("process_cpu_seconds", "User and system processor time spent.", spent)
+        yield CounterMetricFamily("process_cpu_seconds", "User and system CPU time, in seconds.", spent)
         yield GaugeMetricFamily("process_open_fds", "Open file descriptors.", len(os.listdir(DESCRIPTORS)))
-        yield GaugeMetricFamily("process_max_fds", "The most file descriptors that may be open.", limit)
+        yield GaugeMetricFamily("process_max_fds", "Limit on open file descriptors.", limit)

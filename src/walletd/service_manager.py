@@ -28,9 +28,9 @@ SENTENCES = {
     DaemonState.STARTING: "starting",
     DaemonState.RECOVERING: "recovering: reading the journal",
     DaemonState.SERVING: "serving",
-    DaemonState.COMPACTING: "serving, while the journal is compacted",
-    DaemonState.DEGRADED: "reads only: the journal takes no writes",
-    DaemonState.DRAINING: "draining: answering what is under way",
+    DaemonState.COMPACTING: "serving, compacting the journal",
+    DaemonState.DEGRADED: "read-only: the journal accepts no writes",
+    DaemonState.DRAINING: "draining: answering the requests in progress",
     DaemonState.STOPPED: "stopped",
     DaemonState.FAILED: "failed: see the log",
 }
@@ -107,7 +107,7 @@ class ServiceManager:
         except OSError as error:
             self.failures += 1
             if not self._is_lost:
-                log.warning("systemd cannot be notified (%s); walletd goes on without", error)
+                log.warning("cannot notify systemd (%s); walletd continues without it", error)
             self._is_lost = True
         else:
             self._is_lost = False
@@ -168,7 +168,7 @@ def _listening(descriptor: int, name: str) -> socket.socket:
         is_ours = inherited.type == socket.SOCK_STREAM and inherited.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
         what = "does not listen for streams"
     except OSError as error:
-        is_ours, what = 0, f"is no socket ({error.strerror})"
+        is_ours, what = 0, f"is not a socket ({error.strerror})"
     if not is_ours:
         raise ConfigurationError(
             f"descriptor {descriptor} ({name or 'without a name'}), which LISTEN_FDS hands over, {what}; give walletd "

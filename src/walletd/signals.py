@@ -37,10 +37,10 @@ class Stop:
     def wish(self, why: str) -> None:
         """Ask for the end, or, where it was asked for already, for haste."""
         if self.wished.is_set():
-            log.info("told to hurry by %s", why)
+            log.info("hurrying on %s", why)
             self.hurried.set()
         else:
-            log.info("told to stop by %s", why)
+            log.info("stopping on %s", why)
             self.wished.set()
             self.recovery.cancel()
 
@@ -65,7 +65,7 @@ async def listen(
                 case signal.SIGHUP:
                     reload()
                 case signal.SIGUSR1:
-                    report("asked for by SIGUSR1")
+                    report("requested with SIGUSR1")
                 case _:
                     stop.wish(signal.Signals(number).name)
 
@@ -94,4 +94,4 @@ def show_threads_on_request() -> None:
         faulthandler.register(signal.SIGQUIT, descriptor, all_threads=True)
         faulthandler.register(signal.SIGPROF, descriptor, all_threads=True, chain=True)
     except (OSError, ValueError, RuntimeError):
-        log.debug("stderr is no file: stacks cannot be shown there")
+        log.debug("stderr is not a file, so stacks cannot be dumped to it")

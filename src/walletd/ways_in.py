@@ -57,7 +57,7 @@ async def ways_in(settings: Settings, lifecycle: Lifecycle, operations: Operatio
     metrics = MetricsPage(StartCollector(lifecycle, operations, VERSION), status_pages(lifecycle, operations).page)
     try:
         (admin_address, *_) = await nursery.start(_serve_operators, _admin(settings, metrics, sockets["admin"]))
-        log.info("operators are answered at http://%s", admin_address)
+        log.info("listening for operators at http://%s", admin_address)
         reserved = () if sockets["ws"] else await reserve(settings.host, settings.port)
         if doors.unix_socket is not None:
             doors.unix_socket.make_room()

@@ -291,7 +291,7 @@ def test_a_batch_is_a_command_on_each_line(walletd: Walletd, daemon: StandIn, tm
     file.write_text("nonsense")
     assert "line 1 is not a JSON object" in walletd("batch", str(file)).err
     file.write_text('{"method":"wallet.open","wallet":"a","wallet":"b"}\n')
-    assert "line 1: 'wallet' stands twice in one object" in walletd("batch", str(file)).err
+    assert "line 1: 'wallet' appears twice in one object" in walletd("batch", str(file)).err
 
 
 def test_a_limited_statement_says_that_there_is_more(walletd: Walletd, daemon: StandIn) -> None:

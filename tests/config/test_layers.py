@@ -130,7 +130,7 @@ def test_an_empty_variable_is_as_if_it_were_not_there(etc: Path) -> None:
     everything = {*names, "WALLETD_CONFIG", *PLACES, "WALLETD_URL", "WALLETD_TOKEN", "WALLETD_OLD_NAME"}
     assert load(environment=dict.fromkeys(everything, "")) == plain
     (etc / "walletd.toml").write_text('data = "$STATE_DIRECTORY/books"\n')
-    with pytest.raises(ConfigurationError, match="systemd has set no STATE_DIRECTORY"):
+    with pytest.raises(ConfigurationError, match="systemd did not set STATE_DIRECTORY"):
         load(environment={"STATE_DIRECTORY": ""})
 
 
@@ -160,7 +160,10 @@ def test_fragments_that_cannot_be_listed_are_an_error_and_not_none(etc: Path, mo
     _denied(etc / "conf.d", monkeypatch, "listdir", "scandir")
     with pytest.raises(ConfigurationError) as refused:
         load(environment={})
-    assert str(refused.value) == f"cannot list {etc}/conf.d: Permission denied; let the user that runs walletd read it"
+    assert (
+        str(refused.value)
+        == f"cannot list {etc}/conf.d: Permission denied; give the user that runs walletd read access"
+    )
 
 
 def test_fragments_that_are_no_directory_are_an_error(etc: Path) -> None:
@@ -179,7 +182,7 @@ def test_a_directory_that_may_not_be_entered_is_named_with_what_to_do(
         load(environment={})
     assert str(refused.value) == (
         f"cannot look into {etc}: Permission denied; "
-        "let the user that runs walletd enter it, or name a file with --config"
+        "give the user that runs walletd access to it, or name a file with --config"
     )
 
 
@@ -192,7 +195,7 @@ def test_a_port_in_quotes_is_wrong_in_a_file_and_right_in_the_environment(etc: P
 def test_a_path_can_begin_with_what_systemd_gives(etc: Path, tmp_path: Path) -> None:
     (etc / "walletd.toml").write_text('data = "$STATE_DIRECTORY/books"\n')
     assert load(environment={"STATE_DIRECTORY": "/var/lib/walletd"}).settings.data == Path("/var/lib/walletd/books")
-    with pytest.raises(ConfigurationError, match=r"walletd\.toml:1: .*systemd has set no STATE_DIRECTORY"):
+    with pytest.raises(ConfigurationError, match=r"walletd\.toml:1: .*systemd did not set STATE_DIRECTORY"):
         load(environment={})
 
 

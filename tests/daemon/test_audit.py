@@ -35,7 +35,7 @@ def daemon(tmp_path: Path) -> Iterator[Daemon]:
 def test_the_audit_beside_the_serving_ends(daemon: Daemon) -> None:
     daemon.start()
     with daemon.client() as client:
-        while "every balance was audited" not in daemon.log():
+        while "audit passed" not in daemon.log():
             client.call("session.ping")
         assert client.call("daemon.status")["lifecycle"] == "serving"
 

@@ -103,7 +103,7 @@ def test_an_id_that_a_restore_gave_up_never_names_anything_else(tmp_path: Path, 
             for name in (lost, in_batch[0]["transfer"], in_batch[1]["transfer"]):
                 gone = client.refused("transfer.get", transfer=name)
                 assert (gone["data"]["reason"], gone["data"]["given_up"]) == ("transfer_not_found", True)
-                assert gone["message"].endswith("a history that a restore gave up")
+                assert gone["message"].endswith("a history that a restore discarded")
             posting = {"from": "alice", "to": "bob", "asset": "EUR", "amount": "1"}
             refund = client.refused("transfer.refund", command_id="back", transfer=lost, postings=[posting])["data"]
             assert (refund["reason"], refund["given_up"]) == ("original_not_found", True)

@@ -64,7 +64,7 @@ def test_a_compaction_archives_much_and_takes_nothing_away(tmp_path: Path) -> No
             _same(daemon, before)
             with daemon.client() as client:
                 assert posted(client, "bob") == _bob(before) + 4000
-        assert "begin with the snapshot of entry" in daemon.log()
+        assert "start from the snapshot at entry" in daemon.log()
         done("backup", str(tmp_path / "backup"), daemon=daemon)
         daemon.signal(15)
         assert daemon.wait() == 0
@@ -98,7 +98,7 @@ def test_every_answer_is_the_same_however_the_daemon_starts_after_a_compaction(t
             _damage(daemon, lost, rots="rotted" in way)
             started = len(daemon.log())
             daemon.start()
-            assert ("begin with the snapshot" in daemon.log()[started:]) == (way == "from the snapshot"), way
+            assert ("start from the snapshot" in daemon.log()[started:]) == (way == "from the snapshot"), way
             assert answers(daemon) == before, way
             with daemon.client() as client:
                 refused = client.refused("transfer.post", **transfer("dry", "carol", "dora", 39), dry_run=True)["data"]

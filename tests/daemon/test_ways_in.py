@@ -79,11 +79,11 @@ def test_hangup_takes_up_the_new_certificate_and_drops_nobody(tmp_path: Path) ->
                 connection = client.hello.connection
                 (tmp_path / "server.pem").write_text("broken")
                 daemon.signal(signal.SIGHUP)
-                while "the old certificate stays in force" not in daemon.log():
+                while "keeping the previous certificate" not in daemon.log():
                     await client.ping()
                 successor.sign("server", "127.0.0.1")
                 daemon.signal(signal.SIGHUP)
-                while "is in force for new connections" not in daemon.log():
+                while "new connections use the certificate" not in daemon.log():
                     await client.ping()
                 async with connect(daemon.url, token=daemon.token, tls=new) as another:
                     await another.ping()
@@ -106,8 +106,8 @@ def test_a_hangup_without_tls_does_no_harm(tmp_path: Path) -> None:
 
 WRONG = [
     ({"WALLETD_TLS_CERTIFICATE": "missing.pem"}, "missing.pem: No such file or directory"),
-    ({"WALLETD_TLS_KEY": "key.pem"}, "tls_key is set and tls_certificate is not"),
-    ({"WALLETD_TLS_CLIENT_AUTHORITY": "ca.pem"}, "tls_client_authority is set and tls_certificate is not"),
+    ({"WALLETD_TLS_KEY": "key.pem"}, "tls_key is set but tls_certificate is not"),
+    ({"WALLETD_TLS_CLIENT_AUTHORITY": "ca.pem"}, "tls_client_authority is set but tls_certificate is not"),
     ({"WALLETD_UNIX_SOCKET_MODE": "rw"}, "unix_socket_mode"),
 ]
 
@@ -138,7 +138,7 @@ def test_a_unix_socket_in_use_is_named(tmp_path: Path) -> None:
     path.write_text("precious")
     code, said = run_to_its_end(tmp_path / "data", environment={"WALLETD_UNIX_SOCKET": str(path)})
     assert code == 69
-    assert "a file that is no socket is there" in said
+    assert "the path exists and is not a socket" in said
 
 
 def test_the_library_and_the_command_line_come_over_the_unix_socket_also_after_a_kill(tmp_path: Path) -> None:

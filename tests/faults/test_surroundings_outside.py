@@ -153,7 +153,7 @@ def test_with_no_descriptor_at_all_an_old_entry_waits_and_a_compaction_is_for_la
         asked = client.send("entry.get", sequence=2)
         client.call("daemon.compact", keep_entries=KEPT)
         pay(client, 20, 20)
-        until(daemon, client, lambda: "the archive cannot be read now" in daemon.log())
+        until(daemon, client, lambda: "cannot read the archive" in daemon.log())
         client.call("daemon.compact", keep_entries=KEPT)
         until(daemon, client, lambda: compactions(client, "failures") > 0)
         client.call("daemon.report")
@@ -184,7 +184,7 @@ def live_without_threads(folder: Path, bug: str = "") -> None:
         pay(client, 20, 20)
         assert client.call("entry.get", sequence=2)["entry"]["sequence"] == 2
         assert client.call("statement.get", wallet="bob", asset="EUR", counterparty="alice")
-        assert "no thread can be started" in daemon.log()
+        assert "cannot start a thread" in daemon.log()
         client.call("daemon.compact", keep_entries=KEPT)
         until(daemon, client, lambda: compactions(client, "failures") > 0)
         strikes.unlink()
@@ -204,7 +204,7 @@ def test_a_start_without_threads_ends_in_one_line(tmp_path: Path) -> None:
     assert daemon.wait() == EXIT_SOFTWARE
     said = daemon.log()
     assert "Traceback" not in said
-    assert "a thread is needed and cannot be started" in said
+    assert "cannot start a thread" in said
 
 
 # --- signals ---------------------------------------------------------------------------------------------------------
@@ -218,7 +218,7 @@ def live_through_early_and_late_signals(folder: Path, bug: str = "") -> None:
         furnish(client, "alice", "bob", amount=1000)
         pay(client, 0, 20)
         until(daemon, client, lambda: "the configuration was reloaded" in daemon.log())
-        until(daemon, client, lambda: "asked for by SIGUSR1" in daemon.log())
+        until(daemon, client, lambda: "requested with SIGUSR1" in daemon.log())
         goes_on(daemon, client, 20)
     tally(faults=4)
 
@@ -252,7 +252,7 @@ def live_beside_another_program(folder: Path, bug: str = "") -> None:
             assert client.refused("wallet.list")["data"]["reason"] == "unavailable"
             daemon.kill()
         process = daemon.launch()
-        while "the recovery waits" not in daemon.log():
+        while "recovery is waiting" not in daemon.log():
             with contextlib.suppress(subprocess.TimeoutExpired):
                 raise AssertionError(f"it ended with {process.wait(timeout=0.01)}: {daemon.log()[-2000:]}")
         other.execute("ROLLBACK")

@@ -248,7 +248,7 @@ def test_a_server_speaks_first() -> None:
             "Host 'evil.example' is not allowed here; allowed_hosts of the configuration",
         ),
         (request({"Origin": "https://evil"}), "Origin 'https://evil' is not allowed here; allowed_origins of the conf"),
-        (b"\x16\x03\x01\x02\x00\x01", "began TLS on a port that speaks none"),
+        (b"\x16\x03\x01\x02\x00\x01", "started TLS on a port without TLS"),
     ],
     ids=["host", "origin", "tls"],
 )

@@ -35,7 +35,7 @@ async def test_a_fault_in_a_read_is_answered_and_logged_and_ends_nothing(
         "internal_error", "not_applied", "same_command_id"
     )  # fmt: skip
     (record,) = caplog.records
-    assert record.getMessage() == "statement.get met a fault of ours"
+    assert record.getMessage() == "internal error in statement.get"
     assert record.exc_info is not None
     assert isinstance(record.exc_info[1], OverflowError)
     assert client.endpoint.session.in_flight == 0

@@ -125,12 +125,12 @@ async def test_a_page_that_fails_is_a_fault_of_the_daemon_and_not_its_end(caplog
     async with serving(server) as address:
         response = await http(address, f"GET /metrics HTTP/1.1\r\nHost: {address}\r\n\r\n".encode())
         assert response.startswith(b"HTTP/1.1 500 ")
-        assert b"a fault of its own" in response
+        assert b"Internal error in the daemon" in response
         assert b"about to stop" not in response
         assert b"Retry-After" not in response
         await until(lambda: len(server) == 0)
     assert server.traffic.refused == {"fault": 1}
-    assert "a connection is closed because of a fault of ours" in caplog.text
+    assert "connection closed after an internal error" in caplog.text
 
 
 async def test_a_client_that_is_too_large_reads_1009_although_it_goes_on_sending() -> None:

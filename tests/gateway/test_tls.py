@@ -307,7 +307,7 @@ async def test_a_bad_new_certificate_keeps_the_old_one_and_says_so(
         spoil(file, authority)  # type: ignore[operator]
         assert not certificates.refresh()
         assert why in caplog.text
-        assert "the old certificate stays in force" in caplog.text
+        assert "keeping the previous certificate" in caplog.text
         async with connection(address, trusting(authority)) as stream:
             assert serial(stream) == first
     assert (certificates.loaded, certificates.refused) == (1, 1)
@@ -373,7 +373,7 @@ def test_the_key_may_have_a_file_of_its_own(authority: Authority, tmp_path: Path
 def test_an_authority_that_is_none_is_refused(authority: Authority, tmp_path: Path) -> None:
     server = authority.sign("server", "127.0.0.1")
     (tmp_path / "empty.pem").write_text("nothing")
-    with pytest.raises(CertificateUnusable, match="holds no certificate of an authority"):
+    with pytest.raises(CertificateUnusable, match="contains no certificate of an authority"):
         Certificates(CertificateFiles(server, None, tmp_path / "empty.pem"))
 
 

@@ -87,7 +87,7 @@ async def test_a_socket_on_which_somebody_listens_is_left_alone(tmp_path: Path) 
 async def test_a_file_that_is_no_socket_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "walletd.sock"
     path.write_text("precious")
-    with pytest.raises(ListenFailed, match="no socket is there; move it away"):
+    with pytest.raises(ListenFailed, match="not a socket; move that file away"):
         await start(gateway(Host(), path))
     assert path.read_text() == "precious"
 

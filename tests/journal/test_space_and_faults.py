@@ -314,7 +314,7 @@ async def test_a_dead_thread_ends_the_process_in_commits_and_in_closing(tmp_path
     assert isinstance(raised.value, Died) or raised.group_contains(Died)
     assert reasons == [
         "the journal has not answered for 0.1 s",
-        "SQLite's thread does not answer any more, so the journal cannot be closed",
+        "SQLite's thread no longer answers, so the journal cannot be closed",
     ]
 
 

@@ -167,11 +167,11 @@ def test_any_value_can_be_a_fact(value: Any) -> None:
 @pytest.mark.parametrize(
     ("field", "retry", "says"),
     [
-        ("amount", "new_command_id", "amount differs; take a new command id"),
-        ("commands", "new_command_id", "commands differs; take a new command id"),
-        ("expires_at", "never", "repeat it as it was sent at first: under another command id it would be done twice"),
-        ("commands[2].until", "never", "repeat it as it was sent at first"),
-        ("if_version", "never", "repeat it as it was sent at first"),
+        ("amount", "new_command_id", "amount differs; use a new command id"),
+        ("commands", "new_command_id", "commands differs; use a new command id"),
+        ("expires_at", "never", "repeat it exactly as first sent: with a new command id it would be applied twice"),
+        ("commands[2].until", "never", "repeat it exactly as first sent"),
+        ("if_version", "never", "repeat it exactly as first sent"),
     ],
 )
 def test_another_command_id_is_advised_only_for_another_thing(field: str, retry: str, says: str) -> None:
@@ -179,7 +179,7 @@ def test_another_command_id_is_advised_only_for_another_thing(field: str, retry:
     answer = error_of(failure(7, Reason.COMMAND_ID_REUSED, facts))
     assert answer.data["retry"] == retry
     assert says in answer.message
-    assert ("take a new command id" in answer.message) == (retry == "new_command_id")
+    assert ("use a new command id" in answer.message) == (retry == "new_command_id")
     assert field in answer.message
 
 

@@ -164,7 +164,7 @@ BAD_VALUES: list[tuple[str, tuple[str | int, ...], list[Any], str]] = [
     ("transfer.post", ("postings", 0, "to"), BAD_WALLETS, "a wallet name: letters, digits"),
     ("transfer.post", ("postings", 0, "asset"), BAD_ASSETS, "an asset code: capital letters"),
     ("transfer.post", ("command_id",), BAD_COMMAND_IDS, "1 to 64 printable ASCII characters"),
-    ("transfer.post", ("valid_until",), BAD_INSTANTS, "a time with its offset"),
+    ("transfer.post", ("valid_until",), BAD_INSTANTS, "a time with an offset"),
     ("transfer.post", ("valid_for_seconds",), BAD_SECONDS, "a whole number of seconds from 1 to 3162240000"),
     ("hold.place", ("expires_in_seconds",), BAD_SECONDS, "a whole number of seconds from 1 to 3162240000"),
     ("hold.extend", ("expires_in_seconds",), BAD_SECONDS, "a whole number of seconds from 1 to 3162240000"),

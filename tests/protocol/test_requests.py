@@ -44,16 +44,16 @@ def test_what_is_not_json_is_a_parse_error_without_an_id(frame: bytes) -> None:
 
 NOT_REQUESTS: list[tuple[str, bytes, int | str | None, str | None, str]] = [
     # what it is, the frame, the id in the answer, the field that the answer names, what its message says
-    ("null", b"null", None, None, "a request is a JSON object"),
-    ("a number", b"7", None, None, "a request is a JSON object"),
-    ("a string", b'"session.ping"', None, None, "a request is a JSON object"),
+    ("null", b"null", None, None, "a request must be a JSON object"),
+    ("a number", b"7", None, None, "a request must be a JSON object"),
+    ("a string", b'"session.ping"', None, None, "a request must be a JSON object"),
     ("a batch", b'[{"id":1,' + PING + b"}]", None, None, "send one request per frame"),
     ("an empty batch", b"[]", None, None, "send one request per frame"),
     ("an empty object", b"{}", None, "jsonrpc", '"2.0"'),
     ("no jsonrpc", b'{"id":7,"method":"session.ping"}', 7, "jsonrpc", '"2.0"'),
     ("jsonrpc of another version", b'{"jsonrpc":"1.0","id":7,"method":"session.ping"}', 7, "jsonrpc", '"2.0"'),
     ("jsonrpc as a number", b'{"jsonrpc":2.0,"id":7,"method":"session.ping"}', 7, "jsonrpc", '"2.0"'),
-    ("a notification", b"{" + PING + b"}", None, "id", "notifications are not served"),
+    ("a notification", b"{" + PING + b"}", None, "id", "notifications are not supported"),
     ("id null", b'{"id":null,' + PING + b"}", None, "id", "a whole number up to 2^53-1 or a string"),
     ("id true", b'{"id":true,' + PING + b"}", None, "id", "a whole number up to 2^53-1 or a string"),
     ("id a fraction", b'{"id":1.5,' + PING + b"}", None, "id", "a whole number up to 2^53-1 or a string"),

@@ -85,7 +85,7 @@ def test_a_session_never_becomes_another_client(first: str, second: str) -> None
     before = asked.grant
     answer = error_of(authenticate(asked, second))
     assert (answer.reason, asked.grant) == (Reason.FORBIDDEN, before)
-    assert "connection of its own" in answer.message
+    assert "separate connection" in answer.message
 
 
 def test_another_token_of_the_same_client_takes_the_place_of_the_first() -> None:

@@ -64,7 +64,7 @@ def test_a_name_that_stands_twice_in_one_object_is_refused(
     asked = session()
     answer = error_of(asked.receive(PAYMENT.replace(old, new).encode()))
     assert (answer.reason, answer.id, answer.field) == (reason, request_id, field)
-    assert "stands twice" in answer.message
+    assert "appears twice" in answer.message
     assert is_usable(asked)
 
 

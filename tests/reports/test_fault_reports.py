@@ -50,7 +50,7 @@ async def test_a_fault_leaves_a_report_with_every_task_as_it_was(tmp_path: Path)
     assert "wait_for_something_that_never_comes" in tasks
     assert "sleep_forever" in tasks
     assert "_traps.py" not in tasks
-    assert tasks.count("runs now") == 1, "the one that met the fault"
+    assert tasks.count("running now") == 1, "the one that met the fault"
     depths = [len(line) - len(line.lstrip()) for line in tasks.splitlines()]
     assert max(depths) > 4, "a tree"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -100,9 +100,9 @@ def test_a_part_that_cannot_be_told_does_not_keep_the_rest_from_being_told(tmp_p
         raise RuntimeError("torn")
 
     text = FaultReports(tmp_path, broken).text("why not")
-    assert "could not be told: RuntimeError('torn')" in text
+    assert "could not be read: RuntimeError('torn')" in text
     assert "== threads" in text
-    assert "the loop does not run in this thread" in text
+    assert "the event loop does not run in this thread" in text
 
 
 def test_a_report_that_cannot_be_written_is_said_and_nothing_else(
@@ -110,7 +110,7 @@ def test_a_report_that_cannot_be_written_is_said_and_nothing_else(
 ) -> None:
     (tmp_path / "file").write_text("")
     assert FaultReports(tmp_path / "file").write("why") is None
-    assert "could not be written" in caplog.text
+    assert "cannot write a report" in caplog.text
 
 
 def test_only_the_newest_are_kept(tmp_path: Path) -> None:

@@ -49,10 +49,10 @@ def _a_connected_socket() -> Any:
 @pytest.mark.parametrize(
     ("opened", "words"),
     [
-        (_a_file, "is no socket (Socket operation on non-socket)"),
+        (_a_file, "is not a socket (Socket operation on non-socket)"),
         (_a_datagram_socket, "does not listen for streams"),
         (_a_connected_socket, "does not listen for streams"),
-        (None, "is no socket (Bad file descriptor)"),
+        (None, "is not a socket (Bad file descriptor)"),
     ],
 )
 def test_what_is_no_listening_socket_is_refused_in_one_line(

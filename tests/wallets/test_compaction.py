@@ -465,7 +465,7 @@ async def test_a_policy_that_fails_again_and_again_waits_longer_each_time(
     least, most = round(steps.POLICY_SECONDS), round(steps.MOST_POLICY_SECONDS)
     assert waits(compaction)[:14] == [*[least * 2**n for n in range(9)], most, most, most, most, least]
     assert compaction.failures == 12
-    assert "the policy is asked again in 480 s" in caplog.text
+    assert "the policy is checked again in 480 s" in caplog.text
 
 
 async def test_a_request_does_not_wait_for_the_policys_patience(autojump_clock: MockClock) -> None:

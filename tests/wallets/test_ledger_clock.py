@@ -214,7 +214,7 @@ def test_a_folder_that_says_nothing_of_the_clock_believes_it_aloud(caplog: pytes
     """A journal that was restored, or that an older version wrote."""
     wall = NOON + timedelta(days=365)
     assert started(wall, seen=None) == Beginning(wall)
-    assert "ahead of the journal's last entry, and it is believed" in caplog.text
+    assert "ahead of the journal's last entry; accepting it" in caplog.text
 
 
 def test_a_clock_behind_the_journal_is_said_and_believed_again_once_it_can_be_right(

@@ -67,7 +67,7 @@ def _serve(settings: Settings, folder: Path, read: Callable[[], Settings]) -> in
                 print(announcement(serving._replace(settings=settings)), flush=True)
                 return
             except OSError as error:  # The directory that the daemon was started in may be gone.
-                log.warning("what to try next cannot be said: %s", error)
+                log.warning("cannot print what to try next: %s", error)
         log.info("serving at %s, metrics at %s/metrics", serving.url, serving.admin_url)
 
     progress = RebuildProgress()

@@ -233,7 +233,7 @@ def transfer(transfer: str) -> Ask[m.TransferView]:
 def entry(sequence: int | None, command_id: str | None) -> Ask[EntryView]:
     """``entry.get``"""
     if (sequence is None) == (command_id is None):
-        raise TypeError("an entry is asked for by its sequence or by its command_id: give exactly one")
+        raise TypeError("give exactly one of sequence and command_id")
     return read("entry.get", EntryView, sequence=sequence, command_id=command_id)
 
 

@@ -58,8 +58,8 @@ class OutcomeUnknown(ClientError):
 
     def __init__(self, command_id: str, method: str) -> None:
         super().__init__(
-            f"{method} was sent and not answered: it may or may not have been applied; "
-            f"send it again with the same command id {command_id!r} to find out"
+            f"{method} was sent but not answered: it may or may not have been applied; "
+            f"to find out, send it again with the same command id {command_id!r}"
         )
         self.command_id = command_id
         self.method = method

@@ -80,7 +80,7 @@ def too_large(exchange: Exchange[Any], limit: int) -> RequestFailed:
     size = len(exchange.frame)
     return RequestFailed(
         Reason.INVALID_REQUEST,
-        f"the request has {size} bytes and the daemon takes {limit}; it was not sent",
+        f"the request has {size} bytes and the daemon accepts at most {limit}; it was not sent",
         outcome=Outcome.NOT_APPLIED,
         retry=Retry.NEVER,
         facts={"bytes": size, "limit": limit},

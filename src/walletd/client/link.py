@@ -72,11 +72,11 @@ class Link:
             try:
                 return await self._open()
             except Hangup as hangup:
-                hung_up = NotReachable(f"{self._url} hung up before its hello: {hangup}")
+                hung_up = NotReachable(f"{self._url} closed the connection before its hello: {hangup}")
                 raise (final_error(hangup.lost) or hung_up) from None
             except _NETWORK_ERRORS as error:
                 raise NotReachable(f"cannot reach the daemon at {self._url}: {_why(error)}") from error
-        raise NotReachable(f"{self._url} did not greet within {seconds:g} s")
+        raise NotReachable(f"{self._url} sent no hello within {seconds:g} s")
 
     async def keep(self, wire: Wire) -> None:
         """Serve this connection and those that follow it.  Returns once the client has stopped for good."""

@@ -129,14 +129,14 @@ class Wire:
 
     async def _ask_for_a_sign_of_life(self) -> None:
         if self._is_silent:
-            raise Hangup(Lost(ABNORMAL_CLOSURE, "the daemon gave no sign of life"))
+            raise Hangup(Lost(ABNORMAL_CLOSURE, "the daemon did not answer pings"))
         self._is_silent = True
         # A long message may be on its way, and take its time: the ping waits behind it.
         with trio.move_on_after(SILENCE_SECONDS) as waiting:
             self._protocol.send_ping(b"")
             await self._flush()
         if waiting.cancelled_caught:
-            raise Hangup(Lost(ABNORMAL_CLOSURE, "the daemon reads nothing"))
+            raise Hangup(Lost(ABNORMAL_CLOSURE, "the daemon does not read what is sent"))
 
     def _feed(self, data: bytes | bytearray) -> None:
         if data:
@@ -173,7 +173,7 @@ async def open_wire(url: str, token: str | None, dial: Dial, tls: ssl.SSLContext
     """Connect and shake hands.  Raises AuthenticationFailed, NotReachable, or OSError from the network."""
     uri, path = _parse(url)
     if token is not None and not (token.isascii() and token.isprintable() and " " not in token and token):
-        raise AuthenticationFailed("the token is empty or has characters that no token has, such as a space")
+        raise AuthenticationFailed("the token is empty or contains characters that tokens cannot have, such as a space")
     stream: trio.abc.Stream = await dial(uri.host, uri.port) if path is None else await trio.open_unix_socket(path)
     try:
         if uri.secure:

@@ -73,7 +73,7 @@ def check_limits(command: Any) -> None:
                     place = f"commands[{index}]." if isinstance(command, ExecuteBatch) else ""
                     raise InvalidParams(
                         f"{place}limits.{asset}.credit_limit",
-                        "'minimum' and 'credit_limit' both say how low the balance may go; send one of them",
+                        "'minimum' and 'credit_limit' both set the lowest balance; send only one of them",
                     )
 
 
@@ -85,10 +85,10 @@ def check_batch(command: Any) -> None:
     for index, inner in enumerate(command.commands):
         if inner.command_id in seen:
             raise InvalidParams(
-                f"commands[{index}].command_id", f"{inner.command_id!r} stands twice; each command has an id of its own"
+                f"commands[{index}].command_id", f"{inner.command_id!r} appears twice; each command needs its own id"
             )
         if inner.dry_run:
             raise InvalidParams(
-                f"commands[{index}].dry_run", "a batch is run dry as a whole: set 'dry_run' of the batch"
+                f"commands[{index}].dry_run", "a batch is a dry run as a whole: set the batch's own 'dry_run'"
             )
         seen.add(inner.command_id)

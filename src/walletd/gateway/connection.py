@@ -106,7 +106,7 @@ class Flusher:
             try:
                 connection.flush()
             except Exception:
-                log.exception("a connection was lost because of a fault of ours")
+                log.exception("connection closed after an internal error")
                 connection.abort()
 
 
@@ -361,7 +361,7 @@ class Connection:
         except (ReadTablesRotten, MemoryError):
             raise
         except Exception:
-            log.exception("a connection is closed because of a fault of ours")
+            log.exception("connection closed after an internal error")
             self.close(CloseCode.INTERNAL_ERROR, "internal error")
         self._is_taking = False
         return True

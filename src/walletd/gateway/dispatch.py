@@ -142,7 +142,7 @@ async def _answer_read(endpoint: ClientEndpoint, asked: Asked) -> None:
         raise
     except Exception:
         # It changed nothing, and nobody else asked it.
-        log.exception("%s met a fault of ours", call.method.name)
+        log.exception("internal error in %s", call.method.name)
         endpoint.refuse(call, Reason.INTERNAL_ERROR)
 
 
@@ -203,13 +203,13 @@ def check_params(call: Call) -> None:
     params = call.params
     if isinstance(params, m.Subscribe):
         if [params.wallets is not None, params.prefix is not None, params.all].count(True) != 1:
-            raise InvalidParams("wallets", "exactly one of 'wallets', 'prefix' and 'all' says what to watch")
+            raise InvalidParams("wallets", "give exactly one of 'wallets', 'prefix' and 'all'")
         if params.after is not None and params.snapshot:
             raise InvalidParams(
                 "snapshot", "'after' and 'snapshot' exclude each other: a snapshot starts at its own sequence"
             )
     if isinstance(params, m.GetEntry) and (params.sequence is None) == (params.command_id is None):
-        raise InvalidParams("sequence", "exactly one of 'sequence' and 'command_id' names the entry")
+        raise InvalidParams("sequence", "give exactly one of 'sequence' and 'command_id'")
     check_reads(params)
 
 

@@ -31,7 +31,7 @@ ALL_SHARES = 2_048
 SMALLEST_SHARE = 16
 """Commands that each session may have under way, however many sessions there are."""
 
-TOO_FAST = "requests go on coming too fast although they are refused: wait as long as retry_after_ms says"
+TOO_FAST = "requests keep arriving too fast although they are being refused: wait for retry_after_ms"
 
 
 class Wire(Protocol):

@@ -96,7 +96,7 @@ HEAD_TOO_LARGE = Refusal("malformed", HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
 TLS_HELLO = Refusal(
     "malformed",
     HTTPStatus.BAD_REQUEST,
-    "A client began TLS on a port that speaks none: connect with ws:// or http://, or set tls_certificate.",
+    "A client started TLS on a port without TLS: connect with ws:// or http://, or set tls_certificate.",
     is_for_the_operator=True,
 )
 NOT_A_WEBSOCKET = Refusal(
@@ -106,13 +106,11 @@ NOT_A_WEBSOCKET = Refusal(
     {"Upgrade": "websocket", "Connection": "Upgrade, close"},
 )
 DRAINING = Refusal(
-    "draining", HTTPStatus.SERVICE_UNAVAILABLE, "The daemon is about to stop; come back.", {"Retry-After": "2"}
+    "draining", HTTPStatus.SERVICE_UNAVAILABLE, "The daemon is stopping; try again soon.", {"Retry-After": "2"}
 )
-FAULT = Refusal(
-    "fault", HTTPStatus.INTERNAL_SERVER_ERROR, "The daemon met a fault of its own and cannot answer this; see its log."
-)
+FAULT = Refusal("fault", HTTPStatus.INTERNAL_SERVER_ERROR, "Internal error in the daemon; see its log.")
 FULL = Refusal(
-    "full", HTTPStatus.SERVICE_UNAVAILABLE, "There are too many connections now; come back.", {"Retry-After": "5"}
+    "full", HTTPStatus.SERVICE_UNAVAILABLE, "There are too many connections; try again soon.", {"Retry-After": "5"}
 )
 TOKEN_REFUSED = Refusal(
     "token", HTTPStatus.UNAUTHORIZED, "The token is unknown, expired or revoked.", {"WWW-Authenticate": "Bearer"}
@@ -124,7 +122,7 @@ def judge(request: Request, policy: Policy, turned_away: Refusal | None) -> Hand
     headers = request.headers
     for name in ("Host", "Origin", "Authorization", "User-Agent"):
         if len(headers.get_all(name)) > 1:
-            return Refusal("malformed", HTTPStatus.BAD_REQUEST, f"The header {name} stands more than once.")
+            return Refusal("malformed", HTTPStatus.BAD_REQUEST, f"The header {name} appears more than once.")
     if not any("websocket" in value.lower() for value in headers.get_all("Upgrade")):
         return _plain(request, policy)
     if turned_away is not None:

@@ -21,12 +21,12 @@ def _check(command: Any, place: str) -> None:
     for counted, named, unsaid in _PAIRS[type(command)]:
         if getattr(command, counted) is not None and getattr(command, named) is not unsaid:
             raise InvalidParams(
-                place + counted, f"'{place}{counted}' and '{place}{named}' both say when: give one of them"
+                place + counted, f"'{place}{counted}' and '{place}{named}' both set the time: give only one of them"
             )
     if isinstance(command, ExtendHold) and command.expires_at is msgspec.UNSET and command.expires_in_seconds is None:
         raise InvalidParams(
             f"{place}expires_at",
-            f"'{place}expires_at' is missing: a time with its offset, null for none, or else 'expires_in_seconds'",
+            f"'{place}expires_at' is missing: give a time with an offset, null for none, or 'expires_in_seconds'",
         )
 
 

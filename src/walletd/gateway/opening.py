@@ -105,7 +105,7 @@ class Opening:
     def refuse(self, refusal: Refusal) -> None:
         """Answer with this, whatever was or was not asked."""
         if refusal.is_for_the_operator:
-            log.warning("a connection was refused: %s", refusal.sentence)
+            log.warning("connection refused: %s", refusal.sentence)
         self.refused = refusal.word
         self.response = refusal.response().serialize()
 

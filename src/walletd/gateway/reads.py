@@ -136,7 +136,7 @@ def _fitting(
 def check_reads(params: Any) -> None:
     """What the types cannot say of these params.  Raises InvalidParams."""
     if isinstance(params, m.GetBalance) and (params.wallet is None) == (params.wallets is None):
-        raise InvalidParams("wallet", "exactly one of 'wallet' and 'wallets' says whose balances are asked for")
+        raise InvalidParams("wallet", "give exactly one of 'wallet' and 'wallets'")
     if isinstance(params, m.GetStatement):
         if params.cursor is not None:
             _numbers_of(params.cursor)
@@ -231,7 +231,7 @@ def _numbers_of(cursor: str) -> tuple[Place, str]:
     if len(numbers) != _CURSOR_NUMBERS or not all(
         number.isascii() and number.isdigit() and len(number) <= _MAX_DIGITS for number in numbers
     ):
-        raise InvalidParams("cursor", "'cursor' must be the 'next' of the page before")
+        raise InvalidParams("cursor", "'cursor' must be the 'next' of the previous page")
     return Place.of(*map(int, numbers)), digest
 
 

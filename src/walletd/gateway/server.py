@@ -49,9 +49,9 @@ OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.E
 OUT_OF_RESOURCES_PAUSE_SECONDS = 0.1
 
 ADVICE = {
-    errno.EADDRINUSE: "something, perhaps another walletd, listens there already; stop it or take another with --port",
-    errno.EADDRNOTAVAIL: "no interface of this machine has this address; take one that it has",
-    errno.EACCES: "ports below 1024 need a privilege; take a higher one",
+    errno.EADDRINUSE: "the address is in use, perhaps by another walletd; stop that or choose another port with --port",
+    errno.EADDRNOTAVAIL: "no interface of this machine has this address; choose one that exists",
+    errno.EACCES: "ports below 1024 need a privilege; choose a higher one",
 }
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -171,7 +171,7 @@ class GatewayServer:
             # Whoever else was refused memory may wait for ever, and nobody can tell who it was.
             end_process("memory ran out")
         except* Exception:
-            log.exception("a connection was lost because of a fault of ours")
+            log.exception("connection closed after an internal error")
         finally:
             self._leave(connection, address)
 
@@ -192,7 +192,7 @@ class GatewayServer:
                 await trio.sleep(OUT_OF_RESOURCES_PAUSE_SECONDS)
             else:
                 if stream.socket.fileno() >= _limit_of_descriptors() - self._spares_descriptors:
-                    self._count_accept_failure(OSError(errno.EMFILE, "the last file descriptors are kept free"))
+                    self._count_accept_failure(OSError(errno.EMFILE, "the remaining file descriptors are reserved"))
                     await trio.aclose_forcefully(stream)
                     continue
                 if self._is_proxy(stream):
@@ -247,9 +247,7 @@ class GatewayServer:
 
     def _count_accept_failure(self, error: OSError) -> None:
         if not self.traffic.accept_failures:
-            log.error(
-                "no connection can be accepted now: %s; raise the limit of open files (ulimit -n)", error.strerror
-            )
+            log.error("cannot accept connections: %s; raise the limit of open files (ulimit -n)", error.strerror)
         self.traffic.accept_failures += 1
 
     async def _tick(self) -> None:
@@ -398,7 +396,7 @@ def _listen(reserved: Sequence[socket.socket]) -> list[trio.SocketListener]:
 
 
 def _listen_failed(name: tuple[object, ...], error: OSError) -> ListenFailed:
-    advice = ADVICE.get(error.errno or 0, "see whether another address or port does")
+    advice = ADVICE.get(error.errno or 0, "try another address or port")
     return ListenFailed(f"cannot listen on {_address(name)}: {advice} ({error.strerror or error})")
 
 

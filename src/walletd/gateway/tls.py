@@ -63,7 +63,7 @@ class Certificates:
         self.loaded = 1
         self.refused = 0
         if self.expires_at is None:
-            log.warning("the certificate %s is not valid now; clients will refuse it", files.certificate)
+            log.warning("the certificate %s is not valid at present; clients will reject it", files.certificate)
 
     def secure(self, stream: trio.abc.HalfCloseableStream) -> "SecureStream":
         """The stream under TLS, with the certificate of now."""
@@ -88,11 +88,11 @@ class Certificates:
                 raise CertificateUnusable(f"the certificate {self._files.certificate} is not valid now")
         except CertificateUnusable as error:
             self.refused += 1
-            log.error("the old certificate stays in force: %s", error)
+            log.error("keeping the previous certificate: %s", error)
             return False
         self._context, self.expires_at = context, expires_at
         self.loaded += 1
-        log.info("the certificate %s is in force for new connections", self._files.certificate)
+        log.info("new connections use the certificate %s", self._files.certificate)
         return True
 
 
@@ -244,7 +244,7 @@ def expiry(context: ssl.SSLContext, certificate: Path) -> float | None:
         if error.verify_code == _EXPIRED:
             return None
         raise CertificateUnusable(
-            f"the certificate {certificate} is none for a server: {error.verify_message}"
+            f"the certificate {certificate} is not a server certificate: {error.verify_message}"
         ) from error
     except ssl.SSLError as error:
         raise CertificateUnusable(f"the certificate {certificate} cannot be used: {error.reason or error}") from error
@@ -255,7 +255,7 @@ def _trust(context: ssl.SSLContext, authority: Path) -> None:
     try:
         context.load_verify_locations(authority)
     except ssl.SSLError as error:
-        raise CertificateUnusable(f"{authority} holds no certificate of an authority: {error.reason}") from error
+        raise CertificateUnusable(f"{authority} contains no certificate of an authority: {error.reason}") from error
     context.verify_mode = ssl.CERT_OPTIONAL
 
 
@@ -281,7 +281,7 @@ def _stamp(file: Path) -> tuple[int, ...] | None:
 
 _REASONS: Final = {
     "KEY_VALUES_MISMATCH": "the key belongs to another certificate",
-    "NO_START_LINE": "there is no PEM block in it",
-    "PEM_LIB": "one of the two is no PEM file, or has another's contents",
+    "NO_START_LINE": "it contains no PEM block",
+    "PEM_LIB": "one of the two is not a PEM file, or they are mixed up",
     "EE_KEY_TOO_SMALL": "the key is too small to be secure",
 }

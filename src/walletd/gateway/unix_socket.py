@@ -61,11 +61,11 @@ class UnixSocket:
         except OSError as error:
             raise UnixSocketFailed(f"cannot listen on {self.path}: {error.strerror}") from error
         if not stat.S_ISSOCK(status.st_mode):
-            raise UnixSocketFailed(f"cannot listen on {self.path}: a file that is no socket is there; move it away")
-        if not _is_dead_socket(self.path):
             raise UnixSocketFailed(
-                f"cannot listen on {self.path}: something, perhaps another walletd, listens there already"
+                f"cannot listen on {self.path}: the path exists and is not a socket; move that file away"
             )
+        if not _is_dead_socket(self.path):
+            raise UnixSocketFailed(f"cannot listen on {self.path}: the socket is in use, perhaps by another walletd")
         self.path.unlink()
 
 

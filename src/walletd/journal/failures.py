@@ -25,7 +25,7 @@ EXIT_JOURNAL_UNCERTAIN: Final = 70  # EX_SOFTWARE of sysexits.h: the service man
 class JournalFailure(Exception):
     """Any failure of the journal. ``advice`` is one sentence for the operator and part of the message."""
 
-    advice: ClassVar[str] = "Look at the log lines before this one."
+    advice: ClassVar[str] = "See the preceding log lines."
 
     def __str__(self) -> str:
         return f"{super().__str__()}. {self.advice}"
@@ -34,20 +34,20 @@ class JournalFailure(Exception):
 class JournalFull(JournalFailure):
     """Certain: nothing of this segment was written, and nothing will appear later. The journal takes no writes now."""
 
-    advice = "Free space on the journal's file system; walletd probes and goes on by itself."
+    advice = "Free space on the journal's file system; walletd probes and resumes by itself."
 
 
 class CheckpointFailing(JournalFull):
     """Certain, like JournalFull: the log cannot be folded into the database file, so it is no longer let to grow."""
 
-    advice = "Look at the disk's health and free space; walletd probes and goes on by itself."
+    advice = "Look at the disk's health and free space; walletd probes and resumes by itself."
 
 
 class JournalDetached(JournalFull):
     """Certain, like JournalFull: the files under the journal's names are not the open ones, so nothing is written."""
 
     advice = (
-        "Put the data folder back where it was, as it was: walletd goes on by itself. Do not stop it before: as long "
+        "Put the data folder back where it was, unchanged: walletd resumes by itself. Do not stop it before: as long "
         "as it runs, the open journal can be copied from /proc/PID/fd."
     )
 
@@ -55,19 +55,19 @@ class JournalDetached(JournalFull):
 class HeadMoved(JournalFailure):
     """Certain: nothing was written, because the journal is not where we left it. Another writer owns it now."""
 
-    advice = "Make sure that only one walletd runs on this journal, then start it again."
+    advice = "Make sure that only one walletd uses this journal, then restart it."
 
 
 class OutcomeUnknown(JournalFailure):
     """The segment may be in the journal or not; only recovery can tell."""
 
-    advice = "The process ends so that recovery decides; look at the disk if this comes back."
+    advice = "The process ends so that recovery can decide; check the disk if this happens again."
 
 
 class JournalSilent(OutcomeUnknown):
     """The disk or the thread that serves it has not answered in time."""
 
-    advice = "The process must end; look for a hung disk."
+    advice = "The process must end; check for a hung disk."
 
 
 class JournalCorrupt(JournalFailure):
@@ -80,7 +80,7 @@ class JournalReplaced(JournalCorrupt):
     """The journal is sound, but not the one, or not all of the one, that was here before."""
 
     advice = (
-        "If it was restored on purpose, remove journal.mark beside it and start again; if not, look for the right file."
+        "If it was restored on purpose, remove journal.mark beside it and start again; otherwise find the right file."
     )
 
 
@@ -134,7 +134,7 @@ def end_process(reason: str) -> NoReturn:
     Where the reason cannot be said, as without memory, the process ends all the same.
     """
     try:
-        _log.critical("walletd cannot answer for anything any more and ends now: %s", reason)
+        _log.critical("walletd can no longer guarantee anything and stops now: %s", reason)
         for handler in logging.getLogger().handlers:
             handler.flush()
     finally:

@@ -369,7 +369,7 @@ class SqliteJournalStore:
         try:
             await in_thread(write_mark, self._directory, mark)
         except OSError as error:
-            _log.warning("the journal's high-water mark could not be moved: %s", error)
+            _log.warning("cannot move the journal's high-water mark: %s", error)
 
 
 @asynccontextmanager
@@ -428,7 +428,7 @@ async def _give_back(store: SqliteJournalStore) -> None:
     try:
         await store.shrink(is_serving=False)
     except JournalFull as full:
-        _log.warning("the journal's file keeps its free pages: %s", full)
+        _log.warning("the journal file was not shrunk: %s", full)
 
 
 async def _fill(ballast: Ballast, directory: Path, limits: Limits) -> None:
@@ -436,7 +436,7 @@ async def _fill(ballast: Ballast, directory: Path, limits: Limits) -> None:
     if free_bytes(directory) >= limits.space_floor_bytes + ballast.missing_bytes:
         await in_thread(ballast.restore)
     else:
-        _log.warning("%s has too little free space for writes; walletd can only read", directory)
+        _log.warning("%s has too little free space for writes; walletd starts read-only", directory)
 
 
 async def _close(connection: SqliteConnection, die: Callable[[str], NoReturn]) -> None:
@@ -444,4 +444,4 @@ async def _close(connection: SqliteConnection, die: Callable[[str], NoReturn]) -
         with translated("the journal could not be closed"):
             await connection.aclose()
     except JournalSilent:
-        die("SQLite's thread does not answer any more, so the journal cannot be closed")
+        die("SQLite's thread no longer answers, so the journal cannot be closed")

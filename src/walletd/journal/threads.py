@@ -41,7 +41,7 @@ async def in_thread(call: Callable[..., Found], *arguments: object) -> Found:
     except RuntimeError as error:
         if is_begun or not is_of_threads(error):
             raise
-        _log.warning("no thread can be started (%s), so everybody waits for what one would do", error)
+        _log.warning("cannot start a thread (%s); its work runs on the event loop instead", error)
     return begin()
 
 
@@ -55,6 +55,6 @@ async def once_files_may_open(read: Callable[..., Found], *arguments: object) ->
             if error.errno not in (errno.EMFILE, errno.ENFILE):
                 raise
             if not is_said:
-                _log.error("the archive cannot be read now, and is tried again: %s; raise the limit (ulimit -n)", error)
+                _log.error("cannot read the archive, retrying: %s; raise the limit (ulimit -n)", error)
             is_said = True
         await trio.sleep(RETRY_SECONDS)

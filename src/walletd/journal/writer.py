@@ -347,7 +347,7 @@ class JournalWriter:
         self._work = trio.Event()
         self.counters.rollbacks += 1
         waiters, self._waiters = self._waiters, {}
-        _log.error("the journal takes no writes, %d entries rolled back: %s", len(rolled_back), full)
+        _log.error("the journal accepts no writes, %d entries rolled back: %s", len(rolled_back), full)
         try:
             self._on_rolled_back(rolled_back, full)
             for sequence in sorted(waiters):
@@ -365,7 +365,7 @@ class JournalWriter:
             self._degraded = full
             return
         self._degraded = None
-        _log.warning("the journal takes writes again")
+        _log.warning("the journal accepts writes again")
         self._on_recovered()
 
     async def _watched(self, call: Callable[..., Awaitable[None]], *arguments: object) -> None:

@@ -108,7 +108,7 @@ def _body(formatter: logging.Formatter, record: logging.LogRecord) -> str:
     words = [_CONTROLS.sub(_escaped, record.getMessage().replace("\n", "\\n"))]
     words += [f"{name}={value}" for name, value in context_of(record).items()]
     if repeats := getattr(record, "repeats", 0):
-        words.append(f"({repeats} more like this were left out)")
+        words.append(f"({repeats} more like this suppressed)")
     text = " ".join(words)
     return f"{text}\n{formatter.formatException(record.exc_info)}" if record.exc_info else text
 

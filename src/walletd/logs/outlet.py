@@ -130,7 +130,7 @@ class Outlet:
         return True
 
     def _confession(self, lost: int) -> bytes:
-        return f"walletd: {lost} {self._what} lines were lost: the stream took none\n".encode()
+        return f"walletd: {lost} {self._what} lines were lost: the stream accepted none\n".encode()
 
 
 class OutletStream(io.TextIOBase):

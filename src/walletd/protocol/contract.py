@@ -82,7 +82,7 @@ _SECURITY: dict[str, Any] = {
     },
     "certificate": {
         "type": "X509",
-        "description": "The client's certificate, where the daemon believes an authority; its name is the principal's.",
+        "description": "The client's certificate, if the daemon trusts an authority; its name is the principal's.",
     },
 }
 """A client may come without any, too, and call session.authenticate."""
@@ -96,14 +96,14 @@ def _servers() -> dict[str, Any]:
         "local": {
             "host": "127.0.0.1:7878",
             "protocol": "ws",
-            "description": "As it starts by default.",
+            "description": "The default address.",
             **accepts("bearer", "subprotocol"),
         },
         "tls": {
             "host": "{host}",
             "protocol": "wss",
-            "description": "With a certificate.",
-            "variables": {"host": {"default": "127.0.0.1:7878", "description": "Where it listens."}},
+            "description": "With a TLS certificate.",
+            "variables": {"host": {"default": "127.0.0.1:7878", "description": "The configured address."}},
             **accepts("bearer", "subprotocol", "certificate"),
         },
     }

@@ -21,11 +21,11 @@ from walletd.vocabulary.error_codes import Outcome, Reason, Retry
 REF = "#/components/schemas/"
 
 NOTIFICATIONS: dict[str, tuple[type, str]] = {
-    "hello": (e.Hello, "The server's first words on a connection."),
-    "lifecycle": (e.LifecycleNotice, "The daemon moved to another state."),
+    "hello": (e.Hello, "The server's first message on a connection."),
+    "lifecycle": (e.LifecycleNotice, "The daemon changed its state."),
     "warning": (e.WarningNotice, "The session is about to be closed, unless it slows down."),
     "stream.event": (m.StreamEvent, "An entry that touched what a subscription watches."),
-    "stream.heartbeat": (m.StreamHeartbeat, "A stream is alive, and complete up to the head."),
+    "stream.heartbeat": (m.StreamHeartbeat, "A stream is alive and complete up to the head."),
 }
 """Everything that the server says unasked."""
 
@@ -130,7 +130,7 @@ def _request_id() -> dict[str, Any]:
 def _failure() -> dict[str, Any]:
     return {
         "title": "Failure",
-        "description": "The response to a request that failed; its id is null where none could be read.",
+        "description": "The response to a failed request; its id is null if none could be read.",
         "type": "object",
         "properties": {
             "jsonrpc": {"const": "2.0"},

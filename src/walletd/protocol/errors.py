@@ -28,77 +28,84 @@ SENTENCES: dict[Reason, str] = {
     Reason.METHOD_NOT_FOUND: "there is no method {method!r}",
     Reason.FORBIDDEN: "the token does not permit {method}; it needs the scope {scope}",
     Reason.OVERLOADED: "{what} is full; try again after {retry_after_ms} ms with the same command id",
-    Reason.RATE_LIMITED: "{what} sends too fast; try again after {retry_after_ms} ms with the same command id",
-    Reason.UNAVAILABLE: "not possible at present: {why}; try again after {retry_after_ms} ms",
-    Reason.WALLET_QUARANTINED: "wallet {wallet} is quarantined: its state broke an invariant; an operator must look",
+    Reason.RATE_LIMITED: "{what} sends requests too fast; try again after {retry_after_ms} ms with the same command id",
+    Reason.UNAVAILABLE: "not possible now: {why}; try again after {retry_after_ms} ms",
+    Reason.WALLET_QUARANTINED: (
+        "wallet {wallet} is quarantined: its state violates an invariant; an operator has to investigate"
+    ),
     Reason.ENTRY_NOT_FOUND: "there is no entry {asked}",
     Reason.TRANSFER_NOT_FOUND: "there is no transfer {transfer}",
     Reason.UNKNOWN_WALLET: "there is no wallet {wallet}",
     Reason.SUBSCRIPTION_NOT_FOUND: "this session has no subscription {subscription}",
-    Reason.TOO_MANY_SUBSCRIPTIONS: "this session has {limit} subscriptions, as many as it may have; end one first",
+    Reason.TOO_MANY_SUBSCRIPTIONS: "this session has reached its limit of {limit} subscriptions; end one first",
     Reason.SNAPSHOT_TOO_LARGE: (
-        "the snapshot would hold more than {limit} wallets, or more than fits into a message; "
+        "the snapshot would hold more than {limit} wallets, or more than fits into one message; "
         "page through wallet.list, then subscribe after its sequence"
     ),
-    Reason.EPOCH_CHANGED: "the cursor is of epoch {cursor_epoch}, the journal is at {epoch}; start from a snapshot",
+    Reason.EPOCH_CHANGED: (
+        "the cursor belongs to epoch {cursor_epoch}, but the journal is at epoch {epoch}; start from a snapshot"
+    ),
     Reason.FUTURE_CURSOR: "the cursor {cursor} lies beyond the head {head}",
     Reason.INVALID_CURSOR: (
-        "{field!r} was given out for another question, or before a restore; repeat the params of the page before, or "
-        "begin without a cursor"
+        "{field!r} belongs to a different query, or to the history before a restore; repeat the params of the previous "
+        "page, or begin without a cursor"
     ),
-    Reason.FUTURE_MOMENT: "'{field}' is {asked}, which has not come yet: the last entry is {head}, and it is {time}",
+    Reason.FUTURE_MOMENT: "'{field}' ({asked}) lies in the future: the last entry is {head} and the time is {time}",
     Reason.HOLD_NOT_FOUND: "wallet {wallet} never had a hold {hold}",
-    Reason.CURSOR_EXPIRED: "the journal begins at {oldest}; start from a snapshot",
+    Reason.CURSOR_EXPIRED: "the journal begins at entry {oldest}; start from a snapshot",
     Reason.COMMAND_ID_REUSED: (
-        "command id {command_id!r} already stands for another command (entry {sequence}): {field} differs; "
-        "take a new command id"
+        "command id {command_id!r} was already used for another command (entry {sequence}): {field} differs; "
+        "use a new command id"
     ),
-    Reason.COMMAND_EXPIRED: "the command was valid until {valid_until}, and it is {time}",
+    Reason.COMMAND_EXPIRED: "the command was valid until {valid_until}; it is now {time}",
     Reason.ASSET_ALREADY_DEFINED: "asset {asset} is already defined, with scale {scale}",
     Reason.ASSET_NOT_FOUND: "there is no asset {asset}; define it first with asset.define",
-    Reason.WALLET_ALREADY_EXISTS: "wallet {wallet} exists since {opened_at}",
+    Reason.WALLET_ALREADY_EXISTS: "wallet {wallet} already exists; it was opened at {opened_at}",
     Reason.WALLET_NOT_FOUND: "there is no wallet {wallet}; open it first with wallet.open",
     Reason.SELF_TRANSFER: "posting {posting} moves money from {wallet} to itself",
-    Reason.ORIGINAL_NOT_FOUND: "there is no transfer or capture {transfer} that could be refunded",
-    Reason.BEYOND_OWN_ACCESS: "{field} goes beyond what {principal} can give: {needs}",
-    Reason.CLIENT_ALREADY_EXISTS: "client {client} exists since {created_at}",
-    Reason.CLIENT_NOT_FOUND: "there is no client {client} that is yours to change",
-    Reason.KEPT_IN_FILE: "the token of {client} is the one in its file: replace the file and start the daemon again",
+    Reason.ORIGINAL_NOT_FOUND: "there is no transfer or capture {transfer} to refund",
+    Reason.BEYOND_OWN_ACCESS: "{field} goes beyond what {principal} may grant: {needs}",
+    Reason.CLIENT_ALREADY_EXISTS: "client {client} already exists; it was created at {created_at}",
+    Reason.CLIENT_NOT_FOUND: "there is no client {client} that you may change",
+    Reason.KEPT_IN_FILE: "the token of {client} comes from its file: replace the file and restart the daemon",
     Reason.VERSION_MISMATCH: "wallet {wallet} is at version {version}, not {demanded}; read it again",
-    Reason.BALANCE_MISMATCH: "condition {condition} does not hold: what {wallet} has {amount} is {stands}",
+    Reason.BALANCE_MISMATCH: "condition {condition} does not hold: the {amount} balance of {wallet} is {stands}",
     Reason.REFUND_EXCEEDS_ORIGINAL: (
-        "of what {transfer} moved to {wallet}, {refundable} can still go back to {to}; the refund asks for {required}"
+        "of the amount that {transfer} moved to {wallet}, {refundable} can still be refunded to {to}; the refund asks "
+        "for {required}"
     ),
-    Reason.WALLET_CLOSED: "wallet {wallet} was closed",
+    Reason.WALLET_CLOSED: "wallet {wallet} is closed",
     Reason.INSUFFICIENT_FUNDS: "wallet {wallet} has {available} available and needs {required}: {short_by} short",
     Reason.WALLET_FROZEN: "wallet {wallet} is frozen ({frozen}): {why}",
     Reason.WALLET_NOT_FROZEN: "wallet {wallet} is not frozen",
-    Reason.HOLD_NOT_OPEN: "wallet {wallet} has no open hold {hold}; hold.get says what became of it",
-    Reason.MOMENT_PASSED: "{field} is {moment}, and it is {time} already",
-    Reason.TOO_MANY_HOLDS: "wallet {wallet} has {limit} open holds, as many as it may have; capture or void some",
-    Reason.HOLDS_OPEN: "wallet {wallet} has {holds} open holds; capture or void them before it is closed",
+    Reason.HOLD_NOT_OPEN: "wallet {wallet} has no open hold {hold}; hold.get shows its state",
+    Reason.MOMENT_PASSED: "{field} ({moment}) has already passed; it is now {time}",
+    Reason.TOO_MANY_HOLDS: "wallet {wallet} has reached its limit of {limit} open holds; capture or void some",
+    Reason.HOLDS_OPEN: "wallet {wallet} has {holds} open holds; capture or void them before you close it",
     Reason.CAPTURE_EXCEEDS_HOLD: "hold {hold} still reserves {reserved}; the capture asks for {required}",
-    Reason.WALLET_NOT_EMPTY: "wallet {wallet} still has {posted}; name a wallet in sweep_to, or settle it",
-    Reason.LIMITS_NOT_MET: "wallet {wallet} has {posted} posted and is not within these limits",
+    Reason.WALLET_NOT_EMPTY: "wallet {wallet} still has {posted}; name a wallet in sweep_to, or settle it first",
+    Reason.LIMITS_NOT_MET: "wallet {wallet} has {posted} posted, which is outside these limits",
     Reason.VELOCITY_EXCEEDED: (
-        "wallet {wallet} may let out {limit} within {window_seconds} s; {remaining} is left of that, "
-        "and the command asks for {required}"
+        "wallet {wallet} may send {limit} within {window_seconds} s; {remaining} of that is left, "
+        "and the command needs {required}"
     ),
-    Reason.ABOVE_MAXIMUM: "wallet {wallet} may have at most {maximum} and would have {would_have}",
-    Reason.CLIENT_REVOKED: "client {client} was revoked at {revoked_at}; create another one",
-    Reason.TOKEN_IN_USE: "this token stands for a client already; make a fresh one",
-    Reason.TOO_MANY_TOKENS: "client {client} has {limit} tokens in force, as many as it may have",
-    Reason.TOO_MANY_CLIENTS: "there are {limit} already, as many as may be",
-    Reason.ENTRY_TOO_LARGE: "{what}: {number}, and one entry of the journal holds at most {limit}; send it in parts",
-    Reason.LAST_ADMIN: "without {client} no admin would be left whose token does not expire; create another one first",
+    Reason.ABOVE_MAXIMUM: "wallet {wallet} may hold at most {maximum}; it would have {would_have}",
+    Reason.CLIENT_REVOKED: "client {client} was revoked at {revoked_at}; create a new one",
+    Reason.TOKEN_IN_USE: "this token already belongs to a client; make a fresh one",
+    Reason.TOO_MANY_TOKENS: "client {client} has reached its limit of {limit} valid tokens",
+    Reason.TOO_MANY_CLIENTS: "the limit of {limit} clients has been reached",
+    Reason.ENTRY_TOO_LARGE: "{what}: {number}; one journal entry holds at most {limit}; split the command",
+    Reason.LAST_ADMIN: (
+        "without {client}, no admin with a token that does not expire would remain; create another one first"
+    ),
 }
 
-GIVEN_UP = "; the id belongs to a history that a restore gave up"
+GIVEN_UP = "; the id belongs to a history that a restore discarded"
 """What the sentence goes on with where an id is of entries that a restore left out."""
 
 _ASKED_FOR_AGAIN = (
-    "command id {command_id!r} already stands for this command with another {field} (entry {sequence}); "
-    "to have its answer, repeat it as it was sent at first: under another command id it would be done twice"
+    "command id {command_id!r} was already used for this command with another {field} (entry {sequence}); "
+    "to get its answer, repeat it exactly as first sent: with a new command id it would be applied twice"
 )
 
 AMOUNTS = frozenset(
@@ -116,26 +123,26 @@ _HINTS = {
         'a whole number of the asset\'s smallest unit from 1 to 10^36-1, as a decimal string such as "1250": '
         "no sign, point, exponent or leading zero"
     ),
-    "wallet": "a wallet name: letters, digits and . _ : / - , at most 63; @ in front makes a system wallet",
-    "prefix": "the beginning of wallet names: letters, digits and . _ : / - , at most 63, maybe behind an @",
+    "wallet": "a wallet name: letters, digits and . _ : / - , at most 63; a leading @ makes a system wallet",
+    "prefix": "the beginning of wallet names: letters, digits and . _ : / - , at most 63, optionally after an @",
     "asset": "an asset code: capital letters, digits and . _ - , at most 16, such as EUR",
     "scale": "the number of decimal places, a whole number from 0 to 30",
-    "command_id": "a command id of your own: 1 to 64 printable ASCII characters without spaces",
-    "transfer": 'a transfer id such as "t123", as it was given out',
-    "hold": 'a hold id such as "h123", as it was given out',
-    "gte": "a whole number of the asset's smallest unit, as a decimal string, negative or not",
+    "command_id": "a command id that you choose: 1 to 64 printable ASCII characters without spaces",
+    "transfer": 'a transfer id such as "t123", as the daemon returned it',
+    "hold": 'a hold id such as "h123", as the daemon returned it',
+    "gte": "a whole number of the asset's smallest unit, as a decimal string, which may be negative",
     "credit_limit": "a whole number of the asset's smallest unit from 0 to 10^36-1, as a decimal string",
     "client": "a client's name: letters, digits and . _ : - , at most 63; a viewing key's is OWNER/WORD",
     "scopes": "admin, operate, metrics, spend:WALLET, spend:PREFIX*, view:WALLET or view:PREFIX*; at most 64 of them",
-    "token_sha256": "the SHA-256 of the token: 64 digits and letters from a to f",
+    "token_sha256": "the SHA-256 of the token: 64 hexadecimal digits, lower case",
     "token": "a token: a string of at most 256 characters",
     "id": "a whole number up to 2^53-1 or a string of at most 64 characters",
     "jsonrpc": 'the string "2.0"',
     "params": "an object",
-    "valid_until": 'a time with its offset, such as "2030-01-31T12:00:00Z"',
+    "valid_until": 'a time with an offset, such as "2030-01-31T12:00:00Z"',
 }
 _HINTS["as_of"] = _HINTS["since"] = (
-    'the sequence of an entry, such as 12, or a time with its offset, such as "2030-01-31T12:00:00Z"'
+    'the sequence of an entry, such as 12, or a time with an offset, such as "2030-01-31T12:00:00Z"'
 )
 _HINTS["counterparty"] = _HINTS["wallet"]
 _HINTS["overlap_until"] = _HINTS["expires_at"] = _HINTS["until"] = _HINTS["valid_until"]
@@ -227,7 +234,7 @@ def _word(name: str, fact: Any, facts: Mapping[str, Any]) -> Any:
     if name not in AMOUNTS or "asset" not in facts:
         return fact
     if fact is None:
-        return "without a bound"
+        return "unlimited"
     if not isinstance(fact, str) or not _UNITS.fullmatch(fact):
         return fact
     asset, scale = facts["asset"], facts.get("scale")

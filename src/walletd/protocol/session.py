@@ -40,12 +40,12 @@ _encode = msgspec.json.Encoder().encode
 OVERLOAD_RETRY_MS = 50
 """How long a session at its bound of unanswered requests is told to wait."""
 
-ONE_PRINCIPAL = "the session belongs to another client; open a connection of its own for this token"
+ONE_PRINCIPAL = "the session belongs to another client; use a separate connection for this token"
 """Streams and unanswered calls were permitted to the first; another token of the same client is welcome."""
 
-STANDS_TWICE = "{field!r} stands twice in one object; send each name once"
+STANDS_TWICE = "{field!r} appears twice in one object; send each name once"
 
-HALF_A_PAIR = "{field!r} has half of a surrogate pair, which is no character; send both halves or leave it out"
+HALF_A_PAIR = "{field!r} contains half of a surrogate pair, which is not a character; send both halves or leave it out"
 
 SHARE_USED: dict[str, Any] = {
     "what": "the session's share of what is under way",
@@ -232,12 +232,14 @@ def _malformed(frame: bytes, error: Exception) -> bytes:
             None, Reason.PARSE_ERROR, message=f"the frame is not a JSON document: {unreadable}"
         )
     if isinstance(document, list):
-        return failure(None, Reason.INVALID_REQUEST, message="batches are not served; send one request per frame")
+        return failure(
+            None, Reason.INVALID_REQUEST, message="JSON-RPC batches are not supported; send one request per frame"
+        )
     if not isinstance(document, Mapping):
-        return failure(None, Reason.INVALID_REQUEST, message="a request is a JSON object")
+        return failure(None, Reason.INVALID_REQUEST, message="a request must be a JSON object")
     if "method" in document and "id" not in document:
         return failure(
-            None, Reason.INVALID_REQUEST, {"field": "id"}, message="'id' is missing: notifications are not served"
+            None, Reason.INVALID_REQUEST, {"field": "id"}, message="'id' is missing: notifications are not supported"
         )
     field, message = explain(str(error), "the request")
     return failure(_readable_id(document), Reason.INVALID_REQUEST, {"field": field}, message=message)

@@ -17,7 +17,7 @@ class Limit(NamedTuple):
 LIMITS: dict[str, Limit] = {
     "max_frame_bytes": Limit("bytes of one message", "closed with 1009"),
     "max_in_flight": Limit("unanswered requests", "`overloaded`"),
-    "max_subscriptions": Limit("streams at a time", "`too_many_subscriptions`"),
+    "max_subscriptions": Limit("open streams", "`too_many_subscriptions`"),
     "rate": Limit(
         "requests a second of the session; a second's worth at once",
         "`rate_limited`; a `warning` after about one second's worth of refused requests, 4529 after two",
@@ -27,8 +27,8 @@ LIMITS: dict[str, Limit] = {
     "max_in_flight_bytes": Limit("bytes of unanswered requests", "`overloaded`"),
     "max_fragments": Limit("fragments of one message", "closed with 1009"),
     "pings_per_second": Limit("pings and pongs a second; four seconds' worth at once", "closed with 4529"),
-    "authentication_ms": Limit("time to authenticate in", "closed with 4408"),
-    "write_stall_ms": Limit("time in which the client reads nothing", "closed with 4508 or 1013"),
+    "authentication_ms": Limit("time to authenticate", "closed with 4408"),
+    "write_stall_ms": Limit("time without the client reading anything", "closed with 4508 or 1013"),
 }
 
 assert tuple(LIMITS) == tuple(field.encode_name for field in msgspec.structs.fields(Limits))

@@ -87,11 +87,11 @@ def take_word(data: Path, wall: Microseconds = wall_microseconds) -> bool:
     except FileNotFoundError:
         return False
     except (OSError, ValueError, KeyError, TypeError) as error:
-        log.error("%s cannot be used: %s", file, error)
+        log.error("cannot use %s: %s", file, error)
         return False
     holds = timedelta(0) <= machine_time(wall) - given <= WORD_HOLDS
     if not holds:
-        log.error("the operator's word of %s is about another reading of the clock, and does not count", given)
+        log.error("ignoring the operator's confirmation of %s: the clock reads differently now", given)
     return holds
 
 

@@ -99,7 +99,7 @@ class CommandIndex:
                 await trio.sleep(SURVEY_PAUSE_SECONDS)
         finally:
             connection.close()
-        log.debug("%d command ids were checked", seen)
+        log.debug("checked %d command ids", seen)
         self._is_surveyed = True
 
     def close(self) -> None:

@@ -196,7 +196,7 @@ class Compaction:
                 self.runs += 1
                 self._failed_in_a_row = 0
             if self._scope.cancelled_caught:
-                self._failed("it was stopped; the next one goes on from there")
+                self._failed("it was stopped; the next one continues from there")
         except (OutcomeUnknown, JournalCorrupt):
             raise
         except _FAILURES as failure:
@@ -210,7 +210,7 @@ class Compaction:
         self.failures += 1
         self._failed_in_a_row += 1
         self.last_failure = why
-        log.warning("the journal was not compacted: %s; the policy is asked again in %d s", why, self.policy_seconds)
+        log.warning("compaction failed: %s; the policy is checked again in %d s", why, self.policy_seconds)
 
     # --- the steps -------------------------------------------------------------------------------------------------
 

@@ -46,7 +46,7 @@ class ClockUnbelievable(JournalFailure):
     """At a start the wall clock is so far ahead that it is not believed without an operator's word."""
 
     advice: ClassVar[str] = (
-        "What is written at a wrong time binds all that follows: put the clock right or, if it is right and the "
+        "An entry written at a wrong time binds all that follow: put the clock right or, if it is right and the "
         "machine was off for so long, say so: walletd clock FOLDER --accept"
     )
 
@@ -114,7 +114,7 @@ def begin(
                 f"saw, {shown(known)}"
             )
         log.warning(
-            "this machine's clock says %s, %s ahead of the journal's last entry, and it is believed",
+            "this machine's clock says %s, %s ahead of the journal's last entry; accepting it",
             shown(wall),
             length(wall - known),
         )
@@ -184,7 +184,7 @@ class LedgerClock:
         steady = self._steady()
         wanted = self._wall() - steady
         if wanted > self._lead:
-            log.warning("by an operator's word this machine's clock is right: %s", shown(self._time(steady, wanted)))
+            log.warning("an operator confirmed this machine's clock: %s", shown(self._time(steady, wanted)))
             self._lead = wanted
         self._wanted = wanted
         self._believes_until = None
@@ -199,7 +199,7 @@ class LedgerClock:
         assert self._believes_until is not None
         at = _EPOCH + timedelta(microseconds=wall) if wall < 2**57 else datetime.max.replace(tzinfo=UTC)
         if EARLIEST <= at <= self._believes_until and self._wanted >= self._lead:
-            log.warning("this machine's clock says %s now, and is believed", shown(at))
+            log.warning("this machine's clock now says %s; accepting it", shown(at))
             self._believes_until = None
             self._lead = self._wanted
 
@@ -213,7 +213,7 @@ class LedgerClock:
             return
         self._is_apart = True
         log.error(
-            "this machine's clock jumped %s by %s and is %s %s the ledger's time, which goes on %s until they meet%s",
+            "this machine's clock jumped %s by %s and is %s %s the ledger's time, which runs %s until they meet%s",
             direction,
             length(timedelta(microseconds=hop)),
             length(apart),

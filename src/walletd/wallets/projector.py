@@ -291,7 +291,7 @@ class Projector:
             with self._watch.waiting():
                 await self._tables.write(ready.folded, is_small=ready.is_small)
         except ReadTablesStand as full:
-            log.warning("the read tables stand at entry %d, and are tried again: %s", self.sequence, full)
+            log.warning("read tables stalled at entry %d, retrying: %s", self.sequence, full)
             self._full = full
             self._wake()
         else:

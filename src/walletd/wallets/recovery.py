@@ -72,12 +72,12 @@ async def recover(store: JournalStore, directory: Path, report: Report, caches: 
     try:
         return await _catch_up(store, directory, report, caches)
     except ReadTablesRotten as rot:
-        log.warning("%s: now", rot)
+        log.warning("%s; rebuilding now", rot)
         delete_read_tables(directory)
     try:
         return await _catch_up(store, directory, report, caches)
     except ReadTablesRotten as rot:
-        log.warning("%s: now, without a snapshot", rot)
+        log.warning("%s; rebuilding now, without a snapshot", rot)
         delete_read_tables(directory)
         delete_snapshots(directory)
         return await _catch_up(store, directory, report, caches)
@@ -88,21 +88,21 @@ async def _catch_up(store: JournalStore, directory: Path, report: Report, caches
     if not (directory / FILE_NAME).exists() and (
         snapshot := await read_tables.in_thread(partial(restore_newest, directory))
     ):
-        log.info("the read tables begin with the snapshot of entry %d", snapshot.sequence)
+        log.info("the read tables start from the snapshot at entry %d", snapshot.sequence)
     if not is_of_this_make(directory / FILE_NAME):
-        log.warning("%s was made by another version; it is built anew", FILE_NAME)
+        log.warning("%s was made by another version; rebuilding it", FILE_NAME)
         delete_read_tables(directory)
         delete_snapshots(directory)
     tables = await open_read_tables(directory, caches.writer)
     try:
         if not HAS_PAGE_SUMS:
-            log.warning("this platform's SQLite has no page checksums: all of %s is checked at every start", FILE_NAME)
+            log.warning("this platform's SQLite has no page checksums: every start checks all of %s", FILE_NAME)
             await tables.refuse_damaged()
         progress, rebuilt = await tables.progress(), False
         refuse_journal_behind(progress, store, head)
         if progress is None or not await _is_confirmed(store, progress, head):
             if progress is not None:
-                log.warning("%s does not belong to this journal; it is built anew", tables.path.name)
+                log.warning("%s does not belong to this journal; rebuilding it", tables.path.name)
                 await tables.aclose()
                 delete_read_tables(directory)
                 delete_snapshots(directory)
@@ -152,7 +152,7 @@ async def _write(tables: ReadTables, folded: Folded) -> None:
         try:
             return await tables.write(folded)
         except ReadTablesBusy as busy:
-            log.warning("the recovery waits: %s; end that program", busy)
+            log.warning("recovery is waiting: %s; end that program", busy)
             await trio.sleep(BUSY_RETRY_SECONDS)
 
 

@@ -166,10 +166,10 @@ def _is_restored(snapshot: Snapshot, directory: Path) -> bool:
         finally:
             copied.unlink(missing_ok=True)
         if not _is_as_checked(snapshot.path, snapshot):
-            log.warning("%s is not what was checked, and is removed", snapshot.path.name)
+            log.warning("%s differs from what was checked; removing it", snapshot.path.name)
             snapshot.path.unlink()
             return False
-    log.warning("%s is sound, but each copy of it was damaged; it is not used", snapshot.path.name)
+    log.warning("%s is sound, but every copy of it was damaged; not using it", snapshot.path.name)
     return False
 
 

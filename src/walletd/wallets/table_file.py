@@ -86,7 +86,7 @@ class ReadTablesRotten(Exception):
 
     def __init__(self, what: str) -> None:
         self.what = what
-        super().__init__(f"{what} in {FILE_NAME} is damaged; start again, and it is built anew")
+        super().__init__(f"{what} in {FILE_NAME} is damaged; restart to rebuild it")
 
 
 def _registered() -> bool:
