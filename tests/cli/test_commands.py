@@ -49,7 +49,7 @@ def test_a_payment_that_was_made_before_and_one_that_is_only_tried_are_told_apar
     daemon.answer = applied(transfer="t7", replayed=True)
     assert "as transfer t7 (answered before" in walletd("pay", "alice", "bob", "1", "EUR").out
     daemon.answer = applied(dry_run=True)
-    assert "nothing was changed" in walletd("pay", "alice", "bob", "1", "EUR", "--dry-run").out
+    assert "nothing has changed" in walletd("pay", "alice", "bob", "1", "EUR", "--dry-run").out
 
 
 def test_what_must_hold_for_a_command_is_sent_with_it(walletd: Walletd, daemon: StandIn) -> None:
@@ -98,7 +98,7 @@ def test_a_time_is_sent_as_it_was_said_so_that_the_same_line_again_is_the_same_c
 def test_a_time_that_cannot_be_meant_is_wrong_usage(walletd: Walletd, daemon: StandIn, time: str) -> None:
     ended = walletd("hold", "place", "alice", "5", "EUR", "--minutes", time)
     assert (ended.exit_code, daemon.asked("submit")) == (64, [])
-    assert "--minutes must be at least a second and at most a hundred years" in ended.err
+    assert "--minutes must be between one second and a hundred years" in ended.err
 
 
 def test_the_end_of_a_clients_token_is_sent_as_it_was_said(walletd: Walletd, daemon: StandIn) -> None:
@@ -139,7 +139,7 @@ def test_an_answer_that_was_given_before_says_so(
     daemon.answer = applied(balance("alice", "EUR", 5), replayed=True, outcomes=outcomes)
     said = walletd(*words, "--command-id", "b").out
     assert "answered before, by entry 7 of 2026-01-31" in said
-    assert ("Balances as they were then, after entry 7:" in said) == ("5" in words or "0.05" in said)
+    assert ("Balances at that time, after entry 7:" in said) == ("5" in words or "0.05" in said)
     document = walletd(*words, "--command-id", "b", "--json").document
     document = document[0] if isinstance(document, list) else document.get("applied", document)
     assert document["replayed"] is True
@@ -338,7 +338,7 @@ def test_an_audit_shows_what_customers_have_and_ends_with_65_where_the_books_do_
     ended = walletd("audit")
     assert ended.exit_code == 0
     assert ["EUR", "0.00", "123.45"] in rows(ended.out)
-    assert "3 wallets, as they stood after entry 7" in ended.out + ended.err
+    assert "3 wallets, as of entry 7" in ended.out + ended.err
 
     daemon.violations = ("posted balances of EUR sum to 1, not to zero",)
     ended = walletd("audit")

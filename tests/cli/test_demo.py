@@ -200,7 +200,7 @@ async def test_a_command_whose_answer_was_lost_is_sent_again_and_counted_once() 
 @pytest.mark.parametrize(
     ("fault", "complaint"),
     [
-        ("forgets command ids", "was answered otherwise"),
+        ("forgets command ids", "got a different answer"),
         ("pays nobody", "payment to nobody was applied"),
         ("wrong reasons", "overspending was refused as wallet_closed, not as insufficient_funds"),
     ],
@@ -258,7 +258,7 @@ async def test_all_proofs_hold_where_the_books_are_right() -> None:
     [
         ({"cents": 76}, "every balance", "has 0.76 EUR, and should have 0.75 EUR"),
         ({"cents": 0}, "every balance", "has 0.00 EUR, and should have 0.75 EUR"),
-        ({"without": town().shops[0]}, "every balance", "is not there"),
+        ({"without": town().shops[0]}, "every balance", "is missing"),
         ({"total": "1"}, "all EUR sums to zero", "sum to 0.01 EUR"),
         ({"seen": 3}, "the stream", "3 of 4 events"),
         ({"surprise": "odd"}, "every command", "odd"),

@@ -86,7 +86,7 @@ def test_the_help_of_serve_knows_the_same_flags_as_serve(walletd: Walletd) -> No
 def test_the_greeting_says_where_and_what_to_try(tmp_path: Path) -> None:
     said = announcement(Announcement("ws://127.0.0.1:7878", Settings(), 12, False))
     assert "ws://127.0.0.1:7878" in said
-    assert "var/operator.token (readable by its owner alone)" in said
+    assert "var/operator.token (readable by its owner only)" in said
     assert "walletd asset define EUR/2\n" in said
     assert "walletd demo\n" in said
     assert "-m websockets ws://127.0.0.1:7878" in said
@@ -97,7 +97,7 @@ def test_the_greeting_says_where_and_what_to_try(tmp_path: Path) -> None:
 def test_the_greeting_names_what_is_not_the_default(tmp_path: Path) -> None:
     said = announcement(Announcement("ws://0.0.0.0:8000", Settings(data=tmp_path / "my data", port=8000), 12, True))
     assert f"demo --url ws://127.0.0.1:8000 --token-file '{tmp_path}/my data/operator.token'" in said
-    assert "built anew" in said
+    assert "rebuilt" in said
 
 
 def test_the_greeting_never_shows_the_token(tmp_path: Path) -> None:

@@ -242,7 +242,7 @@ def test_a_point_in_time_by_sequence_and_by_moment(tmp_path: Path, daemon: Daemo
     ("arguments", "says"),
     [
         (["--to-sequence", "1000000"], "ends at entry"),
-        (["--to-time", "1999-01-01T00:00:00Z"], "after that moment"),
+        (["--to-time", "1999-01-01T00:00:00Z"], "after that time"),
     ],
 )
 def test_a_point_that_is_not_there_is_refused(tmp_path: Path, daemon: Daemon, arguments: list[str], says: str) -> None:

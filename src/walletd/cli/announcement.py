@@ -1,4 +1,4 @@
-"""What the daemon says to the person who started it: where it listens, where the token is, and what to try next.
+"""The greeting for the person who started the daemon: where it listens, where the token is, and what to try next.
 
 Every command works as printed, in a second terminal, from the directory in which the daemon was started.
 """
@@ -17,10 +17,10 @@ ANY_ADDRESS = {"://0.0.0.0:": "://127.0.0.1:", "://[::]:": "://[::1]:"}
 
 
 def announcement(serving: Announcement) -> str:
-    """The whole greeting, several lines."""
+    """The whole greeting, on several lines."""
     token_file = serving.settings.token_file
     url = _reachable(serving.url)
-    rebuilt = ", read tables built anew" if serving.rebuilt else ""
+    rebuilt = ", read tables rebuilt" if serving.rebuilt else ""
     flags = _flags(url, token_file)
     walletd, python = _program("walletd"), _program("python")
     return "\n".join(
@@ -30,7 +30,7 @@ def announcement(serving: Announcement) -> str:
             f"  process    {os.getpid()}",
             f"  websocket  {serving.url}",
             *([f"  unix       unix:{serving.settings.unix_socket}"] if serving.settings.unix_socket else []),
-            f"  token      {token_file} (readable by its owner alone)",
+            f"  token      {token_file} (readable by its owner only)",
             f"  journal    {serving.settings.data}, at entry {serving.head:,}{rebuilt}",
             *([f"  metrics    {serving.admin_url}/metrics"] if serving.admin_url else []),
             "",
@@ -39,14 +39,14 @@ def announcement(serving: Announcement) -> str:
             f"  {walletd} demo{flags}",
             f"  ({_authenticate(token_file)}; cat) | {python} -m websockets {url}",
             "",
-            "Ctrl-C ends the daemon; nothing that was acknowledged is lost.",
+            "Ctrl-C stops the daemon; nothing that was acknowledged is lost.",
             "",
         ]
     )
 
 
 def _authenticate(token_file: Path) -> str:
-    """A shell command that prints the frame with which a session authenticates; the token is not in the command."""
+    """A shell command that prints the frame that authenticates a session; the command does not contain the token."""
     frame = '{"jsonrpc":"2.0","id":1,"method":"session.authenticate","params":{"token":"%s"}}'
     return f"printf '{frame}\\n' \"$(cat {shlex.quote(str(token_file))})\""
 
@@ -59,14 +59,14 @@ def _flags(url: str, token_file: Path) -> str:
 
 
 def _reachable(url: str) -> str:
-    """The address to connect to, where the daemon listens on all of them."""
+    """The address to connect to if the daemon listens on all addresses."""
     for any_address, loopback in ANY_ADDRESS.items():
         url = url.replace(any_address, loopback)
     return url
 
 
 def _program(name: str) -> str:
-    """How to call a program of this environment: by its name where the shell finds this one, else by its path."""
+    """The shell word for a program of this environment: its name if the shell finds this one, otherwise its path."""
     own = Path(sys.executable).parent / name
     found = shutil.which(name)
     if not own.exists() or (found is not None and Path(found).absolute() == own.absolute()):

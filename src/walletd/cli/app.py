@@ -35,7 +35,7 @@ from walletd.cli.watch import watch
 app = App(
     name="walletd",
     help=(
-        "A self-hosted wallet backend: the daemon, and everything to talk to it.\n\n"
+        "A self-hosted wallet backend: the daemon, and every command to work with it.\n\n"
         "Start with `walletd serve`, then `walletd demo` in a second terminal."
     ),
     help_format="markdown",
@@ -65,15 +65,15 @@ def serve(
     Parameters
     ----------
     config
-        A TOML file with settings; else WALLETD_CONFIG, else /etc/walletd/walletd.toml.
+        A TOML file with settings; default WALLETD_CONFIG, then /etc/walletd/walletd.toml.
     data
-        The directory of the journal and the token; by default var.
+        The directory of the journal and the token; default var.
     host
-        The address to listen on; by default 127.0.0.1.
+        The address to listen on; default 127.0.0.1.
     port
-        The port to listen on; by default 7878.
+        The port to listen on; default 7878.
     log_level
-        How much to log; by default info.
+        The log level; default info.
     """
     from walletd.cli import serve as daemon_command
 
@@ -128,7 +128,7 @@ app.command(transfer)
 
 
 def run_client_command(arguments: list[str]) -> int:
-    """Parse the arguments and run what they name.  Returns the exit code; whatever fails is told in one line."""
+    """Parse the arguments and run the command that they name.  Returns the exit code; a failure prints one line."""
     try:
         exit_code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
@@ -139,7 +139,7 @@ def run_client_command(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        # Its reader has read enough.
+        # The reader has read enough.
         drop_output()
         return EXIT_OK
     except OSError as error:
@@ -150,8 +150,8 @@ def run_client_command(arguments: list[str]) -> int:
     except Exception as error:
         if sys.flags.dev_mode:
             raise
-        advice = "please report it, with what PYTHONDEVMODE=1 shows"
-        return _failed(f"a fault of walletd's own, {type(error).__name__}: {error}; {advice}", EXIT_SOFTWARE)
+        advice = "please report it, with the output under PYTHONDEVMODE=1"
+        return _failed(f"internal error in walletd, {type(error).__name__}: {error}; {advice}", EXIT_SOFTWARE)
 
 
 def _failed(sentence: str, exit_code: int) -> int:
@@ -164,16 +164,16 @@ def _failed(sentence: str, exit_code: int) -> int:
 
 
 def _told(error: OSError) -> str:
-    """What the machine did not do, and with which file."""
+    """The failure of the operating system in words, with the file concerned."""
     if error.filename is not None:
         return f"{error.strerror}: {error.filename}"
     if error.errno in OUTPUT_FAILURES:
-        return f"the answer cannot be written, and what was asked may have been done: {error.strerror}"
+        return f"the answer cannot be written; the request may have been applied: {error.strerror}"
     return error.strerror or str(error)
 
 
 def _named(arguments: list[str]) -> str:
-    """The command that the arguments name, as far as there is one, to point to its help."""
+    """The command that the arguments name, as far as it exists, to point to its help."""
     named: list[str] = []
     for argument in arguments:
         try:

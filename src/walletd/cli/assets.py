@@ -1,4 +1,4 @@
-"""``walletd asset``: which assets there are, and how many decimal places each has."""
+"""``walletd asset``: the assets, and the number of decimal places of each."""
 
 import re
 from typing import Annotated, Any
@@ -24,7 +24,7 @@ def define(
     command_id: CommandId = None,
     connection: Connection = DEFAULT,
 ) -> int:
-    """Define assets: a code and, for ever, how many decimal places the main unit has.
+    """Define assets: a code and, permanently, the number of decimal places of the main unit.
 
     For example:
 
@@ -36,7 +36,7 @@ def define(
     assets
         Each as CODE/SCALE, such as EUR/2: one euro has two decimal places.
     command_id
-        An id for this one definition: sent again, it gets the first answer again.
+        An id for this one definition: sent again, it returns the first answer.
     """
     wanted = [_code_and_scale(text) for text in assets]
 
@@ -50,7 +50,7 @@ def define(
 
 @asset.command(name="list")
 def list_(*, connection: Connection = DEFAULT) -> int:
-    """List the assets that are defined.
+    """List the defined assets.
 
     For example:
 

@@ -1,7 +1,7 @@
 """``walletd backup``: a copy of a running daemon's journal that proves itself.
 
-The daemon hands out its journal as stored, a block at a time; what is written, where, and whether it fits, is this
-command's business and never the daemon's.  A backup is a directory of archive files, each entry behind the last one.
+The daemon hands out its journal as stored, one block at a time; this command decides where to write it and checks that
+it fits.  A backup is a directory of archive files; each entry follows the one before it.
 """
 
 from pathlib import Path
@@ -22,17 +22,17 @@ from walletd.journal.failures import JournalCorrupt, JournalFailure, damage_is_t
 from walletd.protocol.journal_messages import JournalBlock
 
 FILE_BYTES = 64 * 1024 * 1024
-"""Of one file of a backup, about: what was finished of a long backup need not be done again when it is cut short."""
+"""The approximate size of one file of a backup.  If a long backup is cut short, the files already finished are kept."""
 
 
 class OtherHistory(JournalFailure):
-    """The backup is not of this journal, or of another life of it."""
+    """The backup belongs to another journal, or to another history of this one."""
 
     advice = "Keep that backup, and back up into a new directory."
 
 
 class BackedUp(msgspec.Struct, frozen=True):
-    """What is in the backup now, and how much of it is new."""
+    """The contents of the backup now, and the part of it that is new."""
 
     destination: str
     instance: str
@@ -44,10 +44,10 @@ class BackedUp(msgspec.Struct, frozen=True):
 
 
 def backup(destination: Path, /, *, connection: Connection = DEFAULT) -> int:
-    """Copy a running daemon's journal into a directory; the next time, only what is new.
+    """Copy a running daemon's journal into a directory; later runs copy only new entries.
 
-    What was written is read back from the disk and proved, entry by entry, before it counts as backed up.  A backup
-    that is cut short leaves the one before it as it was.
+    The copy is read back from the disk and proved, entry by entry, before it counts as backed up.  A backup that is
+    cut short leaves the previous one intact.
 
     For example:
 
@@ -57,7 +57,7 @@ def backup(destination: Path, /, *, connection: Connection = DEFAULT) -> int:
     Parameters
     ----------
     destination
-        The directory of the backup, on this machine; made where it is missing.
+        The directory of the backup, on this machine; created if missing.
     """
 
     async def copy(client: Client, output: Output) -> int:
@@ -75,7 +75,7 @@ def backup(destination: Path, /, *, connection: Connection = DEFAULT) -> int:
 
 
 async def _back_up(client: Client, archive: Archive) -> BackedUp:
-    """Bring the backup to where the journal stands now; under load it will have gone on when this is done."""
+    """Bring the backup up to the journal's present head; under load, the journal has moved on when this is done."""
     before, size_before = archive.head.sequence, archive.size_bytes
     page = await client.ask(asks.journal_block(max(0, before - 1)))
     _refuse_other_history(archive, page)
@@ -104,17 +104,17 @@ def _refuse_other_history(archive: Archive, page: JournalBlock) -> None:
         return
     if archive.origin.instance != page.instance:
         raise OtherHistory(
-            f"{archive.directory} is a backup of journal {archive.origin.instance}, the daemon has {page.instance}"
+            f"{archive.directory} is a backup of journal {archive.origin.instance}, but the daemon has {page.instance}"
         )
     joint = next((s for s in (unpack(page.block) if page.block else []) if s.last_sequence == end.sequence), None)
     if joint is None or joint.root != end.root:
         raise OtherHistory(
-            f"{archive.directory} goes up to entry {end.sequence}, and the daemon's journal has another history there"
+            f"{archive.directory} goes up to entry {end.sequence}, but the daemon's journal has another history there"
         )
 
 
 async def _fill(client: Client, writer: ArchiveWriter, target: int) -> None:
-    """Ask for blocks and write them, until the target or the end of the file."""
+    """Request blocks and write them, until the target is reached or the file is full."""
     after = writer.head.sequence
     while after < target and writer.size_bytes < FILE_BYTES:
         page = await client.ask(asks.journal_block(after))
@@ -126,7 +126,7 @@ async def _fill(client: Client, writer: ArchiveWriter, target: int) -> None:
 
 
 async def _prove(writer: ArchiveWriter, advanced: Advance) -> None:
-    """Read what was written back from the disk, and check every digest and every root; the connection stays alive."""
+    """Read the file back from the disk and check every digest and every root, while the connection stays alive."""
     for index in range(writer.blocks):
         with damage_is_the_copys("the backup"):
             segments = await trio.to_thread.run_sync(writer.read_back, index)

@@ -1,4 +1,4 @@
-"""A progress bar on stderr.  It leaves nothing behind, and is absent where stderr is no terminal."""
+"""A progress bar on stderr.  It leaves nothing behind, and is absent if stderr is not a terminal."""
 
 from collections.abc import Callable
 
@@ -7,11 +7,11 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from walletd.cli.output import new_console
 
 Advance = Callable[[int, int], None]
-"""Called with how much is done of the whole, and with how many entries that is."""
+"""Called with the part that is done, the whole, and the number of entries."""
 
 
 class Bar:
-    """How far something is; ``whole`` is None where nobody knows how much there is."""
+    """The progress of a task; ``whole`` is None while its extent is unknown."""
 
     def __init__(self, doing: str, whole: int | None) -> None:
         console = new_console(stderr=True)

@@ -1,4 +1,4 @@
-"""``walletd batch``: commands from a file in one entry, all or none or each for itself."""
+"""``walletd batch``: commands from a file in one entry, all or none or each by itself."""
 
 import sys
 from pathlib import Path
@@ -28,11 +28,11 @@ def batch(
     command_id: CommandId = None,
     connection: Connection = DEFAULT,
 ) -> int:
-    """Run the commands of a file in one entry: each for itself or, with --atomic, all or none.
+    """Run the commands of a file in one entry: each by itself or, with --atomic, all or none.
 
-    A line is a command as the protocol has it, with its method; amounts are in smallest units.  A command without a
-    command_id gets the batch's own id with its place behind it, so that the same file sent again under the same
-    --command-id changes nothing again.
+    Each line is a command of the protocol, with its method; amounts are in smallest units.  A command without a
+    command_id gets the batch's id followed by its position, so that sending the same file again with the same
+    --command-id changes nothing.
 
     For example:
 
@@ -42,13 +42,13 @@ def batch(
     Parameters
     ----------
     file
-        One JSON object on each line; - reads them from standard input.
+        One JSON object per line; - reads standard input.
     atomic
         All or none: the first refusal refuses the batch.
     dry_run
-        Say what would happen, and change nothing.
+        Show what would happen and change nothing.
     command_id
-        An id of your own for the whole batch.
+        An id that you choose for the whole batch.
     """
     command_id = new_command_id() if command_id is None else command_id
     text = _text_of(file)
@@ -66,7 +66,7 @@ def batch(
             table.add_row(str(number), str(inner.__struct_config__.tag), result.command_id, refused or made)
         output.answer(done.applied, lambda: table)
         if done.applied.replayed:
-            output.line(f"This batch is not new{again(done.applied)}.")
+            output.line(f"This batch was sent before{again(done.applied)}.")
         number = sum(result.refused is not None for result in done.results)
         if done.applied.dry_run:
             output.line("Nothing was changed.")
@@ -78,7 +78,7 @@ def batch(
 
 
 def _text_of(file: Path) -> str:
-    """The file's text, or that of standard input: UTF-8, with a byte order mark or without.  Raises UsageError."""
+    """The text of the file or of standard input: UTF-8, with or without a byte order mark.  Raises UsageError."""
     try:
         return (sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()).decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -92,7 +92,7 @@ def _command(line: str, number: int, batch_id: str) -> BatchedCommand:
         document = msgspec.json.decode(line, type=dict)
         repeated = repeated_name(line.encode())
         if repeated is not None:
-            raise UsageError(f"line {number}: {repeated!r} stands twice in one object; write each name once")
+            raise UsageError(f"line {number}: {repeated!r} appears twice in one object; write each name once")
         document.setdefault("command_id", f"{batch_id}.{number}")
         return msgspec.convert(document, BatchedCommand)  # type: ignore[no-any-return]
     except msgspec.ValidationError as error:

@@ -1,4 +1,4 @@
-"""What every command that changes something does alike: make it, send it, and say what came of it.
+"""What all changing commands share: build, send, report the outcome.
 
 return submit(connection, options, make, lambda applied: "done")
 """
@@ -32,37 +32,39 @@ VERSION = re.compile(r"(.+)=([0-9]{1,16})")
 @Parameter(name="*")
 @dataclass(frozen=True)
 class Options:
-    """A command's id, and what must hold for it to be decided at all."""
+    """A command's id, and the conditions under which it is decided at all."""
 
     command_id: Annotated[str | None, Parameter(group=CONDITIONS)] = None
-    """An id of your own: sent again, it changes nothing more and gets the first answer again."""
+    """An id that you choose: sent again, it changes nothing and returns the first answer."""
 
     if_version: Annotated[tuple[str, ...], Parameter(group=CONDITIONS, negative="", show_default=False)] = ()
     """Only if a wallet has this version, as WALLET=VERSION; may be repeated."""
 
     if_balance: Annotated[tuple[str, ...], Parameter(group=CONDITIONS, negative="", show_default=False)] = ()
-    """Only if a wallet has so much, such as "alice EUR >= 10" or "alice EUR posted = 0"; may be repeated."""
+    """Only if a wallet has this balance, such as "alice EUR >= 10" or "alice EUR posted = 0"; may be repeated."""
 
     valid_for: Annotated[float | None, Parameter(group=CONDITIONS)] = None
-    """Only if it is decided within so many seconds after the daemon received it."""
+    """Only if the command is decided within this many seconds after the daemon received it."""
 
     dry_run: Annotated[bool, Parameter(group=CONDITIONS, negative="", show_default=False)] = False
-    """Say what would happen and how much room it would leave, and change nothing."""
+    """Show what would happen and how much room it would leave, and change nothing."""
 
 
 PLAIN = Options()
-"""Where nothing was said."""
+"""The defaults."""
 
 
 def only_looks(options: Options, *wishes: object, to_set: str) -> bool:
-    """Whether a command that sets something was told nothing to set, and so shows what is.
+    """True if a command that sets something was given nothing to set, and therefore shows the present state.
 
-    Raises UsageError where it has an id or a condition all the same: what sends such a command means a change.
+    Raises UsageError if an id or a condition was given nonetheless: its sender means a change.
     """
     if any(wish not in (None, (), False) for wish in wishes):
         return False
     if options != PLAIN:
-        raise UsageError(f"say what to set: {to_set}; without it, and without an id or a condition, what is is shown")
+        raise UsageError(
+            f"say what to set: {to_set}; to see the present state, give neither a value nor an id nor a condition"
+        )
     return True
 
 
@@ -72,7 +74,7 @@ def submit(
     make: Callable[[Client], Awaitable[AnyCommand]],
     sentence: Callable[[Applied], str],
 ) -> int:
-    """Send the command that ``make`` makes; answer with the sentence and the balances after it."""
+    """Send the command that ``make`` builds; answer with the sentence and the balances after it."""
     command_id = new_command_id() if options.command_id is None else options.command_id
 
     async def act(client: Client, output: Output) -> int:
@@ -98,42 +100,42 @@ def submit(
 
 def _told(applied: Applied, sentence: Callable[[Applied], str]) -> str:
     if applied.dry_run:
-        return "it would be applied; nothing was changed"
+        return "it would be applied; nothing has changed"
     return sentence(applied) + again(applied)
 
 
 def _balances(applied: Applied, scales: Mapping[str, int]) -> list[RenderableType]:
-    """The balances after the command: those of a command sent again as they stood after its entry, and it says so."""
+    """The balances after the command; for a repeated command, the balances after its first entry, marked as such."""
     if not applied.balances:
         return []
-    then = [f"Balances as they were then, after entry {applied.sequence}:"] if applied.replayed else []
+    then = [f"Balances at that time, after entry {applied.sequence}:"] if applied.replayed else []
     return [*then, balances_table(applied.balances, scales)]
 
 
 def command(method: str, *, nullable: str = "", **params: Any) -> AnyCommand:
-    """The command of this method; what is None is left out, but for the param that may be null.
+    """The command of this method.  Params that are None are omitted, except the one that may be null.
 
-    Raises UsageError where the parts are malformed.
+    Raises UsageError if a part is malformed.
     """
     given = {name: value for name, value in params.items() if value is not None or name == nullable}
     return _converted(method, {"command_id": new_command_id(), **given})
 
 
 def check_amount(amount: str) -> None:
-    """Raises UsageError where this is no amount of any asset, so that nobody has to be asked."""
+    """Raises UsageError if this is not an amount of any asset, without asking the daemon."""
     if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", amount):
         raise UsageError(f"{amount!r} is not an amount; write it like 12.50: digits, and a point before the decimals")
 
 
 def check_movement(amount: str) -> None:
-    """Raises UsageError where this cannot be moved or held."""
+    """Raises UsageError if this amount cannot be moved or held."""
     check_amount(amount)
     if not amount.strip("0."):
         raise UsageError("an amount must be more than zero")
 
 
 async def units_of(client: Client, amount: str, asset: str) -> str:
-    """An amount in the main unit as the protocol has it.  Raises UsageError where it is none."""
+    """An amount in the main unit, as the protocol writes it.  Raises UsageError if it is malformed."""
     check_amount(amount)
     scales = await client.assets()
     if asset not in scales:
@@ -145,15 +147,15 @@ async def units_of(client: Client, amount: str, asset: str) -> str:
 
 
 def seconds_of(flag: str, number: float, unit: int) -> int:
-    """A time in whole seconds, as the protocol counts it.  Raises UsageError where it is none."""
+    """A time in whole seconds, as the protocol counts it.  Raises UsageError if it is out of range."""
     seconds = round(number * unit) if math.isfinite(number) else 0
     if not 1 <= seconds <= MAX_SECONDS:
-        raise UsageError(f"{flag} must be at least a second and at most a hundred years")
+        raise UsageError(f"{flag} must be between one second and a hundred years")
     return seconds
 
 
 async def _with_options(client: Client, bare: AnyCommand, command_id: str, options: Options) -> AnyCommand:
-    """The command under its id and its conditions.  Raises UsageError where one is malformed."""
+    """The command with its id and its conditions.  Raises UsageError if one is malformed."""
     document = msgspec.to_builtins(bare)
     document["command_id"] = command_id
     if options.if_version:
@@ -184,7 +186,7 @@ def _version(text: str) -> tuple[str, int]:
 async def _balance_condition(client: Client, text: str) -> dict[str, str]:
     found = CONDITION.fullmatch(text.strip())
     if found is None:
-        raise UsageError(f'--if-balance {text!r} must say what a wallet has, such as "alice EUR >= 10"')
+        raise UsageError(f'--if-balance {text!r} must be a condition on a balance, such as "alice EUR >= 10"')
     wallet, asset, amount, comparison, sign, number = found.groups()
     units = await units_of(client, number, asset)
     bound = {COMPARISONS[comparison]: f"{sign}{units}" if units != "0" else units}

@@ -1,4 +1,4 @@
-"""``walletd client``: let clients in, give them other tokens, and shut them out."""
+"""``walletd client``: create clients, replace their tokens, and revoke them."""
 
 import os
 import re
@@ -18,7 +18,7 @@ from walletd.client import Applied, Client, new_token
 from walletd.client.clients import Expiry
 from walletd.protocol.messages import ClientView
 
-client = App(name="client", group=DAEMON, help="Say who may do what: clients, their tokens, and viewing keys.")
+client = App(name="client", group=DAEMON, help="Manage clients, their tokens and viewing keys.")
 
 Out = Annotated[Path | None, Parameter(name="--out")]
 
@@ -34,9 +34,9 @@ def create(
     command_id: CommandId = None,
     connection: Connection = DEFAULT,
 ) -> int:
-    """Let a new client in, and print its token, this once.
+    """Create a client and print its token, this once.
 
-    A name with a slash is a viewing key of the client before the slash, made with that client's own token.
+    A name with a slash is a viewing key of the client before the slash; it is created with that client's token.
 
     For example:
 
@@ -47,15 +47,15 @@ def create(
     Parameters
     ----------
     name
-        The client's name, never used again.
+        The client's name, which is never reused.
     scope
-        What it may do: admin, operate, metrics, spend:WALLET, spend:PREFIX*, view:WALLET or view:PREFIX*; repeatable.
+        Its rights: admin, operate, metrics, spend:WALLET, spend:PREFIX*, view:WALLET or view:PREFIX*; repeatable.
     expires
-        When the token ends: 30m, 12h or 90d from now, or a moment such as 2030-01-31T12:00:00Z; else never.
+        When the token expires: 30m, 12h or 90d from now, or a time such as 2030-01-31T12:00:00Z; default never.
     out
-        Write the token to this file, for its owner alone, instead of printing it; a token that is there is used.
+        Write the token to this file, readable by its owner only, instead of printing it; an existing token is used.
     command_id
-        An id of your own: with --out, the same command sent again gets the first answer again.
+        An id that you choose: with --out, sending the same command again returns the first answer.
     """
     expires_at, expires_in_seconds = expiry_of("--expires", expires)
     token = token_for(out)
@@ -69,7 +69,7 @@ def create(
             expires_in_seconds=expires_in_seconds,
             command_id=command_id,
         )
-        tell_token(output, applied, f"client {name} is let in", token, out)
+        tell_token(output, applied, f"client {name} is created", token, out)
         return 0
 
     return talk(connection, act)
@@ -77,7 +77,7 @@ def create(
 
 @client.command(name="list")
 def list_(*, connection: Connection = DEFAULT) -> int:
-    """List the clients, with what each may do: all for an admin, else this client and its viewing keys.
+    """List the clients and their rights: all of them for an admin, otherwise this client and its viewing keys.
 
     For example:
 
@@ -108,7 +108,7 @@ def rotate(
     command_id: CommandId = None,
     connection: Connection = DEFAULT,
 ) -> int:
-    """Give a client another token, and print it; the one before ends now, or after an overlap.
+    """Give a client a new token and print it; the previous one ends now, or after an overlap.
 
     For example:
 
@@ -119,13 +119,13 @@ def rotate(
     name
         The client's name.
     overlap
-        Until when the tokens before stay in force: 30m, 12h or 2d from now, or a moment; else they end at once.
+        How long earlier tokens stay valid: 30m, 12h or 2d from now, or a time; default not at all.
     expires
-        When the new token ends; else never.
+        When the new token expires; default never.
     out
-        Write the token to this file, for its owner alone, instead of printing it; a token that is there is used.
+        Write the token to this file, readable by its owner only, instead of printing it; an existing token is used.
     command_id
-        An id of your own.
+        An id that you choose.
     """
     expires_at, expires_in_seconds = expiry_of("--expires", expires)
     overlap_until, overlap_for_seconds = expiry_of("--overlap", overlap)
@@ -149,7 +149,7 @@ def rotate(
 
 @client.command
 def revoke(name: str, /, *, command_id: CommandId = None, connection: Connection = DEFAULT) -> int:
-    """Shut a client out for ever, with all its tokens, open connections and viewing keys.
+    """Revoke a client permanently, with all its tokens, open connections and viewing keys.
 
     For example:
 
@@ -160,21 +160,21 @@ def revoke(name: str, /, *, command_id: CommandId = None, connection: Connection
     name
         The client's name.
     command_id
-        An id of your own.
+        An id that you choose.
     """
 
     async def act(talking: Client, output: Output) -> int:
         applied = await talking.revoke_client(name, command_id=command_id)
         keys = [view.client for view in applied.clients if view.client != name]
         also = f", and with it {', '.join(keys)}" if keys else ""
-        output.answer(applied, lambda: f"client {name} is shut out{also}{again(applied)}")
+        output.answer(applied, lambda: f"client {name} is revoked{also}{again(applied)}")
         return 0
 
     return talk(connection, act)
 
 
 def token_for(out: Path | None) -> str:
-    """A fresh token, written to the file before it is sent; or the one that the file has.  Raises UsageError."""
+    """A fresh token, written to the file before it is sent, or the token already in the file.  Raises UsageError."""
     if out is None:
         return new_token()
     token = new_token()
@@ -184,7 +184,7 @@ def token_for(out: Path | None) -> str:
     except FileExistsError:
         kept = out.read_text(encoding="utf-8-sig", errors="replace").strip()
         if not re.fullmatch(r"walletd_[\w-]{43}", kept):
-            raise UsageError(f"{out} is there and holds no token of walletd; name another file") from None
+            raise UsageError(f"{out} exists and does not contain a token of walletd; name another file") from None
         return kept
     except OSError as error:
         raise UsageError(f"cannot write {out}: {error.strerror}") from None
@@ -192,7 +192,7 @@ def token_for(out: Path | None) -> str:
 
 
 def tell_token(output: Output, applied: Applied, sentence: str, token: str, out: Path | None) -> None:
-    """Say what was done and, this once, the token; or in which file it is."""
+    """Print the outcome and, this once, the token; or the file that contains it."""
     kept = {"token": token} if out is None else {"token_file": str(out)}
     if output.as_json:
         output.document({"applied": applied, **kept})
@@ -202,18 +202,18 @@ def tell_token(output: Output, applied: Applied, sentence: str, token: str, out:
 
 
 def tokens_of(view: ClientView) -> str:
-    """A client's tokens in force, one on a line, or how it ended."""
+    """A client's valid tokens, one per line, or how the client ended."""
     if view.revoked_at is not None:
         return f"revoked {moment(view.revoked_at)}"
     lines = [
-        f"{token.token}… " + ("for ever" if token.expires_at is None else f"until {moment(token.expires_at)}")
+        f"{token.token}… " + ("permanent" if token.expires_at is None else f"until {moment(token.expires_at)}")
         for token in view.tokens
     ]
     return "\n".join(lines) or "expired"
 
 
 def expiry_of(flag: str, words: str | None) -> Expiry:
-    """What 30m, 12h, 90d or a time with its offset means.  Raises UsageError."""
+    """The expiry that 30m, 12h, 90d or a time with an offset stands for.  Raises UsageError."""
     if words is None:
         return Expiry()
     if counted := re.fullmatch(r"([1-9][0-9]{0,5})([mhd])", words):
@@ -223,5 +223,5 @@ def expiry_of(flag: str, words: str | None) -> Expiry:
     except ValueError:
         named = None
     if named is None or named.tzinfo is None:
-        raise UsageError(f"{flag} is 30m, 12h or 90d, or a moment such as 2030-01-31T12:00:00Z, not {words!r}")
+        raise UsageError(f"{flag} must be 30m, 12h or 90d, or a time such as 2030-01-31T12:00:00Z, not {words!r}")
     return Expiry(named)

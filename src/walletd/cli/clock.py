@@ -1,4 +1,4 @@
-"""``walletd clock``: this machine's clock beside the ledger's time, and an operator's word that it is right."""
+"""``walletd clock``: this machine's clock beside the ledger's time, and an operator's confirmation that it is right."""
 
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,12 +18,12 @@ from walletd.wallets.ledger_clock import length, shown, steady_microseconds
 
 
 class ClockSeen(msgspec.Struct, frozen=True):
-    """The two clocks, and whether the machine's is accepted by this command."""
+    """The two clocks, and whether this command accepts the machine's."""
 
     machine: datetime
     ledger: datetime | None
     ahead_seconds: float | None
-    """The machine's clock, before the ledger's time."""
+    """How far the machine's clock is ahead of the ledger's time."""
     accepted: bool
 
 
@@ -34,11 +34,11 @@ def clock(
     accept: Annotated[bool, Parameter(negative="")] = False,
     as_json: Annotated[bool, Parameter(name="--json", negative="", show_default=False)] = False,
 ) -> int:
-    """Show this machine's clock beside the ledger's time or, with --accept, have the daemon take it over.
+    """Show this machine's clock beside the ledger's time or, with --accept, have the daemon adopt it.
 
-    The daemon believes a clock that jumped only bit by bit, and a start does not believe one that is far ahead.  Where
-    the clock is right, as after a machine was paused or off for long, say so.  Time in the ledger never falls back:
-    look twice before you do.
+    The daemon adopts a clock that jumped only gradually, and refuses to start on one that is far ahead.  If the clock
+    is right, as after a long pause of the machine, confirm it with --accept.  Time in the ledger never goes back:
+    check twice before you do.
 
     For example:
 
@@ -48,9 +48,9 @@ def clock(
     Parameters
     ----------
     data
-        The data directory of the daemon, which may run or not.
+        The data directory of the daemon, running or not.
     accept
-        This machine's clock is right.
+        Confirm that this machine's clock is right.
     as_json
         Answer with one JSON document, for scripts.
     """
@@ -78,5 +78,5 @@ def _shown(found: ClockSeen) -> RenderableType:
         side = "ahead" if apart > timedelta(0) else "behind"
         facts.add_row("the machine is", f"{length(apart)} {side}" if abs(apart) >= timedelta(seconds=2) else "right")
     if found.accepted:
-        facts.add_row("accepted", "a running daemon takes it over within a second or two, another when it starts")
+        facts.add_row("accepted", "a running daemon adopts it within a second or two, a stopped one when it starts")
     return facts

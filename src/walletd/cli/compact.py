@@ -1,4 +1,4 @@
-"""``walletd compact``: have the daemon archive what is old, and see it done."""
+"""``walletd compact``: have the daemon archive old entries, and follow its progress."""
 
 import trio
 from rich.console import RenderableType
@@ -17,8 +17,8 @@ SECONDS_BETWEEN_LOOKS = 0.2
 def compact(*, keep_entries: int | None = None, connection: Connection = DEFAULT) -> int:
     """Move old entries from journal.db into compressed archive files, while the daemon serves.
 
-    Nothing is lost: every entry can still be read, and every command id is still answered.  The daemon goes on with
-    it when this command is interrupted.
+    Nothing is lost: every entry can still be read, and every command id is still answered.  The daemon continues if
+    this command is interrupted.
 
     For example:
 
@@ -28,7 +28,7 @@ def compact(*, keep_entries: int | None = None, connection: Connection = DEFAULT
     Parameters
     ----------
     keep_entries
-        How many of the newest entries stay in journal.db; by default as configured.
+        The number of newest entries that stay in journal.db; default from the configuration.
     """
     if keep_entries is not None and keep_entries < 1:
         raise UsageError("--keep-entries must be at least 1")

@@ -1,6 +1,6 @@
 """``walletd config check`` and ``walletd config show``: the configuration as the daemon would read it.
 
-Neither opens the journal nor a port, so that both may run beside a daemon, or before one is started.
+Neither opens the journal or a port, so both may run beside a daemon, or before one starts.
 """
 
 import sys
@@ -19,12 +19,12 @@ from walletd.config_layers import DEFAULT, Configuration, load
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", show_default=False)]
 
-config = App(name="config", help="Look at the daemon's configuration without a daemon.", group=DAEMON)
+config = App(name="config", help="Check or show the configuration, without a daemon.", group=DAEMON)
 
 
 @config.command
 def check(*, config: Path | None = None) -> int:
-    """Say whether the configuration is right; if not, where and what to do, with exit code 78.
+    """Check the configuration; if it is wrong, say where and what to do, and exit with 78.
 
     For example:
 
@@ -34,7 +34,7 @@ def check(*, config: Path | None = None) -> int:
     Parameters
     ----------
     config
-        The file to begin with; else WALLETD_CONFIG, else /etc/walletd/walletd.toml.
+        The main file; default WALLETD_CONFIG, then /etc/walletd/walletd.toml.
     """
     configuration = _loaded(config)
     if configuration is None:
@@ -49,7 +49,7 @@ def check(*, config: Path | None = None) -> int:
 def show(
     *, config: Path | None = None, origin: Flag = False, as_json: Annotated[Flag, Parameter("--json")] = False
 ) -> int:
-    """Show every setting as it holds.
+    """Show the effective value of every setting.
 
     For example:
 
@@ -60,9 +60,9 @@ def show(
     Parameters
     ----------
     config
-        The file to begin with; else WALLETD_CONFIG, else /etc/walletd/walletd.toml.
+        The main file; default WALLETD_CONFIG, then /etc/walletd/walletd.toml.
     origin
-        Say which file and line, variable or default each value comes from.
+        Show the file and line, variable or default that each value comes from.
     as_json
         Answer with one JSON document, for scripts.
     """
@@ -91,7 +91,7 @@ def _loaded(file: Path | None) -> Configuration | None:
 
 
 def _line(name: str, value: Any) -> str:
-    """The setting as a line of TOML; what is not set is a comment."""
+    """The setting as a line of TOML; a setting without a value is a comment."""
     if value is None:
         return f"# {name} ="
     if isinstance(value, dict):
@@ -100,5 +100,5 @@ def _line(name: str, value: Any) -> str:
 
 
 def _toml(value: Any) -> str:
-    """Strings, numbers, booleans and lists of strings are written alike in JSON and in TOML."""
+    """The value in TOML; strings, numbers, booleans and lists of strings are written as in JSON."""
     return msgspec.json.encode(value).decode().replace('","', '", "')

@@ -1,8 +1,8 @@
-"""What every client command can be told: where the daemon is, with which token, and how to answer.
+"""The options of every client command: where the daemon is, which token to use, and how to answer.
 
     return talk(connection, action)         # action(client, output) -> exit code
 
-A flag wins over the environment, the environment over the default.
+A flag overrides the environment, and the environment overrides the default.
 """
 
 import os
@@ -35,31 +35,31 @@ from walletd.client import AuthenticationFailed, Client, ClientError, NotReachab
 Action = Callable[[Client, Output], Awaitable[int]]
 
 CommandId = Annotated[str | None, Parameter(name="--command-id")]
-"""The same id sent again gets the first answer again; a fresh one is made where none is given."""
+"""The same id sent again returns the first answer; without one, a fresh id is made."""
 
 
 @Parameter(name="*")
 @dataclass(frozen=True)
 class Connection:
-    """Where the daemon is, with which token, and how to answer."""
+    """Where the daemon is, which token to use, and how to answer."""
 
     url: Annotated[str | None, Parameter(group=COMMON)] = None
-    """The daemon's address, ws://, wss:// or unix:/path; else WALLETD_URL, else ws://127.0.0.1:7878."""
+    """The daemon's address, ws://, wss:// or unix:/path; default WALLETD_URL, then ws://127.0.0.1:7878."""
 
     token: Annotated[str | None, Parameter(group=COMMON)] = None
-    """The token; else that of --token-file, else WALLETD_TOKEN."""
+    """The token; default the one in --token-file, then WALLETD_TOKEN."""
 
     token_file: Annotated[Path | None, Parameter(group=COMMON)] = None
-    """A file with the token; else WALLETD_TOKEN_FILE, else var/operator.token, else that of the systemd service."""
+    """A file with the token; default WALLETD_TOKEN_FILE, then var/operator.token, then that of the systemd service."""
 
     ca: Annotated[Path | None, Parameter(group=COMMON)] = None
-    """Who signed the daemon's certificate, as a PEM file; else WALLETD_CA, else the machine's authorities."""
+    """The authority of the daemon's certificate, as a PEM file; default WALLETD_CA, then the machine's authorities."""
 
     certificate: Annotated[Path | None, Parameter(group=COMMON)] = None
-    """A certificate to show instead of a token, as a PEM file."""
+    """A certificate to present instead of a token, as a PEM file."""
 
     key: Annotated[Path | None, Parameter(group=COMMON)] = None
-    """Its key, where that is in another file."""
+    """The certificate's key, if it is in another file."""
 
     as_json: Annotated[bool, Parameter(name="--json", negative="", show_default=False, group=COMMON)] = False
     """Answer with one JSON document, for scripts."""
@@ -69,7 +69,7 @@ class Connection:
         return self.url or os.environ.get(URL_VARIABLE) or DEFAULT_URL
 
     def tls(self) -> ssl.SSLContext | None:
-        """Whom to believe, and what to show; None where nothing of that was said.  Raises NotReachable."""
+        """The authority to trust and the certificate to present; None if neither was given.  Raises NotReachable."""
         authority = self.ca or os.environ.get(CA_VARIABLE) or None
         if authority is None and self.certificate is None:
             return None
@@ -85,7 +85,7 @@ class Connection:
         return context
 
     def secret(self) -> str | None:
-        """The token; None where a certificate is shown, or nothing was given.  Raises AuthenticationFailed."""
+        """The token; None if a certificate is presented, or nothing was given.  Raises AuthenticationFailed."""
         if self.token is not None:
             return self.token
         if self.token_file is not None:
@@ -103,11 +103,11 @@ class Connection:
 
 
 DEFAULT = Connection()
-"""Where nothing was said."""
+"""The defaults."""
 
 
 def talk(connection: Connection, action: Action) -> int:
-    """Run an action on a connected client and return its exit code; a failure is told in one line."""
+    """Run an action on a connected client and return its exit code; a failure prints one line."""
     output = Output(connection.as_json)
     try:
         return _unwrapped(connection, action, output)
@@ -116,7 +116,7 @@ def talk(connection: Connection, action: Action) -> int:
 
 
 def tell(failure: Told, output: Output) -> int:
-    """Say what went wrong, to people on stderr and to scripts as JSON, and return the exit code."""
+    """Report the failure, to people on stderr and to scripts as JSON, and return the exit code."""
     if output.as_json:
         output.document({"error": failure.document})
     sys.stderr.write(f"walletd: {failure.sentence}\n")
@@ -134,7 +134,7 @@ def _unwrapped(connection: Connection, action: Action, output: Output) -> int:
                 return tell(told(error, await scales_of(client)), output)
 
     try:
-        # Anywhere else Ctrl-C might strike in a callback, which nobody hears of.
+        # Anywhere else Ctrl-C might strike in a callback, where it would go unnoticed.
         return trio.run(main, restrict_keyboard_interrupt_to_checkpoints=True)
     except KeyboardInterrupt:
         raise
@@ -143,7 +143,7 @@ def _unwrapped(connection: Connection, action: Action, output: Output) -> int:
 
 
 async def scales_of(client: Client) -> dict[str, int]:
-    """The assets' scales, with which a refusal's facts are said in main units; none where they cannot be had."""
+    """The assets' scales, which show a refusal's amounts in main units; empty if they cannot be fetched."""
     try:
         return await client.assets()
     except ClientError:
@@ -151,14 +151,14 @@ async def scales_of(client: Client) -> dict[str, int]:
 
 
 def _default_token_files() -> list[Path]:
-    """The token of a daemon that was started here, of the unit that this command runs in, of the systemd service."""
+    """The tokens of a daemon started here, of the unit that this command runs in, and of the systemd service."""
     credentials = os.environ.get(CREDENTIALS_VARIABLE)
     of_unit = [Path(credentials) / CREDENTIAL_NAME] if credentials else []
     return [DEFAULT_TOKEN_FILE, *of_unit, SERVICE_TOKEN_FILE]
 
 
 def _is_there(file: Path) -> bool:
-    """Whether the file is there, readable or not: a directory that keeps us out hides a token, so that we say so."""
+    """True if the file exists, readable or not: a directory without access hides a token, and the user should know."""
     try:
         return file.exists()
     except PermissionError:

@@ -1,17 +1,17 @@
-"""Where the daemon is and which token to show it, unless the command line says otherwise."""
+"""The defaults for the daemon's address and for the token."""
 
 from pathlib import Path
 
 DEFAULT_URL = "ws://127.0.0.1:7878"
 DEFAULT_TOKEN_FILE = Path("var/operator.token")
 SERVICE_TOKEN_FILE = Path("/var/lib/walletd/operator.token")
-"""Where the token is when systemd runs the daemon with ``StateDirectory=walletd``."""
+"""The token file when systemd runs the daemon with ``StateDirectory=walletd``."""
 
 CREDENTIAL_NAME = "walletd.token"
 """The token's name among a unit's credentials, as in ``ImportCredential=walletd.*``."""
 
 CREDENTIALS_VARIABLE = "CREDENTIALS_DIRECTORY"
-"""Where systemd tells a service that its credentials are."""
+"""The variable in which systemd names the directory of a service's credentials."""
 
 URL_VARIABLE = "WALLETD_URL"
 CA_VARIABLE = "WALLETD_CA"

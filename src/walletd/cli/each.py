@@ -1,4 +1,4 @@
-"""One command for each of several arguments: all are tried, each is answered, and the worst decides the exit code."""
+"""One command for each of several arguments: all are tried and answered, and the worst outcome is the exit code."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
@@ -17,12 +17,12 @@ def each(
     do: Callable[[Client, One], Awaitable[tuple[Applied, str]]],
     command_id: str | None,
 ) -> int:
-    """Do it for each, until the daemon is gone.  As JSON: a list in the arguments' order, of results and errors.
+    """Do it for each, until the daemon is gone.  As JSON: a list of results and errors, in the order of the arguments.
 
-    What was done before the daemon went away is answered all the same.
+    Commands answered before the daemon went away are reported nonetheless.
     """
     if command_id is not None and len(ones) > 1:
-        raise UsageError("--command-id stands for one command; give one argument with it")
+        raise UsageError("--command-id identifies one command; give a single argument with it")
 
     async def do_all(client: Client, output: Output) -> int:
         documents: list[Any] = []

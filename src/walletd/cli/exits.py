@@ -2,7 +2,7 @@
 
 EXIT_OK = 0
 EXIT_REFUSED = 1
-"""The daemon answered, and the answer is no; for ``demo``: a proof failed."""
+"""The daemon refused the request; for ``demo``, a proof failed."""
 
 EXIT_USAGE = 64
 EXIT_DAMAGED = 65
@@ -15,4 +15,4 @@ EXIT_AUTHENTICATION = 77
 EXIT_CONFIGURATION = 78
 
 EXIT_INTERRUPTED = 130
-"""What a shell says of a command that Ctrl-C ended."""
+"""The shell's code for a command that Ctrl-C ended."""

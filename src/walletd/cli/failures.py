@@ -1,8 +1,8 @@
-"""What a failure means to a person and to a script: one sentence that says what to do, an error object, an exit code.
+"""A failure for people and scripts: one sentence that says what to do, an error object, an exit code.
 
 People read amounts in the main unit with the code; scripts get smallest units, with the scale beside the asset.
 
-told(error, scales).sentence    # "wallet alice has 3.00 EUR available and needs 12.50 EUR: 9.50 EUR short ..."
+    told(error, scales).sentence    # "wallet alice has 3.00 EUR available and needs 12.50 EUR: 9.50 EUR short ..."
 """
 
 from collections.abc import Mapping
@@ -38,11 +38,11 @@ ADVICE: dict[Reason, str] = {
 
 
 class UsageError(Exception):
-    """The arguments are well-formed but cannot be meant; the message is one sentence that says what to write."""
+    """The arguments are well-formed but make no sense together; the message is one sentence that says what to write."""
 
 
 class Told(NamedTuple):
-    """A failure, ready to be told."""
+    """A failure, ready to print."""
 
     sentence: str
     document: dict[str, Any]
@@ -56,7 +56,9 @@ def told(error: ClientError, scales: Mapping[str, int] = {}) -> Told:
             facts = scaled(error.facts, scales)
             return Told(_refusal_sentence(error, facts), _error_object(error, facts), _exit_code(error))
         case AuthenticationFailed():
-            advice = "give the daemon's token with --token-file, or run this where the daemon was started"
+            advice = (
+                "give the daemon's token with --token-file, or run this in the directory where the daemon was started"
+            )
             return _plain("authentication_failed", f"{str(error).rstrip('.')}; {advice}", EXIT_AUTHENTICATION)
         case OutcomeUnknown():
             document = {"reason": "outcome_unknown", "message": str(error), "command_id": error.command_id}
@@ -75,7 +77,7 @@ def _plain(reason: str, sentence: str, exit_code: int) -> Told:
 
 
 def _unasked(error: NotReachable) -> str:
-    """What could not be reached, without the library's question."""
+    """The address that could not be reached, without the library's question."""
     return str(error).removesuffix("; is it running?")
 
 
@@ -88,7 +90,7 @@ def _exit_code(error: RequestFailed) -> int:
 
 
 def scaled(facts: Mapping[str, Any], scales: Mapping[str, int]) -> Mapping[str, Any]:
-    """The facts with the scale of their asset; a daemon of an earlier version does not say it."""
+    """The facts with the scale of their asset, which an earlier version of the daemon leaves out."""
     scale = scales.get(str(facts.get("asset")))
     return facts if "scale" in facts or scale is None else {**facts, "scale": scale}
 
@@ -116,7 +118,7 @@ def _refusal_sentence(error: RequestFailed, facts: Mapping[str, Any]) -> str:
 
 
 def _in_main_units(error: RequestFailed, facts: Mapping[str, Any]) -> str | None:
-    """The refusal's own sentence; None where it has no amounts, or where not all that it says is known."""
+    """The refusal's own sentence; None if it has no amounts, or if some of its facts are unknown."""
     if not isinstance(error.reason, Reason) or not AMOUNTS.intersection(facts) or "scale" not in facts:
         return None
     said = error_object(error.reason, facts).message

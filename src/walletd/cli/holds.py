@@ -1,4 +1,4 @@
-"""``walletd hold`` and ``walletd refund``: reserve money, pay from what is reserved, and give back what was paid."""
+"""``walletd hold`` and ``walletd refund``: reserve money, pay from a hold, and refund payments."""
 
 from typing import Annotated
 
@@ -13,7 +13,7 @@ from walletd.cli.views import show_hold
 from walletd.client import Applied, Client
 from walletd.vocabulary.commands import AnyCommand
 
-hold = App(name="hold", group=MONEY, help="Reserve money, and pay from what is reserved.")
+hold = App(name="hold", group=MONEY, help="Reserve money, and pay from it.")
 
 
 @hold.command
@@ -28,7 +28,7 @@ def place(
     options: Options = PLAIN,
     connection: Connection = DEFAULT,
 ) -> int:
-    """Reserve money of a wallet, so that a later capture of it cannot fail for funds.
+    """Reserve money in a wallet, so that a later capture cannot fail for lack of funds.
 
     For example:
 
@@ -43,9 +43,9 @@ def place(
     asset
         The asset's code, such as EUR.
     minutes
-        After how long the hold expires; without it, it stands until it is captured or voided.
+        Minutes until the hold expires; without them, it stays open until it is captured or voided.
     reference
-        Free words that say what for.
+        Free text that states the purpose.
     """
     check_movement(amount)
     expires_in_seconds = _seconds(minutes)
@@ -76,7 +76,7 @@ def capture(
     options: Options = PLAIN,
     connection: Connection = DEFAULT,
 ) -> int:
-    """Pay from what a hold reserves: all of it or a part, as often as it lasts.
+    """Pay from a hold: all of it or a part, repeatedly while something is left.
 
     For example:
 
@@ -85,7 +85,7 @@ def capture(
     Parameters
     ----------
     wallet
-        The wallet whose hold it is.
+        The wallet of the hold.
     hold
         The hold's id.
     to
@@ -93,9 +93,9 @@ def capture(
     amount
         In the main unit of the hold's asset, exact.
     final
-        Release what is left of the hold.
+        Release the rest of the hold.
     reference
-        Free words that the statement shows.
+        Free text that the statement shows.
     """
     check_movement(amount)
 
@@ -130,7 +130,7 @@ def extend(
     options: Options = PLAIN,
     connection: Connection = DEFAULT,
 ) -> int:
-    """Give an open hold another expiry: so many minutes from now, or none; with neither, show the hold.
+    """Change an open hold's expiry: minutes from now, or none; with neither, show the hold.
 
     For example:
 
@@ -141,18 +141,18 @@ def extend(
     Parameters
     ----------
     wallet
-        The wallet whose hold it is.
+        The wallet of the hold.
     hold
         The hold's id.
     minutes
-        After how long from now it expires.
+        Minutes from now until it expires.
     none
-        Let it stand until it is captured or voided.
+        Keep it open until it is captured or voided.
     """
     if only_looks(options, minutes, none, to_set="--minutes 60, or --none"):
         return talk(connection, lambda client, output: show_hold(client, output, wallet, hold))
     if minutes is not None and none:
-        raise UsageError("--minutes and --none contradict each other; say one of both")
+        raise UsageError("--minutes and --none exclude each other; give one of them")
 
     expires_in_seconds = _seconds(minutes)
 
@@ -161,7 +161,7 @@ def extend(
             return command("hold.extend", nullable="expires_at", wallet=wallet, hold=hold, expires_at=None)
         return command("hold.extend", wallet=wallet, hold=hold, expires_in_seconds=expires_in_seconds)
 
-    return submit(connection, options, make, lambda applied: f"hold {hold} has another expiry")
+    return submit(connection, options, make, lambda applied: f"hold {hold} has a new expiry")
 
 
 @hold.command
@@ -174,7 +174,7 @@ def adjust(
     options: Options = PLAIN,
     connection: Connection = DEFAULT,
 ) -> int:
-    """Raise or lower what an open hold reserves from now on; without an amount, show the hold.
+    """Raise or lower the amount that an open hold reserves; without an amount, show the hold.
 
     For example:
 
@@ -184,13 +184,13 @@ def adjust(
     Parameters
     ----------
     wallet
-        The wallet whose hold it is.
+        The wallet of the hold.
     hold
         The hold's id.
     amount
         In the main unit of the hold's asset, exact; what was captured stays captured.
     """
-    if only_looks(options, amount, to_set="the amount that it is to reserve"):
+    if only_looks(options, amount, to_set="the new amount"):
         return talk(connection, lambda client, output: show_hold(client, output, wallet, hold))
     assert amount is not None
     check_movement(amount)
@@ -200,12 +200,12 @@ def adjust(
         units = await units_of(client, amount, asset)
         return command("hold.adjust", wallet=wallet, hold=hold, amount=units)
 
-    return submit(connection, options, make, lambda applied: f"hold {hold} reserves {_coded(amount, applied)} now")
+    return submit(connection, options, make, lambda applied: f"hold {hold} now reserves {_coded(amount, applied)}")
 
 
 @hold.command
 def void(wallet: str, hold: str, /, *, options: Options = PLAIN, connection: Connection = DEFAULT) -> int:
-    """Release all that an open hold still reserves.
+    """Release everything that an open hold still reserves.
 
     For example:
 
@@ -220,7 +220,7 @@ def void(wallet: str, hold: str, /, *, options: Options = PLAIN, connection: Con
 
 @hold.command
 def get(wallet: str, hold: str, /, *, connection: Connection = DEFAULT) -> int:
-    """Show a hold as it stands: what it reserves, what was captured, and until when.
+    """Show a hold: the amounts reserved and captured, and its expiry.
 
     For example:
 
@@ -229,7 +229,7 @@ def get(wallet: str, hold: str, /, *, connection: Connection = DEFAULT) -> int:
     Parameters
     ----------
     wallet
-        The wallet whose hold it is.
+        The wallet of the hold.
     hold
         The hold's id.
     """
@@ -244,7 +244,7 @@ def list_(
     every: Annotated[bool, Parameter(name="--all", negative="", show_default=False)] = False,
     connection: Connection = DEFAULT,
 ) -> int:
-    """List a wallet's open holds; with --all, those too that were captured, voided or have expired.
+    """List a wallet's open holds; with --all, also those that were captured, voided or have expired.
 
     For example:
 
@@ -281,7 +281,7 @@ def refund(
     options: Options = PLAIN,
     connection: Connection = DEFAULT,
 ) -> int:
-    """Give back what a transfer or a capture moved: all of it, or an amount of one with a single posting.
+    """Refund a transfer or a capture: all of it, or an amount if it has a single posting.
 
     For example:
 
@@ -293,16 +293,18 @@ def refund(
     transfer
         The transfer's id.
     amount
-        In the asset's main unit, exact; all of it where it is left out.
+        In the asset's main unit, exact; default all of it.
     reference
-        Free words that the statement shows.
+        Free text that the statement shows.
     """
 
     async def make(client: Client) -> AnyCommand:
         moved = (await client.transfer(transfer)).postings
         if amount is not None and len(moved) != 1:
-            raise UsageError(f"{transfer} has {len(moved)} postings; an amount can be given back of a single one")
-        # The last goes back first: what was passed on is then there again when its turn comes.
+            raise UsageError(
+                f"{transfer} has {len(moved)} postings; an amount can be refunded only if there is a single one"
+            )
+        # The last posting goes back first, so that money that was passed on is back when its turn comes.
         back = [_posting(posting.to, posting.source, posting.asset, posting.amount) for posting in reversed(moved)]
         if amount is not None:
             units = await units_of(client, amount, moved[0].asset)
@@ -321,7 +323,7 @@ def _seconds(minutes: float | None) -> int | None:
 
 
 def _coded(amount: str, applied: Applied) -> str:
-    """The amount with the code of the hold's asset, where the answer shows the hold."""
+    """The amount with the code of the hold's asset, if the answer shows the hold."""
     return " ".join([amount, *(hold.asset for hold in applied.holds[:1])])
 
 

@@ -1,4 +1,4 @@
-"""What a failure of the journal's files means to a person and to a script: a sentence, an error, an exit code."""
+"""A failure of the journal's files, for people and scripts: a sentence, an error, an exit code."""
 
 import sys
 
@@ -14,7 +14,7 @@ class JournalMissing(JournalFailure):
 
 
 def failed(failure: JournalFailure | OSError, output: Output) -> int:
-    """Say what went wrong, to people on stderr and to scripts as JSON, and return the exit code."""
+    """Report the failure, to people on stderr and to scripts as JSON, and return the exit code."""
     if output.as_json:
         output.document({"error": {"reason": type(failure).__name__, "message": _sentence(failure)}})
     sys.stderr.write(f"walletd: {_sentence(failure)}\n")

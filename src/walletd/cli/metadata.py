@@ -1,4 +1,4 @@
-"""Words about a wallet, as they are given on the command line: ``tier=gold``."""
+"""A wallet's metadata on the command line: ``tier=gold``."""
 
 from collections.abc import Iterable
 
@@ -6,7 +6,7 @@ from walletd.cli.failures import UsageError
 
 
 def metadata_of(words: Iterable[str]) -> dict[str, str]:
-    """The metadata that ``key=value`` words say.  Raises UsageError."""
+    """The metadata from ``key=value`` words.  Raises UsageError."""
     return dict(_pair(word) for word in words)
 
 

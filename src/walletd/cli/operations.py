@@ -1,4 +1,4 @@
-"""``walletd audit``, ``report``, ``log-level`` and ``drain``: what an operator does to a running daemon."""
+"""``walletd audit``, ``report``, ``log-level`` and ``drain``: an operator's commands for a running daemon."""
 
 import os
 from pathlib import Path
@@ -16,9 +16,9 @@ Level = Literal["debug", "info", "warning", "error"]
 
 
 def audit(*, connection: Connection = DEFAULT) -> int:
-    """Have a running daemon sum up all balances: per asset they are zero, and nobody is below his floor.
+    """Have a running daemon check all balances: each asset sums to zero, no wallet is below its floor.
 
-    Exit code 65 where they are not.  What customers have is shown beside it.  `walletd verify` checks a whole journal.
+    Exits with 65 if they are wrong.  The customers' total is shown, too.  `walletd verify` checks a whole journal.
 
     For example:
 
@@ -36,7 +36,7 @@ def audit(*, connection: Connection = DEFAULT) -> int:
             customers = amount(total.in_customer_wallets, total.asset, scales)
             table.add_row(total.asset, amount(total.sum, total.asset, scales), customers)
         answer.answer(made, lambda: table)
-        answer.line(f"{made.wallets:,} wallets, as they stood after entry {made.sequence:,}.")
+        answer.line(f"{made.wallets:,} wallets, as of entry {made.sequence:,}.")
         for violation in made.violations:
             answer.line(f"wrong: {violation}")
         return EXIT_DAMAGED if made.violations else 0
@@ -57,7 +57,7 @@ def report(
     Parameters
     ----------
     output
-        Write the report to this file, which must not be there yet, readable by you alone.
+        Write the report to this new file, readable by you alone.
     """
 
     async def show(client: Client, answer: Output) -> int:
@@ -73,9 +73,9 @@ def report(
 
 
 def log_level(level: Level | None = None, component: str | None = None, /, *, connection: Connection = DEFAULT) -> int:
-    """Change how much a running daemon logs, or one component of it, until its configuration is read again.
+    """Change the log level of a running daemon, or of one component, until its configuration is reloaded.
 
-    Without a level, show how much each component logs.
+    Without a level, show the level of each component.
 
     For example:
 
@@ -86,9 +86,9 @@ def log_level(level: Level | None = None, component: str | None = None, /, *, co
     Parameters
     ----------
     level
-        How much.
+        The level.
     component
-        Which part: configuration, daemon, gateway, journal, lifecycle, report, wallets; all, where none is named.
+        One component: configuration, daemon, gateway, journal, lifecycle, report or wallets; default all.
     """
 
     async def change(client: Client, answer: Output) -> int:
@@ -104,7 +104,7 @@ def log_level(level: Level | None = None, component: str | None = None, /, *, co
 
 
 def drain(*, connection: Connection = DEFAULT) -> int:
-    """Have a running daemon stop in order: nothing new is taken, what is under way is answered, everybody is told.
+    """Stop a running daemon gracefully: it answers the requests in progress, accepts no others, and tells every client.
 
     For example:
 
@@ -113,7 +113,7 @@ def drain(*, connection: Connection = DEFAULT) -> int:
 
     async def stop(client: Client, answer: Output) -> int:
         draining = await client.call("daemon.drain")
-        leaving = f"the daemon answers what is under way and closes {draining['sessions']} sessions"
+        leaving = f"the daemon answers the requests in progress and closes {draining['sessions']} sessions"
         answer.answer(draining, lambda: Text(leaving))
         return 0
 

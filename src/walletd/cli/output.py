@@ -1,8 +1,8 @@
 """Answers, drawn for people or written as JSON for scripts.
 
-    output.answer(result, lambda: amounts_table(...))
+    output.answer(result, lambda: balances_table(balances, scales))
 
-Colours follow NO_COLOR and the terminal; where stdout is no terminal, nothing is cut to its width.
+Colours follow NO_COLOR and the terminal; if stdout is not a terminal, nothing is cut to its width.
 """
 
 import io
@@ -24,31 +24,31 @@ from walletd.vocabulary.money import format_amount
 from walletd.vocabulary.room import Room
 
 PIPE_WIDTH = 240
-"""Columns where stdout is a file or a pipe: wide enough for every table here."""
+"""The width if stdout is a file or a pipe: wide enough for every table here."""
 
 
 WIDEST = 10_000
-"""Columns that nothing here needs."""
+"""A width that nothing here exceeds."""
 
 
 class Output:
-    """Where a command's answer goes."""
+    """The destination of a command's answer."""
 
     def __init__(self, as_json: bool) -> None:
         self.as_json = as_json
         self.console = new_console()
         self.scales: Mapping[str, int] = {}
-        """Of the assets, for documents that name some."""
+        """The scales of the assets, for documents that name some."""
 
     def answer(self, document: Any, drawn: Callable[[], RenderableType]) -> None:
-        """The answer: the document for a script, else what is drawn for a person."""
+        """Answer with the document for a script, or with the drawing for a person."""
         if self.as_json:
             self.document(document)
         else:
             self._draw(drawn())
 
     def _draw(self, drawn: RenderableType) -> None:
-        """Draw within the terminal's width where that cuts nothing; else the terminal folds what is too wide."""
+        """Draw within the terminal's width if that cuts nothing; otherwise the terminal wraps the lines."""
         least = Measurement.get(self.console, self.console.options.update(width=WIDEST), drawn).minimum
         narrow = self.console.width
         self.console.width = max(narrow, least)
@@ -56,17 +56,17 @@ class Output:
         self.console.width = narrow
 
     def document(self, document: Any) -> None:
-        """One JSON document on one line; an object in it that has amounts has the scales of their assets, too."""
+        """One JSON document on one line; an object that contains amounts also gets the scales of their assets."""
         plain = msgspec.to_builtins(document)
         rows = [_with_scales(row, self.scales) for row in plain] if isinstance(plain, list | tuple) else None
         self.raw(_with_scales(plain, self.scales) if rows is None else rows)
 
     def raw(self, document: Any) -> None:
-        """One JSON document on one line, as it is."""
+        """One JSON document on one line, unchanged."""
         write_json(document)
 
     def line(self, line: Text | str) -> None:
-        """One line for a person, never folded; nothing for a script."""
+        """One line for a person, never wrapped; nothing for a script."""
         if not self.as_json:
             self.console.print(line, soft_wrap=True)
 
@@ -83,7 +83,7 @@ def write_json(document: Any) -> None:
 
 
 def _with_scales(document: Any, scales: Mapping[str, int]) -> Any:
-    """The object with ``scales``, those of all assets that it names anywhere; any other document as it is."""
+    """The object with ``scales`` of all assets that it names anywhere; any other document unchanged."""
     if not isinstance(document, dict):
         return document
     named = {asset: scales[asset] for asset in sorted(_assets_in(document)) if asset in scales}
@@ -93,7 +93,7 @@ def _with_scales(document: Any, scales: Mapping[str, int]) -> Any:
 def _assets_in(document: Any) -> Iterator[str]:
     """The codes of the assets in a document of the protocol, under ``asset`` and as the keys of ``limits``.
 
-    Where a scale stands beside the code, nothing more needs to be said.
+    A code with its scale beside it is left out.
     """
     if isinstance(document, list | tuple):
         for part in document:
@@ -108,14 +108,14 @@ def _assets_in(document: Any) -> Iterator[str]:
 
 
 def new_console(*, stderr: bool = False) -> Console:
-    """A console on stdout or stderr that prints only what it is told."""
+    """A console on stdout or stderr that prints exactly what it is given."""
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else PIPE_WIDTH
     return Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
 
 
 def new_table(*columns: str, right: Collection[str] = (), folding: Collection[str] = ()) -> Table:
-    """An empty table; columns of amounts stand to the ``right``, those of free words are ``folding``."""
+    """An empty table; columns of amounts are aligned ``right``, those of free text are ``folding``."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column, justify="right" if column in right else "left", no_wrap=column not in folding)
@@ -137,37 +137,37 @@ def balances_table(balances: Iterable[BalanceRecord], scales: Mapping[str, int])
 
 
 def room_lines(rooms: Iterable[Room], scales: Mapping[str, int]) -> Iterator[Text]:
-    """What bounds a wallet from above, and what each of its velocity windows leaves; one line each."""
+    """A wallet's upper bound, and the room in each of its velocity windows; one line each."""
     for room in rooms:
         if room.receivable is not None:
             can_take = amount(room.receivable, room.asset, scales)
-            yield Text(f"{room.wallet} may take in {can_take} {room.asset} more", style="dim")
+            yield Text(f"{room.wallet} may receive {can_take} {room.asset} more", style="dim")
         for window in room.windows:
             remaining, limit = (amount(units, room.asset, scales) for units in (window.remaining, window.limit))
             until = "" if window.frees_at is None else f"; more from {moment(window.frees_at)} on"
             bound = f"{remaining} of {limit} {room.asset} within {window.seconds:,} s"
-            yield Text(f"{room.wallet} may still let out {bound}{until}", style="dim")
+            yield Text(f"{room.wallet} may still send {bound}{until}", style="dim")
 
 
 def again(applied: Applied) -> str:
-    """Words for an answer that was given before; nothing for one that is new."""
+    """The note for an answer that was given before; empty for a new one."""
     if not applied.replayed:
         return ""
-    return f" (answered before, by entry {applied.sequence} of {moment(applied.time)}; nothing changed again)"
+    return f" (answered before, by entry {applied.sequence} of {moment(applied.time)}; nothing changed this time)"
 
 
 def amount(units: str, asset: str, scales: Mapping[str, int]) -> str:
-    """Smallest units in the asset's main unit, or as they are where the asset is not known."""
+    """An amount in the asset's main unit, or in smallest units if the asset is unknown."""
     return format_amount(int(units), scales[asset]) if asset in scales else f"{units} units"
 
 
 def moment(time: datetime) -> str:
-    """A moment in the machine's own zone, to the second."""
+    """A time in the machine's own zone, to the second."""
     return time.astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def clean(words: str | None) -> str:
-    """A client's own words, safe for a terminal: what cannot be printed is shown as its escape."""
+    """A client's own words, made safe for a terminal: unprintable characters are escaped."""
     return "".join(
         letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in words or ""
     )

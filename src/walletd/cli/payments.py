@@ -21,7 +21,7 @@ def pay(
     options: Options = PLAIN,
     connection: Connection = DEFAULT,
 ) -> int:
-    """Pay from one wallet to another.  Money comes in from @external and goes out to it.
+    """Pay from one wallet to another.  Money enters from @external and leaves to it.
 
     For example:
 
@@ -41,7 +41,7 @@ def pay(
     asset
         The asset's code, such as EUR.
     reference
-        Free words that the statement shows.
+        Free text that the statement shows.
     """
     check_movement(amount)
 

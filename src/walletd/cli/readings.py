@@ -1,4 +1,4 @@
-"""``walletd balance``, ``statement``, ``entry`` and ``status``: looking, without changing anything."""
+"""``walletd balance``, ``statement``, ``entry`` and ``status``: reading without changing anything."""
 
 import re
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ from walletd.vocabulary.identifiers import ASSET_CODE_PATTERN
 PAGE = 500
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 
-transfer = App(name="transfer", group=LOOKING, help="Look at a transfer.")
+transfer = App(name="transfer", group=LOOKING, help="Show a transfer.")
 
 
 def balance(
@@ -35,7 +35,7 @@ def balance(
     as_of: str | None = None,
     connection: Connection = DEFAULT,
 ) -> int:
-    """Show what wallets have, all at one moment: posted, held, and available to be paid.
+    """Show the balances of wallets, all at one moment: posted, held and available.
 
     For example:
 
@@ -47,11 +47,11 @@ def balance(
     Parameters
     ----------
     wallets
-        The wallets' names; an asset's code behind a single one means only this asset.
+        The wallets' names; an asset's code after a single name selects this asset.
     asset
         Only this asset.
     as_of
-        What they had after this entry, or at this time.
+        The balances after this entry, or at this time.
     """
     names = list(wallets)
     if asset is None and len(names) == 2 and re.fullmatch(ASSET_CODE_PATTERN, names[1]):
@@ -68,9 +68,9 @@ def balance(
             if len(names) > 1 or point is not None:
                 output.line(Text(f"after entry {balances.sequence:,}, at {moment(balances.time)}", style="dim"))
         elif point is not None:
-            output.line(f"{' and '.join(names)} had nothing then.")
+            output.line(f"{' and '.join(names)} had no balance then.")
         else:
-            output.line(f"{names[0]} has nothing yet; bring money in with: walletd pay @external {names[0]} 100 EUR")
+            output.line(f"{names[0]} has no balance yet; bring money in with: walletd pay @external {names[0]} 100 EUR")
         return 0
 
     return talk(connection, show)
@@ -89,7 +89,7 @@ def statement(
     limit: int = 100,
     connection: Connection = DEFAULT,
 ) -> int:
-    """Show what moved in a wallet, line by line, between what it had before and what it had after.
+    """Show a wallet's movements, line by line, between its opening and its closing balance.
 
     For example:
 
@@ -106,15 +106,15 @@ def statement(
     since
         From this entry or time on: 12, 2026-01-31 or 2026-01-31T12:00:00+01:00.
     until
-        Up to this entry or time, but without it.
+        Up to this entry or time, exclusive.
     counterparty
-        Only what came from this wallet or went to it.
+        Only movements from or to this wallet.
     kind
         Only lines of this kind.
     newest_first
-        Begin with what moved last.
+        Start with the latest movement.
     limit
-        How many lines at most.
+        The largest number of lines.
     """
     if limit < 1:
         raise UsageError("--limit must be at least 1")
@@ -155,7 +155,7 @@ def statement(
         }
         output.answer(document, lambda: statement_table(ends[0], ends[1], lines, newest_first, scales))
         if cursor is not None:
-            output.line(f"There are more than {limit:,} lines; ask for more with --limit.")
+            output.line(f"There are more than {limit:,} lines; show more with --limit.")
         elif not lines:
             is_chosen = any(word is not None for word in (asset, first, end, counterparty, kind))
             output.line(f"Nothing of this moved in {wallet}." if is_chosen else f"Nothing has moved in {wallet} yet.")
@@ -171,7 +171,7 @@ def statement_table(
     newest_first: bool,
     scales: dict[str, int],
 ) -> Table:
-    """The lines, between what was posted at the two ends of the range."""
+    """The lines, between the posted balances at both ends of the range."""
     table = new_table(
         *("time", "transfer", "kind", "with", "amount", "asset", "posted after", "reference"),
         right=("amount", "posted after"),
@@ -233,15 +233,15 @@ def entry(
     sequence
         The entry's number in the journal, from 1.
     command_id
-        The id of the command that the entry decided; of commands sent with the same token.
+        The id of the command that the entry decided, sent with the same token.
     """
     if (sequence is None) == (command_id is None):
-        raise UsageError("say which entry: by its sequence, as in walletd entry 12, or by --command-id")
+        raise UsageError("name the entry: by its sequence, as in walletd entry 12, or by --command-id")
 
     async def show(client: Client, output: Output) -> int:
         view = await client.entry(sequence=sequence, command_id=command_id)
         record = msgspec.json.encode(view.entry).decode()
-        missing = "no hash: what other wallets have is left out"
+        missing = "no hash: the balances of other wallets are left out"
         hashed = Text(missing if view.entry_hash is None else f"hash {view.entry_hash}", style="dim")
         output.answer(view, lambda: Group(JSON(record, highlight=output.console.is_terminal), hashed))
         return 0
@@ -251,7 +251,7 @@ def entry(
 
 @transfer.command
 def get(transfer: str, /, *, connection: Connection = DEFAULT) -> int:
-    """Show a transfer, refund, capture or sweep: what it moved, what of it went back, and of which command it is.
+    """Show a transfer, refund, capture or sweep: its movements, its refunds, and its command.
 
     For example:
 
@@ -281,7 +281,7 @@ def status(*, connection: Connection = DEFAULT) -> int:
         table.add_row("state", seen.lifecycle.value)
         table.add_row("started", moment(seen.started_at))
         table.add_row("journal", f"{seen.instance}, epoch {seen.epoch}")
-        behind = "" if seen.projected == seen.head else f", of which {seen.projected:,} can be read already"
+        behind = "" if seen.projected == seen.head else f", of which {seen.projected:,} are readable already"
         table.add_row("entries", f"{seen.head:,}{behind}")
         if seen.compaction is not None and seen.compaction.archived:
             table.add_row("archived", f"up to entry {seen.compaction.archived:,}")
@@ -315,7 +315,7 @@ def discover(*, connection: Connection = DEFAULT) -> int:
 
 
 def signed(line: StatementLine, scales: dict[str, int]) -> Text:
-    """The amount of a statement's line with its sign, green where it came in."""
+    """The amount of a statement's line with its sign, green for money received."""
     came_in = not line.amount.startswith("-")
     words = amount(line.amount, line.asset, scales)
     return Text(f"+{words}" if came_in else words, style="green" if came_in else "")

@@ -1,4 +1,4 @@
-"""``walletd restore``: a data directory from a backup, as it stood at its end or at an earlier point."""
+"""``walletd restore``: a data directory from a backup, as of its end or of an earlier point."""
 
 import secrets
 from collections.abc import Iterator
@@ -26,18 +26,20 @@ from walletd.vocabulary.entries import decode_entry
 from walletd.vocabulary.histories import FIRST_HISTORY, Histories, History, begun_by, new_mark
 
 CHANCE_BITS = 20
-"""Of an epoch; above them stand the seconds since 1970.  So it stays below 2^53, which JavaScript can still count."""
+"""The random bits of an epoch; the seconds since 1970 stand above them.  It stays below 2^53, which JavaScript can
+count.
+"""
 LATEST_SECOND = 2**32
 
 
 class PointMissing(JournalFailure):
-    """The journal begins after the point that was asked for, or ends before it."""
+    """The journal begins after the requested point, or ends before it."""
 
-    advice = "See what it has with: walletd verify"
+    advice = "Check its contents with: walletd verify"
 
 
 class Restored(msgspec.Struct, frozen=True):
-    """The journal that was made."""
+    """The journal that was created."""
 
     data: str
     instance: str
@@ -48,17 +50,17 @@ class Restored(msgspec.Struct, frozen=True):
 
 
 class Point:
-    """Up to where the journal is wanted: all of it, up to an entry, or up to a moment."""
+    """The point up to which the journal is restored: its end, an entry, or a time."""
 
     def __init__(self, to_sequence: int | None, to_time: datetime | None) -> None:
         self._to_sequence = to_sequence
         self._to_time = None if to_time is None else to_time.astimezone(UTC)
         self.last_time: datetime | None = None
-        """Of the last entry that is kept."""
+        """The time of the last entry that is kept."""
         self._histories = FIRST_HISTORY
 
     def keep(self, segment: Segment) -> int:
-        """How many of the segment's entries lie up to the point.  Raises PointMissing where not even the first does."""
+        """The number of the segment's entries up to the point.  Raises PointMissing if not even the first is."""
         lines = records(segment)
         kept = len(lines)
         if self._to_sequence is not None:
@@ -70,15 +72,15 @@ class Point:
             self.last_time = last.time
             self._histories = begun_by(self._histories, segment.first_sequence, last.history)
         elif self.last_time is None:
-            raise PointMissing(f"the first entry is of {_time_of(lines[0]).isoformat()}, after that moment")
+            raise PointMissing(f"the first entry is from {_time_of(lines[0]).isoformat()}, after that time")
         return kept
 
     def histories(self, head: int) -> Histories:
-        """Those of the entries that were kept, and the one that this restore begins."""
+        """The histories of the kept entries, and the one that this restore begins."""
         return (*self._histories, History(head + 1, new_mark()))
 
     def reached(self, segments: Iterator[Segment]) -> Iterator[Segment]:
-        """The segments.  Raises PointMissing at their end where they do not reach the entry that is wanted."""
+        """The segments.  Raises PointMissing at their end if they do not reach the wanted entry."""
         last = 0
         for segment in segments:
             last = segment.last_sequence
@@ -96,11 +98,11 @@ def restore(
     to_time: datetime | None = None,
     as_json: Annotated[bool, Parameter(name="--json", negative="", show_default=False)] = False,
 ) -> int:
-    """Make a data directory of a backup, as it stood at its end, or at an earlier point.
+    """Make a data directory from a backup, as of its end or of an earlier point.
 
-    Every entry is proved on the way.  The journal that is made is in a new epoch, which tells clients that what they
-    saw last may be gone, and begins a new history: ids that were given out and lost never name anything else.  The
-    daemon that starts on it makes its own read tables and token.
+    Every entry is proved on the way.  The new journal has a new epoch, which tells clients that entries which they saw
+    may be gone, and begins a new history: ids that were issued and lost never name anything else.  The daemon that
+    starts on it makes its own read tables and token.
 
     For example:
 
@@ -113,11 +115,11 @@ def restore(
     source
         A backup, or a data directory that no daemon has open.
     data
-        The data directory to make.  It must not have a journal.
+        The data directory to make.  It must not contain a journal.
     to_sequence
         Only entries up to this one.
     to_time
-        Only entries up to this moment; in this machine's zone where it has no offset.
+        Only entries up to this time; without an offset, in this machine's zone.
     as_json
         Answer with one JSON document, for scripts.
     """
@@ -153,8 +155,9 @@ def _restore(source: Path, data: Path, point: Point) -> Restored:
 
 
 def _new_epoch(journal: OfflineJournal) -> int:
-    """Above the old one, and never that of another restore of the same backup, of which this one cannot know: also
-    within one second, and where the clock stands still or went back.  Cursors hang on it."""
+    """Above the old epoch, and different from that of any other restore of the same backup, which this one cannot know:
+    even within one second, and if the clock stands still or went back.  Cursors depend on it.
+    """
     seconds = min(int(time()), LATEST_SECOND)
     return max(journal.charter.epoch + 1, seconds << CHANCE_BITS) + secrets.randbelow(1 << CHANCE_BITS)
 

@@ -28,13 +28,13 @@ log = logging.getLogger("walletd.daemon")
 
 
 def serve_with(arguments: list[str]) -> int:
-    """Run the daemon as these arguments say.  Returns the exit code; wrong usage ends the process with 64."""
+    """Run the daemon with these arguments.  Returns the exit code; wrong usage ends the process with 64."""
     given = vars(_parser().parse_args(arguments))
     return serve(given.pop("config"), given)
 
 
 def serve(config: Path | None, flags: dict[str, Any]) -> int:
-    """Run the daemon; ``flags`` are settings by name, None where they were not given."""
+    """Run the daemon; ``flags`` are settings by name, None if they were not given."""
     folder = _working_directory()
     named = config or (Path(variable) if (variable := os.environ.get("WALLETD_CONFIG")) else None)
     again = None if named is None else folder / named
@@ -49,7 +49,7 @@ def serve(config: Path | None, flags: dict[str, Any]) -> int:
 
 
 def _working_directory() -> Path:
-    """Where relative paths begin; where it is gone already, they are left as they are."""
+    """The base of relative paths; if the directory is already gone, they stay relative."""
     try:
         return Path.cwd()
     except OSError:
@@ -57,7 +57,7 @@ def _working_directory() -> Path:
 
 
 def _serve(settings: Settings, folder: Path, read: Callable[[], Settings]) -> int:
-    """The daemon works with whole paths, whatever becomes of ``folder``; a person is shown those that were given."""
+    """Run the daemon with absolute paths, whatever happens to ``folder``; messages show the paths as given."""
     from walletd import daemon
     from walletd.cli.announcement import announcement
 
@@ -78,7 +78,7 @@ def _serve(settings: Settings, folder: Path, read: Callable[[], Settings]) -> in
 
 
 class RebuildProgress:
-    """How far the read tables are rebuilt: a line that is redrawn on a terminal, a log line now and then elsewhere."""
+    """The progress of rebuilding the read tables: a redrawn line on a terminal, an occasional log line elsewhere."""
 
     def __init__(self) -> None:
         self._is_terminal = sys.stderr.isatty()
@@ -86,7 +86,7 @@ class RebuildProgress:
         self._is_drawn = False
 
     def report(self, done: int, whole: int) -> None:
-        """``done`` of ``whole`` entries are folded."""
+        """Show that ``done`` of ``whole`` entries are folded."""
         now = time.monotonic()
         if now < self._due and done < whole:
             return
@@ -103,7 +103,7 @@ class RebuildProgress:
             log.info("%s", line)
 
     def end(self) -> None:
-        """Leave the line that was drawn behind."""
+        """End the drawn line."""
         if self._is_drawn:
             self._is_drawn = False
             sys.stderr.write("\n")

@@ -1,9 +1,9 @@
-"""What a process finds around it: standard streams that are closed or full, a locale without UTF-8.
+"""The process's surroundings: standard streams that are closed or full, a locale without UTF-8.
 
     settle(answers=True)
     arguments = written(sys.argv[1:])          # as text, whatever the locale
 
-A person's answer is never a traceback.  Only the standard library is imported here, and little of it.
+A person never sees a traceback as an answer.  Only a few modules of the standard library are imported here.
 """
 
 import errno
@@ -12,23 +12,23 @@ import sys
 from typing import Any
 
 OUTPUT_FAILURES = {errno.EBADF, errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EDQUOT}
-"""How writing to a standard stream fails, other than because its reader has left."""
+"""The errors of writing to a standard stream, other than that its reader has left."""
 
 
 class NotText(Exception):
-    """An argument is no text in the locale's encoding, nor in UTF-8; the message is a sentence."""
+    """An argument is not text in the locale's encoding or in UTF-8; the message is a sentence."""
 
 
 def settle(*, answers: bool) -> None:
-    """Make the standard streams such that to write to them is safe.
+    """Make it safe to write to the standard streams.
 
-    A closed descriptor is given to /dev/null, so that no file that is opened later becomes stdout.  What a locale
-    cannot show is shown as its escape.  With ``answers``, a stdout that was closed refuses what is written to it, so
-    that no answer is lost in silence, and a stderr that takes nothing is left alone.
+    A closed descriptor is opened on /dev/null, so that no file opened later becomes stdout.  Characters that the locale
+    cannot show are escaped.  With ``answers``, a stdout that was closed refuses to be written to, so that no answer is
+    lost silently, and a stderr that accepts nothing is left alone.
     """
     missing = [number for number in (0, 1, 2) if not _is_open(number)]
     for _ in missing:
-        os.open(os.devnull, os.O_RDWR)  # It gets the lowest number that is free.
+        os.open(os.devnull, os.O_RDWR)  # It gets the lowest free number.
     if sys.stdin is None:
         sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
     if sys.stdout is None:
@@ -43,18 +43,18 @@ def settle(*, answers: bool) -> None:
 
 
 def written(arguments: list[str]) -> list[str]:
-    """The arguments as text: what the locale's encoding could not read is read as UTF-8.  Raises NotText."""
+    """The arguments as text; what the locale's encoding could not decode is decoded as UTF-8.  Raises NotText."""
     return [_written(argument) for argument in arguments]
 
 
 def drop_output() -> None:
-    """Let go of what stdout still buffers and does not take, so that the interpreter does not complain at its end."""
+    """Discard what stdout still buffers but cannot write, so that the interpreter does not complain at its end."""
     if sys.stdout is sys.__stdout__:
         silence(sys.stdout, 1)
 
 
 def silence(stream: Any, number: int) -> None:
-    """Give the stream's descriptor to /dev/null, where all that it buffers goes."""
+    """Point the stream's descriptor to /dev/null, where its buffer is discarded."""
     try:
         os.dup2(os.open(os.devnull, os.O_WRONLY), number)
         stream.flush()
@@ -77,7 +77,7 @@ def _written(argument: str) -> str:
         try:
             return os.fsencode(argument).decode("utf-8")
         except UnicodeDecodeError:
-            raise NotText(f"the argument {argument!a} is neither text of this locale nor UTF-8") from None
+            raise NotText(f"the argument {argument!a} is neither text in this locale nor UTF-8") from None
     return argument
 
 
@@ -95,22 +95,22 @@ class _Closed:
         """Nothing is buffered."""
 
     def isatty(self) -> bool:
-        """It is none."""
+        """Not a terminal."""
         return False
 
     def fileno(self) -> int:
-        """That of /dev/null, which stands in its place."""
+        """The descriptor of /dev/null, which stands in its place."""
         return 1
 
 
 class _Lenient:
-    """stderr, for a command whose exit code says the same: what it does not take is lost, and nothing else happens."""
+    """stderr, for a command whose exit code says the same: output that it does not accept is lost without an error."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        """The text's length, written or not."""
+        """The length of the text, written or not."""
         try:
             self._stream.write(text)
         except OSError:
@@ -118,7 +118,7 @@ class _Lenient:
         return len(text)
 
     def flush(self) -> None:
-        """What is buffered is written, or lost."""
+        """Write the buffer, or lose it."""
         try:
             self._stream.flush()
         except OSError:

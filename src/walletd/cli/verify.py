@@ -1,6 +1,6 @@
-"""``walletd verify``: read a journal that no daemon has open, or a backup, believe nothing, and say what was checked.
+"""``walletd verify``: read a journal that no daemon has open, or a backup, trust nothing, and report what was checked.
 
-Each segment's digest and Merkle root, each entry decided again by the rules, and all the books that they lead to.
+It checks each segment's digest and Merkle root, decides each entry again by the rules, and checks the resulting books.
 """
 
 import sys
@@ -32,9 +32,10 @@ LISTED_VIOLATIONS = 20
 
 
 class AssetSum(msgspec.Struct, frozen=True):
-    """Per asset: the sum over all wallets, which must be zero, and what customers' wallets hold, in smallest units.
+    """Per asset: the sum over all wallets, which must be zero, and the total of the customers' wallets, in smallest
+    units.
 
-    ``scale`` is null only for an asset that nothing defines, which no sound journal has.
+    ``scale`` is null only for an undefined asset, which no sound journal has.
     """
 
     asset: str
@@ -44,7 +45,7 @@ class AssetSum(msgspec.Struct, frozen=True):
 
 
 class Verification(msgspec.Struct, kw_only=True):
-    """What was read and what was found.  No violation means: the journal is whole and the books are right."""
+    """The extent of the check and its findings.  No violation: the journal is whole and the books are right."""
 
     journal: str
     instance: str = ""
@@ -71,7 +72,7 @@ def verify(
 ) -> int:
     """Check a journal that no daemon has open, or a backup: digests, Merkle roots, every decision, every book.
 
-    Nothing is changed.  Ends with 0 where all is well, 65 where something is not, 75 while a daemon uses the journal.
+    It changes nothing.  Exits with 0 if all is well, 65 if something is wrong, 75 while a daemon uses the journal.
 
     For example:
 
@@ -105,7 +106,7 @@ def verify(
 
 
 def _verify(database: Path, found: Verification) -> None:
-    """Read and check everything; what was found so far stays in ``found`` where it raises JournalFailure."""
+    """Read and check everything; if it raises JournalFailure, ``found`` keeps the findings so far."""
     is_backup = is_archive(database)
     if not is_backup:
         refuse_missing(database)
@@ -145,7 +146,7 @@ def _entry(record: bytes, sequence: int) -> Entry:
     except msgspec.DecodeError as error:
         raise JournalCorrupt(f"entry {sequence} cannot be read: {error}") from error
     if (entry.refusal is None) == (entry.effects is None):
-        raise JournalCorrupt(f"entry {sequence} has not exactly one outcome")
+        raise JournalCorrupt(f"entry {sequence} does not have exactly one outcome")
     return entry
 
 
@@ -159,7 +160,7 @@ def _count(found: Verification, segment: Segment, audit: Audit) -> None:
 
 
 def _close(found: Verification, audit: Audit) -> None:
-    """The whole-book truths, and the sums that show them."""
+    """The checks of the books as a whole, and the sums that show them."""
     found.violations = audit.close()
     scales = {asset.asset: asset.scale for asset in audit.books.assets.values()}
     for asset, total in sorted(totals(audit.books).items()):

@@ -1,4 +1,4 @@
-"""One wallet, hold or transfer: drawn for people with all that it has, or as JSON for scripts.
+"""One wallet, hold or transfer: drawn for people with all its parts, or as JSON for scripts.
 
 return talk(connection, lambda client, output: show_wallet(client, output, "alice"))
 """
@@ -19,13 +19,13 @@ from walletd.vocabulary.lifecycle import FrozenSide
 from walletd.vocabulary.room import Room, WindowRoom
 
 SECONDS = {"w": 604_800, "d": 86_400, "h": 3600, "m": 60, "s": 1}
-"""The lengths of time that a velocity limit is written in, the longest first."""
+"""The units of time for a velocity limit, the longest first."""
 
 STOPPED = {FrozenSide.DEBITS: "debits", FrozenSide.CREDITS: "credits", FrozenSide.BOTH: "debits and credits"}
 
 
 async def show_wallet(client: Client, output: Output, name: str) -> int:
-    """All that the wallet has."""
+    """Show the wallet with all its parts."""
     view = await client.wallet(name)
     scales = await client.assets()
     output.answer(view, lambda: Group(*_spaced(_wallet_parts(view, scales))))
@@ -42,7 +42,7 @@ async def show_metadata(client: Client, output: Output, name: str) -> int:
 
 
 async def show_limits(client: Client, output: Output, name: str, asset: str | None) -> int:
-    """The wallet's limits for an asset, or for all, and what they leave."""
+    """Show the wallet's limits for one asset or for all, and the room that they leave."""
     view = await client.wallet(name)
     scales = await client.assets()
     limits = {code: limit for code, limit in view.limits.items() if asset in (None, code)}
@@ -55,7 +55,7 @@ async def show_limits(client: Client, output: Output, name: str, asset: str | No
 
 
 async def show_freeze(client: Client, output: Output, name: str) -> int:
-    """What is stopped of the wallet, why, and until when."""
+    """Show the wallet's freeze: the side, the reason, and the end."""
     view = await client.wallet(name)
     freeze = view.freeze
     document = {"wallet": view.wallet, "status": view.status, "freeze": freeze}
@@ -64,7 +64,7 @@ async def show_freeze(client: Client, output: Output, name: str) -> int:
 
 
 async def show_hold(client: Client, output: Output, wallet: str, hold: str) -> int:
-    """A hold as it stands."""
+    """Show a hold."""
     view = await client.hold(wallet, hold)
     scales = await client.assets()
     output.answer(view, lambda: Group(*_spaced(_hold_parts(view, scales))))
@@ -72,7 +72,7 @@ async def show_hold(client: Client, output: Output, wallet: str, hold: str) -> i
 
 
 async def show_transfer(client: Client, output: Output, transfer: str) -> int:
-    """A transfer, a refund, a capture or a sweep, with what of it went back."""
+    """Show a transfer, refund, capture or sweep, with its refunds."""
     view = await client.transfer(transfer)
     scales = await client.assets()
     output.answer(view, lambda: Group(*_spaced(_transfer_parts(view, scales))))
@@ -80,7 +80,7 @@ async def show_transfer(client: Client, output: Output, transfer: str) -> int:
 
 
 def metadata_table(words: Mapping[str, str]) -> Table:
-    """A client's own words, under a heading of their own, so that none of them looks like the daemon's."""
+    """A client's own words, under a separate heading, so that none of them looks like the daemon's."""
     table = new_table("metadata", "", folding=("",))
     for key, word in words.items():
         table.add_row(clean(key), clean(word))
@@ -88,7 +88,7 @@ def metadata_table(words: Mapping[str, str]) -> Table:
 
 
 def limits_table(limits: Mapping[AssetCode, Limits], rooms: Iterable[Room], scales: Mapping[str, int]) -> Table:
-    """Each limit in main units, with what it leaves now and when it will leave more."""
+    """Each limit in main units, with the room that it leaves and when it will leave more."""
     table = new_table("asset", "limit", "amount", "left", "more from", right=("amount", "left"))
     left = {room.asset: room for room in rooms}
     for asset, limit in limits.items():
@@ -109,12 +109,12 @@ def limits_table(limits: Mapping[AssetCode, Limits], rooms: Iterable[Room], scal
 
 
 def coded(units: str | None, asset: str, scales: Mapping[str, int]) -> str:
-    """An amount in the main unit with its code, as ``12.50 EUR``; nothing for none."""
+    """An amount in the main unit with its code, as ``12.50 EUR``; empty for none."""
     return "" if units is None else f"{amount(units, asset, scales)} {asset}"
 
 
 def length_of(seconds: int) -> str:
-    """A length of time as the command line takes it: ``1h``, ``90s``."""
+    """A length of time in the form that the command line accepts: ``1h``, ``90s``."""
     unit = next(unit for unit, length in SECONDS.items() if seconds % length == 0)
     return f"{seconds // SECONDS[unit]}{unit}"
 
@@ -185,7 +185,7 @@ def _transfer_parts(view: TransferView, scales: Mapping[str, int]) -> list[Rende
 
 
 def _facts(rows: Iterable[tuple[str, str]]) -> Table:
-    """What there is of these, one on a line."""
+    """The facts that have a value, one per line."""
     table = new_table("", "", folding=("",))
     table.show_header = False
     for name, word in rows:
@@ -195,7 +195,7 @@ def _facts(rows: Iterable[tuple[str, str]]) -> Table:
 
 
 def _spaced(parts: list[RenderableType]) -> list[RenderableType]:
-    """The parts with an empty line between each two."""
+    """The parts, separated by empty lines."""
     return [part for index, one in enumerate(parts) for part in ((one,) if index == 0 else ("", one))]
 
 

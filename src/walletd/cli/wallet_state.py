@@ -1,4 +1,4 @@
-"""``walletd wallet describe``, ``freeze``, ``limit``, ``close`` and so on: changes of a wallet that move nothing."""
+"""``walletd wallet describe``, ``freeze``, ``limit``, ``close`` and so on: changes to a wallet that move no money."""
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -18,7 +18,7 @@ from walletd.vocabulary.lifecycle import FrozenSide
 
 WINDOW = re.compile(r"([0-9.]+)/([0-9]{1,6})?([smhdw])")
 NONE = "none"
-"""What stands instead of a limit that is to go."""
+"""The word that removes a limit."""
 
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 
@@ -32,7 +32,7 @@ def describe(
     options: Options = PLAIN,
     connection: Connection = DEFAULT,
 ) -> int:
-    """Replace a wallet's metadata, all of it; without any words, show it.
+    """Replace all of a wallet's metadata; without arguments, show it.
 
     For example:
 
@@ -45,20 +45,20 @@ def describe(
     name
         The wallet's name.
     words
-        Keys and values of your own, such as tier=gold.
+        Keys and values, such as tier=gold.
     none
-        Take all metadata away.
+        Remove all metadata.
     """
     metadata = metadata_of(words)
     if only_looks(options, words, none, to_set="words such as tier=gold, or --none"):
         return talk(connection, lambda client, output: show_metadata(client, output, name))
     if words and none:
-        raise UsageError("--none takes all metadata away; give it without words")
+        raise UsageError("--none removes all metadata; give it without words")
 
     async def make(client: Client) -> AnyCommand:
         return command("wallet.update", wallet=name, metadata=metadata)
 
-    return submit(connection, options, make, lambda applied: f"wallet {name} is described by {len(metadata)} words")
+    return submit(connection, options, make, lambda applied: f"wallet {name} has {len(metadata)} metadata keys")
 
 
 def freeze(
@@ -71,9 +71,9 @@ def freeze(
     options: Options = PLAIN,
     connection: Connection = DEFAULT,
 ) -> int:
-    """Stop money out of a wallet, into it, or both; without a reason, show its freeze.
+    """Stop money into a wallet, out of it, or both; without a reason, show its freeze.
 
-    A freeze takes the place of the one before it.
+    A freeze replaces the previous one.
 
     For example:
 
@@ -86,16 +86,16 @@ def freeze(
     name
         The wallet's name.
     why
-        The reason, which refusals name.
+        The reason, which refusals quote.
     side
-        debits, credits or both; by default both.
+        debits, credits or both; default both.
     hours
-        After how long the freeze ends by itself; without it, it lasts until it is lifted.
+        Hours until the freeze ends by itself; default until it is lifted.
     """
     if only_looks(options, why, side, hours, to_set="a reason, with --why"):
         return talk(connection, lambda client, output: show_freeze(client, output, name))
     if why is None:
-        raise UsageError("a freeze needs a reason: say it with --why")
+        raise UsageError("a freeze needs a reason: give it with --why")
     stopped = side or FrozenSide.BOTH
     seconds = None if hours is None else seconds_of("--hours", hours, 3600)
 
@@ -116,7 +116,7 @@ def unfreeze(name: str, /, *, options: Options = PLAIN, connection: Connection =
     async def make(client: Client) -> AnyCommand:
         return command("wallet.unfreeze", wallet=name)
 
-    return submit(connection, options, make, lambda applied: f"wallet {name} is not frozen any more")
+    return submit(connection, options, make, lambda applied: f"wallet {name} is no longer frozen")
 
 
 def limit(
@@ -132,9 +132,9 @@ def limit(
     options: Options = PLAIN,
     connection: Connection = DEFAULT,
 ) -> int:
-    """Set what a wallet may have of an asset; without a limit, show its limits and what they leave.
+    """Set a wallet's limits for an asset; without a limit, show its limits and the room they leave.
 
-    The limits of an asset are set together: name each that stands, or say none for one that is to go.
+    The limits of an asset are set together: repeat those to keep, and set to none those to remove.
 
     For example:
 
@@ -151,25 +151,25 @@ def limit(
     asset
         The asset's code.
     credit
-        How far below zero it may go, in the main unit; or none.
+        How far below zero the wallet may go, in the main unit; or none.
     minimum
-        What must always stay in it; or none.
+        The lowest balance; or none.
     maximum
-        What it may hold at most; or none.
+        The highest balance; or none.
     velocity
-        How much may go out within any window of a length, as AMOUNT/LENGTH: s, m, h, d and w count; may be repeated;
+        The most that may leave within any window, as AMOUNT/LENGTH with s, m, h, d or w; may be repeated;
         or none.
     none
-        Take all limits of the asset away.
+        Remove all limits of the asset.
     """
     named = {"credit": credit, "minimum": minimum, "maximum": maximum, "velocity": velocity or None}
     if only_looks(options, *named.values(), none, to_set="a limit, such as --maximum 5000, or --none"):
         return talk(connection, lambda client, output: show_limits(client, output, name, asset))
     if asset is None:
-        raise UsageError("say of which asset, as in walletd wallet limit alice EUR --maximum 5000")
+        raise UsageError("name the asset, as in walletd wallet limit alice EUR --maximum 5000")
     wanted = {word: value for word, value in named.items() if value is not None}
     if wanted and none:
-        raise UsageError("--none takes all limits of the asset away; give it without any limit")
+        raise UsageError("--none removes all limits of the asset; give it without any limit")
 
     async def make(client: Client) -> AnyCommand:
         if not none:
@@ -182,7 +182,7 @@ def limit(
 
 
 async def _limits_of(client: Client, asset: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """The limits as the protocol has them, without those that are to go.  Raises UsageError."""
+    """The limits as the protocol writes them, without those to remove.  Raises UsageError."""
 
     async def units(amount: str) -> str:
         return await units_of(client, amount, asset)
@@ -201,9 +201,9 @@ async def _limits_of(client: Client, asset: str, wanted: Mapping[str, Any]) -> d
 async def _check_that_none_is_lost(
     client: Client, name: str, asset: str, wanted: Mapping[str, Any], options: Options
 ) -> None:
-    """Raises UsageError where a limit stands that was not named, for it would go without a word.
+    """Raises UsageError if an existing limit was not named, since it would vanish silently.
 
-    What was decided under this command id before is answered again, and changes nothing.
+    A command id that was used before gets its first answer and changes nothing.
     """
     if options.command_id is not None and await _is_decided(client, options.command_id):
         return
@@ -221,7 +221,9 @@ async def _check_that_none_is_lost(
     if lost:
         kept = " ".join(option for spelled in lost.values() for option in spelled)
         gone = " ".join(f"--{word} none" for word in lost)
-        raise UsageError(f"the limits of an asset are set together: keep the others with {kept}, or say {gone}")
+        raise UsageError(
+            f"the limits of an asset are set together: keep the others with {kept}, or remove them with {gone}"
+        )
 
 
 async def _is_decided(client: Client, command_id: str) -> bool:
@@ -236,7 +238,7 @@ async def _window(units: Callable[[str], Awaitable[str]], text: str) -> dict[str
     """The window of AMOUNT/LENGTH.  Raises UsageError."""
     found = WINDOW.fullmatch(text)
     if found is None:
-        raise UsageError(f"{text!r} is no velocity: write an amount, a slash and a length of time, such as 500/1d")
+        raise UsageError(f"{text!r} is not a velocity: write an amount, a slash and a length of time, such as 500/1d")
     amount, count, unit = found.groups()
     return {"seconds": int(count or 1) * SECONDS[unit], "amount": await units(amount)}
 
@@ -249,7 +251,7 @@ def close(
     options: Options = PLAIN,
     connection: Connection = DEFAULT,
 ) -> int:
-    """Close a wallet for ever.  It must be empty, or say which wallet gets what is in it.
+    """Close a wallet permanently.  It must be empty, or --sweep-to names the wallet that receives its balances.
 
     For example:
 
@@ -259,4 +261,4 @@ def close(
     async def make(client: Client) -> AnyCommand:
         return command("wallet.close", wallet=name, sweep_to=sweep_to)
 
-    return submit(connection, options, make, lambda applied: f"wallet {name} is closed for ever")
+    return submit(connection, options, make, lambda applied: f"wallet {name} is closed permanently")

@@ -15,7 +15,7 @@ from walletd.client import Applied, Client
 from walletd.protocol.messages import WalletView
 from walletd.vocabulary.lifecycle import WalletStatus
 
-wallet = App(name="wallet", group=MONEY, help="Open wallets and look at them.")
+wallet = App(name="wallet", group=MONEY, help="Open, show and list wallets.")
 
 
 @wallet.command(name="open")
@@ -40,9 +40,9 @@ def open_(
     names
         Names of letters, digits and . _ : / - , at most 64 each.
     metadata
-        A key and a value of your own, such as tier=gold, by which wallets can be listed; may be given several times.
+        A key and a value, such as tier=gold, by which wallets can be listed; may be repeated.
     command_id
-        An id for this one opening: sent again, it gets the first answer again.
+        An id for this one opening: sent again, it returns the first answer.
     """
 
     words = metadata_of(metadata or ())
@@ -55,7 +55,7 @@ def open_(
 
 @wallet.command
 def get(name: str, /, *, connection: Connection = DEFAULT) -> int:
-    """Show a wallet with all that it has: freeze, metadata, limits and what they leave, balances.
+    """Show a wallet: freeze, metadata, limits and the room they leave, balances.
 
     For example:
 
@@ -80,7 +80,7 @@ def list_(
     limit: int = 1000,
     connection: Connection = DEFAULT,
 ) -> int:
-    """List wallets by name, with what they have posted.
+    """List wallets by name, with their posted balances.
 
     For example:
 
@@ -92,13 +92,13 @@ def list_(
     Parameters
     ----------
     prefix
-        How the names begin.
+        The beginning of the names.
     status
         Only open, frozen or closed ones.
     metadata
-        Only those that have exactly this value under this key; all of them, where it is given several times.
+        Only wallets with exactly this value under this key; repeated, all of them must match.
     limit
-        How many at most.
+        The largest number of wallets.
     """
     if limit < 1:
         raise UsageError("--limit must be at least 1")
@@ -120,7 +120,7 @@ def list_(
             table.add_row(view.wallet, view.status.value, str(view.version), posted, assets)
         output.answer({"wallets": views, "is_whole": is_whole}, lambda: table)
         if not is_whole:
-            output.line(f"There are more than {limit:,}; ask for more with --limit, or for fewer with a prefix.")
+            output.line(f"There are more than {limit:,}; show more with --limit, or fewer with a prefix.")
         return 0
 
     return talk(connection, show)

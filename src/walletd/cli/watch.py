@@ -1,4 +1,4 @@
-"""``walletd watch``: what is applied to wallets, live, one line for each event."""
+"""``walletd watch``: changes applied to wallets, live, one line per event."""
 
 from collections.abc import Collection, Iterable, Mapping
 from typing import Annotated
@@ -38,7 +38,7 @@ def watch(
     all_: Annotated[bool, Parameter(name="--all", negative="", show_default=False)] = False,
     connection: Connection = DEFAULT,
 ) -> int:
-    """See what is applied to wallets, live, until Ctrl-C.  Without arguments: to all wallets.
+    """Show changes to wallets live, until Ctrl-C; without arguments, to all wallets.
 
     For example:
 
@@ -51,19 +51,19 @@ def watch(
     wallets
         The wallets to watch.
     prefix
-        Watch every wallet whose name begins like this.
+        Watch every wallet whose name begins with this.
     all_
         Watch every wallet.
     """
     if sum((bool(wallets), prefix is not None, all_)) > 1:
-        raise UsageError("say one of: names of wallets, --prefix, --all")
+        raise UsageError("give one of: names of wallets, --prefix, --all")
 
     async def follow(client: Client, output: Output) -> int:
         named = wallets or None
         everything = named is None and prefix is None
         async with client.subscribe(wallets=named, prefix=prefix, all=everything) as stream:
             what = ", ".join(named) if named else "all wallets" if everything else f"wallets that begin with {prefix}"
-            new_console(stderr=True).print(f"Watching {what} from entry {stream.cursor.sequence} on; Ctrl-C ends.")
+            new_console(stderr=True).print(f"Watching {what} from entry {stream.cursor.sequence} on; Ctrl-C stops.")
             async for event in stream:
                 await _show(event, client, output, named or ())
         return 0
@@ -88,9 +88,9 @@ async def _show(event: Event, client: Client, output: Output, named: Collection[
 
 
 def event_line(entry: Entry, scales: Mapping[str, int], named: Collection[str] = ()) -> Text:
-    """An entry on one line: when, what moved from where to where, and what the wallets have after it.
+    """An entry on one line: its time, its movements, and the wallets' balances after it.
 
-    What system wallets have is left out, but for those that are watched by name.
+    Balances of system wallets are left out, unless the wallet is watched by name.
     """
     line = Text()
     line.append(entry.time.astimezone().strftime("%H:%M:%S  "), style="dim")
@@ -111,7 +111,7 @@ def event_line(entry: Entry, scales: Mapping[str, int], named: Collection[str] =
 
 
 def happened(entry: Entry, scales: Mapping[str, int]) -> str:
-    """What an entry is about, in a few words; of a batch, what each of its commands is about."""
+    """An entry in a few words; for a batch, each of its commands in a few words."""
     parts = [_words(command, scales) for command in parts_of(entry.command)]
     moved = entry.effects.moved if entry.effects is not None else ()
     parts += [f"{m.source} → {m.to}  {amount(m.amount, m.asset, scales)} {m.asset}" for m in moved]

@@ -1,5 +1,6 @@
-"""The demonstration: a lively, real workload enters over the client library, a summary and its proofs leave.
+"""The demonstration: a lively, realistic workload goes in through the client library, a summary and its proofs come
+out.
 
-It believes nothing that it is told: what every answer means for the balances is added up here and compared at the end.
-It imports the client library, the vocabulary and the command line's own drawing.
+It trusts no answer: it adds up what every answer means for the balances, and compares at the end.  It imports the
+client library, the vocabulary and the command line's own drawing.
 """

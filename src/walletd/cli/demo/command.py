@@ -27,10 +27,10 @@ from walletd.vocabulary.error_codes import Reason
 
 OPENINGS_AT_ONCE = 64
 STREAM_PATIENCE_SECONDS = 15.0
-"""How long the stream may stand still, with events missing, before the demonstration stops waiting for them."""
+"""Seconds without progress, with events missing, after which the demonstration stops waiting for the stream."""
 
 OPERATIONS = 20_000
-"""How many there are where neither operations nor seconds were asked for."""
+"""The number of operations if neither operations nor seconds were given."""
 
 
 def demo(
@@ -45,8 +45,8 @@ def demo(
     """Play a lively town on the running daemon, and prove at the end that every cent is where it must be.
 
     Shops, customers, a fee in every purchase, tips, refunds, exchanges between euros and coins; attempts that must be
-    refused; commands sent twice.  Each run opens wallets of its own and touches nobody else's.  Ends with 1 where a
-    proof fails.
+    refused; commands sent twice.  Each run opens its own wallets and touches no others.  Exits with 1 if a proof
+    fails.
 
     For example:
 
@@ -58,15 +58,15 @@ def demo(
     Parameters
     ----------
     operations
-        How many commands to send, replays included; 20000 where no --seconds are given.
+        The number of commands to send, replays included; 20000 without --seconds.
     seconds
-        How long to go on; with --operations, whichever is over first.
+        How long to run; with --operations, until the first of both is reached.
     wallets
-        How many shops and customers there are.
+        The number of shops and customers.
     connections
-        Over how many connections the commands go.
+        The number of connections.
     seed
-        The seed of the chance that decides who does what; printed at the end.
+        The seed of the random choices; printed at the end.
     """
     seed = SystemRandom().randrange(10**6) if seed is None else seed
     town = Town.founded(run_name(SystemRandom()), wallets)
@@ -120,7 +120,7 @@ async def _play(
 
 
 async def _define_assets(client: Client) -> None:
-    """Define what the town pays with; assets that exist already are fine, if they have the same scale."""
+    """Define the assets that the town pays with; existing assets are fine if they have the same scale."""
     for code, scale in SCALES.items():
         try:
             await client.define_asset(code, scale)
@@ -132,7 +132,7 @@ async def _define_assets(client: Client) -> None:
         if there[code] != scale:
             raise UsageError(
                 f"the demonstration pays in {code}/{scale}, but this ledger has {code}/{there[code]}; "
-                "run it on a daemon with a data directory of its own."
+                "run it on a daemon with its own data directory."
             )
 
 
@@ -164,7 +164,7 @@ class EventCounter:
             self.seen += 1
 
     async def until(self, expected: int) -> None:
-        """Wait until so many were seen, or until none has come for a while."""
+        """Wait until this many events were seen, or until none has arrived for a while."""
         seen, moved = -1, trio.current_time()
         while self.seen < expected and trio.current_time() - moved < STREAM_PATIENCE_SECONDS:
             if self.seen != seen:

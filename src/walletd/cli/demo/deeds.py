@@ -1,8 +1,8 @@
-"""What people do in the town: each deed is a transfer, and what must come of it.
+"""The deeds of the people in the town: each is a transfer with its expected outcome.
 
     deed = Dealer(town, chance, past).next()
 
-Most deeds should be applied, some must be refused; which of the two is known before the daemon is asked.
+Most deeds should be applied, some must be refused; the expectation is fixed before the daemon is asked.
 """
 
 from collections import deque
@@ -27,7 +27,7 @@ DEPOSITS = {"EUR": (100_00, 900_00), "BTC": (500_000, 9_000_000), "ETH": (10**16
 
 
 class Deed(NamedTuple):
-    """A transfer that somebody wants, why, and the reason for which it must be refused, if it must."""
+    """A transfer, its purpose and, if it must be refused, the expected reason."""
 
     kind: str
     legs: tuple[Leg, ...]
@@ -36,7 +36,7 @@ class Deed(NamedTuple):
 
 
 class Dealer:
-    """Thinks of the next deed: by chance, but one that makes sense by what the wallets have."""
+    """Chooses the next deed: at random, but sensible for the present balances."""
 
     def __init__(self, town: Town, chance: Random, purchases: deque[Deed]) -> None:
         self._town = town
@@ -56,12 +56,12 @@ class Dealer:
         self._kinds = [kind for _, kind in deeds]
 
     def next(self) -> Deed:
-        """What somebody wants to do now."""
+        """The next deed."""
         (kind,) = self._chance.choices(self._kinds, self._weights)
         return kind()
 
     def first_deposit(self, customer: str, asset: str) -> Deed:
-        """Money with which a customer comes to town."""
+        """The money with which a customer comes to town."""
         return self._deposit_of(customer, asset)
 
     def _purchase(self) -> Deed:
@@ -82,7 +82,7 @@ class Dealer:
         return Deed("tip", (Leg(giver, taker, tip, "EUR"),), "tip")
 
     def _refund(self) -> Deed:
-        """A recent purchase goes back, the fee first, of which the shop then gives the price back."""
+        """Undo a recent purchase: first the fee, then the price, which the shop pays from both."""
         if not self._purchases:
             return self._purchase()
         purchase = self._purchases.popleft()

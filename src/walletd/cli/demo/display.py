@@ -10,11 +10,11 @@ from walletd.cli.output import Output, new_console
 
 SECONDS_BETWEEN_REDRAWS = 0.1
 MEASURED_SECONDS = 2.0
-"""Over how long the operations per second are measured."""
+"""The time over which operations per second are measured."""
 
 
 class Display:
-    """What is going on, redrawn ten times a second."""
+    """The state of the run, redrawn ten times a second."""
 
     def __init__(self, output: Output, account: Account, events_seen: Callable[[], int], extent: Extent) -> None:
         self._account = account
@@ -51,7 +51,7 @@ class Display:
         self._bar.stop()
 
     def phase(self, words: str) -> None:
-        """What happens from now on."""
+        """Name the phase that begins now."""
         if self._is_live:
             self._bar.update(self._task, description=words)
             self._bar.refresh()
@@ -59,7 +59,7 @@ class Display:
             self._console.print(words, soft_wrap=True)
 
     def begin(self) -> None:
-        """The time of the demonstration runs from now on."""
+        """Start the demonstration's time."""
         self._began = trio.current_time()
 
     async def run(self) -> None:

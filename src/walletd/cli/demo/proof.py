@@ -1,4 +1,4 @@
-"""The proofs at the end of the demonstration: what the daemon has is what its answers said, and money was made nowhere.
+"""The proofs at the end of the demonstration: the daemon's balances match its answers, and no money came from nowhere.
 
 proofs = await proofs_of(client, town, account, events_seen, events_expected)
 all(proof.holds for proof in proofs)
@@ -17,7 +17,7 @@ SECONDS_BETWEEN_LOOKS = 0.05
 
 
 class Proof(msgspec.Struct, frozen=True):
-    """A claim, whether it holds, and what shows it."""
+    """A claim, its truth, and the evidence."""
 
     claim: str
     holds: bool
@@ -25,7 +25,7 @@ class Proof(msgspec.Struct, frozen=True):
 
 
 async def proofs_of(client: Client, town: Town, account: Account, seen: int, expected: int) -> list[Proof]:
-    """Every proof, each from what the daemon has now."""
+    """Every proof, each from the daemon's present state."""
     await _until_readable(client, account.last_sequence)
     return [
         *await _sums_are_zero(client),
@@ -36,7 +36,7 @@ async def proofs_of(client: Client, town: Town, account: Account, seen: int, exp
 
 
 async def _until_readable(client: Client, sequence: int) -> None:
-    """Other sessions' writes can be read a moment later: wait until the last of this run's can."""
+    """Wait until the run's last write can be read: another session sees it a moment later."""
     with trio.move_on_after(PROJECTION_SECONDS):
         while True:
             status = await client.status()
@@ -56,7 +56,7 @@ async def _sums_are_zero(client: Client) -> list[Proof]:
         for total in report.totals
     ]
     if report.violations:
-        proofs.append(Proof("the daemon's own audit is content", False, "; ".join(report.violations[:3])))
+        proofs.append(Proof("the daemon's own audit passes", False, "; ".join(report.violations[:3])))
     return proofs
 
 
@@ -72,8 +72,8 @@ async def _balances_are_as_answered(client: Client, town: Town) -> Proof:
     if differing:
         shown = _difference(*min(differing), there, town)
     elif missing:
-        shown = f"wallet {min(missing)} is not there"
-    return Proof("every balance is what the answers add up to", not differing and not missing, shown)
+        shown = f"wallet {min(missing)} is missing"
+    return Proof("every balance is the sum of the answers", not differing and not missing, shown)
 
 
 def _difference(wallet: str, asset: str, there: dict[tuple[str, str], int], town: Town) -> str:
@@ -88,5 +88,5 @@ def _in_words(units: int | str, asset: str) -> str:
 
 
 def _nothing_surprised(account: Account) -> Proof:
-    shown = account.surprises[0] if account.surprises else "refusals refused for their reason, replays answered alike"
-    return Proof("every command got the answer it must", not account.surprises, shown)
+    shown = account.surprises[0] if account.surprises else "refusals for the right reason, replays answered alike"
+    return Proof("every command got the expected answer", not account.surprises, shown)

@@ -1,4 +1,4 @@
-"""The end of the demonstration: what was done, how fast, and the proofs."""
+"""The end of the demonstration: the work done, its speed, and the proofs."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ PERCENTILES = (("p50", 50.0), ("p90", 90.0), ("p99", 99.0), ("p99_9", 99.9))
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """What was done, how fast, and the proofs; latencies in milliseconds, from asking to the durable answer."""
+    """The work done, its speed, and the proofs; latencies in milliseconds, from request to durable answer."""
 
     run: str
     seed: int
@@ -35,7 +35,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_proven(self) -> bool:
-        """Whether every proof holds."""
+        """True if every proof holds."""
         return all(proof.holds for proof in self.proofs)
 
 
@@ -49,7 +49,7 @@ def summary_of(
     events_expected: int,
     proofs: list[Proof],
 ) -> Summary:
-    """The summary of a run that took so many seconds."""
+    """The summary of a run that took this many seconds."""
     latencies = sorted(account.latencies)
     return Summary(
         run=town.run,
@@ -71,7 +71,7 @@ def summary_of(
 
 
 def percentile(ascending: Sequence[float], percent: float) -> float:
-    """The smallest value that so many per cent of all do not exceed (nearest rank); 0 where there is none."""
+    """The smallest value that this percentage of all values does not exceed (nearest rank); 0 if there are none."""
     if not ascending:
         return 0.0
     rank = -(-len(ascending) * percent // 100)
@@ -109,4 +109,6 @@ def verdict(summary: Summary) -> Text:
     """The last line."""
     if summary.is_proven:
         return Text("Every proof holds. Look around: walletd wallet list " + summary.run, style="green")
-    return Text("A proof FAILED: keep the data directory as evidence, and look with walletd verify.", style="bold red")
+    return Text(
+        "A proof FAILED: keep the data directory as evidence, and check it with walletd verify.", style="bold red"
+    )

@@ -1,4 +1,4 @@
-"""The town in which the demonstration plays: who has a wallet, and what must be in it by all the answers so far.
+"""The town of the demonstration: its wallets, and the balances that follow from all answers so far.
 
     town = Town.founded("demo-k3x9", wallets=300)
     town.apply(legs)                      # once for each transfer that the daemon says it applied
@@ -23,7 +23,7 @@ CUSTOMERS_PER_SHOP = 9
 
 
 class Town:
-    """Shops, customers, the wallet that collects fees and the one that changes money."""
+    """Shops, customers, the wallet that collects fees and the wallet that exchanges money."""
 
     def __init__(self, run: str, shops: list[str], customers: list[str]) -> None:
         self.run = run
@@ -36,7 +36,7 @@ class Town:
 
     @classmethod
     def founded(cls, run: str, wallets: int) -> "Town":
-        """A town of so many shops and customers, none of whose wallets is open yet."""
+        """A town with this many shops and customers, before any wallet is open."""
         shop_count = max(1, wallets // (CUSTOMERS_PER_SHOP + 1))
         shops = [f"{run}/shop/{TRADES[i % len(TRADES)]}-{i + 1:02}" for i in range(shop_count)]
         customers = [f"{run}/{NAMES[i % len(NAMES)]}-{i + 1:03}" for i in range(max(2, wallets - shop_count))]
@@ -44,7 +44,7 @@ class Town:
 
     @property
     def prefix(self) -> str:
-        """How the names of shops and customers begin, and no others."""
+        """The prefix of all names of shops and customers, and of no others."""
         return f"{self.run}/"
 
     @property
@@ -53,7 +53,7 @@ class Town:
         return [self.fees, self.exchange, *self.shops, *self.customers]
 
     def apply(self, legs: Iterable[Leg]) -> None:
-        """The daemon applied these movements."""
+        """Record movements that the daemon applied."""
         for leg in legs:
             assert isinstance(leg.amount, int)
             if leg.source != EXTERNAL:
@@ -62,10 +62,10 @@ class Town:
                 self.posted[leg.to, leg.asset] += leg.amount
 
     def has(self, wallet: str, asset: str) -> int:
-        """What the wallet has by all the answers so far; commands under way may have changed it already."""
+        """The balance that follows from all answers so far; commands in flight may have changed it already."""
         return self.posted.get((wallet, asset), 0)
 
 
 def run_name(chance: Random) -> str:
-    """A name that no run before had: its wallets stay in the ledger for ever."""
+    """A name that no earlier run had: its wallets stay in the ledger permanently."""
     return "demo-" + "".join(chance.choices("abcdefghjkmnpqrstuvwxyz23456789", k=6))

@@ -1,9 +1,9 @@
-"""The workload: many tasks over a few connections, each doing one deed after the other and keeping account of it.
+"""The workload: many tasks over a few connections, each performing one deed after the other and keeping account of it.
 
     await Workload(town, seed).run(clients, operations)
 
-A deed is done once its answer is known; then, now and then, the same command is sent again under the same id, and
-must get the first answer again and move nothing.
+A deed is done once its answer is known; occasionally the same command is sent again with the same id, and must get the
+first answer and move nothing.
 """
 
 import sys
@@ -24,31 +24,31 @@ from walletd.vocabulary.error_codes import Reason
 TASKS_PER_CONNECTION = 32
 REPLAY_CHANCE = 0.03
 ATTEMPTS = 5
-"""How often a command is sent anew, with its id, while its outcome is unknown."""
+"""The number of times that a command is sent again, with its id, while its outcome is unknown."""
 
 Answer = Applied | RequestFailed
 
 
 class Extent(NamedTuple):
-    """How much is done: so many operations or so many seconds, whichever is over first; None is without a bound."""
+    """The length of a run: a number of operations or of seconds, whichever ends first; None is unlimited."""
 
     operations: int | None
     seconds: float | None
 
     @property
     def most_operations(self) -> int:
-        """How many operations there can be."""
+        """The largest possible number of operations."""
         return sys.maxsize if self.operations is None else self.operations
 
     def progress(self, operations: int, seconds: float) -> float:
-        """How much of it is done, from 0 to 1."""
+        """The fraction that is done, from 0 to 1."""
         shares = [operations / self.operations] if self.operations is not None else []
         shares += [seconds / self.seconds] if self.seconds is not None else []
         return min(1.0, max(shares, default=0.0))
 
 
 class Account:
-    """What was done so far, and how long each answer took, in seconds."""
+    """The work done so far, and the seconds that each answer took."""
 
     def __init__(self) -> None:
         self.applied: Counter[str] = Counter()
@@ -60,11 +60,11 @@ class Account:
 
     @property
     def operations(self) -> int:
-        """Commands that were answered, replays included."""
+        """The number of answered commands, replays included."""
         return len(self.latencies)
 
     def surprise(self, sentence: str) -> None:
-        """Something that must not happen; the first ones tell the story."""
+        """Record something that must not happen; the first ones tell the story."""
         if len(self.surprises) < 20:
             self.surprises.append(sentence)
 
@@ -76,7 +76,7 @@ class Workload:
         self.town = town
         self.account = Account()
         self.ends_at = float("inf")
-        """When nobody begins anything new, by trio's clock."""
+        """The time, by trio's clock, after which no task begins anything."""
         self._seed = seed
         self._purchases: deque[Deed] = deque(maxlen=MAX_PAST_PURCHASES)
         self._left = 0
@@ -96,7 +96,7 @@ class Workload:
                 nursery.start_soon(self._do_each, clients[index % len(clients)], waiting)
 
     async def run(self, clients: list[Client], operations: int) -> None:
-        """Do deeds until so many commands were answered in all, the first deposits included, or the time is over."""
+        """Perform deeds until this many commands were answered, the first deposits included, or the time is over."""
         self._left = operations - self.account.operations
         async with trio.open_nursery() as nursery:
             for index in range(len(clients) * TASKS_PER_CONNECTION):
@@ -109,7 +109,7 @@ class Workload:
             await self._do(client, deed)
 
     async def _live(self, client: Client, index: int) -> None:
-        """One of the tasks: deeds of its own chance, until the operations are used up."""
+        """One of the tasks: deeds by its own random choices, until the operations are used up."""
         chance = Random(f"{self._seed}:{index}")
         dealer = Dealer(self.town, chance, self._purchases)
         while self._left > 0 and trio.current_time() < self.ends_at:
@@ -140,10 +140,10 @@ class Workload:
             case _:
                 alike = False
         if not alike:
-            self.account.surprise(f"command {command_id} was answered otherwise when it was sent again: {again!r}")
+            self.account.surprise(f"command {command_id} got a different answer when it was sent again: {again!r}")
 
     async def _ask(self, client: Client, command_id: str, deed: Deed) -> Answer:
-        """The answer to a deed, applied or refused.  Raises ClientError where none can be had."""
+        """The answer to a deed, applied or refused.  Raises ClientError if there is none."""
         asked = time.perf_counter()
         try:
             return await self._post(client, command_id, deed)
@@ -166,7 +166,7 @@ class Workload:
         self.account.applied[deed.kind] += 1
         self.account.last_sequence = max(self.account.last_sequence, applied.sequence)
         if deed.must_be_refused is not None:
-            self.account.surprise(f"{deed.kind} was applied, as entry {applied.sequence}, but must be refused")
+            self.account.surprise(f"{deed.kind} was applied, as entry {applied.sequence}, but should be refused")
         if deed.kind == "purchase":
             self._purchases.append(deed)
 
@@ -174,6 +174,6 @@ class Workload:
         self.account.refused[refusal.word] += 1
         if deed.must_be_refused is not None and refusal.reason is not deed.must_be_refused:
             self.account.surprise(f"{deed.kind} was refused as {refusal.word}, not as {deed.must_be_refused.value}")
-        # Two tasks may spend the same money: whoever comes second is refused, and that is right.
+        # Two tasks may spend the same money: the second is refused, and that is right.
         if deed.must_be_refused is None and refusal.reason is not Reason.INSUFFICIENT_FUNDS:
             self.account.surprise(f"{deed.kind} was refused: {refusal}")
