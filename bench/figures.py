@@ -8,9 +8,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from statistics import median
-from typing import Any
+from typing import Any, TypedDict
 
-PERCENTS = (50.0, 90.0, 99.0, 99.9)
 CURVE = (0.0, 10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 98.0, 99.0, 99.5, 99.8, 99.9, 99.95, 100.0)
 """For the picture."""
 
@@ -22,20 +21,26 @@ def percentile(ordered: Sequence[float], percent: float) -> float:
     return ordered[max(0, math.ceil(len(ordered) * percent / 100 - 1e-9) - 1)]
 
 
-def summary(seconds: Sequence[float]) -> dict[str, float]:
+class Percentiles(TypedDict):
+    """Of latencies, in milliseconds; the names are those of a row."""
+
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float
+    p999_ms: float
+
+
+def summary(seconds: Sequence[float]) -> Percentiles:
     """Percentiles of latencies: seconds in, milliseconds out."""
     ordered = sorted(seconds)
-    return {_name(percent): percentile(ordered, percent) * 1000 for percent in PERCENTS}
+    p50, p90, p99, p999 = (percentile(ordered, percent) * 1000 for percent in (50.0, 90.0, 99.0, 99.9))
+    return Percentiles(p50_ms=p50, p90_ms=p90, p99_ms=p99, p999_ms=p999)
 
 
 def curve(seconds: Sequence[float]) -> list[tuple[float, float]]:
     """Pairs of a percent and milliseconds."""
     ordered = sorted(seconds)
     return [(percent, percentile(ordered, percent) * 1000) for percent in CURVE]
-
-
-def _name(percent: float) -> str:
-    return f"p{percent:g}_ms".replace(".", "")
 
 
 @dataclass

@@ -23,7 +23,16 @@ from walletd.ledger.book import Books, apply
 from walletd.ledger.rules import decide
 from walletd.vocabulary.commands import AnyCommand, DefineAsset, OpenWallet, Posting, PostTransfer
 from walletd.vocabulary.entries import Effects, Entry, encode_entry
-from walletd.vocabulary.identifiers import DAEMON, EXTERNAL, OPERATOR, Principal
+from walletd.vocabulary.identifiers import (
+    DAEMON,
+    EXTERNAL,
+    OPERATOR,
+    AssetCode,
+    CommandId,
+    Principal,
+    Sequence,
+    WalletId,
+)
 
 SEGMENT_BYTES = 1024 * 1024
 FUNDED_AT_ONCE = 100
@@ -31,7 +40,7 @@ PAYING = 10_000
 """So many wallets take part in the transfers."""
 
 FUNDS = str(10**12)
-ASSET = "EUR"
+ASSET = AssetCode("EUR")
 BETWEEN_ENTRIES = timedelta(microseconds=50)
 
 
@@ -40,19 +49,19 @@ class Scribe:
 
     def __init__(self, began: datetime) -> None:
         self.books = Books()
-        self.sequence = 0
+        self.sequence = Sequence(0)
         self.bytes = 0
         self._now = began
 
     def record(self, command: AnyCommand, principal: Principal = OPERATOR) -> bytes:
         """Decide a command that must be applied, apply it, and encode its entry."""
         self._now += BETWEEN_ENTRIES
-        self.sequence += 1
+        self.sequence = Sequence(self.sequence + 1)
         verdict = decide(self.books, command, self._now, self.sequence, by=principal)
         assert isinstance(verdict, Effects), verdict
         apply(self.books, verdict)
         record = encode_entry(
-            Entry(sequence=self.sequence, time=self._now, principal=principal, command=command, effects=verdict)  # type: ignore[arg-type]
+            Entry(sequence=self.sequence, time=self._now, principal=principal, command=command, effects=verdict)
         )
         self.bytes += len(record)
         return record
@@ -60,22 +69,23 @@ class Scribe:
 
 def town(scribe: Scribe, wallets: int, transfers: int) -> Iterator[bytes]:
     """Records: the asset, the wallets ``w0``... with money in each, then transfers between the first of them."""
-    yield scribe.record(OpenWallet(command_id="open-external", wallet=EXTERNAL), DAEMON)
-    yield scribe.record(DefineAsset(command_id="asset", asset=ASSET, scale=2))
+    yield scribe.record(OpenWallet(command_id=CommandId("open-external"), wallet=EXTERNAL), DAEMON)
+    yield scribe.record(DefineAsset(command_id=CommandId("asset"), asset=ASSET, scale=2))
     for start in range(0, wallets, FUNDED_AT_ONCE):
-        names = [f"w{number}" for number in range(start, min(start + FUNDED_AT_ONCE, wallets))]
+        names = [WalletId(f"w{number}") for number in range(start, min(start + FUNDED_AT_ONCE, wallets))]
         for name in names:
-            yield scribe.record(OpenWallet(command_id=f"open-{name}", wallet=name))
-        postings = tuple(Posting("@external", name, ASSET, FUNDS) for name in names)
-        yield scribe.record(PostTransfer(command_id=f"fund-{start}", postings=postings))
+            yield scribe.record(OpenWallet(command_id=CommandId(f"open-{name}"), wallet=name))
+        postings = tuple(Posting(EXTERNAL, name, ASSET, FUNDS) for name in names)
+        yield scribe.record(PostTransfer(command_id=CommandId(f"fund-{start}"), postings=postings))
         if start >= PAYING:
             for name in names:
                 del scribe.books.wallets[name]
     chance = random.Random(7)
-    paying = [f"w{number}" for number in range(min(PAYING, wallets))]
+    paying = [WalletId(f"w{number}") for number in range(min(PAYING, wallets))]
     for number in range(transfers):
         source, to = chance.sample(paying, 2)
-        yield scribe.record(PostTransfer(command_id=f"t-{number}", postings=(Posting(source, to, ASSET, "1"),)))
+        posting = Posting(source, to, ASSET, "1")
+        yield scribe.record(PostTransfer(command_id=CommandId(f"t-{number}"), postings=(posting,)))
 
 
 async def write(folder: Path, wallets: int, transfers: int) -> Scribe:

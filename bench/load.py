@@ -13,7 +13,7 @@ import signal
 import socket
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -166,7 +166,7 @@ class ClosedLoop:
                 for message in answers(key.data.take()):
                     self._sent_at.pop(id_of(message), None)
 
-    def _send(self, connection: Connection, after: list[bytes | None] | list[bytes]) -> None:
+    def _send(self, connection: Connection, after: Sequence[bytes | None]) -> None:
         now, number, asking = time.perf_counter(), self._number, self._asking
         payloads = []
         for message in after:

@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from bench import processes
 from bench.figures import Row, curve, summary
@@ -228,7 +228,7 @@ class Postgres:
             if parent.stat().st_mode & 0o001 == 0:
                 raise SystemExit(f"PostgreSQL's user may not pass through {parent}; give another --directory")
 
-    def _as_its_user(self) -> dict[str, object]:
+    def _as_its_user(self) -> dict[str, Any]:
         if os.geteuid() != 0:
             return {}
         user = pwd.getpwnam(USER)
@@ -236,8 +236,9 @@ class Postgres:
 
     def _call(self, command: list[str], *, is_its: bool = False) -> str:
         program = [str(self._programs / command[0]), *command[1:]]
-        ended = subprocess.run(
-            program, capture_output=True, text=True, cwd="/", **(self._as_its_user() if is_its else {})
+        user = self._as_its_user() if is_its else {}
+        ended: subprocess.CompletedProcess[str] = subprocess.run(
+            program, capture_output=True, text=True, cwd="/", **user
         )
         if ended.returncode != 0:
             raise SystemExit(f"{command[0]} failed:\n{ended.stdout}{ended.stderr}")

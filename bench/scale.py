@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.contest import WALLETD, progress
 from bench.daemon import Daemon, Installation
 from bench.figures import Results
-from bench.load import closed_loop, killed_under_load, open_loop
+from bench.load import Measured, closed_loop, killed_under_load, open_loop
 from bench.processes import allow_files
 from bench.town import Town, Transfers
 from bench.wire import READ_BYTES, Connection, answers
@@ -60,8 +60,8 @@ def overload(daemon: Daemon, town: Town, results: Results, seconds: float) -> No
     results.figures["overload_p99_of_calm"] = in_storm.p99_ms / in_calm.p99_ms
 
 
-def _speed(measured: object) -> float:
-    return len(measured.latencies) / measured.seconds  # type: ignore[attr-defined]
+def _speed(measured: Measured) -> float:
+    return len(measured.latencies) / measured.seconds
 
 
 def idle_connections(directory: Path, installation: Installation, results: Results, count: int) -> None:

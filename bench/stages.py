@@ -81,7 +81,7 @@ def costs(
 
     ``seconds`` is the processor time of each thread, of which ``loop`` is the event loop's.
     """
-    found: Counter[tuple[str, str]] = Counter()
+    found: defaultdict[tuple[str, str], float] = defaultdict(float)
     for thread, counted in samples.items():
         whole = sum(counted.values())
         for name, count in counted.items():

@@ -228,7 +228,7 @@ def _open_all(connection: Connection, names: Sequence[str]) -> None:
 
 
 def _fund_all(connection: Connection, names: Sequence[str]) -> None:
-    asked = []
+    asked: list[tuple[str, dict[str, object]]] = []
     for start in range(0, len(names), MAX_POSTINGS):
         postings = [
             {"from": "@external", "to": name, "asset": ASSET, "amount": str(FUNDS)}

@@ -14,7 +14,7 @@ WHAT_TO_DO = {
     Retry.SAME_COMMAND_ID: "repeat it, under the same command id, after `retry_after_ms` where that is there",
     Retry.NEW_COMMAND_ID: "it may succeed later or otherwise: then under a new command id",
 }
-CLASSES = {
+CLASSES: dict[str, Callable[[Reason], bool]] = {
     "Malformed requests": lambda reason: reason.is_malformed,
     "The session and the daemon's state": lambda reason: 1000 <= reason.code < 2000,
     "Reads and streams": lambda reason: 2000 <= reason.code < 3000,

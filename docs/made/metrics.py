@@ -40,7 +40,7 @@ def metrics() -> str:
 def _labels(family: Metric) -> list[str]:
     """The labels, from the samples; of a family without any from what it was made with."""
     found = {label for sample in family.samples for label in sample.labels} - {"le"}
-    return sorted(found or getattr(family, "_labelnames", ()))
+    return sorted(found or set(getattr(family, "_labelnames", ())))
 
 
 async def _families() -> list[Metric]:

@@ -3,6 +3,7 @@
 import random
 import socket
 from collections import Counter
+from typing import Any
 
 import pytest
 from bench.load import ClosedLoop, Measured, OpenLoop
@@ -164,7 +165,7 @@ def test_every_request_is_one_that_the_protocol_knows_with_ids_that_are_used_onc
     for number in range(1, 21):
         request = json.decode(asking(number, None))
         assert request["id"] == number
-        params = json.decode(json.encode(request["params"]), type=METHODS[request["method"]].params)
+        params: Any = json.decode(json.encode(request["params"]), type=METHODS[request["method"]].params)
         ids = [params.command_id] if hasattr(params, "command_id") else []
         ids += [inner.command_id for inner in getattr(params, "commands", ())]
         used.update(ids)

@@ -15,9 +15,10 @@ from tests.ledger.cases import REFUSALS, RefusalCase, shop
 from tests.ledger.client_cases import CLIENT_REFUSALS
 from walletd.protocol import contract
 from walletd.protocol.close_codes import CloseCode
+from walletd.protocol.contract_schemas import NOTIFICATIONS
 from walletd.protocol.error_facts import facts_of
 from walletd.protocol.errors import failure
-from walletd.protocol.method_reasons import reasons_of
+from walletd.protocol.method_reasons import BEFORE_ANY_METHOD, reasons_of
 from walletd.protocol.methods import METHODS, Kind
 from walletd.vocabulary.commands import ExpireHold
 from walletd.vocabulary.entries import Refusal
@@ -39,7 +40,7 @@ def parse(document: Path) -> subprocess.CompletedProcess[str]:
 def test_the_parser_of_asyncapi_accepts_the_published_document() -> None:
     parsed = parse(PUBLISHED)
     assert parsed.returncode == 0, parsed.stderr
-    operations = len(METHODS) + len(contract.NOTIFICATIONS)
+    operations = len(METHODS) + len(NOTIFICATIONS)
     assert parsed.stdout.split() == ["3.1.0", str(operations)]
 
 
@@ -81,7 +82,7 @@ def test_many_who_ask_for_the_document_at_once_get_it_one_after_the_other(tmp_pa
 
 def test_every_method_and_notification_is_an_operation_with_its_messages() -> None:
     document = contract.document()
-    assert set(document["operations"]) == set(METHODS) | set(contract.NOTIFICATIONS)
+    assert set(document["operations"]) == set(METHODS) | set(NOTIFICATIONS)
     messages = document["components"]["messages"]
     assert set(messages) == set(document["channels"]["session"]["messages"])
     for name, method in METHODS.items():
@@ -137,7 +138,7 @@ def test_a_command_is_refused_with_a_reason_and_facts_that_are_declared(case: Re
 
 def test_every_reason_is_listed_by_some_method() -> None:
     listed = {reason for name in METHODS for reason in reasons_of(name)}
-    assert set(Reason) - listed - set(contract.BEFORE_ANY_METHOD) == {Reason.CURSOR_EXPIRED}
+    assert set(Reason) - listed - set(BEFORE_ANY_METHOD) == {Reason.CURSOR_EXPIRED}
 
 
 def test_the_gateway_closes_with_codes_of_the_table_only() -> None:

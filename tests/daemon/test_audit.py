@@ -42,7 +42,7 @@ def test_the_audit_beside_the_serving_ends(daemon: Daemon) -> None:
 
 def test_money_that_was_made_ends_a_daemon_that_serves(daemon: Daemon) -> None:
     with state_file(daemon.data / "state.db") as tables:
-        *row, _ = tables.execute(f"SELECT {CHANGE_COLUMNS} FROM balance_change c WHERE wallet = 'alice'").fetchone()
+        *row, _ = tables.execute(f"SELECT {CHANGE_COLUMNS} FROM balance_change c WHERE wallet = 'alice'").fetchall()[0]
         made = ["101" if value == "100" else value for value in row]
         assert made != row
         change = "UPDATE balance_change SET posted = '101', amount = '101', seal = ? WHERE wallet = 'alice'"

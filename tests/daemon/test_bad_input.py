@@ -1,5 +1,6 @@
 """Bad input over a real connection: its own clear error, nothing changed, the connection still usable."""
 
+from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
@@ -9,15 +10,20 @@ from tests.daemon.process import Client, Daemon, furnish, transfer
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory):
-    with Daemon(tmp_path_factory.mktemp("bad") / "data") as daemon, daemon.client() as client:
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    with Daemon(tmp_path_factory.mktemp("bad") / "data") as daemon:
+        yield daemon
+
+
+@pytest.fixture(scope="module")
+def client(daemon: Daemon) -> Iterator[Client]:
+    with daemon.client() as client:
         furnish(client, "alice", "bob", amount=1000)
-        client.daemon = daemon
         yield client
 
 
 def head(client: Client) -> int:
-    return client.call("daemon.status")["head"]
+    return int(client.call("daemon.status")["head"])
 
 
 def post(**changes: Any) -> dict[str, Any]:
@@ -79,7 +85,9 @@ MALFORMED_PARAMS = [
 @pytest.mark.parametrize(
     ("params", "field"), [row[1:] for row in MALFORMED_PARAMS], ids=[r[0] for r in MALFORMED_PARAMS]
 )
-def test_malformed_params_name_the_field_and_use_no_command_id(client: Client, params: dict, field: str) -> None:
+def test_malformed_params_name_the_field_and_use_no_command_id(
+    client: Client, params: dict[str, Any], field: str
+) -> None:
     before = head(client)
     error = client.refused("transfer.post", **params)
     assert error["code"] == -32602
@@ -100,7 +108,9 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize(("params", "reason", "facts"), [row[1:] for row in REFUSALS], ids=[row[0] for row in REFUSALS])
-def test_a_refusal_moves_nothing_and_is_remembered(client: Client, params: dict, reason: str, facts: dict) -> None:
+def test_a_refusal_moves_nothing_and_is_remembered(
+    client: Client, params: dict[str, Any], reason: str, facts: dict[str, Any]
+) -> None:
     params = {**params, "command_id": f"refused-{next(NUMBERS)}"}
     balances = client.call("wallet.get", wallet="alice")["balances"]
     error = client.refused("transfer.post", **params)
@@ -119,10 +129,10 @@ def test_a_command_id_with_other_content_is_refused_and_the_first_stands(client:
     assert client.refused("wallet.open", command_id="twice", wallet="new")["data"]["field"] == "method"
 
 
-def test_an_oversize_message_closes_with_1009_and_a_binary_one_with_1003(client: Client) -> None:
+def test_an_oversize_message_closes_with_1009_and_a_binary_one_with_1003(daemon: Daemon, client: Client) -> None:
     limit = client.hello["limits"]["max_frame_bytes"]
     for message, code in (("x" * (limit + 1), 1009), (b"{}", 1003)):
-        with client.daemon.client() as other:
+        with daemon.client() as other:
             other.websocket.send(message)
             assert other.close_code() == code
     assert client.call("session.ping")

@@ -8,6 +8,7 @@ import trio
 
 from tests.daemon.process import Daemon
 from walletd.client import connect
+from walletd.client.trio_client import Client
 
 RESTARTS = 3
 PAYERS = 8
@@ -61,14 +62,14 @@ async def test_payments_and_a_watcher_survive_kills(tmp_path: Path) -> None:
         assert daemon.wait() == 0
 
 
-async def _pay(client, payer: str, crash: Crash) -> None:
+async def _pay(client: Client, payer: str, crash: Crash) -> None:
     await client.pay("@external", payer, PAYMENTS, "EUR")
     for _ in range(PAYMENTS):
         await client.pay(payer, "shop", 1, "EUR")
         crash.count()
 
 
-async def _watch(client, seen: list[int]) -> None:
+async def _watch(client: Client, seen: list[int]) -> None:
     async with client.subscribe(all=True, after=0) as stream:
         async for event in stream:
             seen.append(event.sequence)

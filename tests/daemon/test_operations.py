@@ -11,6 +11,7 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -288,7 +289,7 @@ def test_the_token_is_nowhere_in_the_log_at_any_level(tmp_path: Path) -> None:
     (tmp_path / "data" / "operator.token").write_text(canary)
     (tmp_path / "data" / "operator.token").chmod(0o600)
     with Daemon(tmp_path / "data", "--log-level", "debug") as daemon:
-        carriers = (
+        carriers: tuple[dict[str, Any], ...] = (
             {"additional_headers": {"Authorization": f"Bearer {canary}"}},
             {
                 "additional_headers": {},
@@ -296,7 +297,7 @@ def test_the_token_is_nowhere_in_the_log_at_any_level(tmp_path: Path) -> None:
             },
         )
         for carrier in carriers:
-            with daemon.client(**carrier) as client:  # type: ignore[arg-type]
+            with daemon.client(**carrier) as client:
                 client.call("session.authenticate", token=canary)
                 client.refused("session.authenticate", token=canary + "x")
                 client.refused("wallet.open", command_id=canary, wallet=f"{canary}!", metadata={"token": canary})

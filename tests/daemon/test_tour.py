@@ -1,10 +1,12 @@
 """The five-minute tour, by a client that no part of walletd helped to write."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
+from websockets.typing import Subprotocol
 
 from tests.daemon.process import Client, Daemon, furnish, posted, transfer
 
@@ -56,7 +58,7 @@ def test_the_tour_survives_kill_9_and_the_loss_of_the_read_tables(tmp_path: Path
 
 
 @pytest.fixture(scope="module")
-def daemon(tmp_path_factory: pytest.TempPathFactory):
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     with Daemon(tmp_path_factory.mktemp("served") / "data") as served:
         yield served
 
@@ -83,7 +85,7 @@ def test_a_token_may_come_in_a_header_a_subprotocol_or_a_first_request(daemon: D
 
 
 def test_a_client_that_offers_only_other_protocols_is_closed_with_4406(daemon: Daemon) -> None:
-    with connect(daemon.url, proxy=None, subprotocols=["soap.v9"]) as websocket:
+    with connect(daemon.url, proxy=None, subprotocols=[Subprotocol("soap.v9")]) as websocket:
         with pytest.raises(ConnectionClosed) as closed:
             websocket.recv(timeout=10)
         assert closed.value.rcvd is not None

@@ -32,7 +32,7 @@ from walletd.journal.sqlite_store import open_journal
 from walletd.journal.writer import JournalWriter
 from walletd.vocabulary.commands import AnyCommand
 from walletd.vocabulary.entries import decode_entry
-from walletd.wallets.supervisor import Answer, Submission
+from walletd.wallets.submission import Answer, Submission
 
 PATIENCE_SECONDS = 30.0
 MOST_STEPS = 600
@@ -238,4 +238,5 @@ def main(script: int, part: int, parts: int, bug: str = "") -> None:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:4]), *sys.argv[4:])
+    script, part, parts, *bug = sys.argv[1:]
+    main(int(script), int(part), int(parts), *bug)

@@ -26,6 +26,7 @@ from tests.faults.recording import memory_folder
 from tests.faults.sums import remember_sums
 from walletd.journal import sqlite_store, wal
 from walletd.journal.failures import JournalCorrupt, JournalFailure
+from walletd.journal.merkle import Frontier
 from walletd.journal.sqlite_store import open_journal
 from walletd.vocabulary.entries import decode_entry
 from walletd.vocabulary.identifiers import HoldId, WalletId
@@ -102,7 +103,7 @@ async def _asked(history: History, views: Any, tables: Path) -> Served:
     index = CommandIndex(tables)
     try:
         await index.survey()
-        records = []
+        records: list[bytes] = []
         while shown := await history.entries_after(len(records)):
             records += [durable.record for durable in shown]
         entries = [decode_entry(record) for record in records]
@@ -213,7 +214,7 @@ def _segments_are_believed(stack: ExitStack) -> None:
 
     stack.enter_context(patch.object(rows, "check", lambda segment: None))
     stack.enter_context(patch.object(recovery, "verify", _follow_without_a_look))
-    stack.enter_context(patch.object(recovery.Frontier, "root", lambda self: _Anything()))
+    stack.enter_context(patch.object(Frontier, "root", lambda self: _Anything()))
 
 
 class _Anything:
@@ -317,4 +318,5 @@ def main(masters: Path, seed: int, damages: int, bug: str = "") -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), *map(int, sys.argv[2:4]), *sys.argv[4:])
+    masters, seed, damages, *bug = sys.argv[1:]
+    main(Path(masters), int(seed), int(damages), *bug)

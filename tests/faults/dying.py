@@ -17,6 +17,7 @@ from typing import Any
 
 import apsw
 
+from tests.faults.planted import put
 from walletd import __main__
 from walletd.cli import restore
 from walletd.journal import archive_file, building
@@ -59,7 +60,7 @@ def die_at(touch: int) -> None:
     for name in ("prepare_to_prune", "prune", "shrink"):
         setattr(SqliteJournalStore, name, _around_await(getattr(SqliteJournalStore, name), death))
     plain = building._kept
-    building._kept = lambda *given: _touched(plain(*given), death)  # type: ignore[assignment]
+    put(building, _kept=lambda *given: _touched(plain(*given), death))
 
 
 def _around_sync(plain: Callable[[int], None], death: Death) -> Callable[[int], None]:
@@ -104,7 +105,7 @@ def _the_last_segment_is_left_out() -> None:
         segments = list(plain(*given))
         yield from segments[:-1]
 
-    building._kept = kept
+    put(building, _kept=kept)
 
 
 def _files_have_their_names_too_early() -> None:
@@ -128,14 +129,14 @@ def _forget_in_snapshots(statement: str) -> Callable[[], None]:
     """A snapshot is sound row by row, but some are not in it."""
 
     def plant() -> None:
-        plain = snapshot.close_copy
+        plain = table_file.close_copy
 
         def close(copy: Path) -> None:
             plain(copy)
             with table_file._open(copy, apsw.SQLITE_OPEN_READWRITE, table_file.READER_CACHE_KIBIBYTES) as opened:
                 opened.execute(statement)
 
-        snapshot.close_copy = close
+        put(snapshot, close_copy=close)
 
     return plant
 

@@ -185,4 +185,5 @@ def main(folder: Path, seed: int, lives: int, kills: int, bug: str = "") -> None
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), *map(int, sys.argv[2:5]), *sys.argv[5:])
+    folder, seed, lives, kills, *bug = sys.argv[1:]
+    main(Path(folder), int(seed), int(lives), int(kills), *bug)

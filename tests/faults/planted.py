@@ -28,11 +28,20 @@ from walletd.journal.connection import SqliteConnection
 from walletd.journal.failures import JournalFull
 from walletd.logs import outlet
 from walletd.protocol import session
-from walletd.wallets import consistent_reads, ledger_clock, read_tables, supervisor, table_file, watch
+from walletd.vocabulary.error_codes import Reason
+from walletd.wallets import consistent_reads, ledger_clock, read_tables, table_file, watch
 from walletd.wallets.roster import Roster
-from walletd.wallets.supervisor import NotDecided, Submission, Supervisor
+from walletd.wallets.submission import NotDecided, Submission
+from walletd.wallets.supervisor import Supervisor
 
 PROGRAM = [str(Path(__file__))]
+
+
+def put(owner: object, **planted: object) -> None:
+    """Put these in the places of what has their names in a module or a class."""
+    for name, thing in planted.items():
+        assert hasattr(owner, name), f"{owner} has no {name}"
+        setattr(owner, name, thing)
 
 
 def strikes() -> bool:
@@ -198,14 +207,14 @@ def journal_thread_waits() -> None:
 
 def no_thread_can_be_started() -> None:
     """The system's limit on threads is reached while it serves."""
-    plain = trio._threads.start_thread_soon
+    plain = trio.lowlevel.start_thread_soon
 
     def start(*arguments: Any) -> None:
         if strikes():
             raise RuntimeError("can't start new thread")
         plain(*arguments)
 
-    trio._threads.start_thread_soon = start
+    put(trio._threads, start_thread_soon=start)
 
 
 def no_thread_from_the_start() -> None:
@@ -215,7 +224,7 @@ def no_thread_from_the_start() -> None:
         raise RuntimeError("can't start new thread")
 
     threading.Thread.start = start  # type: ignore[method-assign]
-    trio._threads.start_thread_soon = lambda *arguments: start(threading.main_thread())
+    put(trio._threads, start_thread_soon=lambda *arguments: start(threading.main_thread()))
 
 
 def signals_at_both_ends() -> None:
@@ -283,7 +292,7 @@ def _what_is_shed_is_done() -> None:
             reply = submission.reply
             submission.reply = lambda answer: None
             plain(self, submission)
-            reply(NotDecided(supervisor.Reason.OVERLOADED, {"what": "nothing", "retry_after_ms": 1}))
+            reply(NotDecided(Reason.OVERLOADED, {"what": "nothing", "retry_after_ms": 1}))
         else:
             plain(self, submission)
 
@@ -297,7 +306,7 @@ def _what_is_shed_is_kept() -> None:
         kept.append(bytes(2_000))
         return plain(self, *received)
 
-    session.Session.receive = receive  # type: ignore[method-assign]
+    put(session.Session, receive=receive)
 
 
 def _full_disks_are_believed() -> None:
@@ -335,14 +344,14 @@ def _the_clock_is_believed() -> None:
 
 
 def _a_jump_is_taken_over() -> None:
-    ledger_clock.MOST_AT_ONCE = 10**18
+    put(ledger_clock, MOST_AT_ONCE=10**18)
     plain = ledger_clock.LedgerClock.__init__
 
     def begin(self: Any, *arguments: Any) -> None:
         plain(self, *arguments)
         self._allowance = 10**18
 
-    ledger_clock.LedgerClock.__init__ = begin  # type: ignore[method-assign]
+    put(ledger_clock.LedgerClock, __init__=begin)
 
 
 def _the_journal_is_not_watched() -> None:
@@ -380,7 +389,7 @@ def _the_time_of_the_loop_is_not_counted() -> None:
 
 def _connections_take_every_descriptor() -> None:
     descriptors.SPARED_BY_CLIENTS = 0  # type: ignore[misc]
-    listeners.most_connections = lambda wanted: wanted
+    put(listeners, most_connections=lambda wanted: wanted)
 
 
 def _without_a_thread_there_is_no_work() -> None:

@@ -76,6 +76,14 @@ class Swarm:
     def answered(self) -> int:
         return len(self.transfers) + len(self.readings)
 
+    def has_answered(self, number: int) -> bool:
+        """Whether so many answers came."""
+        return self.answered >= number
+
+    def has_broken_since(self, before: int) -> bool:
+        """Whether a connection broke after so many had."""
+        return self.breaks > before
+
     def run(self, until: Callable[[], bool]) -> None:
         """Ask and listen until it is enough."""
         self._asks_new = True

@@ -112,7 +112,8 @@ def read_another_balance(transfers: list[Transfer], readings: list[Reading]) -> 
     readings[100] = readings[100]._replace(told=told._replace(posted=told.posted + 1))
 
 
-MUTATIONS: dict[Callable[[list[Transfer], list[Reading]], None], str] = {
+Mutate = Callable[[list[Transfer], list[Reading]], None]
+MUTATIONS: dict[Mutate, str] = {
     lose: "it has",
     apply_twice: "two commands claim",
     claim_the_same_entry: "two commands claim",
@@ -128,9 +129,9 @@ MUTATIONS: dict[Callable[[list[Transfer], list[Reading]], None], str] = {
 }
 
 
-@pytest.mark.parametrize("mutate", MUTATIONS, ids=lambda mutate: mutate.__name__)
+@pytest.mark.parametrize("mutate", MUTATIONS, ids=[mutate.__name__ for mutate in MUTATIONS])
 @pytest.mark.parametrize("seed", range(5))
-def test_a_mutated_history_is_flagged_by_its_rule(mutate, seed: int) -> None:
+def test_a_mutated_history_is_flagged_by_its_rule(mutate: Mutate, seed: int) -> None:
     transfers, readings = honest(seed)
     mutate(transfers, readings)
     found = list(violations(transfers, readings, FUNDS, VERSIONS))

@@ -5,12 +5,13 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidMessage
 
-from tests.daemon.process import Daemon, furnish, posted, transfer
+from tests.daemon.process import Client, Daemon, furnish, posted, transfer
 from tests.faults.history import Command, History, violations
 from tests.faults.rows import figure
 from tests.faults.tally import tally
@@ -35,7 +36,7 @@ class Workload:
         self.is_dead = False
         self.to_repeat = list(history.unanswered())
 
-    def run_until(self, acknowledgements: int, signals: list[int]) -> None:
+    def run_until(self, acknowledgements: int, signals: Sequence[int]) -> None:
         """Let the clients work until so many answers came, then send the daemon the signals."""
         threads = [threading.Thread(target=self._client, args=(n,)) for n in range(CLIENTS)]
         for thread in threads:
@@ -144,7 +145,7 @@ def settle(daemon: Daemon, history: History) -> None:
         assert daemon.wait() == 0
 
 
-def collect(client, asked: list[tuple[Command, int]]) -> None:
+def collect(client: Client, asked: list[tuple[Command, int]]) -> None:
     for command, request_id in asked:
         was_answered = command.answer is not None
         answer = client.reply(request_id)

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -95,11 +96,11 @@ def test_kills_change_no_order(tmp_path: Path, seed: int) -> None:
         swarm = Swarm(daemon.url, daemon.token, chance, clients=32, window=8)
         for _ in range(KILLS):
             upto = swarm.answered + chance.randint(200, 4000)
-            swarm.run(until=lambda upto=upto: swarm.answered >= upto)
+            swarm.run(until=partial(swarm.has_answered, upto))
             killer = threading.Thread(target=daemon.kill)
             killer.start()
             before = swarm.breaks
-            swarm.run(until=lambda before=before: swarm.breaks > before)
+            swarm.run(until=partial(swarm.has_broken_since, before))
             killer.join()
             daemon.start()
         swarm.settle()

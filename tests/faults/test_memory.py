@@ -6,6 +6,7 @@ import socket
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from bench.wire import Connection
@@ -58,7 +59,7 @@ def test_without_memory_nothing_acknowledged_is_lost_and_nobody_waits_for_ever(t
         daemon.start()
         with daemon.client() as client:
             for name in sorted(answered):
-                padding = {} if name == "after" else {"metadata": {"n": "x" * 400}}
+                padding: dict[str, Any] = {} if name == "after" else {"metadata": {"n": "x" * 400}}
                 assert client.call("transfer.post", **transfer(name, "alice", "bob", 1, **padding))["replayed"], name
             assert client.call("daemon.audit")["violations"] == []
     tally(faults=3, commands=len(answered))

@@ -1,5 +1,6 @@
 """The fuzzers are fuzzers: each of these bugs, planted, is found among a few inputs and made small."""
 
+import codecs
 from collections.abc import Callable
 from typing import Any
 
@@ -9,10 +10,11 @@ import pytest
 from tests.fuzz import inputs
 from tests.fuzz.search import Failed, search
 from tests.fuzz.targets import Requests, judge_frames
-from walletd.gateway import fragments, websocket
+from walletd.gateway import websocket
 from walletd.gateway.fragments import FragmentedText
 from walletd.gateway.websocket import FrameProtocol
 from walletd.protocol import session as sessions
+from walletd.protocol.errors import invalid_params
 from walletd.protocol.messages import GetWallet
 from walletd.protocol.methods import METHODS
 from walletd.protocol.session import Session
@@ -30,7 +32,7 @@ def no_utf8_check_of_fragments(monkeypatch: pytest.MonkeyPatch) -> None:
         def decode(self, data: bytes, final: bool) -> None:
             """Whatever comes."""
 
-    monkeypatch.setattr(fragments.codecs, "getincrementaldecoder", lambda name: Careless)
+    monkeypatch.setattr(codecs, "getincrementaldecoder", lambda name: Careless)
 
 
 def utf8_checked_fragment_by_fragment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,7 +121,7 @@ def numbers_are_taken_for_texts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def a_refused_request_stays_in_flight(monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = sessions.invalid_params
+    plain = invalid_params
     asked: list[Session] = []
     receive = Session.receive
 

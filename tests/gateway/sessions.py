@@ -233,7 +233,9 @@ class Desk:
 @asynccontextmanager
 async def open_desk(directory: Path, journal: JournalStore, **settings: Any) -> AsyncIterator[Desk]:
     """The services at work over a core of their own."""
-    of_core = {name: settings.pop(name) for name in ("max_mailbox", "max_warm_wallets") if name in settings}
+    of_core: dict[str, Any] = {
+        name: settings.pop(name) for name in ("max_mailbox", "max_warm_wallets") if name in settings
+    }
     if "clock" in settings:
         of_core["clock"] = settings["clock"]
     async with open_core(directory, journal, **of_core) as core, trio.open_nursery() as nursery:

@@ -62,15 +62,19 @@ class OneWayStream(trio.abc.Stream):
     """A stream that cannot be closed by halves, as TLS cannot."""
 
     def __init__(self, stream: trio.abc.Stream) -> None:
-        self.send_all = stream.send_all  # type: ignore[method-assign]
-        self.wait_send_all_might_not_block = stream.wait_send_all_might_not_block  # type: ignore[method-assign]
-        self.receive_some = stream.receive_some  # type: ignore[method-assign]
-        self.aclose = stream.aclose  # type: ignore[method-assign]
+        self._stream = stream
 
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None: ...
-    async def wait_send_all_might_not_block(self) -> None: ...
-    async def receive_some(self, max_bytes: int | None = None) -> bytes: ...
-    async def aclose(self) -> None: ...
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await self._stream.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self._stream.wait_send_all_might_not_block()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        return await self._stream.receive_some(max_bytes)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
 
 
 class Peer:

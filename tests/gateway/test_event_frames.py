@@ -1,6 +1,7 @@
 """Frames of events: shared where they are the same, and never taken for each other where they are not."""
 
 from itertools import product
+from typing import Any
 
 import msgspec
 
@@ -21,7 +22,9 @@ def test_whoever_sees_the_same_shares_a_frame() -> None:
 
 def test_each_subscription_gets_its_own() -> None:
     frames = EventFrames(epoch=1)
-    entries = [{"sequence": sequence, "shown": shown} for sequence in (2, 3) for shown in ("all", "some")]
+    entries: list[dict[str, Any]] = [
+        {"sequence": sequence, "shown": shown} for sequence in (2, 3) for shown in ("all", "some")
+    ]
     records = [msgspec.json.encode(entry) for entry in entries]
     for subscription, previous, index in product((1, 2, 3), (0, 1), (0, 1, 2, 3, 0)):
         entry = entries[index]

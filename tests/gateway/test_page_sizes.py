@@ -136,7 +136,8 @@ async def test_balances_as_of_a_point_before_are_the_whole(desk: Desk, monkeypat
     await furnish(client)
     whole = await client.call("balance.get", wallets=WALLETS)
     monkeypatch.setattr(pages, "PAGE_BYTES", PAGE)
-    rows, more = [], {}
+    rows: list[dict[str, Any]] = []
+    more: dict[str, Any] = {}
     while True:
         page = await client.call("balance.get", wallets=WALLETS, as_of=whole["sequence"], **more)
         assert len(json.dumps(page)) <= pages.PAGE_BYTES + AROUND

@@ -252,7 +252,8 @@ async def test_a_page_that_ends_at_a_change_without_a_line_has_a_cursor_that_is_
         await client.call("hold.place", command_id=f"h{number}", wallet="alice", asset="EUR", amount="1")
     await client.call("transfer.post", **payment("q", "alice", 100))
     for newest_first in (False, True):
-        pages, cursor = [], {}
+        pages: list[dict[str, Any]] = []
+        cursor: dict[str, str] = {}
         while not pages or cursor:
             question = {"wallet": "alice", "limit": 1, "newest_first": newest_first}
             pages.append(await client.call("statement.get", **question, **cursor))
@@ -279,7 +280,9 @@ async def test_a_statement_of_a_wallet_with_many_assets_is_read_page_by_page(
             },
         )
     for newest_first in (False, True):
-        lines, closing, cursor = [], {}, {}
+        lines: list[dict[str, Any]] = []
+        closing: dict[str, str] = {}
+        cursor: dict[str, str] = {}
         while True:
             page = await client.call("statement.get", wallet="alice", limit=7, newest_first=newest_first, **cursor)
             lines += page["lines"]
@@ -312,7 +315,9 @@ async def test_pages_of_open_holds_go_on_where_those_looked_at_have_expired(
             expires_at=f"2999-01-{1 if number < 8 else 2:02}T00:00:00Z",
         )
     desk.core.readings.clock = lambda: moment("2999-01-01T12:00:00Z")
-    holds, after, pages = [], {}, 0
+    holds: list[dict[str, Any]] = []
+    after: dict[str, str] = {}
+    pages = 0
     while True:
         page = await client.call("hold.list", wallet="alice", limit=1, **after)
         holds += page["holds"]

@@ -321,21 +321,20 @@ def a_command(chance: random.Random, number: int) -> Request:
 def a_read(chance: random.Random) -> Request:
     """A read of which the answer says after which entry it stands."""
     wallet = chance.choice(WALLETS)
-    return chance.choice(
-        [
-            ("wallet.get", {"wallet": wallet}),
-            ("balance.get", {"wallet": wallet, "asset": "EUR"}),
-            ("balance.get", {"wallets": WALLETS}),
-            ("wallet.list", {"prefix": "w"}),
-            ("statement.get", {"wallet": wallet}),
-            ("hold.list", {"wallet": wallet}),
-            ("entry.list", {"after": 6, "limit": 1000}),
-            ("journal.read", {"after": 6}),
-            ("daemon.audit", {}),
-            ("stream.subscribe", {"all": True}),
-            ("stream.subscribe", {"wallets": WALLETS, "snapshot": True}),
-        ]
-    )
+    requests: list[Request] = [
+        ("wallet.get", {"wallet": wallet}),
+        ("balance.get", {"wallet": wallet, "asset": "EUR"}),
+        ("balance.get", {"wallets": WALLETS}),
+        ("wallet.list", {"prefix": "w"}),
+        ("statement.get", {"wallet": wallet}),
+        ("hold.list", {"wallet": wallet}),
+        ("entry.list", {"after": 6, "limit": 1000}),
+        ("journal.read", {"after": 6}),
+        ("daemon.audit", {}),
+        ("stream.subscribe", {"all": True}),
+        ("stream.subscribe", {"wallets": WALLETS, "snapshot": True}),
+    ]
+    return chance.choice(requests)
 
 
 def stands_after(method: str, answer: dict[str, Any]) -> int:

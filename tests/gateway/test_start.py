@@ -15,6 +15,7 @@ from tests.gateway.wires import request
 from walletd import daemon, ways_in
 from walletd.config import Settings
 from walletd.fault_reports import FaultReports
+from walletd.journal.sqlite_store import open_journal
 from walletd.operations import Operations
 from walletd.service_manager import ServiceManager
 from walletd.signals import Stop
@@ -142,7 +143,7 @@ async def test_operators_are_answered_while_the_daemon_recovers(
 async def test_operators_are_answered_before_the_journal_is_opened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gate, plain = Gate(), daemon.open_journal
+    gate, plain = Gate(), open_journal
 
     @asynccontextmanager
     async def stands(*arguments: Any, **words: Any) -> AsyncIterator[Any]:

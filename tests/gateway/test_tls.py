@@ -9,6 +9,7 @@ import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -213,11 +214,15 @@ async def test_a_connection_that_is_over_is_freed_at_once_and_not_by_a_search_fo
         try:
             for number in range(10):
                 await _one_connection(address, context, way)
-                await until(lambda most=2 + number: server.traffic.accepted == most and len(server) == 0)
+                await until(partial(has_served, server, 2 + number))
             await trio.testing.wait_all_tasks_blocked()
             assert len(_of_tls()) == len(before) == 0, "each keeps its buffers"
         finally:
             gc.enable()
+
+
+def has_served(server: GatewayServer, number: int) -> bool:
+    return server.traffic.accepted == number and len(server) == 0
 
 
 async def _one_connection(address: str, context: ssl.SSLContext, way: str) -> None:

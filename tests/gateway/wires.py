@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import trio
 from websockets.frames import Close, Frame, Opcode
@@ -72,7 +73,7 @@ def closing(code: int = 1000) -> bytes:
     return frame(Opcode.CLOSE, Close(code, "").serialize())
 
 
-def opened(clock: Callable[[], float] = lambda: 0.0, **words: bool) -> FrameProtocol:
+def opened(clock: Callable[[], float] = lambda: 0.0, **words: Any) -> FrameProtocol:
     """A protocol whose handshake is done."""
     frames = FrameProtocol(policy(**words), clock=clock)
     assert frames.receive(request()) == []

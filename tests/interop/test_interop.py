@@ -25,7 +25,7 @@ from tests.daemon.process import Daemon, furnish, posted
 from tests.interop import programs
 
 SECONDS = 60
-SUBSCRIBE = {"method": "stream.subscribe", "params": {"wallets": ["bob"]}}
+SUBSCRIBE: tuple[str, dict[str, Any]] = ("stream.subscribe", {"wallets": ["bob"]})
 
 
 class Page(ThreadingHTTPServer):
@@ -123,7 +123,7 @@ def test_websockets_sync(daemon: Daemon, compression: str | None) -> None:
     command_id = f"sync-{compression}"
     with connect_sync(daemon.url, **options(daemon, compression)) as socket:
         received = [socket.recv(timeout=SECONDS)]
-        socket.send(request(1, **SUBSCRIBE))
+        socket.send(request(1, *SUBSCRIBE))
         received.append(socket.recv(timeout=SECONDS))
         paying = request(2, "transfer.post", payment(command_id))
         socket.send([paying[:30], paying[30:]])
@@ -140,7 +140,7 @@ def test_websockets_asyncio(daemon: Daemon, compression: str | None) -> None:
     async def main() -> list[Any]:
         async with asyncio.timeout(SECONDS), connect_asyncio(daemon.url, **options(daemon, compression)) as socket:
             received = [await socket.recv()]
-            await socket.send(request(1, **SUBSCRIBE))
+            await socket.send(request(1, *SUBSCRIBE))
             received.append(await socket.recv())
             await socket.send(request(2, "transfer.post", payment(command_id)))
             await (await socket.ping())
@@ -155,7 +155,7 @@ async def test_websockets_trio(daemon: Daemon, compression: str | None) -> None:
     with trio.fail_after(SECONDS):
         async with connect_trio(daemon.url, **options(daemon, compression)) as socket:
             received = [await socket.recv()]
-            await socket.send(request(1, **SUBSCRIBE))
+            await socket.send(request(1, *SUBSCRIBE))
             received.append(await socket.recv())
             await socket.send(request(2, "transfer.post", payment(command_id)))
             received += [await socket.recv(), await socket.recv()]

@@ -7,11 +7,13 @@ It is slow on purpose: it tries everything out on a copy of the whole world and 
 A hold that has expired is simply thrown away before each command.
 """
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
 from walletd.vocabulary import commands as c
+from walletd.vocabulary.identifiers import AssetCode
 
 APPLIED = "applied"
 ZERO = Fraction(0)
@@ -153,7 +155,7 @@ class Model:
 
     def _change_one(self, command: Any, now: datetime, name: str) -> set[str]:
         wallet = command.wallet
-        assets = command.limits if isinstance(command, c.UpdateWallet) else ()
+        assets: Iterable[AssetCode] = command.limits if isinstance(command, c.UpdateWallet) else ()
         assets = [command.asset] if isinstance(command, c.PlaceHold) else assets
         self._require(all(asset in self.scales for asset in assets), "asset_not_found")
         self._require(wallet in self.versions, "wallet_not_found")
@@ -183,7 +185,8 @@ class Model:
                 self._require((command.hold, wallet) in self.unrecorded, "hold_not_open")
             case c.ExtendHold():
                 hold = self._hold(command)
-                end = end_of(command.expires_at, command.expires_in_seconds, now)
+                moment = command.expires_at if isinstance(command.expires_at, datetime) else None
+                end = end_of(moment, command.expires_in_seconds, now)
                 self._require(end is None or end > now, "moment_passed")
                 hold.expires_at = end
             case c.VoidHold():

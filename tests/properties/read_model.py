@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from walletd.ledger.statement import movements_of
 from walletd.vocabulary.entries import Entry, HoldRecord, WalletRecord
+from walletd.vocabulary.identifiers import AssetCode
 from walletd.vocabulary.lifecycle import HoldState, WalletStatus
 
 
@@ -113,7 +114,7 @@ def _reserves(hold: HoldRecord, time: datetime) -> bool:
 
 
 def _floor(record: WalletRecord, asset: str) -> int | None:
-    limits = record.limits.get(asset)
+    limits = record.limits.get(AssetCode(asset))
     if limits is not None and limits.minimum is not None:
         return int(limits.minimum)
     if limits is not None and limits.credit_limit is not None:

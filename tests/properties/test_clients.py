@@ -123,13 +123,13 @@ def assert_shown_to(shown: Entry, entry: Entry, grant: Grant) -> None:
     assert (shown.sequence, shown.time) == (entry.sequence, entry.time)
     assert shown.redacted == (shown != entry)
     if entry.principal != grant.principal and shown.redacted:
-        assert shown.principal == shown.command.command_id == "-"
+        assert (shown.principal, shown.command.command_id) == ("-", "-")
         assert not shown.command.if_balance
     if shown.effects is None:
         return
     effects = shown.effects
-    for record in (*effects.balances, *effects.wallets, *effects.holds):
-        assert grant.permits(Need.view(record.wallet))
+    for records in (effects.balances, effects.wallets, effects.holds):
+        assert all(grant.permits(Need.view(record.wallet)) for record in records)
     for moved in effects.moved:
         assert grant.permits(Need.view(moved.source)) or grant.permits(Need.view(moved.to))
     for balance in entry.effects.balances if entry.effects is not None else ():

@@ -131,7 +131,7 @@ _single: st.SearchStrategy[Any] = st.one_of(
         **_conditions,
     ),
     st.builds(AdjustHold, wallet=_wallets, hold=_hold_ids, amount=_amounts, **_conditions),
-    st.one_of(st.builds(kind, wallet=_wallets, hold=_hold_ids, **_conditions) for kind in (VoidHold, ExpireHold)),
+    *(st.builds(kind, wallet=_wallets, hold=_hold_ids, **_conditions) for kind in (VoidHold, ExpireHold)),
 )
 _batches = st.builds(
     ExecuteBatch,

@@ -14,6 +14,7 @@ from tests.ledger.core import REAL
 from tests.properties import read_model, times
 from tests.properties.programs import ASSETS, PRELUDE, START, TICK, WALLETS, Run, Step, programs
 from tests.state_file import fold_into, tables_in_memory
+from walletd.protocol.messages import Statement
 from walletd.vocabulary.commands import CloseWallet, ExpireHold, FreezeWallet, OpenWallet, UnfreezeWallet, UpdateWallet
 from walletd.vocabulary.entries import Entry
 from walletd.vocabulary.identifiers import CommandId, WalletId
@@ -74,9 +75,9 @@ def test_the_balances_of_every_point_of_the_past(program: list[Step], chance: ra
     points = [Moment(n, time_of(tables.connection, n)) for n in range(1, len(entries) + 1)]
     assert [point.time for point in points] == [entry.time for entry in entries]
     for time in moments_of(entries):
-        found = sequence_at(tables.connection, time)
-        assert found == read_model.last_at(entries, time)
-        points.append(Moment(found, time))
+        last = sequence_at(tables.connection, time)
+        assert last == read_model.last_at(entries, time)
+        points.append(Moment(last, time))
     for point in points:
         for wallet in WALLETS:
             for asset in [None, chance.choice(ASSETS)]:
@@ -198,9 +199,7 @@ def test_what_had_expired_counts_at_every_point_however_many_entries_record_it(
         assert int(balance.held) == sum(after < end for end in seconds), after
 
 
-def pages_of(
-    tables: Tables, question: Question, entries: list[Entry], chance: random.Random
-) -> Iterator[statements.Statement]:
+def pages_of(tables: Tables, question: Question, entries: list[Entry], chance: random.Random) -> Iterator[Statement]:
     """All the pages, each of another size, and now and then some new entries between them."""
     place = None
     while True:

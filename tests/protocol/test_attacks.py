@@ -39,6 +39,7 @@ def test_a_forbidden_method_without_a_wallet_ends_its_sentence() -> None:
 )
 def test_a_bad_key_is_named(params: dict[str, Any], field: str) -> None:
     answer = error_of(session().receive(request("wallet.open", {"command_id": "c", "wallet": "a"} | params)))
+    assert answer.field is not None
     assert answer.field.startswith(field)
 
 

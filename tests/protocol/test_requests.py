@@ -133,6 +133,6 @@ def test_what_was_refused_as_malformed_does_not_count_as_unanswered() -> None:
 
 
 @pytest.mark.parametrize("request_id", [2**53, -(2**53), 1.5, True, None, [], {}, "x" * 65, "x" * 100_000])
-def test_an_id_that_is_none_of_this_protocol_does_not_come_back(request_id: object) -> None:
+def test_an_id_that_is_none_of_this_protocol_does_not_come_back(request_id: Any) -> None:
     answer = error_of(session().receive(request("session.ping", {}, request_id)))
     assert (answer.reason, answer.id, answer.data["field"]) == (Reason.INVALID_REQUEST, None, "id")

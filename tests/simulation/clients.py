@@ -68,7 +68,7 @@ class Client:
         if not process.is_serving:
             return
         dry = 0 if self.world.plan.has_limits else 2
-        kinds: list[tuple[int, Callable[[Process], None]]] = [
+        kinds: list[tuple[int, Callable[[Process], object]]] = [
             (10, lambda process: self.send(process, self._new())),
             (3, lambda process: self.send(process, self._again())),
             (2, lambda process: self.send(process, self._changed(self._again()))),

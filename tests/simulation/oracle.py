@@ -4,7 +4,8 @@ It sees each segment at the moment it becomes durable, runs the naive model besi
 and event at the moment it is given: nothing may be shown that is not durable right then, and nothing twice or wrong.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
 from typing import NamedTuple
 
 import trio
@@ -13,7 +14,7 @@ from tests.properties.model import APPLIED, Model
 from walletd.journal.merkle import leaf_hash
 from walletd.journal.segment import Segment, records
 from walletd.ledger.book import Book
-from walletd.ledger.rules import Verdict
+from walletd.ledger.guards import Verdict
 from walletd.protocol.messages import Statement, WalletPage, WalletView
 from walletd.vocabulary.commands import AnyCommand, wallets_of
 from walletd.vocabulary.entries import BalanceRecord, Effects, Entry, decode_entry
@@ -135,8 +136,8 @@ class Oracle:
         self._orders[entry.sequence] = owner.order
 
     def _effects(self, entry: Entry, effects: Effects) -> None:
-        for asset in effects.assets:
-            self.assets[asset.asset] = entry.sequence
+        for defined in effects.assets:
+            self.assets[defined.asset] = entry.sequence
         touched = {w.wallet: w.version for w in effects.wallets} | {b.wallet: b.version for b in effects.balances}
         for wallet, version in touched.items():
             check(version == self.model.versions[wallet], f"entry {entry.sequence} has version {version} of {wallet}")
@@ -151,7 +152,7 @@ class Oracle:
                 )
             before.append(State(entry.sequence, version, posted))
         for asset in self.model.scales:
-            total = sum(amount for (_, code), amount in self.model.money.items() if code == asset)
+            total = sum((amount for (_, code), amount in self.model.money.items() if code == asset), Fraction(0))
             check(total == 0, f"{asset} sums to {total} after entry {entry.sequence}")
 
     def at(self, wallet: str, sequence: int) -> State | None:
@@ -225,7 +226,7 @@ class Oracle:
                 return
         raise Violation(f"{attempt} foresees {verdict}, which holds after none of the entries {first}..{last}")
 
-    def _window(self, attempt: Attempt, wallets: list[str]) -> tuple[int, int]:
+    def _window(self, attempt: Attempt, wallets: Sequence[str]) -> tuple[int, int]:
         """After which durable entries the attempt may have had its turns."""
         first, last = attempt.head, self.head
         for wallet in wallets:
@@ -245,7 +246,7 @@ class Oracle:
             state = self.at(wallet, sequence)
             if state is not None:
                 model.versions[wallet] = state.version
-                model.money |= {(wallet, asset): amount for asset, amount in state.posted.items()}
+                model.money |= {(wallet, asset): Fraction(amount) for asset, amount in state.posted.items()}
         return model
 
     def lost(self, life: int) -> None:
@@ -358,6 +359,6 @@ def _agree(verdict: Verdict, model: Model) -> bool:
 
     def stands(balance: BalanceRecord) -> bool:
         posted = model.money[balance.wallet, balance.asset]
-        return (posted, model.versions[balance.wallet]) == (int(balance.posted), balance.version)
+        return posted == int(balance.posted) and model.versions[balance.wallet] == balance.version
 
     return not isinstance(verdict, Effects) or all(stands(balance) for balance in verdict.balances)

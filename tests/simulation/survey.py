@@ -40,7 +40,12 @@ def survey(seeds: Iterable[int]) -> Survey:
     with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as pool:
         parts = list(pool.map(survey_here, chunks))
     failures = {seed: sentence for part in parts for seed, sentence in part.failures.items()}
-    return Survey(failures, *(sum(part[field] for part in parts) for field in (1, 2, 3)))
+    return Survey(
+        failures,
+        entries=sum(part.entries for part in parts),
+        answers=sum(part.answers for part in parts),
+        lives=sum(part.lives for part in parts),
+    )
 
 
 def survey_here(seeds: Iterable[int]) -> Survey:

@@ -3,7 +3,7 @@
 A row says what the bug is, whose method it replaces, and how the method then goes wrong.  One that survives fails.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
@@ -250,7 +250,7 @@ def believes_the_clock(now: Any) -> Any:
 # --- the projector ---------------------------------------------------------------------------------------------------
 
 
-def loses_an_entry(project_some: Any) -> Any:
+def loses_an_entry(project_some: Callable[[Projector], Awaitable[bool]]) -> Any:
     async def wrong(self: Projector) -> bool:
         if len(self._unfolded) > 2 and self._unfolded[0].entry.sequence < self._frontiers[0].size:
             self._backlog -= 1

@@ -62,7 +62,7 @@ def test_a_transfers_id_and_the_sequence_of_its_entry_say_the_same(sequence: int
 @pytest.mark.parametrize("make", [i.transfer_id, i.hold_id])
 def test_an_id_says_the_sequence_the_index_and_the_history_that_it_was_made_of(make: Any) -> None:
     chance = random.Random(5)
-    made = {}
+    made: dict[Any, Any] = {}
     for _ in range(2000):
         place = chance.randrange(1, 40), chance.choice([None, 0, 1, 10, 999]), chance.choice(["", new_mark()])
         name = make(*place)

@@ -23,10 +23,11 @@ async def _noted_send(self: wire.Wire, frames: list[bytes]) -> None:
     await _send(self, frames)
 
 
-async def _noted_receive(self: wire.Wire, *patience: Any) -> list[bytes]:
-    messages = await _receive(self, *patience)
+async def _noted_receive(self: wire.Wire, *patience: Any, **words: Any) -> list[bytes]:
+    messages = await _receive(self, *patience, **words)
     _note(self, "received", messages)
     return messages
 
 
-wire.Wire.send, wire.Wire.receive = _noted_send, _noted_receive  # type: ignore[method-assign]
+for _name, _noted in (("send", _noted_send), ("receive", _noted_receive)):
+    setattr(wire.Wire, _name, _noted)
