@@ -1,6 +1,6 @@
 """The core: the parts that decide, write, project and publish, wired to each other, without a socket.
 
-    async with Core(settings, store, recovered, readings, head).running() ...
+    async with Core(settings, store, recovered, readings, head).running(): ...
 
 The daemon puts the gateway in front of it; tests drive it as it is.
 """

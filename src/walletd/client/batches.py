@@ -1,6 +1,6 @@
 """Batches: several commands in one entry, and what came of each of them.
 
-done = await client.batch([post_of(...), ...], atomic=False)
+done = await client.batch([PostTransfer(...), PlaceHold(...)], atomic=False)
 for result in done.results:
     print(result.transfer or result.refused)
 """

@@ -1,7 +1,7 @@
 """Requests about clients, and the tokens that they are known by.
 
     token = new_token()
-    client.create_client("shop", ["spend:shop-*"], token)
+    await client.create_client("shop", ["spend:shop-*"], token)
 
 A token is made here and stays here: what is sent and journaled is its SHA-256.  The command can therefore be sent
 again, byte for byte, until it is answered, and neither the journal nor a backup of it lets anybody in.

@@ -1,6 +1,6 @@
 """A websocket over a trio stream: text messages of the daemon come in together, frames go out in one piece.
 
-    wire = await open_wire(url, token, dial)
+    wire = await open_wire(url, token, dial, tls=None)
     await wire.send(frames)
     messages = await wire.receive()         # everything that one read brought; raises Hangup at the end
 

@@ -6,9 +6,9 @@ has the event loop keeps it for some milliseconds before another thread gets a t
     on_loop = OnLoop()
     if on_loop.is_due():
         with on_loop:
-            make_the_call()
+            os.fsync(descriptor)
     else:
-        await in_thread(make_the_call)
+        await in_thread(os.fsync, descriptor)
 """
 
 from __future__ import annotations

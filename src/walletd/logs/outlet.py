@@ -1,7 +1,7 @@
 """Lines on their way to stderr or stdout: the daemon never waits for the program that reads them.
 
     outlet = Outlet(2, "log")
-    outlet.write("told to stop\n")                     # returns at once, whatever the reader does
+    outlet.write("told to stop\\n")                     # returns at once, whatever the reader does
     outlet.flush(LAST_WORDS_SECONDS)                   # the last words before the end
 
 What the stream takes at once is written at once.  For a reader that stalls a thread waits, and at most

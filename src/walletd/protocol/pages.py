@@ -1,7 +1,7 @@
 """Pages: how many rows one answer takes in, by their bytes.
 
     room = PageRoom()
-    rows = list(takewhile(room.takes, rows))           # the first row is taken in always
+    rows = list(itertools.takewhile(room.takes, rows))  # the first row is taken in always
 
 An answer fits into what clients accept of one message.  Whatever a page leaves out, its ``next`` goes on with.
 """

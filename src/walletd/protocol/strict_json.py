@@ -1,7 +1,7 @@
 """What JSON lets pass and this protocol does not: a name that stands twice in one object, half of a surrogate pair.
 
     repeated_name(b'{"amount":"5","amount":"7"}')      ->  "amount"
-    lone_surrogate(b'{"reference":"\\ud800"}')          ->  ("reference", {"reference": "\\ud800"})
+    lone_surrogate(rb'{"reference":"\\ud800"}')          ->  ("reference", {"reference": "\\ud800"})
 
 RFC 8259, 4 leaves open what a repeated name means, and readers differ: one takes the first value, another the last.
 Two readers of one payment must not differ about its amount, so a repeated name is refused at every level.  Half of a

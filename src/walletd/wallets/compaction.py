@@ -1,6 +1,6 @@
 """Compaction: old segments leave ``journal.db`` for archive files, while the daemon serves.
 
-    compaction = Compaction(store, projector, directory, clock)
+    compaction = Compaction(store, projector, directory, policy, clock=clock)
     nursery.start_soon(compaction.run)
     compaction.request(keep_entries=10_000)            # or the policy asks
 

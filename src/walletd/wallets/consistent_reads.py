@@ -1,7 +1,7 @@
 """Consistent reads: questions to the read tables that take several statements and must all see the same state.
 
     consistent = await open_consistent_reads(path)
-    page = await consistent.read(lambda tables: some_function(tables, ...))
+    page = await consistent.read(lambda tables: find_wallets(tables, search, now, after, limit))
     rows = await consistent.rows("SELECT ...", values)          # where one statement is enough
 
 One transaction in one visit to a thread, or in none (``on_loop``); what it reads stood together after the entry that

@@ -1,6 +1,6 @@
 """Past balances: what wallets had after an entry, found by one step down an index for each asset, however long ago.
 
-    balances = balances_at(tables, ["alice"], Moment(12, time))
+    balances = balances_at(tables, "alice", "EUR", Moment(12, time))
 
 ``balance_change`` says what each entry left of a balance; ``wallet_after`` has a row for each change of a wallet.  A
 hold that had expired by the moment reserves nothing, also where the entry that says so came later.

@@ -1,6 +1,6 @@
 """Statements: what moved in a wallet within a range of the history, page by page.
 
-    page = read_statement(tables, Question("alice", since=Edge(sequence=5)), None, 100)
+    page = read_statement(tables, Question("alice", since=5), None, 100)
 
 The first page fixes up to which entry the statement goes; every later page is of that same statement, whatever has
 been posted meanwhile.  What a page looks at is bounded: where few lines fit, a page has few or none, and its place

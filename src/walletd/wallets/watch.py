@@ -2,7 +2,7 @@
 
     watch = Watch("the reads of the read tables", die)
     with watch.waiting():
-        rows = await ask_the_thread()
+        rows = await in_thread(ask)
     nursery.start_soon(watch.run)
 
 It asks for progress, not for speed: however long the queue, a thread that answers at all is well.
