@@ -34,22 +34,30 @@ OTHER = "waiting, waking up, handing over"
 STAGES = (
     (
         "projection: rows for the read tables",
-        ("wallets/projector.py", "wallets/read_tables.py", "wallets/table_rows.py", "ledger/statement.py"),
+        ("tables/projector.py", "tables/writer.py", "tables/folding.py", "ledger/statement.py"),
     ),
     ("journal: seal, hash, commit", ("walletd/journal/", "aiosqlite/")),
-    ("answer: the reply's facts and its JSON", ("gateway/commands.py", "gateway/reads.py", "success (", "failure (")),
-    ("publish to subscribers", ("wallets/publisher.py", "gateway/event_frames.py")),
+    (
+        "answer: the reply's facts and its JSON",
+        ("gateway/methods/commands.py", "gateway/methods/reads.py", "success (", "failure ("),
+    ),
+    ("publish to subscribers", ("streams/publisher.py", "streams/event_frames.py")),
     ("the entry's JSON", ("encode_entry",)),
     ("apply to the books", ("apply (walletd/ledger", "_apply_")),
     ("decide", ("walletd/ledger/",)),
     ("command ids", ("command_index.py", "id_filter.py")),
     ("turns of the wallets", ("wallets/roster.py", "wallets/actor.py")),
-    ("supervisor: around all of these", ("wallets/supervisor.py", "wallets/submission.py", "histogram.py")),
-    ("request: JSON, access, rates", ("protocol/", "gateway/dispatch.py")),
-    ("frames of the websocket", ("gateway/websocket.py", "gateway/fragments.py")),
+    ("supervisor: around all of these", ("wallets/decisions.py", "wallets/submission.py", "histogram.py")),
+    ("request: JSON, access, rates", ("protocol/", "gateway/methods/dispatch.py")),
+    ("frames of the websocket", ("gateway/websocket/frames.py", "gateway/websocket/fragments.py")),
     (
         "sockets: reading and writing",
-        ("gateway/socket_stream.py", "gateway/readiness.py", "gateway/connection.py", "gateway/endpoint.py"),
+        (
+            "gateway/network/socket_stream.py",
+            "gateway/network/readiness.py",
+            "gateway/network/connection.py",
+            "gateway/endpoint.py",
+        ),
     ),
 )
 

@@ -18,10 +18,10 @@ from made import errors as error_reference
 from made import settings as settings_reference
 from tests.faults import table
 
-from walletd.protocol import contract
+from walletd.contract import document as contract
+from walletd.contract.limits import LIMITS
 from walletd.protocol.close_codes import CloseCode
-from walletd.protocol.session_limits import LIMITS
-from walletd.vocabulary.lifecycle import PERMITTED_MOVES
+from walletd.vocabulary.states import PERMITTED_MOVES
 
 HERE = Path(__file__).parent
 REFERENCE = HERE / "reference"

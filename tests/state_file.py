@@ -12,10 +12,10 @@ from pathlib import Path
 
 import apsw
 
+from walletd.tables import file as table_file
+from walletd.tables.folding import SCHEMA, rows_of
+from walletd.tables.json_rows import in_bulk
 from walletd.vocabulary.entries import Entry
-from walletd.wallets import table_file
-from walletd.wallets.bulk import in_bulk
-from walletd.wallets.table_rows import SCHEMA, rows_of
 
 
 @contextmanager

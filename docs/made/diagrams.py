@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from made import entities
-from walletd.vocabulary.lifecycle import PERMITTED_MOVES, DaemonState
+from walletd.vocabulary.states import PERMITTED_MOVES, DaemonState
 
 FOLDER = Path(__file__).parents[1] / "diagrams"
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"

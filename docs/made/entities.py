@@ -7,15 +7,15 @@ from typing import Any, NamedTuple
 import msgspec
 
 from made.types import short_name
-from walletd.journal.archive_file import Contents
-from walletd.journal.charter import Charter
+from walletd.journal.archive.file import Contents
 from walletd.journal.segment import Segment
-from walletd.protocol.session import Session
+from walletd.journal.sqlite.charter import Charter
+from walletd.sessions.session import Session
+from walletd.streams.publisher import Subscription
+from walletd.tables.writer import Progress
+from walletd.upkeep.snapshot import Snapshot
 from walletd.vocabulary import commands as c
 from walletd.vocabulary import entries as e
-from walletd.wallets.publisher import Subscription
-from walletd.wallets.read_tables import Progress
-from walletd.wallets.snapshot import Snapshot
 
 
 class Entity(NamedTuple):

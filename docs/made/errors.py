@@ -3,10 +3,10 @@
 import re
 from collections.abc import Callable
 
-from walletd.protocol.error_facts import FACTS, facts_of
+from walletd.contract.facts import FACTS, facts_of
+from walletd.contract.reasons import BEFORE_ANY_METHOD, OF_A_BOOK, OF_A_CALL, OF_A_COMMAND, OWN
 from walletd.protocol.errors import SENTENCES
-from walletd.protocol.method_reasons import BEFORE_ANY_METHOD, OF_A_BOOK, OF_A_CALL, OF_A_COMMAND, OWN
-from walletd.vocabulary.error_codes import Reason, Retry
+from walletd.vocabulary.reasons import Reason, Retry
 
 PLACE = re.compile(r"\{(\w+)(?:![rs])?\}")
 WHAT_TO_DO = {

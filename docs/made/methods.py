@@ -9,11 +9,11 @@ import msgspec
 
 from made.costs import COSTS
 from made.types import type_name
+from walletd.contract.reasons import BEFORE_ANY_METHOD, OF_A_BOOK, OF_A_CALL, OF_A_COMMAND, reasons_of
 from walletd.protocol.messages import Applied, NoParams
-from walletd.protocol.method_reasons import BEFORE_ANY_METHOD, OF_A_BOOK, OF_A_CALL, OF_A_COMMAND, reasons_of
 from walletd.protocol.methods import METHODS, Kind, Method
 from walletd.vocabulary.commands import Command
-from walletd.vocabulary.error_codes import Reason
+from walletd.vocabulary.reasons import Reason
 
 EXAMPLES = Path(__file__).parents[1] / "reference" / "examples.json"
 LINE = 120

@@ -10,19 +10,19 @@ from typing import Any
 import trio
 from prometheus_client.metrics_core import Metric
 
-from walletd.config import Settings
-from walletd.core import Core
-from walletd.gateway.counters import TrafficCounters
-from walletd.gateway.http_pages import RecoveryProgress
-from walletd.journal.memory_store import MemoryJournalStore
-from walletd.lifecycle import Lifecycle
-from walletd.metrics import DaemonCollector, StartCollector
-from walletd.process_metrics import ProcessMetrics
-from walletd.protocol.journal_messages import CompactionStatus
-from walletd.protocol.rates import RateBook, Rates
+from walletd.daemon.engine import Core
+from walletd.daemon.metrics import DaemonCollector, StartCollector
+from walletd.gateway.network.counters import TrafficCounters
+from walletd.gateway.pages.status import RecoveryProgress
+from walletd.journal.memory.store import MemoryJournalStore
+from walletd.protocol.messages.journal import CompactionStatus
+from walletd.runtime.lifecycle import Lifecycle
+from walletd.runtime.process_metrics import ProcessMetrics
+from walletd.sessions.rates import RateBook, Rates
+from walletd.settings.settings import Settings
+from walletd.tables.queries.wallets import open_readings
+from walletd.upkeep.recovery import recover
 from walletd.wallets.ledger_clock import LedgerClock
-from walletd.wallets.readings import open_readings
-from walletd.wallets.recovery import recover
 
 
 def metrics() -> str:

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from walletd.loop_watch import MOST_CPU_SECONDS, MOST_TICKS
+from walletd.runtime.loop_watch import MOST_CPU_SECONDS, MOST_TICKS
 
 
 class Event(NamedTuple):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, get_args, get_type_hints
 import msgspec
 
 from made.types import type_name
-from walletd.config import RELOADABLE, Settings
+from walletd.settings.settings import RELOADABLE, Settings
 
 EXAMPLE = Path(__file__).parents[2] / "config" / "walletd.toml"
 ASSIGNMENT = re.compile(r"#? ?([a-z_]+) = .+")

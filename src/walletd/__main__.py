@@ -16,8 +16,8 @@ def main() -> None:
     # Until something has begun, Ctrl-C ends the process as the kernel does; where it is ignored (nohup), it stays so.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from walletd.cli.exits import EXIT_CONFIGURATION, EXIT_INTERRUPTED, EXIT_SOFTWARE, EXIT_USAGE
     from walletd.cli.surroundings import NotText, settle, written
+    from walletd.runtime.ending import EXIT_CONFIGURATION, EXIT_INTERRUPTED, EXIT_SOFTWARE, EXIT_USAGE
 
     settle(answers=not _is_the_daemon(sys.argv[1:]))
     if not __debug__:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.faults.bounds import CONSTANTS, SETTINGS
-from walletd.config import Settings
+from walletd.settings.settings import Settings
 
 SOURCE = Path(__file__).parents[2] / "src" / "walletd"
 OUTSIDE = {"cli", "client", "logs"}

@@ -192,9 +192,8 @@ def test_a_spread_has_its_median_and_its_ends() -> None:
 
 
 def test_a_sample_counts_for_the_innermost_frame_that_has_a_stage() -> None:
-    asked = (
-        "run (trio/_core/_run.py:1);submit (walletd/gateway/commands.py:9);_decide (walletd/wallets/supervisor.py:5)"
-    )
+    asked = "run (trio/_core/_run.py:1);submit (walletd/gateway/methods/commands.py:9)"
+    asked += ";_decide (walletd/wallets/decisions.py:5)"
     assert stage_of(asked + ";encode_entry (walletd/vocabulary/entries.py:7)") == "the entry's JSON"
     assert stage_of(asked + ";decide (walletd/ledger/rules.py:7);<listcomp> (x.py:1)") == "decide"
     assert stage_of(asked) == "supervisor: around all of these"
@@ -207,7 +206,7 @@ def test_stages_add_up_to_the_processor_time_of_their_thread() -> None:
         "thread (7): MainThread;run (trio/_core/_run.py:1) 10",
         "thread (8): sqlite;_connection_worker_thread (aiosqlite/core.py:63) 5",
     ]
-    raw.append("thread (9): watch;_watch (walletd/loop_watch.py:49) 99")  # Asleep: the kernel gave it nothing.
+    raw.append("thread (9): watch;_watch (walletd/runtime/loop_watch.py:49) 99")  # Asleep: the kernel gave it nothing.
     rows = [row for row in costs(samples_of(raw), {7: 4.0, 8: 1.0, 9: 0.0}, loop=7, commands=100_000) if row[2]]
     assert [row[:2] for row in rows] == [(LOOP, "decide"), (LOOP, OTHER), (THREADS, "journal: seal, hash, commit")]
     assert [row[2] for row in rows] == pytest.approx([30, 10, 10])

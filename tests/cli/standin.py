@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 
 from walletd.client import Applied, Cursor, Event, RequestFailed
 from walletd.client.batches import BatchApplied, batch_results
-from walletd.protocol.hold_messages import HoldView
 from walletd.protocol.messages import Balances, Statement, StatementBalance, StatementLine, TransferView, WalletView
-from walletd.protocol.operator_messages import AssetTotal, AuditReport, DaemonStatus
+from walletd.protocol.messages.holds import HoldView
+from walletd.protocol.messages.operator import AssetTotal, AuditReport, DaemonStatus
 from walletd.vocabulary.commands import AnyCommand
 from walletd.vocabulary.entries import BalanceRecord
-from walletd.vocabulary.error_codes import Outcome, Reason
 from walletd.vocabulary.identifiers import AssetCode, HoldId, Sequence, Version, WalletId
-from walletd.vocabulary.lifecycle import DaemonState, HoldState, WalletStatus
+from walletd.vocabulary.reasons import Outcome, Reason
+from walletd.vocabulary.states import DaemonState, HoldState, WalletStatus
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 

@@ -12,9 +12,9 @@ from tests.cli.standin import NOON, StandIn, applied, balance, line, refused, vi
 from tests.names import ALICE, BOB, EUR
 from walletd.protocol.messages import BatchOutcome, ErrorObject, StatementBalance
 from walletd.vocabulary.commands import BalanceCondition, Limits, Posting, PostTransfer
-from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import AssetCode, CommandId
-from walletd.vocabulary.lifecycle import WalletStatus
+from walletd.vocabulary.reasons import Reason
+from walletd.vocabulary.states import WalletStatus
 
 
 def rows(out: str) -> list[list[str]]:

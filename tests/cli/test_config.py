@@ -8,13 +8,13 @@ import msgspec
 import pytest
 
 from tests.cli.conftest import Walletd
-from walletd.config import Settings
+from walletd.settings.settings import Settings
 
 
 @pytest.fixture(autouse=True)
 def no_system_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Nothing of the machine's own configuration."""
-    monkeypatch.setattr("walletd.config_layers.SYSTEM_FILE", tmp_path / "nothing" / "walletd.toml")
+    monkeypatch.setattr("walletd.settings.layers.SYSTEM_FILE", tmp_path / "nothing" / "walletd.toml")
 
 
 def test_a_right_configuration_is_called_right(walletd: Walletd) -> None:

@@ -17,9 +17,9 @@ from walletd.cli.demo.summary import percentile, summary_of
 from walletd.cli.demo.town import SCALES, Town, run_name
 from walletd.cli.demo.workload import Account, Extent, Workload
 from walletd.client import Applied, Leg, OutcomeUnknown, Refused
-from walletd.protocol.operator_messages import AssetTotal, AuditReport
-from walletd.vocabulary.error_codes import Outcome, Reason
+from walletd.protocol.messages.operator import AssetTotal, AuditReport
 from walletd.vocabulary.identifiers import WALLET_ID_PATTERN, AssetCode
+from walletd.vocabulary.reasons import Outcome, Reason
 
 RUN = "demo-abc234"
 

@@ -13,10 +13,10 @@ from walletd.cli.output import moment
 from walletd.protocol.messages import PostingView, TransferView
 from walletd.vocabulary.commands import ExtendHold, FreezeWallet, Limits, UpdateWallet, Window
 from walletd.vocabulary.entries import Freeze, Refundable
-from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import AssetCode, WalletId
-from walletd.vocabulary.lifecycle import FrozenSide, WalletStatus
+from walletd.vocabulary.reasons import Reason
 from walletd.vocabulary.room import Room, WindowRoom
+from walletd.vocabulary.states import FrozenSide, WalletStatus
 
 ALICE, EUR = WalletId("alice"), AssetCode("EUR")
 LIMITS = Limits(

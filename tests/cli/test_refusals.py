@@ -13,7 +13,7 @@ from walletd.client import (
     Refused,
     RequestFailed,
 )
-from walletd.vocabulary.error_codes import Outcome, Reason
+from walletd.vocabulary.reasons import Outcome, Reason
 
 PAY = ("pay", "alice", "bob", "12.50", "EUR")
 

@@ -12,8 +12,8 @@ from tests.cli.conftest import Walletd
 from walletd.cli.announcement import announcement
 from walletd.cli.app import app
 from walletd.cli.serve import RebuildProgress, _parser
-from walletd.config import Settings
-from walletd.daemon import Announcement
+from walletd.daemon.serving import Announcement
+from walletd.settings.settings import Settings
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
         report(3, 3)
         return 70
 
-    monkeypatch.setattr("walletd.daemon.serve", serve)
+    monkeypatch.setattr("walletd.daemon.serving.serve", serve)
     monkeypatch.setattr(logging, "basicConfig", lambda **_: None)
     return settings
 

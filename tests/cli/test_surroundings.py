@@ -216,14 +216,14 @@ def test_the_daemon_serves_whatever_its_streams_are(world: World) -> None:
 
 
 EARLY = [
-    ("watch", "walletd.cli.exits"),
+    ("watch", "walletd.runtime.ending"),
     ("watch", "cyclopts"),
     ("watch", "rich.console"),
     ("watch", "trio"),
     ("watch", "walletd.client"),
     ("watch", "walletd.cli.app"),
     ("serve", "argparse"),
-    ("serve", "walletd.config_layers"),
+    ("serve", "walletd.settings.layers"),
     ("serve", "walletd.cli.serve"),
 ]
 

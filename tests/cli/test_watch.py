@@ -13,8 +13,8 @@ from walletd.cli.watch import event_line
 from walletd.client import Event, NotReachable
 from walletd.vocabulary.commands import AnyCommand, Posting, PostTransfer
 from walletd.vocabulary.entries import Effects, Entry, Moved, Refusal, encode_entry
-from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import CommandId, Principal, Sequence
+from walletd.vocabulary.reasons import Reason
 
 CARD = cases.posting("@external", "alice", "EUR", 10_000)
 DINNER = cases.posting("alice", "bob", "EUR", 1250)

@@ -7,9 +7,8 @@ import msgspec
 import pytest
 
 from tests.client.fake_daemon import applied, hello
-from walletd.client import asks
-from walletd.client.asks import Ask
-from walletd.client.core import Core
+from walletd.client import requests
+from walletd.client.conversation import Core
 from walletd.client.errors import (
     AuthenticationFailed,
     ClientError,
@@ -20,8 +19,9 @@ from walletd.client.errors import (
     UnreadableAnswer,
 )
 from walletd.client.exchange import Exchange
+from walletd.client.requests import Ask
 from walletd.protocol.methods import METHODS
-from walletd.vocabulary.error_codes import Reason
+from walletd.vocabulary.reasons import Reason
 
 ENDED: list[Exchange[Any]] = []
 
@@ -43,11 +43,11 @@ def fail(core: Core, exchange: Exchange[Any], reason: Reason, outcome: str = "no
 
 
 def a_command() -> Ask[Any]:
-    return asks.open_wallet("alice", None, "c1")
+    return requests.open_wallet("alice", None, "c1")
 
 
 def a_read() -> Ask[Any]:
-    return asks.wallet("alice")
+    return requests.wallet("alice")
 
 
 @pytest.fixture
@@ -67,10 +67,10 @@ def begin(core: Core, ask: Ask[Any]) -> Exchange[Any]:
 
 
 EVERY_ASK: list[Ask[Any]] = [
-    asks.define_asset("EUR", 2, None),
-    asks.open_wallet("alice", {"note": "x"}, None),
-    asks.open_wallet("alice", None, "mine"),
-    asks.post(
+    requests.define_asset("EUR", 2, None),
+    requests.open_wallet("alice", {"note": "x"}, None),
+    requests.open_wallet("alice", None, "mine"),
+    requests.post(
         [("alice", "bob", "EUR", 1250)],
         reference="r",
         metadata={"a": "b"},
@@ -79,19 +79,19 @@ EVERY_ASK: list[Ask[Any]] = [
         valid_until=datetime(2030, 1, 1, tzinfo=UTC),
         dry_run=True,
     ),
-    asks.assets(),
-    asks.wallet("alice"),
-    asks.wallet_page("a", "alice", 10),
-    asks.balances("alice", None),
-    asks.statement_page("alice", "EUR", True, "1.0", 10),
-    asks.transfer("t12"),
-    asks.entry(1, None),
-    asks.entry(None, "mine"),
-    asks.entry_page(0, 10),
-    asks.ping(),
-    asks.status(),
-    asks.audit(),
-    asks.raw("wallet.open", {"wallet": "alice"}),
+    requests.assets(),
+    requests.wallet("alice"),
+    requests.wallet_page("a", "alice", 10),
+    requests.balances("alice", None),
+    requests.statement_page("alice", "EUR", True, "1.0", 10),
+    requests.transfer("t12"),
+    requests.entry(1, None),
+    requests.entry(None, "mine"),
+    requests.entry_page(0, 10),
+    requests.ping(),
+    requests.status(),
+    requests.audit(),
+    requests.raw("wallet.open", {"wallet": "alice"}),
 ]
 
 
@@ -142,7 +142,10 @@ def test_a_connection_lost_before_the_token_was_taken_decides_nothing_about_it()
 
 
 def test_an_empty_command_id_is_the_callers_mistake_and_is_not_replaced() -> None:
-    for ask in (asks.open_wallet("alice", None, ""), asks.raw("wallet.open", {"wallet": "alice", "command_id": ""})):
+    for ask in (
+        requests.open_wallet("alice", None, ""),
+        requests.raw("wallet.open", {"wallet": "alice", "command_id": ""}),
+    ):
         assert ask.params["command_id"] == ""
 
 
@@ -279,7 +282,7 @@ def test_unanswered_requests_go_first_on_the_next_connection_and_in_order(core: 
 
 
 def test_an_unknown_method_without_a_command_id_is_not_sent_twice(core: Core) -> None:
-    exchange = begin(core, asks.raw("wallet.paint", {"name": "x"}))
+    exchange = begin(core, requests.raw("wallet.paint", {"name": "x"}))
     core.lost()
     assert type(exchange.error) is OutcomeUnknown
 

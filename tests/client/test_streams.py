@@ -10,7 +10,7 @@ from trio.testing import MockClock
 from tests.client.fake_daemon import FakeDaemon, FakeLink
 from tests.client.test_core import greeted, say
 from walletd.client import Client, Cursor, RequestFailed
-from walletd.client.core import Core
+from walletd.client.conversation import Core
 from walletd.client.errors import StreamBroken
 from walletd.client.streams import Arrival, Stream, Verdict
 from walletd.protocol.messages import Subscribed

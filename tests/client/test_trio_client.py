@@ -19,7 +19,7 @@ from walletd.client import (
     Refused,
     RequestFailed,
 )
-from walletd.vocabulary.error_codes import Outcome, Reason, Retry
+from walletd.vocabulary.reasons import Outcome, Reason, Retry
 
 ASSETS = {"assets": [{"asset": "EUR", "scale": 2}, {"asset": "ETH", "scale": 18}]}
 

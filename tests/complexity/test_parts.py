@@ -11,20 +11,20 @@ from tests.complexity.counting import steps
 from tests.ledger import cases
 from tests.names import ALICE, EUR
 from walletd.journal import merkle
+from walletd.journal.history import DurableEntry
 from walletd.journal.merkle import Frontier, leaf_hash
 from walletd.ledger.book import Book, Books
-from walletd.protocol.access import Grant, TokenRegister
 from walletd.protocol.envelope import Limits
-from walletd.protocol.session import Call, Session
+from walletd.sessions.access import Grant, TokenRegister
+from walletd.sessions.session import Call, Session
+from walletd.streams.publisher import Publisher, Subscription, Watched
+from walletd.tables.folding import rows_of
+from walletd.tables.id_filter import IdFilter
 from walletd.vocabulary.entries import BalanceRecord, Effects, Entry, WalletRecord
 from walletd.vocabulary.identifiers import Principal, Sequence, Version, WalletId
-from walletd.vocabulary.lifecycle import WalletStatus
+from walletd.vocabulary.states import WalletStatus
 from walletd.wallets.actor import Claim
-from walletd.wallets.id_filter import IdFilter
-from walletd.wallets.projector import DurableEntry
-from walletd.wallets.publisher import Publisher, Subscription, Watched
 from walletd.wallets.roster import Roster
-from walletd.wallets.table_rows import rows_of
 
 pytestmark = pytest.mark.interpreted  # what is compiled takes no steps of Python's
 

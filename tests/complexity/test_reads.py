@@ -11,6 +11,10 @@ from typing import Any
 import apsw
 import msgspec
 import pytest
+from walletd.protocol.messages.clients import (
+    ListClients,
+)
+from walletd.sessions.client_view import client_page
 
 from tests.complexity.counting import rounds_counted, steps
 from tests.ledger import cases
@@ -20,8 +24,16 @@ from tests.state_file import fold_into, tables_in_memory
 from walletd.ledger.book import Book
 from walletd.ledger.client_book import ClientBook
 from walletd.protocol import pages
-from walletd.protocol.access import Grant
-from walletd.protocol.client_messages import ListClients, client_page
+from walletd.sessions.access import Grant
+from walletd.tables.folding import microseconds
+from walletd.tables.queries import books, statements
+from walletd.tables.queries import search as wallet_search
+from walletd.tables.queries import wallets as readings
+from walletd.tables.queries.books import BookLoading
+from walletd.tables.queries.moments import Moment
+from walletd.tables.queries.past_balances import balances_at
+from walletd.tables.queries.search import Search, find_wallets
+from walletd.tables.queries.statements import Question, read_statement
 from walletd.vocabulary.commands import Limits, PostTransfer, Window
 from walletd.vocabulary.entries import (
     AssetRecord,
@@ -44,14 +56,7 @@ from walletd.vocabulary.identifiers import (
     Version,
     WalletId,
 )
-from walletd.vocabulary.lifecycle import HoldState, WalletStatus
-from walletd.wallets import book_loading, readings, statements, wallet_search
-from walletd.wallets.book_loading import BookLoading
-from walletd.wallets.moments import Moment
-from walletd.wallets.past_balances import balances_at
-from walletd.wallets.statements import Question, read_statement
-from walletd.wallets.table_rows import microseconds
-from walletd.wallets.wallet_search import Search, find_wallets
+from walletd.vocabulary.states import HoldState, WalletStatus
 
 pytestmark = pytest.mark.interpreted  # what is compiled takes no steps of Python's
 
@@ -375,13 +380,13 @@ def test_books_are_the_same_in_slices_of_any_size(size: int, monkeypatch: pytest
     found = crowd()
     kinds = "zoo", "bare", "nobody", "@external", "hotel", "rich", "spender"
     names = [WalletId(name) for name in kinds]
-    whole = book_loading.load_books(found, names)
+    whole = books.load_books(found, names)
     hotel, rich, spender, zoo = (whole[WalletId(name)] for name in ("hotel", "rich", "spender", "zoo"))
     assert sorted(whole) == sorted({*names} - {"nobody"})
     assert [len(hotel.holds), len(zoo.holds), len(rich.balances)] == [8, 12, 12]
     assert [len([*book.outflow_records()]) for book in (spender, zoo, rich)] == [28, 14, 0]
-    monkeypatch.setattr(book_loading, "SLICE", size)
-    sliced = book_loading.load_books(found, names)
+    monkeypatch.setattr(books, "SLICE", size)
+    sliced = books.load_books(found, names)
     assert {name: contents(book) for name, book in sliced.items()} == {
         name: contents(book) for name, book in whole.items()
     }
@@ -389,7 +394,7 @@ def test_books_are_the_same_in_slices_of_any_size(size: int, monkeypatch: pytest
 
 @pytest.mark.parametrize("dimension", ["assets", "open holds"])
 def test_a_book_is_loaded_in_slices_that_do_not_grow(dimension: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(book_loading, "SLICE", 100)
+    monkeypatch.setattr(books, "SLICE", 100)
 
     def dearest(size: int) -> tuple[int, int]:
         found, loading, slices = tables(dimension, size), BookLoading([WalletId("big")]), [0]
@@ -409,8 +414,7 @@ def test_a_book_is_loaded_in_slices_that_do_not_grow(dimension: str, monkeypatch
 def test_a_book_is_loaded_without_the_holds_and_outflows_that_are_over() -> None:
     for dimension in ("closed holds", "expired holds", "entries", "wallets", "outflows"):
         small, large = (
-            cost(tables(dimension, size), lambda t: book_loading.load_books(t, [WalletId("big")]))
-            for size in (SMALL, LARGE)
+            cost(tables(dimension, size), lambda t: books.load_books(t, [WalletId("big")])) for size in (SMALL, LARGE)
         )
         assert large[0] <= LEEWAY * small[0] + 50, dimension
 

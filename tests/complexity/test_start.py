@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.wallets.conftest import answered, define, open_core, opening, submit, transfer
-from walletd.journal.sqlite_store import open_journal
-from walletd.wallets.books_audit import open_audit
-from walletd.wallets.readings import open_readings
-from walletd.wallets.recovery import recover
+from walletd.journal.sqlite.store import open_journal
+from walletd.tables.queries.wallets import open_readings
+from walletd.upkeep.books_audit import open_audit
+from walletd.upkeep.recovery import recover
 
 SMALL, LARGE = 100, 2_000
 SEGMENT = 50

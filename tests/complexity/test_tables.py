@@ -13,15 +13,17 @@ from tests.complexity.counting import Connection, rounds_counted
 from tests.ledger import cases
 from tests.names import EUR
 from tests.state_file import fold_into, tables_in_memory
-from walletd.journal.charter import SCHEMA as JOURNAL_SCHEMA
-from walletd.journal.rows import AFTER, HOLDING, LAST
+from walletd.journal.sqlite.charter import SCHEMA as JOURNAL_SCHEMA
+from walletd.journal.sqlite.rows import AFTER, HOLDING, LAST
+from walletd.tables.command_ids import PROBE
+from walletd.tables.folding import microseconds
+from walletd.tables.queries import books
+from walletd.tables.queries import wallets as readings
+from walletd.upkeep import books_audit
 from walletd.vocabulary.entries import BalanceRecord, Effects, Entry, HoldRecord
 from walletd.vocabulary.identifiers import HoldId, Principal, Version, WalletId
 from walletd.vocabulary.identifiers import Sequence as SequenceNumber
-from walletd.vocabulary.lifecycle import HoldState
-from walletd.wallets import book_loading, books_audit, readings
-from walletd.wallets.command_index import PROBE
-from walletd.wallets.table_rows import microseconds
+from walletd.vocabulary.states import HoldState
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 SMALL, LARGE = 300, 6_000
@@ -90,8 +92,8 @@ LOOK_UPS: dict[str, Callable[[Connection, int], Any]] = {
     "a hold": rows(readings.HOLD, lambda size: size // 2, -1),
     "the open holds of a wallet": rows(readings.OPEN_HOLDS, "hotel", 0, 0),
     "a page of all holds of a wallet": rows(f"{readings.ALL_HOLDS} LIMIT 10", "hotel", 0, 0),
-    "the open holds of a wallet that gets warm": rows(book_loading.OPEN_HOLDS, json.dumps(["hotel"]), "", 0, 0, 100),
-    "a wallet that gets warm": rows(book_loading.BALANCES, json.dumps(["w000001"]), "", "", 100),
+    "the open holds of a wallet that gets warm": rows(books.OPEN_HOLDS, json.dumps(["hotel"]), "", 0, 0, 100),
+    "a wallet that gets warm": rows(books.BALANCES, json.dumps(["w000001"]), "", "", 100),
     "a wallet in a page": rows(readings.SOME_WALLETS, json.dumps(["w000001"])),
     "the lapsed holds of a wallet in a page": rows(readings.LAPSED_HOLDS, json.dumps(["hotel"]), NOW),
     "a page of the next expiries": rows(readings.EXPIRIES, NOW, 0, 0, 3),

@@ -4,9 +4,9 @@ import re
 import tomllib
 from pathlib import Path
 
-from walletd.config import Settings
-from walletd.config_layers import load_settings
 from walletd.logs.setup import COMPONENTS
+from walletd.settings.layers import load_settings
+from walletd.settings.settings import Settings
 
 SHIPPED = Path(__file__).parents[2] / "config" / "walletd.toml"
 

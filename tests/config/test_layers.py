@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from walletd.config import ConfigurationError, Settings
-from walletd.config_layers import DEFAULT, PLACES, load
+from walletd.settings.layers import DEFAULT, PLACES, load
+from walletd.settings.settings import ConfigurationError, Settings
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def etc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """/etc/walletd, as it were."""
     folder = tmp_path / "etc"
     (folder / "conf.d").mkdir(parents=True)
-    monkeypatch.setattr("walletd.config_layers.SYSTEM_FILE", folder / "walletd.toml")
+    monkeypatch.setattr("walletd.settings.layers.SYSTEM_FILE", folder / "walletd.toml")
     return folder
 
 

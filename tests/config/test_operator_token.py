@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from walletd import operator_token as module
-from walletd.config import ConfigurationError
-from walletd.operator_token import operator_token
+from walletd.settings import operator_token as module
+from walletd.settings.operator_token import operator_token
+from walletd.settings.settings import ConfigurationError
 
 OURS = 1000
 

@@ -16,8 +16,8 @@ from websockets.frames import Frame, Opcode
 
 from tests.conformance.cases import PerMessageDeflateOffer, Protocol, octets
 from tests.gateway.wires import request
-from walletd.gateway.handshake import Policy
-from walletd.gateway.websocket import FrameProtocol
+from walletd.gateway.websocket.frames import FrameProtocol
+from walletd.gateway.websocket.handshake import Policy
 
 MASK = b"\x37\xfa\x21\x3d"
 MOST = 256 * 1024 * 1024

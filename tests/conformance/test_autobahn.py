@@ -8,8 +8,8 @@ from tests.conformance.cases import load_cases
 from tests.conformance.verdicts import ALLOWED, SECTIONS, allowed, section, table, verdict_of
 from tests.faults.rows import figure
 from tests.faults.tally import tally
-from walletd.gateway import websocket
-from walletd.gateway.fragments import FragmentedText
+from walletd.gateway.websocket import frames
+from walletd.gateway.websocket.fragments import FragmentedText
 
 CASES = {number: kind for number, kind in load_cases().items() if section(number) in SECTIONS}
 MESSAGES = figure("TEST_MESSAGES")
@@ -44,7 +44,7 @@ def test_nothing_is_allowed_that_no_case_needs() -> None:
 
 def test_without_the_check_of_utf8_many_cases_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     """The harness sees the bug that it is there for."""
-    monkeypatch.setattr(websocket, "_is_utf8", lambda data: True)
+    monkeypatch.setattr(frames, "_is_utf8", lambda data: True)
 
     def unchecked(self: FragmentedText, data: bytes, is_final: bool) -> bytes | None:
         self._fragments.append(data)

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from tests.conformance.cases import load_cases
 from tests.conformance.player import Verdict, play
 from tests.gateway.wires import policy
-from walletd.config import Settings
-from walletd.gateway.handshake import Policy
+from walletd.gateway.websocket.handshake import Policy
+from walletd.settings.settings import Settings
 
 SECTIONS = {
     1: "framing",

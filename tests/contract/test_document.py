@@ -13,16 +13,16 @@ from tests.daemon.process import Daemon
 from tests.interop.programs import node, packages
 from tests.ledger.cases import REFUSALS, RefusalCase, shop
 from tests.ledger.client_cases import CLIENT_REFUSALS
-from walletd.protocol import contract
+from walletd.contract import document as contract
+from walletd.contract.facts import facts_of
+from walletd.contract.reasons import BEFORE_ANY_METHOD, reasons_of
+from walletd.contract.schemas import NOTIFICATIONS
 from walletd.protocol.close_codes import CloseCode
-from walletd.protocol.contract_schemas import NOTIFICATIONS
-from walletd.protocol.error_facts import facts_of
 from walletd.protocol.errors import failure
-from walletd.protocol.method_reasons import BEFORE_ANY_METHOD, reasons_of
 from walletd.protocol.methods import METHODS, Kind
 from walletd.vocabulary.commands import ExpireHold
 from walletd.vocabulary.entries import Refusal
-from walletd.vocabulary.error_codes import Reason
+from walletd.vocabulary.reasons import Reason
 
 HERE = Path(__file__).parent
 PUBLISHED = HERE.parents[1] / "docs" / "reference" / "asyncapi.json"

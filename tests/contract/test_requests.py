@@ -12,7 +12,7 @@ from tests.contract.witness import published
 from tests.fuzz.inputs import change
 from tests.protocol.words import EXAMPLES, session
 from walletd.protocol.methods import METHODS
-from walletd.vocabulary.error_codes import Reason
+from walletd.vocabulary.reasons import Reason
 
 ROUNDS = 150
 

@@ -8,8 +8,8 @@ import pytest
 
 from tests.daemon.process import Daemon, furnish
 from tests.state_file import state_file
-from walletd.cli.exits import EXIT_DAMAGED
-from walletd.wallets.table_rows import CHANGE_COLUMNS, seal
+from walletd.runtime.ending import EXIT_DAMAGED
+from walletd.tables.folding import CHANGE_COLUMNS, seal
 
 WITHOUT_PATIENCE = """
 from walletd import auditing

@@ -256,7 +256,7 @@ def test_a_report_shows_the_inside_and_no_secret_no_wallet_no_amount(tmp_path: P
         assert "max_connections" in report
         tasks = report.partition("== tasks\n")[2]
         assert "walletd/journal/writer.py" in tasks
-        assert "wallets/projector.py" in tasks
+        assert "tables/projector.py" in tasks
         assert "could not be read" not in report
         for private in (daemon.token, "secretive", "987654321"):
             assert private not in report

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from walletd.config import Settings
-from walletd.journal import charter
-from walletd.metrics import METHOD_OF_COMMAND
+from walletd.daemon.metrics import METHOD_OF_COMMAND
+from walletd.journal.sqlite import charter
 from walletd.protocol.methods import METHODS
-from walletd.vocabulary.error_codes import Reason
-from walletd.vocabulary.lifecycle import ActorState, DaemonState, HoldState, WalletStatus
-from walletd.wallets import table_rows
+from walletd.settings.settings import Settings
+from walletd.tables import folding
+from walletd.vocabulary.reasons import Reason
+from walletd.vocabulary.states import ActorState, DaemonState, HoldState, WalletStatus
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -109,7 +109,7 @@ def test_every_state_is_in_the_document() -> None:
 
 
 def test_every_table_is_in_the_document() -> None:
-    tables = TABLE.findall(table_rows.SCHEMA) + TABLE.findall("".join(charter.SCHEMA))
+    tables = TABLE.findall(folding.SCHEMA) + TABLE.findall("".join(charter.SCHEMA))
     assert len(tables) > 12
     for table in tables:
         assert re.search(rf"\btables? [^.;]*`{table}`|`{table}`", COMPONENT), table

@@ -1,7 +1,7 @@
 """Every bound and every cache of the daemon: how small the row "at size" makes it, and what of its life is larger.
 
     SETTINGS["max_warm_wallets"]                       # Crossed(16, "wallets"): 16 are kept, and the life has more
-    CONSTANTS["wallets.history"]["READ_BYTES"]         # the same for a constant of a module
+    CONSTANTS["journal.history"]["READ_BYTES"]         # the same for a constant of a module
 
 A setting or a constant that is a bound and that the row does not cross says which test does, or why none need.
 ``tests/architecture/test_bounds.py`` fails for one that is not here.
@@ -63,28 +63,32 @@ SETTINGS: dict[str, Bound] = {
 }
 
 CONSTANTS: dict[str, dict[str, Bound]] = {
-    "descriptors": {"KEPT_FOR_THE_DAEMON": _CONNECTIONS, "KEPT_FOR_OPERATORS": _CONNECTIONS, "LEAST": _CONNECTIONS},
-    "gateway.connection": {
+    "daemon.descriptors": {
+        "KEPT_FOR_THE_DAEMON": _CONNECTIONS,
+        "KEPT_FOR_OPERATORS": _CONNECTIONS,
+        "LEAST": _CONNECTIONS,
+    },
+    "gateway.network.connection": {
         "READ_BYTES": Crossed(512, "bytes sent at once"),
         "WRITE_BYTES": Crossed(4096, "bytes of the journal"),
     },
-    "gateway.dispatch": {"MOST_ASSETS": Crossed(10, "assets")},
+    "gateway.methods.dispatch": {"MOST_ASSETS": Crossed(10, "assets")},
     "gateway.endpoint": {"ALL_SHARES": Crossed(64, "entries"), "SMALLEST_SHARE": Crossed(4, "commands sent at once")},
-    "gateway.entries": {"MAX_PAGE_BYTES": Crossed(32 * 1024, "bytes of the journal")},
+    "gateway.methods.entries": {"MAX_PAGE_BYTES": Crossed(32 * 1024, "bytes of the journal")},
     "gateway.admission": {"MOMENTS_UNPRUNED": Elsewhere("clients, not data: tests/gateway/test_clients.py")},
-    "gateway.fragments": {"MAX_FRAGMENTS": _MESSAGES},
-    "gateway.opening": {"MAX_HEAD_BYTES": _MESSAGES},
-    "gateway.proxy_header": {"MAX_BODY_BYTES": _PROXY_HEADER, "MAX_LINE_BYTES": _PROXY_HEADER},
-    "gateway.server": {"TURNED_AWAY_AT_ONCE": _CONNECTIONS},
-    "journal.archive_file": {
+    "gateway.websocket.fragments": {"MAX_FRAGMENTS": _MESSAGES},
+    "gateway.websocket.opening": {"MAX_HEAD_BYTES": _MESSAGES},
+    "gateway.network.proxy_header": {"MAX_BODY_BYTES": _PROXY_HEADER, "MAX_LINE_BYTES": _PROXY_HEADER},
+    "gateway.network.server": {"TURNED_AWAY_AT_ONCE": _CONNECTIONS},
+    "journal.archive.file": {
         "MAX_BLOCK_BYTES": _FOLLOWS,
         "MAX_ROW_BYTES": Elsewhere("what SQLite takes as one row: tests/journal/test_blocks.py"),
         "MAX_UNPACKED_BYTES": Elsewhere("a block that unpacks to more is no block: tests/journal/test_blocks.py"),
         "SYNC_BYTES": Crossed(8192, "bytes of the journal"),
     },
-    "journal.rows": {"READ_LIMIT_SEGMENTS": Crossed(8, "entries")},
+    "journal.sqlite.rows": {"READ_LIMIT_SEGMENTS": Crossed(8, "entries")},
     "journal.segment": {"ENTRIES_PER_STEP": Crossed(4, "commands sent at once")},
-    "journal.sqlite_store": {
+    "journal.sqlite.store": {
         "SMALL_BYTES": Crossed(2048, "bytes sent at once"),
         "PRUNE_BYTES": Crossed(16 * 1024, "bytes of the journal"),
         "MAX_SHRUNK_PAGES": Crossed(8, "KiB of read tables"),
@@ -117,7 +121,7 @@ CONSTANTS: dict[str, dict[str, Bound]] = {
         "MAX_READ_WALLETS": _RULE,
     },
     "protocol.pages": {"PAGE_BYTES": Crossed(16 * 1024, "bytes of the journal")},
-    "protocol.rates": {"KEPT_PRINCIPALS": _RATES},
+    "sessions.rates": {"KEPT_PRINCIPALS": _RATES},
     "protocol.strict_json": {"MOST_OF_A_NAME": _MESSAGES},
     "vocabulary.commands": {
         "MAX_POSTINGS": _RULE,
@@ -133,22 +137,22 @@ CONSTANTS: dict[str, dict[str, Bound]] = {
         "MAX_SEGMENT_BYTES": _FOLLOWS,
         "MAX_REQUEST_BYTES": _FOLLOWS,
     },
-    "wallets.books_audit": {"PAGE_ROWS": Crossed(7, "wallets")},
-    "wallets.bulk": {"MAX_ROWS": Crossed(16, "entries")},
-    "wallets.command_index": {"SURVEY_ROWS": Crossed(11, "entries")},
-    "wallets.compaction": {
+    "upkeep.books_audit": {"PAGE_ROWS": Crossed(7, "wallets")},
+    "tables.json_rows": {"MAX_ROWS": Crossed(16, "entries")},
+    "tables.command_ids": {"SURVEY_ROWS": Crossed(11, "entries")},
+    "upkeep.compaction": {
         "FILE_BYTES": Crossed(64 * 1024, "bytes of the journal"),
         "LEAST_ENTRIES": Crossed(50, "entries"),
     },
-    "wallets.consistent_reads": {
+    "tables.reader": {
         "SMALL_STEPS": Crossed(200, "lines of one statement"),
         "_STEPS_AT_ONCE": Crossed(50, "lines of one statement"),
     },
-    "wallets.history": {"READ_BYTES": Crossed(8 * 1024, "bytes of the journal")},
-    "wallets.id_filter": {"_LEAST_IDS": Crossed(64, "entries")},
+    "journal.history": {"READ_BYTES": Crossed(8 * 1024, "bytes of the journal")},
+    "tables.id_filter": {"_LEAST_IDS": Crossed(64, "entries")},
     "wallets.ledger_clock": {"MOST_AT_ONCE": Elsewhere("time, not data: tests/wallets/test_ledger_clock.py")},
-    "wallets.log_chain": {"PAGE_BYTES": _FORMAT, "SUM_BYTES": _FORMAT},
-    "wallets.projector": {
+    "tables.log_chain": {"PAGE_BYTES": _FORMAT, "SUM_BYTES": _FORMAT},
+    "tables.projector": {
         "MAX_BACKLOG_BYTES": Crossed(64 * 1024, "bytes of the journal"),
         "MAX_BATCH": Crossed(48, "entries"),
         "MAX_BATCH_BYTES": _FOLLOWS,
@@ -158,28 +162,28 @@ CONSTANTS: dict[str, dict[str, Bound]] = {
         "MAX_PROMPT": Crossed(16, "entries"),
         "MAX_RELAXED": Crossed(4, "entries"),
     },
-    "wallets.publisher": {
+    "streams.publisher": {
         "MAX_RECENT": Crossed(32, "entries"),
         "MAX_RECENT_BYTES": Crossed(32 * 1024, "bytes of the journal"),
         "BURST": Crossed(5, "entries"),
     },
-    "wallets.read_tables": {"TURN_ENTRIES": Crossed(8, "entries"), "LOG_PAGES": Crossed(100, "KiB of read tables")},
-    "wallets.readings": {
+    "tables.writer": {"TURN_ENTRIES": Crossed(8, "entries"), "LOG_PAGES": Crossed(100, "KiB of read tables")},
+    "tables.queries.wallets": {
         "SMALL_PAGE": Crossed(5, "wallets"),
         "MAX_VISITED": Crossed(40, "holds that end at one moment"),
     },
-    "wallets.recovery": {
+    "upkeep.recovery": {
         "READ_BYTES": Crossed(16 * 1024, "bytes of the journal"),
         "MANY_ENTRIES": Crossed(500, "entries"),
     },
     "wallets.roster": {"TURNS_BETWEEN_CHECKPOINTS": Crossed(3, "entries")},
-    "wallets.snapshot": {"STEP_PAGES": Crossed(7, "KiB of read tables")},
-    "wallets.statements": {
+    "upkeep.snapshot": {"STEP_PAGES": Crossed(7, "KiB of read tables")},
+    "tables.queries.statements": {
         "MAX_VISITED": Crossed(40, "lines of one statement"),
         "MAX_STATED": Crossed(20, "assets"),
     },
-    "wallets.supervisor": {"MOST_WAITING": Crossed(128, "entries"), "PRESSED_BY": Crossed(64, "entries")},
-    "wallets.table_file": {
+    "wallets.decisions": {"MOST_WAITING": Crossed(128, "entries"), "PRESSED_BY": Crossed(64, "entries")},
+    "tables.file": {
         "WRITER_CACHE_KIBIBYTES": Elsewhere("the default of a setting"),
         "READER_CACHE_KIBIBYTES": Crossed(64, "KiB of read tables"),
         "REBUILD_CACHE_KIBIBYTES": Elsewhere("the default of a setting"),
@@ -190,12 +194,12 @@ CONSTANTS: dict[str, dict[str, Bound]] = {
         "MOST_AT_ONCE": Crossed(3, "holds that end at one moment"),
         "KEPT": Crossed(20, "holds that end at one moment"),
     },
-    "ways_in": {"MAX_ADMIN_CONNECTIONS": _CONNECTIONS},
-    "wallets.wallet_search": {"MAX_VISITED": Crossed(40, "wallets")},
+    "daemon.admin_listener": {"MAX_ADMIN_CONNECTIONS": _CONNECTIONS},
+    "tables.queries.search": {"MAX_VISITED": Crossed(40, "wallets")},
 }
 
 PACES: dict[str, dict[str, float]] = {
-    "wallets.compaction": {"POLICY_SECONDS": 0.5},
+    "upkeep.compaction": {"POLICY_SECONDS": 0.5},
     "wallets.timers": {"LONGEST_SLEEP_SECONDS": 1.0},
 }
 """How often something is looked at: no bound of data, but small data should see it."""

@@ -26,9 +26,9 @@ from tests.faults.recording import memory_folder
 from tests.simulation.plan import Plan, draw
 from tests.simulation.world import Failed, simulate
 from tests.wallets.conftest import CLIENT, Outcomes, define, open_core, opening, transfer
-from walletd.journal.connection import SqliteConnection
 from walletd.journal.failures import JournalFull
-from walletd.journal.sqlite_store import open_journal
+from walletd.journal.sqlite.connection import SqliteConnection
+from walletd.journal.sqlite.store import open_journal
 from walletd.journal.writer import JournalWriter
 from walletd.vocabulary.commands import AnyCommand
 from walletd.vocabulary.entries import decode_entry

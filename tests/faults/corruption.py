@@ -24,31 +24,35 @@ import trio
 
 from tests.faults.recording import memory_folder
 from tests.faults.sums import remember_sums
-from walletd.journal import sqlite_store, wal
 from walletd.journal.failures import JournalCorrupt, JournalFailure
+from walletd.journal.history import History
 from walletd.journal.merkle import Frontier
-from walletd.journal.sqlite_store import open_journal
-from walletd.vocabulary.entries import decode_entry
-from walletd.vocabulary.identifiers import HoldId, WalletId
-from walletd.wallets import (
-    books_audit,
-    command_index,
+from walletd.journal.sqlite import store as sqlite_store
+from walletd.journal.sqlite import wal
+from walletd.journal.sqlite.store import open_journal
+from walletd.tables import command_ids
+from walletd.tables import file as table_file
+from walletd.tables.command_ids import CommandIndex
+from walletd.tables.file import ReadTablesRotten
+from walletd.tables.log_chain import PAGE_BYTES, SUM_BYTES, page_sum
+from walletd.tables.queries import (
     moments,
     past_balances,
-    readings,
-    recovery,
     statements,
-    table_file,
-    wallet_search,
 )
-from walletd.wallets.command_index import CommandIndex
-from walletd.wallets.history import History
-from walletd.wallets.log_chain import PAGE_BYTES, SUM_BYTES, page_sum
-from walletd.wallets.read_tables import delete_read_tables
-from walletd.wallets.readings import open_readings
-from walletd.wallets.recovery import recover
-from walletd.wallets.statements import Question
-from walletd.wallets.table_file import ReadTablesRotten
+from walletd.tables.queries import (
+    search as wallet_search,
+)
+from walletd.tables.queries import (
+    wallets as readings,
+)
+from walletd.tables.queries.statements import Question
+from walletd.tables.queries.wallets import open_readings
+from walletd.tables.writer import delete_read_tables
+from walletd.upkeep import books_audit, recovery
+from walletd.upkeep.recovery import recover
+from walletd.vocabulary.entries import decode_entry
+from walletd.vocabulary.identifiers import HoldId, WalletId
 
 FILES = ("journal.db", "journal.db-wal", "journal.mark", "state.db", "state.db-wal")
 READ_LIMIT = 10_000
@@ -210,7 +214,7 @@ def _difference(was: tuple[Any, ...], now: tuple[Any, ...]) -> str:
 
 
 def _segments_are_believed(stack: ExitStack) -> None:
-    from walletd.journal import rows
+    from walletd.journal.sqlite import rows
 
     stack.enter_context(patch.object(rows, "check", lambda segment: None))
     stack.enter_context(patch.object(recovery, "verify", _follow_without_a_look))
@@ -246,7 +250,7 @@ def _tables_that_are_ahead_say_nothing(stack: ExitStack) -> None:
 
 
 def _seals_are_not_looked_at(stack: ExitStack) -> None:
-    for module in (books_audit, readings, command_index, moments, past_balances, statements, wallet_search):
+    for module in (books_audit, readings, command_ids, moments, past_balances, statements, wallet_search):
         stack.enter_context(patch.object(module, "check_seal", lambda *_: None))
 
 

@@ -20,10 +20,12 @@ import apsw
 from tests.faults.planted import put
 from walletd import __main__
 from walletd.cli import restore
-from walletd.journal import archive_file, building
-from walletd.journal.archive_file import ArchiveFile, ArchiveWriter
-from walletd.journal.sqlite_store import SqliteJournalStore
-from walletd.wallets import snapshot, table_file
+from walletd.journal.archive import file as archive_file
+from walletd.journal.archive.file import ArchiveFile, ArchiveWriter
+from walletd.journal.sqlite import building
+from walletd.journal.sqlite.store import SqliteJournalStore
+from walletd.tables import file as table_file
+from walletd.upkeep import snapshot
 
 PROGRAM = [str(Path(__file__))]
 _MADE = re.compile(r"\.unfinished|\.segments|snapshot-|\.restoring")

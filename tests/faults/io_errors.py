@@ -25,11 +25,11 @@ from typing import NamedTuple, NoReturn
 import trio
 
 from tests.journal.slow_disk import make_disks_slow
-from walletd.journal.connection import is_full
 from walletd.journal.failures import EXIT_JOURNAL_UNCERTAIN, JournalFailure, JournalFull
 from walletd.journal.merkle import Frontier
 from walletd.journal.segment import records
-from walletd.journal.sqlite_store import SqliteJournalStore, open_journal
+from walletd.journal.sqlite.connection import is_full
+from walletd.journal.sqlite.store import SqliteJournalStore, open_journal
 from walletd.journal.store import GENESIS
 from walletd.journal.verification import advance
 from walletd.journal.writer import JournalWriter, Pending

@@ -13,7 +13,8 @@ from unittest.mock import patch
 import trio
 
 from tests.journal import appending
-from walletd.journal import charter, connection, sqlite_store
+from walletd.journal.sqlite import charter, connection
+from walletd.journal.sqlite import store as sqlite_store
 
 
 def _commits_are_not_synced(stack: ExitStack) -> None:

@@ -20,19 +20,25 @@ from typing import Any
 import aiosqlite.core
 import trio
 
-from walletd import __main__, awake_clock, descriptors, listeners, loop_watch
+from walletd import __main__
 from walletd.cli import serve
-from walletd.config import Settings
-from walletd.journal import on_loop, sqlite_store, writer
-from walletd.journal.connection import SqliteConnection
+from walletd.daemon import descriptors, listeners
+from walletd.journal import writer
 from walletd.journal.failures import JournalFull
+from walletd.journal.sqlite import store as sqlite_store
+from walletd.journal.sqlite.connection import SqliteConnection
 from walletd.logs import outlet
-from walletd.protocol import session
-from walletd.vocabulary.error_codes import Reason
-from walletd.wallets import consistent_reads, ledger_clock, read_tables, table_file, watch
+from walletd.runtime import awake_clock, blocking_calls, loop_watch, silence_watch
+from walletd.sessions import session
+from walletd.settings.settings import Settings
+from walletd.tables import file as table_file
+from walletd.tables import reader as consistent_reads
+from walletd.tables import writer as read_tables
+from walletd.vocabulary.reasons import Reason
+from walletd.wallets import ledger_clock
+from walletd.wallets.decisions import Supervisor
 from walletd.wallets.roster import Roster
 from walletd.wallets.submission import NotDecided, Submission
-from walletd.wallets.supervisor import Supervisor
 
 PROGRAM = [str(Path(__file__))]
 
@@ -70,7 +76,7 @@ def _stop_thread(connection: Any) -> None:
 
 def journal_thread_dies() -> None:
     """The thread that serves the journal is gone, where it makes the commits."""
-    on_loop.SLOW_SECONDS = -1.0  # type: ignore[misc]
+    blocking_calls.SLOW_SECONDS = -1.0  # type: ignore[misc]
     plain = SqliteConnection._hop
 
     async def hop(self: SqliteConnection, function: Any, *arguments: object) -> Any:
@@ -83,7 +89,7 @@ def journal_thread_dies() -> None:
 
 def journal_thread_hangs() -> None:
     """The disk below the journal does not come back from a call of the thread."""
-    on_loop.SLOW_SECONDS = -1.0  # type: ignore[misc]
+    blocking_calls.SLOW_SECONDS = -1.0  # type: ignore[misc]
     plain = SqliteConnection._hop
 
     async def hop(self: SqliteConnection, function: Any, *arguments: object) -> Any:
@@ -96,7 +102,7 @@ def journal_thread_hangs() -> None:
 
 def commit_hangs() -> None:
     """The disk below the journal, never taken for a slow one, does not come back from a commit of the event loop."""
-    on_loop.SLOW_SECONDS = math.inf  # type: ignore[misc]
+    blocking_calls.SLOW_SECONDS = math.inf  # type: ignore[misc]
     plain = SqliteConnection._change_now
 
     def change(self: SqliteConnection, statement: str, parameters: Any) -> int:
@@ -184,7 +190,7 @@ def no_memory_at_the_end() -> None:
 
 def impatience() -> None:
     """Every watchdog waits for two seconds, not for thirty."""
-    watch.SILENCE_SECONDS = 2.0
+    silence_watch.SILENCE_SECONDS = 2.0
     loop_watch.MOST_TICKS = 3
     loop_watch.MOST_CPU_SECONDS = 2.0
     defaults = writer.JournalWriter.__init__.__kwdefaults__
@@ -194,7 +200,7 @@ def impatience() -> None:
 
 def journal_thread_waits() -> None:
     """The disk below the journal does not come back from a commit for as long as the injury strikes."""
-    on_loop.SLOW_SECONDS = -1.0  # type: ignore[misc]
+    blocking_calls.SLOW_SECONDS = -1.0  # type: ignore[misc]
     plain = SqliteConnection._hop
 
     async def hop(self: SqliteConnection, function: Any, *arguments: object) -> Any:
@@ -362,13 +368,13 @@ def _the_journal_is_not_watched() -> None:
 
 
 def _only_watched(wanted: Callable[[str], bool]) -> None:
-    plain = watch.Watch.run
+    plain = silence_watch.Watch.run
 
     async def run(self: Any) -> None:
         if wanted(self._what):
             await plain(self)
 
-    watch.Watch.run = run  # type: ignore[method-assign]
+    silence_watch.Watch.run = run  # type: ignore[method-assign]
 
 
 def _the_readings_are_not_watched() -> None:

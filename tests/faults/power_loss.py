@@ -20,11 +20,11 @@ import trio
 
 from tests.faults.recording import Image, Moment, memory_folder, moments, operations, put_image
 from tests.faults.sums import remember_sums
-from walletd.journal.directory import DATABASE_NAME
 from walletd.journal.merkle import Frontier
 from walletd.journal.offline import read_offline
 from walletd.journal.segment import records
-from walletd.journal.sqlite_store import open_journal
+from walletd.journal.sqlite.directory import DATABASE_NAME
+from walletd.journal.sqlite.store import open_journal
 from walletd.journal.store import GENESIS
 from walletd.journal.verification import advance, verified
 

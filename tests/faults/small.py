@@ -75,7 +75,8 @@ def shrink() -> None:
 
 def _copies_are_vacuumed() -> None:
     """A copy outgrows the cache of the one who reads before its first page says that there are sums."""
-    from walletd.wallets import snapshot, table_file
+    from walletd.tables import file as table_file
+    from walletd.upkeep import snapshot
 
     async def vacuumed(tables: Path, copy: Path, cache_kibibytes: int = table_file.COPY_CACHE_KIBIBYTES) -> None:
         copy.unlink(missing_ok=True)
@@ -103,7 +104,7 @@ def _timers_see_only_what_they_read_first() -> None:
 
 def _recent_events_are_all_events() -> None:
     """A stream that is behind what is in memory goes on with what is in memory."""
-    from walletd.wallets.publisher import Publisher
+    from walletd.streams.publisher import Publisher
 
     plain = Publisher._entries_after
 

@@ -5,7 +5,7 @@ remember_sums()                                    # in a process that only judg
 
 from functools import lru_cache
 
-from walletd.journal import wal
+from walletd.journal.sqlite import wal
 
 FRAMES = 4_096
 

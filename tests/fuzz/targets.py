@@ -7,7 +7,7 @@ from tests.contract.witness import published
 from tests.fuzz.oracle import TAKEN, read, verdict
 from tests.gateway.wires import LIMIT, opened, sent_frames
 from tests.protocol.words import session
-from walletd.protocol.session import Call, Session
+from walletd.sessions.session import Call, Session
 
 CLOSE, PONG = 8, 10
 SCHEMA_EACH = 10

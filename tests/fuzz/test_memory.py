@@ -17,11 +17,11 @@ from tests.fuzz import inputs
 from tests.fuzz.search import INPUTS, SEED, search
 from tests.fuzz.targets import Requests, judge_frames
 from tests.gateway.sessions import ADMIN, Desk, furnish, open_desk, payment
-from walletd.gateway import dispatch
 from walletd.gateway.endpoint import ClientEndpoint
-from walletd.journal.memory_store import MemoryJournalStore
+from walletd.gateway.methods import dispatch
+from walletd.journal.memory.store import MemoryJournalStore
 from walletd.protocol.methods import METHODS
-from walletd.protocol.session import Session
+from walletd.sessions.session import Session
 
 ON_THE_DESK = INPUTS // 20
 FRAMES = INPUTS // 2

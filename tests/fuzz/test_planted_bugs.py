@@ -10,21 +10,21 @@ import pytest
 from tests.fuzz import inputs
 from tests.fuzz.search import Failed, search
 from tests.fuzz.targets import Requests, judge_frames
-from walletd.gateway import websocket
-from walletd.gateway.fragments import FragmentedText
-from walletd.gateway.websocket import FrameProtocol
-from walletd.protocol import session as sessions
+from walletd.gateway.websocket import frames
+from walletd.gateway.websocket.fragments import FragmentedText
+from walletd.gateway.websocket.frames import FrameProtocol
 from walletd.protocol.errors import invalid_params
 from walletd.protocol.messages import GetWallet
 from walletd.protocol.methods import METHODS
-from walletd.protocol.session import Session
+from walletd.sessions import session as sessions
+from walletd.sessions.session import Session
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 ENOUGH = 20_000
 
 
 def no_utf8_check(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(websocket, "_is_utf8", lambda text: True)
+    monkeypatch.setattr(frames, "_is_utf8", lambda text: True)
 
 
 def no_utf8_check_of_fragments(monkeypatch: pytest.MonkeyPatch) -> None:

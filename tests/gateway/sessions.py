@@ -16,18 +16,18 @@ import trio.testing
 
 from tests.contract.witness import Witness
 from tests.wallets.conftest import open_core
-from walletd.core import Core, wall_clock
-from walletd.gateway import dispatch
+from walletd.daemon.engine import Core, wall_clock
 from walletd.gateway.admission import Admission
 from walletd.gateway.endpoint import ClientEndpoint
+from walletd.gateway.methods import dispatch
 from walletd.gateway.services import Services
 from walletd.journal.store import JournalStore
-from walletd.protocol.access import Grant, TokenRegister
 from walletd.protocol.envelope import Limits
-from walletd.protocol.operator_messages import DaemonStatus
-from walletd.protocol.session import Session
+from walletd.protocol.messages.operator import DaemonStatus
+from walletd.sessions.access import Grant, TokenRegister
+from walletd.sessions.session import Session
 from walletd.vocabulary.identifiers import Principal
-from walletd.vocabulary.lifecycle import DaemonState
+from walletd.vocabulary.states import DaemonState
 
 ADMIN = Grant(Principal("admin"), ("admin",))
 PATIENCE_SECONDS = 60

@@ -2,7 +2,7 @@
 
 import pytest
 
-from walletd.gateway.allow_lists import canonical_origin, configured_host, host_name
+from walletd.gateway.websocket.allow_lists import canonical_origin, configured_host, host_name
 
 
 @pytest.mark.parametrize(

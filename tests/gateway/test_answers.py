@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.gateway.sessions import Client, furnish, open_desk, payment
-from walletd.journal.memory_store import MemoryJournalStore
-from walletd.protocol.access import Grant
+from walletd.journal.memory.store import MemoryJournalStore
+from walletd.sessions.access import Grant
 from walletd.vocabulary.identifiers import DAEMON
 
 

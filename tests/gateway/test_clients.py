@@ -12,11 +12,11 @@ import trio
 import trio.testing
 
 from tests.gateway.sessions import PATIENCE_SECONDS, Client, Desk, furnish, open_desk, payment
-from walletd.journal.memory_store import MemoryJournalStore
+from walletd.journal.history import entries_of
+from walletd.journal.memory.store import MemoryJournalStore
 from walletd.ledger.audit import Audit
-from walletd.protocol.access import Grant, token_hash
+from walletd.sessions.access import Grant, token_hash
 from walletd.vocabulary.identifiers import DAEMON, Principal
-from walletd.wallets.history import entries_of
 
 ROOT = Grant(Principal("root"), ("admin",))
 

@@ -21,9 +21,9 @@ from tests.gateway.wires import (
     text,
     tick_for_ever,
 )
-from walletd.gateway.bounds import Bounds, Deadlines
-from walletd.gateway.connection import Connection
-from walletd.gateway.handshake import FULL
+from walletd.gateway.network.bounds import Bounds, Deadlines
+from walletd.gateway.network.connection import Connection
+from walletd.gateway.websocket.handshake import FULL
 from walletd.vocabulary.sizes import MAX_FRAME_BYTES
 
 KIBIBYTE = 1024

@@ -11,11 +11,11 @@ import trio
 import trio.testing
 
 from tests.gateway.sessions import ADMIN, PATIENCE_SECONDS, Desk, furnish, open_desk, payment
-from walletd.journal.memory_store import MemoryJournalStore
-from walletd.protocol.access import Grant
+from walletd.journal.memory.store import MemoryJournalStore
+from walletd.sessions.access import Grant
 from walletd.vocabulary.identifiers import Principal
-from walletd.vocabulary.lifecycle import DaemonState
-from walletd.wallets.supervisor import Supervisor
+from walletd.vocabulary.states import DaemonState
+from walletd.wallets.decisions import Supervisor
 
 
 @pytest.fixture

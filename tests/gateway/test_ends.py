@@ -6,12 +6,12 @@ import pytest
 import trio
 
 from tests.gateway.wires import policy, request, text
-from walletd.gateway import server
-from walletd.gateway.bounds import Bounds, Deadlines
-from walletd.gateway.connection import Connection
-from walletd.gateway.handshake import Handshake
-from walletd.gateway.server import Caps, GatewayServer
-from walletd.wallets.table_file import ReadTablesRotten
+from walletd.gateway.network import server
+from walletd.gateway.network.bounds import Bounds, Deadlines
+from walletd.gateway.network.connection import Connection
+from walletd.gateway.network.server import Caps, GatewayServer
+from walletd.gateway.websocket.handshake import Handshake
+from walletd.tables.file import ReadTablesRotten
 
 
 class FailingEndpoint:

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from walletd.gateway.event_frames import EventFrames
+from walletd.streams.event_frames import EventFrames
 
 
 def test_whoever_sees_the_same_shares_a_frame() -> None:

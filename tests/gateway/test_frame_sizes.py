@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from tests.gateway.sessions import Client, open_desk
-from walletd.gateway import commands
-from walletd.journal.memory_store import MemoryJournalStore
+from walletd.gateway.methods import commands
+from walletd.journal.memory.store import MemoryJournalStore
 from walletd.ledger import entry_size
-from walletd.vocabulary.error_codes import Reason
+from walletd.vocabulary.reasons import Reason
 from walletd.vocabulary.sizes import ENVELOPE_BYTES, MAX_ENTRY_BYTES, MAX_FRAME_BYTES
 
 pytestmark = pytest.mark.interpreted  # They make the compiled modules' bounds small.

@@ -25,8 +25,8 @@ from tests.gateway.wires import (
     sent_texts,
     text,
 )
-from walletd.gateway.fragments import MAX_FRAGMENTS
-from walletd.gateway.websocket import CONTROL_BURST_SECONDS, FrameProtocol, State
+from walletd.gateway.websocket.fragments import MAX_FRAGMENTS
+from walletd.gateway.websocket.frames import CONTROL_BURST_SECONDS, FrameProtocol, State
 
 CONTROL_FRAMES_PER_SECOND = policy().pings_per_second
 CONTROL_FRAMES_AT_ONCE = CONTROL_FRAMES_PER_SECOND * CONTROL_BURST_SECONDS

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.gateway.wires import closing, frame, policy, request, text
-from walletd.gateway.websocket import FrameProtocol
+from walletd.gateway.websocket.frames import FrameProtocol
 
 LARGE = 256 * 1024
 MOST_LEFT = 3000

@@ -12,12 +12,12 @@ import trio
 
 from tests.gateway.sessions import open_desk
 from walletd.gateway.admission import MOMENTS_UNPRUNED, Admission
-from walletd.gateway.counters import PEERS_OWN, TrafficCounters
-from walletd.gateway.entries import MAX_PAGE_BYTES
-from walletd.journal.memory_store import MemoryJournalStore
+from walletd.gateway.methods.entries import MAX_PAGE_BYTES
+from walletd.gateway.network.counters import PEERS_OWN, TrafficCounters
+from walletd.journal.memory.store import MemoryJournalStore
 from walletd.ledger.client_book import ClientBook
-from walletd.protocol.access import TokenRegister
 from walletd.protocol.close_codes import CloseCode
+from walletd.sessions.access import TokenRegister
 from walletd.vocabulary.entries import ClientRecord, TokenRecord
 from walletd.vocabulary.identifiers import Principal
 

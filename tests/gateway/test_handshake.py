@@ -5,8 +5,8 @@ import gc
 import pytest
 
 from tests.gateway.wires import TOKEN, bearer, closing, policy, request, sent_close, sent_texts, text
-from walletd.gateway.handshake import FULL
-from walletd.gateway.websocket import FrameProtocol, State
+from walletd.gateway.websocket.frames import FrameProtocol, State
+from walletd.gateway.websocket.handshake import FULL
 
 PLAIN = {"Connection": None, "Upgrade": None}
 

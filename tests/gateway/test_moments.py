@@ -9,8 +9,8 @@ import pytest
 
 from tests.gateway.sessions import Client, Desk, furnish, open_desk, payment
 from tests.gateway.test_clients import HandClock
-from walletd.journal.memory_store import MemoryJournalStore
-from walletd.protocol.access import Grant
+from walletd.journal.memory.store import MemoryJournalStore
+from walletd.sessions.access import Grant
 from walletd.vocabulary.identifiers import DAEMON
 
 HASH = "0123456789abcdef" * 4

@@ -14,13 +14,14 @@ import msgspec
 import pytest
 
 from tests.gateway.sessions import ADMIN, Client, Desk, open_desk
-from walletd.journal.memory_store import MemoryJournalStore
+from walletd.journal.memory.store import MemoryJournalStore
 from walletd.protocol import pages
 from walletd.protocol.methods import METHODS, Kind
+from walletd.tables.queries import statements
+from walletd.tables.queries import wallets as readings
 from walletd.vocabulary.entries import ClientRecord
 from walletd.vocabulary.identifiers import Principal
 from walletd.vocabulary.sizes import MAX_FRAME_BYTES
-from walletd.wallets import readings, statements
 
 PAGE = 2_500
 """Bytes of a page here; the largest row may have some more, and is then a page by itself."""

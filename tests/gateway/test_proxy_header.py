@@ -10,9 +10,9 @@ import trio
 
 from tests.gateway.test_server import ROOM, http, serving, until
 from tests.gateway.wires import Host, policy, request
-from walletd.gateway.bounds import Bounds, Deadlines
-from walletd.gateway.proxy_header import MAX_BODY_BYTES, SIGNATURE, NoProxyHeader, read_proxy_header
-from walletd.gateway.server import Caps, GatewayServer
+from walletd.gateway.network.bounds import Bounds, Deadlines
+from walletd.gateway.network.proxy_header import MAX_BODY_BYTES, SIGNATURE, NoProxyHeader, read_proxy_header
+from walletd.gateway.network.server import Caps, GatewayServer
 
 BEHIND = b"the rest"
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"

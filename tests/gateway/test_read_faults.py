@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.gateway.sessions import Desk, furnish, open_desk, payment
-from walletd.gateway import dispatch
 from walletd.gateway.endpoint import ClientEndpoint
-from walletd.journal.memory_store import MemoryJournalStore
-from walletd.protocol.session import Call
+from walletd.gateway.methods import dispatch
+from walletd.journal.memory.store import MemoryJournalStore
+from walletd.sessions.session import Call
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from tests.gateway.wires import Host
-from walletd.gateway.bounds import Bounds
-from walletd.gateway.connection import Connection
-from walletd.gateway.readiness import NO_TURNS, NoTurns, Readiness
-from walletd.gateway.socket_stream import SocketStream
-from walletd.wallets.table_file import ReadTablesRotten
+from walletd.gateway.network.bounds import Bounds
+from walletd.gateway.network.connection import Connection
+from walletd.gateway.network.readiness import NO_TURNS, NoTurns, Readiness
+from walletd.gateway.network.socket_stream import SocketStream
+from walletd.tables.file import ReadTablesRotten
 
 UPGRADE = (
     b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -91,7 +91,7 @@ async def test_whoever_has_something_is_called_until_it_is_read(pair: tuple[sock
 
 @pytest.mark.parametrize("turn", ["TURN_SECONDS", "PRESSED_TURN_SECONDS"])
 async def test_others_have_the_loop_while_many_have_something(turn: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(f"walletd.gateway.readiness.{turn}", -1)
+    monkeypatch.setattr(f"walletd.gateway.network.readiness.{turn}", -1)
     turns = Turns(is_pressed=turn.startswith("PRESSED"))
     readiness, seen = Readiness(turns), turns.seen
     pairs = [socket.socketpair() for _ in range(5)]

@@ -10,11 +10,12 @@ import trio
 
 from tests.gateway.sessions import ADMIN, Client, Desk, open_desk, payment
 from tests.gateway.sessions import furnish as open_wallets
-from walletd.journal.memory_store import MemoryJournalStore
-from walletd.protocol.access import Grant
+from walletd.journal.memory.store import MemoryJournalStore
+from walletd.sessions.access import Grant
+from walletd.tables.queries import statements
+from walletd.tables.queries import wallets as readings
+from walletd.tables.writer import ReadTables, ReadTablesFull
 from walletd.vocabulary.identifiers import Principal
-from walletd.wallets import readings, statements
-from walletd.wallets.read_tables import ReadTables, ReadTablesFull
 
 MICROSECOND = timedelta(microseconds=1)
 

@@ -16,10 +16,10 @@ from websockets.trio.client import connect
 from websockets.typing import Subprotocol
 
 from tests.gateway.wires import Host, page, policy, request, sent_close, text
-from walletd.gateway.bounds import Bounds, Deadlines
-from walletd.gateway.http_pages import StatusPages
-from walletd.gateway.server import Caps, GatewayServer, ListenFailed, _peer
-from walletd.vocabulary.lifecycle import DaemonState
+from walletd.gateway.network.bounds import Bounds, Deadlines
+from walletd.gateway.network.server import Caps, GatewayServer, ListenFailed, _peer
+from walletd.gateway.pages.status import StatusPages
+from walletd.vocabulary.states import DaemonState
 
 CHANCE = random.Random(7)
 ROOM = Caps(connections=100, connections_per_address=100)

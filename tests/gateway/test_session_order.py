@@ -15,9 +15,9 @@ import trio
 
 from tests.gateway.sessions import Client, Desk, furnish, open_desk, payment
 from tests.simulation.tables import sqlite_in_the_loop
-from walletd.journal.memory_store import MemoryJournalStore
+from walletd.journal.memory.store import MemoryJournalStore
 from walletd.journal.segment import Segment
-from walletd.protocol.access import Grant
+from walletd.sessions.access import Grant
 from walletd.vocabulary.identifiers import OPERATOR
 
 VISIT_SECONDS = 0.5

@@ -12,13 +12,13 @@ import pytest
 import trio
 
 from tests.gateway.wires import request
-from walletd import daemon, ways_in
-from walletd.config import Settings
-from walletd.fault_reports import FaultReports
-from walletd.journal.sqlite_store import open_journal
-from walletd.operations import Operations
-from walletd.service_manager import ServiceManager
-from walletd.signals import Stop
+from walletd.daemon import admin_listener, serving
+from walletd.daemon.operations import Operations
+from walletd.journal.sqlite.store import open_journal
+from walletd.runtime.fault_reports import FaultReports
+from walletd.runtime.signals import Stop
+from walletd.runtime.systemd import ServiceManager
+from walletd.settings.settings import Settings
 
 PATIENCE_SECONDS = 60
 NO_WEBSOCKET = {
@@ -58,7 +58,7 @@ class Start:
 
     async def run(self) -> None:
         try:
-            await daemon._run(
+            await serving._run(
                 self.operations.settings, lambda said: self.served.set(), lambda done, whole: None, self.operations
             )
         finally:
@@ -89,7 +89,7 @@ class Start:
 async def starting(directory: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Start]:
     with socket.create_server(("127.0.0.1", 0)) as admin:
         handed_over: dict[str, list[socket.socket]] = defaultdict(list, admin=[admin.dup()])
-        monkeypatch.setattr(ways_in, "inherited_sockets", lambda: handed_over)
+        monkeypatch.setattr(admin_listener, "inherited_sockets", lambda: handed_over)
         start = Start(directory, admin.getsockname())
         async with trio.open_nursery() as nursery:
             nursery.start_soon(start.run)
@@ -99,7 +99,7 @@ async def starting(directory: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIte
 
 def gated(monkeypatch: pytest.MonkeyPatch, step: str, gate: Gate, tell: Callable[..., None] | None = None) -> None:
     """Let this step of the start stand before the gate; what it is given is told."""
-    plain = getattr(daemon, step)
+    plain = getattr(serving, step)
 
     async def stands(*arguments: Any) -> Any:
         if tell is not None:
@@ -107,7 +107,7 @@ def gated(monkeypatch: pytest.MonkeyPatch, step: str, gate: Gate, tell: Callable
         await gate.wait()
         return await plain(*arguments)
 
-    monkeypatch.setattr(daemon, step, stands)
+    monkeypatch.setattr(serving, step, stands)
 
 
 async def test_operators_are_answered_while_the_daemon_recovers(
@@ -151,7 +151,7 @@ async def test_operators_are_answered_before_the_journal_is_opened(
         async with plain(*arguments, **words) as store:
             yield store
 
-    monkeypatch.setattr(daemon, "open_journal", stands)
+    monkeypatch.setattr(serving, "open_journal", stands)
     async with starting(tmp_path / "data", monkeypatch) as start:
         await gate.reached.wait()
         assert not (tmp_path / "data" / "journal.db").exists()

@@ -11,8 +11,8 @@ import trio
 import trio.testing
 
 from tests.gateway.sessions import PATIENCE_SECONDS, Client, Desk, furnish, open_desk, payment
-from walletd.journal.memory_store import MemoryJournalStore
-from walletd.wallets import publisher as publisher_module
+from walletd.journal.memory.store import MemoryJournalStore
+from walletd.streams import publisher as publisher_module
 
 WALLETS = ["alice", "bob", "shop:1", "shop:2", "shop:3"]
 

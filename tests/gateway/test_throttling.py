@@ -9,12 +9,12 @@ from websockets.frames import Opcode
 
 from tests.gateway.sessions import ADMIN, Client, Desk, furnish, open_desk, payment
 from tests.gateway.wires import Host, frame, opened, policy, request, text
-from walletd.gateway.bounds import Bounds, Deadlines
-from walletd.gateway.server import Caps, GatewayServer
-from walletd.gateway.websocket import FrameProtocol
-from walletd.journal.memory_store import MemoryJournalStore
+from walletd.gateway.network.bounds import Bounds, Deadlines
+from walletd.gateway.network.server import Caps, GatewayServer
+from walletd.gateway.websocket.frames import FrameProtocol
+from walletd.journal.memory.store import MemoryJournalStore
 from walletd.protocol.close_codes import CloseCode
-from walletd.protocol.rates import RateBook, Rates
+from walletd.sessions.rates import RateBook, Rates
 
 
 @pytest.fixture

@@ -20,9 +20,9 @@ from websockets.trio.client import connect
 from tests.gateway.authorities import Authority
 from tests.gateway.test_server import serving, until
 from tests.gateway.wires import Host, closing, frame, policy, request, sent_close, sent_texts, text
-from walletd.gateway.bounds import Bounds, Deadlines
-from walletd.gateway.server import Caps, GatewayServer
-from walletd.gateway.tls import LOOK_SECONDS, CertificateFiles, Certificates, CertificateUnusable, principal_of
+from walletd.gateway.network.bounds import Bounds, Deadlines
+from walletd.gateway.network.server import Caps, GatewayServer
+from walletd.gateway.network.tls import LOOK_SECONDS, CertificateFiles, Certificates, CertificateUnusable, principal_of
 
 
 @pytest.fixture

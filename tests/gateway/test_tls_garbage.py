@@ -12,7 +12,7 @@ from tests.gateway.authorities import Authority
 from tests.gateway.test_server import serving, until
 from tests.gateway.test_tls import gateway
 from tests.gateway.wires import Host, request
-from walletd.gateway.tls import CertificateFiles, Certificates
+from walletd.gateway.network.tls import CertificateFiles, Certificates
 
 CONNECTIONS = 60
 MOST_BYTES = 300 * 1024

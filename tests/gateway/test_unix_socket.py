@@ -11,9 +11,9 @@ from websockets.sync.client import unix_connect
 
 from tests.gateway.test_server import serving
 from tests.gateway.wires import Host, policy
-from walletd.gateway.bounds import Bounds, Deadlines
-from walletd.gateway.server import Caps, GatewayServer, ListenFailed
-from walletd.gateway.unix_socket import UnixSocket
+from walletd.gateway.network.bounds import Bounds, Deadlines
+from walletd.gateway.network.server import Caps, GatewayServer, ListenFailed
+from walletd.gateway.network.unix_socket import UnixSocket
 
 
 def gateway(host: Host, path: Path, mode: int = 0o600, most: int = 100) -> GatewayServer:

@@ -9,7 +9,7 @@ import trio.testing
 
 from tests.gateway.test_server import gateway, serving, until
 from tests.gateway.wires import Host, request
-from walletd.gateway.server import Caps
+from walletd.gateway.network.server import Caps
 
 CONNECTIONS = 200
 MOST_BYTES = 12 * 1024

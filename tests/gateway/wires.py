@@ -9,12 +9,12 @@ from typing import Any
 import trio
 from websockets.frames import Close, Frame, Opcode
 
-from walletd.gateway.bounds import Bounds, Deadlines
-from walletd.gateway.connection import Connection, Endpoint, Flusher, Terms
-from walletd.gateway.counters import TrafficCounters
-from walletd.gateway.handshake import LOOPBACK_HOSTS, Handshake, Policy
-from walletd.gateway.readiness import NO_TURNS, Readiness
-from walletd.gateway.websocket import FrameProtocol, State
+from walletd.gateway.network.bounds import Bounds, Deadlines
+from walletd.gateway.network.connection import Connection, Endpoint, Flusher, Terms
+from walletd.gateway.network.counters import TrafficCounters
+from walletd.gateway.network.readiness import NO_TURNS, Readiness
+from walletd.gateway.websocket.frames import FrameProtocol, State
+from walletd.gateway.websocket.handshake import LOOPBACK_HOSTS, Handshake, Policy
 
 TOKEN = "let-me-in"
 LIMIT = 4096

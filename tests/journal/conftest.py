@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.journal.chains import Chain
-from walletd.journal import on_loop
-from walletd.journal.memory_store import MemoryJournalStore
-from walletd.journal.sqlite_store import SqliteJournalStore, open_journal
+from walletd.journal.memory.store import MemoryJournalStore
+from walletd.journal.sqlite.store import SqliteJournalStore, open_journal
+from walletd.runtime import blocking_calls
 
 Store = SqliteJournalStore | MemoryJournalStore
 
@@ -30,8 +30,8 @@ async def store(
         yield MemoryJournalStore()
         return
     if "slow" in request.param:
-        monkeypatch.setattr(on_loop, "CALLS_IN_THREAD", 1)
-        monkeypatch.setattr(on_loop, "SLOW_SECONDS", -1.0)
+        monkeypatch.setattr(blocking_calls, "CALLS_IN_THREAD", 1)
+        monkeypatch.setattr(blocking_calls, "SLOW_SECONDS", -1.0)
     async with open_journal(tmp_path / "journal") as sqlite_store:
         yield sqlite_store
 

@@ -1,8 +1,8 @@
 """A disk that is taken for a slow one: commits and reads are made in threads, but for the first."""
 
-from walletd.journal import on_loop
+from walletd.runtime import blocking_calls
 
 
 def make_disks_slow() -> None:
     """From now on, in this process."""
-    on_loop.SLOW_SECONDS = -1.0  # type: ignore[misc]
+    blocking_calls.SLOW_SECONDS = -1.0  # type: ignore[misc]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from walletd.journal.asyncio_loop import TrioLoop, open_aiosqlite
+from walletd.journal.sqlite.asyncio_loop import TrioLoop, open_aiosqlite
 
 
 async def test_statements_are_answered_in_order_and_the_thread_ends_with_the_connection(tmp_path: Path) -> None:

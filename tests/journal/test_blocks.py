@@ -5,13 +5,13 @@ import zlib
 import msgspec
 import pytest
 
-from walletd.journal import archive_file
-from walletd.journal.archive_file import MAX_BLOCK_BYTES, one_block, pack, unpack
+from walletd.journal.archive import file as archive_file
+from walletd.journal.archive.file import MAX_BLOCK_BYTES, one_block, pack, unpack
 from walletd.journal.failures import JournalCorrupt
 from walletd.journal.merkle import Frontier
 from walletd.journal.segment import Segment, seal
-from walletd.protocol.journal_messages import JournalBlock
-from walletd.protocol.session import success
+from walletd.protocol.messages.journal import JournalBlock
+from walletd.sessions.session import success
 from walletd.vocabulary.sizes import MAX_FRAME_BYTES
 
 

@@ -13,10 +13,10 @@ import trio
 import trio.testing
 
 from tests.journal.chains import Chain
-from walletd.journal import on_loop
-from walletd.journal.connection import SqliteConnection, connect
-from walletd.journal.on_loop import CALLS_IN_THREAD
-from walletd.journal.sqlite_store import SMALL_BYTES, open_journal
+from walletd.journal.sqlite.connection import SqliteConnection, connect
+from walletd.journal.sqlite.store import SMALL_BYTES, open_journal
+from walletd.runtime import blocking_calls
+from walletd.runtime.blocking_calls import CALLS_IN_THREAD
 
 INSERT = "INSERT INTO t VALUES (?)"
 LONG = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 300000) SELECT count(x) FROM n"
@@ -43,7 +43,7 @@ class Watched:
 @pytest.fixture
 async def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Watched]:
     """On a disk that counts as fast, however busy it is."""
-    monkeypatch.setattr(on_loop, "SLOW_SECONDS", math.inf)
+    monkeypatch.setattr(blocking_calls, "SLOW_SECONDS", math.inf)
     connection = await connect(tmp_path / "a.db", silence_seconds=30)
     await connection.change("CREATE TABLE t (n INTEGER UNIQUE)")
     yield Watched(connection)
@@ -83,7 +83,7 @@ async def test_a_commit_beside_a_read_waits_for_it_and_the_loop_does_not(watched
 
 
 async def test_a_slow_disk_has_the_thread(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(on_loop, "SLOW_SECONDS", 0.0)
+    monkeypatch.setattr(blocking_calls, "SLOW_SECONDS", 0.0)
     assert await watched.commit(0)
     assert not any([await watched.commit(number) for number in range(1, 1 + CALLS_IN_THREAD)])
     assert await watched.commit(-1)
@@ -104,7 +104,7 @@ async def test_what_sqlite_refuses_is_raised_in_both(watched: Watched, slow: boo
 async def test_a_large_segment_is_written_in_the_thread(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, padding: int, has_thread: bool
 ) -> None:
-    monkeypatch.setattr(on_loop, "SLOW_SECONDS", math.inf)
+    monkeypatch.setattr(blocking_calls, "SLOW_SECONDS", math.inf)
     async with open_journal(tmp_path) as store:
         asked = store._connection._asked
         await Chain().append_to(store, padding=padding)
@@ -115,7 +115,7 @@ async def test_a_large_segment_is_written_in_the_thread(
 async def test_a_store_says_what_had_better_be_appended_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, padding: int, slow_seconds: float, is_quick: bool
 ) -> None:
-    monkeypatch.setattr(on_loop, "SLOW_SECONDS", slow_seconds)
+    monkeypatch.setattr(blocking_calls, "SLOW_SECONDS", slow_seconds)
     chain = Chain()
     async with open_journal(tmp_path) as store:
         assert store.is_quick(padding) == (padding <= SMALL_BYTES)
@@ -125,7 +125,7 @@ async def test_a_store_says_what_had_better_be_appended_at_once(
         store.append_now(0, segment)
         assert store._connection._asked == asked
         assert await store.read(0) == [segment]
-        monkeypatch.setattr(on_loop, "SLOW_SECONDS", 0.0)
+        monkeypatch.setattr(blocking_calls, "SLOW_SECONDS", 0.0)
         await chain.append_to(store)
         assert not store.is_quick(0), "the disk is slow"
 

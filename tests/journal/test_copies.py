@@ -9,12 +9,12 @@ import pytest
 
 from tests.journal.chains import Chain
 from walletd.cli import backup
-from walletd.journal import building
-from walletd.journal.archive_file import ArchiveWriter, Origin, pack
-from walletd.journal.building import build_journal
-from walletd.journal.directory import DATABASE_NAME
+from walletd.journal.archive.file import ArchiveWriter, Origin, pack
 from walletd.journal.failures import CopyDamaged, JournalCorrupt
 from walletd.journal.offline import read_offline
+from walletd.journal.sqlite import building
+from walletd.journal.sqlite.building import build_journal
+from walletd.journal.sqlite.directory import DATABASE_NAME
 from walletd.vocabulary.histories import FIRST_HISTORY, Histories, History
 
 ORIGIN = Origin("journal-of-a-test", 1)

@@ -9,7 +9,7 @@ from walletd.journal.failures import EXIT_JOURNAL_UNCERTAIN
 
 PROGRAM = """
 import logging
-from walletd.journal.failures import end_process
+from walletd.runtime.ending import end_process
 
 class Broken(logging.Handler):
     def handle(self, record):

@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from walletd.journal.directory import DATABASE_NAME
 from walletd.journal.offline import read_offline
+from walletd.journal.sqlite.directory import DATABASE_NAME
 from walletd.journal.verification import verified
 
 KILLS = 25

@@ -2,8 +2,8 @@
 
 import pytest
 
-from walletd.journal import on_loop
-from walletd.journal.on_loop import CALLS_IN_THREAD, SLOW_SECONDS, OnLoop
+from walletd.runtime import blocking_calls
+from walletd.runtime.blocking_calls import CALLS_IN_THREAD, SLOW_SECONDS, OnLoop
 
 
 class Timed:
@@ -12,7 +12,7 @@ class Timed:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, slow_seconds: float | None = None) -> None:
         self.now = 0.0
         self.on_loop = OnLoop(slow_seconds)
-        monkeypatch.setattr(on_loop, "perf_counter", lambda: self.now)
+        monkeypatch.setattr(blocking_calls, "perf_counter", lambda: self.now)
 
     def call(self, seconds: float) -> bool:
         """Whether the event loop made it."""

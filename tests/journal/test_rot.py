@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from tests.journal.chains import Chain
-from walletd.journal import wal
-from walletd.journal.directory import DATABASE_NAME
 from walletd.journal.failures import JournalCorrupt, JournalFailure
 from walletd.journal.offline import read_offline
 from walletd.journal.segment import Segment
-from walletd.journal.sqlite_store import open_journal
+from walletd.journal.sqlite import wal
+from walletd.journal.sqlite.directory import DATABASE_NAME
+from walletd.journal.sqlite.store import open_journal
+from walletd.journal.sqlite.wal import inspect, wal_path
 from walletd.journal.verification import verified
-from walletd.journal.wal import inspect, wal_path
 
 Crash = Callable[[Path], Path]
 SEGMENTS = 30

@@ -15,13 +15,14 @@ import trio
 from tests.faults.tally import missing
 from tests.journal.chains import Chain
 from tests.journal.writing import Died
-from walletd.journal import charter, sqlite_store
-from walletd.journal.directory import BALLAST_NAME, DATABASE_NAME, Ballast, free_bytes
 from walletd.journal.failures import CheckpointFailing, JournalFull, OutcomeUnknown
 from walletd.journal.merkle import Frontier
-from walletd.journal.sqlite_store import SqliteJournalStore, open_journal
+from walletd.journal.sqlite import charter
+from walletd.journal.sqlite import store as sqlite_store
+from walletd.journal.sqlite.directory import BALLAST_NAME, DATABASE_NAME, Ballast, free_bytes
+from walletd.journal.sqlite.store import SqliteJournalStore, open_journal
+from walletd.journal.sqlite.wal import wal_path
 from walletd.journal.store import GENESIS
-from walletd.journal.wal import wal_path
 from walletd.journal.writer import JournalWriter
 
 Crash = Callable[[Path], Path]

@@ -11,8 +11,6 @@ from pathlib import Path
 import pytest
 
 from tests.journal.chains import Chain, record
-from walletd.journal.charter import _SETTINGS
-from walletd.journal.directory import BALLAST_NAME, DATABASE_NAME, LOCK_NAME, file_systems, refuse_network_file_system
 from walletd.journal.failures import (
     JournalCorrupt,
     JournalLocked,
@@ -20,16 +18,24 @@ from walletd.journal.failures import (
     JournalUnreadable,
     JournalUnsupported,
 )
-from walletd.journal.mark import MARK_NAME, read_mark
-from walletd.journal.sqlite_store import open_journal
-from walletd.journal.wal import wal_path
+from walletd.journal.sqlite.charter import _SETTINGS
+from walletd.journal.sqlite.directory import (
+    BALLAST_NAME,
+    DATABASE_NAME,
+    LOCK_NAME,
+    file_systems,
+    refuse_network_file_system,
+)
+from walletd.journal.sqlite.mark import MARK_NAME, read_mark
+from walletd.journal.sqlite.store import open_journal
+from walletd.journal.sqlite.wal import wal_path
 
 Crash = Callable[[Path], Path]
 
 OPEN_ELSEWHERE = """
 import sys, trio
 from pathlib import Path
-from walletd.journal.sqlite_store import open_journal
+from walletd.journal.sqlite.store import open_journal
 
 async def main():
     async with open_journal(Path(sys.argv[1])):
@@ -190,7 +196,7 @@ async def test_a_directory_that_cannot_be_made_is_unreadable(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("kind", ["nfs4", "cifs", "fuse.sshfs", "9p"])
 def test_a_network_file_system_is_refused(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("walletd.journal.directory.file_systems", lambda mounts, device: [kind])
+    monkeypatch.setattr("walletd.journal.sqlite.directory.file_systems", lambda mounts, device: [kind])
     with pytest.raises(JournalUnsupported, match=kind):
         refuse_network_file_system(tmp_path)
 

@@ -7,7 +7,7 @@ import pytest
 from tests.journal.chains import Chain, record
 from tests.journal.conftest import Store
 from walletd.journal.failures import HeadMoved
-from walletd.journal.memory_store import MemoryJournalStore
+from walletd.journal.memory.store import MemoryJournalStore
 from walletd.journal.merkle import EMPTY_ROOT
 from walletd.journal.segment import records
 from walletd.journal.store import Head, JournalStore

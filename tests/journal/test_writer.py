@@ -11,7 +11,7 @@ import trio.testing
 
 from tests.journal.chains import record
 from tests.journal.writing import Died, Gate, Observed, stored
-from walletd.journal.memory_store import MemoryJournalStore
+from walletd.journal.memory.store import MemoryJournalStore
 from walletd.journal.merkle import leaf_hash
 from walletd.journal.writer import Pending
 

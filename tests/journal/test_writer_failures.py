@@ -12,7 +12,7 @@ import trio.testing
 from tests.journal.chains import record
 from tests.journal.writing import Died, Gate, Observed, stored
 from walletd.journal.failures import JournalFull
-from walletd.journal.memory_store import Fault, MemoryJournalStore
+from walletd.journal.memory.store import Fault, MemoryJournalStore
 from walletd.journal.segment import Segment
 
 

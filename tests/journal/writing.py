@@ -9,7 +9,7 @@ import trio
 
 from tests.journal.chains import record
 from walletd.journal.failures import JournalFull
-from walletd.journal.memory_store import MemoryJournalStore
+from walletd.journal.memory.store import MemoryJournalStore
 from walletd.journal.merkle import Frontier
 from walletd.journal.segment import Segment, records
 from walletd.journal.store import Head

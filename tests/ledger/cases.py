@@ -39,7 +39,6 @@ from walletd.vocabulary.commands import (
     Window,
 )
 from walletd.vocabulary.entries import AssetRecord, BalanceRecord, Effects, Entry, HoldRecord, Refusal, WalletRecord
-from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import (
     AssetCode,
     CommandId,
@@ -50,7 +49,8 @@ from walletd.vocabulary.identifiers import (
     Version,
     WalletId,
 )
-from walletd.vocabulary.lifecycle import FrozenSide, HoldState, WalletStatus
+from walletd.vocabulary.reasons import Reason
+from walletd.vocabulary.states import FrozenSide, HoldState, WalletStatus
 
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
 TICK = timedelta(microseconds=1)

@@ -11,8 +11,8 @@ from typing import Any
 from tests.ledger.cases import NOW, TICK, Ledger, RefusalCase
 from walletd.ledger.clients import MAX_KEYS, MAX_TOKENS
 from walletd.vocabulary.commands import CreateClient, RevokeClient, RotateClient
-from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import CommandId, Principal
+from walletd.vocabulary.reasons import Reason
 
 LATER = NOW + TICK
 

@@ -36,9 +36,9 @@ from walletd.ledger import audit
 from walletd.ledger.book import Balance, Books
 from walletd.vocabulary.commands import AnyCommand, CaptureHold, ExecuteBatch, Limits, PostTransfer
 from walletd.vocabulary.entries import ClientRecord, Effects, Entry, Refusal, decode_entry, encode_entry
-from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import AssetCode, CommandId, Principal, WalletId, hold_id
-from walletd.vocabulary.lifecycle import WalletStatus
+from walletd.vocabulary.reasons import Reason
+from walletd.vocabulary.states import WalletStatus
 
 History = list[Entry]
 changed = msgspec.structs.replace

@@ -9,7 +9,7 @@ from tests.ledger.cases import NOW, Ledger, asset, closing, open_wallet, pay, po
 from walletd.ledger.book import Balance, Book, Books, apply, restore_book
 from walletd.vocabulary.entries import BalanceRecord, Effects, WalletRecord
 from walletd.vocabulary.identifiers import Version, WalletId
-from walletd.vocabulary.lifecycle import WalletStatus
+from walletd.vocabulary.states import WalletStatus
 
 ALICE = WalletId("alice")
 

@@ -14,8 +14,8 @@ from walletd.ledger.entry_size import MAX_EXPIRED_BYTES, MAX_RAISES, RECORD_BYTE
 from walletd.vocabulary import commands as c
 from walletd.vocabulary import entries as e
 from walletd.vocabulary.identifiers import AssetCode, HoldId, Principal, Sequence, TransferId, Version, WalletId
-from walletd.vocabulary.lifecycle import FrozenSide, HoldState, WalletStatus
 from walletd.vocabulary.sizes import ENVELOPE_BYTES, MAX_ENTRY_BYTES, MAX_FRAME_BYTES, MAX_REQUEST_BYTES
+from walletd.vocabulary.states import FrozenSide, HoldState, WalletStatus
 
 AMOUNT = "-" + "9" * 40
 CONTROL = "\x01"

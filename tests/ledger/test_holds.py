@@ -32,7 +32,7 @@ from tests.ledger.core import REAL, Core
 from walletd.ledger.statement import lines_of
 from walletd.vocabulary.commands import MAX_SECONDS
 from walletd.vocabulary.entries import Effects, Refusal, encode_entry
-from walletd.vocabulary.lifecycle import FrozenSide
+from walletd.vocabulary.states import FrozenSide
 
 
 def money(ledger: Ledger, *wallets: str) -> list[tuple[int, int]]:

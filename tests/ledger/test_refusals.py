@@ -64,9 +64,9 @@ from walletd.vocabulary.commands import (
     VoidHold,
 )
 from walletd.vocabulary.entries import Effects, Refusal
-from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import WalletId
-from walletd.vocabulary.lifecycle import FrozenSide
+from walletd.vocabulary.reasons import Reason
+from walletd.vocabulary.states import FrozenSide
 
 ORDER = list(Reason)
 

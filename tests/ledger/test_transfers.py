@@ -24,9 +24,9 @@ from tests.ledger.cases import (
 from walletd.ledger.rules import decide
 from walletd.vocabulary.commands import MAX_POSTINGS, AnyCommand
 from walletd.vocabulary.entries import Effects, Refusal
-from walletd.vocabulary.error_codes import Reason
-from walletd.vocabulary.lifecycle import WalletStatus
 from walletd.vocabulary.money import MAX_AMOUNT
+from walletd.vocabulary.reasons import Reason
+from walletd.vocabulary.states import WalletStatus
 
 
 def effects_of(verdict: Effects | Refusal) -> Effects:

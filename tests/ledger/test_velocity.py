@@ -32,8 +32,8 @@ from walletd.ledger.book import restore_book
 from walletd.ledger.draft import Draft
 from walletd.ledger.velocity import Outflows
 from walletd.vocabulary.entries import Effects, OutflowRecord, Refusal
-from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import Sequence
+from walletd.vocabulary.reasons import Reason
 
 MINUTE = timedelta(minutes=1)
 LIMITED = limit("alice", "EUR", velocity=(window(60, 100), window(3600, 250)))

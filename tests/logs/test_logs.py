@@ -27,7 +27,7 @@ class Log:
         self.handler = logging.StreamHandler(self.stream)
         self.handler.setFormatter(formatter_of(form))
         self.handler.addFilter(AddContext())
-        self.logger = logging.Logger("walletd.gateway.connection")
+        self.logger = logging.Logger("walletd.gateway.network.connection")
         self.logger.addHandler(self.handler)
 
     @property
@@ -53,7 +53,7 @@ def test_a_line_for_people_says_when_how_grave_who_and_what() -> None:
     log.logger.error("lost %d", 3, extra=about_command("order-1"))
     when, _, said = log.lines[0].partition(" ")
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d", when)
-    assert said == "ERROR   walletd.gateway.connection: lost 3 command_id=order-1"
+    assert said == "ERROR   walletd.gateway.network.connection: lost 3 command_id=order-1"
 
 
 def test_a_line_for_machines_is_a_document() -> None:
@@ -203,9 +203,9 @@ def levels_restored() -> Iterator[None]:
 def test_a_component_has_a_level_of_its_own_until_it_is_taken_away() -> None:
     setup.set_levels("warning", {"journal": "debug"})
     assert setup.levels() == dict.fromkeys(setup.COMPONENTS, "warning") | {"journal": "debug"}
-    assert logging.getLogger("walletd.gateway.server").getEffectiveLevel() == logging.WARNING
+    assert logging.getLogger("walletd.gateway.network.server").getEffectiveLevel() == logging.WARNING
     setup.set_level("gateway", "error")
-    assert logging.getLogger("walletd.gateway.server").getEffectiveLevel() == logging.ERROR
+    assert logging.getLogger("walletd.gateway.network.server").getEffectiveLevel() == logging.ERROR
     setup.set_level(None, "debug")
     assert setup.levels() == dict.fromkeys(setup.COMPONENTS, "debug") | {"gateway": "error"}
     assert logging.getLogger().level == logging.INFO

@@ -109,7 +109,7 @@ def _finds(core: Core, history: Any, finding: str) -> bool:
 
 def access_against(modules: dict[str, ModuleType]) -> list[str]:
     """What the tables of access say."""
-    access: Any = modules["walletd.protocol.access"]
+    access: Any = modules["walletd.sessions.access"]
     found = []
     for scope, need, covered in NEEDS:
         asked = access.Need(access.Right(need.right.value), need.wallet, need.is_prefix)
@@ -152,6 +152,6 @@ def _permitted(modules: dict[str, ModuleType], method: str, params: Any, *scopes
 
 
 def _session(modules: dict[str, ModuleType], *scopes: str) -> Any:
-    access: Any = modules["walletd.protocol.access"]
-    session: Any = modules["walletd.protocol.session"]
+    access: Any = modules["walletd.sessions.access"]
+    session: Any = modules["walletd.sessions.session"]
     return session.Session(access.TokenRegister(), LIMITS, access.Grant(Principal("p"), scopes))

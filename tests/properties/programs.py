@@ -48,8 +48,8 @@ from walletd.vocabulary.identifiers import (
     TransferId,
     WalletId,
 )
-from walletd.vocabulary.lifecycle import FrozenSide, WalletStatus
 from walletd.vocabulary.money import MAX_AMOUNT
+from walletd.vocabulary.states import FrozenSide, WalletStatus
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 TICK = timedelta(microseconds=1)

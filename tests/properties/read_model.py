@@ -10,7 +10,7 @@ from typing import NamedTuple
 from walletd.ledger.statement import movements_of
 from walletd.vocabulary.entries import Entry, HoldRecord, WalletRecord
 from walletd.vocabulary.identifiers import AssetCode
-from walletd.vocabulary.lifecycle import HoldState, WalletStatus
+from walletd.vocabulary.states import HoldState, WalletStatus
 
 
 class Had(NamedTuple):

@@ -15,8 +15,8 @@ from tests.properties.programs import PRELUDE, Run, Step, programs
 from walletd.ledger.audit import Audit
 from walletd.ledger.client_book import ClientBook, is_in_force
 from walletd.ledger.clients import MAX_TOKENS
-from walletd.protocol.access import Grant
-from walletd.protocol.redaction import concerns, redacted, shown_facts
+from walletd.sessions.access import Grant
+from walletd.sessions.redaction import concerns, redacted, shown_facts
 from walletd.vocabulary.entries import Effects, Entry, decode_entry
 from walletd.vocabulary.identifiers import Principal, owner_of
 from walletd.vocabulary.scopes import Need, ownership_of, permitted

@@ -43,10 +43,10 @@ from walletd.vocabulary.entries import (
     decode_entry,
     encode_entry,
 )
-from walletd.vocabulary.error_codes import Reason
-from walletd.vocabulary.lifecycle import FrozenSide, HoldState, WalletStatus
 from walletd.vocabulary.money import MAX_AMOUNT, MAX_SCALE
+from walletd.vocabulary.reasons import Reason
 from walletd.vocabulary.sameness import first_difference
+from walletd.vocabulary.states import FrozenSide, HoldState, WalletStatus
 
 _words = st.text(st.characters(codec="utf-8"), min_size=1, max_size=40)
 _wallets: Any = st.from_regex(r"\A@?[A-Za-z0-9][A-Za-z0-9._:/-]{0,62}\Z")

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from tests.properties import times
 from tests.protocol.words import EXAMPLES, error_of, is_usable, request, session
-from walletd.protocol.session import Call
-from walletd.vocabulary.error_codes import Reason
+from walletd.sessions.session import Call
+from walletd.vocabulary.reasons import Reason
 
 MUTANTS = times(2000)
 FRAMES = [request(method, params) for method, params in EXAMPLES.items()]

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from tests.protocol.words import EXAMPLES, POSTING, error_of, grant, request, session
-from walletd.protocol.access import KEYS, METRICS, OPERATE, Grant, Need, Right, TokenRegister, token_hash
 from walletd.protocol.methods import METHODS
-from walletd.protocol.session import Call
-from walletd.vocabulary.error_codes import Reason
+from walletd.sessions.access import KEYS, METRICS, OPERATE, Grant, Need, Right, TokenRegister, token_hash
+from walletd.sessions.session import Call
+from walletd.vocabulary.reasons import Reason
 
 SCOPES = (
     "metrics",

@@ -7,7 +7,7 @@ import pytest
 from tests.ledger.cases import REFUSALS, RefusalCase, entry, shop
 from tests.protocol.words import EXAMPLES, error_of, request, session
 from walletd.protocol.errors import failure
-from walletd.protocol.session import Call
+from walletd.sessions.session import Call
 from walletd.vocabulary.entries import Refusal, decode_entry, encode_entry
 
 

@@ -13,8 +13,8 @@ from tests.ledger.client_cases import CLIENT_REFUSALS
 from tests.protocol.words import error_of
 from walletd.protocol.errors import AMOUNTS, SENTENCES, failure, sentence, with_scale
 from walletd.vocabulary.entries import AssetRecord, Refusal
-from walletd.vocabulary.error_codes import Outcome, Reason, Retry
 from walletd.vocabulary.identifiers import AssetCode
+from walletd.vocabulary.reasons import Outcome, Reason, Retry
 
 # For every reason with a sentence of its own, what its place holders are: the facts that whoever refuses must give.
 FACTS: dict[Reason, set[str]] = {

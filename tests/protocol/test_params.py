@@ -10,9 +10,9 @@ import pytest
 from tests.protocol.shapes import Place, changed, objects_in, places_of, without
 from tests.protocol.words import EXAMPLES, POSTING, error_of, is_usable, request, session
 from walletd.protocol.methods import METHODS
-from walletd.protocol.session import Call
+from walletd.sessions.session import Call
 from walletd.vocabulary.commands import MAX_SECONDS
-from walletd.vocabulary.error_codes import Reason
+from walletd.vocabulary.reasons import Reason
 
 
 class Case(NamedTuple):

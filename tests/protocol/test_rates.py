@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from walletd.protocol.rates import KEPT_PRINCIPALS, RateBook, Rates, Throttle, TokenBucket
+from walletd.sessions.rates import KEPT_PRINCIPALS, RateBook, Rates, Throttle, TokenBucket
 from walletd.vocabulary.identifiers import Principal
 
 SHOP, TILL = Principal("shop"), Principal("till")

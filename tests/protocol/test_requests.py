@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from tests.protocol.words import Answer, error_of, is_usable, request, session
-from walletd.protocol.session import Call
-from walletd.vocabulary.error_codes import Reason
+from walletd.sessions.session import Call
+from walletd.vocabulary.reasons import Reason
 
 PING = b'"jsonrpc":"2.0","method":"session.ping"'
 AT_ITS_DEPTH = 100_000

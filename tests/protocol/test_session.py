@@ -8,11 +8,11 @@ import pytest
 
 from tests.ledger.cases import NOW, TICK
 from tests.protocol.words import EXAMPLES, LIMITS, POSTING, error_of, grant, request
-from walletd.protocol.access import Grant, TokenRegister, token_hash
 from walletd.protocol.methods import METHODS
-from walletd.protocol.session import Call, Session, notification, success
-from walletd.vocabulary.error_codes import Reason
+from walletd.sessions.access import Grant, TokenRegister, token_hash
+from walletd.sessions.session import Call, Session, notification, success
 from walletd.vocabulary.identifiers import Principal
+from walletd.vocabulary.reasons import Reason
 
 READ = request("wallet.get", {"wallet": "shop:1"})
 

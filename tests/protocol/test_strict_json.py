@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tests.protocol.words import error_of, is_usable, request, session
-from walletd.protocol.session import Call
 from walletd.protocol.strict_json import repeated_name
-from walletd.vocabulary.error_codes import Reason
+from walletd.sessions.session import Call
+from walletd.vocabulary.reasons import Reason
 
 PAYMENT = (
     '{"jsonrpc":"2.0","id":7,"method":"transfer.post","params":{"command_id":"c1","metadata":{"order":"7"},'

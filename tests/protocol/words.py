@@ -5,12 +5,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from walletd.protocol.access import Grant, TokenRegister
 from walletd.protocol.envelope import Limits
 from walletd.protocol.errors import ALSO
-from walletd.protocol.session import Call, Session
-from walletd.vocabulary.error_codes import Reason
+from walletd.sessions.access import Grant, TokenRegister
+from walletd.sessions.session import Call, Session
 from walletd.vocabulary.identifiers import Principal
+from walletd.vocabulary.reasons import Reason
 
 LIMITS = Limits(max_frame_bytes=1_000_000, max_in_flight=3, max_subscriptions=4)
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import trio
 
-from walletd.config import Settings
-from walletd.fault_reports import FAULT_PAUSE_SECONDS, KEPT, FaultReports, ReportFaults
-from walletd.inside_view import configuration_lines
+from walletd.daemon.inside_view import configuration_lines
+from walletd.runtime.fault_reports import FAULT_PAUSE_SECONDS, KEPT, FaultReports, ReportFaults
+from walletd.settings.settings import Settings
 
 CANARY = "walletd_4Jk2-x_Qz8mN0pRvT6yWbC1dEfGhIjKl"
 

@@ -11,6 +11,8 @@ import trio
 
 from tests.simulation.oracle import Attempt, Outcome, Watch
 from tests.simulation.process import Died, Process
+from walletd.streams.publisher import Subscription, Watched
+from walletd.tables.queries.statements import Question
 from walletd.vocabulary.commands import (
     AnyCommand,
     DefineAsset,
@@ -23,11 +25,9 @@ from walletd.vocabulary.commands import (
     UpdateWallet,
     Window,
 )
-from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import AssetCode, CommandId, Principal, WalletId
-from walletd.vocabulary.lifecycle import FrozenSide
-from walletd.wallets.publisher import Subscription, Watched
-from walletd.wallets.statements import Question
+from walletd.vocabulary.reasons import Reason
+from walletd.vocabulary.states import FrozenSide
 from walletd.wallets.submission import Answer, NotDecided, Submission
 
 if TYPE_CHECKING:

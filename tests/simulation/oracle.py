@@ -18,8 +18,8 @@ from walletd.ledger.guards import Verdict
 from walletd.protocol.messages import Statement, WalletPage, WalletView
 from walletd.vocabulary.commands import AnyCommand, wallets_of
 from walletd.vocabulary.entries import BalanceRecord, Effects, Entry, decode_entry
-from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import DAEMON
+from walletd.vocabulary.reasons import Reason
 from walletd.vocabulary.sameness import first_difference
 from walletd.wallets.submission import Answer, Foreseen, NotDecided
 

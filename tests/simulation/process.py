@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, NoReturn
 
 import trio
 
-from walletd.config import Settings
-from walletd.core import Core
+from walletd.daemon.engine import Core
 from walletd.journal.failures import JournalFull, OutcomeUnknown
-from walletd.journal.memory_store import MemoryJournalStore
+from walletd.journal.memory.store import MemoryJournalStore
 from walletd.journal.segment import Segment
-from walletd.wallets.readings import open_readings
-from walletd.wallets.recovery import recover
+from walletd.settings.settings import Settings
+from walletd.tables.queries.wallets import open_readings
+from walletd.upkeep.recovery import recover
 
 if TYPE_CHECKING:
     from tests.simulation.world import World

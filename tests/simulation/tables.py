@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
-from walletd.journal.on_loop import OnLoop
-from walletd.wallets import consistent_reads, read_tables
+from walletd.runtime.blocking_calls import OnLoop
+from walletd.tables import reader as consistent_reads
+from walletd.tables import writer
 
 Pause = Callable[[], Awaitable[None]]
 
@@ -31,7 +32,7 @@ def sqlite_in_the_loop(pause: Pause, is_at_once: Callable[[], bool]) -> Iterator
         return result
 
     with (
-        patch.object(read_tables, "in_thread", in_the_loop),
+        patch.object(writer, "in_thread", in_the_loop),
         patch.object(consistent_reads, "in_thread", in_the_loop),
         patch.object(OnLoop, "is_due", lambda _: is_at_once()),
     ):

@@ -3,7 +3,7 @@
 import pytest
 import trio
 
-from walletd.awake_clock import LONGEST_TURN_SECONDS, AwakeClock
+from walletd.runtime.awake_clock import LONGEST_TURN_SECONDS, AwakeClock
 
 
 class System:

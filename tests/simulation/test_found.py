@@ -9,11 +9,11 @@ import trio.testing
 
 from tests.wallets.conftest import answered, define, open_core, opening, submit, transfer
 from tests.wallets.test_publisher import subscribe
-from walletd.core import Core
+from walletd.daemon.engine import Core
 from walletd.journal.failures import JournalFull
-from walletd.journal.memory_store import MemoryJournalStore
+from walletd.journal.memory.store import MemoryJournalStore
 from walletd.vocabulary.entries import Refusal
-from walletd.vocabulary.error_codes import Reason
+from walletd.vocabulary.reasons import Reason
 from walletd.wallets.submission import Foreseen, NotDecided
 
 

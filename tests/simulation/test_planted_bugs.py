@@ -13,14 +13,14 @@ import trio
 from tests.simulation.survey import SEEDS_PER_BUG, survey_here
 from walletd.journal.failures import JournalFull
 from walletd.journal.writer import JournalWriter
-from walletd.vocabulary.error_codes import Reason
+from walletd.streams.publisher import Publisher
+from walletd.tables.command_ids import CommandIndex
+from walletd.tables.projector import Projector
+from walletd.vocabulary.reasons import Reason
 from walletd.wallets.actor import Actor
-from walletd.wallets.command_index import CommandIndex
-from walletd.wallets.projector import Projector
-from walletd.wallets.publisher import Publisher
+from walletd.wallets.decisions import Supervisor
 from walletd.wallets.roster import Roster
 from walletd.wallets.submission import Answer, NotDecided
-from walletd.wallets.supervisor import Supervisor
 
 pytestmark = pytest.mark.interpreted
 

@@ -27,10 +27,12 @@ from tests.simulation.tables import sqlite_in_the_loop
 from tests.state_file import state_file
 from walletd.journal.segment import Segment
 from walletd.ledger.audit import Audit
+from walletd.streams import publisher
+from walletd.tables import projector
+from walletd.tables.file import FILE_NAME
+from walletd.tables.writer import delete_read_tables
 from walletd.vocabulary.commands import AnyCommand
-from walletd.wallets import projector, publisher, roster
-from walletd.wallets.read_tables import delete_read_tables
-from walletd.wallets.table_file import FILE_NAME
+from walletd.wallets import roster
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 STORM_SECONDS = 600.0

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import trio
 
-from walletd.config import ConfigurationError
-from walletd.service_manager import JournalProgress, ServiceManager, inherited_sockets
+from walletd.runtime.systemd import JournalProgress, ServiceManager, inherited_sockets
+from walletd.settings.settings import ConfigurationError
 
 
 def test_sockets_are_taken_over_by_name_and_the_variables_are_gone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -18,7 +18,7 @@ def test_sockets_are_taken_over_by_name_and_the_variables_are_gone(monkeypatch: 
         first = max(int(name) for name in os.listdir("/proc/self/fd")) + 10  # where nobody's descriptor is
         for offset, opened in enumerate((one, other)):
             os.dup2(opened.fileno(), first + offset)
-        monkeypatch.setattr("walletd.service_manager.FIRST_DESCRIPTOR", first)
+        monkeypatch.setattr("walletd.runtime.systemd.FIRST_DESCRIPTOR", first)
         environment = {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "2", "LISTEN_FDNAMES": "ws:admin", "KEPT": "1"}
         found = inherited_sockets(environment)
         assert environment == {"KEPT": "1"}
@@ -59,7 +59,7 @@ def test_what_is_no_listening_socket_is_refused_in_one_line(
     monkeypatch: pytest.MonkeyPatch, opened: Callable[[], Any] | None, words: str
 ) -> None:
     first = max(int(name) for name in os.listdir("/proc/self/fd")) + 10
-    monkeypatch.setattr("walletd.service_manager.FIRST_DESCRIPTOR", first)
+    monkeypatch.setattr("walletd.runtime.systemd.FIRST_DESCRIPTOR", first)
     if opened is not None:
         with opened() as handed_over:
             os.dup2(handed_over.fileno(), first)

@@ -1,6 +1,6 @@
 """The daemon's life: which states lead where."""
 
-from walletd.vocabulary.lifecycle import PERMITTED_MOVES, DaemonState
+from walletd.vocabulary.states import PERMITTED_MOVES, DaemonState
 
 ENDS = {DaemonState.STOPPED, DaemonState.FAILED}
 

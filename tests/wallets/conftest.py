@@ -9,15 +9,15 @@ import pytest
 import trio
 
 from tests.ledger import cases
-from walletd.config import Settings
-from walletd.core import Clock, Core, wall_clock
-from walletd.journal.memory_store import MemoryJournalStore
+from walletd.daemon.engine import Clock, Core, wall_clock
+from walletd.journal.memory.store import MemoryJournalStore
 from walletd.journal.store import JournalStore
+from walletd.settings.settings import Settings
+from walletd.tables.queries.wallets import open_readings
+from walletd.upkeep.recovery import recover
 from walletd.vocabulary.commands import AnyCommand, DefineAsset, OpenWallet, PostTransfer
 from walletd.vocabulary.entries import Effects, Entry, Refusal
 from walletd.vocabulary.identifiers import CommandId, Principal
-from walletd.wallets.readings import open_readings
-from walletd.wallets.recovery import recover
 from walletd.wallets.submission import Answer, Foreseen, NotDecided, Submission
 
 Outcome = Answer | Foreseen | NotDecided

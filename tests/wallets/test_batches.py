@@ -5,10 +5,10 @@ from typing import Any
 
 from tests.names import ALICE, EUR
 from tests.wallets.conftest import answered, define, open_core, opening, submit, transfer
-from walletd.journal.memory_store import MemoryJournalStore
+from walletd.journal.memory.store import MemoryJournalStore
 from walletd.vocabulary.commands import AnyCommand, BatchedCommand, ExecuteBatch
-from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import CommandId
+from walletd.vocabulary.reasons import Reason
 from walletd.wallets.submission import Answer, NotDecided
 
 

@@ -7,14 +7,14 @@ import trio
 
 from tests.state_file import state_file
 from tests.wallets.conftest import CLIENT, answered, define, opening, submit, transfer
-from walletd import auditing
-from walletd.auditing import audit_at_start, audit_beside
-from walletd.core import Core
+from walletd.daemon import auditing
+from walletd.daemon.auditing import audit_at_start, audit_beside
+from walletd.daemon.engine import Core
 from walletd.journal.failures import JournalCorrupt
-from walletd.wallets import books_audit
-from walletd.wallets.books_audit import Audit, open_audit
-from walletd.wallets.table_file import FILE_NAME, ReadTablesRotten
-from walletd.wallets.table_rows import CHANGE_COLUMNS, seal
+from walletd.tables.file import FILE_NAME, ReadTablesRotten
+from walletd.tables.folding import CHANGE_COLUMNS, seal
+from walletd.upkeep import books_audit
+from walletd.upkeep.books_audit import Audit, open_audit
 
 WALLETS = [f"w{number:02}" for number in range(20)]
 

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.state_file import state_file
-from walletd.wallets import command_index
-from walletd.wallets.command_index import SURVEY_ROWS, CommandIndex
-from walletd.wallets.id_filter import BITS_PER_ID, IdFilter
-from walletd.wallets.read_tables import open_read_tables
-from walletd.wallets.table_file import FILE_NAME, ReadTablesRotten
-from walletd.wallets.table_rows import seal
+from walletd.tables import command_ids
+from walletd.tables.command_ids import SURVEY_ROWS, CommandIndex
+from walletd.tables.file import FILE_NAME, ReadTablesRotten
+from walletd.tables.folding import seal
+from walletd.tables.id_filter import BITS_PER_ID, IdFilter
+from walletd.tables.writer import open_read_tables
 
 PRINCIPAL = "client"
 ids = st.tuples(st.text(max_size=8), st.text(max_size=8))
@@ -32,7 +32,7 @@ def test_what_was_added_is_always_found(used: list[tuple[str, str]]) -> None:
 def test_a_filter_of_any_size_misses_nothing_and_takes_few_new_ids_for_used_ones(
     expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("walletd.wallets.id_filter._LEAST_IDS", 1_000)
+    monkeypatch.setattr("walletd.tables.id_filter._LEAST_IDS", 1_000)
     known = IdFilter(expected)
     for number in range(100_000):
         known.add(PRINCIPAL, f"order-{number}")
@@ -98,7 +98,7 @@ async def test_ids_that_are_noted_later_are_found(tmp_path: Path) -> None:
 async def test_a_survey_is_made_once_however_many_ids_there_come_to_be(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("walletd.wallets.id_filter._LEAST_IDS", 1)
+    monkeypatch.setattr("walletd.tables.id_filter._LEAST_IDS", 1)
     index = await tables_with(tmp_path, 20)
     await index.survey()
     add_commands(tmp_path, range(21, 2_001))
@@ -130,7 +130,7 @@ async def test_the_survey_finds_a_damaged_key_which_would_hide_a_used_id(tmp_pat
 
 
 async def test_a_core_knows_new_ids_without_a_look_up(core: object) -> None:
-    index: command_index.CommandIndex = core.index  # type: ignore[attr-defined]
+    index: command_ids.CommandIndex = core.index  # type: ignore[attr-defined]
     await surveyed(index)
     before = index.probes
     assert index.find(PRINCIPAL, "never used") is None

@@ -19,19 +19,19 @@ import trio.testing
 from trio.testing import MockClock
 
 from tests.wallets.conftest import answered, define, open_core, opening, submit, transfer
-from walletd.core import Core
-from walletd.journal import archive_file
-from walletd.journal.archive_file import ArchiveWriter
+from walletd.daemon.engine import Core
+from walletd.journal.archive import file as archive_file
+from walletd.journal.archive.file import ArchiveWriter
 from walletd.journal.failures import JournalCorrupt, JournalDetached, JournalFull
 from walletd.journal.offline import open_offline
 from walletd.journal.segment import records
-from walletd.journal.sqlite_store import SqliteJournalStore, open_journal
+from walletd.journal.sqlite.store import SqliteJournalStore, open_journal
 from walletd.ledger.audit import Audit
+from walletd.upkeep import compaction as steps
+from walletd.upkeep import snapshot
+from walletd.upkeep.compaction import Compaction, CompactionPolicy
+from walletd.upkeep.snapshot import SnapshotDamaged
 from walletd.vocabulary.entries import decode_entry
-from walletd.wallets import compaction as steps
-from walletd.wallets import snapshot
-from walletd.wallets.compaction import Compaction, CompactionPolicy
-from walletd.wallets.snapshot import SnapshotDamaged
 from walletd.wallets.submission import Answer
 
 NOON = datetime(2026, 5, 5, 12, tzinfo=UTC)
@@ -127,7 +127,7 @@ async def test_a_crash_at_any_step_leaves_a_journal_that_starts_verifies_and_goe
 ) -> None:
     copies = tmp_path / "copies"
     copies.mkdir()
-    monkeypatch.setattr("walletd.journal.sqlite_store.PRUNE_BYTES", 9000)
+    monkeypatch.setattr("walletd.journal.sqlite.store.PRUNE_BYTES", 9000)
     monkeypatch.setattr(steps, "READ_BYTES", 9000)
     monkeypatch.setattr(steps, "FILE_BYTES", 2000)
     async with daemon_at_work(tmp_path / "var") as (store, core, compaction):
@@ -346,7 +346,7 @@ async def test_the_policy_asks_once_a_day_at_its_time(tmp_path: Path, monkeypatc
 
 async def test_free_pages_do_not_make_the_policy_ask_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steps, "LEAST_ENTRIES", 1)
-    monkeypatch.setattr("walletd.journal.sqlite_store.MAX_SHRUNK_PAGES", 0)
+    monkeypatch.setattr("walletd.journal.sqlite.store.MAX_SHRUNK_PAGES", 0)
     async with daemon_at_work(tmp_path / "var", keep_entries=2, journal_bytes=50_000) as (store, core, compaction):
         await live(core, 60)
         await store.checkpoint()
@@ -363,7 +363,7 @@ async def test_free_pages_do_not_make_the_policy_ask_again(tmp_path: Path, monke
 async def test_many_free_pages_are_given_back_at_the_next_start_when_nobody_waits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("walletd.journal.sqlite_store.MAX_FREED_PAGES", 4)
+    monkeypatch.setattr("walletd.journal.sqlite.store.MAX_FREED_PAGES", 4)
     file = tmp_path / "var/journal.db"
     async with daemon_at_work(tmp_path / "var") as (store, core, compaction):
         await live(core, 120)
@@ -523,7 +523,7 @@ async def once(compaction: Compaction) -> None:
 async def test_a_compaction_can_be_stopped_at_any_step_and_goes_on_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    monkeypatch.setattr("walletd.journal.sqlite_store.PRUNE_BYTES", 2000)
+    monkeypatch.setattr("walletd.journal.sqlite.store.PRUNE_BYTES", 2000)
     async with daemon_at_work(tmp_path / "var") as (store, core, compaction):
         await live(core, 60)
 

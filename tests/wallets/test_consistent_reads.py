@@ -9,10 +9,10 @@ import pytest
 import trio
 import trio.testing
 
-from walletd.journal import on_loop
-from walletd.wallets.consistent_reads import SMALL_STEPS, ConsistentReads, open_consistent_reads
-from walletd.wallets.read_tables import open_read_tables
-from walletd.wallets.table_file import FILE_NAME, ReadTablesRotten, Tables
+from walletd.runtime import blocking_calls
+from walletd.tables.file import FILE_NAME, ReadTablesRotten, Tables
+from walletd.tables.reader import SMALL_STEPS, ConsistentReads, open_consistent_reads
+from walletd.tables.writer import open_read_tables
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ async def test_a_small_read_behind_a_large_one_waits_for_it_and_the_loop_does_no
 async def test_on_a_slow_disk_small_reads_have_a_thread(
     reads: ConsistentReads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(on_loop, "SLOW_SECONDS", -1.0)
+    monkeypatch.setattr(blocking_calls, "SLOW_SECONDS", -1.0)
     here = threading.current_thread()
     assert await reads.read(where, is_small=True) is here
     assert await reads.read(where, is_small=True) is not here

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.wallets.conftest import answered, define, open_core, opening, submit, transfer
-from walletd.journal.memory_store import MemoryJournalStore
+from walletd.journal.history import entries_of
+from walletd.journal.memory.store import MemoryJournalStore
 from walletd.ledger.audit import Audit, totals
-from walletd.wallets.history import entries_of
 from walletd.wallets.submission import Answer
 
 

@@ -12,9 +12,12 @@ from tests.ledger import cases
 from tests.names import ALICE, EUR
 from tests.wallets.conftest import Outcomes, answered, define, open_core, opening, submit, transfer
 from tests.wallets.test_timers import MINUTE, NOON, Clock
-from walletd.journal.memory_store import MemoryJournalStore
+from walletd.journal.history import entries_of
+from walletd.journal.memory.store import MemoryJournalStore
 from walletd.ledger import entry_size
 from walletd.ledger.audit import Audit
+from walletd.streams import publisher
+from walletd.tables import projector
 from walletd.vocabulary.commands import (
     AnyCommand,
     ExecuteBatch,
@@ -24,12 +27,10 @@ from walletd.vocabulary.commands import (
     Window,
 )
 from walletd.vocabulary.entries import Effects, Entry, Refusal, decode_entry
-from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import DAEMON, CommandId, WalletId
-from walletd.vocabulary.lifecycle import HoldState
+from walletd.vocabulary.reasons import Reason
 from walletd.vocabulary.sizes import MAX_ENTRY_BYTES
-from walletd.wallets import projector, publisher
-from walletd.wallets.history import entries_of
+from walletd.vocabulary.states import HoldState
 
 pytestmark = pytest.mark.interpreted  # They make the compiled modules' bounds small.
 

@@ -18,23 +18,29 @@ import trio.testing
 from tests.ledger import cases
 from tests.names import ALICE, EUR
 from tests.wallets.conftest import CLIENT, answered, define, open_core, opening, submit, transfer
-from walletd.core import Core
-from walletd.journal.memory_store import MemoryJournalStore
+from walletd.daemon.engine import Core
+from walletd.journal.history import DurableEntry
+from walletd.journal.memory.store import MemoryJournalStore
 from walletd.journal.merkle import Frontier, leaf_hash
-from walletd.journal.on_loop import OnLoop
+from walletd.runtime.blocking_calls import OnLoop
+from walletd.runtime.silence_watch import SILENCE_SECONDS, Watch
+from walletd.tables import projector as projector_module
+from walletd.tables import writer
+from walletd.tables.file import ReadTablesRotten, Tables
+from walletd.tables.folding import FORMAT, Folding, rows_of
+from walletd.tables.projector import (
+    FULL_RETRY_SECONDS,
+    LINGER_SECONDS,
+    PACE_SECONDS,
+    Projector,
+)
+from walletd.tables.queries.statements import Question
+from walletd.tables.reader import progress_of
+from walletd.tables.writer import Folded, Progress, ReadTables, ReadTablesFull
 from walletd.vocabulary.commands import PostTransfer
 from walletd.vocabulary.entries import BalanceRecord, Effects, Entry
 from walletd.vocabulary.identifiers import EXTERNAL, CommandId, Version
 from walletd.vocabulary.identifiers import Sequence as SequenceNumber
-from walletd.wallets import projector as projector_module
-from walletd.wallets import read_tables
-from walletd.wallets.consistent_reads import progress_of
-from walletd.wallets.projector import FULL_RETRY_SECONDS, LINGER_SECONDS, PACE_SECONDS, DurableEntry, Projector
-from walletd.wallets.read_tables import Folded, Progress, ReadTables, ReadTablesFull
-from walletd.wallets.statements import Question
-from walletd.wallets.table_file import ReadTablesRotten, Tables
-from walletd.wallets.table_rows import FORMAT, Folding, rows_of
-from walletd.wallets.watch import SILENCE_SECONDS, Watch
 
 pytestmark = pytest.mark.interpreted
 
@@ -580,7 +586,7 @@ class Folds:
                 plain(tables)
 
         monkeypatch.setattr(ReadTables, "_fold_log", fold)
-        monkeypatch.setattr(read_tables, "LOG_PAGES", 100)
+        monkeypatch.setattr(writer, "LOG_PAGES", 100)
 
 
 async def test_the_log_of_the_read_tables_is_folded_away_when_it_is_long(

@@ -14,16 +14,16 @@ import trio.testing
 
 from tests.names import ALICE, BOB
 from tests.wallets.conftest import CLIENT, Outcomes, answered, define, open_core, opening, submit, transfer
-from walletd.core import Core
-from walletd.journal.memory_store import MemoryJournalStore
+from walletd.daemon.engine import Core
+from walletd.journal.history import DurableEntry
+from walletd.journal.memory.store import MemoryJournalStore
+from walletd.streams import publisher as publisher_module
+from walletd.streams.publisher import Publisher, Subscription, Watched, wallets_touched
 from walletd.vocabulary.commands import AnyCommand
 from walletd.vocabulary.entries import Effects, Entry, WalletRecord, decode_entry
 from walletd.vocabulary.identifiers import Principal, Version, WalletId
 from walletd.vocabulary.identifiers import Sequence as SequenceNumber
-from walletd.vocabulary.lifecycle import WalletStatus
-from walletd.wallets import publisher as publisher_module
-from walletd.wallets.projector import DurableEntry
-from walletd.wallets.publisher import Publisher, Subscription, Watched, wallets_touched
+from walletd.vocabulary.states import WalletStatus
 
 
 class Subscriber:

@@ -11,15 +11,15 @@ import pytest
 from tests.complexity.counting import rounds_counted
 from tests.ledger import cases
 from tests.state_file import fold_into, tables_in_memory
+from walletd.tables.folding import microseconds
+from walletd.tables.queries.moments import Moment, sequence_at
+from walletd.tables.queries.past_balances import balances_at
+from walletd.tables.queries.search import Search, find_wallets
+from walletd.tables.queries.statements import Question, read_statement
 from walletd.vocabulary.commands import PostTransfer
 from walletd.vocabulary.entries import BalanceRecord, Effects, Entry, Freeze, WalletRecord
 from walletd.vocabulary.identifiers import AssetCode, CommandId, Principal, Sequence, Version, WalletId
-from walletd.vocabulary.lifecycle import FrozenSide, WalletStatus
-from walletd.wallets.moments import Moment, sequence_at
-from walletd.wallets.past_balances import balances_at
-from walletd.wallets.statements import Question, read_statement
-from walletd.wallets.table_rows import microseconds
-from walletd.wallets.wallet_search import Search, find_wallets
+from walletd.vocabulary.states import FrozenSide, WalletStatus
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

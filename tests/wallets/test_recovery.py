@@ -15,20 +15,21 @@ import pytest
 from tests.names import EUR
 from tests.state_file import state_file
 from tests.wallets.conftest import CLIENT, answered, define, open_core, opening, submit, transfer
-from walletd.core import Core
+from walletd.daemon.engine import Core
 from walletd.journal.failures import JournalBehind, JournalCorrupt
-from walletd.journal.memory_store import MemoryJournalStore
+from walletd.journal.memory.store import MemoryJournalStore
 from walletd.journal.store import JournalStore
+from walletd.tables import file as table_file
+from walletd.tables.command_ids import CommandIndex
+from walletd.tables.file import FILE_NAME, ReadTablesRotten
+from walletd.tables.log_chain import PAGE_BYTES
+from walletd.tables.queries.statements import Question
+from walletd.tables.queries.wallets import Readings, open_readings
+from walletd.tables.writer import delete_read_tables
+from walletd.upkeep import recovery
+from walletd.upkeep.recovery import recover
 from walletd.vocabulary.identifiers import EXTERNAL, WalletId
-from walletd.vocabulary.lifecycle import WalletStatus
-from walletd.wallets import recovery, table_file
-from walletd.wallets.command_index import CommandIndex
-from walletd.wallets.log_chain import PAGE_BYTES
-from walletd.wallets.read_tables import delete_read_tables
-from walletd.wallets.readings import Readings, open_readings
-from walletd.wallets.recovery import recover
-from walletd.wallets.statements import Question
-from walletd.wallets.table_file import FILE_NAME, ReadTablesRotten
+from walletd.vocabulary.states import WalletStatus
 
 TABLES = ("progress", "asset", "wallet", "balance", "balance_change", "command")
 
@@ -107,7 +108,7 @@ async def test_an_empty_journal_makes_empty_tables_and_rebuilds_nothing(tmp_path
 async def test_progress_is_reported_as_it_is_made(
     tmp_path: Path, filled: MemoryJournalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("walletd.wallets.recovery.READ_BYTES", 1)
+    monkeypatch.setattr("walletd.upkeep.recovery.READ_BYTES", 1)
     (tmp_path / FILE_NAME).unlink()
     _, reports = await recovered(filled, tmp_path)
     assert [whole for _, whole in reports] == [48] * len(reports)

@@ -5,9 +5,9 @@ from typing import Any
 
 from tests.ledger import cases
 from tests.wallets.conftest import answered, define, open_core, opening, submit, transfer
-from walletd.journal.memory_store import MemoryJournalStore
+from walletd.journal.memory.store import MemoryJournalStore
 from walletd.vocabulary.commands import RefundTransfer
-from walletd.vocabulary.error_codes import Reason
+from walletd.vocabulary.reasons import Reason
 from walletd.wallets.submission import Answer
 
 

@@ -9,12 +9,12 @@ import pytest
 import trio
 
 from walletd.ledger.book import Book, Books
+from walletd.tables.writer import ReadTablesFull
 from walletd.vocabulary.entries import WalletRecord
-from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import Version, WalletId
-from walletd.vocabulary.lifecycle import ActorState, WalletStatus
+from walletd.vocabulary.reasons import Reason
+from walletd.vocabulary.states import ActorState, WalletStatus
 from walletd.wallets.actor import Claim
-from walletd.wallets.read_tables import ReadTablesFull
 from walletd.wallets.roster import Roster
 
 EPOCH = datetime.fromtimestamp(0, UTC)

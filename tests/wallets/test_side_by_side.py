@@ -5,7 +5,7 @@ from typing import Any, NoReturn
 import pytest
 import trio
 
-from walletd.wallets.side_by_side import side_by_side
+from walletd.runtime.concurrently import side_by_side
 
 
 def taking(seconds: float, over: list[str], name: str, error: Exception | None = None) -> Any:

@@ -15,20 +15,21 @@ from tests.ledger import cases
 from tests.state_file import state_file
 from tests.wallets.conftest import CLIENT, answered, define, open_core, opening, submit, transfer
 from tests.wallets.test_compaction import daemon_at_work, live, once, replayed
-from walletd.core import Core
-from walletd.journal.memory_store import MemoryJournalStore
+from walletd.daemon.engine import Core
+from walletd.journal.memory.store import MemoryJournalStore
+from walletd.tables import file as table_file
+from walletd.tables.file import FILE_NAME, ReadTablesRotten
+from walletd.tables.folding import SCHEMA
+from walletd.upkeep import snapshot
+from walletd.upkeep.compaction import Compaction
+from walletd.upkeep.snapshot import check_snapshot
 from walletd.vocabulary.commands import (
     CreateClient,
     Limits,
     Window,
 )
 from walletd.vocabulary.identifiers import DAEMON, CommandId, Principal
-from walletd.vocabulary.lifecycle import FrozenSide
-from walletd.wallets import snapshot, table_file
-from walletd.wallets.compaction import Compaction
-from walletd.wallets.snapshot import check_snapshot
-from walletd.wallets.table_file import FILE_NAME, ReadTablesRotten
-from walletd.wallets.table_rows import SCHEMA
+from walletd.vocabulary.states import FrozenSide
 
 TABLES = [line.split()[2] for line in SCHEMA.splitlines() if line.startswith("CREATE TABLE")]
 

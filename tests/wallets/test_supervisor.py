@@ -11,13 +11,13 @@ import trio
 
 from tests.names import ALICE, BOB, EUR
 from tests.wallets.conftest import answered, define, open_core, opening, submit, transfer
-from walletd.core import Core
-from walletd.journal.memory_store import MemoryJournalStore
+from walletd.daemon.engine import Core
+from walletd.journal.history import DurableEntry
+from walletd.journal.memory.store import MemoryJournalStore
 from walletd.ledger.book import Book
 from walletd.vocabulary.commands import AnyCommand
-from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import Principal, Version, WalletId
-from walletd.wallets.projector import DurableEntry
+from walletd.vocabulary.reasons import Reason
 from walletd.wallets.submission import Answer, NotDecided
 
 NOON = datetime(2030, 1, 31, 12, tzinfo=UTC)

@@ -10,10 +10,11 @@ from typing import Any
 import apsw
 import pytest
 
-from walletd.wallets import log_chain, table_file
-from walletd.wallets.log_chain import PAGE_BYTES, page_sum
-from walletd.wallets.read_tables import ReadTables
-from walletd.wallets.table_file import ReadTablesRotten, open_for_reading, open_for_writing, rot_reported
+from walletd.tables import file as table_file
+from walletd.tables import log_chain
+from walletd.tables.file import ReadTablesRotten, open_for_reading, open_for_writing, rot_reported
+from walletd.tables.log_chain import PAGE_BYTES, page_sum
+from walletd.tables.writer import ReadTables
 
 ROWS = 40
 Files = tuple[bytes, bytes]

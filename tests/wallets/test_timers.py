@@ -8,17 +8,24 @@ from typing import Any
 
 import pytest
 import trio
+from walletd.tables.queries.holds import Expiry, Key
 
 from tests.ledger import cases
 from tests.names import ALICE, EUR
 from tests.wallets.conftest import answered, define, open_core, opening, submit, transfer
-from walletd.journal.memory_store import MemoryJournalStore
+from walletd.journal.memory.store import MemoryJournalStore
 from walletd.vocabulary.commands import ExpireHold, PlaceHold
 from walletd.vocabulary.entries import HoldRecord
 from walletd.vocabulary.identifiers import DAEMON, HoldId
-from walletd.vocabulary.lifecycle import HoldState
+from walletd.vocabulary.states import HoldState
 from walletd.wallets.submission import Answer
-from walletd.wallets.timers import KEPT, RETRY_SECONDS, Expiry, Key, Timers, expiry_id, key_of
+from walletd.wallets.timers import (
+    KEPT,
+    RETRY_SECONDS,
+    Timers,
+    expiry_id,
+    key_of,
+)
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

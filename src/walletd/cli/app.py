@@ -18,19 +18,19 @@ from walletd.cli.clock import clock
 from walletd.cli.compact import compact
 from walletd.cli.configuration import config as configuration
 from walletd.cli.demo.command import demo
-from walletd.cli.exits import EXIT_INPUT_OUTPUT, EXIT_INTERRUPTED, EXIT_OK, EXIT_SOFTWARE, EXIT_USAGE
 from walletd.cli.failures import UsageError
 from walletd.cli.groups import DAEMON, LOOKING, MONEY, MORE
 from walletd.cli.holds import hold, refund
+from walletd.cli.looking import balance, discover, entry, statement, status, transfer
 from walletd.cli.operations import audit, drain, log_level, report
 from walletd.cli.payments import pay
-from walletd.cli.readings import balance, discover, entry, statement, status, transfer
 from walletd.cli.restore import restore
 from walletd.cli.surroundings import OUTPUT_FAILURES, drop_output
 from walletd.cli.verify import verify
 from walletd.cli.wallet_state import close, describe, freeze, limit, unfreeze
 from walletd.cli.wallets import wallet
 from walletd.cli.watch import watch
+from walletd.runtime.ending import EXIT_INPUT_OUTPUT, EXIT_INTERRUPTED, EXIT_OK, EXIT_SOFTWARE, EXIT_USAGE
 
 app = App(
     name="walletd",

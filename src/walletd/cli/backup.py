@@ -12,14 +12,14 @@ from rich.console import RenderableType
 
 from walletd.cli.bar import Advance, Bar
 from walletd.cli.connection import DEFAULT, Connection, talk
-from walletd.cli.exits import EXIT_OK
 from walletd.cli.journal_failures import failed
 from walletd.cli.output import Output, new_table
-from walletd.client import Client, asks
-from walletd.journal.archive import Archive, archive_for_writing
-from walletd.journal.archive_file import ArchiveWriter, Origin, unpack
+from walletd.client import Client, requests
+from walletd.journal.archive.archive import Archive, archive_for_writing
+from walletd.journal.archive.file import ArchiveWriter, Origin, unpack
 from walletd.journal.failures import JournalCorrupt, JournalFailure, damage_is_the_copys
-from walletd.protocol.journal_messages import JournalBlock
+from walletd.protocol.messages.journal import JournalBlock
+from walletd.runtime.ending import EXIT_OK
 
 FILE_BYTES = 64 * 1024 * 1024
 """The approximate size of one file of a backup.  If a long backup is cut short, the files already finished are kept."""
@@ -77,7 +77,7 @@ def backup(destination: Path, /, *, connection: Connection = DEFAULT) -> int:
 async def _back_up(client: Client, archive: Archive) -> BackedUp:
     """Bring the backup up to the journal's present head; under load, the journal has moved on when this is done."""
     before, size_before = archive.head.sequence, archive.size_bytes
-    page = await client.ask(asks.journal_block(max(0, before - 1)))
+    page = await client.ask(requests.journal_block(max(0, before - 1)))
     _refuse_other_history(archive, page)
     target, origin = page.head, Origin(page.instance, page.created_ns)
     with Bar("backing up", target - before) as advanced:
@@ -117,7 +117,7 @@ async def _fill(client: Client, writer: ArchiveWriter, target: int) -> None:
     """Request blocks and write them, until the target is reached or the file is full."""
     after = writer.head.sequence
     while after < target and writer.size_bytes < FILE_BYTES:
-        page = await client.ask(asks.journal_block(after))
+        page = await client.ask(requests.journal_block(after))
         if not page.block:
             raise JournalCorrupt(f"the daemon has no entry {after + 1}, although its head is {page.head}")
         after = unpack(page.block)[-1].last_sequence

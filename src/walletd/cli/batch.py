@@ -8,12 +8,12 @@ import msgspec
 from cyclopts import Parameter
 
 from walletd.cli.connection import DEFAULT, CommandId, Connection, talk
-from walletd.cli.exits import EXIT_REFUSED
 from walletd.cli.failures import UsageError, told
 from walletd.cli.output import Output, again, new_table
 from walletd.client import Client, new_command_id
 from walletd.protocol.errors import explain
 from walletd.protocol.strict_json import repeated_name
+from walletd.runtime.ending import EXIT_REFUSED
 from walletd.vocabulary.commands import BatchedCommand
 
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]

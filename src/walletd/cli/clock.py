@@ -8,10 +8,10 @@ import msgspec
 from cyclopts import Parameter
 from rich.console import RenderableType
 
-from walletd.cli.exits import EXIT_OK
 from walletd.cli.failures import UsageError
 from walletd.cli.output import Output, new_table
-from walletd.journal.directory import DATABASE_NAME
+from walletd.journal.sqlite.directory import DATABASE_NAME
+from walletd.runtime.ending import EXIT_OK
 from walletd.wallets.clock_file import accept as leave_word
 from walletd.wallets.clock_file import boot_id, machine_time, read_seen
 from walletd.wallets.ledger_clock import length, shown, steady_microseconds

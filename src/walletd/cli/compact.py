@@ -5,11 +5,11 @@ from rich.console import RenderableType
 
 from walletd.cli.bar import Bar
 from walletd.cli.connection import DEFAULT, Connection, talk
-from walletd.cli.exits import EXIT_OK, EXIT_REFUSED
 from walletd.cli.failures import UsageError
 from walletd.cli.output import Output, new_table
-from walletd.client import Client, asks
-from walletd.protocol.journal_messages import CompactionStatus
+from walletd.client import Client, requests
+from walletd.protocol.messages.journal import CompactionStatus
+from walletd.runtime.ending import EXIT_OK, EXIT_REFUSED
 
 SECONDS_BETWEEN_LOOKS = 0.2
 
@@ -35,7 +35,7 @@ def compact(*, keep_entries: int | None = None, connection: Connection = DEFAULT
 
     async def run(client: Client, output: Output) -> int:
         before = (await client.status()).compaction
-        status = await client.ask(asks.compact(keep_entries))
+        status = await client.ask(requests.compact(keep_entries))
         with Bar("compacting", None) as advanced:
             while status.step != "idle":
                 await trio.sleep(SECONDS_BETWEEN_LOOKS)

@@ -10,11 +10,11 @@ from typing import Annotated, Any
 import msgspec
 from cyclopts import App, Parameter
 
-from walletd.cli.exits import EXIT_CONFIGURATION
 from walletd.cli.groups import DAEMON
 from walletd.cli.output import write_json
-from walletd.config import RELOADABLE, ConfigurationError
-from walletd.config_layers import DEFAULT, Configuration, load
+from walletd.runtime.ending import EXIT_CONFIGURATION
+from walletd.settings.layers import DEFAULT, Configuration, load
+from walletd.settings.settings import RELOADABLE, ConfigurationError
 
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", show_default=False)]

@@ -9,14 +9,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from walletd.cli.exits import (
-    EXIT_AUTHENTICATION,
-    EXIT_NOT_REACHABLE,
-    EXIT_REFUSED,
-    EXIT_SOFTWARE,
-    EXIT_TRY_LATER,
-    EXIT_USAGE,
-)
 from walletd.client import (
     AuthenticationFailed,
     ClientError,
@@ -26,7 +18,15 @@ from walletd.client import (
     RequestFailed,
 )
 from walletd.protocol.errors import AMOUNTS, error_object
-from walletd.vocabulary.error_codes import Reason
+from walletd.runtime.ending import (
+    EXIT_AUTHENTICATION,
+    EXIT_NOT_REACHABLE,
+    EXIT_REFUSED,
+    EXIT_SOFTWARE,
+    EXIT_TRY_LATER,
+    EXIT_USAGE,
+)
+from walletd.vocabulary.reasons import Reason
 
 NOT_PERMITTED = {Reason.AUTHENTICATION_REQUIRED, Reason.AUTHENTICATION_FAILED, Reason.FORBIDDEN}
 

@@ -2,9 +2,15 @@
 
 import sys
 
-from walletd.cli.exits import EXIT_CONFIGURATION, EXIT_DAMAGED, EXIT_INPUT_OUTPUT, EXIT_NO_INPUT, EXIT_TRY_LATER
 from walletd.cli.output import Output
 from walletd.journal.failures import JournalCorrupt, JournalFailure, JournalLocked, JournalUnsupported
+from walletd.runtime.ending import (
+    EXIT_CONFIGURATION,
+    EXIT_DAMAGED,
+    EXIT_INPUT_OUTPUT,
+    EXIT_NO_INPUT,
+    EXIT_TRY_LATER,
+)
 
 
 class JournalMissing(JournalFailure):

@@ -8,9 +8,9 @@ from cyclopts import Parameter
 from rich.text import Text
 
 from walletd.cli.connection import DEFAULT, Connection, talk
-from walletd.cli.exits import EXIT_DAMAGED
 from walletd.cli.output import Output, amount, new_table
 from walletd.client import Client
+from walletd.runtime.ending import EXIT_DAMAGED
 
 Level = Literal["debug", "info", "warning", "error"]
 

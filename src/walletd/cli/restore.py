@@ -12,16 +12,16 @@ from cyclopts import Parameter
 from rich.console import Group, RenderableType
 
 from walletd.cli.bar import Bar
-from walletd.cli.exits import EXIT_OK
 from walletd.cli.failures import UsageError
 from walletd.cli.journal_failures import JournalMissing, failed
 from walletd.cli.output import Output, moment, new_table
-from walletd.journal.archive import is_archive
-from walletd.journal.building import build_journal
-from walletd.journal.directory import DATABASE_NAME
+from walletd.journal.archive.archive import is_archive
 from walletd.journal.failures import JournalFailure
 from walletd.journal.offline import OfflineJournal, open_offline
 from walletd.journal.segment import Segment, records
+from walletd.journal.sqlite.building import build_journal
+from walletd.journal.sqlite.directory import DATABASE_NAME
+from walletd.runtime.ending import EXIT_OK
 from walletd.vocabulary.entries import decode_entry
 from walletd.vocabulary.histories import FIRST_HISTORY, Histories, History, begun_by, new_mark
 

@@ -14,12 +14,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from walletd.cli.exits import EXIT_CONFIGURATION, EXIT_USAGE
-from walletd.config import ConfigurationError, Settings
-from walletd.config_layers import load_settings
 from walletd.logs.formats import is_journal
 from walletd.logs.outlet import outlets
 from walletd.logs.setup import set_up
+from walletd.runtime.ending import EXIT_CONFIGURATION, EXIT_USAGE
+from walletd.settings.layers import load_settings
+from walletd.settings.settings import ConfigurationError, Settings
 
 SECONDS_BETWEEN_REPORTS = 5.0
 SECONDS_BETWEEN_REDRAWS = 0.1
@@ -58,8 +58,8 @@ def _working_directory() -> Path:
 
 def _serve(settings: Settings, folder: Path, read: Callable[[], Settings]) -> int:
     """Run the daemon with absolute paths, whatever happens to ``folder``; messages show the paths as given."""
-    from walletd import daemon
     from walletd.cli.announcement import announcement
+    from walletd.daemon import serving as daemon
 
     def announce(serving: daemon.Announcement) -> None:
         if not is_journal(sys.stdout):

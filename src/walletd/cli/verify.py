@@ -12,20 +12,20 @@ from cyclopts import Parameter
 from rich.console import Group, RenderableType
 
 from walletd.cli.bar import Bar
-from walletd.cli.exits import EXIT_DAMAGED, EXIT_OK
 from walletd.cli.journal_failures import JournalMissing, failed
 from walletd.cli.output import Output, amount, new_table
-from walletd.journal.archive import is_archive
-from walletd.journal.charter import Charter
-from walletd.journal.directory import DATABASE_NAME
+from walletd.journal.archive.archive import is_archive
 from walletd.journal.failures import JournalCorrupt, JournalFailure
-from walletd.journal.mark import read_mark, refuse_missing, refuse_replaced
 from walletd.journal.merkle import Frontier
 from walletd.journal.offline import open_offline
 from walletd.journal.segment import Segment, records
+from walletd.journal.sqlite.charter import Charter
+from walletd.journal.sqlite.directory import DATABASE_NAME
+from walletd.journal.sqlite.mark import read_mark, refuse_missing, refuse_replaced
 from walletd.journal.store import GENESIS
 from walletd.journal.verification import advance
 from walletd.ledger.audit import Audit, totals
+from walletd.runtime.ending import EXIT_DAMAGED, EXIT_OK
 from walletd.vocabulary.entries import Entry, decode_entry
 
 LISTED_VIOLATIONS = 20

@@ -10,13 +10,13 @@ from rich.table import Table
 
 from walletd.cli.output import Output, amount, balances_table, clean, moment, new_table
 from walletd.client import Client
-from walletd.protocol.hold_messages import HoldView
 from walletd.protocol.messages import TransferView, WalletView
+from walletd.protocol.messages.holds import HoldView
 from walletd.vocabulary.commands import Limits, Window
 from walletd.vocabulary.entries import Freeze
 from walletd.vocabulary.identifiers import AssetCode
-from walletd.vocabulary.lifecycle import FrozenSide
 from walletd.vocabulary.room import Room, WindowRoom
+from walletd.vocabulary.states import FrozenSide
 
 SECONDS = {"w": 604_800, "d": 86_400, "h": 3600, "m": 60, "s": 1}
 """The units of time for a velocity limit, the longest first."""

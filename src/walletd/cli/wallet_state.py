@@ -14,7 +14,7 @@ from walletd.cli.views import SECONDS, limit_options, show_freeze, show_limits, 
 from walletd.client import Client, RequestFailed
 from walletd.vocabulary.commands import AnyCommand
 from walletd.vocabulary.identifiers import AssetCode
-from walletd.vocabulary.lifecycle import FrozenSide
+from walletd.vocabulary.states import FrozenSide
 
 WINDOW = re.compile(r"([0-9.]+)/([0-9]{1,6})?([smhdw])")
 NONE = "none"

@@ -13,7 +13,7 @@ from walletd.cli.output import Output, amount, new_table
 from walletd.cli.views import show_wallet
 from walletd.client import Applied, Client
 from walletd.protocol.messages import WalletView
-from walletd.vocabulary.lifecycle import WalletStatus
+from walletd.vocabulary.states import WalletStatus
 
 wallet = App(name="wallet", group=MONEY, help="Open, show and list wallets.")
 

@@ -4,7 +4,6 @@ Calls and amounts enter; typed results, events and typed exceptions leave.
 This package imports only ``walletd.protocol`` and ``walletd.vocabulary``, and nothing of the daemon.
 """
 
-from walletd.client.asks import new_command_id
 from walletd.client.batches import BatchApplied, BatchResult
 from walletd.client.clients import new_token
 from walletd.client.errors import (
@@ -18,6 +17,7 @@ from walletd.client.errors import (
     StreamBroken,
     UnreadableAnswer,
 )
+from walletd.client.requests import new_command_id
 from walletd.client.results import Applied, Event, Leg, main_units
 from walletd.client.sync_client import SyncClient, connect_sync
 from walletd.client.trio_client import Client, connect

@@ -13,9 +13,9 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
-from walletd.client.asks import Ask, command, given, read
+from walletd.client.requests import Ask, command, given, read
 from walletd.client.results import Applied
-from walletd.protocol.client_messages import ClientPage
+from walletd.protocol.messages.client_lists import ClientPage
 
 TOKEN_PREFIX = "walletd_"
 """By which scanners for leaked secrets know it."""

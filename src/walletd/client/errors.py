@@ -13,7 +13,7 @@ Only ``OutcomeUnknown`` leaves open whether money moved.
 from collections.abc import Mapping
 from typing import Any
 
-from walletd.vocabulary.error_codes import Outcome, Reason, Retry
+from walletd.vocabulary.reasons import Outcome, Reason, Retry
 
 FIRST_REFUSAL_CODE = 3001
 

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import trio
 
-from walletd.client.core import Core
+from walletd.client.conversation import Core
 from walletd.client.link import Link
 from walletd.client.results import Event
 from walletd.protocol import messages as m

@@ -9,9 +9,9 @@ from typing import Any, Generic
 
 import msgspec
 
-from walletd.client.asks import Answer, Ask
 from walletd.client.errors import ClientError, NotReachable, OutcomeUnknown, Refused, RequestFailed
-from walletd.vocabulary.error_codes import Outcome, Reason, Retry
+from walletd.client.requests import Answer, Ask
+from walletd.vocabulary.reasons import Outcome, Reason, Retry
 
 BUSY = {Reason.DRAINING, Reason.OVERLOADED, Reason.RATE_LIMITED, Reason.UNAVAILABLE}
 """Answers that say: not now.  Nothing was decided, and the same request is welcome later."""

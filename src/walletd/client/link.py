@@ -12,7 +12,7 @@ import ssl
 
 import trio
 
-from walletd.client.core import Core
+from walletd.client.conversation import Core
 from walletd.client.errors import AuthenticationFailed, ClientError, ClosedForGood, NotReachable
 from walletd.client.reconnection import Backoff, Lost, final_error
 from walletd.client.wire import Dial, Hangup, Wire, open_wire

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from walletd.client import asks
+from walletd.client import requests
 from walletd.protocol import messages as m
 
 AskOne = Callable[[Any], Awaitable[Any]]
@@ -19,17 +19,17 @@ AskOne = Callable[[Any], Awaitable[Any]]
 
 async def all_scales(ask: AskOne) -> dict[str, int]:
     """Every asset's scale by its code."""
-    page: m.Assets = await ask(asks.assets())
+    page: m.Assets = await ask(requests.assets())
     scales: dict[str, int] = {record.asset: record.scale for record in page.assets}
     while page.next is not None:
-        page = await ask(asks.assets(page.next))
+        page = await ask(requests.assets(page.next))
         scales.update((record.asset, record.scale) for record in page.assets)
     return scales
 
 
 async def whole_wallet(ask: AskOne, wallet: str) -> m.WalletView:
     """A wallet with all its balances; those that do not fit into the first answer come without their room."""
-    return await with_rest(ask, await ask(asks.wallet(wallet)))
+    return await with_rest(ask, await ask(requests.wallet(wallet)))
 
 
 async def with_rest(ask: AskOne, view: m.WalletView) -> m.WalletView:
@@ -48,9 +48,9 @@ async def all_balances(
     after: m.BalancePlace | None = None,
 ) -> m.Balances:
     """What the wallets have, or had, behind a place among their balances."""
-    page: m.Balances = await ask(asks.balances(wallet, asset, as_of, after))
+    page: m.Balances = await ask(requests.balances(wallet, asset, as_of, after))
     whole, point = page, page.time if as_of is None else as_of
     while page.next is not None:
-        page = await ask(asks.balances(wallet, asset, point, page.next))
+        page = await ask(requests.balances(wallet, asset, point, page.next))
         whole = msgspec.structs.replace(whole, balances=whole.balances + page.balances, next=None)
     return whole

@@ -21,20 +21,20 @@ from typing import Any, Literal, TypeVar
 
 import trio
 
-from walletd.client import asks, clients
-from walletd.client.asks import Range
+from walletd.client import clients, requests
 from walletd.client.batches import BatchApplied, batch_results
 from walletd.client.errors import NotReachable
 from walletd.client.event_stream import EventStream
 from walletd.client.paging import with_rest
+from walletd.client.requests import Range
 from walletd.client.results import Amount, Applied, EntryPage, EntryView, Event, Leg
 from walletd.client.trio_client import PAGE, Client, connect
 from walletd.protocol import envelope
 from walletd.protocol import messages as m
-from walletd.protocol import operator_messages as o
-from walletd.protocol.hold_messages import HoldView
+from walletd.protocol.messages import operator as o
+from walletd.protocol.messages.holds import HoldView
 from walletd.vocabulary.commands import AnyCommand, BatchedCommand
-from walletd.vocabulary.lifecycle import WalletStatus
+from walletd.vocabulary.states import WalletStatus
 
 Result = TypeVar("Result")
 
@@ -176,7 +176,9 @@ class SyncClient:
         The results are in the commands' order, each with its refusal where it was refused.  An atomic batch raises
         Refused for the first command that is refused; its ``facts["command"]`` is that command's index.
         """
-        return batch_results(self._run(partial(self._client.ask, asks.batch(commands, atomic, command_id, dry_run))))
+        return batch_results(
+            self._run(partial(self._client.ask, requests.batch(commands, atomic, command_id, dry_run)))
+        )
 
     # --- clients ---------------------------------------------------------------------------------------------------
 
@@ -264,13 +266,13 @@ class SyncClient:
         metadata: Mapping[str, str] | None = None,
     ) -> m.WalletPage:
         """One page of wallets; its ``next`` is the ``after`` of the following one.  A page of a search may be empty."""
-        return self._run(partial(self._client.ask, asks.wallet_page(prefix, after, limit, status, metadata)))
+        return self._run(partial(self._client.ask, requests.wallet_page(prefix, after, limit, status, metadata)))
 
     def holds(self, wallet: str, *, also_closed: bool = False) -> Iterator[HoldView]:
         """The open holds of a wallet in order of placing, or all that it ever had."""
         after: str | None = None
         while True:
-            page = self._run(partial(self._client.ask, asks.hold_page(wallet, also_closed, after, PAGE)))
+            page = self._run(partial(self._client.ask, requests.hold_page(wallet, also_closed, after, PAGE)))
             yield from page.holds
             if (after := page.next) is None:
                 return
@@ -305,7 +307,7 @@ class SyncClient:
         cursor: str | None = None
         while True:
             page = self._run(
-                partial(self._client.ask, asks.statement_page(wallet, asset, newest_first, cursor, PAGE, chosen))
+                partial(self._client.ask, requests.statement_page(wallet, asset, newest_first, cursor, PAGE, chosen))
             )
             yield from page.lines
             if (cursor := page.next) is None:
@@ -327,7 +329,7 @@ class SyncClient:
         """One page of a statement, with what was posted at both ends of its range; ``next`` is the following cursor."""
         chosen = Range(since, until, counterparty, kind)
         return self._run(
-            partial(self._client.ask, asks.statement_page(wallet, asset, newest_first, cursor, limit, chosen))
+            partial(self._client.ask, requests.statement_page(wallet, asset, newest_first, cursor, limit, chosen))
         )
 
     def transfer(self, transfer: str) -> m.TransferView:

@@ -18,24 +18,24 @@ from typing import Any, Literal
 
 import trio
 
-from walletd.client import asks, clients
-from walletd.client.asks import Answer, Ask, Range
+from walletd.client import clients, requests
 from walletd.client.batches import BatchApplied, batch_results
-from walletd.client.core import Core
+from walletd.client.conversation import Core
 from walletd.client.errors import NotReachable, no_such_asset
 from walletd.client.event_stream import EventStream
 from walletd.client.exchange import Exchange
 from walletd.client.link import Link
 from walletd.client.paging import all_balances, all_scales, whole_wallet, with_rest
 from walletd.client.reconnection import Backoff
+from walletd.client.requests import Answer, Ask, Range
 from walletd.client.results import Amount, Applied, EntryPage, EntryView, Leg, main_units, needs_scale, smallest_units
 from walletd.client.wire import Dial
 from walletd.protocol import envelope
 from walletd.protocol import messages as m
-from walletd.protocol import operator_messages as o
-from walletd.protocol.hold_messages import HoldView
+from walletd.protocol.messages import operator as o
+from walletd.protocol.messages.holds import HoldView
 from walletd.vocabulary.commands import AnyCommand, BatchedCommand
-from walletd.vocabulary.lifecycle import WalletStatus
+from walletd.vocabulary.states import WalletStatus
 
 PAGE = 500
 """Rows that an iterator asks for at a time."""
@@ -106,7 +106,7 @@ class Client:
 
     async def define_asset(self, code: str, scale: int, *, command_id: str | None = None) -> Applied:
         """Define an asset and, for ever, how many decimal places its main unit has."""
-        applied = await self.ask(asks.define_asset(code, scale, command_id))
+        applied = await self.ask(requests.define_asset(code, scale, command_id))
         self._scales = None
         return applied
 
@@ -114,7 +114,7 @@ class Client:
         self, wallet: str, metadata: Mapping[str, str] | None = None, *, command_id: str | None = None
     ) -> Applied:
         """Open a wallet.  A name that starts with ``@`` makes a system wallet, which may go below zero."""
-        return await self.ask(asks.open_wallet(wallet, metadata, command_id))
+        return await self.ask(requests.open_wallet(wallet, metadata, command_id))
 
     async def pay(
         self,
@@ -158,7 +158,7 @@ class Client:
         """
         postings = [(leg.source, leg.to, leg.asset, await self._units(leg)) for leg in legs]
         return await self.ask(
-            asks.post(
+            requests.post(
                 postings,
                 reference=reference,
                 metadata=metadata,
@@ -175,7 +175,7 @@ class Client:
 
         Amounts in it are strings of smallest units; ``new_command_id()`` makes an id.
         """
-        return await self.ask(asks.submit(command))
+        return await self.ask(requests.submit(command))
 
     async def batch(
         self,
@@ -190,7 +190,7 @@ class Client:
         The results are in the commands' order, each with its refusal where it was refused.  An atomic batch raises
         Refused for the first command that is refused; its ``facts["command"]`` is that command's index.
         """
-        return batch_results(await self.ask(asks.batch(commands, atomic, command_id, dry_run)))
+        return batch_results(await self.ask(requests.batch(commands, atomic, command_id, dry_run)))
 
     # --- clients ---------------------------------------------------------------------------------------------------
 
@@ -272,13 +272,13 @@ class Client:
         metadata: Mapping[str, str] | None = None,
     ) -> m.WalletPage:
         """One page of wallets; its ``next`` is the ``after`` of the following one.  A page of a search may be empty."""
-        return await self.ask(asks.wallet_page(prefix, after, limit, status, metadata))
+        return await self.ask(requests.wallet_page(prefix, after, limit, status, metadata))
 
     async def holds(self, wallet: str, *, also_closed: bool = False) -> AsyncIterator[HoldView]:
         """The open holds of a wallet in order of placing, or all that it ever had."""
         after: str | None = None
         while True:
-            page = await self.ask(asks.hold_page(wallet, also_closed, after, PAGE))
+            page = await self.ask(requests.hold_page(wallet, also_closed, after, PAGE))
             for hold in page.holds:
                 yield hold
             if (after := page.next) is None:
@@ -286,7 +286,7 @@ class Client:
 
     async def hold(self, wallet: str, hold: str) -> HoldView:
         """A hold of a wallet as it stands now, by its id, such as ``h12``."""
-        return await self.ask(asks.hold(wallet, hold))
+        return await self.ask(requests.hold(wallet, hold))
 
     async def balance(
         self, wallet: str, asset: str | None = None, *, as_of: int | datetime | None = None
@@ -315,7 +315,7 @@ class Client:
         chosen = Range(since, until, counterparty, kind)
         cursor: str | None = None
         while True:
-            page = await self.ask(asks.statement_page(wallet, asset, newest_first, cursor, PAGE, chosen))
+            page = await self.ask(requests.statement_page(wallet, asset, newest_first, cursor, PAGE, chosen))
             for line in page.lines:
                 yield line
             if (cursor := page.next) is None:
@@ -336,35 +336,35 @@ class Client:
     ) -> m.Statement:
         """One page of a statement, with what was posted at both ends of its range; ``next`` is the following cursor."""
         chosen = Range(since, until, counterparty, kind)
-        return await self.ask(asks.statement_page(wallet, asset, newest_first, cursor, limit, chosen))
+        return await self.ask(requests.statement_page(wallet, asset, newest_first, cursor, limit, chosen))
 
     async def transfer(self, transfer: str) -> m.TransferView:
         """A transfer by its id, such as ``t12``."""
-        return await self.ask(asks.transfer(transfer))
+        return await self.ask(requests.transfer(transfer))
 
     async def entry(self, *, sequence: int | None = None, command_id: str | None = None) -> EntryView:
         """A journal entry, by its sequence or by the command id that this client gave it."""
-        return await self.ask(asks.entry(sequence, command_id))
+        return await self.ask(requests.entry(sequence, command_id))
 
     async def entry_page(self, after: int = 0, limit: int = PAGE) -> EntryPage:
         """One page of the journal, behind the sequence ``after``."""
-        return await self.ask(asks.entry_page(after, limit))
+        return await self.ask(requests.entry_page(after, limit))
 
     async def ping(self) -> m.Pong:
         """The daemon's clock and head."""
-        return await self.ask(asks.ping())
+        return await self.ask(requests.ping())
 
     async def status(self) -> o.DaemonStatus:
         """The daemon at a glance."""
-        return await self.ask(asks.status())
+        return await self.ask(requests.status())
 
     async def audit(self) -> o.AuditReport:
         """All balances summed up per asset."""
-        return await self.ask(asks.audit())
+        return await self.ask(requests.audit())
 
     async def call(self, method: str, /, **params: Any) -> dict[str, Any]:
         """Any method by its name, with its params as they go onto the wire; the result as it came."""
-        return await self.ask(asks.raw(method, params))
+        return await self.ask(requests.raw(method, params))
 
     async def ask(self, ask: Ask[Answer]) -> Answer:
         """Send a request, as often as it takes, and return its result."""
@@ -415,7 +415,7 @@ class Client:
         snapshot: bool = False,
     ) -> EventStream:
         """``subscribe`` without its block; whoever calls this closes the stream."""
-        watched = asks.given(wallets=wallets, prefix=prefix, all=all or None)
+        watched = requests.given(wallets=wallets, prefix=prefix, all=all or None)
         stream = EventStream(self._core, self._link, watched, after, snapshot)
         with trio.move_on_after(self._deadline_seconds):
             try:

@@ -15,9 +15,9 @@ from typing import Any, Protocol
 
 import trio
 
-from walletd.protocol.access import TokenRegister
 from walletd.protocol.close_codes import CloseCode
-from walletd.protocol.session import Session
+from walletd.sessions.access import TokenRegister
+from walletd.sessions.session import Session
 from walletd.vocabulary.entries import ClientRecord
 from walletd.vocabulary.identifiers import owner_of
 

@@ -16,10 +16,10 @@ from walletd.protocol.close_codes import CloseCode
 from walletd.protocol.envelope import AuthenticationTerms, Hello, WarningNotice
 from walletd.protocol.errors import InvalidParams, failure, invalid_params, with_scale
 from walletd.protocol.messages import StreamHeartbeat
-from walletd.protocol.rates import Throttle
-from walletd.protocol.session import SHARE_USED, Call, Session, notification, success
-from walletd.vocabulary.error_codes import Reason
-from walletd.wallets.publisher import Subscription
+from walletd.sessions.rates import Throttle
+from walletd.sessions.session import SHARE_USED, Call, Session, notification, success
+from walletd.streams.publisher import Subscription
+from walletd.vocabulary.reasons import Reason
 from walletd.wallets.submission import Submission
 
 _REASON = re.compile(rb'"data":\{"reason":"(\w+)"')

@@ -9,20 +9,20 @@ from typing import Any, Protocol
 import trio
 
 from walletd.gateway.admission import Admission, Guest
-from walletd.gateway.event_frames import EventFrames
+from walletd.journal.history import History
 from walletd.ledger.book import Books
 from walletd.protocol.close_codes import CloseCode
 from walletd.protocol.envelope import Limits
-from walletd.protocol.journal_messages import CompactionStatus
-from walletd.protocol.operator_messages import DaemonStatus
-from walletd.protocol.redaction import Redactions
-from walletd.vocabulary.lifecycle import DaemonState
-from walletd.wallets.command_index import CommandIndex
-from walletd.wallets.history import History
-from walletd.wallets.projector import Projector
-from walletd.wallets.publisher import Publisher
-from walletd.wallets.readings import Readings
-from walletd.wallets.supervisor import Supervisor
+from walletd.protocol.messages.journal import CompactionStatus
+from walletd.protocol.messages.operator import DaemonStatus
+from walletd.sessions.redaction import Redactions
+from walletd.streams.event_frames import EventFrames
+from walletd.streams.publisher import Publisher
+from walletd.tables.command_ids import CommandIndex
+from walletd.tables.projector import Projector
+from walletd.tables.queries.wallets import Readings
+from walletd.vocabulary.states import DaemonState
+from walletd.wallets.decisions import Supervisor
 
 ANSWERED_POLL_SECONDS = 0.01
 

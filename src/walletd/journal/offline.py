@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
-from walletd.journal import wal
-from walletd.journal.archive import ARCHIVE_DIRECTORY, Archive, is_archive, open_archive
-from walletd.journal.archive_file import Origin
-from walletd.journal.charter import Charter, charter_of
-from walletd.journal.connection import translated
-from walletd.journal.directory import DATABASE_NAME, unlocked
+from walletd.journal.archive.archive import ARCHIVE_DIRECTORY, Archive, is_archive, open_archive
+from walletd.journal.archive.file import Origin
 from walletd.journal.failures import JournalCorrupt, JournalUnreadable
-from walletd.journal.rows import COLUMNS, segment_from
 from walletd.journal.segment import FORMAT_VERSION, Segment
+from walletd.journal.sqlite import wal
+from walletd.journal.sqlite.charter import Charter, charter_of
+from walletd.journal.sqlite.connection import translated
+from walletd.journal.sqlite.directory import DATABASE_NAME, unlocked
+from walletd.journal.sqlite.rows import COLUMNS, segment_from
 
 
 class OfflineJournal(NamedTuple):

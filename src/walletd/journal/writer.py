@@ -29,10 +29,13 @@ from typing import Final, NamedTuple, NoReturn, Protocol
 import trio
 
 from walletd.journal.counters import CommitCounters
-from walletd.journal.failures import JournalFull, end_process
+from walletd.journal.failures import (
+    JournalFull,
+)
 from walletd.journal.merkle import Frontier, leaf_hash
 from walletd.journal.segment import Segment, is_record, seal
 from walletd.journal.store import Head, JournalStore
+from walletd.runtime.ending import end_process
 from walletd.vocabulary.sizes import MAX_SEGMENT_BYTES
 
 _log = logging.getLogger("walletd.journal")

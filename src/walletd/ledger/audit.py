@@ -20,12 +20,12 @@ from walletd.ledger.refunds import remember_transfers
 from walletd.ledger.rules import decide
 from walletd.vocabulary.commands import ids_of, is_short_lived, parts_of
 from walletd.vocabulary.entries import AssetRecord, Effects, Entry, Refusal, encode_entry
-from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.histories import begun_by
 from walletd.vocabulary.identifiers import AssetCode, owner_of
-from walletd.vocabulary.lifecycle import WalletStatus
 from walletd.vocabulary.money import format_amount
+from walletd.vocabulary.reasons import Reason
 from walletd.vocabulary.scopes import ownership_of, permitted
+from walletd.vocabulary.states import WalletStatus
 
 MAX_VIOLATIONS = 100
 """An audit of a broken journal stops listing here: the first violations tell the story."""

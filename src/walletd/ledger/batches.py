@@ -14,8 +14,8 @@ from walletd.ledger.book import Books, apply
 from walletd.ledger.guards import Verdict, conditions_guard, refuse
 from walletd.vocabulary.commands import AnyCommand, ExecuteBatch, wallets_of
 from walletd.vocabulary.entries import Effects, Moved, Refusal
-from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import Version
+from walletd.vocabulary.reasons import Reason
 
 Decide = Callable[[Books, AnyCommand, datetime, int, int], Verdict]
 

@@ -28,7 +28,7 @@ from walletd.vocabulary.entries import (
 )
 from walletd.vocabulary.histories import FIRST_HISTORY, Histories
 from walletd.vocabulary.identifiers import AssetCode, HoldId, TransferId, Version, WalletId, is_system_wallet
-from walletd.vocabulary.lifecycle import HoldState, WalletStatus
+from walletd.vocabulary.states import HoldState, WalletStatus
 
 MAX_OPEN_HOLDS = 10_000
 """Of one wallet: they are in memory while it is warm, about 700 bytes each, and may all expire in one entry."""

@@ -13,8 +13,8 @@ from walletd.ledger.client_book import ClientBook, is_in_force, live_tokens
 from walletd.ledger.guards import Verdict, conditions_guard, moment_from, moment_guard, refuse
 from walletd.vocabulary.commands import ClientCommand, CreateClient, RevokeClient, RotateClient
 from walletd.vocabulary.entries import ClientRecord, Effects, Refusal, TokenRecord
-from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import DAEMON, OPERATOR, Principal, owner_of
+from walletd.vocabulary.reasons import Reason
 from walletd.vocabulary.scopes import ADMIN, ownership_of, permitted
 
 MAX_CLIENTS = 100_000

@@ -20,7 +20,7 @@ from walletd.ledger.velocity import Key, key_of
 from walletd.vocabulary.commands import Window
 from walletd.vocabulary.entries import BalanceRecord, Effects, HoldRecord, Moved, OutflowRecord, WalletRecord
 from walletd.vocabulary.identifiers import AssetCode, HoldId, Sequence, Version, WalletId
-from walletd.vocabulary.lifecycle import HoldState
+from walletd.vocabulary.states import HoldState
 
 Place = tuple[WalletId, AssetCode]
 

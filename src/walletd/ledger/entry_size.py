@@ -20,8 +20,8 @@ from walletd.ledger.book import Book, Books
 from walletd.ledger.guards import refuse
 from walletd.vocabulary.commands import MAX_LIMITED_ASSETS, CaptureHold, ExpireHold, VoidHold
 from walletd.vocabulary.entries import Effects, Entry, HoldRecord, Refusal
-from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import AssetCode, HoldId, WalletId
+from walletd.vocabulary.reasons import Reason
 from walletd.vocabulary.sizes import MAX_ENTRY_BYTES
 
 MAX_EXPIRED_BYTES: Final = MAX_ENTRY_BYTES // 3

@@ -13,9 +13,9 @@ from walletd.ledger.book import Books
 from walletd.ledger.draft import Draft
 from walletd.vocabulary.commands import AnyCommand, BalanceCondition, Posting, Window
 from walletd.vocabulary.entries import Effects, Refusal
-from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import AssetCode, WalletId
-from walletd.vocabulary.lifecycle import FrozenSide, WalletStatus
+from walletd.vocabulary.reasons import Reason
+from walletd.vocabulary.states import FrozenSide, WalletStatus
 
 Verdict = Effects | Refusal
 

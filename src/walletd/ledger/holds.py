@@ -38,10 +38,10 @@ from walletd.vocabulary.commands import (
     VoidHold,
 )
 from walletd.vocabulary.entries import HoldRecord, Moved, Refusal
-from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.histories import about_lost
 from walletd.vocabulary.identifiers import AssetCode, HoldId
-from walletd.vocabulary.lifecycle import FrozenSide, HoldState
+from walletd.vocabulary.reasons import Reason
+from walletd.vocabulary.states import FrozenSide, HoldState
 
 
 def place_hold(books: Books, command: PlaceHold, now: datetime, hold: HoldId, origin: Origin) -> Verdict:

@@ -22,8 +22,8 @@ from walletd.ledger.guards import (
 from walletd.ledger.statement import CAPTURE, TRANSFER, movements_of
 from walletd.vocabulary.commands import Posting, RefundTransfer
 from walletd.vocabulary.entries import Entry, Refundable, Refusal, TransferRecord
-from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.histories import about_lost
+from walletd.vocabulary.reasons import Reason
 
 
 def refund_transfer(

@@ -25,8 +25,8 @@ from walletd.ledger.transfers import post_transfer
 from walletd.ledger.wallets import close_wallet, freeze_wallet, open_wallet, unfreeze_wallet, update_wallet
 from walletd.vocabulary import commands as c
 from walletd.vocabulary.entries import AssetRecord, Effects
-from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import NOBODY, Principal, hold_id
+from walletd.vocabulary.reasons import Reason
 
 
 def decide(

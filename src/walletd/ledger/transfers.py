@@ -15,7 +15,7 @@ from walletd.ledger.guards import (
     velocity_guard,
 )
 from walletd.vocabulary.commands import PostTransfer
-from walletd.vocabulary.error_codes import Reason
+from walletd.vocabulary.reasons import Reason
 
 
 def post_transfer(

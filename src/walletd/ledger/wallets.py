@@ -20,9 +20,9 @@ from walletd.ledger.guards import (
 )
 from walletd.vocabulary.commands import CloseWallet, FreezeWallet, Limits, OpenWallet, UnfreezeWallet, UpdateWallet
 from walletd.vocabulary.entries import CountedFrom, Effects, Freeze, Moved, Refusal, WalletRecord
-from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import AssetCode, Sequence, Version, WalletId
-from walletd.vocabulary.lifecycle import FrozenSide, WalletStatus
+from walletd.vocabulary.reasons import Reason
+from walletd.vocabulary.states import FrozenSide, WalletStatus
 
 MAX_SWEPT_ASSETS = 4_000
 """Of one wallet at its closing: the records of more, at 200 bytes for each asset at least, are more than an entry."""

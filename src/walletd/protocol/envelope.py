@@ -9,7 +9,7 @@ import msgspec
 
 from walletd.protocol.messages import PROTOCOL_VERSION, ErrorObject, RequestId
 from walletd.vocabulary.commands import Instant
-from walletd.vocabulary.lifecycle import DaemonState
+from walletd.vocabulary.states import DaemonState
 
 # --- pushed --------------------------------------------------------------------------------------------------------
 

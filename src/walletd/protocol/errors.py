@@ -18,8 +18,8 @@ from walletd.protocol.envelope import Failure
 from walletd.protocol.messages import ErrorObject
 from walletd.vocabulary.commands import MAX_SECONDS
 from walletd.vocabulary.entries import AssetRecord
-from walletd.vocabulary.error_codes import Outcome, Reason, Retry
 from walletd.vocabulary.money import format_amount
+from walletd.vocabulary.reasons import Outcome, Reason, Retry
 from walletd.vocabulary.sameness import is_circumstance
 
 _encode = msgspec.json.Encoder().encode

@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from walletd.protocol import client_messages as k
-from walletd.protocol import discovery_messages as d
-from walletd.protocol import hold_messages as h
-from walletd.protocol import journal_messages as j
 from walletd.protocol import messages as m
-from walletd.protocol import operator_messages as o
-from walletd.protocol.access import ADMIN, AUTHENTICATED, KEYS, METRICS, OPERATE, Need
+from walletd.protocol.messages import client_lists as k
+from walletd.protocol.messages import discovery as d
+from walletd.protocol.messages import holds as h
+from walletd.protocol.messages import journal as j
+from walletd.protocol.messages import operator as o
+from walletd.sessions.access import ADMIN, AUTHENTICATED, KEYS, METRICS, OPERATE, Need
 from walletd.vocabulary import commands as c
 from walletd.vocabulary.identifiers import is_system_wallet, owner_of
 from walletd.vocabulary.scopes import ownership_of

@@ -24,8 +24,8 @@ from walletd.vocabulary.identifiers import (
     WalletId,
     WalletName,
 )
-from walletd.vocabulary.lifecycle import FrozenSide
 from walletd.vocabulary.money import AmountText, LimitText, Scale, SignedAmountText
+from walletd.vocabulary.states import FrozenSide
 
 MAX_POSTINGS = 100
 """A transfer is one turn of every wallet in it; a hundred keeps that turn well below a millisecond."""

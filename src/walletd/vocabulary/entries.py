@@ -11,7 +11,6 @@ from typing import Annotated, Any
 import msgspec
 
 from walletd.vocabulary.commands import AnyCommand, Instant, Limits, Metadata
-from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import (
     HISTORY_MARK_PATTERN,
     AssetCode,
@@ -24,8 +23,9 @@ from walletd.vocabulary.identifiers import (
     Version,
     WalletId,
 )
-from walletd.vocabulary.lifecycle import FrozenSide, HoldState, WalletStatus
 from walletd.vocabulary.money import SignedAmountText
+from walletd.vocabulary.reasons import Reason
+from walletd.vocabulary.states import FrozenSide, HoldState, WalletStatus
 
 
 class Refusal(msgspec.Struct, frozen=True):

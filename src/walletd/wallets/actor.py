@@ -9,9 +9,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import WalletId
-from walletd.vocabulary.lifecycle import ActorState
+from walletd.vocabulary.reasons import Reason
+from walletd.vocabulary.states import ActorState
 
 KEEP: Final = "keep"
 """What a claim returns that has not done with its turns."""

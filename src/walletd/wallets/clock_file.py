@@ -19,7 +19,7 @@ from typing import Final
 import msgspec
 import trio
 
-from walletd.journal.threads import in_thread
+from walletd.runtime.threads import in_thread
 from walletd.wallets.ledger_clock import (
     LedgerClock,
     Microseconds,

@@ -3,9 +3,9 @@
 Times are of the processor's clock, which no decision sees.
 """
 
-from walletd.histogram import DECISION_SECONDS, GROUP_ENTRIES, LATENCY_SECONDS, Histogram
+from walletd.runtime.histogram import DECISION_SECONDS, GROUP_ENTRIES, LATENCY_SECONDS, Histogram
 from walletd.vocabulary.entries import Entry
-from walletd.vocabulary.error_codes import Reason
+from walletd.vocabulary.reasons import Reason
 
 
 class CommandCounters:

@@ -19,14 +19,14 @@ import trio
 from walletd.ledger.book import Book, Books
 from walletd.ledger.refunds import remember_transfers
 from walletd.logs.context import about_command
+from walletd.tables.writer import ReadTablesStand
 from walletd.vocabulary.commands import TRANSFER_MARK, ExecuteBatch, parts_of
 from walletd.vocabulary.entries import Entry, TransferRecord
-from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import WalletId, transfer_id
-from walletd.vocabulary.lifecycle import ActorState
+from walletd.vocabulary.reasons import Reason
+from walletd.vocabulary.states import ActorState
 from walletd.wallets.actor import KEEP, Actor, Claim
-from walletd.wallets.decided import unavailable
-from walletd.wallets.read_tables import ReadTablesStand
+from walletd.wallets.entries import unavailable
 
 log = logging.getLogger(__name__)
 

@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from walletd.journal.history import DurableEntry
 from walletd.ledger.guards import Verdict
 from walletd.vocabulary.commands import AnyCommand, ExecuteBatch, ExpireHold, ids_of
-from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import CommandId, Principal
+from walletd.vocabulary.reasons import Reason
 from walletd.vocabulary.room import Room
 from walletd.vocabulary.sameness import first_difference
-from walletd.wallets.projector import DurableEntry
 
 
 class Answer(NamedTuple):

@@ -16,11 +16,11 @@ from heapq import heappop, heappush, nsmallest
 
 import trio
 
+from walletd.tables.folding import microseconds
 from walletd.vocabulary.commands import ExpireHold
 from walletd.vocabulary.entries import HoldRecord
 from walletd.vocabulary.identifiers import CommandId, HoldId, WalletId, place_of
-from walletd.vocabulary.lifecycle import HoldState
-from walletd.wallets.table_rows import microseconds
+from walletd.vocabulary.states import HoldState
 
 LONGEST_SLEEP_SECONDS = 60.0
 """The wall clock may be put forward while the task sleeps: a moment is recorded at most so much later."""

@@ -19,11 +19,11 @@ from walletd.cli.demo.proof import proofs_of
 from walletd.cli.demo.summary import Summary, drawn_summary, summary_of
 from walletd.cli.demo.town import SCALES, Town, run_name
 from walletd.cli.demo.workload import Extent, Workload
-from walletd.cli.exits import EXIT_OK, EXIT_REFUSED
 from walletd.cli.failures import UsageError
 from walletd.cli.output import Output
 from walletd.client import Client, Event, RequestFailed, connect
-from walletd.vocabulary.error_codes import Reason
+from walletd.runtime.ending import EXIT_OK, EXIT_REFUSED
+from walletd.vocabulary.reasons import Reason
 
 OPENINGS_AT_ONCE = 64
 STREAM_PATIENCE_SECONDS = 15.0

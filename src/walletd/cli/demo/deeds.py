@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from walletd.cli.demo.town import Town
 from walletd.client import Leg
-from walletd.vocabulary.error_codes import Reason
 from walletd.vocabulary.identifiers import EXTERNAL
+from walletd.vocabulary.reasons import Reason
 
 FEE_DIVISOR = 50
 """The town takes a fiftieth of every purchase, two per cent, rounded down, and at least the smallest unit."""

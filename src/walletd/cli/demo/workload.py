@@ -19,7 +19,7 @@ import trio
 from walletd.cli.demo.deeds import MAX_PAST_PURCHASES, Dealer, Deed
 from walletd.cli.demo.town import Town
 from walletd.client import Applied, Client, OutcomeUnknown, RequestFailed
-from walletd.vocabulary.error_codes import Reason
+from walletd.vocabulary.reasons import Reason
 
 TASKS_PER_CONNECTION = 32
 REPLAY_CHANCE = 0.03

@@ -1,0 +1,101 @@
+"""The ways in: taken before anything long begins, and open for operators from the first second.
+
+    ways = await ways_in(settings, lifecycle, operations, nursery)
+    ways.metrics.show(collector)                       # once there is more to count
+
+A recovery may take minutes.  An address that cannot be had is found before it, and whoever watches the daemon sees that
+it lives, and how far it is.
+"""
+
+import logging
+from collections.abc import Sequence
+from importlib.metadata import version
+from socket import socket
+from typing import Final, NamedTuple, NoReturn
+
+import trio
+
+from walletd.daemon.descriptors import SPARED_BY_OPERATORS
+from walletd.daemon.listeners import Doors, doors_of
+from walletd.daemon.metrics import MetricsPage, StartCollector
+from walletd.daemon.operations import Operations
+from walletd.gateway.network.bounds import Bounds, Deadlines
+from walletd.gateway.network.connection import Connection
+from walletd.gateway.network.server import Caps, GatewayServer, ListenFailed, reserve
+from walletd.gateway.network.unix_socket import UnixSocketFailed
+from walletd.gateway.pages.status import StatusPages
+from walletd.gateway.websocket.handshake import Handshake, Policy
+from walletd.journal.sqlite.directory import unlocked
+from walletd.runtime.lifecycle import Lifecycle
+from walletd.runtime.systemd import inherited_sockets
+from walletd.settings.settings import Settings
+
+VERSION: Final = version("walletd")  # From a file, once.
+MAX_ADMIN_CONNECTIONS: Final = 64
+
+log = logging.getLogger("walletd.daemon")
+
+
+class Ways(NamedTuple):
+    """The ways in, taken before anything long begins; that for operators is open."""
+
+    doors: Doors
+    inherited: Sequence[socket]
+    """The clients' listeners, where systemd opened them."""
+    reserved: Sequence[socket]
+    """Where clients will be listened to; who knocks before that is refused."""
+    metrics: MetricsPage
+    admin_address: str
+
+
+async def ways_in(settings: Settings, lifecycle: Lifecycle, operations: Operations, nursery: trio.Nursery) -> Ways:
+    """Take the addresses, and open that of the operators: a recovery may take minutes.
+
+    Raises ConfigurationError, CertificateUnusable, ListenFailed; JournalLocked where that is why an address is taken.
+    """
+    doors, sockets = doors_of(settings), inherited_sockets()
+    metrics = MetricsPage(StartCollector(lifecycle, operations, VERSION), status_pages(lifecycle, operations).page)
+    try:
+        (admin_address, *_) = await nursery.start(_serve_operators, _admin(settings, metrics, sockets["admin"]))
+        log.info("listening for operators at http://%s", admin_address)
+        reserved = () if sockets["ws"] else await reserve(settings.host, settings.port)
+        if doors.unix_socket is not None:
+            doors.unix_socket.make_room()
+    except (ListenFailed, UnixSocketFailed) as error:
+        with unlocked(settings.data):
+            raise ListenFailed(str(error)) from error
+    return Ways(doors, sockets["ws"], reserved, metrics, admin_address)
+
+
+def status_pages(lifecycle: Lifecycle, operations: Operations) -> StatusPages:
+    """Whether the process lives, and whether it serves."""
+    return StatusPages(lambda: lifecycle.state, operations.recovery)
+
+
+def _admin(settings: Settings, metrics: MetricsPage, inherited: Sequence[socket]) -> GatewayServer:
+    """The listener for operators: metrics and status pages over plain HTTP, and nothing that speaks websocket."""
+
+    def no_endpoint(connection: Connection, handshake: Handshake) -> NoReturn:
+        raise AssertionError("nobody can be let in here")
+
+    policy = Policy(
+        allowed_hosts=frozenset(),
+        allowed_origins=frozenset(),
+        max_message_bytes=settings.max_frame_bytes,
+        page=metrics.page,
+        admits=lambda token: False,
+        is_draining=lambda: False,
+    )
+    deadlines = Deadlines(handshake_seconds=settings.handshake_seconds)
+    caps = Caps(MAX_ADMIN_CONNECTIONS, MAX_ADMIN_CONNECTIONS)
+    address = settings.admin_host, settings.admin_listen_port
+    return GatewayServer(
+        *address, policy, deadlines, Bounds(), caps, no_endpoint, inherited, spares_descriptors=SPARED_BY_OPERATORS
+    )
+
+
+async def _serve_operators(admin: GatewayServer, task_status: trio.TaskStatus[list[str]]) -> None:
+    try:
+        await admin.serve(task_status)
+    except ListenFailed as error:
+        raise ListenFailed(f"the listener for operators, set by admin_port (or WALLETD_ADMIN_PORT): {error}") from error

@@ -1,0 +1,45 @@
+"""The audit of a start: books in which money was made or lost are not served, and nobody waits for a long look at them.
+
+    await audit_at_start(audit, operations.audited)    # about a second of it, before anybody is let in
+    nursery.start_soon(audit_beside, audit, operations.audited)
+
+What a second is not enough for goes on beside the serving.  What it finds then ends the daemon as it would have at the
+start.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Final
+
+import trio
+
+from walletd.journal.failures import JournalCorrupt
+from walletd.upkeep.books_audit import Audit
+
+PATIENCE_SECONDS: Final = 1.0
+PAUSE_SECONDS: Final = 0.02
+"""Between two pages, beside the serving: a tenth of a processor."""
+
+log = logging.getLogger(__name__)
+
+
+async def audit_at_start(audit: Audit, audited: Callable[[int], None]) -> None:
+    """Audit for a while.  Raises JournalCorrupt where the books do not add up, ReadTablesRotten."""
+    with trio.move_on_after(PATIENCE_SECONDS):
+        await audit.go_on()
+    if audit.is_done:
+        _conclude(audit, audited)
+
+
+async def audit_beside(audit: Audit, audited: Callable[[int], None]) -> None:
+    """The rest of it, slowly.  Raises what ``audit_at_start`` raises."""
+    if not audit.is_done:
+        await audit.go_on(PAUSE_SECONDS)
+        _conclude(audit, audited)
+        log.info("audit passed: every balance was checked")
+
+
+def _conclude(audit: Audit, audited: Callable[[int], None]) -> None:
+    audited(len(audit.violations))
+    if audit.violations:
+        raise JournalCorrupt(f"the books do not add up: {'; '.join(audit.violations[:3])}")

@@ -1,0 +1,225 @@
+"""The core: the parts that decide, write, project and publish, wired to each other, without a socket.
+
+    async with Core(settings, store, recovered, readings, head).running(): ...
+
+The daemon puts the gateway in front of it; tests drive it as it is.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import NoReturn, Protocol
+
+import trio
+
+from walletd.journal.failures import (
+    JournalFull,
+)
+from walletd.journal.history import History
+from walletd.journal.store import Head, JournalStore
+from walletd.journal.writer import JournalWriter, Pending
+from walletd.ledger.book import Books
+from walletd.ledger.client_book import ClientBook, is_in_force
+from walletd.runtime.ending import end_process
+from walletd.runtime.silence_watch import Watch
+from walletd.settings.settings import Settings
+from walletd.streams.publisher import Publisher
+from walletd.tables.command_ids import CommandIndex
+from walletd.tables.file import Caches, ReadTablesRotten
+from walletd.tables.projector import Projector
+from walletd.tables.queries.holds import Expiry, Key
+from walletd.tables.queries.wallets import Readings
+from walletd.upkeep.recovery import Recovered
+from walletd.vocabulary.commands import AnyCommand, CreateClient, ExpireHold, OpenWallet, RotateClient
+from walletd.vocabulary.entries import ClientRecord
+from walletd.vocabulary.identifiers import DAEMON, EXTERNAL, OPERATOR, CommandId
+from walletd.wallets.decisions import Supervisor
+from walletd.wallets.roster import Roster
+from walletd.wallets.submission import Answer, Foreseen, NotDecided, Submission
+from walletd.wallets.timers import (
+    Timers,
+)
+
+Clock = Callable[[], datetime]
+
+log = logging.getLogger("walletd.daemon")
+
+
+def wall_clock() -> datetime:
+    """The time, in UTC."""
+    return datetime.now(UTC)
+
+
+def caches_of(settings: Settings) -> Caches:
+    """How much of the read tables each connection keeps in memory."""
+    return Caches(settings.writer_cache_kibibytes, settings.reader_cache_kibibytes, settings.rebuild_cache_kibibytes)
+
+
+class Core:
+    """The parts that decide, write, project and publish, wired to each other."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: JournalStore,
+        recovered: Recovered,
+        readings: Readings,
+        head: Head,
+        clock: Clock = wall_clock,
+        die: Callable[[str], NoReturn] = end_process,
+    ) -> None:
+        self.store = store
+        self.readings = readings
+        self.books = Books()
+        self.books.histories = store.histories
+        self.clients = ClientBook()
+        """The clients as the durable journal has them: who is let in, and who is not any more."""
+        self.history = History(store)
+        self.index = CommandIndex(recovered.tables.path, recovered.progress.sequence, settings.reader_cache_kibibytes)
+        self.roster = Roster(
+            self.books,
+            lambda wallets: self.supervisor.load_books(wallets),
+            max_warm_wallets=settings.max_warm_wallets,
+            max_mailbox=settings.max_mailbox,
+            idle_seconds=settings.idle_wallet_seconds,
+            settled_sequence=lambda: self.projector.sequence,
+        )
+        projecting = Watch("the writes of the read tables", die)
+        readings.watch = Watch("the reads of the read tables", die)
+        self._watches = (projecting, readings.watch)
+        self.projector = Projector(
+            recovered.tables,
+            recovered.progress,
+            max_backlog=settings.max_unprojected_entries,
+            on_projected=lambda entries: self.supervisor.on_projected(entries),
+            watch=projecting,
+        )
+        self.publisher = Publisher(
+            self.history.entries_after, head.sequence, heartbeat_seconds=settings.heartbeat_seconds
+        )
+        self.writer = JournalWriter(
+            store,
+            recovered.frontier,
+            head,
+            on_durable=lambda commit: self.supervisor.on_durable(commit),
+            on_rolled_back=self._roll_back,
+            on_recovered=lambda: self.on_writable(),
+            on_idle=lambda: self.on_idle(),
+            pace=self.projector,
+            max_queue_entries=settings.max_queued_entries,
+            die=die,
+            seconds=perf_counter,  # trio's own clock leaves standstills out.
+        )
+        self.supervisor = Supervisor(
+            self.books,
+            self.roster,
+            self.writer,
+            self.projector,
+            self.publisher,
+            self.index,
+            clock=clock,
+            last_time=recovered.progress.time,
+            read_books=readings.books,
+            read_transfer=readings.transfer,
+            read_entry=self.history.entry,
+            follow_holds=lambda holds: self.timers.follow(holds),
+            clients=self.clients,
+            follow_clients=lambda records: self.on_clients_changed(records),
+        )
+        self.timers = Timers(self._expire, clock, self._next_expiries, is_busy=lambda: self.writer.is_busy)
+        readings.clock = self.clock = clock
+        self.on_clients_changed: Callable[[Sequence[ClientRecord]], None] = lambda records: None
+        self.on_degraded: Callable[[], None] = lambda: None
+        self.on_writable: Callable[[], None] = lambda: None
+        self.on_idle: Callable[[], None] = lambda: None
+
+    def _roll_back(self, undone: Sequence[Pending], why: JournalFull) -> None:
+        self.supervisor.on_rolled_back(undone, why)
+        self.on_degraded()
+
+    def _expire(self, command: ExpireHold, decided: Callable[[bool], None]) -> None:
+        self.supervisor.submit(Submission(command, DAEMON, lambda answer: decided(isinstance(answer, Answer))))
+
+    async def _next_expiries(self, after: Key | None, limit: int) -> list[Expiry]:
+        """As the tables have them, once they show every entry that is durable now."""
+        await self.projector.reach(self.writer.durable_head)
+        return await self.readings.expiries(after, limit)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """All parts at work.  At the end what is queued is written, then everything stops."""
+        for record in await self.readings.clients():
+            self.clients.put(record)
+            self.books.clients.put(record)
+        async with trio.open_nursery() as nursery:
+            for part in (self.projector, self.publisher, self.roster, self.supervisor):
+                await nursery.start(_run_part, part)
+            nursery.start_soon(self.index.survey)
+            for watch in self._watches:
+                nursery.start_soon(watch.run)
+            async with trio.open_nursery() as writing:
+                await writing.start(self.writer.run)
+                await self.timers.load()
+                await writing.start(_run_part, self.timers)
+                yield
+                await self.writer.drain()
+                writing.cancel_scope.cancel()
+            nursery.cancel_scope.cancel()
+        self.index.close()
+
+    async def open_external(self) -> None:
+        """The first entry of every journal opens the wallet through which money comes in and goes out.
+
+        Raises JournalFull where the disk does not take it: what has not begun need not go on degraded.
+        """
+        answer = await self._submit(OpenWallet(command_id=CommandId("open-external"), wallet=EXTERNAL))
+        if isinstance(answer, NotDecided):
+            raise JournalFull(f"the first entry cannot be written: {answer.facts['why']}")
+
+    async def admit_operator(self, token_sha256: str) -> bool:
+        """Let the operator in by the token in its file; whether it is let in.
+
+        A token that the journal does not know makes the operator an admin, also one that was revoked: whoever can
+        write the file and start the daemon is the operator.
+        """
+        known = self.books.clients.records.get(OPERATOR)
+        if known is not None and any(token.sha256 == token_sha256 for token in known.tokens):
+            return is_in_force(known, self.clock())
+        name = CommandId(f"operator-{self.writer.head + 1}")
+        if known is None:
+            answer = await self._submit(
+                CreateClient(command_id=name, client=OPERATOR, scopes=("admin",), token_sha256=token_sha256)
+            )
+        else:
+            answer = await self._submit(RotateClient(command_id=name, client=OPERATOR, token_sha256=token_sha256))
+        return isinstance(answer, Answer) and answer.durable.entry.effects is not None
+
+    async def _submit(self, command: AnyCommand) -> Answer | Foreseen | NotDecided:
+        """What becomes of a command of the daemon's own."""
+        answers: list[Answer | Foreseen | NotDecided] = []
+        answered = trio.Event()
+
+        def reply(answer: Answer | Foreseen | NotDecided) -> None:
+            answers.append(answer)
+            answered.set()
+
+        self.supervisor.submit(Submission(command, DAEMON, reply))
+        await answered.wait()
+        return answers[0]
+
+
+class _Part(Protocol):
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None: ...
+
+
+async def _run_part(part: _Part, task_status: trio.TaskStatus[None]) -> None:
+    """Run a part; a fault of it is said while everything else is still as it was, before it ends the daemon."""
+    try:
+        await part.run(task_status)
+    except ReadTablesRotten:
+        raise
+    except Exception:
+        log.exception("%s failed", type(part).__name__.lower())
+        raise

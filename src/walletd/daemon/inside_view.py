@@ -1,0 +1,74 @@
+"""What a report shows of the parts of a running daemon: states, queues, the heads of the last entries, the settings.
+
+    reports.sections = lambda: inside_view(core, lifecycle, traffic, settings)
+
+No amount, no balance, no wallet's name and no secret: a report may be sent to somebody who helps.
+"""
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+import msgspec
+
+from walletd.daemon.engine import Core
+from walletd.gateway.network.counters import TrafficCounters
+from walletd.journal.history import DurableEntry
+from walletd.runtime.fault_reports import lines_of
+from walletd.runtime.lifecycle import Lifecycle
+from walletd.settings.settings import Settings
+
+SHOWN_ENTRIES = 20
+
+
+def inside_view(core: Core, lifecycle: Lifecycle, traffic: TrafficCounters, settings: Settings) -> Mapping[str, str]:
+    """One text for each section."""
+    return {
+        "lifecycle": _lifecycle(lifecycle),
+        "queues": _queues(core, traffic),
+        "last entries": "\n".join(map(_head, core.publisher.recent(SHOWN_ENTRIES))) or "none",
+        "configuration": configuration_lines(settings),
+    }
+
+
+def configuration_lines(settings: Settings) -> str:
+    """The settings as they hold; a URL without what stands before its @."""
+    values = msgspec.to_builtins(settings, enc_hook=str)
+    return lines_of({name: _without_password(value) for name, value in values.items()})
+
+
+def _without_password(value: object) -> object:
+    if isinstance(value, str) and "://" in value and (parts := urlsplit(value)).username:
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    return value
+
+
+def _lifecycle(lifecycle: Lifecycle) -> str:
+    moves = ", ".join(f"{old.value} -> {new.value} ({count})" for (old, new), count in lifecycle.moves.items())
+    return lines_of({"state": lifecycle.state.value, "since": lifecycle.since.isoformat(), "moves": moves or "none"})
+
+
+def _queues(core: Core, traffic: TrafficCounters) -> str:
+    writer, projector, roster = core.writer, core.projector, core.roster
+    actors = {state.value: count for state, count in roster.states().items() if count}
+    return lines_of(
+        {
+            "journal head": f"{writer.durable_head} durable, {writer.head} decided",
+            "journal": "takes no writes: " + str(writer.degraded) if writer.degraded else "takes writes",
+            "commits": f"{writer.counters.commits}, {writer.counters.rollbacks} rolled back",
+            "read tables": f"at {projector.sequence}, {projector.backlog} behind",
+            "command ids in memory": core.supervisor.remembered,
+            "wallets in memory": actors or "none",
+            "waiting for a wallet": sum(roster.mailbox_depths()),
+            "connections": f"{traffic.open} open, {traffic.accepted} accepted, refused {dict(traffic.refused)}",
+            "closed": dict(traffic.closes),
+            "streams": f"{len(core.publisher)}, {core.publisher.events} events sent",
+        }
+    )
+
+
+def _head(durable: DurableEntry) -> str:
+    """An entry without what it moved."""
+    entry = durable.entry
+    came = "applied" if entry.refusal is None else entry.refusal.reason.value
+    kind = type(entry.command).__name__
+    return f"{entry.sequence}  {entry.time.isoformat()}  {kind}  {came}  {durable.leaf.hex()[:16]}"

@@ -1,0 +1,145 @@
+"""What the configuration says of the ways in: certificates, the unix socket, who may knock, and the limits.
+
+doors = doors_of(settings)                         # at the start: what stays until the end
+policy, deadlines, caps = terms_of(settings, ...)  # at the start, and with every reload
+"""
+
+import ipaddress
+import logging
+from collections.abc import Callable
+from typing import NamedTuple
+
+from walletd.daemon.descriptors import most_connections
+from walletd.gateway.network.bounds import Bounds, Deadlines
+from walletd.gateway.network.server import Caps, Network
+from walletd.gateway.network.tls import CertificateFiles, Certificates
+from walletd.gateway.network.unix_socket import UnixSocket
+from walletd.gateway.websocket.allow_lists import canonical_origin, configured_host
+from walletd.gateway.websocket.handshake import LOOPBACK_HOSTS, Page, Policy
+from walletd.protocol.envelope import Limits
+from walletd.sessions.rates import RateBook, Rates
+from walletd.settings.settings import ConfigurationError, Settings
+
+MEBIBYTE = 1024 * 1024
+
+log = logging.getLogger(__name__)
+
+
+class Doors(NamedTuple):
+    """What is made once and lasts."""
+
+    certificates: Certificates | None
+    unix_socket: UnixSocket | None
+    bounds: Bounds
+    rates: RateBook
+    proxies: tuple[Network, ...]
+
+    def refresh(self) -> None:
+        """Take up a new certificate, if there is one."""
+        if self.certificates is not None:
+            self.certificates.refresh()
+
+
+def doors_of(settings: Settings) -> Doors:
+    """The ways in.  Raises ConfigurationError and CertificateUnusable."""
+    bounds = Bounds(
+        high=settings.max_reply_bytes,
+        low=min(64 * 1024, settings.max_reply_bytes),
+        in_all=settings.max_buffered_mebibytes * MEBIBYTE,
+    )
+    return Doors(
+        certificates_of(settings), unix_socket_of(settings), bounds, RateBook(rates_of(settings)), proxies_of(settings)
+    )
+
+
+def terms_of(
+    settings: Settings, page: Page, admits: Callable[[str], bool], is_draining: Callable[[], bool]
+) -> tuple[Policy, Deadlines, Caps]:
+    """What a reload may change about who is let in and how long a peer may take."""
+    policy = Policy(
+        allowed_hosts=LOOPBACK_HOSTS | {configured_host(host) for host in (settings.host, *settings.allowed_hosts)},
+        allowed_origins=frozenset(map(canonical_origin, settings.allowed_origins)),
+        max_message_bytes=settings.max_frame_bytes,
+        page=page,
+        admits=admits,
+        is_draining=is_draining,
+        compresses=settings.compression,
+        max_fragments=settings.max_fragments,
+        pings_per_second=settings.max_pings_per_second,
+    )
+    deadlines = Deadlines(
+        handshake_seconds=settings.handshake_seconds,
+        write_stall_seconds=settings.write_stall_seconds,
+        ping_seconds=settings.ping_seconds,
+        ping_timeout_seconds=settings.ping_seconds,
+    )
+    return policy, deadlines, Caps(most_connections(settings.max_connections), settings.max_connections_per_address)
+
+
+def certificates_of(settings: Settings) -> Certificates | None:
+    """The certificates, loaded.  Raises ConfigurationError and CertificateUnusable."""
+    if settings.tls_certificate is None:
+        for name in ("tls_key", "tls_client_authority"):
+            if getattr(settings, name) is not None:
+                raise ConfigurationError(f"{name} is set but tls_certificate is not: set the certificate, too")
+        _warn_of_plain_text(settings.host)
+    if settings.certificate_principals and settings.tls_client_authority is None:
+        raise ConfigurationError(
+            "certificate_principals needs tls_client_authority, which names the authority to trust"
+        )
+    if settings.tls_certificate is None:
+        return None
+    files = CertificateFiles(settings.tls_certificate, settings.tls_key, settings.tls_client_authority)
+    return Certificates(files, settings.certificate_principals)
+
+
+def unix_socket_of(settings: Settings) -> UnixSocket | None:
+    """The unix socket to listen on, too."""
+    if settings.unix_socket is None:
+        return None
+    return UnixSocket(settings.unix_socket, int(settings.unix_socket_mode, 8))
+
+
+def proxies_of(settings: Settings) -> tuple[Network, ...]:
+    """From where connections begin with a header of the PROXY protocol.  Raises ConfigurationError."""
+    try:
+        return tuple(ipaddress.ip_network(network) for network in settings.proxy_protocol_from)
+    except ValueError as error:
+        raise ConfigurationError(
+            f'proxy_protocol_from takes addresses and networks such as "10.0.0.7" or "10.1.0.0/16": {error}'
+        ) from None
+
+
+def limits_of(settings: Settings) -> Limits:
+    """What a session is told in its hello."""
+    return Limits(
+        max_frame_bytes=settings.max_frame_bytes,
+        max_in_flight=settings.max_in_flight,
+        max_subscriptions=settings.max_subscriptions,
+        rate=settings.max_requests_per_second,
+        principal_rate=settings.max_requests_per_second_of_principal,
+        guest_rate=settings.max_requests_per_second_of_guest,
+        max_in_flight_bytes=settings.max_in_flight_bytes,
+        max_fragments=settings.max_fragments,
+        pings_per_second=settings.max_pings_per_second,
+        authentication_ms=int(settings.authentication_seconds * 1000),
+        write_stall_ms=int(settings.write_stall_seconds * 1000),
+    )
+
+
+def rates_of(settings: Settings) -> Rates:
+    """How fast sessions may ask."""
+    return Rates(
+        session=settings.max_requests_per_second,
+        principal=settings.max_requests_per_second_of_principal,
+        guest=settings.max_requests_per_second_of_guest,
+    )
+
+
+def _warn_of_plain_text(host: str) -> None:
+    try:
+        is_loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        is_loopback = host == "localhost"
+    if not is_loopback:
+        log.warning("%s is reachable without TLS, so tokens can be read in transit; set tls_certificate", host)

@@ -1,0 +1,1 @@
+"""The answers to requests, a module a subject."""

@@ -1,0 +1,132 @@
+"""Commands: from a permitted call to its submission, and from what came of it to the reply."""
+
+import logging
+
+import msgspec
+
+from walletd.gateway.endpoint import ClientEndpoint
+from walletd.gateway.methods.batches import check_batch, check_limits, foreseen_outcomes, in_brief, outcomes_of
+from walletd.gateway.methods.moments import check_moments
+from walletd.ledger.statement import transfer_of
+from walletd.logs.context import about_command
+from walletd.protocol import messages as m
+from walletd.protocol.messages.client_lists import client_view
+from walletd.sessions.access import Grant
+from walletd.sessions.redaction import redacted, shown_effects, shown_facts
+from walletd.sessions.session import Call, success
+from walletd.vocabulary.commands import PlaceHold
+from walletd.vocabulary.entries import Effects
+from walletd.vocabulary.identifiers import hold_id
+from walletd.vocabulary.reasons import Reason
+from walletd.vocabulary.sizes import MAX_FRAME_BYTES
+from walletd.vocabulary.states import DaemonState
+from walletd.wallets.submission import Answer, Foreseen, NotDecided, Submission
+
+log = logging.getLogger(__name__)
+
+
+def command(endpoint: ClientEndpoint, call: Call) -> None:
+    """Submit a command; its reply is queued when it is durable."""
+    check_batch(call.params)
+    check_moments(call.params)
+    check_limits(call.params)
+    if endpoint.services.lifecycle() is DaemonState.DRAINING:
+        endpoint.refuse(call, Reason.DRAINING, {"retry_after_ms": 1000})
+        return
+
+    def reply(outcome: Answer | Foreseen | NotDecided) -> None:
+        endpoint.parked.pop(submission, None)
+        if log.isEnabledFor(logging.DEBUG):
+            _tell(endpoint, call, outcome)
+        match outcome:
+            case Answer(durable):
+                endpoint.wrote(durable.entry.sequence)
+                _reply_answer(endpoint, call, outcome)
+            case Foreseen():
+                _reply_foreseen(endpoint, call, outcome)
+            case NotDecided(reason, facts):
+                endpoint.refuse(call, reason, facts)
+
+    submission = Submission(call.params, call.principal, reply)
+    endpoint.services.supervisor.submit(submission)
+    if submission.sequence:
+        endpoint.wrote(submission.sequence)
+    elif not (submission.is_settled or call.params.dry_run):
+        endpoint.park(submission)
+
+
+def _tell(endpoint: ClientEndpoint, call: Call, outcome: Answer | Foreseen | NotDecided) -> None:
+    """A line about a command and what came of it, without what is in it."""
+    match outcome:
+        case Answer(durable):
+            refusal = durable.entry.refusal
+            came = f"entry {durable.entry.sequence}" + (f", {refusal.reason.value}" if refusal is not None else "")
+        case Foreseen():
+            came = "dry run"
+        case NotDecided(reason):
+            came = reason.value
+    about = about_command(call.params.command_id) | {"connection": endpoint.connection_id}
+    log.debug("%s of %s: %s", call.method.name, call.principal, came, extra=about)
+
+
+def _reply_answer(endpoint: ClientEndpoint, call: Call, answer: Answer) -> None:
+    entry, grant = answer.durable.entry, _grant_of(endpoint, call)
+    if entry.refusal is not None:
+        facts = {**shown_facts(entry.refusal.facts, grant), "sequence": entry.sequence}
+        if answer.replayed:
+            facts["replayed"] = True
+        endpoint.refuse(call, entry.refusal.reason, facts)
+        return
+    assert entry.effects is not None
+    seen = redacted(entry, grant)
+    assert seen.effects is not None
+    outcomes = outcomes_of(seen, endpoint.services.books.assets)
+    applied = m.Applied(
+        sequence=entry.sequence,
+        time=entry.time,
+        entry_hash=answer.durable.leaf.hex() if seen is entry else None,
+        transfer=transfer_of(entry),
+        hold=hold_id(entry.sequence, None, entry.history) if isinstance(entry.command, PlaceHold) else None,
+        assets=entry.effects.assets,
+        wallets=seen.effects.wallets,
+        balances=seen.effects.balances,
+        holds=seen.effects.holds,
+        clients=tuple(client_view(record, entry.time) for record in entry.effects.clients),
+        outcomes=outcomes,
+        replayed=answer.replayed,
+    )
+    _reply(endpoint, call, applied)
+
+
+def _reply_foreseen(endpoint: ClientEndpoint, call: Call, foreseen: Foreseen) -> None:
+    if isinstance(foreseen.verdict, Effects):
+        effects = shown_effects(foreseen.verdict, _grant_of(endpoint, call))
+        applied = m.Applied(
+            time=foreseen.time,
+            assets=effects.assets,
+            wallets=effects.wallets,
+            balances=effects.balances,
+            holds=effects.holds,
+            outcomes=foreseen_outcomes(call.params, effects, endpoint.services.books.assets),
+            room=tuple(room for room in foreseen.room if any(room.wallet == b.wallet for b in effects.balances)),
+            clients=tuple(client_view(record, foreseen.time) for record in effects.clients),
+            dry_run=True,
+        )
+        _reply(endpoint, call, applied)
+    else:
+        facts = shown_facts(foreseen.verdict.facts, _grant_of(endpoint, call))
+        endpoint.refuse(call, foreseen.verdict.reason, {**facts, "dry_run": True})
+
+
+def _reply(endpoint: ClientEndpoint, call: Call, applied: m.Applied) -> None:
+    """Answer what was applied.  Its records fit into a message, for their entry does; the sentences of a thousand
+    refusals and the room of as many balances are left out where they do not."""
+    frame = success(call.id, applied)
+    if len(frame) > MAX_FRAME_BYTES:
+        frame = success(call.id, msgspec.structs.replace(applied, outcomes=in_brief(applied.outcomes), room=()))
+    endpoint.answer(call, frame)
+
+
+def _grant_of(endpoint: ClientEndpoint, call: Call) -> Grant:
+    """What the session may see now; nothing, where its token was revoked while the command was written."""
+    return endpoint.session.grant or Grant(call.principal, ())

@@ -1,0 +1,362 @@
+"""Dispatch: from a permitted call to whoever answers it.
+
+One function for each method of the protocol; the tables at the end are complete by an assertion at import.  A command
+or a read of one wallet as it is now is answered from memory, without a task; what needs the read tables or the
+journal runs as a task.  Every read of the books stands behind the commands that the same session sent before it and
+behind all that was acknowledged to anybody; where such a command is not decided yet, one from memory waits for it, too.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from itertools import takewhile
+
+import msgspec
+import trio
+
+from walletd.contract import document as contract
+from walletd.gateway.endpoint import Asked, ClientEndpoint
+from walletd.gateway.methods.batches import check_batch
+from walletd.gateway.methods.commands import command
+from walletd.gateway.methods.entries import Refused, entry_get, entry_list, grant_of, shown_to, transfer_get
+from walletd.gateway.methods.operations import OPERATIONS
+from walletd.gateway.methods.reads import (
+    balance_get,
+    balances_get,
+    check_reads,
+    is_small,
+    statement_get,
+    wallet_get,
+    wallet_list,
+)
+from walletd.journal.failures import JournalFailure
+from walletd.protocol import messages as m
+from walletd.protocol.errors import InvalidParams
+from walletd.protocol.messages.client_lists import client_page
+from walletd.protocol.messages.journal import JournalBlock
+from walletd.protocol.methods import METHODS, Kind
+from walletd.protocol.pages import PageRoom
+from walletd.sessions.session import Call
+from walletd.streams.publisher import Subscription, Watched
+from walletd.tables.file import ReadTablesRotten
+from walletd.tables.writer import ReadTablesStand
+from walletd.vocabulary.histories import about_lost, given_up
+from walletd.vocabulary.reasons import Reason
+from walletd.wallets.entries import unavailable
+from walletd.wallets.submission import Behind, Submission
+
+log = logging.getLogger(__name__)
+
+MOST_ASSETS = 10_000
+"""Of one page: some 50 ms of a thread."""
+
+
+def answer(endpoint: ClientEndpoint, call: Call) -> None:
+    """Have the call answered, now or later, exactly once.  Raises InvalidParams where params do not fit together."""
+    name = call.method.name
+    if call.method.kind is Kind.COMMAND:
+        if endpoint.parked and call.params.dry_run:
+            check_batch(call.params)
+            _ask(endpoint, call)
+        else:
+            command(endpoint, call)
+        return
+    check_params(call)
+    if name in AT_ONCE:
+        AT_ONCE[name](endpoint, call)
+    elif name in FROM_BOOKS and is_small(call.params):
+        FROM_BOOKS[name](endpoint, call, _behind(endpoint, call))
+    elif name in FROM_MEMORY and not endpoint.parked and endpoint.written <= endpoint.services.publisher.head:
+        FROM_MEMORY[name](endpoint, call)
+    else:
+        _ask(endpoint, call)
+
+
+def _ask(endpoint: ClientEndpoint, call: Call) -> None:
+    """Have the read answered behind what it has to show."""
+    behind = endpoint.parked_ever if endpoint.parked else 0
+    _wait(endpoint, Asked(call, max(endpoint.written, endpoint.services.publisher.head), behind))
+
+
+def _wait(endpoint: ClientEndpoint, asked: Asked) -> None:
+    endpoint.reads.append(asked)
+    if len(endpoint.reads) == 1:
+        endpoint.services.start(_answer_reads, endpoint)
+
+
+def _behind(endpoint: ClientEndpoint, call: Call) -> Behind:
+    """What a read of books must not lie before, once it has its wallets' turns: then a command that was sent before it
+    to one of these wallets is decided, and none that was sent after it.  Where one to other wallets is not decided,
+    the read waits for that and is made again."""
+    if not endpoint.parked:
+        written = endpoint.written
+        return lambda: written
+    asked = Asked(call, 0, endpoint.parked_ever)
+
+    def behind() -> int | None:
+        if endpoint.undecided(asked.behind) is None:
+            return endpoint.written
+        _wait(endpoint, asked)
+        return None
+
+    return behind
+
+
+async def _answer_reads(endpoint: ClientEndpoint) -> None:
+    """One after the other, and each only when there is room for its answer.
+
+    A few bytes can ask for a megabyte: a session that pipelines thousands of pages has one of them read at a time, so
+    that it fills neither the memory nor the queue in front of the disk, where others wait too.
+    """
+    while endpoint.reads:
+        await endpoint.wait_for_room()
+        if endpoint.is_over:
+            endpoint.reads.clear()
+            return
+        await _answer_read(endpoint, endpoint.reads[0])
+        endpoint.reads.popleft()
+
+
+async def _answer_read(endpoint: ClientEndpoint, asked: Asked) -> None:
+    """Raises only what must end the daemon."""
+    call, supervisor = asked.call, endpoint.services.supervisor
+    while (submission := endpoint.undecided(asked.behind)) is not None:
+        await _settled(submission)
+    # Where it was behind nothing, it does not wait for what the session wrote since.
+    sequence = max(asked.sequence, endpoint.written) if asked.behind else asked.sequence
+    try:
+        if call.method.kind is Kind.COMMAND:
+            command(endpoint, call)
+        elif call.method.name in FROM_BOOKS and is_small(call.params):
+            FROM_BOOKS[call.method.name](endpoint, call, lambda: sequence)
+        elif call.method.name in FROM_MEMORY:
+            await supervisor.settled(sequence)
+            FROM_MEMORY[call.method.name](endpoint, call)
+        else:
+            await supervisor.shown(sequence)
+            await FROM_TABLES[call.method.name](endpoint, call)
+    except Refused as refused:
+        endpoint.refuse(call, refused.reason, refused.facts)
+    except ReadTablesStand as full:
+        endpoint.refuse(call, Reason.UNAVAILABLE, unavailable(full))
+    except (ReadTablesRotten, JournalFailure, MemoryError):
+        raise
+    except Exception:
+        # It changed nothing, and nobody else asked it.
+        log.exception("internal error in %s", call.method.name)
+        endpoint.refuse(call, Reason.INTERNAL_ERROR)
+
+
+async def _settled(submission: Submission) -> None:
+    settled = trio.Event()
+    submission.followers.append(lambda answer: settled.set())
+    await settled.wait()
+
+
+# --- answered at once, whatever waits ------------------------------------------------------------------------------
+
+
+def ping(endpoint: ClientEndpoint, call: Call) -> None:
+    """The time that commands are judged by, and the head."""
+    services = endpoint.services
+    endpoint.reply(call, m.Pong(time=services.supervisor.moment(), head=services.publisher.head))
+
+
+def daemon_status(endpoint: ClientEndpoint, call: Call) -> None:
+    """The daemon at a glance."""
+    endpoint.reply(call, endpoint.services.status())
+
+
+def daemon_compact(endpoint: ClientEndpoint, call: Call) -> None:
+    """Begin a compaction."""
+    status = endpoint.services.compact(call.params.keep_entries)
+    if status is None:
+        state = endpoint.services.lifecycle().value
+        endpoint.refuse(call, Reason.UNAVAILABLE, {"why": f"the daemon is {state}", "retry_after_ms": 1000})
+    else:
+        endpoint.reply(call, status)
+
+
+def stream_unsubscribe(endpoint: ClientEndpoint, call: Call) -> None:
+    """End a stream."""
+    subscription = endpoint.subscriptions.pop(call.params.subscription, None)
+    if subscription is None:
+        endpoint.refuse(call, Reason.SUBSCRIPTION_NOT_FOUND, {"subscription": call.params.subscription})
+        return
+    endpoint.services.publisher.unsubscribe(subscription)
+    endpoint.reply(call, m.Unsubscribed(subscription=subscription.id, sequence=subscription.previous))
+
+
+# --- answered from memory ------------------------------------------------------------------------------------------
+
+
+def client_list(endpoint: ClientEndpoint, call: Call) -> None:
+    """A page of the clients that this one may know of."""
+    register, grant = endpoint.services.register, grant_of(endpoint)
+    endpoint.reply(call, client_page(register.clients, grant, call.params, register.clock()))
+
+
+# --- answered from the read tables and the journal -----------------------------------------------------------------
+
+
+def check_params(call: Call) -> None:
+    """What the types cannot say: params that exclude or need each other.  Raises InvalidParams."""
+    params = call.params
+    if isinstance(params, m.Subscribe):
+        if [params.wallets is not None, params.prefix is not None, params.all].count(True) != 1:
+            raise InvalidParams("wallets", "give exactly one of 'wallets', 'prefix' and 'all'")
+        if params.after is not None and params.snapshot:
+            raise InvalidParams(
+                "snapshot", "'after' and 'snapshot' exclude each other: a snapshot starts at its own sequence"
+            )
+    if isinstance(params, m.GetEntry) and (params.sequence is None) == (params.command_id is None):
+        raise InvalidParams("sequence", "give exactly one of 'sequence' and 'command_id'")
+    check_reads(params)
+
+
+async def rpc_discover(endpoint: ClientEndpoint, call: Call) -> None:
+    """The contract, encoded once; it is long, and so is sent like a page, when there is room for it."""
+    endpoint.reply(call, msgspec.Raw(contract.encoded()))
+
+
+async def asset_list(endpoint: ClientEndpoint, call: Call) -> None:
+    """A page of the assets."""
+    found = await endpoint.services.readings.assets(call.params.after or "", MOST_ASSETS + 1)
+    page = tuple(takewhile(PageRoom().takes, found[:MOST_ASSETS]))
+    endpoint.reply(call, m.Assets(assets=page, next=page[-1].asset if len(page) < len(found) else None))
+
+
+async def hold_get(endpoint: ClientEndpoint, call: Call) -> None:
+    """A hold as it stands now."""
+    params = call.params
+    view = await endpoint.services.readings.hold(params.hold)
+    if view is None or view.wallet != params.wallet:
+        lost = about_lost(endpoint.services.books.histories, params.hold)
+        raise Refused(Reason.HOLD_NOT_FOUND, wallet=params.wallet, hold=params.hold, **lost)
+    endpoint.reply(call, view)
+
+
+async def hold_list(endpoint: ClientEndpoint, call: Call) -> None:
+    """A page of a wallet's holds."""
+    params, readings = call.params, endpoint.services.readings
+    if params.after is not None and given_up(endpoint.services.books.histories, params.after):
+        raise Refused(Reason.INVALID_CURSOR, field="after")
+    page = await readings.list_holds(params.wallet, params.also_closed, params.after, params.limit)
+    if not page.holds and page.next is None and not await readings.has_wallet(params.wallet):
+        raise Refused(Reason.UNKNOWN_WALLET, wallet=params.wallet)
+    endpoint.reply(call, page)
+
+
+async def daemon_audit(endpoint: ClientEndpoint, call: Call) -> None:
+    """All balances summed up."""
+    audit = await endpoint.services.readings.audit()
+    endpoint.services.operations.audited(len(audit.violations))
+    endpoint.reply(call, audit)
+
+
+async def journal_read(endpoint: ClientEndpoint, call: Call) -> None:
+    """Stored segments, packed."""
+    services = endpoint.services
+    block = await services.history.block_after(call.params.after)
+    result = JournalBlock(
+        instance=services.instance,
+        created_ns=services.created_at,
+        epoch=services.epoch,
+        head=services.publisher.head,
+        block=block,
+    )
+    endpoint.reply(call, result)
+
+
+# --- streams -------------------------------------------------------------------------------------------------------
+
+
+async def stream_subscribe(endpoint: ClientEndpoint, call: Call) -> None:
+    """Begin a stream, behind a snapshot, a cursor or at the head."""
+    params, services = call.params, endpoint.services
+    if len(endpoint.subscriptions) >= services.limits.max_subscriptions:
+        raise Refused(Reason.TOO_MANY_SUBSCRIPTIONS, limit=services.limits.max_subscriptions)
+    mode, start = "live", services.publisher.head
+    wallets: tuple[m.WalletView, ...] = ()
+    if params.after is not None:
+        mode, start = "replay", _check_cursor(endpoint, params.after)
+    elif params.snapshot:
+        page = await _snapshot(endpoint, params)
+        mode, start, wallets = "snapshot", page.sequence, page.wallets
+    grant = endpoint.session.grant
+    if endpoint.is_over or grant is None:
+        return
+    endpoint.subscriptions_made += 1
+    watched = Watched(params.wallets or (), prefix=params.prefix, everything=params.all)
+    subscription = Subscription(endpoint.subscriptions_made, watched, endpoint, start, shown_to(endpoint, grant))
+    endpoint.subscriptions[subscription.id] = subscription
+    subscribed = m.Subscribed(
+        subscription=subscription.id,
+        mode=mode,  # type: ignore[arg-type]
+        epoch=services.epoch,
+        start=start,
+        head=services.publisher.head,
+        wallets=wallets,
+    )
+    endpoint.reply(call, subscribed)
+    services.publisher.subscribe(subscription)
+
+
+def _check_cursor(endpoint: ClientEndpoint, after: m.Cursor | int) -> int:
+    services = endpoint.services
+    if isinstance(after, int):
+        return 0
+    if after.epoch != services.epoch:
+        raise Refused(Reason.EPOCH_CHANGED, cursor_epoch=after.epoch, epoch=services.epoch)
+    if after.sequence > services.publisher.head:
+        raise Refused(Reason.FUTURE_CURSOR, cursor=after.sequence, head=services.publisher.head)
+    return after.sequence
+
+
+async def _snapshot(endpoint: ClientEndpoint, params: m.Subscribe) -> m.WalletPage:
+    readings = endpoint.services.readings
+    if params.wallets is not None:
+        page = await readings.some_wallets(params.wallets)
+    else:
+        page = await readings.list_wallets(params.prefix or "", None, m.MAX_SNAPSHOT_WALLETS)
+    if page.next is not None or any(view.next is not None for view in page.wallets):
+        raise Refused(Reason.SNAPSHOT_TOO_LARGE, limit=m.MAX_SNAPSHOT_WALLETS)
+    return page
+
+
+AT_ONCE: dict[str, Callable[[ClientEndpoint, Call], None]] = {
+    "session.ping": ping,
+    "daemon.status": daemon_status,
+    "daemon.compact": daemon_compact,
+    "stream.unsubscribe": stream_unsubscribe,
+    **OPERATIONS,
+}
+
+FROM_BOOKS: dict[str, Callable[[ClientEndpoint, Call, Behind], None]] = {
+    "wallet.get": wallet_get,
+    "balance.get": balance_get,
+}
+
+FROM_MEMORY: dict[str, Callable[[ClientEndpoint, Call], None]] = {"client.list": client_list}
+
+FROM_TABLES: dict[str, Callable[[ClientEndpoint, Call], Awaitable[None]]] = {
+    "rpc.discover": rpc_discover,
+    "asset.list": asset_list,
+    "balance.get": balances_get,
+    "wallet.list": wallet_list,
+    "statement.get": statement_get,
+    "transfer.get": transfer_get,
+    "hold.get": hold_get,
+    "hold.list": hold_list,
+    "entry.get": entry_get,
+    "entry.list": entry_list,
+    "daemon.audit": daemon_audit,
+    "journal.read": journal_read,
+    "stream.subscribe": stream_subscribe,
+}
+
+ANSWERED_BY_THE_SESSION = {"session.authenticate"}
+_commands = {name for name, method in METHODS.items() if method.kind is Kind.COMMAND}
+assert (
+    set(METHODS)
+    == _commands | set(AT_ONCE) | set(FROM_BOOKS) | set(FROM_MEMORY) | set(FROM_TABLES) | ANSWERED_BY_THE_SESSION
+)

@@ -1,0 +1,129 @@
+"""Entries and transfers as a session may see them: whole, or without what is other wallets' own business."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from walletd.gateway.endpoint import ClientEndpoint
+from walletd.journal.history import DurableEntry
+from walletd.ledger.statement import movements_of
+from walletd.protocol import messages as m
+from walletd.sessions.access import Grant
+from walletd.sessions.redaction import HIDDEN, concerns, redacted, sight_of
+from walletd.sessions.session import Call
+from walletd.vocabulary.commands import RefundTransfer, parts_of
+from walletd.vocabulary.entries import Entry
+from walletd.vocabulary.histories import about_lost
+from walletd.vocabulary.identifiers import Principal, place_of, sequence_of
+from walletd.vocabulary.reasons import Reason
+from walletd.vocabulary.sizes import ENVELOPE_BYTES, MAX_FRAME_BYTES
+
+MAX_PAGE_BYTES: Final = MAX_FRAME_BYTES - ENVELOPE_BYTES
+"""Of the entries in one page, with what stands around each; only one that is larger by itself makes a larger page."""
+
+AROUND_AN_ENTRY: Final = 128
+"""Bytes: its hash and its place in the page, and that it was redacted."""
+
+
+class Refused(Exception):
+    """A read that cannot be answered: the reason and its facts."""
+
+    def __init__(self, reason: Reason, **facts: Any) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
+        self.facts = facts
+
+
+def shown_to(endpoint: ClientEndpoint, grant: Grant) -> Callable[[Entry, bytes], bytes] | None:
+    """What of an entry's stored bytes goes to a stream of this client; None: all of it."""
+    if grant.sees_everything:
+        return None
+    redactions = endpoint.services.redactions
+    return lambda entry, record: redactions.shown(entry, record, grant)
+
+
+async def transfer_get(endpoint: ClientEndpoint, call: Call) -> None:
+    """A transfer from its entry."""
+    transfer = call.params.transfer
+    sequence = sequence_of(transfer)
+    lost = about_lost(endpoint.services.books.histories, transfer)
+    if sequence > endpoint.services.publisher.head:
+        raise Refused(Reason.TRANSFER_NOT_FOUND, transfer=transfer, **lost)
+    durable = await endpoint.services.history.entry(sequence)
+    entry = durable.entry
+    grant = grant_of(endpoint)
+    sees = sight_of(grant)
+    is_own = grant.sees_everything or grant.principal == entry.principal
+    movements = [
+        movement
+        for movement in movements_of(entry)
+        if movement.transfer == transfer and (is_own or sees(movement.source) or sees(movement.to))
+    ]
+    if not movements:
+        raise Refused(Reason.TRANSFER_NOT_FOUND, transfer=transfer, **lost)
+    command = parts_of(entry.command)[max(0, place_of(transfer)[1])]
+    refunded = await endpoint.services.readings.transfer(transfer)
+    parts = () if refunded is None else refunded.parts
+    view = m.TransferView(
+        transfer=transfer,
+        sequence=entry.sequence,
+        time=entry.time,
+        principal=entry.principal if is_own else None,
+        command_id=command.command_id if is_own else None,
+        entry_hash=durable.leaf.hex() if redacted(entry, grant) is entry else None,
+        kind=movements[0].kind,
+        original=command.transfer if isinstance(command, RefundTransfer) else None,
+        refunded=tuple(part for part in parts if is_own or sees(part.source) or sees(part.to)),
+        postings=tuple(m.PostingView(p.source, p.to, p.asset, str(p.amount)) for p in movements),
+        reference=movements[0].reference,
+        metadata=getattr(command, "metadata", {}),
+    )
+    endpoint.reply(call, view)
+
+
+async def entry_get(endpoint: ClientEndpoint, call: Call) -> None:
+    """An entry, by sequence or by command id."""
+    params, services = call.params, endpoint.services
+    sequence = params.sequence
+    if sequence is None:
+        sequence = services.index.find(call.principal, params.command_id)
+    if sequence is None or not 1 <= sequence <= services.publisher.head:
+        raise Refused(Reason.ENTRY_NOT_FOUND, asked=params.command_id if params.sequence is None else params.sequence)
+    durable, grant = await services.history.entry(sequence), grant_of(endpoint)
+    if not concerns(durable.entry, grant):
+        raise Refused(Reason.ENTRY_NOT_FOUND, asked=params.sequence)
+    endpoint.reply(call, _entry_view(durable, grant))
+
+
+async def entry_list(endpoint: ClientEndpoint, call: Call) -> None:
+    """A page of the journal."""
+    params, services = call.params, endpoint.services
+    entries: list[DurableEntry] = []
+    room, is_full = MAX_PAGE_BYTES, False
+    while (
+        len(entries) < params.limit
+        and not is_full
+        and (more := await services.history.entries_after(params.after + len(entries)))
+    ):
+        for durable in more:
+            room -= len(durable.record) + AROUND_AN_ENTRY
+            is_full = len(entries) == params.limit or (bool(entries) and room < 0)
+            if is_full:
+                break
+            entries.append(durable)
+    grant = grant_of(endpoint)
+    page = tuple(_entry_view(durable, grant) for durable in entries)
+    endpoint.reply(call, m.EntryPage(entries=page, head=services.publisher.head))
+
+
+def grant_of(endpoint: ClientEndpoint) -> Grant:
+    """What the session may see now; nothing, where its token was revoked while it waited."""
+    return endpoint.session.grant or Grant(Principal(HIDDEN), ())
+
+
+def _entry_view(durable: DurableEntry, grant: Grant) -> m.EntryView:
+    seen = redacted(durable.entry, grant)
+    if seen is not durable.entry:
+        return m.EntryView(entry=seen)
+    return m.EntryView(entry=msgspec.Raw(durable.record), entry_hash=durable.leaf.hex())

@@ -1,0 +1,241 @@
+"""Reads at the edge: balances now and at a point before, wallets searched for, statements page by page.
+
+What is asked of this moment comes from the books in memory, what is asked of the past from the read tables; a time is
+answered only once no other entry of that time can come, so that an answer about the past never changes.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import trio
+
+from walletd.gateway.endpoint import ClientEndpoint
+from walletd.gateway.methods.entries import Refused
+from walletd.ledger.book import Book, Books
+from walletd.ledger.room import room_in
+from walletd.protocol import messages as m
+from walletd.protocol.errors import InvalidParams
+from walletd.protocol.pages import PageRoom
+from walletd.sessions.session import Call
+from walletd.tables.queries.statements import Place, Question
+from walletd.tables.queries.wallets import AROUND_A_WALLET, view_of
+from walletd.vocabulary.entries import BalanceRecord
+from walletd.vocabulary.identifiers import AssetCode, WalletId
+from walletd.vocabulary.reasons import Reason
+from walletd.vocabulary.room import Room
+from walletd.wallets.submission import Behind
+
+ROOM_BYTES = 512
+"""What a balance's room takes in an answer at most, and as much each of its windows."""
+
+_CURSOR_NUMBERS = 3
+_MAX_DIGITS = 16
+
+
+# --- answered from memory ------------------------------------------------------------------------------------------
+
+
+def wallet_get(endpoint: ClientEndpoint, call: Call, behind: Behind) -> None:
+    """A wallet from its book, in its turn."""
+    wallet: WalletId = call.params.wallet
+
+    def show(books: Mapping[WalletId, Book], now: datetime) -> Callable[[int], None]:
+        if wallet not in books:
+            return lambda sequence: endpoint.refuse(call, Reason.UNKNOWN_WALLET, {"wallet": wallet})
+        book, space = books[wallet], PageRoom()
+        space.takes(book.record(), AROUND_A_WALLET)
+        records, following = _fitting(books, book.balances_after(call.params.after or AssetCode(""), now), space)
+        room = _room(books, records, now)
+        rest = None if following is None else following.asset
+        view = msgspec.structs.replace(view_of(book.record(), records, 0, now), next=rest)
+        return lambda sequence: endpoint.reply(call, msgspec.structs.replace(view, room=room, sequence=sequence))
+
+    endpoint.services.supervisor.read_wallets(
+        (wallet,), show, lambda reason, facts: endpoint.refuse(call, reason, facts), behind
+    )
+
+
+def is_small(params: Any) -> bool:
+    """Whether the read is of one wallet as it is now, and so is answered at once."""
+    return not isinstance(params, m.GetBalance) or (params.wallets is None and params.as_of is None)
+
+
+def balance_get(endpoint: ClientEndpoint, call: Call, behind: Behind) -> None:
+    """A wallet's balances from its book, in its turn."""
+    _balances_now(endpoint, call, lambda: None, behind)
+
+
+def _balances_now(endpoint: ClientEndpoint, call: Call, done: Callable[[], None], behind: Behind) -> None:
+    """Have the balances of wallets answered from their books, seen together; ``done`` is called right after it."""
+    params = call.params
+    asset, names = params.asset, params.names
+
+    def show(books: Mapping[WalletId, Book], now: datetime) -> Callable[[int], None]:
+        if asset is not None and asset not in endpoint.services.books.assets:
+            return lambda sequence: fail(Reason.ASSET_NOT_FOUND, {"asset": asset})
+        if missing := [name for name in names if name not in books]:
+            return lambda sequence: fail(Reason.UNKNOWN_WALLET, {"wallet": missing[0]})
+        found = (record for name in sorted(books) for record in _records(books[name], asset, now, params.after))
+        records, following = _fitting(books, found, PageRoom())
+        room = _room(books, records, now)
+
+        def reply(sequence: int) -> None:
+            endpoint.reply(call, m.Balances(balances=records, room=room, sequence=sequence, time=now, next=following))
+            done()
+
+        return reply
+
+    def fail(reason: Reason, facts: dict[str, Any]) -> None:
+        endpoint.refuse(call, reason, facts)
+        done()
+
+    endpoint.services.supervisor.read_wallets(names, show, fail, behind)
+
+
+def _room(books: Mapping[WalletId, Book], records: Iterable[BalanceRecord], now: datetime) -> tuple[Room, ...]:
+    """What is left of the limits of those balances that have any.  O(their windows), nothing without limits."""
+    limited = [(record.wallet, record.asset) for record in records if record.asset in books[record.wallet].limits]
+    if not limited:
+        return ()
+    shown = Books()
+    shown.wallets = dict(books)
+    return room_in(shown, limited, now)
+
+
+def _records(
+    book: Book, asset: AssetCode | None, now: datetime, after: m.BalancePlace | None
+) -> Iterable[BalanceRecord]:
+    """The wallet's balances that are asked for, behind this place among those of all wallets."""
+    if after is not None and (book.wallet, asset or AssetCode("")) < (after.wallet, AssetCode("")):
+        return ()
+    behind = after.asset if after is not None and book.wallet == after.wallet else AssetCode("")
+    if asset is None:
+        return book.balances_after(behind, now)
+    return (book.balance_record(asset, now),) if asset > behind else ()
+
+
+def _fitting(
+    books: Mapping[WalletId, Book], records: Iterable[BalanceRecord], space: PageRoom
+) -> tuple[tuple[BalanceRecord, ...], m.BalancePlace | None]:
+    """As many of the balances as there is space for with their room, and the last where there are more."""
+    found: list[BalanceRecord] = []
+    for record in records:
+        limits = books[record.wallet].limits.get(record.asset)
+        around = 1 if limits is None else ROOM_BYTES * (1 + len(limits.velocity))
+        if not space.takes(record, around) and found:
+            return tuple(found), m.BalancePlace(found[-1].wallet, found[-1].asset)
+        found.append(record)
+    return tuple(found), None
+
+
+# --- answered from the read tables ---------------------------------------------------------------------------------
+
+
+def check_reads(params: Any) -> None:
+    """What the types cannot say of these params.  Raises InvalidParams."""
+    if isinstance(params, m.GetBalance) and (params.wallet is None) == (params.wallets is None):
+        raise InvalidParams("wallet", "give exactly one of 'wallet' and 'wallets'")
+    if isinstance(params, m.GetStatement):
+        if params.cursor is not None:
+            _numbers_of(params.cursor)
+        if _is_reversed(params.since, params.until):
+            raise InvalidParams("until", "'until' must not lie before 'since'")
+
+
+async def balances_get(endpoint: ClientEndpoint, call: Call) -> None:
+    """Wallets' balances, now or as they stood at a point before."""
+    if call.params.as_of is None:
+        answered = trio.Event()
+        written = endpoint.written
+        _balances_now(endpoint, call, answered.set, lambda: written)
+        await answered.wait()
+    else:
+        await _balances_as_of(endpoint, call)
+
+
+async def _balances_as_of(endpoint: ClientEndpoint, call: Call) -> None:
+    params, services = call.params, endpoint.services
+    if params.asset is not None and params.asset not in services.books.assets:
+        raise Refused(Reason.ASSET_NOT_FOUND, asset=params.asset)
+    await _settle(endpoint, "as_of", params.as_of, services.publisher.head)
+    after = (WalletId(""), AssetCode("")) if params.after is None else (params.after.wallet, params.after.asset)
+    moment, page = await services.readings.past_balances(params.names, params.asset, params.as_of, after)
+    if page.missing is not None:
+        raise Refused(Reason.UNKNOWN_WALLET, wallet=page.missing, as_of=params.as_of)
+    following = None if page.next is None else m.BalancePlace(*page.next)
+    endpoint.reply(call, m.Balances(balances=page.balances, sequence=moment.sequence, time=moment.time, next=following))
+
+
+async def _settle(endpoint: ClientEndpoint, field: str, point: int | datetime, last: int) -> None:
+    """Wait until the tables show all that there will ever be up to this point; a time to come, and a sequence behind
+    the last that may be asked for, is refused."""
+    supervisor, head = endpoint.services.supervisor, endpoint.services.publisher.head
+    now = supervisor.moment()
+    if point > now if isinstance(point, datetime) else point > last:
+        raise Refused(Reason.FUTURE_MOMENT, field=field, asked=point, head=head, time=now)
+    if isinstance(point, datetime):
+        await supervisor.shown_at(point)
+    else:
+        await supervisor.shown(point)
+
+
+async def wallet_list(endpoint: ClientEndpoint, call: Call) -> None:
+    """A page of the wallets that fit."""
+    asked = call.params
+    page = await endpoint.services.readings.list_wallets(
+        asked.prefix, asked.after, asked.limit, asked.status, asked.metadata
+    )
+    endpoint.reply(call, page)
+
+
+async def statement_get(endpoint: ClientEndpoint, call: Call) -> None:
+    """A page of a wallet's statement."""
+    params, services = call.params, endpoint.services
+    question = Question(
+        params.wallet,
+        params.asset,
+        params.counterparty,
+        params.kind,
+        params.since,
+        params.until,
+        params.newest_first,
+    )
+    place = None if params.cursor is None else _place_of(endpoint, params.cursor, question)
+    if params.since is not None and place is None:
+        # What begins right behind the head is what comes next: nothing yet, but no question about the future.
+        await _settle(endpoint, "since", params.since, services.publisher.head + 1)
+    if isinstance(params.until, datetime) and params.until <= services.supervisor.moment():
+        await services.supervisor.shown_at(params.until)
+    page = await services.readings.statement(question, place, params.limit)
+    if page is None:
+        raise Refused(Reason.UNKNOWN_WALLET, wallet=params.wallet)
+    if page.next is None:
+        endpoint.reply(call, page.statement)
+        return
+    following = ".".join(map(str, page.next.numbers)) + "." + question.digest(services.epoch)
+    endpoint.reply(call, msgspec.structs.replace(page.statement, next=following))
+
+
+def _place_of(endpoint: ClientEndpoint, cursor: str, question: Question) -> Place:
+    """Where the page begins.  Raises Refused for a cursor of another question, or of a history that is not this."""
+    place, digest = _numbers_of(cursor)
+    if digest != question.digest(endpoint.services.epoch) or place.end > endpoint.services.publisher.head:
+        raise Refused(Reason.INVALID_CURSOR, field="cursor")
+    return place
+
+
+def _numbers_of(cursor: str) -> tuple[Place, str]:
+    *numbers, digest = cursor.split(".")
+    if len(numbers) != _CURSOR_NUMBERS or not all(
+        number.isascii() and number.isdigit() and len(number) <= _MAX_DIGITS for number in numbers
+    ):
+        raise InvalidParams("cursor", "'cursor' must be the 'next' of the previous page")
+    return Place.of(*map(int, numbers)), digest
+
+
+def _is_reversed(since: int | datetime | None, until: int | datetime | None) -> bool:
+    if isinstance(since, datetime) and isinstance(until, datetime):
+        return until < since
+    return isinstance(since, int) and isinstance(until, int) and until < since

@@ -1,0 +1,1 @@
+"""Sockets: accepting, reading, writing, TLS, bounds."""

@@ -1,0 +1,450 @@
+"""A connection: the websocket over a trio stream, with a deadline for everything that a peer can delay.
+
+What has come on a plain socket is read in the turn of the server's one task for that (``readiness``); another stream
+has a task that reads.  One task writes.  ``send`` only queues: however many messages are queued in one turn of the
+event loop, they are written in one piece.  What a read gave rise to at once is written by whoever read.  What comes
+later, as the answers of a whole commit do, the server's one flusher hands to all the peers in its turn, as far as the
+kernel takes it at once; only the rest is the writing task's.  A peer that does not read is not read from either, and is
+closed after a while; one that says nothing is pinged, and given up when it does not answer.
+
+    connection = Connection(stream, terms)
+    nursery.start_soon(connection.run)
+    connection.tick(trio.current_time())                # once a second, for all deadlines: no timer per connection
+
+Reading and writing hold no data while they wait: an idle connection has no buffers.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf
+from typing import Protocol
+
+import trio
+
+from walletd.gateway.network.bounds import Bounds, Deadlines
+from walletd.gateway.network.counters import TrafficCounters
+from walletd.gateway.network.readiness import Readiness
+from walletd.gateway.network.socket_stream import SocketStream
+from walletd.gateway.network.tls import SecureStream
+from walletd.gateway.websocket.frames import FrameProtocol, State
+from walletd.gateway.websocket.handshake import Handshake, Policy, Refusal
+from walletd.protocol.close_codes import CloseCode
+from walletd.tables.file import ReadTablesRotten
+from walletd.vocabulary.sizes import MAX_FRAME_BYTES
+
+READ_BYTES = 16384
+"""Taken in at a time: about a hundred requests are one client's turn, before the others have theirs."""
+
+WRITE_BYTES = 65536
+"""Written at a time: the progress of a slow reader is seen at each of these."""
+
+
+log = logging.getLogger(__name__)
+
+
+class Endpoint(Protocol):
+    """Who speaks on a connection.  Everything is synchronous; ``closed`` is called once, after ``opened``."""
+
+    def opened(self) -> None:
+        """The handshake is done."""
+        ...
+
+    def received(self, messages: list[bytes]) -> None:
+        """All messages of one read, in order."""
+        ...
+
+    def drained(self) -> None:
+        """Little is queued now, or nothing."""
+        ...
+
+    def slow_close(self) -> tuple[int, str]:
+        """The peer reads nothing: the code and the reason to close with."""
+        ...
+
+    def closed(self, code: int) -> None:
+        """The connection is gone; the code is that of whoever closed first, 1006 where nobody did."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On which all connections of a server are served."""
+
+    policy: Policy
+    deadlines: Deadlines
+    bounds: Bounds
+    open_endpoint: Callable[["Connection", Handshake], Endpoint]
+    traffic: TrafficCounters
+    flusher: "Flusher"
+    readiness: Readiness
+
+
+class Flusher:
+    """Writes for all the connections that have something to say, in one task's turn instead of one for each."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Connection] = []
+        self._wake = trio.Event()
+
+    def add(self, connection: "Connection") -> None:
+        """Have the connection flushed once whoever runs now has said everything."""
+        self._waiting.append(connection)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Flush until cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake = trio.Event()
+            self.flush()
+
+    def flush(self) -> None:
+        """Flush now: for whoever knows that nothing else is to be said in this turn."""
+        waiting, self._waiting = self._waiting, []
+        for connection in waiting:
+            try:
+                connection.flush()
+            except Exception:
+                log.exception("connection closed after an internal error")
+                connection.abort()
+
+
+class Connection:
+    """One peer, from its first byte to its last.  ``turned_away``: it is answered, but not let in."""
+
+    __slots__ = (
+        "_begun_at",
+        "_closing_at",
+        "_endpoint",
+        "_failure",
+        "_frames",
+        "_heard_at",
+        "_is_flushed_soon",
+        "_is_taking",
+        "_is_watched",
+        "_oversize",
+        "_pinged_at",
+        "_read_on",
+        "_read_over",
+        "_scope",
+        "_stream",
+        "_terms",
+        "_unsent",
+        "_wake",
+        "_writing",
+        "last_progress",
+    )
+
+    def __init__(self, stream: trio.abc.Stream, terms: Terms, turned_away: Refusal | None = None) -> None:
+        self._stream = stream
+        self._terms = terms
+        self._frames = FrameProtocol(terms.policy, turned_away, trio.current_time)
+        self._endpoint: Endpoint | None = None
+        self._scope: trio.CancelScope | None = None
+        self._wake = trio.Event()
+        self._read_on: trio.Event | None = None
+        """While it is not read, because of what is queued for it: set when it is read again."""
+        self._read_over = trio.Event()
+        self._is_watched = False
+        self._failure: BaseException | None = None
+        """What reading met, for the connection's own task."""
+        self._is_taking = False
+        """While what was read is handled: what is sent then need not wake the writing task."""
+        self._is_flushed_soon = False
+        self._oversize = 0
+        """The largest of what is queued, if it is an entry of an earlier version that no bound knows."""
+        self._unsent = b""
+        """What the flusher took from the queue and the kernel did not take from it."""
+        self._writing = 0
+        """How much is being written; unless it is 0, one of the two tasks is at it."""
+        self._begun_at = self._heard_at = trio.current_time()
+        self._pinged_at = inf
+        self._closing_at = inf
+        self.last_progress = self._begun_at
+        """When the peer last took something of what was written to it."""
+
+    # --- for the endpoint ------------------------------------------------------------------------------------------
+
+    @property
+    def certified(self) -> str | None:
+        """The principal that the client's certificate stands for, if it showed one."""
+        return self._stream.principal if isinstance(self._stream, SecureStream) else None
+
+    @property
+    def queued_bytes(self) -> int:
+        """How much is queued and not handed to the network yet."""
+        return self._frames.pending_bytes + len(self._unsent) + self._writing
+
+    @property
+    def held_bytes(self) -> int:
+        """How much is kept for this peer, in both directions."""
+        return self._frames.held_bytes + len(self._unsent) + self._writing
+
+    def send(self, payload: bytes) -> None:
+        """Queue one text message; nothing once the connection is closing."""
+        if self._frames.state is not State.OPEN:
+            return
+        self._frames.send_text(payload)
+        self._terms.traffic.messages_out += 1
+        if not (self._is_taking or self._writing or self._is_flushed_soon):
+            if isinstance(self._stream, SocketStream):
+                self._is_flushed_soon = True
+                self._terms.flusher.add(self)
+            else:
+                self._wake.set()
+        if len(payload) > MAX_FRAME_BYTES:
+            self._oversize = max(self._oversize, len(payload))
+        if self._frames.pending_bytes - self._oversize > self._terms.bounds.most:
+            self._close_as_slow()
+
+    def close(self, code: int, reason: str) -> None:
+        """Close behind what is queued; the peer has some seconds to take it and to answer."""
+        self._frames.close(code, reason)
+        self._wake.set()
+
+    def abort(self) -> None:
+        """Give the connection up at once."""
+        if self._scope is not None:
+            self._scope.cancel()
+
+    def flush(self) -> None:
+        """Write what is queued, as far as the kernel takes it at once; the writing task does the rest."""
+        self._is_flushed_soon = False
+        if self._writing or self._unsent or not isinstance(self._stream, SocketStream):
+            self._wake.set()
+            return
+        data = self._frames.data_to_send()
+        if not data:
+            return
+        try:
+            sent = self._stream.send_now(data)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self.abort()
+            return
+        self._unsent = data[sent:]
+        self._count_written(sent)
+        if self._unsent or self._frames.is_finished:
+            self._wake.set()
+
+    # --- the life of a connection ----------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Serve the peer until either side is done.  Raises what ends the daemon: ReadTablesRotten, MemoryError."""
+        try:
+            async with trio.open_nursery() as nursery:
+                self._scope = nursery.cancel_scope
+                nursery.start_soon(self._write)
+                if isinstance(self._stream, SocketStream):
+                    await self._be_read(self._stream)
+                elif await self._is_secured():
+                    await self._read()
+        finally:
+            try:
+                await trio.aclose_forcefully(self._stream)
+            finally:
+                self._end()
+
+    def tick(self, now: float) -> None:
+        """Look at every deadline."""
+        deadlines = self._terms.deadlines
+        match self._frames.state:
+            case State.OPENING:
+                if now - self._begun_at >= deadlines.handshake_seconds:
+                    self._terms.traffic.refused["handshake_timeout"] += 1
+                    self.abort()
+            case State.OPEN:
+                if self._writing and now - self.last_progress >= deadlines.write_stall_seconds:
+                    self._close_as_slow()
+                else:
+                    self._tick_liveness(now, deadlines)
+            case State.CLOSING | State.CLOSED:
+                self._closing_at = min(self._closing_at, now)
+                if now - self._closing_at >= deadlines.close_seconds:
+                    self.abort()
+
+    def _tick_liveness(self, now: float, deadlines: Deadlines) -> None:
+        if self._writing or self._read_on is not None:
+            self._pinged_at = inf  # Our ping, or its answer, stands in a queue: progress is the sign of life now.
+            return
+        if self._pinged_at <= self._heard_at:
+            self._pinged_at = inf
+        if now - self._pinged_at >= deadlines.ping_timeout_seconds:
+            self.close(CloseCode.INTERNAL_ERROR, "no answer to a ping")
+        elif self._pinged_at == inf and now - self._heard_at >= deadlines.ping_seconds:
+            self._pinged_at = now
+            self._frames.ping()
+            self._wake.set()
+
+    async def _is_secured(self) -> bool:
+        """Do the handshake of TLS, where there is one; its time is part of that for the whole handshake."""
+        if isinstance(self._stream, SecureStream):
+            try:
+                await self._stream.shake_hands()
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                self._terms.traffic.refused["tls"] += 1
+                self.abort()
+                return False
+        return True
+
+    # --- reading ---------------------------------------------------------------------------------------------------
+
+    async def _be_read(self, stream: SocketStream) -> None:
+        """Have the socket read whenever something has come, until nothing will come any more."""
+        self._watch(stream)
+        try:
+            await self._read_over.wait()
+        finally:
+            self._unwatch(stream)
+        if self._failure is not None:
+            raise self._failure
+
+    def _watch(self, stream: SocketStream) -> None:
+        self._is_watched = True
+        self._terms.readiness.watch(stream.fileno(), lambda: self._read_now(stream))
+
+    def _unwatch(self, stream: SocketStream) -> None:
+        if self._is_watched:
+            self._is_watched = False
+            self._terms.readiness.forget(stream.fileno())
+
+    def _read_now(self, stream: SocketStream) -> None:
+        """One read, and what it gives rise to.  Then whoever does not take its answers is not read for a while."""
+        if not self._is_watched:
+            return
+        try:
+            data = stream.receive_now(READ_BYTES)
+            if data is None:
+                return
+            is_more = self._take(data)
+            if self._frames.pending_bytes and not self._writing:
+                self.flush()
+            elif self._frames.is_finished:
+                self._wake.set()
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self._unwatch(stream)
+            self.abort()
+        except BaseException as failure:
+            self._unwatch(stream)
+            self._failure = failure
+            self._read_over.set()
+        else:
+            if not is_more:
+                self._unwatch(stream)
+                self._read_over.set()
+            elif self._unsent or self.queued_bytes > self._terms.bounds.high:
+                self._unwatch(stream)
+                self._read_on = trio.Event()
+
+    async def _read(self) -> None:
+        try:
+            while self._take(await self._stream.receive_some(READ_BYTES)):
+                if not self._writing:
+                    await self._write_out()
+                while self.queued_bytes > self._terms.bounds.high:
+                    self._read_on = trio.Event()
+                    await self._read_on.wait()
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self.abort()
+
+    def _take(self, data: bytes | bytearray) -> bool:
+        """Whether there may be more to read."""
+        if not data:
+            self._frames.receive_eof()
+            self._wake.set()
+            return False
+        self._heard_at = trio.current_time()
+        self._terms.traffic.bytes_in += len(data)
+        self._is_taking = True
+        try:
+            self._hand_on(self._frames.receive(bytes(data)))
+        except (ReadTablesRotten, MemoryError):
+            raise
+        except Exception:
+            log.exception("connection closed after an internal error")
+            self.close(CloseCode.INTERNAL_ERROR, "internal error")
+        self._is_taking = False
+        return True
+
+    def _hand_on(self, messages: list[bytes]) -> None:
+        self._terms.traffic.messages_in += len(messages)
+        if self._frames.handshake is not None:
+            self._open(self._frames.handshake)
+        if messages and self._endpoint is not None:
+            self._endpoint.received(messages)
+
+    def _open(self, handshake: Handshake) -> None:
+        self._frames.handshake = None
+        if self._frames.state is State.OPEN:
+            self._endpoint = self._terms.open_endpoint(self, handshake)
+            self._endpoint.opened()
+
+    # --- writing ---------------------------------------------------------------------------------------------------
+
+    async def _write(self) -> None:
+        try:
+            while self._writing or self._unsent or not self._frames.is_finished:
+                await self._wake.wait()
+                self._wake = trio.Event()
+                if not self._writing:
+                    await self._write_out()
+            if isinstance(self._stream, trio.abc.HalfCloseableStream):
+                await self._stream.send_eof()
+            else:
+                await self._stream.aclose()
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self.abort()
+
+    async def _write_out(self) -> None:
+        """Write what is queued, and what is queued meanwhile."""
+        while self._unsent or self._frames.pending_bytes:
+            data, self._unsent = self._unsent + self._frames.data_to_send(), b""
+            await self._write_in_pieces(data)
+        if self._frames.is_finished:
+            self._wake.set()
+
+    async def _write_in_pieces(self, data: bytes) -> None:
+        assert not self._writing
+        self._writing = len(data)
+        self.last_progress = trio.current_time()
+        for start in range(0, len(data), WRITE_BYTES):
+            piece = data if len(data) <= WRITE_BYTES else memoryview(data)[start : start + WRITE_BYTES]
+            await self._stream.send_all(piece)
+            self._writing -= len(piece)
+            self._count_written(len(piece))
+
+    def _count_written(self, count: int) -> None:
+        self._terms.traffic.bytes_out += count
+        self.last_progress = trio.current_time()
+        queued = self.queued_bytes
+        if self._read_on is not None and queued <= self._terms.bounds.high:
+            self._go_on_reading(self._read_on)
+        if queued <= self._terms.bounds.low:
+            self._oversize = 0
+            if self._endpoint is not None:
+                self._endpoint.drained()
+
+    def _go_on_reading(self, read_on: trio.Event) -> None:
+        if isinstance(self._stream, SocketStream):
+            if self._unsent or self._writing:
+                return
+            self._watch(self._stream)
+        self._read_on = None
+        read_on.set()
+
+    # --- ending ----------------------------------------------------------------------------------------------------
+
+    def _close_as_slow(self) -> None:
+        if self._endpoint is not None and self._frames.state is State.OPEN:
+            self.close(*self._endpoint.slow_close())
+
+    def _end(self) -> None:
+        traffic = self._terms.traffic
+        if self._frames.refused is not None:
+            traffic.refused[self._frames.refused] += 1
+        elif self._frames.state is not State.OPENING:
+            traffic.count_close(self._frames.close_code)
+        self._frames.forget()
+        endpoint, self._endpoint = self._endpoint, None
+        if endpoint is not None:
+            endpoint.closed(self._frames.close_code)

@@ -1,0 +1,173 @@
+"""An archive: a directory of archive files that follow each other from entry 1 on, without a gap.
+
+The promise: what ``open_archive`` accepts belongs to one journal and joins, frontier to frontier; what is read from it
+was checked.  A backup is such a directory; a data directory has one, ``archive``, for what compaction took out of
+``journal.db``.
+
+    archive = open_archive(directory)
+    archive.read(after=0)                              # like a store's read
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from bisect import bisect_left
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from walletd.journal.archive.file import (
+    NOTHING,
+    SUFFIX,
+    UNFINISHED_SUFFIX,
+    ArchiveFile,
+    ArchiveWriter,
+    OpenFiles,
+    Origin,
+    frontier_of,
+    open_archive_file,
+)
+from walletd.journal.failures import JournalCorrupt, JournalLocked
+from walletd.journal.merkle import Frontier
+from walletd.journal.segment import Segment, records
+from walletd.journal.sqlite.directory import make_directory
+from walletd.journal.store import READ_LIMIT_BYTES, Head
+
+ARCHIVE_DIRECTORY: Final = "archive"
+LOCK_NAME: Final = "archive.lock"
+OPEN_FILES: Final = 8
+"""As many stay open: four gigabytes or so of what is read at present."""
+
+
+class Archive:
+    """The files of a directory, oldest first.  Files are added, never changed."""
+
+    def __init__(self, directory: Path, files: list[ArchiveFile]) -> None:
+        self.directory = directory
+        self.files = files
+        self._lasts = [file.last_sequence for file in files]
+        self._opened = OpenFiles(OPEN_FILES)
+
+    @property
+    def origin(self) -> Origin | None:
+        """The journal that it is of; None where it is empty."""
+        return self.files[-1].contents.origin if self.files else None
+
+    @property
+    def head(self) -> Head:
+        """Where it ends."""
+        if not self.files:
+            return NOTHING
+        contents = self.files[-1].contents
+        return Head(contents.last_sequence, contents.epoch, self.frontier.root())
+
+    @property
+    def last_sequence(self) -> int:
+        """The last entry in it; 0 where it is empty."""
+        return self._lasts[-1] if self._lasts else 0
+
+    @property
+    def frontier(self) -> Frontier:
+        """The Merkle frontier where it ends."""
+        return frontier_of(self.files[-1].contents.frontier, self.files[-1].path) if self.files else Frontier()
+
+    @property
+    def size_bytes(self) -> int:
+        """What its files take on the disk."""
+        return sum(file.path.stat().st_size for file in self.files)
+
+    def writer(self, origin: Origin) -> ArchiveWriter:
+        """A writer for the file that follows.  Raises JournalCorrupt where the archive is another journal's."""
+        self.refuse_foreign(origin.instance)
+        return ArchiveWriter(self.directory, origin, self.frontier, self.head.epoch)
+
+    def extend(self, file: ArchiveFile) -> None:
+        """Take in the file that a writer committed."""
+        assert file.contents.first_sequence == self.last_sequence + 1
+        self.files.append(file)
+        self._lasts.append(file.last_sequence)
+
+    def refuse_foreign(self, instance: str) -> None:
+        """Raise JournalCorrupt where the archive is of another journal."""
+        if self.origin is not None and self.origin.instance != instance:
+            raise JournalCorrupt(f"{self.directory} is of journal {self.origin.instance}, this is journal {instance}")
+
+    def segments(self, after: int = 0) -> Iterator[Segment]:
+        """The segments from the one that holds the entry after ``after`` on, each checked by itself."""
+        for file in self.files[bisect_left(self._lasts, after + 1) :]:
+            yield from file.segments(after, self._opened)
+
+    def read(self, after: int, limit: int = READ_LIMIT_BYTES) -> list[Segment]:
+        """As many of these segments as fit into ``limit`` bytes, but at least one.  Raises JournalCorrupt."""
+        found: list[Segment] = []
+        size, expected = 0, after + 1
+        for segment in self.segments(after):
+            if segment.first_sequence > expected or (found and segment.first_sequence != expected):
+                raise JournalCorrupt(f"entry {expected} should follow in {self.directory}")
+            expected = segment.last_sequence + 1
+            found.append(segment)
+            size += len(segment.body)
+            if size >= limit:
+                break
+        if not found and after < self.last_sequence:
+            raise JournalCorrupt(f"{self.directory} has lost entry {after + 1}")
+        return found
+
+    def read_entry(self, sequence: int) -> bytes:
+        """The record of this sequence, which the archive must hold.  Raises JournalCorrupt."""
+        (segment, *_) = self.read(sequence - 1, 1)
+        if not segment.first_sequence <= sequence <= segment.last_sequence:
+            raise JournalCorrupt(f"{self.directory} has lost entry {sequence}")
+        return records(segment)[sequence - segment.first_sequence]
+
+
+def is_archive(directory: Path) -> bool:
+    """Whether the directory holds archive files."""
+    return directory.is_dir() and any(directory.glob(f"*{SUFFIX}"))
+
+
+def open_archive(directory: Path) -> Archive:
+    """The archive in the directory; empty where there is none.
+
+    Raises JournalCorrupt, JournalUnsupported or OSError.
+    """
+    files = [open_archive_file(path) for path in sorted(directory.glob(f"*{SUFFIX}"))] if directory.is_dir() else []
+    archive = Archive(directory, [])
+    for file in files:
+        contents = file.contents
+        archive.refuse_foreign(contents.origin.instance)
+        if contents.first_sequence != archive.last_sequence + 1:
+            raise JournalCorrupt(
+                f"{directory} should go on with entry {archive.last_sequence + 1}, but {file.path.name} does not"
+            )
+        if contents.before != archive.frontier.to_bytes() or contents.epoch < archive.head.epoch:
+            raise JournalCorrupt(f"{file.path} does not continue the files before it")
+        archive.extend(file)
+    return archive
+
+
+@contextmanager
+def archive_for_writing(directory: Path) -> Iterator[Archive]:
+    """The archive in the directory, made where it is missing, for this process alone; unfinished files are removed.
+
+    Raises JournalLocked where another process writes it, JournalCorrupt, JournalUnsupported or OSError.
+    """
+    make_directory(directory)
+    descriptor = os.open(directory / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise JournalLocked(f"another process writes to {directory}") from None
+        remove_unfinished(directory)
+        yield open_archive(directory)
+    finally:
+        os.close(descriptor)
+
+
+def remove_unfinished(directory: Path) -> None:
+    """Remove what a writer left that was killed."""
+    for leftover in list(directory.glob(f"*{UNFINISHED_SUFFIX}")):
+        leftover.unlink()

@@ -1,0 +1,76 @@
+"""History: entries read back from the journal.
+
+history = History(store)
+await history.entries_after(120)                   # the next entries, as many as one read of the journal gives
+await history.entry(17)
+"""
+
+from typing import NamedTuple
+
+import msgspec
+import trio
+
+from walletd.journal.archive.file import one_block, pack
+from walletd.journal.failures import JournalCorrupt
+from walletd.journal.merkle import leaf_hash
+from walletd.journal.segment import Segment, records
+from walletd.journal.store import JournalStore
+from walletd.runtime.threads import in_thread
+from walletd.vocabulary.entries import Entry, decode_entry
+
+READ_BYTES = 256 * 1024
+"""How much of the journal one step of a long read takes: a few milliseconds between two commits."""
+
+READS_AT_ONCE = 2
+"""As many as a commit may find before it on the one connection; ten thousand streams that resume would block it."""
+
+
+class DurableEntry(NamedTuple):
+    """An entry in the journal, with the bytes stored and their RFC 6962 leaf hash."""
+
+    entry: Entry
+    record: bytes
+    leaf: bytes
+
+
+class History:
+    """Reads of durable entries, over the store's one connection."""
+
+    def __init__(self, store: JournalStore) -> None:
+        self._store = store
+        self._turns = trio.CapacityLimiter(READS_AT_ONCE)
+
+    async def entries_after(self, sequence: int) -> list[DurableEntry]:
+        """Entries behind the sequence, in order, beginning with the very next; empty at the head."""
+        async with self._turns:
+            segments = await self._store.read(after=sequence, limit=READ_BYTES)
+        return [durable for segment in segments for durable in entries_of(segment) if durable.entry.sequence > sequence]
+
+    async def block_after(self, sequence: int) -> bytes:
+        """Segments behind the sequence, as a block of an archive file; empty at the head."""
+        async with self._turns:
+            segments = await self._store.read(after=sequence, limit=READ_BYTES)
+            return await in_thread(pack, one_block(segments)) if segments else b""
+
+    async def entry(self, sequence: int) -> DurableEntry:
+        """The entry of this sequence, which must be durable."""
+        async with self._turns:
+            record = await self._store.read_entry(sequence)
+        if record is None:
+            raise JournalCorrupt(f"entry {sequence} is missing")
+        return _durable_entry(record, sequence)
+
+
+def entries_of(segment: Segment) -> list[DurableEntry]:
+    """The entries of a segment whose digest was checked.  O(entries)."""
+    return [_durable_entry(record, segment.first_sequence + index) for index, record in enumerate(records(segment))]
+
+
+def _durable_entry(record: bytes, sequence: int) -> DurableEntry:
+    try:
+        entry = decode_entry(record)
+    except msgspec.DecodeError as error:
+        raise JournalCorrupt(f"entry {sequence} cannot be read: {error}") from error
+    if entry.sequence != sequence:
+        raise JournalCorrupt(f"entry {sequence} says that it is entry {entry.sequence}")
+    return DurableEntry(entry, record, leaf_hash(record))

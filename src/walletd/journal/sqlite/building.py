@@ -1,0 +1,144 @@
+"""Building a journal's file from segments, in an empty place: what a restore does.
+
+The promise: the file has its name only once it is whole, synced, and was read back and found right; it never replaces
+another.  The new journal is in a new epoch and begins a new history, so that whatever was seen of the one that it
+stands for is known as such, and no id is given out again.
+
+    head = build_journal(directory, origin, segments, epoch, lambda head: (*kept, History(head + 1, new_mark())))
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+from walletd.journal.archive.archive import ARCHIVE_DIRECTORY
+from walletd.journal.archive.file import Origin
+from walletd.journal.failures import JournalCorrupt, JournalFailure, damage_is_the_copys
+from walletd.journal.merkle import Frontier
+from walletd.journal.segment import FORMAT_VERSION, Segment, records, seal
+from walletd.journal.sqlite.charter import APPLICATION_ID, SCHEMA
+from walletd.journal.sqlite.connection import translated
+from walletd.journal.sqlite.directory import DATABASE_NAME, make_directory, sync_directory, sync_file
+from walletd.journal.sqlite.mark import MARK_NAME
+from walletd.journal.sqlite.rows import COLUMNS, row_of, segment_from
+from walletd.journal.store import GENESIS, Head
+from walletd.journal.verification import advance
+from walletd.vocabulary.histories import FIRST_HISTORY, Histories
+
+UNFINISHED_SUFFIX: Final = ".restoring"
+_OF_A_JOURNAL: Final = ("journal.db*", "state.db*", "snapshot-*", MARK_NAME, ARCHIVE_DIRECTORY)
+
+Keep = Callable[[Segment], int]
+"""How many of a segment's entries are wanted, from its first on."""
+
+Progress = Callable[[Head], None]
+
+HistoriesAt = Callable[[int], Histories]
+"""The histories of the entries up to this one, and the one that begins behind it."""
+
+
+class JournalThere(JournalFailure):
+    """Where the new journal should be, something is already."""
+
+    advice = "Give a directory that does not exist yet; walletd replaces no journal."
+
+
+def refuse_occupied(directory: Path) -> None:
+    """Raise JournalThere where the directory holds anything of a journal; what an unfinished restore left is not."""
+    for pattern in _OF_A_JOURNAL:
+        for found in directory.glob(pattern):
+            if not found.name.endswith(UNFINISHED_SUFFIX):
+                raise JournalThere(f"{found} is there already")
+
+
+def build_journal(
+    directory: Path,
+    origin: Origin,
+    segments: Iterable[Segment],
+    epoch: int,
+    histories: HistoriesAt,
+    *,
+    keep: Keep = lambda segment: segment.count,
+    progress: Progress = lambda head: None,
+) -> Head:
+    """Make a journal of these segments, which begin with entry 1, up to the first that is not kept whole.
+
+    Returns its head.  Raises JournalThere, JournalCorrupt, CopyDamaged, JournalUnreadable (no room, no permission), or
+    what reading the segments raises.
+    """
+    refuse_occupied(directory)
+    final = directory / DATABASE_NAME
+    unfinished = final.with_name(final.name + UNFINISHED_SUFFIX)
+    with translated(f"{final} could not be written"):
+        make_directory(directory)
+        unfinished.unlink(missing_ok=True)
+        try:
+            head = _write(unfinished, origin, _kept(segments, keep, progress), epoch, histories)
+            sync_file(unfinished)
+            with damage_is_the_copys(f"the journal for {directory}"):
+                _read_back(unfinished, head)
+            refuse_occupied(directory)
+            unfinished.rename(final)
+            sync_directory(directory)
+        finally:
+            unfinished.unlink(missing_ok=True)
+    return head
+
+
+def _kept(segments: Iterable[Segment], keep: Keep, progress: Progress) -> Iterator[Segment]:
+    """The segments, proved; the first that is not kept whole is sealed anew without its end, and is the last."""
+    head, frontier = GENESIS, Frontier()
+    for segment in segments:
+        before = frontier.copy()
+        head = advance(head, frontier, segment)
+        kept = keep(segment)
+        assert 0 <= kept <= segment.count
+        if kept < segment.count:
+            if kept:
+                yield seal(before, segment.first_sequence, segment.epoch, records(segment)[:kept])
+            return
+        yield segment
+        progress(head)
+
+
+def _write(file: Path, origin: Origin, segments: Iterable[Segment], epoch: int, histories: HistoriesAt) -> Head:
+    head = GENESIS
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        file.chmod(0o600)
+        connection.execute("PRAGMA journal_mode = OFF")  # What fails is thrown away whole.
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("BEGIN")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        for table in SCHEMA:
+            connection.execute(table)
+        connection.execute(
+            "INSERT INTO journal (singleton, format, instance, epoch, created_at) VALUES (1, ?, ?, ?, ?)",
+            (FORMAT_VERSION, origin.instance, epoch, origin.created_at),
+        )
+        for segment in segments:
+            if segment.epoch > epoch:
+                raise JournalCorrupt(f"the segment at sequence {segment.first_sequence} is of epoch {segment.epoch}")
+            connection.execute(f"INSERT INTO segment ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", row_of(segment))
+            head = Head(segment.last_sequence, segment.epoch, segment.root)
+        for history in histories(head.sequence):
+            if history not in FIRST_HISTORY:
+                connection.execute("INSERT INTO history (first_sequence, mark) VALUES (?, ?)", history)
+        connection.execute("COMMIT")
+    return head
+
+
+def _read_back(file: Path, head: Head) -> None:
+    """Raise JournalCorrupt unless the file holds every segment up to the head, each with its digest."""
+    expected, root = 1, GENESIS.root
+    with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
+        for row in connection.execute(f"SELECT {COLUMNS} FROM segment ORDER BY first_sequence"):
+            segment = segment_from(row)
+            if segment.first_sequence != expected:
+                raise JournalCorrupt(f"entry {expected} is missing in {file}")
+            expected, root = segment.last_sequence + 1, segment.root
+    if (expected - 1, root) != (head.sequence, head.root):
+        raise JournalCorrupt(f"{file} ends at entry {expected - 1}, not {head.sequence}")

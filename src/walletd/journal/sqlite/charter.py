@@ -1,0 +1,190 @@
+"""How a journal's database begins: its schema, its charter, and the settings under which it is used.
+
+The promise: a database that comes out of ``prepare`` is a journal of a format we know, durable up to its head, with
+every setting read back. A new one is made in a single transaction; what a crash left half-made holds nothing yet, is
+recognised by that, and is completed.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from walletd.journal.failures import JournalCorrupt, JournalUnreadable, JournalUnsupported
+from walletd.journal.segment import FORMAT_VERSION
+from walletd.journal.sqlite.connection import SqliteConnection, is_full
+from walletd.journal.store import FIRST_EPOCH
+from walletd.vocabulary.histories import FIRST_HISTORY, Histories, History
+
+# The exclusive lock is asked for before WAL, so that SQLite keeps the index of its log in memory and lets nobody else
+# in. Its own checkpoints are off because it swallows their errors.
+_SETTINGS: Final = (
+    ("locking_mode", "EXCLUSIVE", "exclusive"),
+    ("journal_mode", "WAL", "wal"),
+    ("synchronous", "FULL", 2),
+    ("fullfsync", "ON", 1),
+    ("checkpoint_fullfsync", "ON", 1),
+    ("wal_autocheckpoint", "0", 0),
+    ("secure_delete", "OFF", 0),  # else what is pruned would be written once more, as zeros
+    ("temp_store", "MEMORY", 2),
+    ("trusted_schema", "OFF", 0),
+    ("cell_size_check", "ON", 1),
+    ("mmap_size", "0", 0),
+)
+
+SCHEMA: Final = (
+    """
+    CREATE TABLE journal (
+        singleton  INTEGER PRIMARY KEY CHECK (singleton = 1),
+        format     INTEGER NOT NULL,
+        instance   TEXT    NOT NULL,
+        epoch      INTEGER NOT NULL CHECK (epoch >= 1),
+        created_at INTEGER NOT NULL -- nanoseconds since 1970, UTC
+    ) STRICT
+    """,
+    """
+    CREATE TABLE history (
+        first_sequence INTEGER NOT NULL CHECK (first_sequence >= 1),
+        mark           TEXT    PRIMARY KEY
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE segment (
+        first_sequence INTEGER PRIMARY KEY CHECK (first_sequence >= 1),
+        entry_count    INTEGER NOT NULL CHECK (entry_count >= 1),
+        epoch          INTEGER NOT NULL,
+        format         INTEGER NOT NULL,
+        root           BLOB    NOT NULL CHECK (length(root) = 32),
+        digest         BLOB    NOT NULL CHECK (length(digest) = 32),
+        body           BLOB    NOT NULL
+    ) STRICT
+    """,
+)
+CHARTER: Final = "SELECT format, instance, epoch, created_at FROM journal"
+HAS_HISTORIES: Final = "SELECT 1 FROM sqlite_schema WHERE name = 'history'"
+"""A journal that was made before there were histories has no such table; it is of the first."""
+HISTORIES: Final = "SELECT first_sequence, mark FROM history ORDER BY first_sequence"
+"""Those after the first."""
+
+APPLICATION_ID: Final = 0x77616C6A  # "walj", what file(1) can tell a journal by
+
+
+class Charter(msgspec.Struct, frozen=True):
+    """What a journal is: written once, when it is made; only a fencing takeover raises the epoch."""
+
+    format: int
+    instance: str
+    epoch: int
+    created_at: int
+    histories: Histories = FIRST_HISTORY
+
+
+async def prepare(
+    connection: SqliteConnection,
+    recoverable_frames: int,
+    *,
+    new_instance: Callable[[], str],
+    now: Callable[[], int],
+    make_room: Callable[[], None],
+) -> Charter:
+    """Settle what the last process left in the log, make the journal if there is none, and return its charter.
+
+    ``recoverable_frames`` is what ``wal.inspect`` found; ``make_room`` is called if the disk is full. Without the
+    truncating checkpoint, an entry that was written but not synced when a process was killed could be answered to a
+    client now and be lost in a later power cut.
+    """
+    await _set(connection, "locking_mode", "EXCLUSIVE", "exclusive")
+    is_new = await _is_empty(connection)
+    for setting in _SETTINGS:
+        await _set(connection, *setting)
+    try:
+        recovered = await fold_log(connection)
+    except sqlite3.Error as error:
+        if not is_full(error):
+            raise
+        make_room()
+        recovered = await fold_log(connection)
+    if recovered != recoverable_frames:
+        raise JournalCorrupt(f"SQLite recovered {recovered} frames of its log, of {recoverable_frames} intact ones")
+    await truncate_log(connection)
+    if is_new:
+        await _create(connection, new_instance(), now())
+        await truncate_log(connection)
+    return await read_charter(connection)
+
+
+async def truncate_log(connection: SqliteConnection) -> None:
+    """Fold the whole log into the database file, synced, and empty it. Raises JournalUnreadable or sqlite3.Error."""
+    (row,) = await connection.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+    if row != (0, 0, 0):
+        raise JournalUnreadable(f"the log could not be folded into the database: SQLite answers {row}")
+
+
+async def fold_log(connection: SqliteConnection) -> int:
+    """Fold the whole log into the database file, synced, and let the next append begin it anew, in the same blocks.
+
+    Returns how many frames the log had. Raises JournalUnreadable or sqlite3.Error. Half as dear for the appends that
+    follow as an emptied log.
+    """
+    (row,) = await connection.rows("PRAGMA wal_checkpoint(PASSIVE)")
+    busy, frames, folded = row
+    if busy or folded != frames:
+        raise JournalUnreadable(f"the log could not be folded into the database: SQLite answers {row}")
+    return max(0, int(frames))
+
+
+async def read_charter(connection: SqliteConnection) -> Charter:
+    """The journal's row. Raises JournalCorrupt or JournalUnsupported."""
+    rows = await connection.rows(CHARTER)
+    histories = await connection.rows(HISTORIES) if await connection.rows(HAS_HISTORIES) else []
+    return charter_from(rows, histories)
+
+
+def charter_of(connection: sqlite3.Connection) -> Charter:
+    """``read_charter`` of a journal at rest."""
+    rows = connection.execute(CHARTER).fetchall()
+    has_histories = connection.execute(HAS_HISTORIES).fetchall()
+    return charter_from(rows, connection.execute(HISTORIES).fetchall() if has_histories else [])
+
+
+def charter_from(rows: list[tuple[int, str, int, int]], histories: list[tuple[int, str]]) -> Charter:
+    """The charter in the one row that there must be, if its format is one that we know, and the later histories."""
+    if len(rows) != 1:
+        raise JournalCorrupt(f"the journal has {len(rows)} charters")
+    charter = Charter(*rows[0], (*FIRST_HISTORY, *(History(*row) for row in histories)))
+    if charter.format != FORMAT_VERSION:
+        raise JournalUnsupported(f"the journal has format {charter.format}, this version knows format {FORMAT_VERSION}")
+    return charter
+
+
+async def _is_empty(connection: SqliteConnection) -> bool:
+    """Whether there is nothing yet, not even a table of somebody else's."""
+    tables = {row[0] for row in await connection.rows("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    ((application_id,),) = await connection.rows("PRAGMA application_id")
+    if not tables and application_id == 0:
+        return True
+    if application_id != APPLICATION_ID or not {"journal", "segment"} <= tables:
+        raise JournalUnsupported("the file is a SQLite database, but not a journal of walletd")
+    return False
+
+
+async def _create(connection: SqliteConnection, instance: str, created_at: int) -> None:
+    await connection.change("BEGIN IMMEDIATE")
+    await connection.change(f"PRAGMA application_id = {APPLICATION_ID}")
+    for table in SCHEMA:
+        await connection.change(table)
+    await connection.change(
+        "INSERT INTO journal (singleton, format, instance, epoch, created_at) VALUES (1, ?, ?, ?, ?)",
+        (FORMAT_VERSION, instance, FIRST_EPOCH, created_at),
+    )
+    await connection.change("COMMIT")
+
+
+async def _set(connection: SqliteConnection, name: str, value: str, expected: str | int) -> None:
+    await connection.rows(f"PRAGMA {name} = {value}")
+    ((actual,),) = await connection.rows(f"PRAGMA {name}")
+    if actual != expected:
+        raise JournalUnsupported(f"SQLite does not accept {name} = {value} here, it keeps {actual}")

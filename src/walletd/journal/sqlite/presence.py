@@ -1,0 +1,48 @@
+"""Whether the files that are open are still the ones under their names.
+
+The promise: nothing is acknowledged that only lives in a file which nobody will find again.  Linux lets a process write
+on to a file that was removed, moved or covered by another mount; SQLite does not notice.
+
+    presence = Presence(directory)
+    presence.refuse_detached()                       # before each commit: two or three stat(2), some microseconds
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+from walletd.journal.failures import JournalDetached
+from walletd.journal.sqlite.directory import DATABASE_NAME
+
+_FILES: Final = (DATABASE_NAME, f"{DATABASE_NAME}-wal")
+
+
+class Presence:
+    """Remembers which files were there when they were first asked for."""
+
+    def __init__(self, directory: Path) -> None:
+        self._paths = [str(directory / name) for name in _FILES]
+        self._seen: dict[str, tuple[int, int]] = {}
+
+    def refuse_detached(self) -> None:
+        """Raise JournalDetached when a file is not there any more, or another one is."""
+        for path in self._paths:
+            found = _identity(path)
+            if found is not None:
+                known = self._seen.setdefault(path, found)
+                if found == known:
+                    continue
+            elif path not in self._seen:
+                continue  # The log comes into being with the first commit.
+            what = "another file is" if found else "no file is"
+            raise JournalDetached(f"{what} at {path} than the one that was opened")
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

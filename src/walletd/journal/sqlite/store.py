@@ -1,0 +1,447 @@
+"""The journal in a SQLite file: one row per segment, one INSERT per group commit, one sync.
+
+The promise is that of ``JournalStore``, on a local journaled file system whose syncs do not lie: a segment is durable
+when ``append`` returns; ``JournalFull`` and ``HeadMoved`` mean that nothing was written.
+
+    async with open_journal(Path("/var/lib/walletd")) as store:
+        head = await store.head()
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final, NoReturn
+
+import msgspec
+import trio
+
+from walletd.journal.archive.archive import ARCHIVE_DIRECTORY, Archive, open_archive, remove_unfinished
+from walletd.journal.failures import (
+    CheckpointFailing,
+    HeadMoved,
+    JournalCorrupt,
+    JournalFailure,
+    JournalFull,
+    JournalReplaced,
+    JournalSilent,
+    JournalUnreadable,
+    OutcomeUnknown,
+)
+from walletd.journal.merkle import EMPTY_ROOT
+from walletd.journal.segment import Segment, records, verify
+from walletd.journal.sqlite import wal
+from walletd.journal.sqlite.charter import Charter, fold_log, prepare, truncate_log
+from walletd.journal.sqlite.connection import SqliteConnection, connect, is_full, translated
+from walletd.journal.sqlite.directory import (
+    DATABASE_NAME,
+    Ballast,
+    free_bytes,
+    locked,
+    make_directory,
+    refuse_network_file_system,
+    sync_directory,
+    sync_file,
+)
+from walletd.journal.sqlite.mark import Mark, read_mark, refuse_missing, refuse_replaced, write_mark
+from walletd.journal.sqlite.presence import Presence
+from walletd.journal.sqlite.rows import AFTER, APPEND, FIRST, HOLDING, LAST, PRUNE, row_of, segment_from
+from walletd.journal.store import GENESIS, READ_LIMIT_BYTES, Head
+from walletd.runtime.ending import end_process
+from walletd.runtime.threads import in_thread, once_files_may_open
+from walletd.vocabulary.histories import Histories
+
+_log = logging.getLogger("walletd.journal")
+
+MEBIBYTE: Final = 1024 * 1024
+SMALL_BYTES: Final = 64 * 1024  # behind a larger segment there is so much to do that a thread may write it meanwhile
+_CHECKPOINT_FAILURES_BORNE: Final = 3  # one may be a passing fault, three in a row are a disk that must be looked at
+_RECOVERY_MARGIN: Final = 8  # an eighth above the floor, so that the journal does not flap at its edge
+PRUNE_BYTES: Final = 1024 * 1024  # what one step of pruning deletes: a few milliseconds between two commits
+PRUNE_FRAMES: Final = 160  # a page for each segment, and the list of what is free
+MAX_SHRUNK_PAGES: Final = 2048  # rewriting 8 MiB takes some 50 ms
+MAX_FREED_PAGES: Final = 16_384  # the file system takes 0.2 to 0.4 ms for each megabyte that it gets back
+_PAGE_BYTES: Final = 4096
+_FRAME_BYTES: Final = 4120  # what a page takes in the log
+_FRAMES_PER_APPEND: Final = 4  # a leaf, its parent, the first page and the padding, at most, beside the body
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """The numbers of a SQLite journal.
+
+    The ballast should cover what a full disk needs to fold the log away: the log's limit and one more segment.
+    """
+
+    space_floor_bytes: int  # below this much free space the journal takes no writes
+    ballast_bytes: int
+    checkpoint_bytes: int  # the log is folded into the database when it has grown by this much
+    silence_seconds: float  # how long a read or a checkpoint may take
+
+
+class SqliteJournalStore:
+    """The ``JournalStore`` that walletd runs on. Made by ``open_journal``, which alone knows that it is fit."""
+
+    def __init__(
+        self,
+        connection: SqliteConnection,
+        directory: Path,
+        charter: Charter,
+        limits: Limits,
+        die: Callable[[str], NoReturn],
+        archive: Archive,
+    ) -> None:
+        self.archive = archive
+        """The entries that compaction took out of the database file: all up to its head."""
+        self._die = die
+        self._head = GENESIS
+        self._connection = connection
+        self._directory = directory
+        self._folder = str(directory)
+        """The same, for what is asked before each commit."""
+        self._charter = charter
+        self._limits = limits
+        self._ballast = Ballast(directory, limits.ballast_bytes)
+        self._presence = Presence(directory)
+        self._bytes_in_log = 0
+        self._checkpoint_failures = 0
+
+    @property
+    def instance(self) -> str:
+        return self._charter.instance
+
+    @property
+    def epoch(self) -> int:
+        return self._charter.epoch
+
+    @property
+    def created_at(self) -> int:
+        """When the journal was made: nanoseconds since 1970, UTC."""
+        return self._charter.created_at
+
+    @property
+    def histories(self) -> Histories:
+        return self._charter.histories
+
+    @property
+    def checkpoint_due(self) -> bool:
+        return self._bytes_in_log >= self._limits.checkpoint_bytes
+
+    async def append(self, expected_head: int, segment: Segment) -> None:
+        try:
+            self._refuse_without_room(segment)
+            append = self._connection.commit if len(segment.body) <= SMALL_BYTES else self._connection.change
+            self._appended(expected_head, segment, await append(APPEND, self._row(expected_head, segment)))
+        except Exception as error:
+            await self.explain(error)
+
+    def is_quick(self, body_bytes: int) -> bool:
+        return body_bytes <= SMALL_BYTES and self._connection.is_quick
+
+    def append_now(self, expected_head: int, segment: Segment) -> None:
+        self._refuse_without_room(segment)
+        changed = self._connection.commit_now(APPEND, self._row(expected_head, segment))
+        self._appended(expected_head, segment, changed)
+
+    def _row(self, expected_head: int, segment: Segment) -> tuple[int | str | bytes, ...]:
+        assert segment.first_sequence == expected_head + 1
+        return (*row_of(segment), self.epoch, expected_head)
+
+    def _appended(self, expected_head: int, segment: Segment, changed: int) -> None:
+        if changed == 0:
+            raise HeadMoved(f"the journal does not end at {expected_head} in epoch {self.epoch}")
+        assert changed == 1
+        self._head = Head(segment.last_sequence, segment.epoch, segment.root)
+        self._bytes_in_log += (len(segment.body) // _PAGE_BYTES + _FRAMES_PER_APPEND) * _FRAME_BYTES
+
+    async def read(self, after: int, limit: int = READ_LIMIT_BYTES) -> list[Segment]:
+        assert after >= 0
+        if after < self.archive.last_sequence:
+            with translated("the archive could not be read"):
+                return await once_files_may_open(self.archive.read, after, limit)
+        with translated("the journal could not be read"):
+            found = await self._connection.rows(AFTER, (after + 1, limit))
+        segments = [segment for segment in map(segment_from, found) if segment.last_sequence > after]
+        if after < self._head.sequence and not segments:
+            raise JournalCorrupt(f"the journal has lost entry {after + 1}")
+        expected = min(after + 1, segments[0].first_sequence) if segments else 0
+        for segment in segments:
+            if segment.first_sequence != expected:
+                raise JournalCorrupt(f"entry {expected} should follow, but entry {segment.first_sequence} does")
+            expected = segment.last_sequence + 1
+        return segments
+
+    async def read_entry(self, sequence: int) -> bytes | None:
+        if 1 <= sequence <= self.archive.last_sequence:
+            with translated("the archive could not be read"):
+                return await once_files_may_open(self.archive.read_entry, sequence)
+        with translated("the journal could not be read"):
+            found = await self._connection.rows(HOLDING, (sequence,))
+        for segment in map(segment_from, found):
+            if sequence <= segment.last_sequence:
+                return records(segment)[sequence - segment.first_sequence]
+        return None
+
+    async def head(self) -> Head:
+        with translated("the journal's head could not be read"):
+            found = await self._connection.rows(LAST)
+        for segment in map(segment_from, found):
+            return Head(segment.last_sequence, self.epoch, segment.root)
+        return Head(0, self.epoch, EMPTY_ROOT)
+
+    async def checkpoint(self) -> None:
+        try:
+            with translated("the log could not be folded into the database"):
+                await fold_log(self._connection)
+        except OutcomeUnknown:
+            raise
+        except JournalFailure as failure:
+            self._checkpoint_failures += 1
+            _log.warning("checkpoint failed, %d in a row: %s", self._checkpoint_failures, failure)
+        else:
+            self._checkpoint_failures = 0
+            self._bytes_in_log = 0
+            await self._move_mark()
+
+    async def probe(self) -> None:
+        self._presence.refuse_detached()
+        floor = self._limits.space_floor_bytes
+        room = free_bytes(self._directory) - self._ballast.missing_bytes
+        if room < floor + floor // _RECOVERY_MARGIN:
+            raise JournalFull(f"without the ballast {room} bytes are free, the floor is {floor}")
+        try:
+            with translated("the journal is still not writable"):
+                await in_thread(self._ballast.restore)
+                await self._empty_log()
+        except (OutcomeUnknown, JournalFull):
+            raise
+        except JournalFailure as failure:
+            raise CheckpointFailing(f"the probe found: {failure}") from failure
+
+    async def resume(self) -> None:
+        """Find the head, and refuse a journal that is not, or not all of, what was here before (JournalReplaced)."""
+        self._head = await self.head()
+        await self._refuse_gap()
+        mark = read_mark(self._directory)
+        root_at_mark = None
+        if mark is not None and mark.sequence:
+            holding = await self._holding(mark.sequence)
+            root_at_mark = None if holding is None or holding.last_sequence != mark.sequence else holding.root
+        refuse_replaced(mark, self.instance, self._head.sequence, root_at_mark)
+        self._presence.refuse_detached()  # From here on, these are the files.
+        await self._move_mark()
+
+    async def _refuse_gap(self) -> None:
+        """Raise JournalCorrupt unless the database file goes on exactly where the archive ends."""
+        self.archive.refuse_foreign(self.instance)
+        end = self.archive.last_sequence
+        with translated("the journal could not be read"):
+            found = await self._connection.rows(FIRST, (end + 1,))
+        for segment in map(segment_from, found):
+            if segment.first_sequence != end + 1:
+                raise JournalCorrupt(
+                    f"the archive ends at entry {end}, but the journal goes on with entry {segment.first_sequence}"
+                )
+            verify(self.archive.frontier, segment)
+        if end and not found:
+            raise JournalCorrupt(f"the journal ends before its archive, which has {end} entries")
+
+    async def _holding(self, sequence: int) -> Segment | None:
+        with translated("the journal could not be read"):
+            found = await self._connection.rows(HOLDING, (sequence,))
+        return next((segment for segment in map(segment_from, found) if segment.last_sequence >= sequence), None)
+
+    # --- compaction ------------------------------------------------------------------------------------------------
+
+    async def boundary(self, keep_entries: int) -> int:
+        """Up to where the journal can be archived so that at least so many entries stay: a segment's end, or 0."""
+        holding = await self._holding(self._head.sequence - max(1, keep_entries) + 1)
+        return 0 if holding is None else holding.first_sequence - 1
+
+    async def oldest(self) -> Segment | None:
+        """The first segment that is not archived."""
+        with translated("the journal could not be read"):
+            found = await self._connection.rows(FIRST, (self.archive.last_sequence + 1,))
+        return next(map(segment_from, found), None)
+
+    async def has_archived_segments(self) -> bool:
+        """Whether the database file still has segments that are archived, because pruning was cut short."""
+        return await self._holding(self.archive.last_sequence) is not None
+
+    async def prepare_to_prune(self) -> None:
+        """Have the mark stand behind what is archived, because what it remembers must stay in the database file."""
+        await self.checkpoint()
+        mark = read_mark(self._directory)
+        if mark is not None and mark.sequence <= self.archive.last_sequence:
+            raise JournalUnreadable(f"the journal's mark stands at entry {mark.sequence} and could not be moved")
+
+    async def prune(self) -> bool:
+        """Delete a megabyte or so of what is archived from the database file; whether there was anything.
+
+        Raises JournalFull where the disk is, and OutcomeUnknown where nothing is certain about the file any more.
+        """
+        with trio.CancelScope(shield=True):
+            try:
+                changed = await self._connection.change(PRUNE, (self.archive.last_sequence, PRUNE_BYTES))
+            except Exception as error:
+                await self.explain(error)
+            assert changed >= 0
+            self._bytes_in_log += PRUNE_FRAMES * _FRAME_BYTES
+            if self.checkpoint_due:
+                await self.checkpoint()
+        return changed > 0
+
+    async def shrink(self, *, is_serving: bool = True) -> bool:
+        """Give the file's free pages back, if what is left is so little that it is done at once; else they are reused.
+
+        While it serves, only if they are not so many that everybody would wait for the file system.  Raises like
+        ``prune``.
+        """
+        pages, free = await self._pages()
+        if not free or pages - free > MAX_SHRUNK_PAGES or free < pages // 2:
+            return False
+        if is_serving and free > MAX_FREED_PAGES:
+            return False
+        with trio.CancelScope(shield=True):
+            try:
+                await self._connection.change("VACUUM")
+                await self._empty_log()
+            except Exception as error:
+                await self.explain(error)
+        return True
+
+    async def used_bytes(self) -> int:
+        """What the database file holds, without the pages that wait to be used again."""
+        pages, free = await self._pages()
+        return (pages - free) * _PAGE_BYTES
+
+    async def _pages(self) -> tuple[int, int]:
+        with translated("the journal could not be read"):
+            ((pages,),) = await self._connection.rows("PRAGMA page_count")
+            ((free,),) = await self._connection.rows("PRAGMA freelist_count")
+        return pages, free
+
+    async def aclose(self) -> None:
+        with trio.CancelScope(shield=True):
+            await self._move_mark()
+        await _close(self._connection, self._die)
+
+    def _refuse_without_room(self, segment: Segment) -> None:
+        self._presence.refuse_detached()
+        if self._checkpoint_failures >= _CHECKPOINT_FAILURES_BORNE:
+            raise CheckpointFailing(f"{self._checkpoint_failures} checkpoints failed in a row")
+        room = free_bytes(self._folder)
+        if room < self._limits.space_floor_bytes + len(segment.body):
+            raise JournalFull(f"{room} bytes are free, the floor is {self._limits.space_floor_bytes}")
+
+    async def explain(self, error: Exception) -> NoReturn:
+        """An append has failed: find out, or make sure, what that means.
+
+        A full disk rolls back for SQLite, but not always on the disk: when it is the padding behind the commit that
+        finds no room, the commit itself is in the log and a crash would bring it back (measured: in every second
+        case). So the log is folded away without it, with the ballast's room, and only then is it certain.
+        """
+        if isinstance(error, JournalFailure):
+            raise error
+        if not (isinstance(error, sqlite3.Error) and is_full(error)) or self._connection.in_transaction:
+            raise OutcomeUnknown(f"the segment could not be written: {error}") from error
+        try:
+            self._ballast.drop()
+            await self._empty_log()
+        except Exception as worse:
+            raise OutcomeUnknown(f"the disk is full, and the log could not be cleaned up: {worse}") from worse
+        raise JournalFull(f"the segment could not be written: {error}") from error
+
+    async def _empty_log(self) -> None:
+        """Fold and empty the log, and make the emptiness durable too, which SQLite leaves to chance."""
+        await truncate_log(self._connection)
+        await in_thread(sync_file, wal.wal_path(self._directory / DATABASE_NAME))
+        self._checkpoint_failures = 0
+        self._bytes_in_log = 0
+
+    async def _move_mark(self) -> None:
+        """Remember how far the journal has come. Without it we are only less able to notice a replaced file."""
+        mark = Mark(self.instance, self._head.sequence, self._head.root.hex())
+        try:
+            await in_thread(write_mark, self._directory, mark)
+        except OSError as error:
+            _log.warning("cannot move the journal's high-water mark: %s", error)
+
+
+@asynccontextmanager
+async def open_journal(
+    directory: Path,
+    *,
+    space_floor_bytes: int = 64 * MEBIBYTE,
+    ballast_bytes: int = 8 * MEBIBYTE,
+    checkpoint_bytes: int = 4 * MEBIBYTE,
+    silence_seconds: float = 30.0,
+    new_instance: Callable[[], str] = lambda: secrets.token_hex(8),
+    now: Callable[[], int] = time.time_ns,
+    die: Callable[[str], NoReturn] = end_process,
+) -> AsyncIterator[SqliteJournalStore]:
+    """Open the journal in ``directory``, or make it there, for as long as the body runs.
+
+    Raises JournalLocked, JournalUnsupported, JournalCorrupt, JournalUnreadable or JournalFull, before anything is
+    served. The store outlives a cancellation of the body until the body has ended; then it closes, shielded.
+    """
+    limits = Limits(space_floor_bytes, ballast_bytes, checkpoint_bytes, silence_seconds)
+    database = directory / DATABASE_NAME
+    with translated(f"the journal in {directory} could not be opened"):
+        make_directory(directory)
+    with locked(directory):
+        refuse_network_file_system(directory)
+        with translated(f"{database} could not be read"):
+            refuse_missing(database)
+            remove_unfinished(directory / ARCHIVE_DIRECTORY)
+            archive = open_archive(directory / ARCHIVE_DIRECTORY)
+            if archive.files and not database.exists():
+                raise JournalReplaced(f"{database} is missing, but its archive is there")
+            recoverable_frames = wal.inspect(database)
+        with translated(f"{database} could not be opened"):
+            connection = await connect(database, silence_seconds=limits.silence_seconds)
+        try:
+            ballast = Ballast(directory, limits.ballast_bytes)
+            with translated(f"the journal in {directory} could not be prepared"):
+                charter = await prepare(
+                    connection, recoverable_frames, new_instance=new_instance, now=now, make_room=ballast.drop
+                )
+                sync_directory(directory)
+                await _fill(ballast, directory, limits)
+            store = SqliteJournalStore(connection, directory, charter, limits, die, archive)
+            await store.resume()
+            try:
+                await _give_back(store)
+                yield store
+            finally:
+                await store.aclose()
+        finally:
+            await _close(connection, die)
+
+
+async def _give_back(store: SqliteJournalStore) -> None:
+    """What a compaction left free in the file, now that nobody waits."""
+    try:
+        await store.shrink(is_serving=False)
+    except JournalFull as full:
+        _log.warning("the journal file was not shrunk: %s", full)
+
+
+async def _fill(ballast: Ballast, directory: Path, limits: Limits) -> None:
+    """Restore the ballast at the start, if that leaves the floor; if not, the first append will say so."""
+    if free_bytes(directory) >= limits.space_floor_bytes + ballast.missing_bytes:
+        await in_thread(ballast.restore)
+    else:
+        _log.warning("%s has too little free space for writes; walletd starts read-only", directory)
+
+
+async def _close(connection: SqliteConnection, die: Callable[[str], NoReturn]) -> None:
+    try:
+        with translated("the journal could not be closed"):
+            await connection.aclose()
+    except JournalSilent:
+        die("SQLite's thread no longer answers, so the journal cannot be closed")

@@ -1,0 +1,44 @@
+"""The daemon's lifecycle: one table of permitted moves, one function that moves.
+
+lifecycle = Lifecycle(clock)
+lifecycle.watch(tell_sessions)
+lifecycle.move(DaemonState.RECOVERING)
+"""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+
+from walletd.vocabulary.states import PERMITTED_MOVES, DaemonState
+
+log = logging.getLogger(__name__)
+
+Watcher = Callable[[DaemonState], None]
+
+
+class Lifecycle:
+    """Where the daemon is, since when, and who wants to know."""
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self._watchers: list[Watcher] = []
+        self.state = DaemonState.STARTING
+        self.since = clock()
+        self.started_at = self.since
+        self.moves: dict[tuple[DaemonState, DaemonState], int] = {}
+        """How often each move was made."""
+
+    def watch(self, watcher: Watcher) -> None:
+        """Have every later move told."""
+        self._watchers.append(watcher)
+
+    def move(self, state: DaemonState) -> None:
+        """Move on.  A move that the table does not permit is a bug."""
+        assert state in PERMITTED_MOVES[self.state], f"{self.state.value} cannot become {state.value}"
+        move = self.state, state
+        self.moves[move] = self.moves.get(move, 0) + 1
+        log.info("%s -> %s", self.state.value, state.value)
+        self.state = state
+        self.since = self._clock()
+        for watcher in self._watchers:
+            watcher(state)

@@ -1,0 +1,1 @@
+"""The server's side of a conversation, without I/O: session, access, rates, redaction."""

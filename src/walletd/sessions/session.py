@@ -1,0 +1,254 @@
+"""One client's session, sans I/O: text frames go in, calls come out, or the reply that ends the matter at once.
+
+    session = Session(register, limits)
+    match session.receive(frame):
+        case Call() as call: ...               # a request that may run: answer it with success() or failure()
+        case bytes() as reply: ...             # malformed, not permitted or a session method: send this
+
+A session knows who its client is and how many of its calls are unanswered.  It has no clock and no socket.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from walletd.protocol.envelope import Limits, Notification, Request, Success
+from walletd.protocol.errors import explain, failure, invalid_params
+from walletd.protocol.messages import Authenticate, Authenticated, RequestId
+from walletd.protocol.methods import METHODS, Kind, Method
+from walletd.protocol.strict_json import lone_surrogate, repeated_name
+from walletd.protocol.utc import in_utc
+from walletd.sessions.access import Grant, TokenRegister
+from walletd.sessions.rates import Throttle
+from walletd.vocabulary.identifiers import CommandId, Principal
+from walletd.vocabulary.reasons import Reason
+
+Knows = Callable[[Principal, CommandId], bool]
+
+
+class _Named(msgspec.Struct):
+    """Of a command's params, what tells whether it was sent before."""
+
+    command_id: CommandId
+
+
+_request_decoder = msgspec.json.Decoder(Request)
+_name_decoder = msgspec.json.Decoder(_Named)
+_encode = msgspec.json.Encoder().encode
+
+OVERLOAD_RETRY_MS = 50
+"""How long a session at its bound of unanswered requests is told to wait."""
+
+ONE_PRINCIPAL = "the session belongs to another client; use a separate connection for this token"
+"""Streams and unanswered calls were permitted to the first; another token of the same client is welcome."""
+
+STANDS_TWICE = "{field!r} appears twice in one object; send each name once"
+
+HALF_A_PAIR = "{field!r} contains half of a surrogate pair, which is not a character; send both halves or leave it out"
+
+SHARE_USED: dict[str, Any] = {
+    "what": "the session's share of what is under way",
+    "retry_after_ms": 100,
+}
+
+
+class Call(NamedTuple):
+    """A request that is well-formed and permitted."""
+
+    id: int | str
+    method: Method
+    params: Any
+    principal: Principal
+    size: int = 0
+    """Bytes of the frame that it came in."""
+
+
+class Session:
+    """What the server knows of one connection's client."""
+
+    __slots__ = (
+        "_register",
+        "calls",
+        "failed_authentications",
+        "grant",
+        "in_flight",
+        "in_flight_bytes",
+        "is_ended",
+        "limits",
+        "shed",
+        "shed_unread",
+        "throttle",
+    )
+
+    def __init__(
+        self, register: TokenRegister, limits: Limits, grant: Grant | None = None, throttle: Throttle | None = None
+    ) -> None:
+        self._register = register
+        self.limits = limits
+        self.grant = grant
+        self.is_ended = False
+        self.throttle = throttle
+        """None: as fast as it likes."""
+        self.in_flight = 0
+        self.in_flight_bytes = 0
+        self.shed = 0
+        """Requests that were answered with overloaded, because too many were unanswered."""
+        self.shed_unread = 0
+        """Commands that were answered so because they were new."""
+        self.calls = 0
+        self.failed_authentications = 0
+
+    def receive(self, frame: bytes, knows: Knows | None = None) -> Call | bytes:
+        """Read one text frame.  A call counts as unanswered until ``answered``.
+
+        With ``knows`` only commands that were sent before are let in: the others are refused as overload by a look at
+        their ids, for whoever is refused must cost as little as can be.
+        """
+        retry_after_ms = self._too_fast()
+        try:
+            request = _request_decoder.decode(frame)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            return _limited(None, retry_after_ms) if retry_after_ms else _malformed(frame, error)
+        if retry_after_ms:
+            return _limited(request.id, retry_after_ms)
+        method = METHODS.get(request.method)
+        if method is None:
+            return failure(request.id, Reason.METHOD_NOT_FOUND, {"method": request.method[:64]})
+        if knows is not None and self._is_new_command(method, request.params, knows):
+            self.shed_unread += 1
+            return failure(request.id, Reason.OVERLOADED, SHARE_USED)
+        try:
+            params = in_utc(method.decoder.decode(request.params))
+            repeated = repeated_name(frame)
+        except msgspec.DecodeError as error:
+            return _no_text(frame) or invalid_params(request.id, error)
+        except (UnicodeDecodeError, RecursionError) as error:
+            return failure(request.id, Reason.INVALID_PARAMS, {"field": ""}, message=f"params: {error}")
+        if repeated is not None:
+            return _faulty(None if repeated == "id" else request.id, repeated, STANDS_TWICE)
+        if isinstance(params, Authenticate):
+            return self._authenticate(request.id, params)
+        return self._permit(request.id, method, params, len(frame))
+
+    def _is_new_command(self, method: Method, params: msgspec.Raw, knows: Knows) -> bool:
+        if method.kind is not Kind.COMMAND or self.grant is None:
+            return False
+        try:
+            return not knows(self.grant.principal, _name_decoder.decode(params).command_id)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return False  # What is wrong with it is found by whoever reads all of it.
+
+    def answered(self, size: int = 0) -> None:
+        """A call of this session, of this size, was answered."""
+        assert self.in_flight > 0
+        self.in_flight -= 1
+        self.in_flight_bytes -= size
+
+    def _too_fast(self) -> int:
+        """0, or after how many milliseconds the request may come again."""
+        if self.throttle is None:
+            return 0
+        return self.throttle.take(None if self.grant is None else self.grant.principal)
+
+    def end(self) -> None:
+        """The client's token is not in force any more: nothing of this session is served from now on."""
+        self.is_ended = True
+        self.grant = None
+
+    def _authenticate(self, request_id: int | str, params: Authenticate) -> bytes:
+        grant = self._register.grant_of(params.token)
+        if grant is None or self.is_ended:
+            self.failed_authentications += 1
+            return failure(request_id, Reason.AUTHENTICATION_FAILED)
+        if self.grant is not None and self.grant.principal != grant.principal:
+            return failure(request_id, Reason.FORBIDDEN, {"method": "session.authenticate"}, message=ONE_PRINCIPAL)
+        self.grant = grant
+        return success(
+            request_id, Authenticated(principal=grant.principal, scopes=grant.scopes, expires_at=grant.expires_at)
+        )
+
+    def _permit(self, request_id: int | str, method: Method, params: Any, size: int) -> Call | bytes:
+        if self.is_ended:
+            return failure(request_id, Reason.AUTHENTICATION_FAILED)
+        if self.grant is None:
+            return failure(request_id, Reason.AUTHENTICATION_REQUIRED)
+        if self.grant.expires_at is not None and self._register.clock() >= self.grant.expires_at:
+            return failure(request_id, Reason.AUTHENTICATION_FAILED)
+        for need in () if self.grant.permits_everything else method.needs(params):
+            if not self.grant.permits(need):
+                lacking = {"method": method.name, "right": need.right.value, "scope": need.scope}
+                return failure(request_id, Reason.FORBIDDEN, lacking | ({"wallet": need.wallet} if need.wallet else {}))
+        is_full = self.in_flight_bytes + size > self.limits.max_in_flight_bytes and self.in_flight > 0
+        if is_full or self.in_flight >= self.limits.max_in_flight:
+            self.shed += 1
+            facts: dict[str, Any] = {
+                "what": "the session's window of unanswered requests",
+                "retry_after_ms": OVERLOAD_RETRY_MS,
+            }
+            return failure(request_id, Reason.OVERLOADED, facts | {"limit": self.limits.max_in_flight})
+        self.in_flight += 1
+        self.in_flight_bytes += size
+        self.calls += 1
+        return Call(request_id, method, params, self.grant.principal, size)
+
+
+def success(request_id: int | str, result: Any) -> bytes:
+    """The response that carries a result."""
+    return _encode(Success(id=request_id, result=result))
+
+
+def notification(method: str, params: Any) -> bytes:
+    """What the server says unasked."""
+    return _encode(Notification(method=method, params=params))
+
+
+def _limited(request_id: int | str | None, retry_after_ms: int) -> bytes:
+    return failure(request_id, Reason.RATE_LIMITED, {"what": "the session", "retry_after_ms": retry_after_ms})
+
+
+def _faulty(request_id: int | str | None, path: str, sentence: str) -> bytes:
+    """The response to a document that is JSON and yet not of this protocol, at this path."""
+    in_params = path.startswith("params.")
+    field = path.removeprefix("params.")
+    reason = Reason.INVALID_PARAMS if in_params else Reason.INVALID_REQUEST
+    return failure(request_id, reason, {"field": field}, message=sentence.format(field=field))
+
+
+def _no_text(frame: bytes) -> bytes | None:
+    """The response to JSON with half of a surrogate pair; None to what is something else."""
+    found = lone_surrogate(frame)
+    if found is None or not isinstance(found[1], Mapping):
+        return None
+    path, document = found
+    return _faulty(None if path == "id" else _readable_id(document), path, HALF_A_PAIR)
+
+
+def _malformed(frame: bytes, error: Exception) -> bytes:
+    try:
+        document = msgspec.json.decode(frame)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as unreadable:
+        return _no_text(frame) or failure(
+            None, Reason.PARSE_ERROR, message=f"the frame is not a JSON document: {unreadable}"
+        )
+    if isinstance(document, list):
+        return failure(
+            None, Reason.INVALID_REQUEST, message="JSON-RPC batches are not supported; send one request per frame"
+        )
+    if not isinstance(document, Mapping):
+        return failure(None, Reason.INVALID_REQUEST, message="a request must be a JSON object")
+    if "method" in document and "id" not in document:
+        return failure(
+            None, Reason.INVALID_REQUEST, {"field": "id"}, message="'id' is missing: notifications are not supported"
+        )
+    field, message = explain(str(error), "the request")
+    return failure(_readable_id(document), Reason.INVALID_REQUEST, {"field": field}, message=message)
+
+
+def _readable_id(document: Mapping[Any, Any]) -> int | str | None:
+    """The request's id, if it is one of this protocol; a client's own mistake is not sent back to it in full length."""
+    try:
+        request_id: int | str = msgspec.convert(document.get("id"), RequestId)
+    except msgspec.ValidationError:
+        return None
+    return request_id

@@ -1,0 +1,1 @@
+"""The settings of the daemon, their layers, and the operator's token."""

@@ -1,0 +1,1 @@
+"""Durable entries on their way to those who follow them."""

@@ -1,0 +1,318 @@
+"""The projector: folds durable entries into the read tables, a little later and many at a time.
+
+    projector.extend(entries, frontier)                # right after a commit, synchronous
+    projector.fold_at_once()                           # once its answers are written, synchronous
+    await projector.reach(sequence)                    # before a read that must see the entry
+    await projector.reach_unless_full(sequence)        # the same for a client, who is told where that may take long
+
+It lingers for a moment before each transaction, because a wallet touched a hundred times meanwhile is then written
+once; a reader that waits cuts the lingering short.  Entries are folded as they come, also while a thread writes the
+last ones, so that a reader waits for the writing alone; where many wait, they are folded in turns with everybody else.
+What it has not projected yet is bounded: ``has_room``.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from math import inf
+from typing import NamedTuple
+
+import trio
+
+from walletd.journal.history import DurableEntry
+from walletd.journal.merkle import Frontier
+from walletd.runtime.concurrently import side_by_side
+from walletd.runtime.silence_watch import Watch
+from walletd.tables.folding import Folding
+from walletd.tables.writer import Folded, Progress, ReadTables, ReadTablesStand, folded
+from walletd.vocabulary.sizes import MAX_SEGMENT_BYTES
+
+FULL_RETRY_SECONDS = 1.0
+"""While there is no space for the read tables, or another program has them locked, they stand, and it is tried again
+after so long."""
+
+LINGER_SECONDS = 0.25
+"""How long a transaction waits for more entries, unless a reader waits for it: half as many are a quarter dearer."""
+
+PAUSE_SECONDS = 0.0005
+"""Between two turns of a fold that does not hurry: a thread that has a commit's result gets the interpreter's lock.
+
+Whoever only gives way to other tasks has it back before the thread is awake, and the commit waits for the whole fold.
+"""
+
+MAX_BATCH = 4_000
+"""About how many entries one transaction takes: a third of the time for each that a tenth as many would take."""
+
+MAX_BATCH_BYTES = 4 * MAX_SEGMENT_BYTES
+"""About how many bytes of entries one transaction takes."""
+
+MAX_BACKLOG_BYTES = 64 * 1024 * 1024
+"""Of entries that the read tables do not show yet: as much as may wait for the journal."""
+
+TURN_BYTES = 256 * 1024
+"""So much of entries is folded before others have the event loop, however few they are."""
+
+PROMPT_BYTES = 256 * 1024
+"""A transaction with more than this is made by a thread, however few its entries are."""
+
+HURRIED_TURN = 256
+"""So many entries are folded before others have the event loop: some milliseconds."""
+
+RELAXED_TURN = 128
+"""The same where nobody waits and nothing presses."""
+
+MAX_PROMPT = 256
+"""A transaction that a reader waits for is made by the event loop up to so many: some milliseconds are less than what a
+thread needs to get the interpreter."""
+
+MAX_RELAXED = 64
+"""The same where nobody waits."""
+
+PACE_SECONDS = 0.25
+"""So long at most a commit waits for a projector that is behind: one that cannot write must not hold anybody up."""
+
+log = logging.getLogger(__name__)
+
+
+class _Ready(NamedTuple):
+    """What one transaction writes."""
+
+    batch: Sequence[DurableEntry]
+    folded: Folded
+    is_small: bool
+
+
+class Projector:
+    """Owns the read tables, which say themselves up to where they stand."""
+
+    def __init__(
+        self,
+        tables: ReadTables,
+        progress: Progress,
+        *,
+        max_backlog: int,
+        on_projected: Callable[[Sequence[DurableEntry]], None],
+        watch: Watch,
+    ) -> None:
+        self._tables = tables
+        self._progress = progress
+        self._max_backlog = max_backlog
+        self._on_projected = on_projected
+        self._watch = watch
+        self._frontiers: deque[Frontier] = deque()
+        """Behind each commit that is not folded yet."""
+        self._unfolded: deque[DurableEntry] = deque()
+        self._folding = Folding()
+        self._folded: list[DurableEntry] = []
+        """What is in it."""
+        self._reached: Frontier | None = None
+        """Behind the last whole commit in it."""
+        self._last_sequence: float = inf
+        """With which commit the next transaction ends, where it is not full before."""
+        self._is_closed = False
+        """Whether nothing more goes into it."""
+        self._ready: _Ready | None = None
+        self._folded_bytes = 0
+        self._backlog = 0
+        self._backlog_bytes = 0
+        self._arrived = trio.Event()
+        self._urgent = trio.Event()
+        self._advanced = trio.Event()
+        self._full: ReadTablesStand | None = None
+        """Why the read tables stand, until they advance again."""
+        self.transactions = 0
+        self.durable_sequence = progress.sequence
+        """The last entry handed in."""
+
+    @property
+    def sequence(self) -> int:
+        """The last entry that the read tables show."""
+        return self._progress.sequence
+
+    @property
+    def time(self) -> datetime:
+        """When the last entry that the read tables show was decided."""
+        return self._progress.time
+
+    @property
+    def backlog(self) -> int:
+        """How many durable entries the read tables do not show yet."""
+        return self._backlog
+
+    @property
+    def has_room(self) -> bool:
+        """Whether more may become durable before the projector has caught up."""
+        return self._backlog < self._max_backlog and self._backlog_bytes < MAX_BACKLOG_BYTES
+
+    @property
+    def is_pressed(self) -> bool:
+        """Whether more comes than it can keep up with, so that not much more should be let in."""
+        return self._backlog >= self._max_backlog // 2 or self._backlog_bytes >= MAX_BACKLOG_BYTES // 2
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether so little room is left that commits should wait for it."""
+        return self._backlog >= self._max_backlog * 3 // 4 or self._backlog_bytes >= MAX_BACKLOG_BYTES * 3 // 4
+
+    @property
+    def _has_a_batch(self) -> bool:
+        """Whether there is as much as one transaction takes."""
+        return self._backlog >= MAX_BATCH or self._backlog_bytes >= MAX_BATCH_BYTES
+
+    async def catch_up(self) -> None:
+        """Return once the projector is not behind, or after ``PACE_SECONDS``."""
+        if self.is_behind:
+            with trio.move_on_after(PACE_SECONDS):
+                while self.is_behind:
+                    self._urgent.set()
+                    await self._advanced.wait()
+
+    def extend(self, entries: Sequence[DurableEntry], frontier: Frontier) -> None:
+        """Take in what one commit made durable, and the frontier behind it, which nobody changes any more."""
+        assert entries[0].entry.sequence == self.durable_sequence + 1
+        assert frontier.size == entries[-1].entry.sequence
+        self._frontiers.append(frontier)
+        self._unfolded.extend(entries)
+        self._backlog += len(entries)
+        self._backlog_bytes += bytes_of(entries)
+        self.durable_sequence = frontier.size
+        self._arrived.set()
+
+    def fold_at_once(self) -> None:
+        """Fold what has come, unless so much waits that others should have their turn first."""
+        if not self._has_a_batch:
+            self._fold_some(MAX_BATCH)
+
+    def _fold_some(self, most: int) -> None:
+        """Fold the oldest entries, as far as they go into the next transaction, and in one turn."""
+        room = TURN_BYTES
+        for _ in range(min(most, len(self._unfolded))):
+            if self._is_closed or room <= 0:
+                return
+            durable = self._unfolded[0]
+            self._folding.add(durable.entry)
+            self._folded.append(durable)
+            self._unfolded.popleft()  # Only now: where memory ran out before, nothing may be written that lacks it.
+            self._folded_bytes += len(durable.record)
+            room -= len(durable.record)
+            if self._frontiers[0].size == durable.entry.sequence:
+                self._end_commit(self._frontiers.popleft())
+
+    def _end_commit(self, frontier: Frontier) -> None:
+        self._reached = frontier
+        is_full = len(self._folded) >= MAX_BATCH or self._folded_bytes >= MAX_BATCH_BYTES
+        self._is_closed = is_full or frontier.size >= self._last_sequence
+
+    async def reach(self, sequence: int) -> None:
+        """Return once the read tables show this entry."""
+        while self.sequence < sequence:
+            self._urgent.set()
+            await self._advanced.wait()
+
+    async def reach_unless_full(self, sequence: int) -> None:
+        """Return once the read tables show this entry.  Raises ReadTablesStand while they take no writes."""
+        while self.sequence < sequence:
+            if self._full is not None:
+                raise type(self._full)(*self._full.args)
+            self._urgent.set()
+            await self._advanced.wait()
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Project until cancelled.  A transaction under way is finished first."""
+        task_status.started()
+        while True:
+            await self._arrived.wait()
+            if not self._has_a_batch:
+                with trio.move_on_after(LINGER_SECONDS):
+                    await self._urgent.wait()
+            with trio.CancelScope(shield=True):
+                is_written = await self.project_some()
+            if not is_written:
+                await trio.sleep(FULL_RETRY_SECONDS)
+
+    async def drain(self) -> None:
+        """Project everything that is durable; for the end of the daemon, when ``run`` was cancelled.
+
+        What finds no space is left to the next start.
+        """
+        while self._backlog and await self.project_some():
+            pass
+
+    async def project_some(self) -> bool:
+        """One transaction: the oldest commits, as many as fit; whether there was space for it."""
+        is_awaited, self._urgent = self._urgent.is_set(), trio.Event()
+        if self._ready is None:
+            self._ready = await self._next(is_awaited=is_awaited)
+        if len(self._unfolded) < MAX_BATCH or self._full is not None:
+            await self._write()
+        else:
+            await side_by_side(self._write, self._fold_along)
+        return self._full is None
+
+    async def _next(self, *, is_awaited: bool) -> _Ready:
+        """The next transaction, with everything that is durable by now and fits in."""
+        self._last_sequence = self.durable_sequence
+        if self._folded and self._reached is not None and self._reached.size == self._folded[-1].entry.sequence:
+            self._end_commit(self._reached)
+        is_hurried = is_awaited or self._has_a_batch
+        turn = HURRIED_TURN if is_hurried else RELAXED_TURN
+        self._fold_some(turn)
+        while not self._is_closed:
+            await trio.sleep(0 if is_hurried else PAUSE_SECONDS)
+            self._fold_some(turn)
+        assert self._reached is not None
+        batch, folding = self._folded, self._folding
+        progress = progress_after(self._progress, batch[-1].entry.sequence, self._reached, batch[-1].entry.time)
+        self._folded, self._folding, self._reached = [], Folding(), None
+        self._last_sequence, self._is_closed = inf, False
+        is_small = len(batch) <= (MAX_PROMPT if is_awaited else MAX_RELAXED) and self._folded_bytes <= PROMPT_BYTES
+        self._folded_bytes = 0
+        return _Ready(batch, folded(folding, progress), is_small)
+
+    async def _fold_along(self) -> None:
+        """Fold the transaction after the one that is written meanwhile."""
+        while self._unfolded and not self._is_closed:
+            self._fold_some(HURRIED_TURN)
+            await trio.lowlevel.checkpoint()
+
+    async def _write(self) -> None:
+        ready = self._ready
+        assert ready is not None
+        try:
+            with self._watch.waiting():
+                await self._tables.write(ready.folded, is_small=ready.is_small)
+        except ReadTablesStand as full:
+            log.warning("read tables stalled at entry %d, retrying: %s", self.sequence, full)
+            self._full = full
+            self._wake()
+        else:
+            self._ready = None
+            self._advance(ready.folded.progress, ready.batch)
+
+    def _advance(self, progress: Progress, batch: Sequence[DurableEntry]) -> None:
+        self._progress = progress
+        self._full = None
+        self._backlog -= len(batch)
+        self._backlog_bytes -= bytes_of(batch)
+        self.transactions += 1
+        if not self._backlog:
+            self._arrived = trio.Event()
+        self._wake()
+        self._on_projected(batch)
+
+    def _wake(self) -> None:
+        """Have everybody who waits look again."""
+        advanced, self._advanced = self._advanced, trio.Event()
+        advanced.set()
+
+
+def bytes_of(entries: Sequence[DurableEntry]) -> int:
+    """How many bytes the entries have as they are stored."""
+    return sum(len(durable.record) for durable in entries)
+
+
+def progress_after(progress: Progress, sequence: int, frontier: Frontier, time: datetime) -> Progress:
+    """The progress once the entries up to ``sequence`` are folded."""
+    assert frontier.size == sequence
+    return progress._replace(sequence=sequence, frontier=frontier.to_bytes(), time=time)

@@ -1,0 +1,138 @@
+"""Book loading: the books of wallets as the read tables have them, some thousands of rows at a time.
+
+    loading = BookLoading(["alice", "bob"])
+    while loading.read_some(tables):                   # between two of them others may have the connection
+        pass
+    loading.books
+
+A wallet may have thousands of assets, open holds and outflows.  Nothing of it may change while it is loaded, which its
+actor sees to; of other wallets anything may.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from walletd.ledger.book import Book, restore_book
+from walletd.tables.file import Tables
+from walletd.tables.folding import check_seal
+from walletd.vocabulary.entries import BalanceRecord, HoldRecord, OutflowRecord, WalletRecord
+from walletd.vocabulary.identifiers import WalletId
+
+SLICE = 2_000
+"""Rows read in one go: some ten milliseconds of a thread."""
+
+_decode_wallet = msgspec.json.Decoder(WalletRecord).decode
+_decode_balance = msgspec.json.Decoder(BalanceRecord).decode
+_decode_outflow = msgspec.json.Decoder(OutflowRecord).decode
+_decode_hold = msgspec.json.Decoder(HoldRecord).decode
+
+# Each walks the wallets in the order in which they are given, and goes on behind the key of the last row that was read.
+WALLETS = """
+SELECT w.wallet, w.record, w.seal FROM json_each(?1) n CROSS JOIN wallet w ON w.wallet = n.value
+WHERE n.value > ?2 LIMIT ?3
+"""
+BALANCES = """
+SELECT b.wallet, b.asset, b.record, b.seal FROM json_each(?1) n CROSS JOIN balance b
+ON b.wallet = n.value AND b.asset > iif(n.value = ?2, ?3, '') WHERE n.value >= ?2 LIMIT ?4
+"""
+# Left to itself, SQLite looks at every hold that the wallet ever had.
+OPEN_HOLDS = """
+SELECT h.wallet, h.number, h.place, h.is_open, h.expires, h.record, h.ended, h.seal
+FROM json_each(?1) n CROSS JOIN hold h INDEXED BY open_hold ON h.wallet = n.value AND h.is_open
+AND (h.number, h.place) > (iif(n.value = ?2, ?3, 0), iif(n.value = ?2, ?4, 0)) WHERE n.value >= ?2 LIMIT ?5
+"""
+# As far back as the longest window reaches, before the last entry's time: no later decision looks back from before.
+OUTFLOWS = """
+SELECT n.key, o.time, o.sequence, o.command, o.wallet, o.asset, o.record, o.seal
+FROM json_each(?1) n CROSS JOIN outflow o INDEXED BY outflow_by_time
+ON o.wallet = n.value ->> 0 AND o.asset = n.value ->> 1 AND (o.time, o.sequence, o.command) > (
+    iif(n.key = ?2, ?3, (SELECT time FROM progress) - (n.value ->> 2)),
+    iif(n.key = ?2, ?4, 1 << 62), iif(n.key = ?2, ?5, 0)
+) WHERE n.key >= ?2 LIMIT ?6
+"""
+
+
+class BookLoading:
+    """The loading of the books of some wallets: their records, then their balances, open holds and outflows."""
+
+    def __init__(self, wallets: Iterable[WalletId]) -> None:
+        self._names = sorted(set(wallets))
+        self._records: dict[WalletId, WalletRecord] = {}
+        self._balances: dict[WalletId, list[BalanceRecord]] = {}
+        self._holds: dict[WalletId, list[HoldRecord]] = {}
+        self._outflows: dict[WalletId, list[OutflowRecord]] = {}
+        self._steps = self._walk()
+        self._tables: Tables | None = None
+        self.books: dict[WalletId, Book] = {}
+        """Those of the wallets that exist, once all is read."""
+
+    def read_some(self, tables: Tables) -> bool:
+        """Read the next rows; whether there are more to come."""
+        self._tables = tables
+        return next(self._steps, False)
+
+    def _walk(self) -> Iterator[bool]:
+        names = msgspec.json.encode(self._names).decode()
+        for rows in self._slices(WALLETS, names, ("",)):
+            for name, record, sealed in rows:
+                check_seal("wallet", sealed, name, record)
+                self._records[name] = _decode_wallet(record)
+            if len(rows) == SLICE:
+                yield True
+        for rows in self._slices(BALANCES, names, ("", "")):
+            for name, asset, record, sealed in rows:
+                check_seal("balance", sealed, name, asset, record)
+                self._balances.setdefault(name, []).append(_decode_balance(record))
+            if len(rows) == SLICE:
+                yield True
+        for rows in self._slices(OPEN_HOLDS, names, ("", 0, 0)):
+            for *values, sealed in rows:
+                check_seal("hold", sealed, *values)
+                self._holds.setdefault(values[0], []).append(_decode_hold(values[5]))
+            if len(rows) == SLICE:
+                yield True
+        if windows := self._windows():
+            for rows in self._slices(OUTFLOWS, windows, (-1, 0, 0, 0)):
+                for _, time, sequence, command, name, asset, record, sealed in rows:
+                    check_seal("outflow", sealed, name, asset, sequence, command, time, record)
+                    self._outflows.setdefault(name, []).append(_decode_outflow(record))
+                if len(rows) == SLICE:
+                    yield True
+        self.books = {name: self._book(name, record) for name, record in self._records.items()}
+
+    def _slices(self, sql: str, given: str, key: tuple[Any, ...]) -> Iterator[list[Any]]:
+        """The rows of a statement whose first columns say behind which key it goes on."""
+        rows: list[Any] = []
+        while not rows or len(rows) == SLICE:
+            assert self._tables is not None
+            rows = self._tables.execute(sql, (given, *key, SLICE)).fetchall()
+            yield rows
+            if not rows:
+                return
+            key = rows[-1][: len(key)]
+
+    def _windows(self) -> str | None:
+        """Of which wallets and assets outflows count, and for how many microseconds."""
+        windows = [
+            (name, asset, record.limits[asset].longest_window * 1_000_000)
+            for name, record in self._records.items()
+            for asset in record.counted_from
+        ]
+        return msgspec.json.encode(windows).decode() if windows else None
+
+    def _book(self, name: WalletId, record: WalletRecord) -> Book:
+        """The wallet's version is that of the last entry that touched it or one of its balances."""
+        balances = self._balances.get(name, [])
+        version = max([record.version, *(balance.version for balance in balances)])
+        record = msgspec.structs.replace(record, version=version)
+        return restore_book(record, balances, self._holds.get(name, ()), self._outflows.get(name, ()))
+
+
+def load_books(tables: Tables, wallets: Iterable[WalletId]) -> dict[WalletId, Book]:
+    """The books of those of the wallets that exist, in one go."""
+    loading = BookLoading(wallets)
+    while loading.read_some(tables):
+        pass
+    return loading.books

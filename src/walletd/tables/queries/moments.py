@@ -1,0 +1,56 @@
+"""Moments: which entry was the last at a time, and when an entry was.
+
+    sequence_at(tables, time)              # the last entry at that time or before it; 0 before the first
+
+Times never go back from one entry to the next, so that the place of a time is found by halving: O(log² entries).
+"""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from walletd.tables.file import ReadTablesRotten, Tables
+from walletd.tables.folding import check_seal, from_microseconds, microseconds
+from walletd.tables.reader import progress_of
+
+MOMENT = "SELECT time, seal FROM moment WHERE sequence = ?"
+
+
+class Moment(NamedTuple):
+    """A point of the history: after which entry, and at what time."""
+
+    sequence: int
+    time: datetime
+
+
+def time_of(tables: Tables, sequence: int) -> datetime:
+    """When the entry was decided; it must be shown by the tables.  Before the first one time has not begun: 1970."""
+    return from_microseconds(_time_of(tables, sequence) if sequence else 0)
+
+
+def sequence_at(tables: Tables, time: datetime) -> int:
+    """The last entry of this time or before it, as far as the tables go; 0 where there is none."""
+    return _sequence_at(tables, microseconds(time))
+
+
+def sequence_before(tables: Tables, time: datetime) -> int:
+    """The last entry before this time, as far as the tables go; 0 where there is none."""
+    return _sequence_at(tables, microseconds(time) - 1)
+
+
+def _sequence_at(tables: Tables, sought: int) -> int:
+    least, most = 0, progress_of(tables)
+    while least < most:
+        middle = (least + most + 1) // 2
+        if _time_of(tables, middle) <= sought:
+            least = middle
+        else:
+            most = middle - 1
+    return least
+
+
+def _time_of(tables: Tables, sequence: int) -> int:
+    row = tables.execute(MOMENT, (sequence,)).fetchone()
+    if row is None:
+        raise ReadTablesRotten(f"the moment of entry {sequence}")
+    check_seal("moment", row[1], sequence, row[0])
+    return int(row[0])

@@ -1,0 +1,192 @@
+"""Past balances: what wallets had after an entry, found by one step down an index for each asset, however long ago.
+
+    balances = balances_at(tables, "alice", "EUR", Moment(12, time))
+
+``balance_change`` says what each entry left of a balance; ``wallet_after`` has a row for each change of a wallet.  A
+hold that had expired by the moment reserves nothing, also where the entry that says so came later.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from typing import Any, NamedTuple
+
+import msgspec
+
+from walletd.ledger.book import balance_record, floor
+from walletd.protocol.pages import PageRoom
+from walletd.tables.file import Tables
+from walletd.tables.folding import CHANGE_COLUMNS, check_seal, microseconds
+from walletd.tables.queries.moments import Moment
+from walletd.vocabulary.entries import BalanceRecord, HoldRecord, WalletRecord
+from walletd.vocabulary.identifiers import AssetCode, WalletId, is_system_wallet
+
+WALLET_AT = """
+SELECT wallet, sequence, record, seal FROM wallet_after WHERE wallet = ? AND sequence <= ?
+ORDER BY sequence DESC LIMIT 1
+"""
+EARLY_ASSETS = """
+SELECT a.asset FROM asset a INDEXED BY early_asset
+WHERE NOT a.is_late AND EXISTS (SELECT 1 FROM balance b WHERE b.wallet = ? AND b.asset = a.asset) ORDER BY a.asset
+"""
+_LAST_CHANGE = """
+SELECT sequence, line FROM balance_change WHERE wallet = ?1 AND asset = {asset} AND sequence <= ?2
+ORDER BY sequence DESC, line DESC LIMIT 1
+"""
+BALANCES_AT = f"""
+SELECT {CHANGE_COLUMNS}
+FROM balance b CROSS JOIN balance_change c ON c.wallet = b.wallet AND c.asset = b.asset
+AND (c.sequence, c.line) = ({_LAST_CHANGE.format(asset="b.asset")})
+WHERE b.wallet = ?1 AND b.asset > ?3 ORDER BY b.asset
+"""
+SOME_BALANCES_AT = f"""
+SELECT {CHANGE_COLUMNS}
+FROM json_each(?3) a CROSS JOIN balance_change c ON c.wallet = ?1 AND c.asset = a.value
+AND (c.sequence, c.line) = ({_LAST_CHANGE.format(asset="a.value")})
+"""
+LAST_OF_LATE = f"""
+SELECT {CHANGE_COLUMNS} FROM balance_change c INDEXED BY late_change
+WHERE c.wallet = ?1 AND c.is_late AND c.sequence <= ?2 ORDER BY c.sequence DESC, c.line DESC LIMIT 1
+"""
+# Where several entries take in what has expired, each takes in those that expired first of what is left, and one more
+# at most.
+LAPSED_AT = """
+SELECT wallet, number, place, is_open, expires, record, ended, seal FROM hold INDEXED BY expired_hold
+WHERE wallet = ? AND ended > ? ORDER BY ended, expires
+"""
+OPEN_LAPSED_AT = """
+SELECT wallet, number, place, is_open, expires, record, ended, seal FROM hold INDEXED BY expiring_hold
+WHERE wallet = ? AND is_open AND expires IS NOT NULL AND expires <= ?
+"""
+
+_decode_wallet = msgspec.json.Decoder(WalletRecord).decode
+_decode_hold = msgspec.json.Decoder(HoldRecord).decode
+
+
+class Stood(NamedTuple):
+    """What an entry left of a balance."""
+
+    asset: AssetCode
+    version: int
+    posted: int
+    held: int
+
+
+class PastPage(NamedTuple):
+    """Balances by wallet and asset; ``next`` is the last of them where there are more, ``missing`` a wallet that was
+    not open yet."""
+
+    balances: tuple[BalanceRecord, ...] = ()
+    next: tuple[WalletId, AssetCode] | None = None
+    missing: WalletId | None = None
+
+
+def page_at(
+    tables: Tables,
+    wallets: Sequence[WalletId],
+    asset: AssetCode | None,
+    moment: Moment,
+    after: tuple[WalletId, AssetCode],
+) -> PastPage:
+    """What the wallets, which are in order, had behind a place among them, as far as there is room."""
+    records = {name: wallet_at(tables, name, moment.sequence) for name in wallets}
+    if missing := [name for name, record in records.items() if record is None]:
+        return PastPage(missing=missing[0])
+    found: list[BalanceRecord] = []
+    room = PageRoom()
+    for name, record in records.items():
+        assert record is not None
+        if name < after[0]:
+            continue
+        behind = after[1] if name == after[0] else AssetCode("")
+        for balance in _had(tables, record, asset, moment, behind):
+            if not room.takes(balance):
+                return PastPage(tuple(found), (found[-1].wallet, found[-1].asset))
+            found.append(balance)
+    return PastPage(tuple(found))
+
+
+def balances_at(
+    tables: Tables, wallet: WalletId, asset: AssetCode | None, moment: Moment
+) -> tuple[BalanceRecord, ...] | None:
+    """What the wallet had, of one asset or of all by code; None where it was not open yet.
+
+    O(assets asked for × log), and O(holds that had expired while no entry said so).
+    """
+    record = wallet_at(tables, wallet, moment.sequence)
+    return None if record is None else tuple(_had(tables, record, asset, moment, AssetCode("")))
+
+
+def _had(
+    tables: Tables, record: WalletRecord, asset: AssetCode | None, moment: Moment, after: AssetCode
+) -> Iterator[BalanceRecord]:
+    """What the wallet had of one asset, or of all behind this one."""
+    wallet = record.wallet
+    version = max(record.version, last_version(tables, wallet, moment.sequence))
+    freed = _freed(tables, wallet, moment)
+    if asset is None:
+        stood: Iterable[Stood] = map(_stood, tables.execute(BALANCES_AT, (wallet, moment.sequence, after)))
+    else:
+        stood = [*stood_at(tables, wallet, [asset], moment.sequence)] or [Stood(asset, 0, 0, 0)]
+    for one in stood:
+        least = floor(is_system_wallet(wallet), record.limits.get(one.asset))
+        yield balance_record(wallet, one.asset, one.posted, one.held - freed.get(one.asset, 0), version, least)
+
+
+def early_assets(tables: Tables, wallet: WalletId) -> list[AssetCode]:
+    """Of the few assets that were defined first, those that the wallet was ever touched in."""
+    return [asset for (asset,) in tables.execute(EARLY_ASSETS, (wallet,)).fetchall()]
+
+
+def wallet_at(tables: Tables, wallet: WalletId, sequence: int) -> WalletRecord | None:
+    """The wallet as the last change of it left it; None where it was not open yet."""
+    row = tables.execute(WALLET_AT, (wallet, sequence)).fetchone()
+    if row is None:
+        return None
+    *values, sealed = row
+    check_seal("wallet_after", sealed, *values)
+    return _decode_wallet(values[2])
+
+
+def stood_at(tables: Tables, wallet: WalletId, assets: Iterable[AssetCode], sequence: int) -> Iterator[Stood]:
+    """Some balances of the wallet as the last entry that touched each left it; none that it was not touched in."""
+    return map(_stood, tables.execute(SOME_BALANCES_AT, (wallet, sequence, msgspec.json.encode([*assets]).decode())))
+
+
+def _stood(row: Sequence[Any]) -> Stood:
+    *values, sealed = row
+    check_seal("balance_change", sealed, *values)
+    _, asset, _, _, _, version, posted, held, *_ = values
+    return Stood(asset, version, int(posted), int(held))
+
+
+def last_version(tables: Tables, wallet: WalletId, sequence: int) -> int:
+    """The wallet's version after the last change of a balance; 0 where there was none.  O(early assets × log)."""
+    late = map(_stood, tables.execute(LAST_OF_LATE, (wallet, sequence)))
+    early = stood_at(tables, wallet, early_assets(tables, wallet), sequence)
+    return max((stood.version for stood in chain(late, early)), default=0)
+
+
+def _freed(tables: Tables, wallet: WalletId, moment: Moment) -> dict[AssetCode, int]:
+    """Of each asset, what the holds reserved that had expired by then while no entry had said so."""
+    freed: dict[AssetCode, int] = {}
+    for hold in _lapsed(tables, wallet, moment):
+        freed[hold.asset] = freed.get(hold.asset, 0) + int(hold.amount) - int(hold.captured)
+    return freed
+
+
+def _lapsed(tables: Tables, wallet: WalletId, moment: Moment) -> Iterator[HoldRecord]:
+    """The holds that had expired by then, and which later entries say so of, or none yet."""
+    time, entry = microseconds(moment.time), 0
+    for row in tables.execute(LAPSED_AT, (wallet, moment.sequence)):
+        if row[4] <= time:
+            yield _hold(row)
+        elif row[6] != entry:
+            break  # The first that an entry took in is the one that expired first of all that were left.
+        entry = row[6]
+    yield from map(_hold, tables.execute(OPEN_LAPSED_AT, (wallet, time)))
+
+
+def _hold(row: Sequence[Any]) -> HoldRecord:
+    *values, sealed = row
+    check_seal("hold", sealed, *values)
+    return _decode_hold(values[5])

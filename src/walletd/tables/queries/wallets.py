@@ -1,0 +1,426 @@
+"""Readings: the questions that the read tables answer.
+
+    readings = await open_readings(path)
+    page = await readings.list_wallets(prefix="shop:", after=None, limit=100)
+
+What an answer shows stood together: it is read by one SQL statement, or by several in one snapshot.  ``sequence`` in
+an answer says after which entry; nothing that happened up to there is missing from it.  Every row's seal is checked
+before it is shown.
+"""
+
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import trio
+
+from walletd.ledger.book import Book, freeze_at, reserved
+from walletd.protocol.messages import WalletPage, WalletView
+from walletd.protocol.messages.holds import HoldPage, HoldView
+from walletd.protocol.messages.operator import AuditReport
+from walletd.protocol.pages import PageRoom
+from walletd.runtime.ending import end_process
+from walletd.runtime.silence_watch import Watch
+from walletd.tables.file import READER_CACHE_KIBIBYTES, Tables
+from walletd.tables.folding import check_seal, microseconds
+from walletd.tables.queries.books import BookLoading, load_books
+from walletd.tables.queries.holds import Expiry, Key
+from walletd.tables.queries.moments import Moment, sequence_at, time_of
+from walletd.tables.queries.past_balances import PastPage, last_version, page_at
+from walletd.tables.queries.search import Search, find_wallets, status_at
+from walletd.tables.queries.statements import Page, Place, Question, read_statement
+from walletd.tables.reader import ConsistentReads, Found, open_consistent_reads, progress_of
+from walletd.upkeep.books_audit import Audit, open_audit
+from walletd.vocabulary.entries import (
+    AssetRecord,
+    BalanceRecord,
+    ClientRecord,
+    HoldRecord,
+    TransferRecord,
+    WalletRecord,
+)
+from walletd.vocabulary.identifiers import AssetCode, HoldId, TransferId, Version, WalletId, place_of
+from walletd.vocabulary.money import MAX_AMOUNT
+from walletd.vocabulary.states import HoldState, WalletStatus
+
+_decode_wallet = msgspec.json.Decoder(WalletRecord).decode
+_decode_balance = msgspec.json.Decoder(BalanceRecord).decode
+_decode_transfer = msgspec.json.Decoder(TransferRecord).decode
+_decode_client = msgspec.json.Decoder(ClientRecord).decode
+_decode_hold = msgspec.json.Decoder(HoldRecord).decode
+
+_SEQUENCE = "(SELECT sequence FROM progress)"
+
+SOME_WALLETS = """
+SELECT w.wallet, w.record, w.seal, b.asset, b.record, b.seal FROM wallet w LEFT JOIN balance b USING (wallet)
+WHERE w.wallet IN (SELECT value FROM json_each(?)) ORDER BY w.wallet, b.asset
+"""
+HOLD_COLUMNS = "h.wallet, h.number, h.place, h.is_open, h.expires, h.record, h.ended, h.seal"
+LAPSED_HOLDS = f"""
+SELECT {HOLD_COLUMNS} FROM json_each(?) n CROSS JOIN hold h INDEXED BY expiring_hold
+ON h.wallet = n.value AND h.is_open AND h.expires IS NOT NULL AND h.expires <= ?
+"""
+OPEN_HOLDS = f"""
+SELECT {HOLD_COLUMNS} FROM hold h INDEXED BY open_hold
+WHERE h.wallet = ?1 AND h.is_open AND (h.number, h.place) > (?2, ?3) ORDER BY h.number, h.place
+"""
+ALL_HOLDS = f"""
+SELECT {HOLD_COLUMNS} FROM hold h
+WHERE h.wallet = ?1 AND (h.number, h.place) > (?2, ?3) ORDER BY h.number, h.place
+"""
+ASSETS = "SELECT asset, scale, seal FROM asset WHERE asset > ? ORDER BY asset LIMIT ?"
+IS_THERE = "SELECT 1 FROM wallet WHERE wallet = ?"
+HOLD = f"SELECT {HOLD_COLUMNS}, {_SEQUENCE} FROM hold h WHERE h.number = ? AND h.place = ?"
+EXPIRIES = (
+    f"SELECT {HOLD_COLUMNS} FROM hold h INDEXED BY next_expiry WHERE h.is_open AND h.expires IS NOT NULL "
+    "AND (h.expires, h.number, h.place) > (?, ?, ?) ORDER BY h.expires, h.number, h.place LIMIT ?"
+)
+
+
+SMALL_PAGE = 100
+"""What asks for so many rows, or fewer, is tried without a visit to a thread, which shares the interpreter."""
+
+MAX_VISITED = 2_000
+"""Open holds that one page looks at: some 10 ms of a thread."""
+
+AROUND_A_WALLET = 128
+"""Bytes that a wallet has in a page beside its record and its balances."""
+
+_AMOUNT_DIGITS = len(str(MAX_AMOUNT))
+_FIRST = (WalletId(""), AssetCode(""))
+
+
+class Readings:
+    """The read tables' two reading connections: one for single statements, one for what takes several."""
+
+    def __init__(self, single: ConsistentReads, consistent: ConsistentReads, path: Path, cache_kibibytes: int) -> None:
+        self.watch = Watch("the reads of the read tables", end_process)
+        self._single = single
+        self._consistent = consistent
+        self._path = path
+        self._cache_kibibytes = cache_kibibytes
+        self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        """What moment it is: holds and freezes end exactly when their time comes."""
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._consistent.aclose()
+        await self._single.aclose()
+
+    async def assets(self, after: str = "", most: int = -1) -> list[AssetRecord]:
+        """So many assets behind this code, by code; all of them, where nothing is said."""
+        return await self._look(lambda tables: _assets(tables, after, most))
+
+    async def clients(self) -> list[ClientRecord]:
+        """Every client, by name."""
+        rows = await self._query("SELECT client, record, seal FROM client ORDER BY client")
+        for client, record, sealed in rows:
+            check_seal("client", sealed, client, record)
+        return [_decode_client(record) for _, record, _ in rows]
+
+    async def books(self, wallets: Iterable[WalletId]) -> dict[WalletId, Book]:
+        """The books of those of the wallets that exist, of which nothing changes meanwhile.
+
+        O(assets, open holds and outflows of each), some thousands at a time, so that other reads come in between.
+        """
+        wanted = list(wallets)
+        if len(wanted) <= SMALL_PAGE:
+            books = self._single.read_at_once(lambda tables: load_books(tables, wanted))
+            if books is not None:
+                return books
+        loading = BookLoading(wanted)
+        is_more = True
+        while is_more:
+            with self.watch.waiting():
+                is_more = await self._single.read(loading.read_some)
+        return loading.books
+
+    async def has_wallet(self, wallet: WalletId) -> bool:
+        """Whether the wallet was opened."""
+        return bool(await self._query(IS_THERE, (wallet,), is_small=True))
+
+    async def transfer(self, transfer: TransferId) -> TransferRecord | None:
+        """How much of a transfer was refunded; None where nothing was."""
+        rows = await self._query("SELECT record, seal FROM refunded WHERE transfer = ?", (transfer,), is_small=True)
+        for record, sealed in rows:
+            check_seal("refunded", sealed, transfer, record)
+        return _decode_transfer(rows[0][0]) if rows else None
+
+    async def hold(self, hold: HoldId) -> HoldView | None:
+        """The hold as it stands at this moment; None where there is none of this id."""
+        rows = await self._query(HOLD, place_of(hold), is_small=True)
+        view = _hold_view(rows[0], rows[0][-1], self.clock()) if rows else None
+        return view if view is not None and view.hold == hold else None  # Another history's has the same place.
+
+    async def list_holds(self, wallet: WalletId, also_closed: bool, after: HoldId | None, limit: int) -> HoldPage:
+        """One page of the wallet's holds in order of placing: those that are open at this moment, or all.
+
+        Where most have expired while no entry says so, a page may be short or empty and yet have a ``next``.
+        """
+        now = self.clock()
+        key = (0, 0) if after is None else place_of(after)
+
+        def look(tables: Tables) -> HoldPage:
+            rows = tables.execute(ALL_HOLDS if also_closed else OPEN_HOLDS, (wallet, *key))
+            return _hold_page(rows, progress_of(tables), now, limit, also_closed)
+
+        with self.watch.waiting():
+            return await self._single.read(look, is_small=limit <= SMALL_PAGE)
+
+    async def expiries(self, after: Key | None, limit: int) -> list[Expiry]:
+        """The next open holds that will expire behind this one, in order of their moments.  O(log holds + limit)."""
+        place = (-1, 0, 0) if after is None else (microseconds(after[0]), *after[1:])
+
+        def look(tables: Tables) -> list[Expiry]:
+            holds = map(_hold_record, tables.execute(EXPIRIES, (*place, limit)))
+            return [(hold.expires_at, hold.wallet, hold.hold) for hold in holds if hold.expires_at is not None]
+
+        with self.watch.waiting():
+            return await self._single.read(look)
+
+    async def list_wallets(
+        self,
+        prefix: str,
+        after: WalletId | None,
+        limit: int,
+        status: WalletStatus | None = None,
+        metadata: Mapping[str, str] = {},
+    ) -> WalletPage:
+        """One page of the wallets that fit all of this, in the order of their names."""
+        search, now = Search(prefix, status, metadata), self.clock()
+
+        def look(tables: Tables) -> WalletPage:
+            found = find_wallets(tables, search, now, after, limit)
+            return _wallet_page(tables, found.names, now, found.next)
+
+        return await self._look(look)
+
+    async def some_wallets(self, wallets: Iterable[WalletId]) -> WalletPage:
+        """Those of the wallets that exist, all at one sequence."""
+        names, now = list(wallets), self.clock()
+        return await self._look(lambda tables: _wallet_page(tables, names, now, None))
+
+    async def past_balances(
+        self,
+        wallets: Iterable[WalletId],
+        asset: AssetCode | None,
+        as_of: int | datetime,
+        after: tuple[WalletId, AssetCode] = _FIRST,
+    ) -> tuple[Moment, PastPage]:
+        """What the wallets had at a point of the history that the tables show, as much as there is room for."""
+        names = sorted(set(wallets))
+
+        def look(tables: Tables) -> tuple[Moment, PastPage]:
+            if isinstance(as_of, datetime):
+                moment = Moment(sequence_at(tables, as_of), as_of)
+            else:
+                moment = Moment(as_of, time_of(tables, as_of))
+            return moment, page_at(tables, names, asset, moment, after)
+
+        return await self._look(look)
+
+    async def sequence(self) -> int:
+        """After which entry the tables stand."""
+        rows = await self._query(f"SELECT {_SEQUENCE}", is_small=True)
+        return rows[0][0] or 0
+
+    async def statement(self, question: Question, place: Place | None, limit: int) -> Page | None:
+        """A page of a wallet's statement; None for a wallet that is not there."""
+        is_small = limit <= SMALL_PAGE and question.counterparty is None and question.kind is None
+        return await self._look(lambda tables: read_statement(tables, question, place, limit), is_small=is_small)
+
+    async def audit(self) -> AuditReport:
+        """Sum up every balance per asset, as it stood after the last entry shown now.  O(balances), bounded memory."""
+        async with self.auditing() as audit:
+            await audit.go_on()
+            return audit.report()
+
+    @asynccontextmanager
+    async def auditing(self, *, counts_wallets: bool = True) -> AsyncIterator[Audit]:
+        """An audit that whoever has it can do bit by bit.  To count the wallets takes O(wallets) at its beginning."""
+        audit = await open_audit(self._path, self._cache_kibibytes, counts_wallets=counts_wallets)
+        try:
+            yield audit
+        finally:
+            with trio.CancelScope(shield=True):
+                await audit.aclose()
+
+    async def _look(self, look: Callable[[Tables], Found], *, is_small: bool = False) -> Found:
+        with self.watch.waiting():
+            return await self._consistent.read(look, is_small=is_small)
+
+    async def _query(self, sql: str, values: Sequence[Any] = (), *, is_small: bool = False) -> list[Any]:
+        with self.watch.waiting():
+            return await self._single.rows(sql, values, is_small=is_small)
+
+
+async def open_readings(path: Path, cache_kibibytes: int = READER_CACHE_KIBIBYTES) -> Readings:
+    """Open the read tables for reading; they must exist."""
+    single = await open_consistent_reads(path, cache_kibibytes)
+    try:
+        return Readings(single, await open_consistent_reads(path, cache_kibibytes), path, cache_kibibytes)
+    except BaseException:
+        with trio.CancelScope(shield=True):
+            await single.aclose()
+        raise
+
+
+def _assets(tables: Tables, after: str, most: int) -> list[AssetRecord]:
+    rows = tables.execute(ASSETS, (after, most)).fetchall()
+    for code, scale, sealed in rows:
+        check_seal("asset", sealed, code, scale)
+    return [AssetRecord(code, scale) for code, scale, _ in rows]
+
+
+def _balance_record(name: str, asset: str, record: str, sealed: bytes) -> BalanceRecord:
+    check_seal("balance", sealed, name, asset, record)
+    return _decode_balance(record)
+
+
+class _Shown(NamedTuple):
+    """A wallet in a page; ``next`` is the last of its assets that are shown, where there is no room for all."""
+
+    record: WalletRecord
+    balances: list[BalanceRecord]
+    next: AssetCode | None
+
+
+def _wallet_page(tables: Tables, names: list[WalletId], now: datetime, following: WalletId | None) -> WalletPage:
+    """As many of the wallets as there is room for, each whole but for one that fills the page by itself."""
+    found: list[_Shown] = []
+    room = PageRoom()
+    sequence = progress_of(tables)
+    for name, group in groupby(tables.execute(SOME_WALLETS, (_json(names),)), key=itemgetter(0)):
+        shown = _shown(group, room, sequence, is_first=not found)
+        if shown is None:
+            following = found[-1].record.wallet
+            break
+        found.append(shown)
+        if shown.next is not None:
+            following = following if name == names[-1] else name
+            break
+    freed = _freed(tables, [shown.record.wallet for shown in found], now)
+    views = [_wallet_view(tables, shown, freed, sequence, now) for shown in found]
+    return WalletPage(wallets=tuple(views), sequence=sequence, next=following)
+
+
+def _shown(group: Iterable[Any], room: PageRoom, sequence: int, *, is_first: bool) -> _Shown | None:
+    """What of one wallet's rows there is room for; None, where it is not the first and there is no room for all."""
+    record: WalletRecord | None = None
+    balances: list[BalanceRecord] = []
+    for name, written, sealed, *balance in group:
+        if record is None:
+            check_seal("wallet", sealed, name, written)
+            record = _decode_wallet(written)
+            if not room.takes(record, AROUND_A_WALLET):
+                return None
+        if balance[0] is not None:
+            found = _balance_record(name, *balance)
+            if not room.takes(found, _around(found, sequence)) and (balances or not is_first):
+                return _Shown(record, balances, balances[-1].asset) if is_first else None
+            balances.append(found)
+    assert record is not None
+    return _Shown(record, balances, None)
+
+
+def _around(balance: BalanceRecord, sequence: int) -> int:
+    """How much longer than its record a balance in a page can be.
+
+    It is shown with its wallet's version, which is no larger than the sequence, and without what lapsed holds reserve,
+    which can make ``available`` longer.
+    """
+    return 1 + len(str(sequence)) + (_AMOUNT_DIGITS if balance.held != "0" else 0)
+
+
+def _wallet_view(
+    tables: Tables, shown: _Shown, freed: Mapping[tuple[WalletId, AssetCode], int], sequence: int, now: datetime
+) -> WalletView:
+    """The wallet; its version is that of the last entry that touched it or one of its balances.
+
+    The balances have the wallet's version, as in every other answer: it is what ``if_version`` is compared with.
+    """
+    record, balances, following = shown
+    versions = [record.version, *(balance.version for balance in balances)]
+    if following is not None:
+        versions.append(Version(last_version(tables, record.wallet, sequence)))
+    version = max(versions)
+    records = tuple(
+        msgspec.structs.replace(_less_held(balance, freed.get((balance.wallet, balance.asset), 0)), version=version)
+        for balance in balances
+    )
+    view = view_of(msgspec.structs.replace(record, version=version), records, sequence, now)
+    return view if following is None else msgspec.structs.replace(view, next=following)
+
+
+def _freed(tables: Tables, names: list[WalletId], now: datetime) -> dict[tuple[WalletId, AssetCode], int]:
+    """Of each balance, what the holds reserved that have expired while no entry says so."""
+    freed: dict[tuple[WalletId, AssetCode], int] = {}
+    for hold in map(_hold_record, tables.execute(LAPSED_HOLDS, (_json(names), microseconds(now)))):
+        freed[hold.wallet, hold.asset] = freed.get((hold.wallet, hold.asset), 0) + reserved(hold)
+    return freed
+
+
+def _less_held(balance: BalanceRecord, freed: int) -> BalanceRecord:
+    """The balance without so much of what is held."""
+    if not freed:
+        return balance
+    available = None if balance.available is None else str(int(balance.available) + freed)
+    return msgspec.structs.replace(balance, held=str(int(balance.held) - freed), available=available)
+
+
+def _json(values: Sequence[Any]) -> str:
+    return msgspec.json.encode(values).decode()
+
+
+def view_of(record: WalletRecord, balances: tuple[BalanceRecord, ...], sequence: int, now: datetime) -> WalletView:
+    """A wallet with its balances as a client sees it at this moment: a freeze whose time has passed is none."""
+    return WalletView(
+        wallet=record.wallet,
+        status=status_at(record, now),
+        version=record.version,
+        opened_at=record.opened_at,
+        metadata=record.metadata,
+        limits=record.limits,
+        freeze=freeze_at(record.freeze, now),
+        balances=balances,
+        sequence=sequence,
+    )
+
+
+def _hold_page(rows: Iterable[Any], sequence: int, now: datetime, limit: int, also_closed: bool) -> HoldPage:
+    """The first of the holds that are open at this moment, or of all; of at most so many looked at."""
+    views: list[HoldView] = []
+    following: HoldId | None = None
+    last: Any = None
+    room = PageRoom()
+    for visited, row in enumerate(rows):
+        if visited == max(MAX_VISITED, limit + 1):
+            following = _hold_record(last).hold
+            break
+        if also_closed or row[4] is None or row[4] > microseconds(now):
+            view = _hold_view(row, sequence, now)
+            if len(views) == limit or not room.takes(view):
+                following = views[-1].hold
+                break
+            views.append(view)
+        last = row
+    return HoldPage(holds=tuple(views), sequence=sequence, next=following)
+
+
+def _hold_record(row: Any) -> HoldRecord:
+    *values, sealed = row[:8]
+    check_seal("hold", sealed, *values)
+    return _decode_hold(row[5])
+
+
+def _hold_view(row: Any, sequence: int, now: datetime) -> HoldView:
+    record = _hold_record(row)
+    if record.state is HoldState.OPEN and record.expires_at is not None and record.expires_at <= now:
+        record = msgspec.structs.replace(record, state=HoldState.EXPIRED)
+    fields = {name: getattr(record, name) for name in record.__struct_fields__}
+    return HoldView(**fields, reserved=str(reserved(record)), sequence=sequence)

@@ -1,0 +1,1 @@
+"""The care of the files: recovery, compaction, snapshots, and the audit of the books."""

@@ -1,0 +1,168 @@
+"""The audit of the books: every balance added up per asset, as it stood after one entry, while others go on writing.
+
+    audit = await open_audit(path)
+    with trio.move_on_after(1):
+        await audit.go_on()                            # may be cancelled, and goes on where it was
+    await audit.go_on(pause_seconds=0.02)              # the rest, beside other work
+    audit.report()
+
+No long transaction holds up SQLite's checkpoints: each page of balances is read by itself, and ``balance_change``
+says what a balance was after the entry, however often it has changed since.
+"""
+
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import apsw
+import msgspec
+import trio
+
+from walletd.ledger.audit import in_words
+from walletd.protocol.messages.operator import AssetTotal, AuditReport
+from walletd.tables import writer
+from walletd.tables.file import (
+    READER_CACHE_KIBIBYTES,
+    ReadTablesRotten,
+    Tables,
+    open_for_reading,
+    rot_reported,
+)
+from walletd.tables.folding import CHANGE_COLUMNS, check_seal
+from walletd.tables.reader import in_one_view, progress_of
+from walletd.vocabulary.entries import AssetRecord, BalanceRecord
+from walletd.vocabulary.identifiers import AssetCode, is_system_wallet
+
+PAGE_ROWS: Final = 500
+"""Balances read at a time; adding them up holds up the event loop for some two to three milliseconds."""
+
+_SEALED, _, _SEAL = CHANGE_COLUMNS.rpartition(", ")
+BALANCES: Final = f"""
+SELECT json_group_array(json_array(wallet, asset, record, hex(seal), json(change), sealed))
+FROM (
+    SELECT b.wallet, b.asset, b.record, b.seal, json_array({_SEALED}) AS change, hex({_SEAL}) AS sealed
+    FROM (SELECT * FROM balance WHERE (wallet, asset) > (?1, ?2) ORDER BY wallet, asset LIMIT ?3) b
+    LEFT JOIN balance_change c ON c.wallet = b.wallet AND c.asset = b.asset AND (c.sequence, c.line) = (
+        SELECT sequence, line FROM balance_change WHERE wallet = b.wallet AND asset = b.asset AND sequence <= ?4
+        ORDER BY sequence DESC, line DESC LIMIT 1
+    )
+)
+"""
+"""One row for many balances: a thread that asks for every row asks for the interpreter as often."""
+
+Row = tuple[str, AssetCode, str, str, list[int | str | None], str]
+
+_POSTED: Final = 6
+
+_decode_rows = msgspec.json.Decoder(list[Row]).decode
+_decode_balance = msgspec.json.Decoder(BalanceRecord).decode
+
+
+class Audit:
+    """The sums so far of every balance after ``sequence``, and what is wrong with them."""
+
+    def __init__(self, connection: apsw.Connection, sequence: int, wallets: int, assets: list[AssetRecord]) -> None:
+        self._connection = connection
+        self._sequence = sequence
+        self._wallets = wallets
+        self._assets = {asset.asset: asset for asset in assets}
+        self._sums = dict.fromkeys(self._assets, 0)
+        self._customers = dict(self._sums)
+        self._overdrawn: list[str] = []
+        self._last = ("", "")
+        self.is_done = False
+
+    async def go_on(self, pause_seconds: float = 0) -> None:
+        """Go through the balances that are left.  Raises ReadTablesRotten."""
+        while not self.is_done:
+            await trio.sleep(pause_seconds)
+            asked = (*self._last, PAGE_ROWS, self._sequence)
+            # What a thread found is added up in the same breath: whoever cancels this loses and doubles nothing.
+            self._add(await writer.in_thread(partial(_page, self._connection, asked)))
+
+    def _add(self, rows: list[Row]) -> None:
+        for wallet, asset, record, sealed, change, change_sealed in rows:
+            check_seal("balance", bytes.fromhex(sealed), wallet, asset, record)
+            available = _decode_balance(record).available
+            if available is not None and int(available) < 0:
+                self._overdrawn.append(f"wallet {wallet} has {self._in_words(int(available), asset)} available")
+            posted = change[_POSTED]
+            if posted is None:
+                continue  # The balance is younger than the entry.
+            check_seal("balance_change", bytes.fromhex(change_sealed), *change)
+            self._sums[asset] = self._sums.get(asset, 0) + int(posted)
+            if not is_system_wallet(wallet):
+                self._customers[asset] = self._customers.get(asset, 0) + int(posted)
+        if rows:
+            self._last = rows[-1][:2]
+        self.is_done = len(rows) < PAGE_ROWS
+
+    @property
+    def violations(self) -> list[str]:
+        """What is wrong with the books; complete once all balances were seen."""
+        assert self.is_done
+        unbalanced = [
+            f"posted balances of {asset} sum to {self._in_words(total, asset)}, not to zero"
+            for asset, total in self._sums.items()
+            if total
+        ]
+        return self._overdrawn + unbalanced
+
+    def _in_words(self, units: int, asset: AssetCode) -> str:
+        return in_words(units, asset, self._assets)
+
+    def report(self) -> AuditReport:
+        """The sums and the violations, once all balances were seen."""
+        totals = tuple(
+            AssetTotal(asset, str(total), str(self._customers[asset]), _scale_of(self._assets.get(asset)))
+            for asset, total in self._sums.items()
+        )
+        return AuditReport(
+            sequence=self._sequence, wallets=self._wallets, totals=totals, violations=tuple(self.violations)
+        )
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        await writer.in_thread(self._connection.close)
+
+
+async def open_audit(
+    path: Path, cache_kibibytes: int = READER_CACHE_KIBIBYTES, *, counts_wallets: bool = True
+) -> Audit:
+    """Begin an audit of the books as they are now.  To count the wallets takes a look at each one's index entry."""
+    return await writer.in_thread(partial(_open, path, cache_kibibytes, counts_wallets))
+
+
+def _open(path: Path, cache_kibibytes: int, counts_wallets: bool) -> Audit:
+    with rot_reported():
+        connection = open_for_reading(path, cache_kibibytes)
+        try:
+            count = "SELECT count(*) FROM wallet" if counts_wallets else "SELECT 0"
+
+            def look(tables: Tables) -> Audit:
+                assets = [_asset(*row) for row in tables.execute("SELECT asset, scale, seal FROM asset ORDER BY asset")]
+                ((wallets,),) = tables.execute(count).fetchall()
+                return Audit(connection, progress_of(tables), wallets, assets)
+
+            return in_one_view(connection, look)
+        except BaseException:
+            connection.close()
+            raise
+
+
+def _asset(code: AssetCode, scale: int, sealed: bytes) -> AssetRecord:
+    check_seal("asset", sealed, code, scale)
+    return AssetRecord(code, scale)
+
+
+def _scale_of(asset: AssetRecord | None) -> int | None:
+    return None if asset is None else asset.scale
+
+
+def _page(connection: Tables, asked: tuple[str, str, int, int]) -> list[Row]:
+    with rot_reported():
+        ((page,),) = connection.execute(BALANCES, asked).fetchall()
+        try:
+            return _decode_rows(page)
+        except msgspec.DecodeError as error:
+            raise ReadTablesRotten("a balance") from error

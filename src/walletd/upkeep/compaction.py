@@ -1,0 +1,311 @@
+"""Compaction: old segments leave ``journal.db`` for archive files, while the daemon serves.
+
+    compaction = Compaction(store, projector, directory, policy, clock=clock)
+    nursery.start_soon(compaction.run)
+    compaction.request(keep_entries=10_000)            # or the policy asks
+
+In this order, so that a kill between any two steps loses nothing and the next compaction goes on from there:
+
+1. snapshot: the read tables are copied, synced, and every row of the copy is checked;
+2. archive: the segments that the snapshot covers are written to an archive file, synced, read back and proved;
+3. prune: they are deleted from ``journal.db``, a megabyte at a time;
+4. shrink: the file gives its free pages back, if that is quick; else they are used again.
+
+Commits, reads and replies go on in between: every step is small, or runs in a thread or a process of its own.
+"""
+
+import logging
+import sqlite3
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from subprocess import CalledProcessError
+from typing import Final, NamedTuple
+
+import apsw
+import trio
+import trio.lowlevel
+
+from walletd.journal.archive.file import ArchiveWriter, Origin, one_block, pack
+from walletd.journal.failures import (
+    CopyDamaged,
+    JournalCorrupt,
+    JournalFailure,
+    JournalFull,
+    OutcomeUnknown,
+    damage_is_the_copys,
+)
+from walletd.journal.history import READ_BYTES, entries_of
+from walletd.journal.sqlite.directory import free_bytes, make_directory
+from walletd.journal.sqlite.store import SqliteJournalStore
+from walletd.protocol.messages.journal import CompactionStatus
+from walletd.runtime.threads import in_thread
+from walletd.tables.file import FILE_NAME
+from walletd.tables.projector import Projector
+from walletd.upkeep.snapshot import SnapshotDamaged, take
+
+PAUSE_SECONDS: Final = 0.002
+"""Between two steps, so that commits and sockets come first."""
+
+POLICY_SECONDS: Final = 60.0
+"""How often the policy is asked."""
+
+MOST_POLICY_SECONDS: Final = 6 * 3600.0
+"""After each compaction in a row that failed the policy waits twice as long, up to this: each costs a whole copy."""
+
+FILE_BYTES: Final = 256 * 1024 * 1024
+"""Of one archive file, about."""
+
+PRUNE_ONLY: Final = 2**53
+"""As the entries to keep: archive nothing, but finish what a killed process began."""
+
+LEAST_ENTRIES: Final = 1_000
+"""The policy archives no fewer: each time makes a file."""
+
+_FAILURES: Final = (JournalFailure, SnapshotDamaged, OSError, sqlite3.Error, apsw.Error, CalledProcessError)
+"""What ends a compaction and not the daemon: the journal and the read tables are as they were."""
+
+log = logging.getLogger(__name__)
+
+
+class CompactionPolicy(NamedTuple):
+    """When to compact without being told.  None: not for that reason."""
+
+    keep_entries: int
+    journal_bytes: int | None = None
+    """When ``journal.db`` holds so much; free pages in it do not count, or it would be compacted for ever."""
+    age: timedelta | None = None
+    """When its oldest entry is this old."""
+    at: str | None = None
+    """Each day at this time, such as ``03:30``, in the machine's zone."""
+
+
+class Compaction:
+    """At most one at a time; what it did last, and how far it is."""
+
+    def __init__(
+        self,
+        store: SqliteJournalStore,
+        projector: Projector,
+        directory: Path,
+        policy: CompactionPolicy,
+        *,
+        clock: Callable[[], datetime],
+        space_floor_bytes: int = 0,
+    ) -> None:
+        self._store = store
+        self._projector = projector
+        self._directory = directory
+        self._policy = policy
+        self._clock = clock
+        self._space_floor_bytes = space_floor_bytes
+        self._wanted = trio.Event()
+        self._keep_entries = policy.keep_entries
+        self._asked_last = clock()
+        self._failed_in_a_row = 0
+        self._scope = trio.CancelScope()
+        self.on_begin: Callable[[], bool] = lambda: True
+        """Says whether a compaction may begin now; it then has begun."""
+        self.on_end: Callable[[], None] = lambda: None
+        self.step = "idle"
+        self.done = 0
+        self.whole = 0
+        self.runs = 0
+        self.failures = 0
+        self.last_failure: str | None = None
+        self.last_finished_at: datetime | None = None
+
+    @property
+    def status(self) -> CompactionStatus:
+        """What it does now, and how the last one ended."""
+        return CompactionStatus(
+            step=self.step,
+            done=self.done,
+            whole=self.whole,
+            archived=self._store.archive.last_sequence,
+            runs=self.runs,
+            failures=self.failures,
+            last_failure=self.last_failure,
+            last_finished_at=self.last_finished_at,
+        )
+
+    def request(self, keep_entries: int | None = None) -> None:
+        """Have a compaction begin, if none is under way; so many of the newest entries stay in ``journal.db``."""
+        if self.step == "idle":
+            self._keep_entries = self._policy.keep_entries if keep_entries is None else keep_entries
+            self.step = "waiting"
+            self._wanted.set()
+
+    def stop(self) -> None:
+        """Let what is under way be, at once; a later compaction goes on from there."""
+        self._scope.cancel()
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Compact whenever it is asked for, by request or policy, until cancelled."""
+        task_status.started()
+        if await self._store.has_archived_segments():
+            self.request(PRUNE_ONLY)
+        while True:
+            with trio.move_on_after(self.policy_seconds):
+                await self._wanted.wait()
+            if not self._wanted.is_set() and await self.is_due():
+                self.request()
+            if self._wanted.is_set():
+                self._wanted = trio.Event()
+                await self._run_once()
+
+    @property
+    def policy_seconds(self) -> float:
+        """How long the policy waits before it is asked again.  A request never waits."""
+        return min(POLICY_SECONDS * 2.0 ** min(self._failed_in_a_row, 16), MOST_POLICY_SECONDS)
+
+    async def is_due(self) -> bool:
+        """Whether the policy asks for a compaction now."""
+        asked_last, self._asked_last = self._asked_last, self._clock()
+        boundary = await self._store.boundary(self._policy.keep_entries)
+        if boundary - self._store.archive.last_sequence < LEAST_ENTRIES:
+            return False
+        size, age, at = self._policy[1:]
+        if size is not None and await self._store.used_bytes() >= size:
+            return True
+        if age is not None and await self._is_as_old_as(age):
+            return True
+        return self._has_passed(at, asked_last)
+
+    async def _is_as_old_as(self, age: timedelta) -> bool:
+        oldest = await self._store.oldest()
+        return oldest is not None and self._clock() - entries_of(oldest)[0].entry.time >= age
+
+    def _has_passed(self, at: str | None, since: datetime) -> bool:
+        """Whether today's moment ``at`` has come since the policy was asked last."""
+        if at is None:
+            return False
+        hour, minute = map(int, at.split(":"))
+        now = self._clock().astimezone()
+        return since < now.replace(hour=hour, minute=minute, second=0, microsecond=0) <= now
+
+    async def _run_once(self) -> None:
+        if not self.on_begin():
+            self.step = "idle"
+            return
+        self._scope = trio.CancelScope()
+        try:
+            with self._scope:
+                await _alone(self.compact(self._keep_entries))
+                self.last_failure = None
+                self.runs += 1
+                self._failed_in_a_row = 0
+            if self._scope.cancelled_caught:
+                self._failed("it was stopped; the next one continues from there")
+        except (OutcomeUnknown, JournalCorrupt):
+            raise
+        except _FAILURES as failure:
+            self._failed(str(failure))
+        finally:
+            self.step, self.done, self.whole = "idle", 0, 0
+            self.last_finished_at = self._clock()
+            self.on_end()
+
+    def _failed(self, why: str) -> None:
+        self.failures += 1
+        self._failed_in_a_row += 1
+        self.last_failure = why
+        log.warning("compaction failed: %s; the policy is checked again in %d s", why, self.policy_seconds)
+
+    # --- the steps -------------------------------------------------------------------------------------------------
+
+    async def compact(self, keep_entries: int) -> None:
+        """All steps.  Raises ReadTablesRotten, or what only ends the compaction: see ``_FAILURES``."""
+        target = await self._store.boundary(keep_entries)
+        begun = self._store.archive.last_sequence
+        if target > begun:
+            self._refuse_without_room(await self._store.used_bytes())
+            await self._snapshot(target)
+            while self._store.archive.last_sequence < target:
+                await self._archive(target)
+        await self._prune()
+        self.step = "shrinking"
+        shrunk = await self._store.shrink()
+        log.info(
+            "compacted: entries %d to %d are archived, journal.db holds %d bytes%s",
+            begun + 1,
+            self._store.archive.last_sequence,
+            await self._store.used_bytes(),
+            "" if shrunk else " and keeps its free pages for new entries",
+        )
+
+    def _refuse_without_room(self, journal_bytes: int) -> None:
+        """Raise JournalFull unless a snapshot and the archive, at their largest, leave the journal its floor."""
+        needed = _file_and_log_bytes(self._directory / FILE_NAME) + journal_bytes + self._space_floor_bytes
+        room = free_bytes(self._directory)
+        if room < needed:
+            raise JournalFull(f"compaction may need {needed} bytes, and {room} are free")
+
+    async def _snapshot(self, target: int) -> None:
+        self.step = "snapshot"
+        await self._projector.reach(target)
+        snapshot = await take(self._directory)
+        assert snapshot.sequence >= target
+
+    async def _archive(self, target: int) -> None:
+        """Write one archive file, up to the target or until it is large enough."""
+        self.step, self.whole = "archiving", target - self._store.archive.last_sequence
+        archive = self._store.archive
+        make_directory(archive.directory)
+        begun = archive.last_sequence
+        writer = archive.writer(Origin(self._store.instance, self._store.created_at))
+        try:
+            last, root = begun, b""
+            while last < target and writer.size_bytes < FILE_BYTES:
+                segments = await self._store.read(after=last, limit=READ_BYTES)
+                segments = one_block([segment for segment in segments if segment.last_sequence <= target])
+                block = await in_thread(pack, segments)
+                await in_thread(writer.add, block)
+                last, root = segments[-1].last_sequence, segments[-1].root
+                self.done = last - begun
+                await trio.sleep(PAUSE_SECONDS)
+            self.step = "proving"
+            await in_thread(writer.sync)
+            await self._prove(writer, begun)
+            if (writer.head.sequence, writer.head.root) != (last, root):
+                raise CopyDamaged("an archive file does not end where the journal does that it was made from")
+            with trio.CancelScope(shield=True):
+                archive.extend(await in_thread(writer.commit))
+        finally:
+            writer.abandon()
+
+    async def _prove(self, writer: ArchiveWriter, begun: int) -> None:
+        for index in range(writer.blocks):
+            with damage_is_the_copys("the archive"):
+                segments = await in_thread(writer.read_back, index)
+                for head in writer.prove(segments):
+                    self.done = head.sequence - begun
+                    await trio.lowlevel.checkpoint()
+            await trio.sleep(PAUSE_SECONDS)
+
+    async def _prune(self) -> None:
+        self.step = "pruning"
+        await self._store.prepare_to_prune()
+        has_more = True
+        while has_more:
+            has_more = await self._store.prune()
+            await trio.sleep(PAUSE_SECONDS)
+
+
+def _file_and_log_bytes(tables: Path) -> int:
+    """How much a copy of the read tables may have: also what is only in their log yet."""
+    log_file = tables.with_name(tables.name + "-wal")
+    return tables.stat().st_size + (log_file.stat().st_size if log_file.exists() else 0)
+
+
+async def _alone(steps: Awaitable[None]) -> None:
+    """What comes of it; a failure in one of its tasks as it is, without the groups that nurseries put around it."""
+    try:
+        await steps
+    except BaseExceptionGroup as group:
+        first: BaseException = group
+        while isinstance(first, BaseExceptionGroup) and len(first.exceptions) == 1:
+            first = first.exceptions[0]
+        if isinstance(first, BaseExceptionGroup):
+            raise
+        raise first from None

@@ -1,0 +1,66 @@
+"""Decisions as the journal takes them: the entry and its bytes, or the facts where it takes none."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from walletd.journal.failures import JournalFull
+from walletd.ledger.book import Books
+from walletd.ledger.entry_size import most_expiring, too_large
+from walletd.ledger.guards import Verdict
+from walletd.ledger.rules import decide
+from walletd.tables.writer import ReadTablesStand
+from walletd.vocabulary.commands import AnyCommand, ExpireHold
+from walletd.vocabulary.entries import Effects, Entry, Refusal, encode_entry
+from walletd.vocabulary.identifiers import Principal, Sequence
+from walletd.wallets.submission import Submission
+
+UNAVAILABLE_RETRY_MS = 1000
+
+
+def unavailable(why: JournalFull | ReadTablesStand | None) -> dict[str, Any]:
+    """The facts of what the journal or the read tables cannot take at present."""
+    return {"why": "no space" if why is None else why.args[0], "retry_after_ms": UNAVAILABLE_RETRY_MS}
+
+
+def bounded(books: Books, command: ExpireHold, now: datetime) -> ExpireHold:
+    """The command for as many holds as fit into one entry; the timers go on with the next."""
+    book = books.wallets.get(command.wallet)
+    most = 1 if book is None else most_expiring(book, now, command.hold)
+    return msgspec.structs.replace(command, most=most)
+
+
+def judged(books: Books, sequence: Sequence, now: datetime, submission: Submission) -> tuple[Entry, bytes]:
+    """What is decided, as an entry and its bytes: a refusal, where it would be larger than entries may be."""
+    principal, command, history = submission.principal, submission.command, books.histories[-1].mark
+    verdict = decide(books, command, now, sequence, by=principal, received=submission.received)
+    entry = entry_of(sequence, history, now, principal, command, verdict)
+    record = encode_entry(entry)
+    refusal = too_large(books, entry, record)
+    if refusal is None:
+        return entry, record
+    entry = entry_of(sequence, history, now, principal, command, refusal)
+    return entry, encode_entry(entry)
+
+
+def verdict_of(entry: Entry) -> Verdict:
+    """What was decided."""
+    verdict = entry.effects or entry.refusal
+    assert verdict is not None
+    return verdict
+
+
+def entry_of(
+    sequence: Sequence, history: str, now: datetime, principal: Principal, command: AnyCommand, verdict: Verdict
+) -> Entry:
+    """The entry that records what was decided, in the history with this mark."""
+    return Entry(
+        sequence=sequence,
+        history=history,
+        time=now,
+        principal=principal,
+        command=command,
+        refusal=verdict if isinstance(verdict, Refusal) else None,
+        effects=verdict if isinstance(verdict, Effects) else None,
+    )
