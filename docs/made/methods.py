@@ -57,7 +57,7 @@ def index() -> str:
     rows = ["| method | purpose | needs |", "|---|---|---|"]
     for method in METHODS.values():
         name = f"[`{method.name}`](#{method.name.replace('.', '')})"
-        rows.append(f"| {name} | {method.meaning.removesuffix('.')} | {method.needs.__doc__} |")
+        rows.append(f"| {name} | {method.meaning.removesuffix('.')} | {method.needs} |")
     return "\n".join(rows) + "\n"
 
 
@@ -78,7 +78,7 @@ def _method(method: Method) -> str:
 def _facts(method: Method) -> list[str]:
     cost = COSTS[method.name]
     rows = {
-        "needs": str(method.needs.__doc__),
+        "needs": method.needs,
         "fails with": _failures(method),
         "complexity": cost.steps,
         "memory": cost.memory,

@@ -17,7 +17,13 @@ def main() -> None:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     from walletd.cli.surroundings import NotText, settle, written
-    from walletd.runtime.ending import EXIT_CONFIGURATION, EXIT_INTERRUPTED, EXIT_SOFTWARE, EXIT_USAGE
+    from walletd.runtime.ending import (
+        EXIT_CONFIGURATION,
+        EXIT_INTERRUPTED,
+        EXIT_SOFTWARE,
+        EXIT_USAGE,
+        end_despite_threads,
+    )
 
     settle(answers=not _is_the_daemon(sys.argv[1:]))
     if not __debug__:
@@ -40,29 +46,8 @@ def main() -> None:
         try:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # All is done; the interpreter would complain.
         finally:
-            _end_if_nobody_else_can(code)
+            end_despite_threads(code)
     sys.exit(code)
-
-
-def _end_if_nobody_else_can(code: int) -> None:
-    """End the process where a thread is left that nobody could end, because the interpreter would wait for it.
-
-    It may be memory that is missing: then nothing more can be said or looked up, and it ends all the same.
-    """
-    try:
-        import threading
-        import traceback
-
-        others = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
-        if all(thread.daemon for thread in others):
-            return
-        if sys.exc_info()[0] is not None:
-            traceback.print_exc()
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except BaseException:
-        os._exit(code)
-    os._exit(code)
 
 
 def run(arguments: list[str]) -> int:

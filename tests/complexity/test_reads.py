@@ -11,10 +11,6 @@ from typing import Any
 import apsw
 import msgspec
 import pytest
-from walletd.protocol.messages.clients import (
-    ListClients,
-)
-from walletd.sessions.client_view import client_page
 
 from tests.complexity.counting import rounds_counted, steps
 from tests.ledger import cases
@@ -24,7 +20,11 @@ from tests.state_file import fold_into, tables_in_memory
 from walletd.ledger.book import Book
 from walletd.ledger.client_book import ClientBook
 from walletd.protocol import pages
+from walletd.protocol.messages.clients import (
+    ListClients,
+)
 from walletd.sessions.access import Grant
+from walletd.sessions.client_view import client_page
 from walletd.tables.folding import microseconds
 from walletd.tables.queries import books, statements
 from walletd.tables.queries import search as wallet_search

@@ -87,7 +87,7 @@ def test_every_method_and_notification_is_an_operation_with_its_messages() -> No
     assert set(messages) == set(document["channels"]["session"]["messages"])
     for name, method in METHODS.items():
         operation = document["operations"][name]
-        assert (operation["summary"], operation["x-needs"]) == (method.meaning, method.needs.__doc__)
+        assert (operation["summary"], operation["x-needs"]) == (method.meaning, method.needs)
         assert {f"{name}.request", f"{name}.reply"} <= set(messages)
 
 

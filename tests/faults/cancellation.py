@@ -179,7 +179,7 @@ async def _look(folder: Path, script: int, told: dict[str, Any]) -> None:
                 stored = decode_entry(await store.read_entry(again.durable.entry.sequence) or b"")
                 assert stored.command == command
             await core.supervisor.shown(core.writer.head)
-            assert (await core.readings.audit()).violations == ()
+            assert (await core.audits.report()).violations == ()
 
 
 def _die(reason: str) -> Any:

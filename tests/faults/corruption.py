@@ -50,6 +50,7 @@ from walletd.tables.queries.statements import Question
 from walletd.tables.queries.wallets import open_readings
 from walletd.tables.writer import delete_read_tables
 from walletd.upkeep import books_audit, recovery
+from walletd.upkeep.books_audit import BooksAudits
 from walletd.upkeep.recovery import recover
 from walletd.vocabulary.entries import decode_entry
 from walletd.vocabulary.identifiers import HoldId, WalletId
@@ -93,7 +94,7 @@ async def served(directory: Path) -> Served:
         try:
             views = await open_readings(recovered.tables.path)
             try:
-                report = await views.audit()
+                report = await BooksAudits(recovered.tables.path).report()
                 if report.violations:
                     raise JournalCorrupt(f"the books do not add up: {report.violations[:3]}")
                 return await _asked(History(store), views, recovered.tables.path)

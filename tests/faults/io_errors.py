@@ -25,7 +25,10 @@ from typing import NamedTuple, NoReturn
 import trio
 
 from tests.journal.slow_disk import make_disks_slow
-from walletd.journal.failures import EXIT_JOURNAL_UNCERTAIN, JournalFailure, JournalFull
+from walletd.journal.failures import (
+    JournalFailure,
+    JournalFull,
+)
 from walletd.journal.merkle import Frontier
 from walletd.journal.segment import records
 from walletd.journal.sqlite.connection import is_full
@@ -33,6 +36,7 @@ from walletd.journal.sqlite.store import SqliteJournalStore, open_journal
 from walletd.journal.store import GENESIS
 from walletd.journal.verification import advance
 from walletd.journal.writer import JournalWriter, Pending
+from walletd.runtime.ending import EXIT_SOFTWARE
 
 ENTRIES = 60
 CHECKPOINT_BYTES = 60_000
@@ -131,7 +135,7 @@ async def _recovered(directory: Path) -> list[bytes]:
 
 def judge(directory: Path, code: int, lines: list[bytes]) -> str:
     """What is wrong with how the life ended or with what it left; nothing, where all is as it may be."""
-    if code not in (0, EXIT_JOURNAL_UNCERTAIN, EXIT_DEGRADED, EXIT_REFUSED, -9):
+    if code not in (0, EXIT_SOFTWARE, EXIT_DEGRADED, EXIT_REFUSED, -9):
         return f"the process ended with {code}"
     try:
         found = trio.run(_recovered, directory) if directory.exists() else []

@@ -28,7 +28,7 @@ from walletd.journal.failures import JournalFull
 from walletd.journal.sqlite import store as sqlite_store
 from walletd.journal.sqlite.connection import SqliteConnection
 from walletd.logs import outlet
-from walletd.runtime import awake_clock, blocking_calls, loop_watch, silence_watch
+from walletd.runtime import awake_clock, blocking_calls, ending, loop_watch, silence_watch
 from walletd.sessions import session
 from walletd.settings.settings import Settings
 from walletd.tables import file as table_file
@@ -185,7 +185,7 @@ def no_memory_at_the_end() -> None:
     def end(code: int) -> None:
         raise MemoryError
 
-    __main__._end_if_nobody_else_can = end
+    ending.end_despite_threads = end
 
 
 def impatience() -> None:

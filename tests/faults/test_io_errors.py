@@ -16,7 +16,7 @@ from tests.faults.io_errors import BUGS, EXIT_DEGRADED, EXIT_REFUSED
 from tests.faults.recording import Recorder
 from tests.faults.rows import figure
 from tests.faults.tally import tally
-from walletd.journal.failures import EXIT_JOURNAL_UNCERTAIN
+from walletd.runtime.ending import EXIT_SOFTWARE
 
 FAULTS = figure("TEST_FAULTS")
 KILLS = figure("TEST_JOURNAL_KILLS")
@@ -56,7 +56,7 @@ def test_whatever_fails_what_was_told_is_there_and_no_more(recorder: Recorder, m
     print(f"ended with: {ends}")
     assert violations == []
     assert sum(ends.values()) == FAULTS // PARTS * PARTS
-    for end in (EXIT_JOURNAL_UNCERTAIN, EXIT_REFUSED, EXIT_DEGRADED, 0):
+    for end in (EXIT_SOFTWARE, EXIT_REFUSED, EXIT_DEGRADED, 0):
         assert ends.get(str(end)), f"no life ended with {end}: {ends}"
     tally(faults=sum(ends.values()))
 

@@ -177,6 +177,7 @@ class Desk:
             publisher=core.publisher,
             projector=core.projector,
             readings=core.readings,
+            audits=core.audits,
             history=core.history,
             index=core.index,
             books=core.books,

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from walletd.journal.failures import EXIT_JOURNAL_UNCERTAIN
+from walletd.runtime.ending import EXIT_SOFTWARE
 
 PROGRAM = """
 import logging
@@ -31,4 +31,4 @@ finally:
 def test_the_process_ends_also_where_nothing_can_be_said(handle: str, flush: str) -> None:
     program = PROGRAM.format(handle=handle, flush=flush)
     ended = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, timeout=60, check=False)
-    assert (ended.returncode, ended.stdout) == (EXIT_JOURNAL_UNCERTAIN, b"")
+    assert (ended.returncode, ended.stdout) == (EXIT_SOFTWARE, b"")

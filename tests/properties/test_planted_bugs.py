@@ -19,7 +19,7 @@ from tests.properties.oracles import (
 
 pytestmark = pytest.mark.interpreted
 
-PROTOCOL = ["walletd.vocabulary.scopes", *(f"walletd.protocol.{name}" for name in ("access", "methods", "session"))]
+PROTOCOL = ["walletd.vocabulary.scopes", *(f"walletd.sessions.{name}" for name in ("access", "needs", "session"))]
 
 
 class Bug(NamedTuple):
@@ -419,45 +419,45 @@ BUGS_IN_THE_PROTOCOL: list[tuple[str, str, str, str]] = [
     ("who may see may hand it on", "scopes", '("spend", Right.KEYS),', '("spend", Right.KEYS), ("view", Right.KEYS),'),
     (
         "an operator owns the system's wallets",
-        "methods",
+        "needs",
         "(ADMIN if is_system_wallet",
         "(OPERATE if is_system_wallet",
     ),
-    ("anybody makes clients", "methods", "return (ADMIN,)", "return (KEYS,)"),
+    ("anybody makes clients", "needs", "return (ADMIN,)", "return (KEYS,)"),
     ("metrics are everybody's", "scopes", 'return "metrics" in scopes', "return True"),
     (
         "one of several needs is enough",
         "session",
-        "else method.needs(params):",
-        "else list(method.needs(params))[:1]:",
+        "in NEEDS[method.name](params):",
+        "in list(NEEDS[method.name](params))[:1]:",
     ),
-    ("the payee must agree, not the payer", "methods", "Need.spend(posting.source)", "Need.spend(posting.to)"),
-    ("seeing is paying", "methods", "Need.spend(posting.source)", "Need.view(posting.source)"),
-    ("any version may be probed", "methods", "[Need.view(wallet) for wallet in params.if_version]", "[]"),
+    ("the payee must agree, not the payer", "needs", "Need.spend(posting.source)", "Need.spend(posting.to)"),
+    ("seeing is paying", "needs", "Need.spend(posting.source)", "Need.view(posting.source)"),
+    ("any version may be probed", "needs", "[Need.view(wallet) for wallet in params.if_version]", "[]"),
     (
         "the whole journal is free",
-        "methods",
+        "needs",
         "        needs.append(OPERATE)\n",
         "        needs.append(AUTHENTICATED)\n",
     ),
     (
         "a subscribed prefix is one wallet",
-        "methods",
+        "needs",
         "needs.append(Need.view_prefix(params.prefix))",
         "needs.append(Need.view(params.prefix))",
     ),
     (
         "a listed prefix is one wallet",
-        "methods",
+        "needs",
         "(Need.view_prefix(params.prefix),)\n\n\ndef _views_sub",
         "(Need.view(params.prefix),)\n\n\ndef _views_sub",
     ),
-    ("anybody opens wallets", "methods", "c.OpenWallet, m.Applied, _operates", "c.OpenWallet, m.Applied, _free"),
+    ("anybody opens wallets", "needs", '"wallet.open": _operates', '"wallet.open": _authenticated'),
     (
         "anybody reads the journal",
-        "methods",
-        "m.ListEntries, m.EntryPage, _operate",
-        "m.ListEntries, m.EntryPage, _free",
+        "needs",
+        '"entry.list": _operates_all',
+        '"entry.list": _authenticated',
     ),
     (
         "one call too many",

@@ -18,6 +18,7 @@ from walletd.journal.memory.store import MemoryJournalStore
 from walletd.journal.segment import Segment
 from walletd.settings.settings import Settings
 from walletd.tables.queries.wallets import open_readings
+from walletd.upkeep.books_audit import BooksAudits
 from walletd.upkeep.recovery import recover
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Process:
         try:
             readings = await open_readings(recovered.tables.path)
             try:
-                violations = (await readings.audit()).violations
+                violations = (await BooksAudits(recovered.tables.path).report()).violations
                 assert not violations, violations
                 settings = Settings(data=world.directory, **world.plan.settings)
                 head = await self.store.head()

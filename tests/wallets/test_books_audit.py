@@ -45,9 +45,9 @@ async def test_an_audit_that_is_interrupted_by_transfers_is_of_the_moment_when_i
     tmp_path: Path, core: Core
 ) -> None:
     await furnished(core)
-    begun = await core.readings.audit()
+    begun = await core.audits.report()
     assert begun.violations == ()
-    audit = await open_audit(core.readings._path)
+    audit = await open_audit(core.audits._path)
     number = 0
     while not audit.is_done:
         await after_a_page(audit)
@@ -59,13 +59,13 @@ async def test_an_audit_that_is_interrupted_by_transfers_is_of_the_moment_when_i
     assert number > 9
     assert audit.report() == begun
     await audit.aclose()
-    assert (await core.readings.audit()).violations == ()
+    assert (await core.audits.report()).violations == ()
 
 
 async def made_money(core: Core) -> Path:
     """One balance says more than was paid in, in rows that are sound."""
     await furnished(core)
-    path = core.readings._path
+    path = core.audits._path
     with state_file(path) as tables:
         *row, _ = tables.execute(f"SELECT {CHANGE_COLUMNS} FROM balance_change c WHERE wallet = 'w17'").fetchall()[0]
         made = ["101" if value == "100" else value for value in row]
@@ -102,7 +102,7 @@ async def test_what_a_start_has_no_time_for_is_done_beside_the_serving(
 
 async def test_sound_books_are_told_of_once(core: Core) -> None:
     await furnished(core)
-    audit = await open_audit(core.readings._path, counts_wallets=False)
+    audit = await open_audit(core.audits._path, counts_wallets=False)
     told: list[int] = []
     await audit_at_start(audit, told.append)
     await audit_beside(audit, told.append)
@@ -113,7 +113,7 @@ async def test_sound_books_are_told_of_once(core: Core) -> None:
 @pytest.mark.parametrize("change", ["posted = '999'", "posted = 'x'", "version = version + 1"])
 async def test_a_row_that_has_rotted_is_rot_and_not_a_violation(core: Core, change: str) -> None:
     await furnished(core)
-    with state_file(core.readings._path.with_name(FILE_NAME)) as tables:
+    with state_file(core.audits._path.with_name(FILE_NAME)) as tables:
         tables.execute(f"UPDATE balance_change SET {change} WHERE wallet = 'w03'")
     with pytest.raises(ReadTablesRotten):
-        await core.readings.audit()
+        await core.audits.report()

@@ -593,7 +593,7 @@ async def test_the_log_of_the_read_tables_is_folded_away_when_it_is_long(
     core: Core, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folds = Folds(monkeypatch)
-    log = core.readings._path.with_name("state.db-wal")
+    log = core.audits._path.with_name("state.db-wal")
     await answered(submit(core, define()), submit(core, opening("alice")))
     sizes = []
     for number in range(100):

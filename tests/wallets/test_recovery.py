@@ -27,6 +27,7 @@ from walletd.tables.queries.statements import Question
 from walletd.tables.queries.wallets import Readings, open_readings
 from walletd.tables.writer import delete_read_tables
 from walletd.upkeep import recovery
+from walletd.upkeep.books_audit import BooksAudits
 from walletd.upkeep.recovery import recover
 from walletd.vocabulary.identifiers import EXTERNAL, WalletId
 from walletd.vocabulary.states import WalletStatus
@@ -379,7 +380,7 @@ async def read_books(readings: Readings, directory: Path) -> Any:
 
 
 async def read_audit(readings: Readings, directory: Path) -> Any:
-    return await readings.audit()
+    return await BooksAudits(directory / FILE_NAME).report()
 
 
 async def read_statements(readings: Readings, directory: Path) -> Any:

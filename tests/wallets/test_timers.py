@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 import trio
-from walletd.tables.queries.holds import Expiry, Key
 
 from tests.ledger import cases
 from tests.names import ALICE, EUR
 from tests.wallets.conftest import answered, define, open_core, opening, submit, transfer
 from walletd.journal.memory.store import MemoryJournalStore
+from walletd.tables.queries.holds import Expiry, Key
 from walletd.vocabulary.commands import ExpireHold, PlaceHold
 from walletd.vocabulary.entries import HoldRecord
 from walletd.vocabulary.identifiers import DAEMON, HoldId

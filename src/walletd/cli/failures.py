@@ -20,10 +20,10 @@ from walletd.client import (
 from walletd.protocol.errors import AMOUNTS, error_object
 from walletd.runtime.ending import (
     EXIT_AUTHENTICATION,
-    EXIT_NOT_REACHABLE,
     EXIT_REFUSED,
     EXIT_SOFTWARE,
     EXIT_TRY_LATER,
+    EXIT_UNAVAILABLE,
     EXIT_USAGE,
 )
 from walletd.vocabulary.reasons import Reason
@@ -67,7 +67,7 @@ def told(error: ClientError, scales: Mapping[str, int] = {}) -> Told:
         case NotAnAddress():
             return _plain("not_an_address", str(error), EXIT_USAGE)
         case NotReachable():
-            return _plain("not_reachable", f"{_unasked(error)}; start the daemon with: make run", EXIT_NOT_REACHABLE)
+            return _plain("not_reachable", f"{_unasked(error)}; start the daemon with: make run", EXIT_UNAVAILABLE)
         case _:
             return _plain("client_error", str(error), EXIT_SOFTWARE)
 

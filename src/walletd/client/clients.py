@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from walletd.client.requests import Ask, command, given, read
 from walletd.client.results import Applied
-from walletd.protocol.messages.client_lists import ClientPage
+from walletd.protocol.messages.clients import ClientPage
 
 TOKEN_PREFIX = "walletd_"
 """By which scanners for leaked secrets know it."""

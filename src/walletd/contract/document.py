@@ -134,7 +134,7 @@ def _operations() -> dict[str, Any]:
             "summary": method.meaning,
             "description": description_of(method.params),
             "tags": [{"name": method.kind.value}],
-            "x-needs": method.needs.__doc__,
+            "x-needs": method.needs,
             "x-errors": [reason.value for reason in reasons_of(method.name)],
             "messages": [_in_channel(f"{method.name}.request")],
             "reply": {"channel": _CHANNEL, "messages": [_in_channel(f"{method.name}.reply"), _in_channel("error")]},

@@ -31,6 +31,7 @@ from walletd.tables.file import Caches, ReadTablesRotten
 from walletd.tables.projector import Projector
 from walletd.tables.queries.holds import Expiry, Key
 from walletd.tables.queries.wallets import Readings
+from walletd.upkeep.books_audit import BooksAudits
 from walletd.upkeep.recovery import Recovered
 from walletd.vocabulary.commands import AnyCommand, CreateClient, ExpireHold, OpenWallet, RotateClient
 from walletd.vocabulary.entries import ClientRecord
@@ -38,9 +39,7 @@ from walletd.vocabulary.identifiers import DAEMON, EXTERNAL, OPERATOR, CommandId
 from walletd.wallets.decisions import Supervisor
 from walletd.wallets.roster import Roster
 from walletd.wallets.submission import Answer, Foreseen, NotDecided, Submission
-from walletd.wallets.timers import (
-    Timers,
-)
+from walletd.wallets.timers import Timers
 
 Clock = Callable[[], datetime]
 
@@ -72,6 +71,7 @@ class Core:
     ) -> None:
         self.store = store
         self.readings = readings
+        self.audits = BooksAudits(recovered.tables.path, settings.reader_cache_kibibytes)
         self.books = Books()
         self.books.histories = store.histories
         self.clients = ClientBook()

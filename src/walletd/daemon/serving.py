@@ -44,7 +44,15 @@ from walletd.logs.context import about_connection
 from walletd.logs.setup import set_levels
 from walletd.protocol.envelope import LifecycleNotice
 from walletd.protocol.messages.operator import DaemonStatus
-from walletd.runtime.ending import end_process
+from walletd.runtime.ending import (
+    EXIT_CONFIGURATION,
+    EXIT_DAMAGED,
+    EXIT_INPUT_OUTPUT,
+    EXIT_SOFTWARE,
+    EXIT_TRY_LATER,
+    EXIT_UNAVAILABLE,
+    end_process,
+)
 from walletd.runtime.fault_reports import FaultReports, ReportFaults, first_failure
 from walletd.runtime.garbage import collect_garbage_rarely
 from walletd.runtime.lifecycle import Lifecycle
@@ -59,7 +67,7 @@ from walletd.settings.settings import ConfigurationError, Settings
 from walletd.tables.file import ReadTablesRotten, unfit_library
 from walletd.tables.queries.wallets import Readings, open_readings
 from walletd.tables.writer import delete_read_tables
-from walletd.upkeep.books_audit import Audit
+from walletd.upkeep.books_audit import Audit, BooksAudits
 from walletd.upkeep.recovery import Recovered, Report, recover
 from walletd.vocabulary.states import DaemonState
 from walletd.wallets.clock_file import begin_here, keep
@@ -69,14 +77,6 @@ log = logging.getLogger(__name__)
 
 MEBIBYTE = 1024 * 1024
 RESTART_RETRY_MS = 1000
-
-# sysexits.h: what a service manager can tell apart.
-EXIT_DAMAGED = 65
-EXIT_UNAVAILABLE = 69
-EXIT_SOFTWARE = 70
-EXIT_INPUT_OUTPUT = 74
-EXIT_LOCKED = 75
-EXIT_CONFIGURATION = 78
 
 
 class Announcement(NamedTuple):
@@ -183,7 +183,7 @@ async def _recover_and_serve(
     try:
         async with (
             _reading(recovered, settings.reader_cache_kibibytes) as readings,
-            readings.auditing(counts_wallets=False) as audit,
+            BooksAudits(recovered.tables.path, settings.reader_cache_kibibytes).begun(counts_wallets=False) as audit,
         ):
             await audit_at_start(audit, operations.audited)
             last = recovered.progress.time
@@ -324,6 +324,7 @@ def _services(settings: Settings, core: Core, lifecycle: Lifecycle, operations: 
         publisher=core.publisher,
         projector=core.projector,
         readings=core.readings,
+        audits=core.audits,
         history=core.history,
         index=core.index,
         books=core.books,
@@ -404,7 +405,7 @@ def _exit_code(failure: BaseException) -> int:
         case JournalCorrupt():
             return EXIT_DAMAGED
         case JournalLocked():
-            return EXIT_LOCKED
+            return EXIT_TRY_LATER
         case ListenFailed():
             return EXIT_UNAVAILABLE
         case JournalUnsupported():

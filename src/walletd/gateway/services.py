@@ -21,6 +21,7 @@ from walletd.streams.publisher import Publisher
 from walletd.tables.command_ids import CommandIndex
 from walletd.tables.projector import Projector
 from walletd.tables.queries.wallets import Readings
+from walletd.upkeep.books_audit import BooksAudits
 from walletd.vocabulary.states import DaemonState
 from walletd.wallets.decisions import Supervisor
 
@@ -57,6 +58,7 @@ class Services:
         publisher: Publisher,
         projector: Projector,
         readings: Readings,
+        audits: BooksAudits,
         history: History,
         index: CommandIndex,
         books: Books,
@@ -78,6 +80,7 @@ class Services:
         self.publisher = publisher
         self.projector = projector
         self.readings = readings
+        self.audits = audits
         self.history = history
         self.index = index
         self.books = books

@@ -12,14 +12,11 @@ is; for ``OutcomeUnknown`` it is not, and then nothing in memory may be trusted:
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import ClassVar, Final, NoReturn
+from typing import ClassVar
 
 _log = logging.getLogger("walletd.journal")
-
-EXIT_JOURNAL_UNCERTAIN: Final = 70  # EX_SOFTWARE of sysexits.h: the service manager shall start us again.
 
 
 class JournalFailure(Exception):
@@ -126,16 +123,3 @@ def damage_is_the_copys(copy: str) -> Iterator[None]:
         yield
     except JournalCorrupt as corrupt:
         raise CopyDamaged(f"{copy} does not come back as it was written: {corrupt.args[0]}") from corrupt
-
-
-def end_process(reason: str) -> NoReturn:
-    """End at once, without unwinding: no handler may answer anybody any more. Exit code 70.
-
-    Where the reason cannot be said, as without memory, the process ends all the same.
-    """
-    try:
-        _log.critical("walletd can no longer guarantee anything and stops now: %s", reason)
-        for handler in logging.getLogger().handlers:
-            handler.flush()
-    finally:
-        os._exit(EXIT_JOURNAL_UNCERTAIN)

@@ -1,4 +1,12 @@
-"""The exit codes of the command line, after sysexits.h, so that scripts and service managers can tell them apart."""
+"""How a process of walletd ends: one table of exit codes, after sysexits.h, and the end that nothing can hold up.
+
+Scripts and service managers tell the codes apart; the manual page lists them.
+"""
+
+import logging
+import os
+import sys
+from typing import NoReturn
 
 EXIT_OK = 0
 EXIT_REFUSED = 1
@@ -7,12 +15,55 @@ EXIT_REFUSED = 1
 EXIT_USAGE = 64
 EXIT_DAMAGED = 65
 EXIT_NO_INPUT = 66
-EXIT_NOT_REACHABLE = 69
+EXIT_UNAVAILABLE = 69
+"""The daemon cannot be reached; for ``serve``: an address to listen on is taken."""
+
 EXIT_SOFTWARE = 70
+"""An internal error, or a journal whose state is uncertain: the service manager starts the daemon again."""
+
 EXIT_INPUT_OUTPUT = 74
 EXIT_TRY_LATER = 75
+"""For ``serve``: another process has the journal."""
+
 EXIT_AUTHENTICATION = 77
 EXIT_CONFIGURATION = 78
 
 EXIT_INTERRUPTED = 130
 """The shell's code for a command that Ctrl-C ended."""
+
+log = logging.getLogger("walletd.journal")
+
+
+def end_process(reason: str) -> NoReturn:
+    """End at once with exit code 70, without unwinding: no handler may send another answer.
+
+    The process ends even where the reason cannot be logged, as without memory.
+    """
+    try:
+        log.critical("walletd can no longer guarantee anything and stops now: %s", reason)
+        for handler in logging.getLogger().handlers:
+            handler.flush()
+    finally:
+        os._exit(EXIT_SOFTWARE)
+
+
+def end_despite_threads(code: int) -> None:
+    """End the process if a thread is left that cannot be ended, because the interpreter would wait for it.
+
+    Memory may be what is missing: then nothing can be said or looked up, and the process ends all the same.
+    """
+    must_end = True
+    try:
+        import threading
+        import traceback
+
+        others = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
+        must_end = not all(thread.daemon for thread in others)
+        if must_end:
+            if sys.exc_info()[0] is not None:
+                traceback.print_exc()
+            sys.stdout.flush()
+            sys.stderr.flush()
+    finally:
+        if must_end:
+            os._exit(code)

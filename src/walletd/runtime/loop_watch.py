@@ -23,9 +23,9 @@ import time
 
 import trio
 
-from walletd.journal.failures import EXIT_JOURNAL_UNCERTAIN
 from walletd.logs.outlet import say_last, unblocking_stderr
 from walletd.runtime.awake_clock import AwakeClock
+from walletd.runtime.ending import EXIT_SOFTWARE
 
 log = logging.getLogger("walletd.daemon")
 
@@ -92,4 +92,4 @@ def _end() -> None:
     """Say what every thread does, without the locks that logging takes, and end."""
     say_last("walletd: the event loop stands, or does not end, or cannot go on; the process ends\n")
     faulthandler.dump_traceback(unblocking_stderr(), all_threads=True)
-    os._exit(EXIT_JOURNAL_UNCERTAIN)
+    os._exit(EXIT_SOFTWARE)

@@ -19,7 +19,8 @@ from walletd.protocol.messages import Authenticate, Authenticated, RequestId
 from walletd.protocol.methods import METHODS, Kind, Method
 from walletd.protocol.strict_json import lone_surrogate, repeated_name
 from walletd.protocol.utc import in_utc
-from walletd.sessions.access import Grant, TokenRegister
+from walletd.sessions.access import Grant, Need, TokenRegister
+from walletd.sessions.needs import NEEDS
 from walletd.sessions.rates import Throttle
 from walletd.vocabulary.identifiers import CommandId, Principal
 from walletd.vocabulary.reasons import Reason
@@ -175,10 +176,10 @@ class Session:
             return failure(request_id, Reason.AUTHENTICATION_REQUIRED)
         if self.grant.expires_at is not None and self._register.clock() >= self.grant.expires_at:
             return failure(request_id, Reason.AUTHENTICATION_FAILED)
-        for need in () if self.grant.permits_everything else method.needs(params):
-            if not self.grant.permits(need):
-                lacking = {"method": method.name, "right": need.right.value, "scope": need.scope}
-                return failure(request_id, Reason.FORBIDDEN, lacking | ({"wallet": need.wallet} if need.wallet else {}))
+        if not self.grant.permits_everything:
+            for need in NEEDS[method.name](params):
+                if not self.grant.permits(need):
+                    return failure(request_id, Reason.FORBIDDEN, _lacking(method, need))
         is_full = self.in_flight_bytes + size > self.limits.max_in_flight_bytes and self.in_flight > 0
         if is_full or self.in_flight >= self.limits.max_in_flight:
             self.shed += 1
@@ -191,6 +192,11 @@ class Session:
         self.in_flight_bytes += size
         self.calls += 1
         return Call(request_id, method, params, self.grant.principal, size)
+
+
+def _lacking(method: Method, need: Need) -> dict[str, Any]:
+    facts = {"method": method.name, "right": need.right.value, "scope": need.scope}
+    return facts | ({"wallet": need.wallet} if need.wallet else {})
 
 
 def success(request_id: int | str, result: Any) -> bytes:

@@ -10,6 +10,8 @@ No long transaction holds up SQLite's checkpoints: each page of balances is read
 says what a balance was after the entry, however often it has changed since.
 """
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -124,6 +126,30 @@ class Audit:
     async def aclose(self) -> None:
         """Close the connection."""
         await writer.in_thread(self._connection.close)
+
+
+class BooksAudits:
+    """Begins audits of the read tables in this file."""
+
+    def __init__(self, path: Path, cache_kibibytes: int = READER_CACHE_KIBIBYTES) -> None:
+        self._path = path
+        self._cache_kibibytes = cache_kibibytes
+
+    @asynccontextmanager
+    async def begun(self, *, counts_wallets: bool = True) -> AsyncIterator[Audit]:
+        """An audit to be done bit by bit.  To count the wallets takes O(wallets) at its beginning."""
+        audit = await open_audit(self._path, self._cache_kibibytes, counts_wallets=counts_wallets)
+        try:
+            yield audit
+        finally:
+            with trio.CancelScope(shield=True):
+                await audit.aclose()
+
+    async def report(self) -> AuditReport:
+        """Sum up every balance per asset, as it stood after the last entry shown now.  O(balances), bounded memory."""
+        async with self.begun() as audit:
+            await audit.go_on()
+            return audit.report()
 
 
 async def open_audit(

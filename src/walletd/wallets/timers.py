@@ -17,6 +17,7 @@ from heapq import heappop, heappush, nsmallest
 import trio
 
 from walletd.tables.folding import microseconds
+from walletd.tables.queries.holds import Expiry, Key
 from walletd.vocabulary.commands import ExpireHold
 from walletd.vocabulary.entries import HoldRecord
 from walletd.vocabulary.identifiers import CommandId, HoldId, WalletId, place_of
@@ -36,10 +37,6 @@ RETRY_SECONDS = 1.0
 
 KEPT = 10_000
 """So many expiries are read at once; twice as many are kept at most."""
-
-Expiry = tuple[datetime, WalletId, HoldId]
-Key = tuple[datetime, int, int]
-"""A moment, and which hold it is: by this expiries are in order."""
 
 ReadExpiries = Callable[[Key | None, int], Awaitable[list[Expiry]]]
 """The next expiries behind a key, in order, and at most so many; of every entry that is durable now."""

@@ -10,8 +10,8 @@ from walletd.gateway.methods.moments import check_moments
 from walletd.ledger.statement import transfer_of
 from walletd.logs.context import about_command
 from walletd.protocol import messages as m
-from walletd.protocol.messages.client_lists import client_view
 from walletd.sessions.access import Grant
+from walletd.sessions.client_view import client_view
 from walletd.sessions.redaction import redacted, shown_effects, shown_facts
 from walletd.sessions.session import Call, success
 from walletd.vocabulary.commands import PlaceHold

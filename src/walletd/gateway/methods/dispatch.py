@@ -31,10 +31,10 @@ from walletd.gateway.methods.reads import (
 from walletd.journal.failures import JournalFailure
 from walletd.protocol import messages as m
 from walletd.protocol.errors import InvalidParams
-from walletd.protocol.messages.client_lists import client_page
 from walletd.protocol.messages.journal import JournalBlock
 from walletd.protocol.methods import METHODS, Kind
 from walletd.protocol.pages import PageRoom
+from walletd.sessions.client_view import client_page
 from walletd.sessions.session import Call
 from walletd.streams.publisher import Subscription, Watched
 from walletd.tables.file import ReadTablesRotten
@@ -248,7 +248,7 @@ async def hold_list(endpoint: ClientEndpoint, call: Call) -> None:
 
 async def daemon_audit(endpoint: ClientEndpoint, call: Call) -> None:
     """All balances summed up."""
-    audit = await endpoint.services.readings.audit()
+    audit = await endpoint.services.audits.report()
     endpoint.services.operations.audited(len(audit.violations))
     endpoint.reply(call, audit)
 

@@ -8,8 +8,7 @@ an answer says after which entry; nothing that happened up to there is missing f
 before it is shown.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
 from operator import itemgetter
@@ -22,7 +21,6 @@ import trio
 from walletd.ledger.book import Book, freeze_at, reserved
 from walletd.protocol.messages import WalletPage, WalletView
 from walletd.protocol.messages.holds import HoldPage, HoldView
-from walletd.protocol.messages.operator import AuditReport
 from walletd.protocol.pages import PageRoom
 from walletd.runtime.ending import end_process
 from walletd.runtime.silence_watch import Watch
@@ -35,7 +33,6 @@ from walletd.tables.queries.past_balances import PastPage, last_version, page_at
 from walletd.tables.queries.search import Search, find_wallets, status_at
 from walletd.tables.queries.statements import Page, Place, Question, read_statement
 from walletd.tables.reader import ConsistentReads, Found, open_consistent_reads, progress_of
-from walletd.upkeep.books_audit import Audit, open_audit
 from walletd.vocabulary.entries import (
     AssetRecord,
     BalanceRecord,
@@ -98,12 +95,10 @@ _FIRST = (WalletId(""), AssetCode(""))
 class Readings:
     """The read tables' two reading connections: one for single statements, one for what takes several."""
 
-    def __init__(self, single: ConsistentReads, consistent: ConsistentReads, path: Path, cache_kibibytes: int) -> None:
+    def __init__(self, single: ConsistentReads, consistent: ConsistentReads) -> None:
         self.watch = Watch("the reads of the read tables", end_process)
         self._single = single
         self._consistent = consistent
-        self._path = path
-        self._cache_kibibytes = cache_kibibytes
         self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
         """What moment it is: holds and freezes end exactly when their time comes."""
 
@@ -234,22 +229,6 @@ class Readings:
         is_small = limit <= SMALL_PAGE and question.counterparty is None and question.kind is None
         return await self._look(lambda tables: read_statement(tables, question, place, limit), is_small=is_small)
 
-    async def audit(self) -> AuditReport:
-        """Sum up every balance per asset, as it stood after the last entry shown now.  O(balances), bounded memory."""
-        async with self.auditing() as audit:
-            await audit.go_on()
-            return audit.report()
-
-    @asynccontextmanager
-    async def auditing(self, *, counts_wallets: bool = True) -> AsyncIterator[Audit]:
-        """An audit that whoever has it can do bit by bit.  To count the wallets takes O(wallets) at its beginning."""
-        audit = await open_audit(self._path, self._cache_kibibytes, counts_wallets=counts_wallets)
-        try:
-            yield audit
-        finally:
-            with trio.CancelScope(shield=True):
-                await audit.aclose()
-
     async def _look(self, look: Callable[[Tables], Found], *, is_small: bool = False) -> Found:
         with self.watch.waiting():
             return await self._consistent.read(look, is_small=is_small)
@@ -263,7 +242,7 @@ async def open_readings(path: Path, cache_kibibytes: int = READER_CACHE_KIBIBYTE
     """Open the read tables for reading; they must exist."""
     single = await open_consistent_reads(path, cache_kibibytes)
     try:
-        return Readings(single, await open_consistent_reads(path, cache_kibibytes), path, cache_kibibytes)
+        return Readings(single, await open_consistent_reads(path, cache_kibibytes))
     except BaseException:
         with trio.CancelScope(shield=True):
             await single.aclose()

@@ -1,36 +1,19 @@
-"""The messages about clients: what ``client.list`` and the client commands show of one."""
+"""Clients as they are shown: without the hashes of their tokens, and only those that a grant may know."""
 
 from datetime import datetime
 from heapq import nsmallest
 from itertools import takewhile
 
 from walletd.ledger.client_book import ClientBook, live_tokens
-from walletd.protocol.messages import ClientView, PageLimit, Params, Result, TokenView
+from walletd.protocol.messages import ClientView, TokenView
+from walletd.protocol.messages.clients import ClientPage, ListClients
 from walletd.protocol.pages import PageRoom
 from walletd.sessions.access import Grant
 from walletd.vocabulary.entries import ClientRecord
-from walletd.vocabulary.identifiers import ClientName, Principal
 from walletd.vocabulary.scopes import ADMIN
 
 SHOWN_OF_A_HASH = 12
 """Hexadecimal digits by which a token is told from the client's others."""
-
-
-class ListClients(Params, frozen=True, kw_only=True):
-    """Clients in the order of their names: all of them for an admin, else the client itself and its viewing keys.
-
-    ``after`` is the last name of the page before.
-    """
-
-    after: ClientName | None = None
-    limit: PageLimit = 100
-
-
-class ClientPage(Result, frozen=True, kw_only=True):
-    """One page of clients; ``next`` is the ``after`` of the following page, absent on the last."""
-
-    clients: tuple[ClientView, ...]
-    next: Principal | None = None
 
 
 def client_view(record: ClientRecord, now: datetime) -> ClientView:
