@@ -20,15 +20,22 @@ OF_A_CONSTANT = re.compile(
 )
 OF_TIME = ("_days", "_seconds")
 NO_SIZE = re.compile(r"\w+_(SECONDS|MS|TICKS|CHARACTERS|TASKS|DIGITS|APSW)$|_PAGE_BYTES$|READS_AT_ONCE$")
-FOR_DISPLAY = {"fault_reports", "inside_view", "loop_watch", "daemon", "service_manager", "listeners"}
+FOR_DISPLAY = {
+    "runtime.fault_reports",
+    "runtime.loop_watch",
+    "runtime.systemd",
+    "daemon.inside_view",
+    "daemon.serving",
+    "daemon.listeners",
+}
 """Modules whose numbers say how much is shown, how long is waited, or how many operators may look."""
 
 
 def bounds_in_modules() -> Iterator[tuple[str, str]]:
     """The module and the name of every constant that is a whole number and whose name says that it is a bound."""
     for path in sorted(SOURCE.rglob("*.py")):
-        module = ".".join(path.relative_to(SOURCE).with_suffix("").parts)
-        if module.split(".")[0] in OUTSIDE | FOR_DISPLAY:
+        module = ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__")
+        if module.split(".")[0] in OUTSIDE or module in FOR_DISPLAY:
             continue
         for statement in ast.parse(path.read_text()).body:
             match statement:

@@ -61,6 +61,13 @@ def all_pages() -> str:
     return "\n".join(page.read_text() for page in sorted(DOCS.rglob("*.md")))
 
 
+def source_of(module: str) -> str:
+    """The text of a module, or of every module of a package."""
+    package = SOURCE / module
+    files = sorted(package.glob("*.py")) if package.is_dir() else [SOURCE / f"{module}.py"]
+    return "\n".join(file.read_text() for file in files)
+
+
 def words_of(text: str) -> set[str]:
     return set(re.findall(r"[\w.]+", text))
 
@@ -93,8 +100,8 @@ def test_the_test_that_counts_a_methods_steps_is_there(name: str) -> None:
 
 
 def test_every_notification_of_the_daemon_is_among_the_events() -> None:
-    said = {name for module in SOURCE.rglob("gateway/*.py") for name in NOTIFICATION.findall(module.read_text())}
-    said |= set(NOTIFICATION.findall((SOURCE / "daemon.py").read_text()))
+    modules = [module for part in ("gateway", "streams", "daemon") for module in (SOURCE / part).rglob("*.py")]
+    said = {name for module in modules for name in NOTIFICATION.findall(module.read_text())}
     assert said == {event.name for event in other_events.NOTIFICATIONS}
 
 
@@ -138,9 +145,9 @@ def test_every_place_in_the_code_that_a_page_names_is_there(page: Path) -> None:
     for module, name in REFERENCE.findall(text):
         if name not in SUFFIXES:
             defined = rf"^(?:async )?(?:def|class) {name}\b|^{name}\b.*="
-            assert re.search(defined, (SOURCE / f"{module}.py").read_text(), re.MULTILINE), f"{module}.{name}"
+            assert re.search(defined, source_of(module), re.MULTILINE), f"{module}.{name}"
     for module, name, methods in METHODS_OF.findall(text):
-        _, _, body = (SOURCE / f"{module}.py").read_text().partition(f" {name}")
+        _, _, body = source_of(module).partition(f" {name}")
         for method in re.findall(r"`(\w+)`", methods):
             assert re.search(rf"^ +(?:async )?def {method}\(", body, re.MULTILINE), f"{module}.{name}.{method}"
     for file in CODE_FILE.findall(text):
