@@ -114,7 +114,7 @@ CONSTANTS: dict[str, dict[str, Bound]] = {
         "MAX_RAISES": _RULE,
     },
     "ledger.wallets": {"MAX_SWEPT_ASSETS": _RULE},
-    "protocol.messages": {
+    "protocol.messages.base": {
         "MAX_PAGE": _RULE,
         "MAX_SUBSCRIBED_WALLETS": _RULE,
         "MAX_SNAPSHOT_WALLETS": _RULE,

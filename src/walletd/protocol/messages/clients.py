@@ -1,7 +1,32 @@
 """The messages about clients: what ``client.list`` answers."""
 
-from walletd.protocol.messages import ClientView, PageLimit, Params, Result
-from walletd.vocabulary.identifiers import ClientName, Principal
+import msgspec
+
+from walletd.protocol.messages.base import PageLimit, Params, Result
+from walletd.vocabulary.commands import Instant
+from walletd.vocabulary.identifiers import (
+    ClientName,
+    Principal,
+)
+
+
+class TokenView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A token in force, by the first digits of its SHA-256."""
+
+    token: str
+    created_at: Instant
+    expires_at: Instant | None = None
+
+
+class ClientView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A client: what it may do, its tokens in force, who made it, and whether it was revoked."""
+
+    client: Principal
+    scopes: tuple[str, ...]
+    tokens: tuple[TokenView, ...] = ()
+    created_by: Principal
+    created_at: Instant
+    revoked_at: Instant | None = None
 
 
 class ListClients(Params, frozen=True, kw_only=True):

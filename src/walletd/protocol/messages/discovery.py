@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from walletd.protocol.messages import Result
+from walletd.protocol.messages.base import Result
 
 
 class Contract(Result, frozen=True, kw_only=True):

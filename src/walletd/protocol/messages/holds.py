@@ -2,7 +2,7 @@
 
 import msgspec
 
-from walletd.protocol.messages import PageLimit, Params, Result
+from walletd.protocol.messages.base import PageLimit, Params, Result
 from walletd.vocabulary.commands import Instant, Metadata
 from walletd.vocabulary.identifiers import AssetCode, HoldId, HoldName, WalletId, WalletName
 from walletd.vocabulary.states import HoldState

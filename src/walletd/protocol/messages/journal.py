@@ -4,7 +4,7 @@ from typing import Annotated
 
 import msgspec
 
-from walletd.protocol.messages import Params, Result
+from walletd.protocol.messages.base import Params, Result
 from walletd.vocabulary.commands import Instant
 from walletd.vocabulary.identifiers import SequenceNumber
 

@@ -4,7 +4,7 @@ import enum
 
 import msgspec
 
-from walletd.protocol.messages import Params, Result
+from walletd.protocol.messages.base import Params, Result
 from walletd.protocol.messages.journal import CompactionStatus
 from walletd.vocabulary.commands import Instant
 from walletd.vocabulary.identifiers import AssetCode

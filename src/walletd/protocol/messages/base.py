@@ -1,0 +1,48 @@
+"""The parts that messages are made of: the bounds of pages, and the bases of params and results."""
+
+from typing import Annotated, Any
+
+import msgspec
+
+from walletd.vocabulary.commands import Instant
+from walletd.vocabulary.identifiers import (
+    SequenceNumber,
+)
+
+PROTOCOL_VERSION = "1"
+SUBPROTOCOL = "walletd.v1"
+MAX_PAGE = 1000
+MAX_SUBSCRIBED_WALLETS = 1000
+MAX_SNAPSHOT_WALLETS = 1000
+
+MAX_READ_WALLETS = 100
+"""Of one balance.get: they are claimed together, as those of a transfer are."""
+PageLimit = Annotated[int, msgspec.Meta(ge=1, le=MAX_PAGE)]
+RequestId = Annotated[int, msgspec.Meta(ge=-(2**53 - 1), le=2**53 - 1)] | Annotated[str, msgspec.Meta(max_length=64)]
+
+Moment = SequenceNumber | Instant
+"""A point of the history: the sequence of an entry, or a time."""
+
+
+class Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a request that changes nothing carries."""
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a request that succeeded is answered with."""
+
+
+JournalEntry = Annotated[Any, msgspec.Meta(extra_json_schema={"$ref": "#/components/schemas/Entry"})]
+"""An entry (``walletd.vocabulary.entries.Entry``) as its stored bytes, which are not encoded again."""
+
+
+class NoParams(Params, frozen=True):
+    """The method takes no parameters."""
+
+
+class ErrorObject(msgspec.Struct, frozen=True):
+    """Why a request failed: a code, a sentence for people, and ``data`` for programs."""
+
+    code: int
+    message: str
+    data: dict[str, Any]

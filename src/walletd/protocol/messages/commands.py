@@ -1,0 +1,43 @@
+"""What a command is answered with."""
+
+import msgspec
+
+from walletd.protocol.messages.base import ErrorObject, Result
+from walletd.protocol.messages.clients import ClientView
+from walletd.vocabulary.commands import Instant
+from walletd.vocabulary.entries import AssetRecord, BalanceRecord, HoldRecord, WalletRecord
+from walletd.vocabulary.room import Room
+
+
+class BatchOutcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What came of one command of a batch: ``error`` says why it was refused, as an error of its own would."""
+
+    command_id: str
+    transfer: str | None = None
+    hold: str | None = None
+    error: ErrorObject | None = None
+
+
+class Applied(Result, frozen=True, kw_only=True):
+    """A command was applied and is durable.
+
+    ``replayed`` says that this answer was given before, to the same command id; ``dry_run`` that nothing was changed
+    and no sequence was used.  A dry run says how much room the command would leave in each balance that it touches.
+    Balances, wallets and holds are those that the session may see; where others were touched too, there is no
+    ``entry_hash``.
+    """
+
+    sequence: int | None = None
+    time: Instant
+    entry_hash: str | None = None
+    transfer: str | None = None
+    hold: str | None = None
+    assets: tuple[AssetRecord, ...] = ()
+    wallets: tuple[WalletRecord, ...] = ()
+    balances: tuple[BalanceRecord, ...]
+    holds: tuple[HoldRecord, ...] = ()
+    clients: tuple[ClientView, ...] = ()
+    outcomes: tuple[BatchOutcome, ...] = ()
+    room: tuple[Room, ...] = ()
+    replayed: bool = False
+    dry_run: bool = False
