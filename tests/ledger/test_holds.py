@@ -24,6 +24,7 @@ from tests.ledger.cases import (
     posting,
     refund,
     shop,
+    transfer,
     unfreeze,
     update,
     void,
@@ -32,6 +33,7 @@ from tests.ledger.core import REAL, Core
 from walletd.ledger.statement import lines_of
 from walletd.vocabulary.commands import MAX_SECONDS
 from walletd.vocabulary.entries import Effects, Refusal, encode_entry
+from walletd.vocabulary.identifiers import TransferId
 from walletd.vocabulary.states import FrozenSide
 
 
@@ -80,6 +82,11 @@ SITUATIONS: list[tuple[str, Situation, Any]] = [
         "a final capture releases the rest",
         lambda core: money(held(core).after(capture("alice", "h10", ("bob", 100), final=True))),
         [(900, 0)],
+    ),
+    (
+        "what is held of a credit stays held where nothing is posted",
+        lambda core: money(shop(core).after(limit("bob", "EUR", credit_limit=50)).hold("bob", "EUR", 30), "bob"),
+        [(0, 30)],
     ),
     ("a void releases all", lambda core: money(held(core).after(void("alice", "h10"))), [(1000, 0)]),
     (
@@ -325,6 +332,21 @@ def test_a_batch_that_is_not_atomic_records_why_each_was_refused() -> None:
     verdict = shop().decide(batch(pay("alice", "alice", "EUR", 1), pay("alice", "bob", "EUR", 1), atomic=False))
     assert isinstance(verdict, Effects)
     assert [None if r is None else r.reason.value for r in verdict.outcomes] == ["self_transfer", None]
+
+
+def test_each_way_of_a_transfer_is_refunded_by_itself() -> None:
+    ways = [posting("alice", "bob", "EUR", 10), posting("@fees", "bob", "EUR", 5), posting("alice", "bob", "BTC", 3)]
+    ledger = shop().bring("alice", "BTC", 3).after(transfer(*ways))
+    too_much = ledger.decide(refund("t11", posting("bob", "@fees", "EUR", 6)))
+    assert isinstance(too_much, Refusal)
+    assert too_much.facts["refundable"] == "5"
+    ledger.after(refund("t11", posting("bob", "@fees", "EUR", 5), posting("bob", "alice", "EUR", 4)))
+    record = ledger.books.transfers[TransferId("t11")]
+    assert [(part.source, part.asset, part.refunded) for part in record.parts] == [
+        ("alice", "EUR", "4"),
+        ("@fees", "EUR", "5"),
+        ("alice", "BTC", "0"),
+    ]
 
 
 COUNTED = NOW + timedelta(seconds=90)

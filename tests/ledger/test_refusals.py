@@ -356,9 +356,13 @@ def sets_of_reasons() -> list[tuple[type, tuple[Reason, ...]]]:
 
 def precedence_violations(core: Core) -> Iterator[str]:
     """Where the answer does not name the earliest of the reasons that hold."""
+    stages: dict[tuple[int, ...], Ledger] = {}
     for kind, reasons in sets_of_reasons():
         command, before = faulty(kind, reasons)
-        verdict = stage(core).after(*sorted(before, key=lambda first: isinstance(first, FreezeWallet))).decide(command)
+        key = tuple(map(id, before))
+        if key not in stages:
+            stages[key] = stage(core).after(*sorted(before, key=lambda first: isinstance(first, FreezeWallet)))
+        verdict = stages[key].decide(command)
         named = verdict.reason if isinstance(verdict, Refusal) else None
         if named is not min(reasons, key=ORDER.index):
             yield f"{kind.__name__} with {[r.value for r in reasons]} is answered {named}"
