@@ -8,19 +8,24 @@ READY := $(VENV)/.ready
 UV ?= uv
 PIN = $(UV) pip compile -q --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links $(LOCK_ARGS)
 
-# Tests that want the machine for themselves: they fill it, or look at who is served meanwhile.
+# The folders of `make prove`: they hunt, with the figures of tests/faults/rows.py.  `make test` runs all the others.
+PROOFS := $(patsubst %,tests/%,attacks conformance faults fuzz properties simulation)
+# Those that want the machine for themselves: they fill it, or look at who is served meanwhile.
 ALONE := tests/attacks $(patsubst %,tests/faults/test_%.py,linearizability memory overload)
+# What is compiled, and a daemon of it.
+COMPILED_TESTS := $(patsubst %,tests/%,ledger protocol wallets gateway reports) \
+	$(patsubst %,tests/%.py,journal/test_merkle journal/test_segment daemon/test_clients daemon/test_money daemon/test_tour)
 # One more than there are cores: many tests wait for a process, for the disk or for somebody's patience to end.
 WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 # Tests start hundreds of processes: what they import is compiled once, whatever the environment says.
-test test-compiled test-systemd fault soak: export PYTHONDONTWRITEBYTECODE =
+test prove test-compiled test-systemd fault soak: export PYTHONDONTWRITEBYTECODE =
 
 # needs(FILE): one sentence instead of a traceback where a script is not there.
 needs = @test -e $(1) || { echo "walletd: there is no $(1) in this checkout, so there is nothing to run" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compiled run test test-compiled test-systemd check format bench bench-compare attacks conformance fault soak docs contract-diff lock clean
+.PHONY: help setup compiled run test prove test-compiled test-systemd check format bench bench-compare attacks conformance fault soak docs contract-diff lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -37,17 +42,20 @@ compiled: ## the same with the hot modules compiled, in .venv-compiled: about 1.
 run: $(READY) ## start the daemon with its data under ./var; ARGS="--port 8000" passes flags on
 	@exec $(BIN)/walletd serve $(ARGS)
 
-test: $(READY) ## run the tests, on every core where they do not mind; PYTEST_ARGS="-k holds" runs one after the other
+test: $(READY) ## run the tests of every part, about five minutes on two cores; PYTEST_ARGS=tests/ledger runs one folder
 ifdef PYTEST_ARGS
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 else
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ALONE:%=--ignore %)
-	$(BIN)/python -m pytest $(ALONE)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PROOFS:%=--ignore %)
 endif
 
-test-compiled: ## the tests of what is compiled, against the compiled modules
+prove: $(READY) ## hunt for faults: crashes, power cuts, fuzzing, simulation, planted bugs; about twelve minutes on two cores
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(filter-out tests/attacks,$(PROOFS)) $(ALONE:%=--ignore %)
+	$(BIN)/python -m pytest $(ALONE)
+
+test-compiled: ## run the tests of what is compiled, against the compiled modules
 	@[ -x $(COMPILED)/bin/walletd ] || { echo "walletd: nothing is compiled yet: make compiled" >&2; exit 1; }
-	$(COMPILED)/bin/python -m pytest $(or $(PYTEST_ARGS),-n $(WORKERS) --dist worksteal tests/ledger tests/wallets tests/gateway tests/protocol tests/journal tests/daemon tests/client tests/reports)
+	$(COMPILED)/bin/python -m pytest $(or $(PYTEST_ARGS),-n $(WORKERS) --dist worksteal $(COMPILED_TESTS))
 
 test-systemd: $(READY) ## boot a Debian and test the units under its systemd; needs root, debootstrap, systemd-nspawn
 	$(BIN)/python tests/systemd/boot.py

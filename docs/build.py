@@ -67,7 +67,6 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "row_commands": table.commands_table,
     "row_bugs": table.bugs_table,
     "simulation_rows": lambda: table.rows_table([5]),
-    "simulation_bugs": lambda: table.bugs_table([5]),
     "soak": table.soak_table,
 }
 

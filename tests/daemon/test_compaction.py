@@ -34,7 +34,7 @@ def compacted(daemon: Daemon, *arguments: str) -> dict[str, Any]:
     return dict(json.loads(done("compact", "--json", *arguments, daemon=daemon)))
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_compaction_archives_much_and_takes_nothing_away(tmp_path: Path) -> None:
     with Daemon(tmp_path / "data") as daemon:
         live(daemon)
@@ -84,7 +84,7 @@ WAYS_TO_START = {
 }
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_every_answer_is_the_same_however_the_daemon_starts_after_a_compaction(tmp_path: Path) -> None:
     tables: dict[str, dict[str, Any]] = {}
     with Daemon(tmp_path / "data") as daemon:
@@ -150,7 +150,7 @@ def _same(daemon: Daemon, before: dict[str, Any]) -> None:
     assert now == {name: before[name] for name in now}
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_kills_while_it_compacts_under_load_lose_nothing(tmp_path: Path) -> None:
     chance = random.Random(11)
     with Daemon(tmp_path / "data") as daemon:

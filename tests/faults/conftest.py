@@ -1,7 +1,5 @@
-"""What the fault harnesses share: the compiled recorder, a seed that is printed, a folder in memory."""
+"""What the fault harnesses share: the compiled recorder, a folder in memory."""
 
-import os
-import random
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -18,13 +16,6 @@ def recorder(tmp_path_factory: pytest.TempPathFactory) -> Recorder:
     if not (shutil.which("cc") or shutil.which("gcc")):
         missing("a C compiler", "the recorder is compiled when the tests run; on Debian, apt-get install gcc libc6-dev")
     return build(tmp_path_factory.mktemp("recorder"))
-
-
-@pytest.fixture
-def seed() -> int:
-    number = int(os.environ.get("TEST_SEED") or random.SystemRandom().randrange(2**32))
-    print(f"seed {number}: repeat with TEST_SEED={number}")
-    return number
 
 
 @pytest.fixture

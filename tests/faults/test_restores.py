@@ -35,7 +35,7 @@ def test_whatever_is_killed_a_restore_brings_back_a_prefix_and_every_answer(tmp_
             assert seen[what], f"{what}: never, so that nothing is known about it"
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("bug", BUGS)
 def test_a_planted_bug_is_found(tmp_path: Path, seed: int, bug: str) -> None:
     with pytest.raises(AssertionError, match=BUGS[bug][1]), Lives(tmp_path, seed, bug) as lives:

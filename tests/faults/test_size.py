@@ -36,7 +36,7 @@ def test_a_life_at_true_defaults(tmp_path: Path, seed: int) -> None:
 
 
 @pytest.mark.interpreted
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("bug", BUGS)
 def test_a_planted_bug_is_found(tmp_path: Path, seed: int, bug: str) -> None:
     with (

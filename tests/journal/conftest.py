@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import subprocess
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -34,14 +33,6 @@ async def store(
         monkeypatch.setattr(blocking_calls, "SLOW_SECONDS", -1.0)
     async with open_journal(tmp_path / "journal") as sqlite_store:
         yield sqlite_store
-
-
-@pytest.fixture
-def chance() -> random.Random:
-    """A source of chance whose seed is printed when the test fails; put it here to see the failure again."""
-    number = random.SystemRandom().getrandbits(32)
-    print(f"seed {number}")
-    return random.Random(number)
 
 
 @pytest.fixture

@@ -13,10 +13,9 @@ from walletd.wallets.submission import Answer
 
 
 @pytest.mark.parametrize("max_warm_wallets", [4, 1000])
-async def test_no_deadlock_no_money_lost_and_the_books_equal_the_journal(tmp_path: Path, max_warm_wallets: int) -> None:
-    seed = random.SystemRandom().randrange(2**32)
-    print(f"seed {seed}")
-    chance = random.Random(seed)
+async def test_no_deadlock_no_money_lost_and_the_books_equal_the_journal(
+    tmp_path: Path, max_warm_wallets: int, chance: random.Random
+) -> None:
     wallets = [f"w{n:02}" for n in range(24)]
     store = MemoryJournalStore()
     async with open_core(tmp_path, store, max_warm_wallets=max_warm_wallets) as core:
