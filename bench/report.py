@@ -10,9 +10,23 @@ from bench.goals import GOALS, Verdict
 from bench.machine import sentence
 
 COLUMNS = (
-    "scenario", "who", "per second", "spread", "walletd is", "p50 ms", "p90", "p99", "p99.9", "refused", "CPU µs",
-    "commits/s", "in one", "MB", "generator", "others",
-)  # fmt: skip
+    "scenario",
+    "who",
+    "per second",
+    "spread",
+    "walletd is",
+    "p50 ms",
+    "p90",
+    "p99",
+    "p99.9",
+    "refused",
+    "CPU µs",
+    "commits/s",
+    "in one",
+    "MB",
+    "generator",
+    "others",
+)
 BUSY = 0.85
 IDLE_LOAD = 0.5
 QUIET = 0.1

@@ -32,8 +32,10 @@ async def test_a_fault_in_a_read_is_answered_and_logged_and_ends_nothing(
     with caplog.at_level(logging.ERROR):
         refused = await client.refused("statement.get", wallet="alice")
     assert (refused["reason"], refused["outcome"], refused["retry"]) == (
-        "internal_error", "not_applied", "same_command_id"
-    )  # fmt: skip
+        "internal_error",
+        "not_applied",
+        "same_command_id",
+    )
     (record,) = caplog.records
     assert record.getMessage() == "internal error in statement.get"
     assert record.exc_info is not None

@@ -23,9 +23,19 @@ class Exchange(Generic[Answer]):
     """A request and what becomes of it."""
 
     __slots__ = (
-        "ask", "error", "failures", "frame", "id", "in_doubt", "is_abandoned", "is_in_flight", "is_over",
-        "last_failure", "result", "settle",
-    )  # fmt: skip
+        "ask",
+        "error",
+        "failures",
+        "frame",
+        "id",
+        "in_doubt",
+        "is_abandoned",
+        "is_in_flight",
+        "is_over",
+        "last_failure",
+        "result",
+        "settle",
+    )
 
     def __init__(self, exchange_id: int, ask: Ask[Answer], settle: Callable[["Exchange[Any]"], None]) -> None:
         self.id = exchange_id

@@ -1,6 +1,6 @@
 """The rules of access: which rights a request of each method needs, judged by its params.
 
-    needs_of("transfer.post", params)  ->  [Need.spend("alice"), ...]
+    NEEDS["transfer.post"](params)  ->  [Need.spend("alice"), ...]
 
 ``protocol.methods`` says the same in words, for people; the table here is complete by assertion.
 """
