@@ -19,6 +19,7 @@ from walletd.protocol import pages
 from walletd.protocol.methods import METHODS, Kind
 from walletd.tables.queries import statements
 from walletd.tables.queries import wallets as readings
+from walletd.upkeep import books_audit
 from walletd.vocabulary.entries import ClientRecord
 from walletd.vocabulary.identifiers import Principal
 from walletd.vocabulary.sizes import MAX_FRAME_BYTES
@@ -195,6 +196,42 @@ async def test_a_page_of_wallets_is_measured_as_it_is_shown(desk: Desk, monkeypa
     page = await client.call("wallet.list", prefix="alice")
     assert page["wallets"][0]["balances"][0]["version"] == long_version
     assert len(msgspec.json.encode(page["wallets"])) <= page_bytes
+
+
+async def test_an_audit_of_many_assets_is_of_one_moment_page_by_page(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = desk.client(ADMIN)
+    await furnish(client)
+    whole = await client.call("daemon.audit")
+    monkeypatch.setattr(pages, "PAGE_BYTES", PAGE)
+    totals: list[Any] = []
+    more: dict[str, Any] = {}
+    while True:
+        page = await client.call("daemon.audit", **more)
+        assert len(json.dumps(page)) <= pages.PAGE_BYTES + AROUND
+        assert (page["sequence"], page["violations"]) == (whole["sequence"], [])
+        totals += page["totals"]
+        if "next" not in page:
+            break
+        await pay_more(client, len(totals))
+        more = {"after": page["next"]}
+    assert more
+    assert totals == whole["totals"]
+
+
+async def pay_more(client: Client, number: int) -> None:
+    posting = {"from": "@external", "to": "alice", "asset": ASSETS[-1], "amount": "1"}
+    await client.call("transfer.post", command_id=f"more{number}", postings=[posting])
+
+
+async def test_an_audit_names_the_first_of_very_many_violations(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = desk.client(ADMIN)
+    wrong = [f"wallet w{number} has -1.00 EUR available" for number in range(3)]
+    monkeypatch.setattr(books_audit, "MOST_VIOLATIONS", 2)
+    monkeypatch.setattr(books_audit.Audit, "violations", property(lambda audit: wrong))
+    page = await client.call("daemon.audit")
+    assert page["violations"] == [*wrong[:2], "there are 3 violations; these are the first 2"]
 
 
 async def test_a_snapshot_that_does_not_fit_is_refused(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -186,7 +186,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     },
     "client.revoke": {"command_id": "c1", "client": "shop/phone", **CONDITIONS},
     "daemon.status": {},
-    "daemon.audit": {},
+    "daemon.audit": {"after": {"sequence": 7, "asset": "EUR"}},
     "daemon.compact": {"keep_entries": 7},
     "journal.read": {"after": 7},
     "daemon.log_level": {"level": "debug", "component": "journal"},

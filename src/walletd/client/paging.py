@@ -13,6 +13,7 @@ import msgspec
 
 from walletd.client import requests
 from walletd.protocol import messages as m
+from walletd.protocol.messages import operator as o
 
 AskOne = Callable[[Any], Awaitable[Any]]
 
@@ -38,6 +39,16 @@ async def with_rest(ask: AskOne, view: m.WalletView) -> m.WalletView:
         return view
     rest = await all_balances(ask, view.wallet, None, view.sequence, m.BalancePlace(view.wallet, view.next))
     return msgspec.structs.replace(view, balances=view.balances + rest.balances, next=None)
+
+
+async def whole_audit(ask: AskOne) -> o.AuditReport:
+    """The sums of all assets, and every violation that an answer named."""
+    whole: o.AuditReport = await ask(requests.audit())
+    while whole.next is not None:
+        page: o.AuditReport = await ask(requests.audit(whole.next))
+        found = dict.fromkeys(whole.violations + page.violations)
+        whole = msgspec.structs.replace(whole, totals=whole.totals + page.totals, violations=(*found,), next=page.next)
+    return whole
 
 
 async def all_balances(

@@ -257,9 +257,10 @@ def status() -> Ask[o.DaemonStatus]:
     return read("daemon.status", o.DaemonStatus)
 
 
-def audit() -> Ask[o.AuditReport]:
+def audit(after: o.AuditPlace | None = None) -> Ask[o.AuditReport]:
     """``daemon.audit``"""
-    return read("daemon.audit", o.AuditReport)
+    place = None if after is None else msgspec.to_builtins(after)
+    return read("daemon.audit", o.AuditReport, after=place)
 
 
 def journal_block(after: int) -> Ask[JournalBlock]:

@@ -25,7 +25,7 @@ from walletd.client.errors import NotReachable, no_such_asset
 from walletd.client.event_stream import EventStream
 from walletd.client.exchange import Exchange
 from walletd.client.link import Link
-from walletd.client.paging import all_balances, all_scales, whole_wallet, with_rest
+from walletd.client.paging import all_balances, all_scales, whole_audit, whole_wallet, with_rest
 from walletd.client.reconnection import Backoff
 from walletd.client.requests import Answer, Ask, Range
 from walletd.client.results import Amount, Applied, EntryPage, EntryView, Leg, main_units, needs_scale, smallest_units
@@ -360,7 +360,7 @@ class Client:
 
     async def audit(self) -> o.AuditReport:
         """All balances summed up per asset."""
-        return await self.ask(requests.audit())
+        return await whole_audit(self.ask)
 
     async def call(self, method: str, /, **params: Any) -> dict[str, Any]:
         """Any method by its name, with its params as they go onto the wire; the result as it came."""

@@ -108,7 +108,7 @@ _ROWS: tuple[tuple[str, Kind, type, type, str, str], ...] = (
     ("daemon.log_level", Kind.OPERATOR, o.SetLogLevel, o.LogLevels, _ADMINISTERS, "Change how much is logged."),
     ("daemon.drain", Kind.OPERATOR, m.NoParams, o.Draining, _ADMINISTERS, "Stop the daemon gracefully."),
     ("daemon.report", Kind.OPERATOR, m.NoParams, o.FaultReport, _ADMINISTERS, "Show the daemon from the inside."),
-    ("daemon.audit", Kind.OPERATOR, m.NoParams, o.AuditReport, _OPERATES, "Sum up all wallets per asset."),
+    ("daemon.audit", Kind.OPERATOR, o.AuditBooks, o.AuditReport, _OPERATES, "Sum up all wallets per asset."),
     ("daemon.compact", Kind.OPERATOR, j.Compact, j.CompactionStatus, _ADMINISTERS, "Start compacting the journal."),
     ("journal.read", Kind.OPERATOR, j.ReadJournal, j.JournalBlock, _ADMINISTERS, "Read the journal as it is stored."),
 )

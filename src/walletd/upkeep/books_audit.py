@@ -13,6 +13,7 @@ says what a balance was after the entry, however often it has changed since.
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +22,8 @@ import msgspec
 import trio
 
 from walletd.ledger.audit import in_words
-from walletd.protocol.messages.operator import AssetTotal, AuditReport
+from walletd.protocol.messages.operator import AssetTotal, AuditPlace, AuditReport
+from walletd.protocol.pages import PageRoom
 from walletd.tables import writer
 from walletd.tables.file import (
     READER_CACHE_KIBIBYTES,
@@ -34,6 +36,9 @@ from walletd.tables.folding import CHANGE_COLUMNS, check_seal
 from walletd.tables.reader import in_one_view, progress_of
 from walletd.vocabulary.entries import AssetRecord, BalanceRecord
 from walletd.vocabulary.identifiers import AssetCode, is_system_wallet
+
+MOST_VIOLATIONS: Final = 1_000
+"""Named in an answer: enough to see what is wrong, and less than half of a message."""
 
 PAGE_ROWS: Final = 500
 """Balances read at a time; adding them up holds up the event loop for some two to three milliseconds."""
@@ -55,6 +60,7 @@ FROM (
 Row = tuple[str, AssetCode, str, str, list[int | str | None], str]
 
 _POSTED: Final = 6
+_FIRST: Final = AssetCode("")
 
 _decode_rows = msgspec.json.Decoder(list[Row]).decode
 _decode_balance = msgspec.json.Decoder(BalanceRecord).decode
@@ -113,15 +119,27 @@ class Audit:
     def _in_words(self, units: int, asset: AssetCode) -> str:
         return in_words(units, asset, self._assets)
 
-    def report(self) -> AuditReport:
-        """The sums and the violations, once all balances were seen."""
-        totals = tuple(
-            AssetTotal(asset, str(total), str(self._customers[asset]), _scale_of(self._assets.get(asset)))
-            for asset, total in self._sums.items()
-        )
+    def report(self, after: AssetCode = _FIRST) -> AuditReport:
+        """The violations and as many of the sums behind an asset as there is room for, once all balances were seen."""
+        found = self.violations
+        shown = found[:MOST_VIOLATIONS]
+        if len(found) > len(shown):
+            shown.append(f"there are {len(found):,} violations; these are the first {len(shown):,}")
+        room = PageRoom()
+        room.takes(shown)
+        behind = [self._total(asset) for asset in sorted(self._sums) if asset > after]
+        totals = tuple(takewhile(room.takes, behind))
         return AuditReport(
-            sequence=self._sequence, wallets=self._wallets, totals=totals, violations=tuple(self.violations)
+            sequence=self._sequence,
+            wallets=self._wallets,
+            totals=totals,
+            violations=tuple(shown),
+            next=AuditPlace(self._sequence, totals[-1].asset) if len(totals) < len(behind) else None,
         )
+
+    def _total(self, asset: AssetCode) -> AssetTotal:
+        total, of_customers = self._sums[asset], self._customers.get(asset, 0)
+        return AssetTotal(asset, str(total), str(of_customers), _scale_of(self._assets.get(asset)))
 
     async def aclose(self) -> None:
         """Close the connection."""
@@ -136,30 +154,40 @@ class BooksAudits:
         self._cache_kibibytes = cache_kibibytes
 
     @asynccontextmanager
-    async def begun(self, *, counts_wallets: bool = True) -> AsyncIterator[Audit]:
+    async def begun(self, *, counts_wallets: bool = True, as_of: int | None = None) -> AsyncIterator[Audit]:
         """An audit to be done bit by bit.  To count the wallets takes O(wallets) at its beginning."""
-        audit = await open_audit(self._path, self._cache_kibibytes, counts_wallets=counts_wallets)
+        audit = await open_audit(self._path, self._cache_kibibytes, counts_wallets=counts_wallets, as_of=as_of)
         try:
             yield audit
         finally:
             with trio.CancelScope(shield=True):
                 await audit.aclose()
 
-    async def report(self) -> AuditReport:
-        """Sum up every balance per asset, as it stood after the last entry shown now.  O(balances), bounded memory."""
-        async with self.begun() as audit:
+    async def report(self, after: AuditPlace | None = None) -> AuditReport:
+        """Sum up every balance per asset, as it stood after the last entry shown now, or as in the answer before.
+
+        O(balances), bounded memory.
+        """
+        async with self.begun(as_of=None if after is None else after.sequence) as audit:
             await audit.go_on()
-            return audit.report()
+            return audit.report(_FIRST if after is None else after.asset)
 
 
 async def open_audit(
-    path: Path, cache_kibibytes: int = READER_CACHE_KIBIBYTES, *, counts_wallets: bool = True
+    path: Path,
+    cache_kibibytes: int = READER_CACHE_KIBIBYTES,
+    *,
+    counts_wallets: bool = True,
+    as_of: int | None = None,
 ) -> Audit:
-    """Begin an audit of the books as they are now.  To count the wallets takes a look at each one's index entry."""
-    return await writer.in_thread(partial(_open, path, cache_kibibytes, counts_wallets))
+    """Begin an audit of the books as they are now, or were after an entry.
+
+    To count the wallets takes a look at each one's index entry.
+    """
+    return await writer.in_thread(partial(_open, path, cache_kibibytes, counts_wallets, as_of))
 
 
-def _open(path: Path, cache_kibibytes: int, counts_wallets: bool) -> Audit:
+def _open(path: Path, cache_kibibytes: int, counts_wallets: bool, as_of: int | None) -> Audit:
     with rot_reported():
         connection = open_for_reading(path, cache_kibibytes)
         try:
@@ -168,7 +196,8 @@ def _open(path: Path, cache_kibibytes: int, counts_wallets: bool) -> Audit:
             def look(tables: Tables) -> Audit:
                 assets = [_asset(*row) for row in tables.execute("SELECT asset, scale, seal FROM asset ORDER BY asset")]
                 ((wallets,),) = tables.execute(count).fetchall()
-                return Audit(connection, progress_of(tables), wallets, assets)
+                last = progress_of(tables)
+                return Audit(connection, last if as_of is None else min(as_of, last), wallets, assets)
 
             return in_one_view(connection, look)
         except BaseException:

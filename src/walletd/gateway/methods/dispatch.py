@@ -248,7 +248,7 @@ async def hold_list(endpoint: ClientEndpoint, call: Call) -> None:
 
 async def daemon_audit(endpoint: ClientEndpoint, call: Call) -> None:
     """All balances summed up."""
-    audit = await endpoint.services.audits.report()
+    audit = await endpoint.services.audits.report(call.params.after)
     endpoint.services.operations.audited(len(audit.violations))
     endpoint.reply(call, audit)
 

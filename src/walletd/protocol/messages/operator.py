@@ -1,13 +1,14 @@
 """The messages of operating the daemon: its state and sums, its log level, draining, reports."""
 
 import enum
+from typing import Annotated
 
 import msgspec
 
 from walletd.protocol.messages.base import Params, Result
 from walletd.protocol.messages.journal import CompactionStatus
 from walletd.vocabulary.commands import Instant
-from walletd.vocabulary.identifiers import AssetCode
+from walletd.vocabulary.identifiers import AssetCode, AssetName
 from walletd.vocabulary.states import DaemonState
 
 
@@ -74,10 +75,28 @@ class AssetTotal(msgspec.Struct, frozen=True):
     scale: int | None = None
 
 
+class AuditPlace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A place among the sums of an audit: behind this asset, as all balances stood after this entry."""
+
+    sequence: Annotated[int, msgspec.Meta(ge=0)]
+    asset: AssetName
+
+
+class AuditBooks(Params, frozen=True, kw_only=True):
+    """Sum up every balance.  ``after`` is ``next`` of the answer before; it takes the same work again."""
+
+    after: AuditPlace | None = None
+
+
 class AuditReport(Result, frozen=True, kw_only=True):
-    """The read tables summed up after ``sequence``; ``violations`` is empty, unless something is wrong."""
+    """The read tables summed up after ``sequence``; ``violations`` is empty, unless something is wrong.
+
+    With thousands of assets the sums do not fit into one answer: then ``next`` says where the rest begins.  Of more
+    than a thousand violations the last says how many there are.
+    """
 
     sequence: int
     wallets: int
     totals: tuple[AssetTotal, ...]
     violations: tuple[str, ...]
+    next: AuditPlace | None = None
