@@ -28,7 +28,7 @@ SECTIONS = {
 }
 
 BINARY = "a binary frame: requests are text, so it is closed with 1003"
-FAIL_FAST = "bad UTF-8 inside of a frame that is not whole yet is refused once the frame is whole, with the right code"
+FAIL_FAST = "invalid UTF-8 inside an incomplete frame is refused once the frame is complete, with the right code"
 CLOSE_WITHIN = "a close between the fragments of a message is answered with 1002 by the websockets library"
 
 
@@ -97,7 +97,7 @@ def table(verdicts: Mapping[str, Verdict]) -> str:
             )
             counts = (len(mine), kinds["good"], kinds["informational"], len(mine) - kinds.total())
             lines.append(f"| {number} {name} | " + " | ".join(map(str, counts)) + " |")
-    lines += ["", "| cases | why they differ |", "|---|---|"]
+    lines += ["", "| cases | difference |", "|---|---|"]
     lines += [f"| {name}{'*' * name.endswith('.')} | {why} |" for name, (_, why) in ALLOWED.items()]
     return "\n".join(lines)
 
