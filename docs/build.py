@@ -2,7 +2,7 @@
 ``<!-- end -->``.
 
 python docs/build.py              # rewrite them
-python docs/build.py --check      # exit 1 where a page is not what the code says
+python docs/build.py --check      # exit 1 if a page is out of date
 """
 
 import json
@@ -82,7 +82,7 @@ def contract_file() -> str:
 
 
 def main(is_check: bool) -> int:
-    """Rewrite all, or say what is not true any more."""
+    """Rewrite all pages, or report those that are out of date."""
     pages = [*sorted(HERE.rglob("*.md")), *sorted((HERE.parent / "tests").glob("*/README.md"))]
     made = {page: built(page.read_text()) for page in pages} | diagrams.files()
     made[REFERENCE / "asyncapi.json"] = contract_file()

@@ -1,1 +1,1 @@
-"""What of docs/ is made from the code.  Each module offers ``SECTIONS``: the name of a section, and what fills it."""
+"""The generated parts of docs/.  Each module has ``SECTIONS``: the names of sections, and the functions to fill them."""

@@ -1,9 +1,9 @@
-"""What each method costs, what it leaves behind and which entities it uses: one row for each method of the registry.
+"""The costs of each method, its net effect and the entities involved: one row for each method of the registry.
 
-A method without a row, a row without a method, and a row whose test is not there fail in tests/documents.
+tests/documents fail on a method without a row, a row without a method, and a row with a missing test.
 
-n: postings or parts.  w: wallets touched.  a: assets of a wallet.  h: its open holds (at most 10,000).  d: those of
-them that have expired while no entry says so.  v: outflows within its longest velocity window.  e: entries.
+n: postings or parts.  w: wallets touched.  a: assets of a wallet.  h: its open holds (at most 10,000).  d: those that
+have expired without an entry yet.  v: outflows within its longest velocity window.  e: entries.
 """
 
 from typing import NamedTuple
@@ -15,7 +15,7 @@ NOTHING = "none"
 
 
 class Cost(NamedTuple):
-    """Of one method.  Of a command, beyond the way that every command goes."""
+    """Of one method; of a command, beyond the costs of every command."""
 
     steps: str
     memory: str
@@ -49,14 +49,14 @@ COSTS: dict[str, Cost] = {
     ),
     "session.ping": Cost("O(1)", NOTHING, NOTHING, "Session"),
     "rpc.discover": Cost(
-        "O(1): some 190 kB, encoded once, are sent, to one session one at a time",
-        "the contract, once made, for ever",
+        "O(1): some 190 kB, encoded once, are sent, one at a time per session",
+        "the contract, once made, permanently",
         NOTHING,
         "none",
     ),
     "asset.define": Cost(
         "O(1)",
-        "one Asset for ever, some 100 bytes; only operators define them, and nothing else bounds them",
+        "one Asset permanently, some 100 bytes; only operators define them, and nothing else bounds them",
         f"{ENTRY}; a row in `asset`",
         "Asset, Entry",
         _STATE,
@@ -70,9 +70,9 @@ COSTS: dict[str, Cost] = {
         _STATE,
     ),
     "wallet.update": Cost(
-        "O(assets named, at most 32); O(v) where it makes a velocity window longer or takes it away",
+        "O(assets named, at most 32); O(v) if it lengthens or removes a velocity window",
         "replaces the limits and the metadata in the Book",
-        f"{ENTRY}; rows as of wallet.open, and one in `balance_change` for each asset named",
+        f"{ENTRY}; rows as for wallet.open, and one in `balance_change` per asset named",
         "Wallet, Limits, Window, Outflow, Balance, Entry",
         _STATE,
     ),
@@ -88,40 +88,40 @@ COSTS: dict[str, Cost] = {
     ),
     "wallet.close": Cost(
         "O(a log a)",
-        "frees limits and outflows; the Book goes when the wallet is cold",
-        f"{ENTRY}; a row in `wallet_after`; for each asset swept two in `balance_change`",
+        "frees limits and outflows; the Book when the wallet leaves memory",
+        f"{ENTRY}; a row in `wallet_after`; two in `balance_change` per asset swept",
         "Wallet, Balance, Posting, Entry",
         _STATE,
     ),
     "wallet.get": Cost(
-        "O(a log a + windows + d); of a wallet that is not warm O(a + h + v), in slices of 2,000 rows where that is much",
-        "makes the wallet warm",
+        "O(a log a + windows + d); for a wallet not in memory O(a + h + v), in slices of 2,000 rows if that is much",
+        "loads the wallet into memory",
         NOTHING,
         "Wallet, Balance, Hold, Limits, Window, Freeze",
         f"{LEDGER}::test_reading_balances_looks_at_expired_holds_once",
     ),
     "wallet.list": Cost(
-        "O(log wallets + limit × a + d); a page ends where 1 MiB is full, if need be within a wallet; of several conditions at "
-        "most 2,000 wallets are looked at for a page",
+        "O(log wallets + limit × a + d); a page ends at 1 MiB, if need be within a wallet; with several conditions, at "
+        "most 2,000 wallets are examined per page",
         NOTHING,
         NOTHING,
         "Wallet, Balance, Hold",
         _READ,
     ),
     "transfer.post": Cost(
-        "O(n + w log w); of a wallet with a velocity limit amortised O(1) for each outflow and window, O(v) to say in "
-        "a refusal when it would fit",
+        "O(n + w log w); for a wallet with a velocity limit amortised O(1) per outflow and window, O(v) for the time in "
+        "a refusal at which it would fit",
         "an Outflow, some 400 bytes, while it is in the longest window of a warm wallet",
-        f"{ENTRY} (some 450 bytes for one posting); two rows in `balance_change` for each posting, one "
-        "in `outflow` where velocity is limited",
+        f"{ENTRY} (some 450 bytes for one posting); two rows in `balance_change` per posting, one "
+        "in `outflow` if velocity is limited",
         "Asset, Wallet, Balance, Limits, Window, Outflow, Freeze, Posting, Transfer, Entry",
         f"{LEDGER}::test_a_transfer_costs_the_same_among_thousands_of_wallets",
     ),
     "transfer.refund": Cost(
         "O(n × parts of the original), each at most 100; the original is read once, O(log e + its segment), unless it "
-        "is at hand",
+        "is in memory",
         "a Transfer, some 300 bytes, while its claim is warm",
-        f"{ENTRY}; rows as of transfer.post, and one in `refunded`",
+        f"{ENTRY}; rows as for transfer.post, and one in `refunded`",
         "Transfer, Posting, Wallet, Balance, Outflow, Entry",
     ),
     "transfer.get": Cost(
@@ -134,33 +134,33 @@ COSTS: dict[str, Cost] = {
     "hold.place": Cost(
         "O(log h)",
         "a Hold, some 450 bytes, while it is open and the wallet warm; a timer, some 250 bytes, while it is among the next 10,000 to 20,000 expiries",
-        f"{ENTRY}; a row each in `hold` and `balance_change`, one in `outflow` where velocity is limited",
+        f"{ENTRY}; a row each in `hold` and `balance_change`, one in `outflow` if velocity is limited",
         "Hold, Wallet, Balance, Limits, Outflow, Freeze, Entry",
         _HOLD,
     ),
     "hold.capture": Cost(
         "O(n + log h)",
         "frees the Hold and its timer with the last capture",
-        f"{ENTRY}; rows as of transfer.post, and the one in `hold` is replaced",
+        f"{ENTRY}; rows as for transfer.post, and the one in `hold` is replaced",
         "Hold, Posting, Wallet, Balance, Outflow, Transfer, Entry",
         _HOLD,
     ),
     "hold.extend": Cost(
         "O(log h)",
-        "another timer in place of the one before",
+        "replaces the timer",
         f"{ENTRY}; the row in `hold` is replaced",
         "Hold, Entry",
         _HOLD,
     ),
     "hold.adjust": Cost(
-        "O(log h + times that it was raised)",
-        "an Outflow where velocity is limited and it is raised",
+        "O(log h + number of raises)",
+        "an Outflow if velocity is limited and it is raised",
         f"{ENTRY}; the row in `hold` is replaced, one in `balance_change`",
         "Hold, Balance, Outflow, Entry",
         _HOLD,
     ),
     "hold.void": Cost(
-        "O(log h + times that it was raised)",
+        "O(log h + number of raises)",
         "frees the Hold and its timer",
         f"{ENTRY}; the row in `hold` is replaced, one in `balance_change`",
         "Hold, Balance, Outflow, Entry",
@@ -168,25 +168,25 @@ COSTS: dict[str, Cost] = {
     ),
     "hold.get": Cost("O(log holds)", NOTHING, NOTHING, "Hold", _ROW),
     "hold.list": Cost(
-        "O(log holds + limit); of those open at most 2,000 are looked at for a page", NOTHING, NOTHING, "Hold", _BOUNDED
+        "O(log holds + limit); at most 2,000 open holds are examined per page", NOTHING, NOTHING, "Hold", _BOUNDED
     ),
     "batch.execute": Cost(
-        "the sum of its commands, and O(a + h + v) for each of its wallets and O(assets), which are copied once",
-        "as its commands; the copies until it is decided",
-        "one entry for all; rows as of its commands, and one in `command` for each of them",
+        "the sum of its commands, plus O(a + h + v) per wallet and O(assets), which are copied once",
+        "as its commands; the copies until the decision",
+        "one entry for all; rows as for its commands, and one in `command` per command",
         "those of its commands",
         f"{LEDGER}::test_a_batch_costs_as_much_as_its_commands",
     ),
     "balance.get": Cost(
-        "now: as wallet.get, for each of at most 100 wallets; of one asset O(1 + d). `as_of`: O(log e + d) for each balance, and O(log² e) to find the "
+        "now: as wallet.get, for each of at most 100 wallets; for one asset O(1 + d). `as_of`: O(log e + d) per balance, and O(log² e) to find the "
         "entry of a time",
-        "now: makes the wallets warm",
+        "now: loads the wallets into memory",
         NOTHING,
         "Wallet, Balance, Limits, Window, Outflow, Hold",
         _BOUNDED,
     ),
     "statement.get": Cost(
-        "O(log e + limit), O(log² e) for a range by time; at most 2,000 changes are looked at for a page, and at most 100 "
+        "O(log e + limit), O(log² e) for a range by time; at most 2,000 changes are examined per page, and at most 100 "
         "assets, or those of its lines, are stated",
         NOTHING,
         NOTHING,
@@ -194,23 +194,23 @@ COSTS: dict[str, Cost] = {
         _BOUNDED,
     ),
     "entry.get": Cost(
-        "O(log e + its segment, at most 760 KiB) to read and check it; by command id one look-up more",
+        "O(log e + its segment, at most 760 KiB) to read and check it; by command id one more look-up",
         NOTHING,
         NOTHING,
         "Entry, Segment",
         _ROW,
     ),
     "entry.list": Cost(
-        "O(log e + limit + a segment); a page ends before 1 MiB, and is read a quarter of that at a time",
+        "O(log e + limit + a segment); a page ends before 1 MiB, and is read in quarters",
         NOTHING,
         NOTHING,
         "Entry, Segment",
         _ROW,
     ),
     "stream.subscribe": Cost(
-        "O(wallets named), at most 1,000; a snapshot O(wallets × a), at most 1,000; a replay O(entries behind the cursor), "
+        "O(wallets named), at most 1,000; a snapshot O(wallets × a), at most 1,000; a replay O(entries after the cursor), "
         "256 at a time",
-        "a Subscription, some 600 bytes, and some 140 for each wallet named, until it or its session ends",
+        "a Subscription, some 600 bytes, and some 140 per wallet named, until it or its session ends",
         NOTHING,
         "Subscription, Session, Wallet, Balance, Entry",
         _STREAM,
@@ -218,21 +218,21 @@ COSTS: dict[str, Cost] = {
     "stream.unsubscribe": Cost("O(wallets named)", "frees the Subscription", NOTHING, "Subscription"),
     "client.create": Cost(
         "O(viewing keys of the owner), at most 100 in force; O(sessions) once it is durable",
-        "a Client, some 600 bytes: at most 100,000, for ever; of viewing keys at most 100 for each owner",
+        "a Client, some 600 bytes: at most 100,000, permanently; at most 100 viewing keys per owner",
         f"{ENTRY}; a row in `client`",
         "Client, Token, Session, Entry",
         _CLIENT,
     ),
     "client.list": Cost(
-        "O(log clients + limit) for an admin, else O(its keys)",
-        "the names in order, from the first time on that an admin asks",
+        "O(log clients + limit) for an admin, otherwise O(its keys)",
+        "the sorted names, from the first request of an admin on",
         NOTHING,
         "Client, Token",
         f"{BOUNDED}::test_a_page_of_clients_costs_as_much_as_it_has",
     ),
     "client.rotate": Cost(
         "O(admins); O(sessions) once it is durable",
-        "a Token in place of those that end; at most 4",
+        "a Token, replacing those that end; at most 4",
         f"{ENTRY}; the row in `client` is replaced",
         "Client, Token, Session, Entry",
         _CLIENT,
@@ -240,30 +240,30 @@ COSTS: dict[str, Cost] = {
     "client.revoke": Cost(
         "O(admins + its keys); O(sessions) once it is durable",
         "ends its sessions; its name stays",
-        f"{ENTRY}; the rows in `client` of it and of its keys are replaced",
+        f"{ENTRY}; its row in `client` and those of its keys are replaced",
         "Client, Token, Session, Entry",
         _CLIENT,
     ),
     "daemon.status": Cost("O(1)", NOTHING, NOTHING, "Journal, Progress"),
-    "daemon.log_level": Cost("O(components), of which there are 7", NOTHING, NOTHING, "none"),
+    "daemon.log_level": Cost("O(7 components)", NOTHING, NOTHING, "none"),
     "daemon.drain": Cost("O(sessions)", "ends the process", NOTHING, "Session"),
     "daemon.compact": Cost(
-        "O(1); what it begins is O(entries to archive + rows of the read tables), beside the commands, some of it in threads "
-        "and in a process of its own",
+        "O(1); the compaction takes O(entries to archive + rows of the read tables), beside the commands, partly in threads "
+        "and in a separate process",
         "a block of a quarter of a megabyte at a time",
-        "an archive file and a snapshot of the read tables more, as many entries in `journal.db` fewer; while it runs as "
-        "much room as both databases",
+        "adds an archive file and a snapshot of the read tables, removes the archived entries from `journal.db`; needs as "
+        "much space as both databases while it runs",
         "Segment, Entry, Archive, Snapshot, Progress",
     ),
     "journal.read": Cost(
-        "O(log e + a quarter of a megabyte, or a segment), which is packed and deflated",
+        "O(log e + a quarter of a megabyte, or a segment), packed and deflated",
         NOTHING,
         NOTHING,
         "Segment, Entry, Archive, Journal",
     ),
     "daemon.report": Cost(
-        "O(tasks + warm wallets), of tasks at most 300; holds up the loop for milliseconds",
-        "at most 200,000 characters while it is made",
+        "O(tasks + warm wallets), with at most 300 tasks; blocks the loop for milliseconds",
+        "at most 200,000 characters during the report",
         "one file in `reports`; the newest 20 are kept",
         "Entry (the heads of the last 20)",
     ),

@@ -1,7 +1,7 @@
-"""The drawn diagrams: their sources are made from the code, and PlantUML draws them.
+"""The diagrams: their sources are generated from the code, and PlantUML draws them.
 
 Each is docs/diagrams/NAME.puml with NAME.svg beside it, which ends in a comment with the SHA-256 of the source that it
-was drawn from.  Another PlantUML draws other lines and coordinates: what must agree is the source and the words.
+was drawn from.  Another version of PlantUML draws other lines and coordinates; the source and the words must agree.
 """
 
 import ast
@@ -153,7 +153,7 @@ def drawn(name: str) -> str:
 
 
 def draw() -> list[str]:
-    """Draw anew what is not of its source any more; the names of what could not be drawn."""
+    """Redraw outdated drawings, and return the names of those that could not be drawn."""
     stale = [name for name in SOURCES if not is_drawn(name)]
     if not can_draw():
         return stale
@@ -163,7 +163,7 @@ def draw() -> list[str]:
 
 
 def words_of(drawing: str) -> Counter[str]:
-    """The words of a drawing: what is the same whichever version drew it, and with whichever fonts."""
+    """The words of a drawing, which do not depend on PlantUML's version or on fonts."""
     return Counter(word for text in re.findall(r"<text[^>]*>([^<]*)</text>", drawing) for word in text.split())
 
 

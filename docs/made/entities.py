@@ -1,4 +1,4 @@
-"""The logical data model: each entity by the type that stands for it in the code, and how entities hang together."""
+"""The logical data model: each entity with its type in the code, and the relations between entities."""
 
 import typing
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from walletd.vocabulary import entries as e
 
 
 class Entity(NamedTuple):
-    """An entity: its name, its type, by what it is known, what is borrowed from others, and what is left out here."""
+    """An entity: its name, type, keys, attributes borrowed from other entities, and omitted attributes."""
 
     name: str
     kind: Any

@@ -1,4 +1,4 @@
-"""The reference of errors: every reason with what it means, what to do, and which methods may answer with it."""
+"""The reference of errors: every reason with its meaning, the reaction to it, and the methods that answer with it."""
 
 import re
 from collections.abc import Callable
@@ -10,9 +10,9 @@ from walletd.vocabulary.reasons import Reason, Retry
 
 PLACE = re.compile(r"\{(\w+)(?:![rs])?\}")
 WHAT_TO_DO = {
-    Retry.NEVER: "do not repeat it: it would be answered the same",
-    Retry.SAME_COMMAND_ID: "repeat it, under the same command id, after `retry_after_ms` where that is there",
-    Retry.NEW_COMMAND_ID: "it may succeed later or otherwise: then under a new command id",
+    Retry.NEVER: "do not repeat it: the answer would be the same",
+    Retry.SAME_COMMAND_ID: "repeat it under the same command id, after `retry_after_ms` if the error has it",
+    Retry.NEW_COMMAND_ID: "it may succeed later, or with other params, under a new command id",
 }
 CLASSES: dict[str, Callable[[Reason], bool]] = {
     "Malformed requests": lambda reason: reason.is_malformed,
@@ -57,7 +57,7 @@ def _methods(reason: Reason) -> str:
         return "every command, and reads of this moment"
     if reason in OF_A_COMMAND:
         return "every command"
-    return ", ".join(f"`{name}`" for name in found) or "reserved: nothing answers with it today"
+    return ", ".join(f"`{name}`" for name in found) or "reserved: no method answers with it today"
 
 
 SECTIONS: dict[str, Callable[[], str]] = {"error_pages": error_pages}

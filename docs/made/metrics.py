@@ -1,4 +1,4 @@
-"""The metrics' reference: every family of the page, as the collector makes it for a daemon that has done nothing."""
+"""The metrics' reference: every family of the page, from the collector of an idle daemon."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""The events that are no methods: what the daemon says unasked, its pages, signals, timers, and what runs without it."""
+"""The events that are not requests: notifications, HTTP pages, signals, timers, and the commands without the daemon."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ from walletd.runtime.loop_watch import MOST_CPU_SECONDS, MOST_TICKS
 
 
 class Event(NamedTuple):
-    """One event of an API that is no request."""
+    """One event that is not a request."""
 
     name: str
     when: str
@@ -29,10 +29,10 @@ NOTIFICATIONS = (
     ),
     Event(
         "stream.event",
-        "an entry became durable that touches what a subscription watches",
-        "subscription, epoch, sequence, previous_sequence, entry: the stored bytes, or less where the session may not see all",
+        "an entry that a subscription watches became durable",
+        "subscription, epoch, sequence, previous_sequence, entry: the stored bytes, or the part that the session may see",
         "no room in the outbox (`max_event_bytes`): the subscription catches up from the journal; no progress: closed with 4508",
-        "O(wallets of the entry × lengths of prefixes that are watched + receivers) for each entry",
+        "per entry O(its wallets × lengths of watched prefixes + receivers)",
         "bytes in outboxes, at most `max_event_bytes` each; the newest 4,096 entries",
         "Subscription, Entry",
     ),
@@ -40,7 +40,7 @@ NOTIFICATIONS = (
         "stream.heartbeat",
         "a stream was idle for `heartbeat_seconds`",
         "`StreamHeartbeat`: subscription, epoch, head",
-        "left out where there is no room",
+        "left out if there is no room",
         "O(subscriptions) every `heartbeat_seconds`",
         "none",
         "Subscription",
@@ -48,7 +48,7 @@ NOTIFICATIONS = (
     Event(
         "lifecycle",
         "the daemon moved to another state",
-        "`LifecycleNotice`: lifecycle, retry_after_ms where it stops",
+        "`LifecycleNotice`: lifecycle, retry_after_ms if it stops",
         "none",
         "O(sessions)",
         "none",
@@ -56,7 +56,7 @@ NOTIFICATIONS = (
     ),
     Event(
         "warning",
-        "the session goes on although it is refused for its rate",
+        "the session keeps sending although it is refused for its rate",
         "`WarningNotice`: reason, message, retry_after_ms, close_code",
         "unheeded: closed with 4529",
         "O(1)",
@@ -68,17 +68,17 @@ NOTIFICATIONS = (
 PAGES = (
     Event(
         "GET /healthz",
-        "asked over plain HTTP, on both listeners",
+        "requested over plain HTTP, on both listeners",
         '200 `{"alive":true}`',
-        "none: who answers lives",
+        "none: an answer means that the process lives",
         "O(1)",
         "none",
         "none",
     ),
     Event(
         "GET /readyz",
-        "asked over plain HTTP, on both listeners; also as `OPTIONS /` and `GET / HTTP/1.0`",
-        '200 where `serving` or `compacting`, else 503; `{"ready":…,"lifecycle":…}`, while it recovers with `done` and `whole`, in entries',
+        "requested over plain HTTP, on both listeners; also as `OPTIONS /` and `GET / HTTP/1.0`",
+        '200 if `serving` or `compacting`, otherwise 503; `{"ready":…,"lifecycle":…}`, during a recovery with `done` and `whole`, in entries',
         "503",
         "O(1)",
         "none",
@@ -86,12 +86,12 @@ PAGES = (
     ),
     Event(
         "GET /metrics",
-        "asked over plain HTTP, on the operators' listener alone",
+        "requested over plain HTTP, on the operators' listener only",
         "Prometheus' text format 0.0.4",
         "404 on the clients' listener",
         "O(warm wallets + sessions + subscriptions)",
         "the page, some 40 kB, while it is sent",
-        "all, as counts",
+        "all, as counters",
     ),
 )
 
@@ -99,7 +99,7 @@ SIGNALS = (
     Event(
         "SIGTERM, SIGINT",
         "sent to the process",
-        "stop in order; a second one: in haste",
+        "stop in order; a second signal shortens this",
         "none",
         "O(sessions)",
         "ends the process",
@@ -108,8 +108,8 @@ SIGNALS = (
     Event(
         "SIGHUP",
         "sent to the process",
-        "read the configuration again",
-        "one wrong line: nothing changes",
+        "reload the configuration",
+        "a wrong line: nothing changes",
         "O(settings)",
         "none",
         "none",
@@ -137,18 +137,17 @@ SIGNALS = (
 TIMERS = (
     Event(
         "hold.expire",
-        "a hold's `expires_at` has come; the daemon submits it to itself, at most 100 at once, and before a command that "
-        "would take in too many",
-        "wallet, hold, how many holds it takes in, and a command id made of the hold and the moment, or of the sequence",
-        "`hold_not_open` where another entry was sooner; `unavailable`: tried again after a second",
-        "O(h log h) to find those of the wallet's holds that have expired; it takes in at most 500, or 253 KiB, and the "
-        "next one goes on",
+        "a hold's `expires_at` has come; the daemon submits at most 100 of these at once, and one before a command that "
+        "would record too many expiries",
+        "wallet, hold, the number of holds it records, and a command id derived from the hold and the time, or from the sequence",
+        "`hold_not_open` if another entry was faster; `unavailable`: retried after a second",
+        "O(h log h) to find the wallet's expired holds; it records at most 500, or 253 KiB, and the next one continues",
         "one entry; frees the holds and their timers",
         "Hold, Balance, Outflow, Entry",
     ),
     Event(
         "the end of a token",
-        "its `expires_at` has come; looked at once a minute at least",
+        "its `expires_at` has come; checked at least once a minute",
         "close code 4401",
         "none",
         "O(sessions)",
@@ -157,30 +156,30 @@ TIMERS = (
     ),
     Event(
         "retirement of idle wallets",
-        "every quarter of `idle_wallet_seconds`, and with each claim beyond `max_warm_wallets`",
+        "every `idle_wallet_seconds` / 4, and with each claim beyond `max_warm_wallets`",
         "none",
         "a wallet whose last entry is not in the read tables stays",
-        "O(wallets let go): at most as many as the claim names, and 4",
+        "O(wallets released): at most as many as the claim names, plus 4",
         "frees their Books",
         "Wallet",
     ),
     Event(
         "tick of the connections",
         "once a second",
-        "pings, deadlines, what all peers hold together",
-        "beyond `max_buffered_mebibytes`: who holds most is cut off",
+        "pings, deadlines, the bytes held for all peers",
+        "beyond `max_buffered_mebibytes`: the peer with the most is disconnected",
         "O(connections)",
         "none",
         "Session",
     ),
     Event(
         "projection",
-        "250 ms after a commit, or at once where a read waits for it",
+        "250 ms after a commit, or at once if a read waits for it",
         "at most some 4,000 entries in one transaction",
-        "a damaged table: exit code 70, built anew at the next start",
+        "a damaged table: exit code 70, rebuilt at the next start",
         "O(records × log rows)",
         "rows in `state.db`; frees the command ids in memory",
-        "Progress, and all that has a table",
+        "Progress, and all entities with a table",
     ),
     Event(
         "checkpoint",
@@ -188,42 +187,42 @@ TIMERS = (
         "none",
         "three failures in a row: `degraded`",
         "O(pages in the log)",
-        "`journal.db-wal` begins anew; `journal.mark` moves",
+        "`journal.db-wal` restarts; `journal.mark` moves",
         "Segment, Journal",
     ),
     Event(
         "folding of the read tables' log",
         "SQLite's log of `state.db` has 8,000 pages, after a transaction",
         "none",
-        "a full disk, a reader in the way: the log grows, and it is tried after the next transaction",
+        "a full disk, a blocking reader: the log grows, and the next transaction retries",
         "O(pages in the log), in a thread",
-        "`state.db-wal` begins anew",
-        "Progress, and all that has a table",
+        "`state.db-wal` restarts",
+        "Progress, and all entities with a table",
     ),
     Event(
         "compaction",
-        "the policy asks for it (`compact_when_mebibytes`, `compact_when_days`, `compact_at`), looked at once a minute",
+        "the policy asks for it (`compact_when_mebibytes`, `compact_when_days`, `compact_at`), evaluated once a minute",
         "its step in `daemon.status` and in the metrics",
-        "a full disk or rot ends it, not what was acknowledged; the next one goes on from there",
+        "a full disk or rot ends it, without loss of acknowledged entries; the next one continues from there",
         "as `daemon.compact`",
         "as `daemon.compact`",
         "Segment, Entry, Archive, Snapshot, Progress",
     ),
     Event(
         "loop watch",
-        "once a second, from a thread of its own",
+        "once a second, from its own thread",
         "none",
-        f"a loop that stands, or an end that does not come, for {MOST_TICKS} seconds: exit code 70, with all stacks; where no "
-        f"thread can count, {MOST_CPU_SECONDS:.0f} seconds of processor time: SIGPROF, with all stacks",
+        f"a loop that is stuck, or an end that takes longer, for {MOST_TICKS} seconds: exit code 70, with all stacks; if no "
+        f"thread can run, {MOST_CPU_SECONDS:.0f} seconds of processor time: SIGPROF, with all stacks",
         "O(1)",
         "none",
         "none",
     ),
     Event(
         "watchdog and notifications of systemd",
-        "at each move of the lifecycle, each sign of progress, three times in `WATCHDOG_USEC`",
+        "at each move of the lifecycle, at each sign of progress, three times per `WATCHDOG_USEC`",
         "READY, STATUS, RELOADING, STOPPING, EXTEND_TIMEOUT_USEC, WATCHDOG, EXIT_STATUS",
-        "a socket that is gone: said once, done without",
+        "a missing socket: logged once, ignored",
         "O(1)",
         "none",
         "none",
@@ -233,11 +232,11 @@ TIMERS = (
 OFFLINE = (
     Event(
         "walletd backup",
-        "against a running daemon, by `journal.read`",
-        "archive files in a directory; only what is new",
-        "exit code 74: the destination is full, gone, or of another journal",
-        "O(new entries): each is checked, written, read back and proved",
-        "a block in memory; some hundred bytes an entry, deflated, on the disk",
+        "against a running daemon, through `journal.read`",
+        "archive files in a directory; only new entries",
+        "exit code 74: the destination is full, missing, or of another journal",
+        "O(new entries): each is checked, written, read back and verified",
+        "a block in memory; some hundred bytes per entry, deflated, on the disk",
         "Segment, Entry, Archive, Journal",
     ),
     Event(
@@ -251,9 +250,9 @@ OFFLINE = (
     ),
     Event(
         "walletd clock",
-        "beside a daemon or before its start; with --accept, where the machine's clock is right",
-        "this machine's clock and the ledger's time; the daemon takes the clock over",
-        "a word that is older than an hour, or about a clock that was set since, is said and does not count",
+        "beside a daemon or before its start; with --accept, if the machine's clock is right",
+        "this machine's clock and the ledger's time; the daemon accepts the clock",
+        "an acceptance older than an hour, or of a clock that was set since, is reported and does not count",
         "O(1)",
         "a small file until a daemon has read it",
         "none",
@@ -262,15 +261,15 @@ OFFLINE = (
         "walletd verify",
         "on a folder that no daemon has open, or a copy",
         "the totals, or the first violations",
-        "exit code 65: damaged; 75: a daemon has it",
+        "exit code 65: damaged; 75: a daemon has it open",
         "O(entries): every entry is decided again",
-        "some 500 bytes in memory for each transfer, for it keeps all books; nothing on the disk",
+        "some 500 bytes in memory per transfer, because it keeps all books; nothing on the disk",
         "all",
     ),
     Event(
         "walletd config check",
         "before a start or a reload",
-        "says whether the configuration is right; opens no journal and no port",
+        "whether the configuration is right; opens no journal and no port",
         "exit code 78 and one line",
         "O(settings)",
         "none",

@@ -1,4 +1,4 @@
-"""The configuration's reference: each setting with its type and bounds, and what config/walletd.toml says of it."""
+"""The configuration's reference: each setting with its type, bounds and the comment from config/walletd.toml."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -40,7 +40,7 @@ def configuration() -> str:
     """Every setting, block by block."""
     parts = []
     for block in blocks():
-        rows = ["| setting | what it may be | default | takes effect |", "|---|---|---|---|"]
+        rows = ["| setting | values | default | takes effect |", "|---|---|---|---|"]
         rows += [_row(name) for name in block.names]
         parts.append("\n".join([block.explanation, "", *rows, ""]))
     return "\n".join(parts)
