@@ -1,1 +1,1 @@
-"""The generated parts of docs/.  Each module has ``SECTIONS``: the names of sections, and the functions to fill them."""
+"""The generated parts of docs/.  Each module has ``SECTIONS``: the names of sections, and functions to fill them."""
