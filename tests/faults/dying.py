@@ -111,7 +111,7 @@ def _the_last_segment_is_left_out() -> None:
 
 
 def _files_have_their_names_too_early() -> None:
-    archive_file.UNFINISHED_SUFFIX = ".segments"  # type: ignore[misc]
+    archive_file.UNFINISHED_SUFFIX = ".segments"
 
 
 def _archived_files_lose_their_names() -> None:

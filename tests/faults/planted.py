@@ -76,7 +76,7 @@ def _stop_thread(connection: Any) -> None:
 
 def journal_thread_dies() -> None:
     """The thread that serves the journal is gone, where it makes the commits."""
-    blocking_calls.SLOW_SECONDS = -1.0  # type: ignore[misc]
+    blocking_calls.SLOW_SECONDS = -1.0
     plain = SqliteConnection._hop
 
     async def hop(self: SqliteConnection, function: Any, *arguments: object) -> Any:
@@ -89,7 +89,7 @@ def journal_thread_dies() -> None:
 
 def journal_thread_hangs() -> None:
     """The disk below the journal does not come back from a call of the thread."""
-    blocking_calls.SLOW_SECONDS = -1.0  # type: ignore[misc]
+    blocking_calls.SLOW_SECONDS = -1.0
     plain = SqliteConnection._hop
 
     async def hop(self: SqliteConnection, function: Any, *arguments: object) -> Any:
@@ -102,7 +102,7 @@ def journal_thread_hangs() -> None:
 
 def commit_hangs() -> None:
     """The disk below the journal, never taken for a slow one, does not come back from a commit of the event loop."""
-    blocking_calls.SLOW_SECONDS = math.inf  # type: ignore[misc]
+    blocking_calls.SLOW_SECONDS = math.inf
     plain = SqliteConnection._change_now
 
     def change(self: SqliteConnection, statement: str, parameters: Any) -> int:
@@ -200,7 +200,7 @@ def impatience() -> None:
 
 def journal_thread_waits() -> None:
     """The disk below the journal does not come back from a commit for as long as the injury strikes."""
-    blocking_calls.SLOW_SECONDS = -1.0  # type: ignore[misc]
+    blocking_calls.SLOW_SECONDS = -1.0
     plain = SqliteConnection._hop
 
     async def hop(self: SqliteConnection, function: Any, *arguments: object) -> Any:
@@ -423,7 +423,7 @@ def _signals_are_not_held_back() -> None:
 
 
 def _a_standstill_counts() -> None:
-    awake_clock.LONGEST_TURN_SECONDS = math.inf  # type: ignore[misc]
+    awake_clock.LONGEST_TURN_SECONDS = math.inf
 
 
 def _a_line_waits_for_its_reader() -> None:

@@ -5,4 +5,4 @@ from walletd.runtime import blocking_calls
 
 def make_disks_slow() -> None:
     """From now on, in this process."""
-    blocking_calls.SLOW_SECONDS = -1.0  # type: ignore[misc]
+    blocking_calls.SLOW_SECONDS = -1.0

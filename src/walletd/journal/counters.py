@@ -4,16 +4,13 @@ counters.count_commit(entries=12, size_bytes=4096, seconds=0.0006)
 assert sum(counters.seconds_buckets) == counters.commits
 """
 
-from __future__ import annotations
-
 from bisect import bisect_left
-from typing import Final
 
-COMMIT_SECONDS_BOUNDS: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+COMMIT_SECONDS_BOUNDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
 class CommitCounters:
-    """Since the start of this process. Bucket i counts commits of at most bound i seconds; the last, slower ones."""
+    """Since the start of this process.  Bucket i counts commits of at most bound i seconds; the last, slower ones."""
 
     __slots__ = (
         "bytes",

@@ -9,18 +9,16 @@ is; for ``OutcomeUnknown`` it is not, and then nothing in memory may be trusted:
         log.warning("%s", full)     # says what happened, then what the operator should do
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
 
-_log = logging.getLogger("walletd.journal")
+log = logging.getLogger("walletd.journal")
 
 
 class JournalFailure(Exception):
-    """Any failure of the journal. ``advice`` is one sentence for the operator and part of the message."""
+    """Any failure of the journal.  ``advice`` is one sentence for the operator and part of the message."""
 
     advice: ClassVar[str] = "See the preceding log lines."
 
@@ -29,7 +27,7 @@ class JournalFailure(Exception):
 
 
 class JournalFull(JournalFailure):
-    """Certain: nothing of this segment was written, and nothing will appear later. The journal takes no writes now."""
+    """Certain: nothing of this segment was written, and nothing will appear later.  The journal takes no writes now."""
 
     advice = "Free space on the journal's file system; walletd probes and resumes by itself."
 
@@ -50,7 +48,7 @@ class JournalDetached(JournalFull):
 
 
 class HeadMoved(JournalFailure):
-    """Certain: nothing was written, because the journal is not where we left it. Another writer owns it now."""
+    """Certain: nothing was written, because the journal is not where we left it.  Another writer owns it now."""
 
     advice = "Make sure that only one walletd uses this journal, then restart it."
 
@@ -68,7 +66,7 @@ class JournalSilent(OutcomeUnknown):
 
 
 class JournalCorrupt(JournalFailure):
-    """What is stored is not what was written. It is never served."""
+    """What is stored is not what was written.  It is never served."""
 
     advice = "Keep the files as evidence and restore the newest backup that `walletd verify` accepts."
 

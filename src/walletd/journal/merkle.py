@@ -8,8 +8,6 @@ append, and the root equals the Merkle Tree Hash of RFC 6962, section 2.1, so th
     assert frontier.root() == leaf_hash(b'{"n":1}')
 """
 
-from __future__ import annotations
-
 from hashlib import sha256
 from typing import Final
 
@@ -22,7 +20,7 @@ _SIZE_BYTES: Final = 8
 
 
 def leaf_hash(record: bytes) -> bytes:
-    """SHA-256 of 0x00 and the record. The prefix keeps a leaf from ever being taken for an inner node."""
+    """SHA-256 of 0x00 and the record.  The prefix keeps a leaf from ever being taken for an inner node."""
     return sha256(_LEAF_PREFIX + record).digest()
 
 
@@ -34,7 +32,7 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 class Frontier:
     """The right edge of the tree: one hash per complete subtree, largest first, one for each set bit of the size.
 
-    A frontier is cheap to copy. Whoever wants to try an append that may be taken back works on a copy and keeps it
+    A frontier is cheap to copy.  Whoever wants to try an append that may be taken back works on a copy and keeps it
     only when the append stands.
     """
 
@@ -50,7 +48,7 @@ class Frontier:
         return self._size
 
     def append(self, leaf: bytes) -> None:
-        """Add one leaf hash (not a record) at the right. Complete subtrees of equal size merge, like carries."""
+        """Add one leaf hash (not a record) at the right.  Complete subtrees of equal size merge, like carries."""
         assert len(leaf) == HASH_BYTES
         merges = self._size
         peak = leaf
@@ -69,7 +67,7 @@ class Frontier:
             root = node_hash(peak, root)
         return root
 
-    def copy(self) -> Frontier:
+    def copy(self) -> "Frontier":
         """An independent frontier of the same tree."""
         twin = Frontier()
         twin._size = self._size
@@ -81,8 +79,8 @@ class Frontier:
         return self._size.to_bytes(_SIZE_BYTES, "big") + b"".join(self._peaks)
 
     @classmethod
-    def from_bytes(cls, stored: bytes) -> Frontier:
-        """The inverse of ``to_bytes``. Raises ValueError when the length does not fit the size it claims."""
+    def from_bytes(cls, stored: bytes) -> "Frontier":
+        """The inverse of ``to_bytes``.  Raises ValueError when the length does not fit the size it claims."""
         size = int.from_bytes(stored[:_SIZE_BYTES], "big")
         if len(stored) != _SIZE_BYTES + HASH_BYTES * size.bit_count():
             raise ValueError(f"{len(stored)} bytes cannot be the frontier of a tree of {size} leaves")

@@ -6,8 +6,6 @@ The promise: nothing in the journal is changed, a running daemon is never distur
     with open_offline(Path("/backup/walletd")) as journal: ...     # also a data directory with its archive, or a backup
 """
 
-from __future__ import annotations
-
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -94,7 +92,7 @@ def read_offline(database: Path) -> Iterator[Segment]:
 
 
 def charter_offline(database: Path) -> Charter:
-    """What the journal in this file says about itself. Raises like ``read_offline``."""
+    """What the journal in this file says about itself.  Raises like ``read_offline``."""
     with _opened(database) as connection, translated(f"{database} could not be read"):
         return charter_of(connection)
 

@@ -1,15 +1,13 @@
 """A segment: everything that one group commit makes durable, as one value.
 
 The promise: a segment can be checked on its own (``check``: the digest covers the header and the body) and in its
-place (``verify``: the root covers every entry since the first). A record is opaque here: one line of JSON, hashed and
+place (``verify``: the root covers every entry since the first).  A record is opaque here: one line of JSON, hashed and
 stored as the bytes that were given.
 
     frontier = Frontier()
     segment = seal(frontier, first_sequence=1, epoch=1, records=[b'{"n":1}', b'{"n":2}'])
     assert records(segment) == [b'{"n":1}', b'{"n":2}']
 """
-
-from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
@@ -26,12 +24,14 @@ FORMAT_VERSION: Final = 1
 ENTRIES_PER_STEP: Final = 256
 
 _SEPARATOR: Final = b"\n"
-_DIGEST_PREFIX: Final = b"walletd segment\x00"  # so that a digest is never the hash of anything else of ours
-_HEADER: Final = struct.Struct(">QQQQ")  # format, first sequence, count, epoch
+_DIGEST_PREFIX: Final = b"walletd segment\x00"
+"""So that a digest is never the hash of anything else of ours."""
+_HEADER: Final = struct.Struct(">QQQQ")
+"""Format, first sequence, count, epoch."""
 
 
 class Segment(msgspec.Struct, frozen=True):
-    """One group commit. Sequences count from 1 without a gap over the whole journal."""
+    """One group commit.  Sequences count from 1 without a gap over the whole journal."""
 
     first_sequence: int
     count: int
@@ -86,7 +86,7 @@ def is_record(record: bytes) -> bool:
 
 
 def records(segment: Segment) -> list[bytes]:
-    """The records in sequence order. The segment must have been checked, as everything from a store has been."""
+    """The records in sequence order.  The segment must have been checked, as everything from a store has been."""
     lines = segment.body.split(_SEPARATOR)
     assert len(lines) == segment.count
     return lines

@@ -1,7 +1,7 @@
 """The narrow interface between the journal writer and whatever keeps the segments.
 
 The promise of every store: ``append`` returns only when the segment is durable, refuses for certain or says that it
-does not know; nothing is ever read back that fails its digest. Two implementations stand behind it, SQLite and memory,
+does not know; nothing is ever read back that fails its digest.  Two implementations stand behind it, SQLite and memory,
 and both pass the same contract tests.
 
     head = await store.head()
@@ -9,9 +9,7 @@ and both pass the same contract tests.
     for segment in await store.read(after=head.sequence): ...
 """
 
-from __future__ import annotations
-
-from typing import Final, NoReturn, Protocol
+from typing import NoReturn, Protocol
 
 import msgspec
 
@@ -19,8 +17,9 @@ from walletd.journal.merkle import EMPTY_ROOT
 from walletd.journal.segment import Segment
 from walletd.vocabulary.histories import Histories
 
-READ_LIMIT_BYTES: Final = 4 * 1024 * 1024  # one read occupies the journal's connection for some milliseconds
-FIRST_EPOCH: Final = 1
+READ_LIMIT_BYTES = 4 * 1024 * 1024
+"""One read occupies the journal's connection for some milliseconds."""
+FIRST_EPOCH = 1
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -31,11 +30,11 @@ class Head(msgspec.Struct, frozen=True):
     root: bytes
 
 
-GENESIS: Final = Head(sequence=0, epoch=FIRST_EPOCH, root=EMPTY_ROOT)
+GENESIS = Head(sequence=0, epoch=FIRST_EPOCH, root=EMPTY_ROOT)
 
 
 class JournalStore(Protocol):
-    """Where segments are kept. Every method may be cancelled except an ``append`` whose outcome shall be known."""
+    """Where segments are kept.  Every method may be cancelled except an ``append`` whose outcome shall be known."""
 
     @property
     def instance(self) -> str:
@@ -84,21 +83,21 @@ class JournalStore(Protocol):
     async def read(self, after: int, limit: int = READ_LIMIT_BYTES) -> list[Segment]:
         """The segments that hold entries with a sequence above ``after``, in order, each checked, without a gap.
 
-        ``limit`` bounds the bytes of their bodies; at least one segment is returned if there is one. The first may
-        begin at or before ``after``. Raises JournalCorrupt rather than return rot.
+        ``limit`` bounds the bytes of their bodies; at least one segment is returned if there is one.  The first may
+        begin at or before ``after``.  Raises JournalCorrupt rather than return rot.
         """
         ...
 
     async def read_entry(self, sequence: int) -> bytes | None:
-        """The record with this sequence, or None if the journal has not (yet) got it. Raises JournalCorrupt."""
+        """The record with this sequence, or None if the journal has not (yet) got it.  Raises JournalCorrupt."""
         ...
 
     async def head(self) -> Head:
-        """The durable head. Raises JournalCorrupt."""
+        """The durable head.  Raises JournalCorrupt."""
         ...
 
     async def checkpoint(self) -> None:
-        """Do the housekeeping that keeps appends fast. A failure is counted, and shows in later appends."""
+        """Do the housekeeping that keeps appends fast.  A failure is counted, and shows in later appends."""
         ...
 
     async def probe(self) -> None:
@@ -109,5 +108,5 @@ class JournalStore(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Release everything. No other method may be called afterwards."""
+        """Release everything.  No other method may be called afterwards."""
         ...

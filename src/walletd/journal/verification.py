@@ -1,13 +1,11 @@
 """Verification: does a row of segments make one unbroken journal?
 
 The promise: what passes is contiguous from the given head, never falls back in epoch, and has the Merkle root that was
-stored with it, after every single segment. Pure: the segments come from anywhere, a store or a file that lies offline.
+stored with it, after every single segment.  Pure: the segments come from anywhere, a store or a file that lies offline.
 
     for progress in verified(read_offline(path)):
         print(progress.head.sequence)
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 

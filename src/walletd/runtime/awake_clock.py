@@ -13,11 +13,10 @@ anything beyond is no time that the loop had.
 
 import time
 from collections.abc import Callable
-from typing import Final
 
 import trio
 
-LONGEST_TURN_SECONDS: Final = 2.0
+LONGEST_TURN_SECONDS = 2.0
 """A turn of the loop takes milliseconds.  What takes longer is a standstill, of the process or of a call that blocks
 the loop: an answer that was waited for meanwhile could not be seen either."""
 

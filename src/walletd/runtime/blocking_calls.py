@@ -11,18 +11,16 @@ has the event loop keeps it for some milliseconds before another thread gets a t
         await in_thread(os.fsync, descriptor)
 """
 
-from __future__ import annotations
-
 from time import perf_counter
-from typing import Final, Self
+from typing import Self
 
-SLOW_SECONDS: Final = 0.005
+SLOW_SECONDS = 0.005
 """Calls that take longer than this are worth a hop: meanwhile the event loop can serve others."""
 
-SHARE_OF_LAST: Final = 0.1
+SHARE_OF_LAST = 0.1
 """What the last call counts for in how long they take: a disk that is busy now and then is not a slow one."""
 
-CALLS_IN_THREAD: Final = 64
+CALLS_IN_THREAD = 64
 """So many calls are made in the thread where they are slow, before another one shows whether they still are."""
 
 

@@ -4,9 +4,8 @@ collect_garbage_rarely()                           # once everything that stays 
 """
 
 import gc
-from typing import Final
 
-GARBAGE_THRESHOLDS: Final = (50_000, 20, 50)
+GARBAGE_THRESHOLDS = (50_000, 20, 50)
 
 
 def collect_garbage_rarely() -> None:

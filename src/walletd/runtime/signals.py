@@ -11,14 +11,13 @@ import logging
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
 
 import trio
 
 from walletd.logs.outlet import unblocking_stderr
 
-OF_ENDS: Final = (signal.SIGTERM, signal.SIGINT)
-OF_OPERATORS: Final = frozenset({signal.SIGHUP, signal.SIGUSR1})
+OF_ENDS = (signal.SIGTERM, signal.SIGINT)
+OF_OPERATORS = frozenset({signal.SIGHUP, signal.SIGUSR1})
 
 log = logging.getLogger("walletd.daemon")
 

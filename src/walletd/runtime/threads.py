@@ -10,16 +10,16 @@ done all the same then: everybody waits for it, which is better than to do witho
 import errno
 import logging
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import trio
 
 Found = TypeVar("Found")
 
-RETRY_SECONDS: Final = 0.1
+RETRY_SECONDS = 0.1
 """Until a descriptor may have been given back."""
 
-_log = logging.getLogger("walletd.journal")
+log = logging.getLogger("walletd.journal")
 
 
 def is_of_threads(failure: BaseException) -> bool:
@@ -41,7 +41,7 @@ async def in_thread(call: Callable[..., Found], *arguments: object) -> Found:
     except RuntimeError as error:
         if is_begun or not is_of_threads(error):
             raise
-        _log.warning("cannot start a thread (%s); its work runs on the event loop instead", error)
+        log.warning("cannot start a thread (%s); its work runs on the event loop instead", error)
     return begin()
 
 
@@ -55,6 +55,6 @@ async def once_files_may_open(read: Callable[..., Found], *arguments: object) ->
             if error.errno not in (errno.EMFILE, errno.ENFILE):
                 raise
             if not is_said:
-                _log.error("cannot read the archive, retrying: %s; raise the limit (ulimit -n)", error)
+                log.error("cannot read the archive, retrying: %s; raise the limit (ulimit -n)", error)
             is_said = True
         await trio.sleep(RETRY_SECONDS)

@@ -8,15 +8,12 @@ was checked.  A backup is such a directory; a data directory has one, ``archive`
     archive.read(after=0)                              # like a store's read
 """
 
-from __future__ import annotations
-
 import fcntl
 import os
 from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
 
 from walletd.journal.archive.file import (
     NOTHING,
@@ -35,9 +32,9 @@ from walletd.journal.segment import Segment, records
 from walletd.journal.sqlite.directory import make_directory
 from walletd.journal.store import READ_LIMIT_BYTES, Head
 
-ARCHIVE_DIRECTORY: Final = "archive"
-LOCK_NAME: Final = "archive.lock"
-OPEN_FILES: Final = 8
+ARCHIVE_DIRECTORY = "archive"
+LOCK_NAME = "archive.lock"
+OPEN_FILES = 8
 """As many stay open: four gigabytes or so of what is read at present."""
 
 

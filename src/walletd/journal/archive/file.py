@@ -14,8 +14,6 @@ A file is: a first line that names the format, blocks (each some segments, packe
 and a tail with their length, their SHA-256 and a mark.
 """
 
-from __future__ import annotations
-
 import os
 import struct
 import zlib
@@ -27,7 +25,7 @@ from hashlib import sha256
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
 import msgspec
 
@@ -40,26 +38,26 @@ from walletd.journal.store import Head
 from walletd.journal.verification import advance_in_steps
 from walletd.vocabulary.sizes import MAX_SEGMENT_BYTES
 
-SUFFIX: Final = ".segments"
-UNFINISHED_SUFFIX: Final = ".unfinished"
-ARCHIVE_FORMAT: Final = 1
+SUFFIX = ".segments"
+UNFINISHED_SUFFIX = ".unfinished"
+ARCHIVE_FORMAT = 1
 
-MAX_BLOCK_BYTES: Final = MAX_SEGMENT_BYTES
+MAX_BLOCK_BYTES = MAX_SEGMENT_BYTES
 """Of the segments in one block; only one that is larger by itself, of an earlier version, makes a larger block."""
 
-MAX_UNPACKED_BYTES: Final = 64 * 1024 * 1024
+MAX_UNPACKED_BYTES = 64 * 1024 * 1024
 """Of a block that is read: earlier versions put more into one, and a forged block must not fill the memory."""
 
-MAX_ROW_BYTES: Final = 1_000_000_000
+MAX_ROW_BYTES = 1_000_000_000
 """Of a block that is one segment: what SQLite takes as one row, and so the largest that any version could write."""
 
-SYNC_BYTES: Final = 1024 * 1024
+SYNC_BYTES = 1024 * 1024
 """What is written before it is synced: a sync of much would have the journal's own wait behind it."""
 
-_FIRST_LINE: Final = b"walletd archive\n"
-_TAIL: Final = struct.Struct(">Q32s8s")
-_END: Final = b"walletd\n"
-_LEVEL: Final = 3
+_FIRST_LINE = b"walletd archive\n"
+_TAIL = struct.Struct(">Q32s8s")
+_END = b"walletd\n"
+_LEVEL = 3
 """Of zlib: entries shrink to an eighth of their size, and twice the time would spare a tenth more."""
 
 
@@ -91,7 +89,7 @@ class Contents(msgspec.Struct, frozen=True):
     blocks: tuple[Block, ...]
 
 
-_ONE_ROW: Final = b"\x91"
+_ONE_ROW = b"\x91"
 """How the rows of a block begin in MessagePack where it is one."""
 
 _encode_rows = msgspec.msgpack.Encoder().encode
@@ -194,7 +192,7 @@ class ArchiveWriter:
                 yield self._head
             self._head = Head(segment.last_sequence, segment.epoch, segment.root)
 
-    def commit(self) -> ArchiveFile:
+    def commit(self) -> "ArchiveFile":
         """Finish what is proved, read its contents back, and name it, durably.  Raises CopyDamaged or OSError."""
         assert self._blocks
         assert len(self._blocks) == len(self._places)
@@ -330,5 +328,5 @@ def frontier_of(stored: bytes, path: Path) -> Frontier:
         raise JournalCorrupt(f"the contents of {path} cannot be: {error}") from error
 
 
-NOTHING: Final = Head(sequence=0, epoch=1, root=EMPTY_ROOT)
+NOTHING = Head(sequence=0, epoch=1, root=EMPTY_ROOT)
 """The head of an archive without files."""

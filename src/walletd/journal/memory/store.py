@@ -1,14 +1,12 @@
 """The journal in memory, with the behaviour of the real one, for tests and simulation.
 
-The promise: it passes the contract tests of every ``JournalStore``, and fails when, and as, it is told to. The list of
+The promise: it passes the contract tests of every ``JournalStore``, and fails when, and as, it is told to.  The list of
 segments given to it is the disk: a second store over the same list is the same journal after a restart.
 
     disk: list[Segment] = []
     store = MemoryJournalStore(disk)
     store.faults.append("unknown_applied")      # the next append is written, but nobody is told
 """
-
-from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable

@@ -7,13 +7,10 @@ stands for is known as such, and no id is given out again.
     head = build_journal(directory, origin, segments, epoch, lambda head: (*kept, History(head + 1, new_mark())))
 """
 
-from __future__ import annotations
-
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Final
 
 from walletd.journal.archive.archive import ARCHIVE_DIRECTORY
 from walletd.journal.archive.file import Origin
@@ -29,8 +26,8 @@ from walletd.journal.store import GENESIS, Head
 from walletd.journal.verification import advance
 from walletd.vocabulary.histories import FIRST_HISTORY, Histories
 
-UNFINISHED_SUFFIX: Final = ".restoring"
-_OF_A_JOURNAL: Final = ("journal.db*", "state.db*", "snapshot-*", MARK_NAME, ARCHIVE_DIRECTORY)
+UNFINISHED_SUFFIX = ".restoring"
+_OF_A_JOURNAL = ("journal.db*", "state.db*", "snapshot-*", MARK_NAME, ARCHIVE_DIRECTORY)
 
 Keep = Callable[[Segment], int]
 """How many of a segment's entries are wanted, from its first on."""

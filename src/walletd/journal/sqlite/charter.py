@@ -1,15 +1,12 @@
 """How a journal's database begins: its schema, its charter, and the settings under which it is used.
 
 The promise: a database that comes out of ``prepare`` is a journal of a format we know, durable up to its head, with
-every setting read back. A new one is made in a single transaction; what a crash left half-made holds nothing yet, is
+every setting read back.  A new one is made in a single transaction; what a crash left half-made holds nothing yet, is
 recognised by that, and is completed.
 """
 
-from __future__ import annotations
-
 import sqlite3
 from collections.abc import Callable
-from typing import Final
 
 import msgspec
 
@@ -20,8 +17,8 @@ from walletd.journal.store import FIRST_EPOCH
 from walletd.vocabulary.histories import FIRST_HISTORY, Histories, History
 
 # The exclusive lock is asked for before WAL, so that SQLite keeps the index of its log in memory and lets nobody else
-# in. Its own checkpoints are off because it swallows their errors.
-_SETTINGS: Final = (
+# in.  Its own checkpoints are off because it swallows their errors.
+_SETTINGS = (
     ("locking_mode", "EXCLUSIVE", "exclusive"),
     ("journal_mode", "WAL", "wal"),
     ("synchronous", "FULL", 2),
@@ -35,7 +32,7 @@ _SETTINGS: Final = (
     ("mmap_size", "0", 0),
 )
 
-SCHEMA: Final = (
+SCHEMA = (
     """
     CREATE TABLE journal (
         singleton  INTEGER PRIMARY KEY CHECK (singleton = 1),
@@ -63,13 +60,14 @@ SCHEMA: Final = (
     ) STRICT
     """,
 )
-CHARTER: Final = "SELECT format, instance, epoch, created_at FROM journal"
-HAS_HISTORIES: Final = "SELECT 1 FROM sqlite_schema WHERE name = 'history'"
+CHARTER = "SELECT format, instance, epoch, created_at FROM journal"
+HAS_HISTORIES = "SELECT 1 FROM sqlite_schema WHERE name = 'history'"
 """A journal that was made before there were histories has no such table; it is of the first."""
-HISTORIES: Final = "SELECT first_sequence, mark FROM history ORDER BY first_sequence"
+HISTORIES = "SELECT first_sequence, mark FROM history ORDER BY first_sequence"
 """Those after the first."""
 
-APPLICATION_ID: Final = 0x77616C6A  # "walj", what file(1) can tell a journal by
+APPLICATION_ID = 0x77616C6A
+"""In ASCII it is "walj", what file(1) can tell a journal by."""
 
 
 class Charter(msgspec.Struct, frozen=True):
@@ -92,7 +90,7 @@ async def prepare(
 ) -> Charter:
     """Settle what the last process left in the log, make the journal if there is none, and return its charter.
 
-    ``recoverable_frames`` is what ``wal.inspect`` found; ``make_room`` is called if the disk is full. Without the
+    ``recoverable_frames`` is what ``wal.inspect`` found; ``make_room`` is called if the disk is full.  Without the
     truncating checkpoint, an entry that was written but not synced when a process was killed could be answered to a
     client now and be lost in a later power cut.
     """
@@ -117,7 +115,7 @@ async def prepare(
 
 
 async def truncate_log(connection: SqliteConnection) -> None:
-    """Fold the whole log into the database file, synced, and empty it. Raises JournalUnreadable or sqlite3.Error."""
+    """Fold the whole log into the database file, synced, and empty it.  Raises JournalUnreadable or sqlite3.Error."""
     (row,) = await connection.rows("PRAGMA wal_checkpoint(TRUNCATE)")
     if row != (0, 0, 0):
         raise JournalUnreadable(f"the log could not be folded into the database: SQLite answers {row}")
@@ -126,7 +124,7 @@ async def truncate_log(connection: SqliteConnection) -> None:
 async def fold_log(connection: SqliteConnection) -> int:
     """Fold the whole log into the database file, synced, and let the next append begin it anew, in the same blocks.
 
-    Returns how many frames the log had. Raises JournalUnreadable or sqlite3.Error. Half as dear for the appends that
+    Returns how many frames the log had.  Raises JournalUnreadable or sqlite3.Error.  Half as dear for the appends that
     follow as an emptied log.
     """
     (row,) = await connection.rows("PRAGMA wal_checkpoint(PASSIVE)")
@@ -137,7 +135,7 @@ async def fold_log(connection: SqliteConnection) -> int:
 
 
 async def read_charter(connection: SqliteConnection) -> Charter:
-    """The journal's row. Raises JournalCorrupt or JournalUnsupported."""
+    """The journal's row.  Raises JournalCorrupt or JournalUnsupported."""
     rows = await connection.rows(CHARTER)
     histories = await connection.rows(HISTORIES) if await connection.rows(HAS_HISTORIES) else []
     return charter_from(rows, histories)

@@ -9,14 +9,12 @@ never leaves a transaction open.  A commit needs no hop where the disk is fast (
     await connection.aclose()
 """
 
-from __future__ import annotations
-
 import errno
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import aiosqlite
@@ -40,7 +38,7 @@ T = TypeVar("T")
 
 
 class SqliteConnection:
-    """A connection and its worker thread. Statements run in the order of the calls, one at a time."""
+    """A connection and its worker thread.  Statements run in the order of the calls, one at a time."""
 
     def __init__(self, connection: aiosqlite.Connection, sqlite: sqlite3.Connection, silence_seconds: float) -> None:
         self._closed = False
@@ -53,13 +51,13 @@ class SqliteConnection:
         self._commits = OnLoop()
 
     async def rows(self, statement: str, parameters: Parameters = ()) -> list[Row]:
-        """Every row of a statement that reads, or of a pragma. Raises sqlite3.Error, or JournalSilent after a time."""
+        """Every row of a statement that reads, or of a pragma.  Raises sqlite3.Error, or JournalSilent after a time."""
         with trio.move_on_after(self._silence_seconds):
             return [tuple(row) for row in await self._hop(self._connection.execute_fetchall, statement, parameters)]
         raise JournalSilent(f"SQLite has not answered for {self._silence_seconds:g} s")
 
     async def change(self, statement: str, parameters: Parameters = ()) -> int:
-        """Run one statement that writes, durable on return, and tell how many rows it changed. Raises sqlite3.Error.
+        """Run one statement that writes, durable on return, and tell how many rows it changed.  Raises sqlite3.Error.
 
         There is no deadline here: whoever waits for a commit decides how long.
         """
@@ -96,7 +94,7 @@ class SqliteConnection:
         """Close, once, and end the thread, whatever is cancelled.
 
         Raises JournalSilent when the thread does not answer: then it never will, and only the end of the process
-        ends it. Closing cannot be cancelled once begun, so something that can be is asked first.
+        ends it.  Closing cannot be cancelled once begun, so something that can be is asked first.
         """
         if self._closed:
             return
@@ -114,7 +112,7 @@ class SqliteConnection:
 
 
 async def connect(path: Path, *, silence_seconds: float) -> SqliteConnection:
-    """Open ``path``, creating it if needed. Shielded, because a cancelled connect would leak a locked file.
+    """Open ``path``, creating it if needed.  Shielded, because a cancelled connect would leak a locked file.
 
     psow=0 makes SQLite pad each commit to a sector, so that a power cut that destroys the sector being written cannot
     take an older commit with it (measured: 9% of such states lost one with psow=1, none of 3,000 with psow=0).
@@ -150,7 +148,7 @@ def translated(doing: str) -> Iterator[None]:
         raise kind(f"{doing}: {error}") from error
 
 
-_TRANSLATIONS: Final[dict[int, type[JournalFailure]]] = {
+_TRANSLATIONS: dict[int, type[JournalFailure]] = {
     sqlite3.SQLITE_FULL: JournalFull,
     sqlite3.SQLITE_CORRUPT: JournalCorrupt,
     sqlite3.SQLITE_NOTADB: JournalUnsupported,

@@ -7,27 +7,24 @@ itself would drop SQLite's locks: POSIX drops them with the first close); and a 
         refuse_network_file_system(directory)
 """
 
-from __future__ import annotations
-
 import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
 
 from walletd.journal.failures import JournalLocked, JournalUnsupported
 
-DATABASE_NAME: Final = "journal.db"
-LOCK_NAME: Final = "journal.lock"
-BALLAST_NAME: Final = "journal.ballast"
+DATABASE_NAME = "journal.db"
+LOCK_NAME = "journal.lock"
+BALLAST_NAME = "journal.ballast"
 
-_NETWORK_FILE_SYSTEMS: Final = frozenset(
+_NETWORK_FILE_SYSTEMS = frozenset(
     {"9p", "afs", "ceph", "cifs", "lustre", "ncpfs", "nfs", "nfs4", "smb3", "smbfs"}
     | {"fuse.glusterfs", "fuse.rclone", "fuse.s3fs", "fuse.sshfs"}
 )
-_PRIVATE: Final = 0o700
-_CHUNK_BYTES: Final = 64 * 1024
+_PRIVATE = 0o700
+_CHUNK_BYTES = 64 * 1024
 
 
 def make_directory(directory: Path) -> None:

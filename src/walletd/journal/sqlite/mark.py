@@ -1,25 +1,22 @@
 """The high-water mark: a few bytes beside the journal that remember how far it had come.
 
 A hash chain proves that what is there is unbroken; it cannot prove that nothing is missing at the end, or that the file
-is not an older copy of itself. The promise: a journal that ends before its mark, or has another history up to it, or is
-another journal, is refused. The mark is moved after checkpoints and at the end, so it is never ahead of the journal;
-where it is missing or unreadable it proves nothing, and says nothing.
+is not an older copy of itself.  The promise: a journal that ends before its mark, or has another history up to it, or
+is another journal, is refused.  The mark is moved after checkpoints and at the end, so it is never ahead of the
+journal; where it is missing or unreadable it proves nothing, and says nothing.
 """
-
-from __future__ import annotations
 
 import os
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
 
 import msgspec
 
 from walletd.journal.failures import JournalReplaced
 
-MARK_NAME: Final = "journal.mark"
+MARK_NAME = "journal.mark"
 
-_SUM_DIGITS: Final = 64
+_SUM_DIGITS = 64
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -31,7 +28,7 @@ class Mark(msgspec.Struct, frozen=True):
 
 
 def write_mark(directory: Path, mark: Mark) -> None:
-    """Write the mark over the old one, in place: a full disk must not prevent it. A torn write makes it unreadable."""
+    """Write the mark over the old one, in place: a full disk must not prevent it.  A torn write makes it unreadable."""
     content = msgspec.json.encode(mark)
     line = sha256(content).hexdigest().encode() + content + b"\n"
     descriptor = os.open(directory / MARK_NAME, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -7,16 +7,13 @@ on to a file that was removed, moved or covered by another mount; SQLite does no
     presence.refuse_detached()                       # before each commit: two or three stat(2), some microseconds
 """
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
-from typing import Final
 
 from walletd.journal.failures import JournalDetached
 from walletd.journal.sqlite.directory import DATABASE_NAME
 
-_FILES: Final = (DATABASE_NAME, f"{DATABASE_NAME}-wal")
+_FILES = (DATABASE_NAME, f"{DATABASE_NAME}-wal")
 
 
 class Presence:

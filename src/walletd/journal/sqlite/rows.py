@@ -1,28 +1,27 @@
 """Segments as rows: the statements that put them into a SQLite table and find them there, and the way back, checked."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 from walletd.journal.failures import JournalCorrupt
 from walletd.journal.segment import Segment, check
 
-COLUMNS: Final = "first_sequence, entry_count, epoch, format, root, digest, body"
+COLUMNS = "first_sequence, entry_count, epoch, format, root, digest, body"
 
-READ_LIMIT_SEGMENTS: Final = 512  # bounds the rows of one read when segments are small
+READ_LIMIT_SEGMENTS = 512
+"""Bounds the rows of one read when segments are small."""
 
 # The condition and the insertion are one statement, so that nothing can come between them.
-_HEAD_SEQUENCE: Final = """
+_HEAD_SEQUENCE = """
     coalesce((SELECT first_sequence + entry_count - 1 FROM segment ORDER BY first_sequence DESC LIMIT 1), 0)
 """
-APPEND: Final = f"""
+APPEND = f"""
     INSERT INTO segment ({COLUMNS})
     SELECT ?, ?, ?, ?, ?, ?, ? FROM journal WHERE epoch = ? AND {_HEAD_SEQUENCE} = ?
 """
-LAST: Final = f"SELECT {COLUMNS} FROM segment ORDER BY first_sequence DESC LIMIT 1"
-HOLDING: Final = f"SELECT {COLUMNS} FROM segment WHERE first_sequence <= ? ORDER BY first_sequence DESC LIMIT 1"
-AFTER: Final = f"""
+LAST = f"SELECT {COLUMNS} FROM segment ORDER BY first_sequence DESC LIMIT 1"
+HOLDING = f"SELECT {COLUMNS} FROM segment WHERE first_sequence <= ? ORDER BY first_sequence DESC LIMIT 1"
+AFTER = f"""
     WITH candidate AS (
         SELECT first_sequence, length(body) AS size FROM segment
         WHERE first_sequence >= coalesce((SELECT max(first_sequence) FROM segment WHERE first_sequence <= ?), 1)
@@ -34,9 +33,9 @@ AFTER: Final = f"""
     WHERE bytes_before < ? ORDER BY first_sequence
 """
 
-FIRST: Final = f"SELECT {COLUMNS} FROM segment WHERE first_sequence >= ? ORDER BY first_sequence LIMIT 1"
+FIRST = f"SELECT {COLUMNS} FROM segment WHERE first_sequence >= ? ORDER BY first_sequence LIMIT 1"
 # It begins with DELETE, or else the sqlite3 module does not tell how many rows it changed.
-PRUNE: Final = """
+PRUNE = """
     DELETE FROM segment WHERE first_sequence IN (
         WITH candidate AS (
             SELECT first_sequence, length(body) AS size FROM segment WHERE first_sequence <= ?
@@ -48,7 +47,7 @@ PRUNE: Final = """
     )
 """
 
-_TYPES: Final = [int, int, int, int, bytes, bytes, bytes]
+_TYPES = [int, int, int, int, bytes, bytes, bytes]
 
 
 def row_of(segment: Segment) -> tuple[int, int, int, int, bytes, bytes, bytes]:
@@ -65,7 +64,7 @@ def row_of(segment: Segment) -> tuple[int, int, int, int, bytes, bytes, bytes]:
 
 
 def segment_from(row: Sequence[Any]) -> Segment:
-    """The segment in the values of ``COLUMNS``. Raises JournalCorrupt, also where rot has changed a value's type."""
+    """The segment in the values of ``COLUMNS``.  Raises JournalCorrupt, also where rot has changed a value's type."""
     if [type(value) for value in row] != _TYPES:
         raise JournalCorrupt(f"the segment at sequence {row[0]} has values of other types than it was stored with")
     segment = Segment(*row)

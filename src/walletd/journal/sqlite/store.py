@@ -7,8 +7,6 @@ when ``append`` returns; ``JournalFull`` and ``HeadMoved`` mean that nothing was
         head = await store.head()
 """
 
-from __future__ import annotations
-
 import logging
 import secrets
 import sqlite3
@@ -16,7 +14,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import NoReturn
 
 import msgspec
 import trio
@@ -56,19 +54,28 @@ from walletd.runtime.ending import end_process
 from walletd.runtime.threads import in_thread, once_files_may_open
 from walletd.vocabulary.histories import Histories
 
-_log = logging.getLogger("walletd.journal")
+log = logging.getLogger("walletd.journal")
 
-MEBIBYTE: Final = 1024 * 1024
-SMALL_BYTES: Final = 64 * 1024  # behind a larger segment there is so much to do that a thread may write it meanwhile
-_CHECKPOINT_FAILURES_BORNE: Final = 3  # one may be a passing fault, three in a row are a disk that must be looked at
-_RECOVERY_MARGIN: Final = 8  # an eighth above the floor, so that the journal does not flap at its edge
-PRUNE_BYTES: Final = 1024 * 1024  # what one step of pruning deletes: a few milliseconds between two commits
-PRUNE_FRAMES: Final = 160  # a page for each segment, and the list of what is free
-MAX_SHRUNK_PAGES: Final = 2048  # rewriting 8 MiB takes some 50 ms
-MAX_FREED_PAGES: Final = 16_384  # the file system takes 0.2 to 0.4 ms for each megabyte that it gets back
-_PAGE_BYTES: Final = 4096
-_FRAME_BYTES: Final = 4120  # what a page takes in the log
-_FRAMES_PER_APPEND: Final = 4  # a leaf, its parent, the first page and the padding, at most, beside the body
+MEBIBYTE = 1024 * 1024
+SMALL_BYTES = 64 * 1024
+"""Behind a larger segment there is so much to do that a thread may write it meanwhile."""
+_CHECKPOINT_FAILURES_BORNE = 3
+"""One may be a passing fault, three in a row are a disk that must be looked at."""
+_RECOVERY_MARGIN = 8
+"""An eighth above the floor, so that the journal does not flap at its edge."""
+PRUNE_BYTES = 1024 * 1024
+"""What one step of pruning deletes: a few milliseconds between two commits."""
+PRUNE_FRAMES = 160
+"""A page for each segment, and the list of what is free."""
+MAX_SHRUNK_PAGES = 2048
+"""Rewriting 8 MiB takes some 50 ms."""
+MAX_FREED_PAGES = 16_384
+"""The file system takes 0.2 to 0.4 ms for each megabyte that it gets back."""
+_PAGE_BYTES = 4096
+_FRAME_BYTES = 4120
+"""What a page takes in the log."""
+_FRAMES_PER_APPEND = 4
+"""A leaf, its parent, the first page and the padding, at most, beside the body."""
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -84,7 +91,7 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class SqliteJournalStore:
-    """The ``JournalStore`` that walletd runs on. Made by ``open_journal``, which alone knows that it is fit."""
+    """The ``JournalStore`` that walletd runs on.  Made by ``open_journal``, which alone knows that it is fit."""
 
     def __init__(
         self,
@@ -201,7 +208,7 @@ class SqliteJournalStore:
             raise
         except JournalFailure as failure:
             self._checkpoint_failures += 1
-            _log.warning("checkpoint failed, %d in a row: %s", self._checkpoint_failures, failure)
+            log.warning("checkpoint failed, %d in a row: %s", self._checkpoint_failures, failure)
         else:
             self._checkpoint_failures = 0
             self._bytes_in_log = 0
@@ -343,7 +350,7 @@ class SqliteJournalStore:
 
         A full disk rolls back for SQLite, but not always on the disk: when it is the padding behind the commit that
         finds no room, the commit itself is in the log and a crash would bring it back (measured: in every second
-        case). So the log is folded away without it, with the ballast's room, and only then is it certain.
+        case).  So the log is folded away without it, with the ballast's room, and only then is it certain.
         """
         if isinstance(error, JournalFailure):
             raise error
@@ -364,12 +371,12 @@ class SqliteJournalStore:
         self._bytes_in_log = 0
 
     async def _move_mark(self) -> None:
-        """Remember how far the journal has come. Without it we are only less able to notice a replaced file."""
+        """Remember how far the journal has come.  Without it we are only less able to notice a replaced file."""
         mark = Mark(self.instance, self._head.sequence, self._head.root.hex())
         try:
             await in_thread(write_mark, self._directory, mark)
         except OSError as error:
-            _log.warning("cannot move the journal's high-water mark: %s", error)
+            log.warning("cannot move the journal's high-water mark: %s", error)
 
 
 @asynccontextmanager
@@ -387,7 +394,7 @@ async def open_journal(
     """Open the journal in ``directory``, or make it there, for as long as the body runs.
 
     Raises JournalLocked, JournalUnsupported, JournalCorrupt, JournalUnreadable or JournalFull, before anything is
-    served. The store outlives a cancellation of the body until the body has ended; then it closes, shielded.
+    served.  The store outlives a cancellation of the body until the body has ended; then it closes, shielded.
     """
     limits = Limits(space_floor_bytes, ballast_bytes, checkpoint_bytes, silence_seconds)
     database = directory / DATABASE_NAME
@@ -428,7 +435,7 @@ async def _give_back(store: SqliteJournalStore) -> None:
     try:
         await store.shrink(is_serving=False)
     except JournalFull as full:
-        _log.warning("the journal file was not shrunk: %s", full)
+        log.warning("the journal file was not shrunk: %s", full)
 
 
 async def _fill(ballast: Ballast, directory: Path, limits: Limits) -> None:
@@ -436,7 +443,7 @@ async def _fill(ballast: Ballast, directory: Path, limits: Limits) -> None:
     if free_bytes(directory) >= limits.space_floor_bytes + ballast.missing_bytes:
         await in_thread(ballast.restore)
     else:
-        _log.warning("%s has too little free space for writes; walletd starts read-only", directory)
+        log.warning("%s has too little free space for writes; walletd starts read-only", directory)
 
 
 async def _close(connection: SqliteConnection, die: Callable[[str], NoReturn]) -> None:

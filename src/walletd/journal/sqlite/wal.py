@@ -1,31 +1,34 @@
 """The write-ahead log of SQLite, looked at before SQLite looks at it.
 
-SQLite stops reading a log at the first frame that fails its checksum and silently forgets the rest. That is right for
+SQLite stops reading a log at the first frame that fails its checksum and silently forgets the rest.  That is right for
 the one commit that a crash tore, and a loss of acknowledged entries when a bit has rotted in the middle (measured: 600
-of 600 flips). The promise: ``inspect`` raises JournalCorrupt when more than one commit would be forgotten, and else
-tells how many frames SQLite must recover. Nothing is written, and the database must not be open in this process.
+of 600 flips).  The promise: ``inspect`` raises JournalCorrupt when more than one commit would be forgotten, and else
+tells how many frames SQLite must recover.  Nothing is written, and the database must not be open in this process.
 
 The layout is that of https://www.sqlite.org/fileformat2.html#the_write_ahead_log; the padding follows from psow=0
 (walFrames in SQLite's wal.c): after a commit its last frame is repeated up to the next sector boundary.
 """
 
-from __future__ import annotations
-
 import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Final, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from walletd.journal.failures import JournalCorrupt
 
-_HEADER: Final = struct.Struct(">8I")  # magic, version, page size, checkpoint number, two salts, two sums
-_FRAME: Final = struct.Struct(">6I")  # page number, size of the database after commit or 0, two salts, two sums
-_MAGIC: Final = 0x377F0682  # the lowest bit says that the sums are over big-endian words
-_VERSION: Final = 3007000
-_SECTOR_BYTES: Final = 4096  # SQLITE_DEFAULT_SECTOR_SIZE, what SQLite's unix VFS pads to
-_DATABASE_MAGIC: Final = b"SQLite format 3\x00"
-_LEGAL_LOSS: Final = 1  # the commit that was being written when the lights went out
+_HEADER = struct.Struct(">8I")
+"""Magic, version, page size, checkpoint number, two salts, two sums."""
+_FRAME = struct.Struct(">6I")
+"""Page number, size of the database after commit or 0, two salts, two sums."""
+_MAGIC = 0x377F0682
+"""The lowest bit says that the sums are over big-endian words."""
+_VERSION = 3007000
+_SECTOR_BYTES = 4096
+"""SQLITE_DEFAULT_SECTOR_SIZE, what SQLite's unix VFS pads to."""
+_DATABASE_MAGIC = b"SQLite format 3\x00"
+_LEGAL_LOSS = 1
+"""The commit that was being written when the lights went out."""
 
 Salts = tuple[int, int]
 Sums = tuple[int, int]
@@ -109,7 +112,7 @@ def _inspect_without_header(database: Path, file: BinaryIO) -> int:
     """A log whose header is damaged is ignored by SQLite altogether: right only if it holds nothing that is needed.
 
     The header is rewritten, and synced, when the log begins anew, which is after all of it went into the database; and
-    the first commit shares its sector. So at most one commit may be missing from the database file.
+    the first commit shares its sector.  So at most one commit may be missing from the database file.
     """
     if not _is_database(database):
         raise JournalCorrupt(f"both {database.name} and the header of {wal_path(database).name} are damaged")
