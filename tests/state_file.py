@@ -13,8 +13,13 @@ from pathlib import Path
 import apsw
 
 from walletd.tables import file as table_file
-from walletd.tables.folding import SCHEMA, rows_of
+from walletd.tables.folding import (
+    rows_of,
+)
 from walletd.tables.json_rows import in_bulk
+from walletd.tables.schema import (
+    SCHEMA,
+)
 from walletd.vocabulary.entries import Entry
 
 

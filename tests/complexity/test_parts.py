@@ -18,7 +18,9 @@ from walletd.protocol.envelope import Limits
 from walletd.sessions.access import Grant, TokenRegister
 from walletd.sessions.session import Call, Session
 from walletd.streams.publisher import Publisher, Subscription, Watched
-from walletd.tables.folding import rows_of
+from walletd.tables.folding import (
+    rows_of,
+)
 from walletd.tables.id_filter import IdFilter
 from walletd.vocabulary.entries import BalanceRecord, Effects, Entry, WalletRecord
 from walletd.vocabulary.identifiers import Principal, Sequence, Version, WalletId

@@ -25,15 +25,19 @@ from walletd.protocol.messages.clients import (
 )
 from walletd.sessions.access import Grant
 from walletd.sessions.client_view import client_page
-from walletd.tables.folding import microseconds
 from walletd.tables.queries import books, statements
+from walletd.tables.queries import holds as hold_queries
 from walletd.tables.queries import search as wallet_search
 from walletd.tables.queries import wallets as readings
 from walletd.tables.queries.books import BookLoading
+from walletd.tables.queries.holds import page_of_holds
 from walletd.tables.queries.moments import Moment
 from walletd.tables.queries.past_balances import balances_at
 from walletd.tables.queries.search import Search, find_wallets
 from walletd.tables.queries.statements import Question, read_statement
+from walletd.tables.schema import (
+    microseconds,
+)
 from walletd.vocabulary.commands import Limits, PostTransfer, Window
 from walletd.vocabulary.entries import (
     AssetRecord,
@@ -247,8 +251,9 @@ def statement(wallet: str, **params: Any) -> Callable[[apsw.Connection], Any]:
 
 
 def holds(wallet: str, also_closed: bool) -> Callable[[apsw.Connection], Any]:
-    sql = readings.ALL_HOLDS if also_closed else readings.OPEN_HOLDS
-    return lambda tables: readings._hold_page(tables.execute(sql, (wallet, 0, 0)), 1, START, 5, also_closed)
+    return lambda tables: page_of_holds(
+        tables, wallet=WalletId(wallet), also_closed=also_closed, after=None, limit=5, now=START
+    )
 
 
 def wallets(search: Search) -> Callable[[apsw.Connection], Any]:
@@ -290,7 +295,7 @@ EXEMPT = {
 @pytest.fixture(autouse=True)
 def pages_that_look_at_little(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that what is bounded by the rows that a page looks at is so in the small tables, too."""
-    for module in (statements, wallet_search, readings):
+    for module in (statements, wallet_search, hold_queries):
         monkeypatch.setattr(module, "MAX_VISITED", 100)
 
 

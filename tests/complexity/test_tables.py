@@ -16,9 +16,11 @@ from tests.state_file import fold_into, tables_in_memory
 from walletd.journal.sqlite.charter import SCHEMA as JOURNAL_SCHEMA
 from walletd.journal.sqlite.rows import AFTER, HOLDING, LAST
 from walletd.tables.command_ids import PROBE
-from walletd.tables.folding import microseconds
-from walletd.tables.queries import books
+from walletd.tables.queries import books, holds
 from walletd.tables.queries import wallets as readings
+from walletd.tables.schema import (
+    microseconds,
+)
 from walletd.upkeep import books_audit
 from walletd.vocabulary.entries import BalanceRecord, Effects, Entry, HoldRecord
 from walletd.vocabulary.identifiers import HoldId, Principal, Version, WalletId
@@ -89,14 +91,14 @@ def rows(statement: str, *values: Any) -> Callable[[Connection, int], Any]:
 NOW = microseconds(START)
 LOOK_UPS: dict[str, Callable[[Connection, int], Any]] = {
     "a command id": rows(PROBE, "p", lambda size: f"c{size // 2}"),
-    "a hold": rows(readings.HOLD, lambda size: size // 2, -1),
-    "the open holds of a wallet": rows(readings.OPEN_HOLDS, "hotel", 0, 0),
-    "a page of all holds of a wallet": rows(f"{readings.ALL_HOLDS} LIMIT 10", "hotel", 0, 0),
+    "a hold": rows(holds.HOLD, lambda size: size // 2, -1),
+    "the open holds of a wallet": rows(holds.OPEN_HOLDS, "hotel", 0, 0),
+    "a page of all holds of a wallet": rows(f"{holds.ALL_HOLDS} LIMIT 10", "hotel", 0, 0),
     "the open holds of a wallet that gets warm": rows(books.OPEN_HOLDS, json.dumps(["hotel"]), "", 0, 0, 100),
     "a wallet that gets warm": rows(books.BALANCES, json.dumps(["w000001"]), "", "", 100),
     "a wallet in a page": rows(readings.SOME_WALLETS, json.dumps(["w000001"])),
-    "the lapsed holds of a wallet in a page": rows(readings.LAPSED_HOLDS, json.dumps(["hotel"]), NOW),
-    "a page of the next expiries": rows(readings.EXPIRIES, NOW, 0, 0, 3),
+    "the lapsed holds of a wallet in a page": rows(holds.LAPSED_HOLDS, json.dumps(["hotel"]), NOW),
+    "a page of the next expiries": rows(holds.EXPIRIES, NOW, 0, 0, 3),
     "whether a wallet is there": rows(readings.IS_THERE, "w000001"),
 }
 SEGMENTS: dict[str, Callable[[Connection, int], Any]] = {

@@ -9,7 +9,12 @@ import pytest
 from tests.daemon.process import Daemon, furnish
 from tests.state_file import state_file
 from walletd.runtime.ending import EXIT_DAMAGED
-from walletd.tables.folding import CHANGE_COLUMNS, seal
+from walletd.tables.schema import (
+    CHANGE_COLUMNS,
+)
+from walletd.tables.seals import (
+    seal,
+)
 
 WITHOUT_PATIENCE = """
 from walletd import auditing

@@ -13,7 +13,7 @@ from walletd.daemon.metrics import METHOD_OF_COMMAND
 from walletd.journal.sqlite import charter
 from walletd.protocol.methods import METHODS
 from walletd.settings.settings import Settings
-from walletd.tables import folding
+from walletd.tables import schema
 from walletd.vocabulary.reasons import Reason
 from walletd.vocabulary.states import ActorState, DaemonState, HoldState, WalletStatus
 
@@ -116,7 +116,7 @@ def test_every_state_is_in_the_document() -> None:
 
 
 def test_every_table_is_in_the_document() -> None:
-    tables = TABLE.findall(folding.SCHEMA) + TABLE.findall("".join(charter.SCHEMA))
+    tables = TABLE.findall(schema.SCHEMA) + TABLE.findall("".join(charter.SCHEMA))
     assert len(tables) > 12
     for table in tables:
         assert re.search(rf"\btables? [^.;]*`{table}`|`{table}`", COMPONENT), table

@@ -12,8 +12,8 @@ from tests.gateway.sessions import ADMIN, Client, Desk, open_desk, payment
 from tests.gateway.sessions import furnish as open_wallets
 from walletd.journal.memory.store import MemoryJournalStore
 from walletd.sessions.access import Grant
+from walletd.tables.queries import holds as hold_queries
 from walletd.tables.queries import statements
-from walletd.tables.queries import wallets as readings
 from walletd.tables.writer import ReadTables, ReadTablesFull
 from walletd.vocabulary.identifiers import Principal
 
@@ -303,7 +303,7 @@ async def test_a_statement_of_a_wallet_with_many_assets_is_read_page_by_page(
 async def test_pages_of_open_holds_go_on_where_those_looked_at_have_expired(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(readings, "MAX_VISITED", 3)
+    monkeypatch.setattr(hold_queries, "MAX_VISITED", 3)
     client = desk.client(ADMIN)
     await furnish(client, "alice")
     for number in range(10):

@@ -15,13 +15,15 @@ from tests.properties import read_model, times
 from tests.properties.programs import ASSETS, PRELUDE, START, TICK, WALLETS, Run, Step, programs
 from tests.state_file import fold_into, tables_in_memory
 from walletd.protocol.messages import Statement
-from walletd.tables.folding import microseconds
 from walletd.tables.queries import search as wallet_search
 from walletd.tables.queries import statements
 from walletd.tables.queries.moments import Moment, sequence_at, time_of
 from walletd.tables.queries.past_balances import balances_at
 from walletd.tables.queries.search import Search, find_wallets
 from walletd.tables.queries.statements import Question, read_statement
+from walletd.tables.schema import (
+    microseconds,
+)
 from walletd.vocabulary.commands import CloseWallet, ExpireHold, FreezeWallet, OpenWallet, UnfreezeWallet, UpdateWallet
 from walletd.vocabulary.entries import Entry
 from walletd.vocabulary.identifiers import CommandId, WalletId

@@ -12,7 +12,12 @@ from walletd.daemon.auditing import audit_at_start, audit_beside
 from walletd.daemon.engine import Core
 from walletd.journal.failures import JournalCorrupt
 from walletd.tables.file import FILE_NAME, ReadTablesRotten
-from walletd.tables.folding import CHANGE_COLUMNS, seal
+from walletd.tables.schema import (
+    CHANGE_COLUMNS,
+)
+from walletd.tables.seals import (
+    seal,
+)
 from walletd.upkeep import books_audit
 from walletd.upkeep.books_audit import Audit, open_audit
 

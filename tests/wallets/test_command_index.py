@@ -11,8 +11,10 @@ from tests.state_file import state_file
 from walletd.tables import command_ids
 from walletd.tables.command_ids import SURVEY_ROWS, CommandIndex
 from walletd.tables.file import FILE_NAME, ReadTablesRotten
-from walletd.tables.folding import seal
 from walletd.tables.id_filter import BITS_PER_ID, IdFilter
+from walletd.tables.seals import (
+    seal,
+)
 from walletd.tables.writer import open_read_tables
 
 PRINCIPAL = "client"

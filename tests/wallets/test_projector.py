@@ -27,7 +27,10 @@ from walletd.runtime.silence_watch import SILENCE_SECONDS, Watch
 from walletd.tables import projector as projector_module
 from walletd.tables import writer
 from walletd.tables.file import ReadTablesRotten, Tables
-from walletd.tables.folding import FORMAT, Folding, rows_of
+from walletd.tables.folding import (
+    Folding,
+    rows_of,
+)
 from walletd.tables.projector import (
     FULL_RETRY_SECONDS,
     LINGER_SECONDS,
@@ -36,6 +39,9 @@ from walletd.tables.projector import (
 )
 from walletd.tables.queries.statements import Question
 from walletd.tables.reader import progress_of
+from walletd.tables.schema import (
+    FORMAT,
+)
 from walletd.tables.writer import Folded, Progress, ReadTables, ReadTablesFull
 from walletd.vocabulary.commands import PostTransfer
 from walletd.vocabulary.entries import BalanceRecord, Effects, Entry

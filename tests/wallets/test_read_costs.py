@@ -11,11 +11,13 @@ import pytest
 from tests.complexity.counting import rounds_counted
 from tests.ledger import cases
 from tests.state_file import fold_into, tables_in_memory
-from walletd.tables.folding import microseconds
 from walletd.tables.queries.moments import Moment, sequence_at
 from walletd.tables.queries.past_balances import balances_at
 from walletd.tables.queries.search import Search, find_wallets
 from walletd.tables.queries.statements import Question, read_statement
+from walletd.tables.schema import (
+    microseconds,
+)
 from walletd.vocabulary.commands import PostTransfer
 from walletd.vocabulary.entries import BalanceRecord, Effects, Entry, Freeze, WalletRecord
 from walletd.vocabulary.identifiers import AssetCode, CommandId, Principal, Sequence, Version, WalletId

@@ -19,7 +19,9 @@ from walletd.daemon.engine import Core
 from walletd.journal.memory.store import MemoryJournalStore
 from walletd.tables import file as table_file
 from walletd.tables.file import FILE_NAME, ReadTablesRotten
-from walletd.tables.folding import SCHEMA
+from walletd.tables.schema import (
+    SCHEMA,
+)
 from walletd.upkeep import snapshot
 from walletd.upkeep.compaction import Compaction
 from walletd.upkeep.snapshot import check_snapshot

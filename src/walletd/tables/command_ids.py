@@ -28,8 +28,10 @@ from walletd.tables.file import (
     open_for_reading,
     rot_reported,
 )
-from walletd.tables.folding import check_seal
 from walletd.tables.id_filter import IdFilter
+from walletd.tables.seals import (
+    check_seal,
+)
 
 PROBE: Final = "SELECT sequence, seal FROM command WHERE principal = ? AND command_id = ?"
 

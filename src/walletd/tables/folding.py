@@ -1,21 +1,18 @@
-"""The rows of the read tables: their schema, and what each entry of the journal leaves in them.
+"""Folding: the rows that each entry of the journal leaves in the read tables.
 
-    folding = Folding()
-    folding.add(entry)                                 # for each entry, in order
-    for statement, rows in folding.rows().statements(): ...
-
-Every row carries a seal, a short hash over its values, so that rot in the file is detected and never served.
+folding = Folding()
+folding.add(entry)                                 # for each entry, in order
+for statement, rows in folding.rows().statements(): ...
 """
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
-from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import msgspec
 
 from walletd.ledger.statement import lines_of
-from walletd.tables.file import ReadTablesRotten
+from walletd.tables.schema import EARLY_ASSETS, UNMOVED, microseconds
+from walletd.tables.seals import row
 from walletd.vocabulary.commands import ids_of
 from walletd.vocabulary.entries import (
     BalanceRecord,
@@ -29,82 +26,6 @@ from walletd.vocabulary.entries import (
 from walletd.vocabulary.identifiers import HoldId, TransferId, place_of
 from walletd.vocabulary.states import HoldState
 
-FORMAT = 11
-
-EARLY_ASSETS = 16
-"""So many assets, those defined first, have a wallet's history walked each by itself; the changes of all later ones are
-in an index by wallet alone.  An index over all changes would make a transfer's rows a fifth dearer."""
-
-SCHEMA = """
-CREATE TABLE progress (
-    singleton INTEGER PRIMARY KEY CHECK (singleton = 1),
-    format INTEGER NOT NULL, instance TEXT NOT NULL, epoch INTEGER NOT NULL,
-    sequence INTEGER NOT NULL, frontier BLOB NOT NULL, time INTEGER NOT NULL
-) STRICT;
-CREATE TABLE asset (
-    asset TEXT PRIMARY KEY, scale INTEGER NOT NULL, seal BLOB NOT NULL, is_late INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE INDEX early_asset ON asset (asset) WHERE NOT is_late;
-CREATE TABLE moment (sequence INTEGER PRIMARY KEY, time INTEGER NOT NULL, seal BLOB NOT NULL) STRICT;
-CREATE TABLE wallet (
-    wallet TEXT PRIMARY KEY, record TEXT NOT NULL, seal BLOB NOT NULL, status TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE INDEX wallet_by_status ON wallet (status, wallet);
-CREATE TABLE wallet_metadata (
-    wallet TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (wallet, key)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX wallet_by_metadata ON wallet_metadata (key, value, wallet);
-CREATE TABLE wallet_after (
-    wallet TEXT NOT NULL, sequence INTEGER NOT NULL, record TEXT NOT NULL, seal BLOB NOT NULL,
-    PRIMARY KEY (wallet, sequence)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE balance (
-    wallet TEXT NOT NULL, asset TEXT NOT NULL, record TEXT NOT NULL, seal BLOB NOT NULL, PRIMARY KEY (wallet, asset)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE balance_change (
-    wallet TEXT NOT NULL, asset TEXT NOT NULL, sequence INTEGER NOT NULL, line INTEGER NOT NULL, time INTEGER NOT NULL,
-    version INTEGER NOT NULL, posted TEXT NOT NULL, held TEXT NOT NULL,
-    amount TEXT, counterparty TEXT, reference TEXT, kind TEXT, transfer TEXT, seal BLOB NOT NULL,
-    is_late INTEGER NOT NULL
-) STRICT;
-CREATE UNIQUE INDEX change_of_balance ON balance_change (wallet, asset, sequence, line);
-CREATE INDEX late_change ON balance_change (wallet, sequence, line) WHERE is_late;
-CREATE TABLE hold (
-    wallet TEXT NOT NULL, number INTEGER NOT NULL, place INTEGER NOT NULL, is_open INTEGER NOT NULL, expires INTEGER,
-    record TEXT NOT NULL, ended INTEGER, seal BLOB NOT NULL, PRIMARY KEY (number, place)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE refunded (
-    transfer TEXT PRIMARY KEY, record TEXT NOT NULL, seal BLOB NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE TABLE outflow (
-    wallet TEXT NOT NULL, asset TEXT NOT NULL, sequence INTEGER NOT NULL, command INTEGER NOT NULL,
-    time INTEGER NOT NULL, record TEXT NOT NULL, seal BLOB NOT NULL, PRIMARY KEY (wallet, asset, sequence, command)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX outflow_by_time ON outflow (wallet, asset, time);
-CREATE TABLE client (client TEXT PRIMARY KEY, record TEXT NOT NULL, seal BLOB NOT NULL) STRICT, WITHOUT ROWID;
-CREATE INDEX open_hold ON hold (wallet, number, place) WHERE is_open;
-CREATE INDEX expiring_hold ON hold (wallet, expires) WHERE is_open AND expires IS NOT NULL;
-CREATE INDEX next_expiry ON hold (expires, number, place) WHERE is_open AND expires IS NOT NULL;
-CREATE INDEX expired_hold ON hold (wallet, ended, expires) WHERE ended IS NOT NULL;
-CREATE INDEX hold_of_wallet ON hold (wallet, number, place);
-CREATE TABLE command (
-    principal TEXT NOT NULL, command_id TEXT NOT NULL, sequence INTEGER NOT NULL, seal BLOB NOT NULL,
-    PRIMARY KEY (principal, command_id)
-) STRICT, WITHOUT ROWID;
-"""
-
-CHANGE_COLUMNS = """
-c.wallet, c.asset, c.sequence, c.line, c.time, c.version, c.posted, c.held,
-c.amount, c.counterparty, c.reference, c.kind, c.transfer, c.seal
-"""
-"""What a change's seal is over, and the seal."""
-
-UNMOVED = -1
-"""The line of a change without a movement."""
-
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -282,32 +203,5 @@ def hold_values(hold: HoldRecord, sequence: int) -> tuple[Any, ...]:
     return hold.wallet, *place_of(hold.hold), int(hold.state is HoldState.OPEN), expires, _text(hold), ended
 
 
-def row(*values: Any) -> bytes:
-    """A row as a statement takes it in: its values and their seal, in hexadecimal."""
-    body = _encode(values)
-    return b'%b,"%b"]' % (body[:-1], blake2b(body, digest_size=8).hexdigest().encode())
-
-
 def _text(record: msgspec.Struct) -> str:
     return _encode(record).decode()
-
-
-def seal(*values: Any) -> bytes:
-    """A short hash over a row's values, to tell rot from truth."""
-    return blake2b(_encode(values), digest_size=8).digest()
-
-
-def check_seal(table: str, stored: bytes, *values: Any) -> None:
-    """Raise ReadTablesRotten where the row is not what was written."""
-    if seal(*values) != stored:
-        raise ReadTablesRotten(f"the row {values[:3]!r} of table {table}")
-
-
-def microseconds(time: datetime) -> int:
-    """Microseconds since 1970, exactly."""
-    return (time - _EPOCH) // _MICROSECOND
-
-
-def from_microseconds(value: int) -> datetime:
-    """The inverse of ``microseconds``."""
-    return _EPOCH + timedelta(microseconds=value)

@@ -24,7 +24,9 @@ from walletd.journal.history import DurableEntry
 from walletd.journal.merkle import Frontier
 from walletd.runtime.concurrently import side_by_side
 from walletd.runtime.silence_watch import Watch
-from walletd.tables.folding import Folding
+from walletd.tables.folding import (
+    Folding,
+)
 from walletd.tables.writer import Folded, Progress, ReadTables, ReadTablesStand, folded
 from walletd.vocabulary.sizes import MAX_SEGMENT_BYTES
 

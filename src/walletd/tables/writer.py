@@ -36,9 +36,16 @@ from walletd.tables.file import (
     refuse_damaged,
     rot_reported,
 )
-from walletd.tables.folding import SCHEMA, Folding, from_microseconds, microseconds
+from walletd.tables.folding import (
+    Folding,
+)
 from walletd.tables.json_rows import in_bulk
 from walletd.tables.log_chain import NUMBERS
+from walletd.tables.schema import (
+    SCHEMA,
+    from_microseconds,
+    microseconds,
+)
 from walletd.vocabulary.entries import (
     Entry,
 )

@@ -32,8 +32,13 @@ from walletd.tables.file import (
     open_for_reading,
     rot_reported,
 )
-from walletd.tables.folding import CHANGE_COLUMNS, check_seal
 from walletd.tables.reader import in_one_view, progress_of
+from walletd.tables.schema import (
+    CHANGE_COLUMNS,
+)
+from walletd.tables.seals import (
+    check_seal,
+)
 from walletd.vocabulary.entries import AssetRecord, BalanceRecord
 from walletd.vocabulary.identifiers import AssetCode, is_system_wallet
 

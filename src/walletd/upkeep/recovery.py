@@ -30,8 +30,10 @@ from walletd.tables.file import (
     ReadTablesRotten,
     is_of_this_make,
 )
-from walletd.tables.folding import FORMAT
 from walletd.tables.projector import progress_after
+from walletd.tables.schema import (
+    FORMAT,
+)
 from walletd.tables.writer import (
     Folded,
     Progress,

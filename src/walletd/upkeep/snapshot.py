@@ -43,8 +43,14 @@ from walletd.tables.file import (
     refuse_damaged,
     rot_reported,
 )
-from walletd.tables.folding import EARLY_ASSETS, SCHEMA, check_seal
 from walletd.tables.reader import in_one_view
+from walletd.tables.schema import (
+    EARLY_ASSETS,
+    SCHEMA,
+)
+from walletd.tables.seals import (
+    check_seal,
+)
 from walletd.vocabulary.entries import BalanceRecord, WalletRecord
 
 UNFINISHED_NAME: Final = "snapshot.unfinished"

@@ -16,8 +16,10 @@ from heapq import heappop, heappush, nsmallest
 
 import trio
 
-from walletd.tables.folding import microseconds
 from walletd.tables.queries.holds import Expiry, Key
+from walletd.tables.schema import (
+    microseconds,
+)
 from walletd.vocabulary.commands import ExpireHold
 from walletd.vocabulary.entries import HoldRecord
 from walletd.vocabulary.identifiers import CommandId, HoldId, WalletId, place_of

@@ -16,7 +16,9 @@ import msgspec
 
 from walletd.ledger.book import Book, restore_book
 from walletd.tables.file import Tables
-from walletd.tables.folding import check_seal
+from walletd.tables.seals import (
+    check_seal,
+)
 from walletd.vocabulary.entries import BalanceRecord, HoldRecord, OutflowRecord, WalletRecord
 from walletd.vocabulary.identifiers import WalletId
 

@@ -9,8 +9,14 @@ from datetime import datetime
 from typing import NamedTuple
 
 from walletd.tables.file import ReadTablesRotten, Tables
-from walletd.tables.folding import check_seal, from_microseconds, microseconds
 from walletd.tables.reader import progress_of
+from walletd.tables.schema import (
+    from_microseconds,
+    microseconds,
+)
+from walletd.tables.seals import (
+    check_seal,
+)
 
 MOMENT = "SELECT time, seal FROM moment WHERE sequence = ?"
 

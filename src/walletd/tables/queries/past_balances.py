@@ -15,8 +15,14 @@ import msgspec
 from walletd.ledger.book import balance_record, floor
 from walletd.protocol.pages import PageRoom
 from walletd.tables.file import Tables
-from walletd.tables.folding import CHANGE_COLUMNS, check_seal, microseconds
 from walletd.tables.queries.moments import Moment
+from walletd.tables.schema import (
+    CHANGE_COLUMNS,
+    microseconds,
+)
+from walletd.tables.seals import (
+    check_seal,
+)
 from walletd.vocabulary.entries import BalanceRecord, HoldRecord, WalletRecord
 from walletd.vocabulary.identifiers import AssetCode, WalletId, is_system_wallet
 

@@ -14,7 +14,9 @@ import msgspec
 
 from walletd.ledger.book import freeze_at
 from walletd.tables.file import ReadTablesRotten, Tables
-from walletd.tables.folding import check_seal
+from walletd.tables.seals import (
+    check_seal,
+)
 from walletd.vocabulary.entries import WalletRecord
 from walletd.vocabulary.identifiers import WalletId
 from walletd.vocabulary.states import WalletStatus

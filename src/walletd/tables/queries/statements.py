@@ -18,10 +18,17 @@ import msgspec
 from walletd.protocol.messages import Statement, StatementBalance, StatementLine
 from walletd.protocol.pages import PageRoom
 from walletd.tables.file import Tables
-from walletd.tables.folding import CHANGE_COLUMNS, UNMOVED, check_seal, from_microseconds
 from walletd.tables.queries.moments import sequence_before
 from walletd.tables.queries.past_balances import early_assets, stood_at, wallet_at
 from walletd.tables.reader import progress_of
+from walletd.tables.schema import (
+    CHANGE_COLUMNS,
+    UNMOVED,
+    from_microseconds,
+)
+from walletd.tables.seals import (
+    check_seal,
+)
 from walletd.vocabulary.identifiers import AssetCode, WalletId
 
 MAX_VISITED = 2_000

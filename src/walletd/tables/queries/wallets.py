@@ -10,6 +10,7 @@ before it is shown.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -18,38 +19,38 @@ from typing import Any, NamedTuple
 import msgspec
 import trio
 
-from walletd.ledger.book import Book, freeze_at, reserved
+from walletd.ledger.book import Book, freeze_at
 from walletd.protocol.messages import WalletPage, WalletView
 from walletd.protocol.messages.holds import HoldPage, HoldView
 from walletd.protocol.pages import PageRoom
 from walletd.runtime.ending import end_process
 from walletd.runtime.silence_watch import Watch
 from walletd.tables.file import READER_CACHE_KIBIBYTES, Tables
-from walletd.tables.folding import check_seal, microseconds
 from walletd.tables.queries.books import BookLoading, load_books
-from walletd.tables.queries.holds import Expiry, Key
+from walletd.tables.queries.holds import Expiry, Key, find_hold, freed_by_expiry, next_expiries, page_of_holds
 from walletd.tables.queries.moments import Moment, sequence_at, time_of
 from walletd.tables.queries.past_balances import PastPage, last_version, page_at
 from walletd.tables.queries.search import Search, find_wallets, status_at
 from walletd.tables.queries.statements import Page, Place, Question, read_statement
 from walletd.tables.reader import ConsistentReads, Found, open_consistent_reads, progress_of
+from walletd.tables.seals import (
+    check_seal,
+)
 from walletd.vocabulary.entries import (
     AssetRecord,
     BalanceRecord,
     ClientRecord,
-    HoldRecord,
     TransferRecord,
     WalletRecord,
 )
-from walletd.vocabulary.identifiers import AssetCode, HoldId, TransferId, Version, WalletId, place_of
+from walletd.vocabulary.identifiers import AssetCode, HoldId, TransferId, Version, WalletId
 from walletd.vocabulary.money import MAX_AMOUNT
-from walletd.vocabulary.states import HoldState, WalletStatus
+from walletd.vocabulary.states import WalletStatus
 
 _decode_wallet = msgspec.json.Decoder(WalletRecord).decode
 _decode_balance = msgspec.json.Decoder(BalanceRecord).decode
 _decode_transfer = msgspec.json.Decoder(TransferRecord).decode
 _decode_client = msgspec.json.Decoder(ClientRecord).decode
-_decode_hold = msgspec.json.Decoder(HoldRecord).decode
 
 _SEQUENCE = "(SELECT sequence FROM progress)"
 
@@ -57,33 +58,12 @@ SOME_WALLETS = """
 SELECT w.wallet, w.record, w.seal, b.asset, b.record, b.seal FROM wallet w LEFT JOIN balance b USING (wallet)
 WHERE w.wallet IN (SELECT value FROM json_each(?)) ORDER BY w.wallet, b.asset
 """
-HOLD_COLUMNS = "h.wallet, h.number, h.place, h.is_open, h.expires, h.record, h.ended, h.seal"
-LAPSED_HOLDS = f"""
-SELECT {HOLD_COLUMNS} FROM json_each(?) n CROSS JOIN hold h INDEXED BY expiring_hold
-ON h.wallet = n.value AND h.is_open AND h.expires IS NOT NULL AND h.expires <= ?
-"""
-OPEN_HOLDS = f"""
-SELECT {HOLD_COLUMNS} FROM hold h INDEXED BY open_hold
-WHERE h.wallet = ?1 AND h.is_open AND (h.number, h.place) > (?2, ?3) ORDER BY h.number, h.place
-"""
-ALL_HOLDS = f"""
-SELECT {HOLD_COLUMNS} FROM hold h
-WHERE h.wallet = ?1 AND (h.number, h.place) > (?2, ?3) ORDER BY h.number, h.place
-"""
 ASSETS = "SELECT asset, scale, seal FROM asset WHERE asset > ? ORDER BY asset LIMIT ?"
 IS_THERE = "SELECT 1 FROM wallet WHERE wallet = ?"
-HOLD = f"SELECT {HOLD_COLUMNS}, {_SEQUENCE} FROM hold h WHERE h.number = ? AND h.place = ?"
-EXPIRIES = (
-    f"SELECT {HOLD_COLUMNS} FROM hold h INDEXED BY next_expiry WHERE h.is_open AND h.expires IS NOT NULL "
-    "AND (h.expires, h.number, h.place) > (?, ?, ?) ORDER BY h.expires, h.number, h.place LIMIT ?"
-)
 
 
 SMALL_PAGE = 100
 """What asks for so many rows, or fewer, is tried without a visit to a thread, which shares the interpreter."""
-
-MAX_VISITED = 2_000
-"""Open holds that one page looks at: some 10 ms of a thread."""
 
 AROUND_A_WALLET = 128
 """Bytes that a wallet has in a page beside its record and its balances."""
@@ -148,35 +128,22 @@ class Readings:
 
     async def hold(self, hold: HoldId) -> HoldView | None:
         """The hold as it stands at this moment; None where there is none of this id."""
-        rows = await self._query(HOLD, place_of(hold), is_small=True)
-        view = _hold_view(rows[0], rows[0][-1], self.clock()) if rows else None
-        return view if view is not None and view.hold == hold else None  # Another history's has the same place.
+        with self.watch.waiting():
+            return await self._single.read(lambda tables: find_hold(tables, hold, self.clock()), is_small=True)
 
     async def list_holds(self, wallet: WalletId, also_closed: bool, after: HoldId | None, limit: int) -> HoldPage:
         """One page of the wallet's holds in order of placing: those that are open at this moment, or all.
 
         Where most have expired while no entry says so, a page may be short or empty and yet have a ``next``.
         """
-        now = self.clock()
-        key = (0, 0) if after is None else place_of(after)
-
-        def look(tables: Tables) -> HoldPage:
-            rows = tables.execute(ALL_HOLDS if also_closed else OPEN_HOLDS, (wallet, *key))
-            return _hold_page(rows, progress_of(tables), now, limit, also_closed)
-
+        asked = partial(page_of_holds, wallet=wallet, also_closed=also_closed, after=after, limit=limit)
         with self.watch.waiting():
-            return await self._single.read(look, is_small=limit <= SMALL_PAGE)
+            return await self._single.read(lambda tables: asked(tables, now=self.clock()), is_small=limit <= SMALL_PAGE)
 
     async def expiries(self, after: Key | None, limit: int) -> list[Expiry]:
         """The next open holds that will expire behind this one, in order of their moments.  O(log holds + limit)."""
-        place = (-1, 0, 0) if after is None else (microseconds(after[0]), *after[1:])
-
-        def look(tables: Tables) -> list[Expiry]:
-            holds = map(_hold_record, tables.execute(EXPIRIES, (*place, limit)))
-            return [(hold.expires_at, hold.wallet, hold.hold) for hold in holds if hold.expires_at is not None]
-
         with self.watch.waiting():
-            return await self._single.read(look)
+            return await self._single.read(lambda tables: next_expiries(tables, after, limit))
 
     async def list_wallets(
         self,
@@ -283,7 +250,7 @@ def _wallet_page(tables: Tables, names: list[WalletId], now: datetime, following
         if shown.next is not None:
             following = following if name == names[-1] else name
             break
-    freed = _freed(tables, [shown.record.wallet for shown in found], now)
+    freed = freed_by_expiry(tables, [shown.record.wallet for shown in found], now)
     views = [_wallet_view(tables, shown, freed, sequence, now) for shown in found]
     return WalletPage(wallets=tuple(views), sequence=sequence, next=following)
 
@@ -336,14 +303,6 @@ def _wallet_view(
     return view if following is None else msgspec.structs.replace(view, next=following)
 
 
-def _freed(tables: Tables, names: list[WalletId], now: datetime) -> dict[tuple[WalletId, AssetCode], int]:
-    """Of each balance, what the holds reserved that have expired while no entry says so."""
-    freed: dict[tuple[WalletId, AssetCode], int] = {}
-    for hold in map(_hold_record, tables.execute(LAPSED_HOLDS, (_json(names), microseconds(now)))):
-        freed[hold.wallet, hold.asset] = freed.get((hold.wallet, hold.asset), 0) + reserved(hold)
-    return freed
-
-
 def _less_held(balance: BalanceRecord, freed: int) -> BalanceRecord:
     """The balance without so much of what is held."""
     if not freed:
@@ -369,37 +328,3 @@ def view_of(record: WalletRecord, balances: tuple[BalanceRecord, ...], sequence:
         balances=balances,
         sequence=sequence,
     )
-
-
-def _hold_page(rows: Iterable[Any], sequence: int, now: datetime, limit: int, also_closed: bool) -> HoldPage:
-    """The first of the holds that are open at this moment, or of all; of at most so many looked at."""
-    views: list[HoldView] = []
-    following: HoldId | None = None
-    last: Any = None
-    room = PageRoom()
-    for visited, row in enumerate(rows):
-        if visited == max(MAX_VISITED, limit + 1):
-            following = _hold_record(last).hold
-            break
-        if also_closed or row[4] is None or row[4] > microseconds(now):
-            view = _hold_view(row, sequence, now)
-            if len(views) == limit or not room.takes(view):
-                following = views[-1].hold
-                break
-            views.append(view)
-        last = row
-    return HoldPage(holds=tuple(views), sequence=sequence, next=following)
-
-
-def _hold_record(row: Any) -> HoldRecord:
-    *values, sealed = row[:8]
-    check_seal("hold", sealed, *values)
-    return _decode_hold(row[5])
-
-
-def _hold_view(row: Any, sequence: int, now: datetime) -> HoldView:
-    record = _hold_record(row)
-    if record.state is HoldState.OPEN and record.expires_at is not None and record.expires_at <= now:
-        record = msgspec.structs.replace(record, state=HoldState.EXPIRED)
-    fields = {name: getattr(record, name) for name in record.__struct_fields__}
-    return HoldView(**fields, reserved=str(reserved(record)), sequence=sequence)
