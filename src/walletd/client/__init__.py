@@ -1,7 +1,7 @@
-"""The client library: calls and streams over one connection that mends itself, for trio programs and for plain ones.
+"""The client library: calls and streams over one connection that restores itself, for trio programs and for plain ones.
 
-Calls and amounts enter; typed results, events and typed exceptions leave.
-This package imports only ``walletd.protocol`` and ``walletd.vocabulary``, and nothing of the daemon.
+Calls and amounts enter; typed results, events and typed exceptions leave.  This package imports only
+``walletd.protocol`` and ``walletd.vocabulary``, and nothing of the daemon.
 """
 
 from walletd.client.batches import BatchApplied, BatchResult

@@ -1,4 +1,4 @@
-"""Batches: several commands in one entry, and what came of each of them.
+"""Batches: several commands in one entry, and the outcome of each of them.
 
 done = await client.batch([PostTransfer(...), PlaceHold(...)], atomic=False)
 for result in done.results:
@@ -12,7 +12,7 @@ from walletd.client.results import Applied
 
 
 class BatchResult(NamedTuple):
-    """What came of one command: the id of its transfer or hold, if it made one, or why it was refused."""
+    """The outcome of one command: the id of its transfer or hold, if it made one, or its refusal."""
 
     command_id: str
     transfer: str | None = None
@@ -21,14 +21,14 @@ class BatchResult(NamedTuple):
 
 
 class BatchApplied(NamedTuple):
-    """A batch that is durable; ``results[i]`` is of the command that stood at place i."""
+    """A batch that is durable; ``results[i]`` belongs to the command at index i."""
 
     applied: Applied
     results: tuple[BatchResult, ...]
 
 
 def batch_results(applied: Applied) -> BatchApplied:
-    """The answer of ``batch.execute`` with its errors as the exceptions that single commands raise."""
+    """The answer of ``batch.execute``, with its errors as the exceptions that single commands raise."""
     results = []
     for outcome in applied.outcomes:
         error = outcome.error

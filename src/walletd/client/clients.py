@@ -1,10 +1,10 @@
-"""Requests about clients, and the tokens that they are known by.
+"""Requests about clients, and their tokens.
 
     token = new_token()
     await client.create_client("shop", ["spend:shop-*"], token)
 
-A token is made here and stays here: what is sent and journaled is its SHA-256.  The command can therefore be sent
-again, byte for byte, until it is answered, and neither the journal nor a backup of it lets anybody in.
+A token is made here and stays here: only its SHA-256 is sent and journaled.  The command can therefore be sent again,
+byte for byte, until it is answered, and neither the journal nor a backup of it gives access.
 """
 
 import hashlib
@@ -18,21 +18,21 @@ from walletd.client.results import Applied
 from walletd.protocol.messages.clients import ClientPage
 
 TOKEN_PREFIX = "walletd_"
-"""By which scanners for leaked secrets know it."""
+"""Identifies the token to scanners for leaked secrets."""
 
 
 def new_token() -> str:
-    """A token that nobody can guess: 256 random bits behind a prefix."""
+    """A token that cannot be guessed: 256 random bits behind a prefix."""
     return TOKEN_PREFIX + secrets.token_urlsafe(32)
 
 
 def token_sha256(token: str) -> str:
-    """What the daemon is told of a token."""
+    """The hash of a token, which is all that the daemon receives."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
 class Expiry(NamedTuple):
-    """When something ends: at a moment, or so many seconds after the daemon has decided; with neither, never."""
+    """The end of something: a time, or a number of seconds after the daemon's decision; with neither, never."""
 
     at: datetime | None = None
     seconds: int | None = None
@@ -76,7 +76,7 @@ def client_page(after: str | None, limit: int) -> Ask[ClientPage]:
 
 
 def aware(name: str, moment: datetime | None) -> datetime | None:
-    """The moment.  Raises ValueError where it does not say in which time zone it is."""
+    """The time.  Raises ValueError if it has no time zone."""
     if moment is not None and moment.tzinfo is None:
         raise ValueError(f"{name} needs a time zone, such as datetime.now(UTC) + timedelta(days=90)")
     return moment

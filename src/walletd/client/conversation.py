@@ -1,11 +1,11 @@
 """The client, sans I/O: requests and frames go in, frames to send and settled exchanges come out.
 
     exchange = core.begin(ask, settle)      # settle(exchange) is called once, when it is over
-    frames = core.outgoing(now)             # what to send now, in one piece
+    frames = core.outgoing(now)             # the frames to send now, in one piece
     core.receive(frame, now)                # one text message of the daemon
-    core.lost()                             # the connection is gone: what was not answered is sent again on the next
+    core.lost()                             # the connection is gone: unanswered requests are sent again on the next
 
-Nothing here waits, reads a clock or knows of sockets; time and randomness are handed in.
+Nothing here waits, reads a clock or knows of sockets; time and randomness are passed in.
 """
 
 import heapq
@@ -70,13 +70,13 @@ class Core:
         self._decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
         self.hello: Hello | None = None
         self.is_greeted = False
-        """Whether the present connection has its hello and knows who we are; no request is sent before."""
+        """True if the present connection has received its hello and is authenticated; no request is sent before."""
         self.stopped: ClientError | None = None
 
     # --- requests --------------------------------------------------------------------------------------------------
 
     def begin(self, ask: Ask[Answer], settle: Callable[[Exchange[Any]], None]) -> Exchange[Answer]:
-        """Put a request in line.  Raises the client's error once it has stopped."""
+        """Queue a request.  Raises the client's error once it has stopped."""
         if self.stopped is not None:
             raise self.stopped.with_traceback(None)
         self._last_id += 1
@@ -85,12 +85,12 @@ class Core:
         return exchange
 
     def abandon(self, exchange: Exchange[Any]) -> None:
-        """Its caller has gone: it is not sent again, and its answer, should it come, is dropped."""
+        """Note that its caller has gone: it is not sent again, and a late answer is dropped."""
         exchange.is_abandoned = True
         self._waiting.pop(exchange.id, None)
 
     def outgoing(self, now: float) -> list[bytes]:
-        """The frames to send now, as many as the daemon takes unanswered."""
+        """The frames to send now, as many as the daemon accepts unanswered."""
         if self._introduction is not None:
             introduction, self._introduction = self._introduction, None
             return [introduction]
@@ -114,18 +114,18 @@ class Core:
 
     @property
     def is_awaited(self) -> bool:
-        """Whether the daemon owes an answer."""
+        """True if the daemon owes an answer."""
         return bool(self._in_flight)
 
     @property
     def next_due(self) -> float:
-        """When ``outgoing`` has something of its own accord."""
+        """The time at which ``outgoing`` has something to send by itself."""
         return self._delayed[0][0] if self._delayed else float("inf")
 
     # --- connections -----------------------------------------------------------------------------------------------
 
     def lost(self) -> None:
-        """The connection is gone.  What was unanswered stands first in line again, in its order."""
+        """Note that the connection is gone.  Unanswered requests are first in line again, in their order."""
         self.is_greeted = False
         self._introduction = None
         unanswered = list(self._in_flight.values())
@@ -150,7 +150,7 @@ class Core:
                 self._subscribe(stream)
 
     def stop(self, error: ClientError) -> None:
-        """Nothing more will come: everything unfinished ends with the error, or with its outcome unknown."""
+        """Stop for good: everything unfinished ends with the error, or with its outcome unknown."""
         self.is_greeted = False
         self._introduction = None
         self.stopped = self.stopped or error
@@ -173,7 +173,7 @@ class Core:
     # --- what the daemon says --------------------------------------------------------------------------------------
 
     def receive(self, frame: bytes, now: float) -> None:
-        """One text message.  What cannot be read or was not asked for is passed over."""
+        """Read one text message.  Messages that are unreadable or unexpected are ignored."""
         try:
             incoming = _decode_incoming(frame)
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -222,8 +222,9 @@ class Core:
             self._settle(exchange, error=failure)
 
     def _busy_delay(self, exchange: Exchange[Any], failure: RequestFailed) -> float:
-        """What the daemon asks for and up to half as much again: it tells many the same, and they are not to come
-        together; more where it was busy several times."""
+        """The requested delay and up to half as much again, so that clients told the same do not return together;
+        longer if the daemon was busy several times.
+        """
         asked_for = failure.retry_after_seconds or 0.0
         spread: float = min(MAX_BUSY_SECONDS, FIRST_BUSY_SECONDS * 2.0 ** min(exchange.failures, 32))
         return asked_for + self._random() * max(spread, asked_for / 2)
@@ -264,7 +265,9 @@ class Core:
             self._introduce(self._token)
 
     def _introduce(self, token: str) -> None:
-        """Present the token as the first request: on its way the connection lost the header that carried it."""
+        """Authenticate with the first request, because something on the way removed the header that carried the
+        token.
+        """
 
         def settle(exchange: Exchange[Any]) -> None:
             if exchange.error is None:
@@ -292,14 +295,14 @@ class Core:
         return stream
 
     def next_event(self, stream: Stream) -> Event | None:
-        """The next event, or None where the reader has to wait.  A stream that had been full is resumed in time."""
+        """The next event, or None if the reader has to wait.  A stream that was full is resumed in time."""
         event = stream.next()
         if stream.is_thirsty:
             self._subscribe(stream)
         return event
 
     def close_stream(self, stream: Stream) -> None:
-        """Its reader has gone."""
+        """Note that its reader has gone."""
         stream.close()
         self._streams.discard(stream)
         self._unsubscribe(stream)

@@ -1,8 +1,8 @@
-"""What a call can end with, other than its result.
+"""The errors of a call.
 
     try:
         await client.pay("alice", "bob", 1250, "EUR")
-    except Refused as refusal:          # decided and journaled: the same answer for ever
+    except Refused as refusal:          # decided and journaled: a repetition gets the same answer
         print(refusal.reason, refusal.facts)
     except OutcomeUnknown as unknown:   # ask again with unknown.command_id, at any time
         ...
@@ -19,7 +19,7 @@ FIRST_REFUSAL_CODE = 3001
 
 
 class ClientError(Exception):
-    """The root of everything that this library raises on its own account."""
+    """The base class of everything that this library raises by itself."""
 
 
 class NotReachable(ClientError):
@@ -27,11 +27,11 @@ class NotReachable(ClientError):
 
 
 class NotAnAddress(NotReachable):
-    """What was given as the daemon's address is not one; nothing was tried."""
+    """The given address is not a daemon's address; nothing was tried."""
 
 
 class ClosedForGood(NotReachable):
-    """The daemon closed the connection with a code that says not to come back."""
+    """The daemon closed the connection with a code that means not to reconnect."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(f"the daemon closed the connection for good: {code} {reason}".rstrip())
@@ -43,17 +43,17 @@ class AuthenticationFailed(ClientError):
 
 
 class UnreadableAnswer(ClientError):
-    """The daemon's answer is not of the form that this version of the library knows.  A command was applied."""
+    """The daemon's answer has a form that this version of the library does not know.  A command was applied."""
 
 
 class StreamBroken(ClientError):
-    """Events were missing, and were missing again after the stream had been resumed from its cursor."""
+    """Events were missing, and were missing again after the stream was resumed from its cursor."""
 
 
 class OutcomeUnknown(ClientError):
     """A command was sent and its answer never came: it may or may not have been applied.
 
-    Sending it again with the same ``command_id`` and the same content is always safe and finds out.
+    To send it again with the same ``command_id`` and the same content is always safe, and reveals the outcome.
     """
 
     def __init__(self, command_id: str, method: str) -> None:
@@ -68,8 +68,8 @@ class OutcomeUnknown(ClientError):
 class RequestFailed(ClientError):
     """The daemon answered with an error.
 
-    ``reason`` is a Reason, or the bare word where this version of the library does not know it; ``facts`` are the
-    rest of ``error.data``; ``command_id`` is set where the request was a command.
+    ``reason`` is a Reason, or the bare word if this version of the library does not know it; ``facts`` are the rest of
+    ``error.data``; ``command_id`` is set if the request was a command.
     """
 
     def __init__(
@@ -97,13 +97,13 @@ class RequestFailed(ClientError):
 
     @property
     def retry_after_seconds(self) -> float | None:
-        """How long the daemon asks to wait, where it says so."""
+        """The delay that the daemon asks for, if it does."""
         wait = self.facts.get("retry_after_ms")
         return wait / 1000 if isinstance(wait, int | float) and wait >= 0 else None
 
 
 class Refused(RequestFailed):
-    """A command was decided and refused.  Sent again with the same id, it gets the same answer for ever.
+    """A command was decided and refused.  Sent again with the same id, it always gets the same answer.
 
     A dry run is refused in the same words; then ``facts`` has ``dry_run``, and nothing was journaled.
     """
@@ -138,7 +138,7 @@ _BY_CODE: dict[int, Reason | str] = {reason.code: reason for reason in Reason}
 
 
 def no_such_asset(asset: str) -> RequestFailed:
-    """What a call fails with that would have been about an asset that nothing defines; the daemon was not asked."""
+    """The failure of a call about an undefined asset; the daemon was not asked."""
     reason = Reason.ASSET_NOT_FOUND
     message = f"there is no asset {asset}; nothing was sent"
     return RequestFailed(reason, message, outcome=Outcome.NOT_APPLIED, retry=reason.retry, facts={"asset": asset})

@@ -1,4 +1,4 @@
-"""A stream as trio programs read it: ``async for event in stream``, over any number of connections."""
+"""A stream for trio programs: ``async for event in stream``, over any number of connections."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -25,22 +25,22 @@ class EventStream:
 
     @property
     def wallets(self) -> tuple[m.WalletView, ...]:
-        """The snapshot; empty where none was asked for."""
+        """The snapshot; empty if none was requested."""
         return self._stream.wallets
 
     @property
     def cursor(self) -> m.Cursor:
-        """Behind the last event that was handed out, or behind where the stream began: resume ``after`` it."""
+        """The position after the last event delivered, or at the stream's beginning: resume ``after`` it."""
         assert self._stream.cursor is not None
         return self._stream.cursor
 
     @property
     def has_begun(self) -> bool:
-        """Whether the daemon has answered the first subscription."""
+        """True if the daemon has answered the first subscription."""
         return self._stream.has_begun
 
     async def begun(self) -> None:
-        """Return once the daemon has answered.  Raises what it answered, where that was an error."""
+        """Return once the daemon has answered.  Raises its answer if that was an error."""
         while not self._stream.has_begun:
             if self._stream.error is not None:
                 raise self._stream.error

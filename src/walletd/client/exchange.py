@@ -1,7 +1,7 @@
-"""An exchange: a request and what becomes of it, over any number of connections.
+"""An exchange: a request and its fate, over any number of connections.
 
-The questions that decide whether a caller may trust an error are answered here: was the command decided, may it have
-been applied, is it worth asking again.
+Here is decided whether a caller may trust an error: was the command decided, may it have been applied, is another
+attempt worthwhile.
 """
 
 from collections.abc import Callable
@@ -14,13 +14,13 @@ from walletd.client.requests import Answer, Ask
 from walletd.vocabulary.reasons import Outcome, Reason, Retry
 
 BUSY = {Reason.DRAINING, Reason.OVERLOADED, Reason.RATE_LIMITED, Reason.UNAVAILABLE}
-"""Answers that say: not now.  Nothing was decided, and the same request is welcome later."""
+"""Answers that mean "not now": nothing was decided, and the same request is welcome later."""
 
 _encode = msgspec.json.Encoder().encode
 
 
 class Exchange(Generic[Answer]):
-    """A request and what becomes of it."""
+    """A request and its fate."""
 
     __slots__ = (
         "ask",
@@ -44,7 +44,7 @@ class Exchange(Generic[Answer]):
         self.frame = _encode({"jsonrpc": "2.0", "id": exchange_id, "method": ask.method, "params": ask.params})
         self.is_in_flight = False
         self.in_doubt = False
-        """Whether it was sent once and neither decided nor declined: it may have been applied."""
+        """True if it was sent once and neither decided nor declined: it may have been applied."""
         self.is_abandoned = False
         self.is_over = False
         self.failures = 0
@@ -53,7 +53,7 @@ class Exchange(Generic[Answer]):
         self.error: Exception | None = None
 
     def outcome(self) -> Answer:
-        """The result.  Raises what the exchange failed with."""
+        """The result.  Raises the error that the exchange failed with."""
         assert self.is_over
         if self.error is not None:
             raise self.error
@@ -61,7 +61,7 @@ class Exchange(Generic[Answer]):
         return self.result
 
     def overdue(self, seconds: float) -> ClientError:
-        """What it means that its caller stops waiting now."""
+        """The error for a caller that stops waiting now."""
         if self.ask.changes and (self.in_doubt or self.is_in_flight):
             return OutcomeUnknown(self.ask.command_id or "", self.ask.method)
         if self.last_failure is not None:
@@ -70,14 +70,14 @@ class Exchange(Generic[Answer]):
 
 
 def decides(failure: RequestFailed) -> bool:
-    """Whether the answer says for ever what became of the command, however often it was sent before."""
+    """True if the answer settles the command's outcome, however often it was sent before."""
     if isinstance(failure.reason, Reason) and failure.reason.is_malformed:
         return failure.reason is not Reason.INTERNAL_ERROR
     return isinstance(failure, Refused)
 
 
 def is_passing(failure: RequestFailed) -> bool:
-    """Whether the same request may soon be fare otherwise: the daemon was busy, or does not know what came of it."""
+    """True if the same request may succeed soon: the daemon was busy, or does not know the outcome."""
     if failure.reason in BUSY:
         return True
     return (

@@ -3,7 +3,7 @@
     wire = await link.open()                    # the first: raises NotReachable or AuthenticationFailed
     nursery.start_soon(link.keep, wire)         # from then on, until cancelled or stopped for good
 
-The decisions are the core's and the backoff's; this file waits, reads and writes.
+The core and the backoff decide; this module waits, reads and writes.
 """
 
 import os
@@ -21,16 +21,18 @@ CLOSE_SECONDS = 1.0
 
 MOST_PATIENCE_SECONDS = 5.0
 LEAST_PATIENCE_SECONDS = 1.0
-"""For so long a daemon may be busy; a connection on which a ping is not answered in as much time again is given up."""
+"""The time that a daemon may be busy; a connection on which a ping is not answered within the same time again is given
+up.
+"""
 
 
 def patience_within(deadline_seconds: float) -> float:
-    """How long an unanswered request bears silence before a ping, and after it: a third of the deadline in all."""
+    """The silence permitted before a ping to an unanswered request, and after it: together a third of the deadline."""
     return min(MOST_PATIENCE_SECONDS, max(LEAST_PATIENCE_SECONDS, deadline_seconds / 6))
 
 
 def attempt_within(deadline_seconds: float) -> float:
-    """How long one attempt to come back may take: a third of the deadline, for a network that lets nothing through."""
+    """The time for one attempt to reconnect: a third of the deadline, for a network that drops everything."""
     return min(deadline_seconds, max(2 * LEAST_PATIENCE_SECONDS, deadline_seconds / 3))
 
 
@@ -38,7 +40,7 @@ _NETWORK_ERRORS = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
 
 
 class Link:
-    """The way to one daemon."""
+    """The connection to one daemon."""
 
     def __init__(
         self,
@@ -62,11 +64,13 @@ class Link:
         self._work = trio.Event()
 
     def wake(self) -> None:
-        """The core may have something to send.  All that is begun before the writer's turn goes out in one piece."""
+        """Note that the core may have something to send.  Everything begun before the writer's turn goes out in one
+        piece.
+        """
         self._work.set()
 
     async def open(self, seconds: float | None = None) -> Wire:
-        """One attempt, up to and with the daemon's hello.  Raises AuthenticationFailed or NotReachable."""
+        """One attempt, up to and including the daemon's hello.  Raises AuthenticationFailed or NotReachable."""
         seconds = self._open_seconds if seconds is None else seconds
         with trio.move_on_after(seconds):
             try:

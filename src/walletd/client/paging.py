@@ -1,8 +1,8 @@
-"""Paging: what does not fit into one answer, asked for answer by answer and put together.
+"""Paging: results that do not fit into one answer, requested page by page and put together.
 
     balances = await all_balances(client.ask, ["alice", "bob"], None)
 
-All pages show one moment: what follows the first is asked for as of the first.
+All pages show one moment: the later ones are requested as of the first.
 """
 
 from collections.abc import Awaitable, Callable
@@ -34,7 +34,7 @@ async def whole_wallet(ask: AskOne, wallet: str) -> m.WalletView:
 
 
 async def with_rest(ask: AskOne, view: m.WalletView) -> m.WalletView:
-    """The wallet with the balances, too, that did not fit into the answer that it is from."""
+    """The wallet, completed with the balances that did not fit into its answer."""
     if view.next is None:
         return view
     rest = await all_balances(ask, view.wallet, None, view.sequence, m.BalancePlace(view.wallet, view.next))
@@ -58,7 +58,7 @@ async def all_balances(
     as_of: int | datetime | None = None,
     after: m.BalancePlace | None = None,
 ) -> m.Balances:
-    """What the wallets have, or had, behind a place among their balances."""
+    """The wallets' present or past balances, after a place among them."""
     page: m.Balances = await ask(requests.balances(wallet, asset, as_of, after))
     whole, point = page, page.time if as_of is None else as_of
     while page.next is not None:

@@ -1,11 +1,11 @@
-"""When to come back after a connection was lost, or that there is no coming back.
+"""The decision to reconnect after a lost connection, and when, or to stop.
 
     match backoff.after(Lost(1012, "restart")):
         case float() as delay: ...              # seconds until the next attempt
         case ClientError() as error: ...        # stop: every call gets this error
 
-Full-jitter exponential backoff, as in Brooker, "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015): of
-all clients of a daemon that restarts, few come back at the same moment.  Randomness is handed in.
+Full-jitter exponential backoff, as in Brooker, "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015): few
+clients of a restarting daemon reconnect at the same moment.  Randomness is passed in.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,9 @@ from walletd.client.errors import AuthenticationFailed, ClientError, ClosedForGo
 FIRST_DELAY_SECONDS = 0.1
 MAX_DELAY_SECONDS = 10.0
 RESTART_DELAY_SECONDS = 0.5
-"""After close code 1012 the daemon is expected back at once; the spread only keeps clients from coming together."""
+"""After close code 1012 the daemon is expected back at once; the spread only keeps clients from reconnecting
+together.
+"""
 
 ABNORMAL_CLOSURE = 1006
 RESTART = 1012
@@ -24,25 +26,25 @@ AUTHENTICATION_CODES = (4401, 4408)
 
 
 class Lost(NamedTuple):
-    """How a connection, or the attempt at one, ended: a websocket close code and its reason."""
+    """The end of a connection, or of an attempt at one: a websocket close code and its reason."""
 
     code: int = ABNORMAL_CLOSURE
     reason: str = ""
 
 
 class Backoff:
-    """How many attempts went wrong since the last hello, and how long to wait for the next one."""
+    """The number of failed attempts since the last hello, and the delay before the next one."""
 
     def __init__(self, random: Callable[[], float]) -> None:
         self._random = random
         self.failures = 0
 
     def spread(self, seconds: float) -> float:
-        """A time of up to a fifth less or more, so that what many begin together does not go on in lockstep."""
+        """A time up to a fifth shorter or longer, so that clients that start together do not continue in lockstep."""
         return seconds * (0.8 + 0.4 * self._random())
 
     def greeted(self) -> None:
-        """A hello was received: only this proves that the daemon serves."""
+        """Note that a hello was received: only this proves that the daemon serves."""
         self.failures = 0
 
     def after(self, lost: Lost) -> float | ClientError:
@@ -59,7 +61,7 @@ class Backoff:
 
 
 def final_error(lost: Lost) -> ClientError | None:
-    """The error of a connection that was closed for good; None where it is worth coming back."""
+    """The error of a connection that was closed for good; None if reconnecting is worthwhile."""
     if not 4400 <= lost.code < 4500:
         return None
     if lost.code in AUTHENTICATION_CODES:

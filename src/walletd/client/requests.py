@@ -1,7 +1,7 @@
-"""Requests before they have an id: the method, its params as they go onto the wire, and the type of the result.
+"""Requests before they have an id: the method, its params as sent, and the type of the result.
 
-One function for each call of the client, shared by its faces.  A command has its id from here on, before anything
-is sent.
+One function for each call of the client, shared by both clients.  A command has its id from here on, before anything is
+sent.
 """
 
 import secrets
@@ -32,13 +32,13 @@ class Ask(NamedTuple, Generic[Answer]):
     result: type[Answer]
     command_id: str | None = None
     changes: bool = False
-    """Whether it can have changed something; not so for a read and a dry run."""
+    """True if it can have changed something; false for a read or a dry run."""
     repeats: bool = True
-    """Whether it may be sent again on another connection."""
+    """True if it may be sent again on another connection."""
 
 
 def new_command_id() -> str:
-    """A command id that nobody used before: a UUID of version 7 (RFC 9562).
+    """A command id that was never used before: a UUID of version 7 (RFC 9562).
 
     It begins with the time, so that the daemon finds ids of about the same time close together.
     """
@@ -58,16 +58,18 @@ def read(method: str, result: type[Answer], **params: Any) -> Ask[Answer]:
 
 
 def command(method: str, params: Mapping[str, Any], command_id: str | None, dry_run: bool = False) -> Ask[Applied]:
-    """A command, with a fresh id where none is given.  An empty one counts as given, and the daemon refuses it: it is
-    a caller's mistake, and a fresh id in its place would pay twice when the caller tries again."""
+    """A command, with a fresh id if none is given.  An empty one counts as given, and the daemon refuses it: it is a
+    caller's mistake, and a fresh id in its place would pay twice when the caller tries again.
+    """
     command_id = new_command_id() if command_id is None else command_id
     params = {"command_id": command_id, **params, **({"dry_run": True} if dry_run else {})}
     return Ask(method, params, Applied, command_id, changes=not dry_run)
 
 
 def raw(method: str, params: Mapping[str, Any]) -> Ask[dict[str, Any]]:
-    """Any method by its name.  A command without an id gets one; what is not known is never sent twice unless it
-    carries a command id."""
+    """Any method by its name.  A command without an id gets one; an unknown method is sent again only if it carries a
+    command id.
+    """
     known = METHODS.get(method)
     command_id = params.get("command_id") if method != "entry.get" else None
     if known is not None and known.kind is Kind.COMMAND and command_id is None:
@@ -173,7 +175,7 @@ def balances(
 
 
 class Range(NamedTuple):
-    """Which lines of a statement: from ``since`` on, up to but without ``until``, each a sequence or a time."""
+    """The range of a statement's lines: from ``since`` on, up to but without ``until``, each a sequence or a time."""
 
     since: int | datetime | None = None
     until: int | datetime | None = None
@@ -209,7 +211,7 @@ def statement_page(
 
 
 def _zoned(name: str, point: int | datetime | None) -> int | datetime | None:
-    """A point of the history.  Raises ValueError for a time that does not say in which zone it is."""
+    """A point of the history.  Raises ValueError for a time without a zone."""
     if isinstance(point, datetime) and point.tzinfo is None:
         raise ValueError(f"{name} needs a time zone, such as datetime(2030, 1, 31, tzinfo=UTC)")
     return point

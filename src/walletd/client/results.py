@@ -1,6 +1,6 @@
-"""What calls return where the protocol's own types leave something open, and what a transfer is made of.
+"""The results of calls for which the protocol's own types leave something open, and the legs of a transfer.
 
-Everything else that a call returns is a type of ``walletd.protocol.messages``.
+Every other result is a type of ``walletd.protocol.messages``.
 """
 
 from decimal import Decimal
@@ -14,8 +14,8 @@ from walletd.vocabulary.money import format_amount, parse_amount
 Amount = int | Decimal
 """An int is a number of smallest units, a Decimal is in the asset's main unit.
 
-A str is neither: in results it is a number of smallest units, and on paper it is in the main unit.  ``int(found)``
-pays what a result says, ``Decimal("12.50")`` what a person wrote.
+A str is neither: in results it is a number of smallest units, and on paper it is in the main unit.  ``int(found)`` pays
+an amount from a result, ``Decimal("12.50")`` one that a person wrote.
 """
 
 
@@ -29,13 +29,13 @@ class Leg(NamedTuple):
 
 
 class Applied(m.Applied, frozen=True, kw_only=True):
-    """A command was applied and is durable; ``command_id`` is the one it was sent with, given or generated."""
+    """A command was applied and is durable; ``command_id`` is the id it was sent with, given or generated."""
 
     command_id: str = ""
 
 
 class EntryView(m.EntryView, frozen=True, kw_only=True):
-    """A journal entry and its hash; no hash, where the entry is redacted."""
+    """A journal entry and its hash; no hash if the entry is redacted."""
 
     entry: Entry
 
@@ -47,7 +47,7 @@ class EntryPage(m.EntryPage, frozen=True, kw_only=True):
 
 
 class Event:
-    """An entry that touched what a stream watches; ``record`` are its exact bytes, over which its hash is taken."""
+    """An entry that touched a watched wallet; ``record`` holds its exact bytes, over which its hash is computed."""
 
     def __init__(self, epoch: int, sequence: int, record: bytes) -> None:
         self.epoch = epoch
@@ -56,7 +56,7 @@ class Event:
 
     @cached_property
     def entry(self) -> Entry:
-        """The entry.  Raises msgspec.DecodeError where it is of a kind that this version does not know."""
+        """The entry.  Raises msgspec.DecodeError if it is of a kind that this version does not know."""
         return decode_entry(self.record)
 
     def __repr__(self) -> str:
@@ -64,8 +64,9 @@ class Event:
 
 
 def needs_scale(amount: Amount) -> bool:
-    """Whether the amount is in the main unit.  Raises TypeError for a str, which could mean either unit, and for a
-    float, which cannot be exact."""
+    """True if the amount is in the main unit.  Raises TypeError for a str, which could mean either unit, and for a
+    float, which cannot be exact.
+    """
     if isinstance(amount, str):
         raise TypeError(
             f"{amount[:60]!r} could be in either unit: write int('...') for smallest units, as results have them, "
@@ -80,7 +81,7 @@ def needs_scale(amount: Amount) -> bool:
 
 
 def smallest_units(amount: Amount, scale: int) -> int:
-    """The amount in smallest units, exactly.  Raises ValueError where it is finer than the asset allows."""
+    """The amount in smallest units, exactly.  Raises ValueError if it is finer than the asset allows."""
     return parse_amount(amount, scale) if needs_scale(amount) else int(amount)
 
 

@@ -1,8 +1,8 @@
 """A stream as its reader sees it, sans I/O: no event is missing and none comes twice, over any number of connections.
 
-A subscription lives as long as its connection; a stream lives on.  It knows the cursor up to which it has received,
-takes what comes next and says when it must be resumed from that cursor: after a reconnect, after a gap, and after its
-buffer had been full because its reader was slow.
+A subscription lives as long as its connection; a stream outlives it.  It knows the cursor up to which it has received,
+accepts the next event, and reports when it must be resumed from that cursor: after a reconnect, after a gap, and after
+its buffer was full because its reader was slow.
 """
 
 import enum
@@ -18,14 +18,14 @@ from walletd.protocol.messages import Cursor, Subscribed, WalletView
 from walletd.vocabulary.identifiers import Sequence
 
 MAX_BUFFERED_EVENTS = 8192
-"""Events that wait for a slow reader; beyond it the daemon keeps them, and the stream is resumed when they are read."""
+"""The limit on events that wait for a slow reader; beyond it the daemon keeps them, and the stream is resumed later."""
 
 MAX_FRUITLESS_RESUMPTIONS = 3
-"""Gaps in a row without one new event, after which the stream gives up."""
+"""The number of gaps in a row, without a new event, after which the stream gives up."""
 
 
 class Arrival(msgspec.Struct, frozen=True):
-    """``stream.event`` as it arrives, with the entry's bytes left as they are."""
+    """A ``stream.event`` as received, with the entry's bytes untouched."""
 
     subscription: int
     epoch: int
@@ -35,7 +35,7 @@ class Arrival(msgspec.Struct, frozen=True):
 
 
 class Verdict(enum.Enum):
-    """What an arriving event means."""
+    """The meaning of an arriving event."""
 
     KEPT = "kept"
     DOUBLE = "double"
@@ -62,20 +62,20 @@ class Stream:
         self._buffer: deque[Event] = deque()
         self._fruitless = 0
         self.cursor = after or None
-        """Up to where the reader was given events: what to resume from in another process."""
+        """The position up to which the reader was given events: the point to resume from in another process."""
         self.wallets: tuple[WalletView, ...] = ()
-        """The snapshot, where one was asked for."""
+        """The snapshot, if one was requested."""
         self.subscription: int | None = None
         self.is_paused = False
         self.is_closed = False
         self.error: ClientError | None = None
 
     def params(self) -> dict[str, Any]:
-        """The params of the next subscription: from the cursor on, as soon as there is one."""
+        """The params of the next subscription: from the cursor on, once there is one."""
         return {**self._watched, **({"after": self._received} if self._received else self._start)}
 
     def subscribed(self, answer: Subscribed) -> None:
-        """A subscription has begun."""
+        """Note that a subscription has begun."""
         self.subscription = answer.subscription
         self.is_paused = False
         if self._received is None:
@@ -84,7 +84,7 @@ class Stream:
         self._wake()
 
     def take(self, arrival: Arrival) -> Verdict:
-        """An event of the present subscription."""
+        """Accept an event of the present subscription."""
         assert self._received is not None
         if arrival.epoch == self._received.epoch:
             if arrival.sequence <= self._received.sequence:
@@ -103,7 +103,7 @@ class Stream:
         return Verdict.KEPT
 
     def heartbeat(self, epoch: int, head: int) -> None:
-        """The subscription is complete up to ``head``."""
+        """Note that the subscription is complete up to ``head``."""
         assert self._received is not None
         if epoch == self._received.epoch and head > self._received.sequence:
             self._received = Cursor(epoch, Sequence(head))
@@ -111,7 +111,7 @@ class Stream:
                 self.cursor = self._received
 
     def next(self) -> Event | None:
-        """The next event for the reader; None where it has to wait.  Raises the error with which the stream ended."""
+        """The next event for the reader; None if it has to wait.  Raises the error with which the stream ended."""
         if self._buffer:
             event = self._buffer.popleft()
             self.cursor = Cursor(event.epoch, Sequence(event.sequence))
@@ -122,21 +122,21 @@ class Stream:
 
     @property
     def has_begun(self) -> bool:
-        """Whether the first subscription was answered: there is a cursor to resume from."""
+        """True if the first subscription was answered: there is a cursor to resume from."""
         return self._received is not None
 
     @property
     def is_thirsty(self) -> bool:
-        """Whether it was paused and has room again."""
+        """True if it was paused and has space again."""
         return self.is_paused and not self.is_closed and len(self._buffer) <= self._max_buffered // 2
 
     def fail(self, error: ClientError) -> None:
-        """The stream cannot go on; its reader is told after the events that are there."""
+        """End the stream with an error, which its reader gets after the events already received."""
         self.error = self.error or error
         self._wake()
 
     def close(self) -> None:
-        """The reader has gone."""
+        """Note that the reader has gone."""
         self.is_closed = True
         self._wake()
 

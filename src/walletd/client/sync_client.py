@@ -1,4 +1,4 @@
-"""The client for plain, synchronous programs: the same names, the same promises.
+"""The client for plain, synchronous programs: the same names, the same guarantees.
 
     with connect_sync("ws://127.0.0.1:7878", token=token) as client:
         client.pay("alice", "bob", Decimal("12.50"), "EUR")
@@ -6,7 +6,7 @@
             for event in stream:
                 print(event.sequence, event.entry.command)
 
-A thread of its own runs the trio client; every call is handed to it and waited for.
+A separate thread runs the trio client; every call is passed to it and waited for.
 """
 
 import ssl
@@ -83,7 +83,7 @@ def connect_sync(
 
 
 class SyncClient:
-    """One daemon, as its clients use it; raises what ``walletd.client.Client`` raises."""
+    """One daemon, for the clients' calls; raises the same errors as ``walletd.client.Client``."""
 
     def __init__(self, client: Client, token: trio.lowlevel.TrioToken, over: trio.Event) -> None:
         self._client = client
@@ -92,7 +92,7 @@ class SyncClient:
 
     @property
     def hello(self) -> envelope.Hello:
-        """The daemon's first words on the present connection; while there is none, on the last."""
+        """The ``hello`` of the current connection or, while disconnected, of the previous one."""
         return self._client.hello
 
     def close(self) -> None:
@@ -103,7 +103,7 @@ class SyncClient:
     # --- commands --------------------------------------------------------------------------------------------------
 
     def define_asset(self, code: str, scale: int, *, command_id: str | None = None) -> Applied:
-        """Define an asset and, for ever, how many decimal places its main unit has."""
+        """Define an asset and, permanently, the number of decimal places of its main unit."""
         return self._run(partial(self._client.define_asset, code, scale, command_id=command_id))
 
     def open_wallet(
@@ -171,10 +171,10 @@ class SyncClient:
         command_id: str | None = None,
         dry_run: bool = False,
     ) -> BatchApplied:
-        """Run commands of ``walletd.vocabulary.commands`` in one entry: all, or none, or each for itself.
+        """Run commands of ``walletd.vocabulary.commands`` in one entry: all, or none, or each by itself.
 
-        The results are in the commands' order, each with its refusal where it was refused.  An atomic batch raises
-        Refused for the first command that is refused; its ``facts["command"]`` is that command's index.
+        The results are in the commands' order, each refused command with its refusal.  An atomic batch raises Refused
+        for the first command that is refused; its ``facts["command"]`` is that command's index.
         """
         return batch_results(
             self._run(partial(self._client.ask, requests.batch(commands, atomic, command_id, dry_run)))
@@ -192,7 +192,7 @@ class SyncClient:
         expires_in_seconds: int | None = None,
         command_id: str | None = None,
     ) -> Applied:
-        """Let a client in by this token, of which only the hash is sent; ``new_token()`` makes one."""
+        """Create a client with this token, of which only the hash is sent; ``new_token()`` makes one."""
         creating = partial(self._client.create_client, client, list(scopes), token)
         expiring = partial(creating, expires_at=expires_at, expires_in_seconds=expires_in_seconds)
         return self._run(partial(expiring, command_id=command_id))
@@ -208,7 +208,7 @@ class SyncClient:
         overlap_for_seconds: int | None = None,
         command_id: str | None = None,
     ) -> Applied:
-        """Give a client another token; those before end at once, or with the overlap."""
+        """Give a client a new token; earlier ones end at once, or with the overlap."""
         rotating = partial(
             self._client.rotate_client,
             client,
@@ -222,11 +222,11 @@ class SyncClient:
         return self._run(rotating)
 
     def revoke_client(self, client: str, *, command_id: str | None = None) -> Applied:
-        """Shut a client out for ever, with its viewing keys."""
+        """Revoke a client permanently, with its viewing keys."""
         return self._run(partial(self._client.revoke_client, client, command_id=command_id))
 
     def clients(self) -> Iterator[m.ClientView]:
-        """The clients by name: all for an admin, else this client and its viewing keys."""
+        """The clients by name: all for an admin, otherwise this client and its viewing keys."""
         after: str | None = None
         while True:
             page = self._run(partial(self._client.ask, clients.client_page(after, PAGE)))
@@ -237,17 +237,17 @@ class SyncClient:
     # --- reads -----------------------------------------------------------------------------------------------------
 
     def assets(self, *, refresh: bool = False) -> dict[str, int]:
-        """Every asset's scale by its code; asked for once and kept, for a scale never changes."""
+        """Every asset's scale by its code; requested once and kept, because a scale never changes."""
         return self._run(partial(self._client.assets, refresh=refresh))
 
     def wallet(self, wallet: str) -> m.WalletView:
-        """A wallet with all that it has."""
+        """A wallet with all its parts."""
         return self._run(partial(self._client.wallet, wallet))
 
     def wallets(
         self, prefix: str = "", *, status: WalletStatus | str | None = None, metadata: Mapping[str, str] | None = None
     ) -> Iterator[m.WalletView]:
-        """The wallets by name: those whose names start with the prefix, of this status, with these metadata."""
+        """The wallets by name: those whose names start with the prefix, with this status and these metadata."""
         page = self.wallet_page(prefix, status=status, metadata=metadata)
         while True:
             for wallet in page.wallets:
@@ -278,17 +278,19 @@ class SyncClient:
                 return
 
     def hold(self, wallet: str, hold: str) -> HoldView:
-        """A hold of a wallet as it stands now, by its id, such as ``h12``."""
+        """A hold of a wallet by its id, such as ``h12``."""
         return self._run(partial(self._client.hold, wallet, hold))
 
     def balance(self, wallet: str, asset: str | None = None, *, as_of: int | datetime | None = None) -> m.Balances:
-        """What a wallet has, of one asset or of all, in smallest units; ``as_of`` a sequence or a time, what it had."""
+        """A wallet's balances, of one asset or of all, in smallest units; with ``as_of``, a sequence or a time, as of
+        then.
+        """
         return self._run(partial(self._client.balance, wallet, asset, as_of=as_of))
 
     def balances(
         self, wallets: Iterable[str], asset: str | None = None, *, as_of: int | datetime | None = None
     ) -> m.Balances:
-        """What up to a hundred wallets have, or had, at one and the same moment; its ``sequence`` says which."""
+        """The present or past balances of up to a hundred wallets, at one moment, which its ``sequence`` identifies."""
         return self._run(partial(self._client.balances, list(wallets), asset, as_of=as_of))
 
     def statement(
@@ -302,7 +304,7 @@ class SyncClient:
         kind: str | None = None,
         newest_first: bool = False,
     ) -> Iterator[m.StatementLine]:
-        """What moved in a wallet, line by line, from ``since`` on and before ``until``, each a sequence or a time."""
+        """A wallet's movements, line by line, from ``since`` on and before ``until``, each a sequence or a time."""
         chosen = Range(since, until, counterparty, kind)
         cursor: str | None = None
         while True:
@@ -326,7 +328,9 @@ class SyncClient:
         cursor: str | None = None,
         limit: int = PAGE,
     ) -> m.Statement:
-        """One page of a statement, with what was posted at both ends of its range; ``next`` is the following cursor."""
+        """One page of a statement, with the posted balances at both ends of its range; ``next`` is the following
+        cursor.
+        """
         chosen = Range(since, until, counterparty, kind)
         return self._run(
             partial(self._client.ask, requests.statement_page(wallet, asset, newest_first, cursor, limit, chosen))
@@ -341,7 +345,7 @@ class SyncClient:
         return self._run(partial(self._client.entry, sequence=sequence, command_id=command_id))
 
     def entry_page(self, after: int = 0, limit: int = PAGE) -> EntryPage:
-        """One page of the journal, behind the sequence ``after``."""
+        """One page of the journal, after the sequence ``after``."""
         return self._run(partial(self._client.entry_page, after, limit))
 
     def ping(self) -> m.Pong:
@@ -353,15 +357,15 @@ class SyncClient:
         return self._run(self._client.status)
 
     def audit(self) -> o.AuditReport:
-        """All balances summed up per asset."""
+        """The sums of all balances per asset."""
         return self._run(self._client.audit)
 
     def main_units(self, units: int | str, asset: str) -> Decimal:
-        """Smallest units, as every result has them, in the asset's main unit; see ``Client.main_units``."""
+        """Smallest units, as in every result, in the asset's main unit; see ``Client.main_units``."""
         return self._run(partial(self._client.main_units, units, asset))
 
     def call(self, method: str, /, **params: Any) -> dict[str, Any]:
-        """Any method by its name, with its params as they go onto the wire; the result as it came."""
+        """Any method by its name, with its params as sent; the result as received."""
         return self._run(partial(self._client.call, method, **params))
 
     # --- streams ---------------------------------------------------------------------------------------------------
@@ -385,7 +389,7 @@ class SyncClient:
             stream.close()
 
     def _run(self, act: Callable[[], Awaitable[Result]]) -> Result:
-        """Run it in the client's thread, and wait for what comes of it."""
+        """Run it in the client's thread, and wait for its result."""
         try:
             return trio.from_thread.run(act, trio_token=self._token)
         except (trio.RunFinishedError, trio.Cancelled):
@@ -401,12 +405,12 @@ class SyncEventStream:
 
     @property
     def wallets(self) -> tuple[m.WalletView, ...]:
-        """The snapshot; empty where none was asked for."""
+        """The snapshot; empty if none was requested."""
         return self._stream.wallets
 
     @property
     def cursor(self) -> m.Cursor:
-        """Behind the last event that was handed out, or behind where the stream began: resume ``after`` it."""
+        """The position after the last event delivered, or at the stream's beginning: resume ``after`` it."""
         return self._stream.cursor
 
     def close(self) -> None:

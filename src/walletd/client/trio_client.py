@@ -5,7 +5,7 @@
         await client.pay("@external", "alice", Decimal("12.50"), "EUR", reference="top-up")
 
 Any number of tasks may call at the same time; their requests share one connection and go out together.  A lost
-connection is replaced, and what was not answered is sent again with the same command id.
+connection is replaced, and unanswered requests are sent again with the same command ids.
 """
 
 import random
@@ -38,7 +38,7 @@ from walletd.vocabulary.commands import AnyCommand, BatchedCommand
 from walletd.vocabulary.states import WalletStatus
 
 PAGE = 500
-"""Rows that an iterator asks for at a time."""
+"""The number of rows that an iterator requests at a time."""
 
 
 @asynccontextmanager
@@ -53,14 +53,14 @@ async def connect(
 ) -> AsyncGenerator["Client"]:
     """A client that stays connected until the block ends.
 
-    The token travels in the request's header; where something on the way removed it, it is the first request instead.
-    ``deadline_seconds`` bounds each call, reconnections included: a connection that dies unnoticed is found within a
-    third of it, by a ping, and what it owed an answer to is sent again on the next.  With ``retry_busy`` a request
-    that the daemon answers with overloaded, rate_limited, unavailable or draining is sent again within the deadline.
-    ``tls`` is for a wss address whose certificate has an authority of its own, or for a certificate of the client's;
-    ``dial`` for tunnels and tests.  A unix socket's address is ``unix:/path``.
+    The token travels in the request's header; if something on the way removes it, the first request carries it instead.
+    ``deadline_seconds`` bounds each call, reconnections included: a ping detects a dead connection within a third of
+    it, and unanswered requests are sent again on the next.  With ``retry_busy``, a request that the daemon answers with
+    overloaded, rate_limited, unavailable or draining is sent again within the deadline.  ``tls`` is for a wss address
+    whose certificate has its own authority, or for a client certificate; ``dial`` is for tunnels and tests.  The
+    address of a unix socket is ``unix:/path``.
 
-    Raises AuthenticationFailed or NotReachable where the first connection cannot be made.
+    Raises AuthenticationFailed or NotReachable if the first connection cannot be made.
     """
     chance = random.SystemRandom().random  # Processes that forked have the same state of the common generator.
     core = Core(random=chance, retry_busy=retry_busy, token=token)
@@ -83,11 +83,11 @@ async def connect(
 
 
 class Client:
-    """One daemon, as its clients use it.
+    """One daemon, for the clients' calls.
 
     Every call raises Refused for a command that was decided and refused, RequestFailed for any other error that the
     daemon answers with, OutcomeUnknown for a command that was sent and not answered before the deadline, NotReachable
-    for anything else that was not answered, and AuthenticationFailed once the daemon no longer takes the token.
+    for anything else that was not answered, and AuthenticationFailed once the daemon no longer accepts the token.
     """
 
     def __init__(self, core: Core, link: Link, deadline_seconds: float) -> None:
@@ -98,14 +98,14 @@ class Client:
 
     @property
     def hello(self) -> envelope.Hello:
-        """The daemon's first words on the present connection; while there is none, on the last."""
+        """The ``hello`` of the current connection or, while disconnected, of the previous one."""
         assert self._core.hello is not None
         return self._core.hello
 
     # --- commands --------------------------------------------------------------------------------------------------
 
     async def define_asset(self, code: str, scale: int, *, command_id: str | None = None) -> Applied:
-        """Define an asset and, for ever, how many decimal places its main unit has."""
+        """Define an asset and, permanently, the number of decimal places of its main unit."""
         applied = await self.ask(requests.define_asset(code, scale, command_id))
         self._scales = None
         return applied
@@ -151,10 +151,10 @@ class Client:
     ) -> Applied:
         """Move money along all the legs at once, or along none.
 
-        ``if_version`` says at which version wallets must be; ``valid_until`` until when, by the daemon's clock, the
-        command may be decided, or ``valid_for_seconds`` how long after the daemon received it; with ``dry_run`` nothing
-        is changed.  Raises TypeError for a float and ValueError for
-        an amount finer than the asset's smallest unit, before anything is sent.
+        ``if_version`` gives the versions that wallets must have; ``valid_until`` the time, by the daemon's clock, until
+        which the command may be decided, or ``valid_for_seconds`` the seconds after the daemon received it; with
+        ``dry_run`` nothing is changed.  Raises TypeError for a float and ValueError for an amount finer than the
+        asset's smallest unit, before anything is sent.
         """
         postings = [(leg.source, leg.to, leg.asset, await self._units(leg)) for leg in legs]
         return await self.ask(
@@ -185,10 +185,10 @@ class Client:
         command_id: str | None = None,
         dry_run: bool = False,
     ) -> BatchApplied:
-        """Run commands of ``walletd.vocabulary.commands`` in one entry: all, or none, or each for itself.
+        """Run commands of ``walletd.vocabulary.commands`` in one entry: all, or none, or each by itself.
 
-        The results are in the commands' order, each with its refusal where it was refused.  An atomic batch raises
-        Refused for the first command that is refused; its ``facts["command"]`` is that command's index.
+        The results are in the commands' order, each refused command with its refusal.  An atomic batch raises Refused
+        for the first command that is refused; its ``facts["command"]`` is that command's index.
         """
         return batch_results(await self.ask(requests.batch(commands, atomic, command_id, dry_run)))
 
@@ -204,7 +204,7 @@ class Client:
         expires_in_seconds: int | None = None,
         command_id: str | None = None,
     ) -> Applied:
-        """Let a client in by this token, of which only the hash is sent; ``new_token()`` makes one."""
+        """Create a client with this token, of which only the hash is sent; ``new_token()`` makes one."""
         expiry = clients.Expiry(expires_at, expires_in_seconds)
         return await self.ask(clients.create_client(client, scopes, token, expiry, command_id))
 
@@ -219,17 +219,17 @@ class Client:
         overlap_for_seconds: int | None = None,
         command_id: str | None = None,
     ) -> Applied:
-        """Give a client another token; those before end at once, or with the overlap."""
+        """Give a client a new token; earlier ones end at once, or with the overlap."""
         expiry = clients.Expiry(expires_at, expires_in_seconds)
         overlap = clients.Expiry(overlap_until, overlap_for_seconds)
         return await self.ask(clients.rotate_client(client, token, expiry, overlap, command_id))
 
     async def revoke_client(self, client: str, *, command_id: str | None = None) -> Applied:
-        """Shut a client out for ever, with its viewing keys."""
+        """Revoke a client permanently, with its viewing keys."""
         return await self.ask(clients.revoke_client(client, command_id))
 
     async def clients(self) -> AsyncIterator[m.ClientView]:
-        """The clients by name: all for an admin, else this client and its viewing keys."""
+        """The clients by name: all for an admin, otherwise this client and its viewing keys."""
         after: str | None = None
         while True:
             page = await self.ask(clients.client_page(after, PAGE))
@@ -241,19 +241,19 @@ class Client:
     # --- reads -----------------------------------------------------------------------------------------------------
 
     async def assets(self, *, refresh: bool = False) -> dict[str, int]:
-        """Every asset's scale by its code; asked for once and kept, for a scale never changes."""
+        """Every asset's scale by its code; requested once and kept, because a scale never changes."""
         if self._scales is None or refresh:
             self._scales = await all_scales(self.ask)
         return dict(self._scales)
 
     async def wallet(self, wallet: str) -> m.WalletView:
-        """A wallet with all that it has."""
+        """A wallet with all its parts."""
         return await whole_wallet(self.ask, wallet)
 
     async def wallets(
         self, prefix: str = "", *, status: WalletStatus | str | None = None, metadata: Mapping[str, str] | None = None
     ) -> AsyncIterator[m.WalletView]:
-        """The wallets by name: those whose names start with the prefix, of this status, with these metadata."""
+        """The wallets by name: those whose names start with the prefix, with this status and these metadata."""
         page = await self.wallet_page(prefix, status=status, metadata=metadata)
         while True:
             for wallet in page.wallets:
@@ -285,19 +285,21 @@ class Client:
                 return
 
     async def hold(self, wallet: str, hold: str) -> HoldView:
-        """A hold of a wallet as it stands now, by its id, such as ``h12``."""
+        """A hold of a wallet by its id, such as ``h12``."""
         return await self.ask(requests.hold(wallet, hold))
 
     async def balance(
         self, wallet: str, asset: str | None = None, *, as_of: int | datetime | None = None
     ) -> m.Balances:
-        """What a wallet has, of one asset or of all, in smallest units; ``as_of`` a sequence or a time, what it had."""
+        """A wallet's balances, of one asset or of all, in smallest units; with ``as_of``, a sequence or a time, as of
+        then.
+        """
         return await all_balances(self.ask, wallet, asset, as_of)
 
     async def balances(
         self, wallets: Iterable[str], asset: str | None = None, *, as_of: int | datetime | None = None
     ) -> m.Balances:
-        """What up to a hundred wallets have, or had, at one and the same moment; its ``sequence`` says which."""
+        """The present or past balances of up to a hundred wallets, at one moment, which its ``sequence`` identifies."""
         return await all_balances(self.ask, list(wallets), asset, as_of)
 
     async def statement(
@@ -311,7 +313,7 @@ class Client:
         kind: str | None = None,
         newest_first: bool = False,
     ) -> AsyncIterator[m.StatementLine]:
-        """What moved in a wallet, line by line, from ``since`` on and before ``until``, each a sequence or a time."""
+        """A wallet's movements, line by line, from ``since`` on and before ``until``, each a sequence or a time."""
         chosen = Range(since, until, counterparty, kind)
         cursor: str | None = None
         while True:
@@ -334,7 +336,9 @@ class Client:
         cursor: str | None = None,
         limit: int = PAGE,
     ) -> m.Statement:
-        """One page of a statement, with what was posted at both ends of its range; ``next`` is the following cursor."""
+        """One page of a statement, with the posted balances at both ends of its range; ``next`` is the following
+        cursor.
+        """
         chosen = Range(since, until, counterparty, kind)
         return await self.ask(requests.statement_page(wallet, asset, newest_first, cursor, limit, chosen))
 
@@ -347,7 +351,7 @@ class Client:
         return await self.ask(requests.entry(sequence, command_id))
 
     async def entry_page(self, after: int = 0, limit: int = PAGE) -> EntryPage:
-        """One page of the journal, behind the sequence ``after``."""
+        """One page of the journal, after the sequence ``after``."""
         return await self.ask(requests.entry_page(after, limit))
 
     async def ping(self) -> m.Pong:
@@ -359,15 +363,15 @@ class Client:
         return await self.ask(requests.status())
 
     async def audit(self) -> o.AuditReport:
-        """All balances summed up per asset."""
+        """The sums of all balances per asset."""
         return await whole_audit(self.ask)
 
     async def call(self, method: str, /, **params: Any) -> dict[str, Any]:
-        """Any method by its name, with its params as they go onto the wire; the result as it came."""
+        """Any method by its name, with its params as sent; the result as received."""
         return await self.ask(requests.raw(method, params))
 
     async def ask(self, ask: Ask[Answer]) -> Answer:
-        """Send a request, as often as it takes, and return its result."""
+        """Send a request, as often as necessary, and return its result."""
         task = trio.lowlevel.current_task()
         exchange: Exchange[Answer] = self._core.begin(ask, lambda _: trio.lowlevel.reschedule(task))
         self._link.wake()
@@ -396,8 +400,8 @@ class Client:
     ) -> AsyncGenerator[EventStream]:
         """Watch wallets live: exactly one of ``wallets``, ``prefix`` and ``all``.
 
-        ``after`` resumes behind a cursor (0 is everything), ``snapshot`` starts with what the wallets have; with
-        neither, the stream starts at the head.  The stream outlives connections without a gap or a double.
+        ``after`` resumes from a cursor (0 is everything), ``snapshot`` starts with the present balances; with neither,
+        the stream starts at the head.  The stream outlives connections without a gap or a duplicate.
         """
         stream = await self.open_stream(wallets=wallets, prefix=prefix, all=all, after=after, snapshot=snapshot)
         try:
@@ -414,7 +418,7 @@ class Client:
         after: m.Cursor | Literal[0] | None = None,
         snapshot: bool = False,
     ) -> EventStream:
-        """``subscribe`` without its block; whoever calls this closes the stream."""
+        """``subscribe`` without its block; the caller closes the stream."""
         watched = requests.given(wallets=wallets, prefix=prefix, all=all or None)
         stream = EventStream(self._core, self._link, watched, after, snapshot)
         with trio.move_on_after(self._deadline_seconds):
@@ -431,7 +435,7 @@ class Client:
     # --- amounts ---------------------------------------------------------------------------------------------------
 
     async def main_units(self, units: int | str, asset: str) -> Decimal:
-        """Smallest units, as every result has them, in the asset's main unit: ``"1250"`` of EUR/2 is ``12.50``.
+        """Smallest units, as in every result, in the asset's main unit: ``"1250"`` of EUR/2 is ``12.50``.
 
         Exact for any size.  Raises RequestFailed with asset_not_found.
         """

@@ -24,24 +24,27 @@ from walletd.client.reconnection import ABNORMAL_CLOSURE, Lost
 from walletd.protocol.messages import SUBPROTOCOL
 
 MAX_MESSAGE_BYTES = 1024 * 1024 * 1024
-"""As long as the largest entry that an earlier version can have journaled; of this version none is above a mebibyte."""
+"""Enough for the largest entry that an earlier version can have journaled; entries of this version are below a
+mebibyte.
+"""
 
 READ_BYTES = 256 * 1024
 
 SILENCE_SECONDS = 20.0
-"""After so long without a byte the daemon is pinged; after as long again the connection counts as dead.
+"""The silence after which the daemon is pinged; after the same time again the connection counts as dead.
 
-While a request is unanswered the caller's patience takes its place, so that a connection that died is found within the
-deadline of the call."""
+While a request is unanswered, the caller's patience takes its place, so that a dead connection is found within the
+deadline of the call.
+"""
 
 UNIX_SCHEME = "unix:"
 
 Dial = Callable[[str, int], Awaitable[trio.abc.Stream]]
-"""Opens a byte stream to a host and a port; TLS, where the address asks for it, goes on top."""
+"""Opens a byte stream to a host and a port; TLS, if the address asks for it, goes on top."""
 
 
 class Hangup(Exception):
-    """The connection is over; ``lost`` says how."""
+    """The connection is over; ``lost`` describes the end."""
 
     def __init__(self, lost: Lost) -> None:
         super().__init__(f"{lost.code} {lost.reason}".rstrip())
@@ -81,7 +84,7 @@ class Wire:
     async def receive(self, patience: float = SILENCE_SECONDS, is_awaited: bool = False) -> list[bytes]:
         """All text messages that have arrived, at least one read's worth.  Raises Hangup.
 
-        Where an answer ``is_awaited``, or a request is sent meanwhile, silence is borne for ``patience`` seconds.
+        If an answer ``is_awaited``, or a request is sent meanwhile, silence is tolerated for ``patience`` seconds.
         """
         self._patience, self._is_awaited = patience, is_awaited
         messages = self._messages(self._protocol.events_received())
@@ -111,7 +114,7 @@ class Wire:
         await self._flush()
 
     async def close(self, seconds: float) -> None:
-        """Say good-bye and close, within the time given; never raises for a connection that is gone already."""
+        """Close the connection gracefully within the given time; never raises if the connection is already gone."""
         with trio.move_on_after(seconds, shield=True):
             try:
                 if self._protocol.state is OPEN:
@@ -122,7 +125,7 @@ class Wire:
         await trio.aclose_forcefully(self._stream)
 
     async def _read(self) -> bytes | bytearray | None:
-        """What one read brings; None where nothing came for a while."""
+        """The bytes of one read; None if nothing arrived for a while."""
         with trio.move_on_after(self._patience if self._is_awaited else SILENCE_SECONDS) as self._silence:
             return await self._stream.receive_some(READ_BYTES)
         return None
@@ -191,7 +194,7 @@ async def open_wire(url: str, token: str | None, dial: Dial, tls: ssl.SSLContext
 
 
 def _parse(url: str) -> tuple[WebSocketURI, str | None]:
-    """The address, and the path of the unix socket where it is ``unix:/path``."""
+    """The address, and the path of the unix socket if it is ``unix:/path``."""
     if url.startswith(UNIX_SCHEME) and len(url) > len(UNIX_SCHEME):
         return parse_uri("ws://localhost"), url.removeprefix(UNIX_SCHEME).removeprefix("//")
     try:

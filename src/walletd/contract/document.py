@@ -2,8 +2,8 @@
 
     encoded()  ->  the bytes that ``rpc.discover`` answers with, and that stand in docs/reference/asyncapi.json
 
-It says what may be asked and by whom, what is answered, which reasons each method may fail with, with which codes a
-connection is closed, and how far a session may go.
+It lists every request and the rights it needs, its answer, the reasons that each method may fail with, the close codes,
+and the limits of a session.
 """
 
 import functools
@@ -23,14 +23,16 @@ from walletd.protocol.methods import METHODS, Method
 from walletd.vocabulary.reasons import Reason
 
 CONTRACT_VERSION = "1.0.0"
-"""Of the protocol, not of the server: additions raise the second number, and nothing raises the first but version 2."""
+"""The version of the protocol, not of the server: additions raise the second number; only version 2 raises the
+first.
+"""
 
 _CHANNEL = {"$ref": "#/channels/session"}
 
 
 @functools.cache
 def encoded() -> bytes:
-    """The document as it is published, one line, its keys always in the same order."""
+    """The published document, one line, its keys always in the same order."""
     return msgspec.json.encode(document())
 
 
@@ -85,7 +87,7 @@ _SECURITY: dict[str, Any] = {
         "description": "The client's certificate, if the daemon trusts an authority; its name is the principal's.",
     },
 }
-"""A client may come without any, too, and call session.authenticate."""
+"""A client may also connect without any, and call session.authenticate."""
 
 
 def _servers() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The facts of errors: what ``error.data`` may have besides its reason, outcome and retry class.
+"""The facts of errors: the fields of ``error.data`` besides its reason, outcome and retry class.
 
 facts_of(Reason.INSUFFICIENT_FUNDS)  ->  ["wallet", "available", "required", "short_by", "asset", "scale"]
 """
@@ -86,7 +86,7 @@ FACTS: dict[str, dict[str, Any]] = {
     "cursor_epoch": _fact("integer", "the cursor's epoch"),
     "epoch": _fact("integer", "the journal's epoch"),
 }
-"""The type and the meaning of each."""
+"""The type and the meaning of each fact."""
 
 UNSPOKEN: dict[Reason, tuple[str, ...]] = {
     Reason.FORBIDDEN: ("right", "wallet"),
@@ -108,13 +108,13 @@ UNSPOKEN: dict[Reason, tuple[str, ...]] = {
 """Facts that the reason's sentence leaves out."""
 
 OF_AN_AMOUNT = AMOUNTS - {"limit"}
-"""Facts that are amounts whatever the reason; a limit may be a number of things, too."""
+"""Facts that are amounts whatever the reason; a limit may also be a number of things."""
 
 assert all(FACTS[name].get("pattern") == _AMOUNT for name in OF_AN_AMOUNT), "every amount is declared as one"
 
 
 def facts_of(reason: Reason) -> list[str]:
-    """The facts of the reason: those that its sentence is made of, in its order, then the others."""
+    """The facts of the reason: those in its sentence, in its order, then the others."""
     words = [name for _, name, _, _ in Formatter().parse(SENTENCES.get(reason, "")) if name]
     words += UNSPOKEN.get(reason, ())
     of_asset = ("asset", "scale") if "asset" in words or not OF_AN_AMOUNT.isdisjoint(words) else ()

@@ -1,4 +1,4 @@
-"""The limits that ``hello`` tells, in words: what each is, and what comes of going beyond it."""
+"""The limits in ``hello``, in words: the meaning of each, and the consequence of exceeding it."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""Which reasons a method may fail with: the contract and the reference page list them.
+"""The reasons that each method may fail with, for the contract and the reference page.
 
 reasons_of("hold.void")  ->  (INVALID_PARAMS, ..., WALLET_NOT_FOUND, ...), in order of precedence
 """
@@ -9,7 +9,7 @@ from walletd.protocol.methods import METHODS, Kind
 from walletd.vocabulary.reasons import Reason as R
 
 BEFORE_ANY_METHOD = (R.PARSE_ERROR, R.INVALID_REQUEST, R.METHOD_NOT_FOUND, R.RATE_LIMITED)
-"""What a frame may be answered with, whatever was asked."""
+"""The reasons that any frame may be answered with, whatever the method."""
 
 OF_A_CALL = (
     R.INTERNAL_ERROR,
@@ -20,10 +20,10 @@ OF_A_CALL = (
     R.OVERLOADED,
     R.RATE_LIMITED,
 )
-"""Of every method but session.authenticate."""
+"""The reasons of every method but session.authenticate."""
 
 OF_A_BOOK = (R.OVERLOADED, R.UNAVAILABLE, R.WALLET_QUARANTINED)
-"""Of what has to wait for wallets to be free: commands and the reads of this moment."""
+"""The reasons of requests that wait for wallets to be free: commands, and reads of the present."""
 
 FROM_TABLES = {
     "rpc.discover",
@@ -39,7 +39,7 @@ FROM_TABLES = {
     "journal.read",
     "stream.subscribe",
 }
-"""What waits for the read tables, and fails where these find no space."""
+"""The methods that wait for the read tables, and fail if these have no space."""
 
 OF_A_COMMAND = (
     *OF_A_BOOK,
@@ -114,7 +114,7 @@ OWN: dict[str, tuple[R, ...]] = {
     "stream.unsubscribe": (R.SUBSCRIPTION_NOT_FOUND,),
     "daemon.compact": (R.UNAVAILABLE,),
 }
-"""Of single methods, besides what all have.  A batch fails as its commands do."""
+"""The reasons of single methods, besides the common ones.  A batch fails as its commands do."""
 
 
 @functools.cache

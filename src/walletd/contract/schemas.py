@@ -1,7 +1,7 @@
 """The schemas of the contract: one for each type of the messages, made from the types themselves.
 
-What a client sends is closed: the server refuses a field that is not declared.  What the server sends is open: a later
-version may add fields.  A type that goes both ways stands here twice: ``Posting`` and, as a client sends it,
+A message from a client is closed: the server refuses a field that is not declared.  A message from the server is open:
+a later version may add fields.  A type that goes both ways appears twice: ``Posting`` and, as a client sends it,
 ``PostingGiven``.
 """
 
@@ -27,10 +27,10 @@ NOTIFICATIONS: dict[str, tuple[type, str]] = {
     "stream.event": (m.StreamEvent, "An entry that touched what a subscription watches."),
     "stream.heartbeat": (m.StreamHeartbeat, "A stream is alive and complete up to the head."),
 }
-"""Everything that the server says unasked."""
+"""Every notification of the server."""
 
 MAY_GROW = "x-may-grow"
-"""On a list of words to which a later version may add: a client must not stumble over one that it does not know."""
+"""Marks a list of words that a later version may extend: a client must tolerate a word that it does not know."""
 
 _GROWING = {"Reason", "DaemonState"}
 
@@ -38,11 +38,11 @@ _NAMES = {
     "walletd.vocabulary.commands.Limits": "WalletLimits",
     "walletd.protocol.envelope.Limits": "SessionLimits",
 }
-"""Of types that share a name."""
+"""Names of types that would otherwise share one."""
 
 
 def params_name(method: Method) -> str:
-    """The schema of the params; a command as it stands in a batch or in the journal names its method as well."""
+    """The schema of the params; a command in a batch or in the journal also names its method."""
     return f"{method.params.__name__}Params" if method.kind is Kind.COMMAND else method.params.__name__
 
 
@@ -70,7 +70,7 @@ def schemas() -> dict[str, Any]:
 
 
 def _reachable(declared: dict[str, Any], names: Iterable[str]) -> set[str]:
-    """These schemas and all that they refer to."""
+    """These schemas and all schemas that they refer to."""
     reached: set[str] = set()
     waiting = list(names)
     while waiting:
@@ -93,7 +93,7 @@ def _references(schema: Any) -> Iterator[str]:
 
 
 def _used(made: dict[str, Any]) -> set[str]:
-    """The schemas without those that only a command's params stand for."""
+    """The schemas without those replaced by a command's params."""
     roots = [params_name(method) for method in METHODS.values()]
     roots += [method.result.__name__ for method in METHODS.values()]
     roots += [declared.__name__ for declared, _ in NOTIFICATIONS.values()]
@@ -105,7 +105,7 @@ def _open(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _renamed(schema: Any, both_ways: set[str]) -> Any:
-    """The schema with its references as clients send them."""
+    """The schema with its references in the form that clients send."""
     if isinstance(schema, list):
         return [_renamed(part, both_ways) for part in schema]
     if not isinstance(schema, dict):
@@ -160,7 +160,7 @@ def _error(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _portable(schema: Any) -> Any:
-    """The schema in words that every language knows: Python's end of text is ``$``, a reference stands alone."""
+    """The schema in terms that every language knows: Python's end of text becomes ``$``, a reference stands alone."""
     if isinstance(schema, list):
         return [_portable(part) for part in schema]
     if not isinstance(schema, dict):
@@ -179,7 +179,7 @@ def _portable(schema: Any) -> Any:
 
 
 def description_of(declared: type) -> str:
-    """What the type's docstring says, as plain text; paragraphs stand on lines of their own."""
+    """The type's docstring as plain text; paragraphs are separate lines."""
     return _plain(inspect.getdoc(declared) or "")
 
 

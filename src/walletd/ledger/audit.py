@@ -28,18 +28,18 @@ from walletd.vocabulary.scopes import ownership_of, permitted
 from walletd.vocabulary.states import WalletStatus
 
 MAX_VIOLATIONS = 100
-"""An audit of a broken journal stops listing here: the first violations tell the story."""
+"""The number of violations after which the audit of a broken journal stops listing: the first ones tell the story."""
 
 
 def posted_sums_to_zero(books: Books) -> Iterator[str]:
-    """Money is made nowhere: per asset, posted balances over all wallets sum to zero."""
+    """Money is created nowhere: per asset, the posted balances of all wallets sum to zero."""
     for asset, total in totals(books).items():
         if total != 0:
             yield f"posted balances of {asset} sum to {in_words(total, asset, books.assets)}, not to zero"
 
 
 def customers_are_above_their_floor(books: Books) -> Iterator[str]:
-    """No wallet with a floor has less than the floor and its holds together."""
+    """Every wallet with a floor has at least the floor and its holds together."""
     for book in books.wallets.values():
         for asset in book.balances:
             available = book.available(asset)
@@ -48,7 +48,7 @@ def customers_are_above_their_floor(books: Books) -> Iterator[str]:
 
 
 def held_is_not_negative(books: Books) -> Iterator[str]:
-    """What holds reserve is never less than nothing."""
+    """The amount that holds reserve is never negative."""
     for book in books.wallets.values():
         for asset, balance in book.balances.items():
             if balance.held < 0:
@@ -56,7 +56,7 @@ def held_is_not_negative(books: Books) -> Iterator[str]:
 
 
 def held_is_what_open_holds_reserve(books: Books) -> Iterator[str]:
-    """Each balance's held is the sum of what the open holds of its wallet and asset still reserve."""
+    """Each balance's held is the sum of the amounts that the open holds of its wallet and asset still reserve."""
     for book in books.wallets.values():
         sums = dict.fromkeys(book.balances, 0)
         for hold in book.holds.values():
@@ -85,7 +85,7 @@ def assets_are_defined(books: Books) -> Iterator[str]:
 
 
 def keys_see_what_their_owners_own(books: Books) -> Iterator[str]:
-    """Every viewing key has only scopes that its owner's cover."""
+    """Every viewing key has only scopes that its owner's scopes cover."""
     for record in books.clients.records.values():
         owner = books.clients.records.get(owner_of(record.client) or record.client)
         if owner is None:
@@ -108,13 +108,13 @@ WHOLE_BOOK_TRUTHS: tuple[Callable[[Books], Iterator[str]], ...] = (
 
 
 def in_words(units: int, asset: AssetCode, assets: Mapping[AssetCode, AssetRecord]) -> str:
-    """An amount as people read it: in the main unit with the code, or in units of an asset that nothing defined."""
+    """An amount as people read it: in the main unit with the code, or in smallest units of an undefined asset."""
     known = assets.get(asset)
     return f"{units} units of {asset}" if known is None else f"{format_amount(units, known.scale)} {asset}"
 
 
 def totals(books: Books) -> dict[AssetCode, int]:
-    """Per defined asset, the sum of all posted balances; zero, unless money was made or lost."""
+    """Per defined asset, the sum of all posted balances; zero, unless money was created or lost."""
     sums: dict[AssetCode, int] = dict.fromkeys(books.assets, 0)
     for book in books.wallets.values():
         for asset, balance in book.balances.items():
@@ -123,12 +123,12 @@ def totals(books: Books) -> dict[AssetCode, int]:
 
 
 def violations(books: Books) -> list[str]:
-    """Every whole-book truth that does not hold, each with the wallet or asset that breaks it."""
+    """Every violated truth about the whole books, each with the wallet or asset that violates it."""
     return [sentence for truth in WHOLE_BOOK_TRUTHS for sentence in truth(books)]
 
 
 class Audit:
-    """A fold of the whole journal that believes nothing: each entry is decided again and must come out the same."""
+    """A fold of the whole journal that trusts nothing: it decides each entry again and expects the same outcome."""
 
     def __init__(self) -> None:
         self.books = Books()
@@ -173,7 +173,7 @@ class Audit:
             self.refused += 1
 
     def _decided_again(self, entry: Entry) -> Verdict:
-        """What the command comes to by today's rules; where it came to something else, by those of earlier versions."""
+        """The verdict on the command by today's rules; if it differs from the record, by those of earlier versions."""
         verdict = self._decided(entry, leniently=False)
         if entry.effects is not None:
             return verdict if _agree(verdict, entry.effects) else self._decided(entry, leniently=True)
@@ -182,7 +182,7 @@ class Audit:
         return verdict if _agree(verdict, entry.refusal) else self._earlier_refusal(entry, verdict)
 
     def _judged_by_size(self, entry: Entry, verdict: Verdict) -> Verdict:
-        """What was refused for its size would have been applied, or was found to be too large before that."""
+        """An entry refused for its size would have been applied, or was found to be too large before that."""
         if isinstance(verdict, Refusal):
             return verdict
         applied = msgspec.structs.replace(entry, refusal=None, effects=verdict)
@@ -204,7 +204,7 @@ class Audit:
         )
 
     def close(self) -> list[str]:
-        """All violations: those of the entries, then those of the books that they lead to."""
+        """All violations: those of the entries, then those of the resulting books."""
         return self.violations + violations(self.books)
 
     def _apply(self, entry: Entry, effects: Effects) -> None:
@@ -221,7 +221,7 @@ class Audit:
 
 
 def _received(entry: Entry) -> datetime | None:
-    """When a command came that was too late by its own seconds, as its refusal says; None for any other."""
+    """The arrival time of a command that its own seconds had made too late, from its refusal; None for any other."""
     if not is_short_lived(entry.command):
         return None
     inner = parts_of(entry.command)
@@ -240,7 +240,7 @@ def _received(entry: Entry) -> datetime | None:
 
 
 def _agree(verdict: Verdict, recorded: Effects | Refusal | None) -> bool:
-    """Whether the entry says what is decided again, or what an earlier version said of the same refusal."""
+    """True if the entry records the new verdict, or an earlier version's words for the same refusal."""
     if verdict == recorded:
         return True
     if isinstance(verdict, Effects):
@@ -261,8 +261,8 @@ def _agree_on_outcomes(verdict: Effects, recorded: Effects) -> bool:
 def _as_said_before(refusal: Refusal, recorded: Refusal) -> bool:
     """The same refusal in the words of an earlier version.
 
-    It may have told fewer facts, but no others: only ``fits_at`` looked at one window of several.  And a refund from a
-    wallet that had no part in the original was told that nothing can go back that way.
+    It may have fewer facts, but no others: only ``fits_at`` considered one window of several.  A refund from a wallet
+    that had no part in the original was told that nothing can be refunded along that way.
     """
     if refusal.reason is not recorded.reason:
         is_lost = refusal.reason is Reason.ORIGINAL_NOT_FOUND and recorded.reason is Reason.REFUND_EXCEEDS_ORIGINAL

@@ -1,6 +1,6 @@
 """The rules of batches: several commands decided in order on a stage, and recorded as one entry.
 
-The stage is a copy of the wallets at hand, on which each command sees what the earlier ones did.  The entry has the
+The stage is a copy of the wallets involved, on which each command sees the effects of earlier ones.  The entry has the
 last record of everything; it is one step of each wallet's version.
 """
 
@@ -20,15 +20,17 @@ from walletd.vocabulary.reasons import Reason
 Decide = Callable[[Books, AnyCommand, datetime, int, int], Verdict]
 
 MAX_RECORDS = 20_000
-"""Of one batch: the records of more, at 40 bytes each at least, are more than an entry, and so it goes no further."""
+"""The limit on records of one batch: more of them, at 40 bytes each at least, exceed an entry, so the batch stops
+there.
+"""
 
 
 def execute_batch(
     books: Books, command: ExecuteBatch, now: datetime, sequence: int, decide: Decide, leniently: bool = False
 ) -> Verdict:
-    """All the commands or none or, where the batch is not atomic, those that can be applied.  O(commands and books).
+    """All the commands or none or, if the batch is not atomic, those that can be applied.  O(commands and books).
 
-    It ends with a refusal once it is certain that no entry holds its records, unless it is decided ``leniently``.
+    It stops with a refusal once it is certain that no entry can hold its records, unless it is decided ``leniently``.
     """
     if refusal := conditions_guard(books, command, now):
         return refusal
@@ -50,7 +52,7 @@ def execute_batch(
 
 
 class _Stage:
-    """Copies of the books of a batch's wallets, and the last record of everything that was changed there."""
+    """Copies of the books of a batch's wallets, and the last record of everything that changed there."""
 
     def __init__(self, books: Books, command: ExecuteBatch) -> None:
         self.books = Books()
@@ -65,10 +67,10 @@ class _Stage:
         }
         self._moved: list[Moved] = []
         self.records = 0
-        """How many there are."""
+        """The number of records so far."""
 
     def take(self, effects: Effects, index: int) -> None:
-        """Apply what one command does; the version of a wallet moves once, however often it is touched."""
+        """Apply one command's effects; the version of a wallet rises once, however often it is touched."""
         apply(self.books, effects)
         for wallet in {r.wallet for r in effects.wallets} | {r.wallet for r in effects.balances}:
             self.books.wallets[wallet].version = self._versions.get(wallet, Version(0))

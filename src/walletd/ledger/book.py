@@ -1,10 +1,10 @@
-"""Books: what every warm wallet has, in memory, and ``apply``, the one way in which a book changes.
+"""Books: the balances of every warm wallet, in memory, and ``apply``, the one way in which a book changes.
 
     books = Books()
     apply(books, effects)                      # cannot refuse
     books.wallets["alice"].balances["EUR"].posted
 
-``Books`` may hold all wallets (an audit) or only those that are warm (the daemon).  The assets are always all there.
+``Books`` may hold all wallets (an audit) or only the warm ones (the daemon).  The assets are always complete.
 """
 
 from bisect import bisect_right
@@ -31,18 +31,20 @@ from walletd.vocabulary.identifiers import AssetCode, HoldId, TransferId, Versio
 from walletd.vocabulary.states import HoldState, WalletStatus
 
 MAX_OPEN_HOLDS = 10_000
-"""Of one wallet: they are in memory while it is warm, about 700 bytes each, and may all expire in one entry."""
+"""The limit of one wallet: open holds are in memory while it is warm, about 700 bytes each, and one entry may expire
+all.
+"""
 
 
 EXPIRIES_UNPRUNED = 64
-"""Up to so many expiries that holds were moved away from may stay in the heap behind the next one."""
+"""The number of outdated expiries, of holds whose expiry was changed, that may stay in the heap behind the next one."""
 
 OUTFLOWS_UNPRUNED = 64
-"""Up to so many outflows of one asset nobody looks whether they have left the longest window."""
+"""The number of outflows of one asset up to which nothing is pruned."""
 
 
 class Balance:
-    """What a wallet has of one asset, in smallest units: ``posted``, and the part of it that holds reserve."""
+    """A wallet's balance of one asset, in smallest units: ``posted``, and the part of it that holds reserve."""
 
     __slots__ = ("held", "posted")
 
@@ -89,22 +91,22 @@ class Book:
         self.freeze: Freeze | None = record.freeze
         self.counted_from: dict[AssetCode, CountedFrom] = record.counted_from
         self.outflows: dict[AssetCode, Outflows] | None = None
-        """Of the assets whose velocity is limited and of which something went out; None where nothing did."""
+        """Outflows of the assets whose velocity is limited; None if there are none."""
         self.balances: dict[AssetCode, Balance] = {}
         self.holds: dict[HoldId, HoldRecord] = {}
         self.expiries: list[tuple[datetime, HoldId]] = []
-        """A heap; the first is an open hold's, so that a look at it says whether anything has expired."""
+        """A heap; the first is an open hold's expiry, so that one look tells whether anything has expired."""
 
     def balance(self, asset: AssetCode) -> Balance:
-        """What the wallet has of the asset; nothing, where it was never touched."""
+        """The wallet's balance of the asset; zero if it was never touched."""
         return self.balances.get(asset) or Balance()
 
     def floor(self, asset: AssetCode) -> int | None:
-        """How low the posted balance may go; None for a system wallet without limits, which has no floor."""
+        """The lowest permitted posted balance; None for a system wallet without limits, which has no floor."""
         return floor(self.is_system, self.limits.get(asset))
 
     def available(self, asset: AssetCode) -> int | None:
-        """What can be paid: posted − held − floor, with holds as they are recorded; None where there is no floor."""
+        """The amount that can be paid: posted − held − floor, with holds as recorded; None if there is no floor."""
         floor = self.floor(asset)
         if floor is None:
             return None
@@ -112,8 +114,9 @@ class Book:
         return balance.posted - balance.held - floor
 
     def lapsed(self, now: datetime) -> list[HoldRecord]:
-        """The holds that have expired, but of which no entry says so yet, by id.  O(1) where there are none, else
-        O(as many as there are): whatever lies in the heap below one that is not due is not due either."""
+        """The holds that have expired, but not yet by an entry, sorted by id.  O(1) if there are none, else O(their
+        number): an entry of the heap that is not due has only entries below it that are not due either.
+        """
         due: dict[HoldId, HoldRecord] = {}
         places = [0]
         while places:
@@ -126,11 +129,11 @@ class Book:
         return sorted(due.values(), key=lambda hold: (len(hold.hold), hold.hold)) if due else []
 
     def freeze_at(self, now: datetime) -> Freeze | None:
-        """The freeze in force."""
+        """The freeze that is effective at this time."""
         return freeze_at(self.freeze, now)
 
     def record(self) -> WalletRecord:
-        """The wallet as it stands, without its balances."""
+        """The wallet's present record, without its balances."""
         return WalletRecord(
             wallet=self.wallet,
             status=self.status,
@@ -143,22 +146,22 @@ class Book:
         )
 
     def balance_record(self, asset: AssetCode, now: datetime | None = None) -> BalanceRecord:
-        """What the wallet has of one asset: as recorded or, with ``now``, without the holds that have expired."""
+        """The wallet's balance of one asset: as recorded or, with ``now``, without the holds that have expired."""
         return self._balance_record(asset, self._freed(now))
 
     def balance_records(self, now: datetime | None = None) -> tuple[BalanceRecord, ...]:
-        """Every asset that the wallet was ever touched in, by code."""
+        """The balances of every asset that ever touched the wallet, by code."""
         return tuple(self.balances_after(AssetCode(""), now))
 
     def balances_after(self, after: AssetCode, now: datetime | None = None) -> Iterator[BalanceRecord]:
-        """Every such asset behind this one, as far as it is asked for."""
+        """The balances of every such asset after this one, computed on demand."""
         freed = self._freed(now)
         codes = sorted(self.balances)
         for place in range(bisect_right(codes, after), len(codes)):
             yield self._balance_record(codes[place], freed)
 
     def _freed(self, now: datetime | None) -> dict[AssetCode, int]:
-        """What the holds reserve that have expired unrecorded, of each asset."""
+        """The amount of each asset that expired, not yet recorded holds reserve."""
         freed: dict[AssetCode, int] = {}
         for hold in [] if now is None else self.lapsed(now):
             freed[hold.asset] = freed.get(hold.asset, 0) + reserved(hold)
@@ -170,11 +173,11 @@ class Book:
         return balance_record(self.wallet, asset, balance.posted, held, self.version, self.floor(asset))
 
     def outflow_records(self) -> Iterator[OutflowRecord]:
-        """What went out and may still count for a velocity limit, in order of time for each asset."""
+        """Outflows that may still count for a velocity limit, in order of time for each asset."""
         return (record for outflows in (self.outflows or {}).values() for record in outflows)
 
     def copy(self) -> "Book":
-        """The book as it stands now; later entries change the original."""
+        """A copy of the book; later entries change the original only."""
         copied = Book(self.record())
         copied.balances = {asset: Balance(balance.posted, balance.held) for asset, balance in self.balances.items()}
         copied.holds = dict(self.holds)
@@ -185,7 +188,7 @@ class Book:
 
 
 def floor(is_system: bool, limits: Limits | None) -> int | None:
-    """How low a balance with these limits may go: to its minimum, or to the end of its credit."""
+    """The lowest permitted balance under these limits: the minimum, or the end of the credit."""
     if limits is not None and limits.minimum is not None:
         return int(limits.minimum)
     if limits is not None and limits.credit_limit is not None:
@@ -194,12 +197,12 @@ def floor(is_system: bool, limits: Limits | None) -> int | None:
 
 
 def freeze_at(freeze: Freeze | None, now: datetime) -> Freeze | None:
-    """The freeze, as far as its time has not passed."""
+    """The freeze, unless its time has passed."""
     return freeze if freeze is not None and (freeze.until is None or now < freeze.until) else None
 
 
 def reserved(hold: HoldRecord) -> int:
-    """What a hold still reserves."""
+    """The amount that a hold still reserves."""
     return int(hold.amount) - int(hold.captured) if hold.state is HoldState.OPEN else 0
 
 
@@ -210,22 +213,24 @@ class Books:
 
     def __init__(self) -> None:
         self.histories: Histories = FIRST_HISTORY
-        """The journal's; new ids are of the last."""
+        """The journal's histories; new ids belong to the last."""
         self.assets: dict[AssetCode, AssetRecord] = {}
         self.clients = ClientBook()
         self.wallets: dict[WalletId, Book] = {}
         self.transfers: dict[TransferId, TransferRecord] = {}
-        """Of the transfers at hand, what can be refunded; the daemon has here only those that are about to be."""
+        """The refundable amounts of the transfers at hand; the daemon keeps only those that are about to be
+        refunded.
+        """
 
     def put(self, name: WalletId, found: Book | TransferRecord) -> None:
-        """Have a wallet or, under its marked name, a transfer at hand."""
+        """Put a wallet or, under its marked name, a transfer at hand."""
         if isinstance(found, TransferRecord):
             self.transfers[found.transfer] = found
         else:
             self.wallets[name] = found
 
     def drop(self, name: WalletId) -> None:
-        """Let go of a wallet or a transfer, if it is at hand."""
+        """Drop a wallet or a transfer, if it is at hand."""
         if name.startswith(TRANSFER_MARK):
             self.transfers.pop(TransferId(name[1:]), None)
         else:
@@ -235,15 +240,16 @@ class Books:
 def balance_record(
     wallet: WalletId, asset: AssetCode, posted: int, held: int, version: int, floor: int | None
 ) -> BalanceRecord:
-    """The record of a balance, with what of it is available above the floor."""
+    """The record of a balance, with the amount available above the floor."""
     available = None if floor is None else str(posted - held - floor)
     return BalanceRecord(wallet, asset, str(posted), str(held), available, Version(version))
 
 
 def apply(books: Books, effects: Effects) -> None:
-    """Bring the books to where the effects say they stand.  Cannot refuse; an assertion here is a bug, never a client.
+    """Bring the books to the state that the effects record.  Cannot refuse; an assertion here is a bug, never a
+    client's fault.
 
-    The wallets that the effects touch must be among the books, but for those that the effects open.
+    The wallets that the effects touch must be among the books, except those that the effects open.
     """
     for asset in effects.assets:
         assert asset.asset not in books.assets
@@ -269,9 +275,9 @@ def restore_book(
     holds: Iterable[HoldRecord] = (),
     outflows: Iterable[OutflowRecord] = (),
 ) -> Book:
-    """The book that these records describe, as the read tables keep them; of its holds only those that are open.
+    """The book that these records describe, as the read tables keep them; it takes in only open holds.
 
-    Of its outflows, in order, those that are within a window, or more; what does not count any more is left out.
+    Outflows come in order, all those within a window and perhaps more; those that no longer count are left out.
     """
     book = Book(record)
     for balance in balances:
@@ -292,7 +298,7 @@ def restore_book(
 
 
 def counts(outflow: OutflowRecord, counted: CountedFrom) -> bool:
-    """Whether the outflow came after the limit, and after what a shorter window had let go of."""
+    """True if the outflow came after the limit, and after everything that a shorter window had dropped."""
     return (outflow.sequence, outflow.command) >= (counted.sequence, counted.command) and (
         counted.after is None or outflow.time > counted.after
     )
@@ -317,7 +323,7 @@ def _apply_wallet(books: Books, record: WalletRecord) -> None:
 
 def _apply_balance(books: Books, record: BalanceRecord) -> None:
     book = books.wallets[record.wallet]
-    # Several balances of one wallet share the entry's one step of its version.
+    # Several balances of one wallet share the entry's single step of its version.
     assert record.version - book.version in (0, 1)
     book.version = record.version
     balance = book.balances.get(record.asset)
@@ -343,7 +349,7 @@ def _apply_hold(book: Book, record: HoldRecord) -> None:
 
 
 def _count_from(book: Book, counted_from: dict[AssetCode, CountedFrom]) -> None:
-    """Forget what does not count any more."""
+    """Drop the outflows that no longer count."""
     book.counted_from = counted_from
     for asset, outflows in list((book.outflows or {}).items()):
         counted = counted_from.get(asset)
@@ -364,7 +370,7 @@ def _outflows(book: Book, asset: AssetCode) -> Outflows:
 def _apply_outflow(book: Book, record: OutflowRecord) -> None:
     counted = book.counted_from.get(record.asset)
     if counted is None or not counts(record, counted):
-        return  # A later command of the same batch took the limit away.
+        return  # A later command of the same batch removed the limit.
     outflows = _outflows(book, record.asset)
     outflows.put(record)
     if len(outflows) > OUTFLOWS_UNPRUNED:
@@ -378,5 +384,5 @@ def _expiries_of(book: Book) -> list[tuple[datetime, HoldId]]:
 
 
 def _is_due_then(book: Book, moment: datetime, hold: HoldId) -> bool:
-    """Whether the hold is open and expires at this moment, and not at another that it was given since."""
+    """True if the hold is open and expires at this time, rather than at a time that it was given later."""
     return hold in book.holds and book.holds[hold].expires_at == moment

@@ -2,9 +2,9 @@
 
     clients = ClientBook(records)
     clients.put(record)
-    clients.bearer(sha256, now).record              # None where no token of this hash is in force
+    clients.bearer(sha256, now).record              # None if no valid token has this hash
 
-About a kilobyte for a client: its record, the entry of each token and its place among its owner's keys.
+A client takes about a kilobyte: its record, the entry of each token and its place among its owner's keys.
 """
 
 from bisect import bisect_left, bisect_right, insort
@@ -17,14 +17,14 @@ from walletd.vocabulary.identifiers import Principal, owner_of
 
 
 class Bearer(NamedTuple):
-    """Whom a token stands for, and until when."""
+    """The client that a token stands for, and the end of its validity."""
 
     record: ClientRecord
     expires_at: datetime | None
 
 
 class ClientBook:
-    """The clients as entries left them.  Only ``apply`` changes the one that decisions are made on."""
+    """The clients as the entries left them.  Only ``apply`` changes the book that decisions use."""
 
     __slots__ = ("_admins", "_names", "keys", "number_of_keys", "records", "tokens")
 
@@ -36,7 +36,7 @@ class ClientBook:
         self.number_of_keys = 0
         self._admins: dict[Principal, None] = {}
         self._names: list[Principal] | None = None
-        """All names in order, once they were asked for."""
+        """All names in order, once they have been requested."""
         for record in records:
             self.put(record)
 
@@ -47,11 +47,11 @@ class ClientBook:
 
     @property
     def number_of_clients(self) -> int:
-        """How many there are or were, viewing keys apart."""
+        """The number of clients, present and revoked, without viewing keys."""
         return len(self.records) - self.number_of_keys
 
     def put(self, record: ClientRecord) -> None:
-        """The client as it stands from now on."""
+        """Store the client's new record."""
         known = self._take_out(record.client)
         if known is None and self._names is not None:
             insort(self._names, record.client)
@@ -64,20 +64,20 @@ class ClientBook:
             self._admins[record.client] = None
 
     def forget(self, client: Principal) -> None:
-        """Keep nothing of the client."""
+        """Remove everything about the client."""
         known = self._take_out(client)
         if known is not None and self._names is not None:
             del self._names[bisect_left(self._names, client)]
 
     def names_after(self, name: str, most: int) -> list[Principal]:
-        """The next names in their order.  O(log clients + most), but for the first time it is asked."""
+        """The next names in order.  O(log clients + most), except for the first call."""
         if self._names is None:
             self._names = sorted(self.records)
         start = bisect_right(self._names, name)
         return self._names[start : start + most]
 
     def _take_out(self, client: Principal) -> ClientRecord | None:
-        """The client's record, which is none of the book's any more."""
+        """Remove the client from the book and return its record."""
         record = self.records.pop(client, None)
         if record is None:
             return None
@@ -92,7 +92,7 @@ class ClientBook:
         return record
 
     def bearer(self, sha256: str, now: datetime) -> Bearer | None:
-        """The client that is known by the token of this hash, if it is in force: a viewing key while its owner is."""
+        """The client with a valid token of this hash; a viewing key only while its owner is valid."""
         client = self.tokens.get(sha256)
         if client is None:
             return None
@@ -103,14 +103,14 @@ class ClientBook:
         return self._admitted(record, token.expires_at, now)
 
     def in_person(self, client: Principal, now: datetime) -> Bearer | None:
-        """The client by its name, as long as any of its tokens is in force."""
+        """The client by its name, while any of its tokens is valid."""
         record = self.records.get(client)
         if record is None or not is_in_force(record, now):
             return None
         return self._admitted(record, _last_end(live_tokens(record, now)), now)
 
     def _admitted(self, record: ClientRecord, end: datetime | None, now: datetime) -> Bearer | None:
-        """The client until that end; a viewing key until its owner's, if that is sooner."""
+        """The client until that end; a viewing key until its owner's end, if that is sooner."""
         ends = [end]
         if (owner := owner_of(record.client)) is not None:
             owned = live_tokens(self.records[owner], now) if owner in self.records else ()
@@ -124,12 +124,12 @@ class ClientBook:
         return [self.records[key] for key in sorted(self.keys.get(owner, ()))]
 
     def is_shut_out(self, client: Principal, now: datetime) -> bool:
-        """Whether it is a client none of whose tokens is in force; whoever is no client is none that was shut out."""
+        """True if this is a client without any valid token; a name that is no client's is not shut out."""
         record = self.records.get(client)
         return record is not None and not is_in_force(record, now)
 
     def has_lasting_admin(self, instead: ClientRecord | None = None) -> bool:
-        """Whether an admin could come in at any time from now on; with this record in place of that client's."""
+        """True if some admin can authenticate at any time from now on, given this record in place of that client's."""
         for client in self._admins:
             record = instead if instead is not None and instead.client == client else self.records[client]
             if record.revoked_at is None and any(token.expires_at is None for token in record.tokens):
@@ -138,20 +138,20 @@ class ClientBook:
 
 
 def live_tokens(record: ClientRecord, now: datetime) -> tuple[TokenRecord, ...]:
-    """The client's tokens that are in force at this moment."""
+    """The client's tokens that are valid at this time."""
     if record.revoked_at is not None:
         return ()
     return tuple(token for token in record.tokens if token.expires_at is None or now < token.expires_at)
 
 
 def _last_end(tokens: tuple[TokenRecord, ...]) -> datetime | None:
-    """When the last of these tokens expires; None where one never does."""
+    """The expiry of the last of these tokens; None if one never expires."""
     ends = [token.expires_at for token in tokens if token.expires_at is not None]
     return max(ends) if len(ends) == len(tokens) else None
 
 
 def is_in_force(record: ClientRecord, now: datetime) -> bool:
-    """Whether the client can come in at this moment."""
+    """True if the client can authenticate at this time."""
     if record.revoked_at is None:
         for token in record.tokens:
             if token.expires_at is None or now < token.expires_at:
@@ -160,7 +160,7 @@ def is_in_force(record: ClientRecord, now: datetime) -> bool:
 
 
 def apply_clients(clients: ClientBook, effects: Effects) -> None:
-    """Bring the clients to where the effects say they stand."""
+    """Bring the clients to the state that the effects record."""
     for key in effects.forgotten:
         clients.forget(key)
     for record in effects.clients:

@@ -1,7 +1,7 @@
-"""The rules of clients: who is let in, by which tokens, and who shuts whom out.
+"""The rules of clients: creating and revoking them, and replacing their tokens.
 
-An admin creates clients and changes any of them.  Everybody who may spend something makes viewing keys of his own,
-which see no more than he may spend and end with his own access at the latest; he and any admin revoke them.
+An admin creates clients and changes any of them.  Any client with a spend scope may create viewing keys.  A key sees at
+most what its owner may spend and ends no later than the owner's access.  The owner and any admin may revoke it.
 """
 
 from datetime import datetime
@@ -18,17 +18,17 @@ from walletd.vocabulary.reasons import Reason
 from walletd.vocabulary.scopes import ADMIN, ownership_of, permitted
 
 MAX_CLIENTS = 100_000
-"""Those that were revoked count, for their names stand for the command ids that they used: about 100 MB of memory."""
+"""Revoked clients count, because their names stand for the command ids that they used: about 100 MB of memory."""
 
 MAX_KEYS = 100
-"""Viewing keys of one owner in force at a time; about a kilobyte each."""
+"""The limit on valid viewing keys of one owner; about a kilobyte each."""
 
 MAX_TOKENS = 4
-"""Of one client in force at a time: rotations may overlap, but not without end."""
+"""The limit on valid tokens of one client: rotations may overlap, but not without end."""
 
 
 def create_client(books: Books, command: CreateClient, now: datetime, by: Principal) -> Verdict:
-    """A client with its first token; what there still was of its owner's ended keys is forgotten."""
+    """Create a client with its first token; ended keys of its owner are forgotten."""
     clients, owner = books.clients, owner_of(command.client)
     if refusal := _gift_guard(clients, command, by):
         return refusal
@@ -59,7 +59,9 @@ def create_client(books: Books, command: CreateClient, now: datetime, by: Princi
 
 
 def rotate_client(books: Books, command: RotateClient, now: datetime, by: Principal) -> Verdict:
-    """Another token; of those before only what overlaps.  The daemon alone brings a revoked operator back."""
+    """Add a token; of the earlier ones, only those that overlap stay valid.  Only the daemon brings a revoked operator
+    back.
+    """
     clients = books.clients
     known = _own(clients, command, by)
     if isinstance(known, Refusal):
@@ -90,7 +92,7 @@ def rotate_client(books: Books, command: RotateClient, now: datetime, by: Princi
 
 
 def revoke_client(books: Books, command: RevokeClient, now: datetime, by: Principal) -> Verdict:
-    """The client is shut out for ever, and with it every viewing key that it handed out."""
+    """Revoke the client permanently, and with it every viewing key that it created."""
     clients = books.clients
     known = _own(clients, command, by)
     if isinstance(known, Refusal):
@@ -108,7 +110,7 @@ def revoke_client(books: Books, command: RevokeClient, now: datetime, by: Princi
 
 
 def _gift_guard(clients: ClientBook, command: CreateClient, by: Principal) -> Refusal | None:
-    """The creator has what it gives: all of it as an admin, of a viewing key each scope."""
+    """The creator has the rights that it grants: an admin all of them, the owner of a viewing key each scope."""
     owner = owner_of(command.client)
     mine = clients.records.get(by)
     scopes = ("admin",) if by == DAEMON else mine.scopes if mine is not None else ()
@@ -130,7 +132,7 @@ def _beyond(field: str, by: Principal, needs: str) -> Refusal:
 
 
 def _own(clients: ClientBook, command: ClientCommand, by: Principal) -> ClientRecord | Refusal:
-    """The client that the command is about; to whom it is no business of, it does not exist."""
+    """The client that the command is about; for a sender without rights over it, it does not exist."""
     known, mine = clients.records.get(command.client), clients.records.get(by)
     is_admin = by == DAEMON or (mine is not None and permitted(mine.scopes, ADMIN))
     if known is None or not (is_admin or owner_of(known.client) == by):
@@ -144,14 +146,14 @@ def _fresh_token_guard(clients: ClientBook, sha256: str) -> Refusal | None:
 
 
 def _admin_guard(clients: ClientBook, after: ClientRecord) -> Refusal | None:
-    """If there was an admin whose token does not expire, there is one afterwards."""
+    """If an admin had a token that does not expire, one has afterwards."""
     if clients.has_lasting_admin() and not clients.has_lasting_admin(after):
         return refuse(Reason.LAST_ADMIN, client=after.client)
     return None
 
 
 def _until(tokens: tuple[TokenRecord, ...], end: datetime | None) -> tuple[TokenRecord, ...]:
-    """The tokens, none in force from that end on; without one there are none."""
+    """The tokens, each ending no later than that time; none if no time is given."""
     if end is None:
         return ()
     return tuple(

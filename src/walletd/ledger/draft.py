@@ -1,12 +1,12 @@
-"""A draft: what a command changes, collected wallet by wallet until it becomes the effects of its entry.
+"""A draft: the changes of a command, collected wallet by wallet until they become the effects of its entry.
 
     draft = Draft(books, now)
     draft.move("alice", "bob", "EUR", 250)
     draft.reserve("alice", "EUR", 100)
     draft.effects()
 
-The first touch of a wallet takes in its holds that have expired unrecorded: every entry that touches a wallet says
-so of them, and what they held is free for the command itself.  The books are not changed.
+The first touch of a wallet includes its expired, unrecorded holds: every entry that touches a wallet records their
+expiry, and the command itself can use the money that they held.  The books are not changed.
 """
 
 from collections.abc import Iterable, Iterator
@@ -26,7 +26,7 @@ Place = tuple[WalletId, AssetCode]
 
 
 class Origin(NamedTuple):
-    """Which command this is: of which entry and, in a batch, at which index."""
+    """The identity of the command: its entry and, in a batch, its index."""
 
     sequence: int
     command: int = 0
@@ -41,26 +41,26 @@ class Draft:
         self._books = books
         self.now = now
         self.let_out: dict[Place, int] = {}
-        """What this command lets out of wallets whose velocity is limited."""
+        """The amount that this command sends from each wallet whose velocity is limited."""
         self._outflows: dict[tuple[Place, Key], OutflowRecord] = {}
         self._keys: dict[Place, dict[Key, None]] = {}
-        """Of each balance, which outflows this command records."""
+        """For each balance, the outflows that this command records."""
         self.changes: dict[Place, list[int]] = {}
-        """Of each balance: what is added to posted, what is held in addition, and what expired holds free."""
+        """For each balance: the change of posted, the additional amount held, and the amount freed by expired holds."""
         self._holds: dict[HoldId, HoldRecord] = {}
         self._wallets: dict[WalletId, WalletRecord] = {}
         self._touched: set[WalletId] = set()
         self.moved: list[Moved] = []
 
     def touch(self, wallet: WalletId) -> Book:
-        """The wallet's book; what of its holds has expired is freed from here on."""
+        """The wallet's book; the amounts of its expired holds are free from here on."""
         book = self._books.wallets[wallet]
         if wallet not in self._touched:
             self.expire(wallet, book.lapsed(self.now))
         return book
 
     def expire(self, wallet: WalletId, lapsed: Iterable[HoldRecord]) -> None:
-        """Touch the wallet, and take in these of its holds that have expired; the rest stays for later entries."""
+        """Touch the wallet and include these of its expired holds; the others are left to later entries."""
         self._touched.add(wallet)
         for hold in lapsed:
             self.put_hold(msgspec.structs.replace(hold, state=HoldState.EXPIRED))
@@ -75,14 +75,14 @@ class Draft:
         self._change(to, asset)[0] += amount
 
     def reserve(self, wallet: WalletId, asset: AssetCode, amount: int) -> None:
-        """Hold more of a wallet's money; less, where the amount is negative."""
+        """Hold more of a wallet's money; less, if the amount is negative."""
         self.touch(wallet)
         self._change(wallet, asset)[1] += amount
 
     def let_go(
         self, wallet: WalletId, asset: AssetCode, amount: int, origin: Origin, hold: HoldId | None = None
     ) -> None:
-        """Count what goes out, or what a hold reserves to go out, where the wallet's velocity is limited."""
+        """Count an outflow, or an amount reserved by a hold, if the wallet's velocity is limited."""
         if asset not in self.touch(wallet).counted_from:
             return
         place = wallet, asset
@@ -99,12 +99,12 @@ class Draft:
         self._put_outflow(place, origin, record)
 
     def give_back(self, hold: HoldRecord, amount: int) -> None:
-        """Count less for what a hold does not let out after all: of what it was raised by last first."""
+        """Count less for the amount that a hold does not pay out after all: the latest raise first."""
         book = self._books.wallets[hold.wallet]
         outflows = None if book.outflows is None else book.outflows.get(hold.asset)
         if outflows is None:
             return
-        # What has left every window is not there, whether it is still remembered or not.
+        # An outflow that has left every window does not count, remembered or not.
         begins = self.now - timedelta(seconds=book.limits[hold.asset].longest_window)
         place = hold.wallet, hold.asset
         for known in outflows.of_hold(hold.hold, begins):
@@ -116,7 +116,7 @@ class Draft:
             amount -= taken
 
     def used(self, wallet: WalletId, asset: AssetCode, window: Window) -> int:
-        """How much went out within the window that ends now, what this command lets out included."""
+        """The amount sent within the window that ends now, including by this command."""
         begins = self.now - timedelta(seconds=window.seconds)
         known = self._books.wallets[wallet].outflows
         outflows = None if known is None else known.get(asset)
@@ -129,45 +129,45 @@ class Draft:
         return used
 
     def show(self, wallet: WalletId, asset: AssetCode) -> None:
-        """Record the balance although nothing is moved: what is available of it changes with the limits."""
+        """Record the balance although no money moves: the limits change its available amount."""
         self.touch(wallet)
         self._change(wallet, asset)
 
     def put_hold(self, record: HoldRecord) -> None:
-        """The hold as it stands afterwards."""
+        """Record the hold's new state."""
         self._holds[record.hold] = record
 
     def put_wallet(self, record: WalletRecord) -> None:
-        """The wallet as it stands afterwards; its version is counted here."""
+        """Record the wallet's new state; its version is counted here."""
         book = self.touch(record.wallet)
         self._wallets[record.wallet] = msgspec.structs.replace(record, version=Version(book.version + 1))
 
     def open_hold(self, wallet: WalletId, hold: HoldId) -> HoldRecord | None:
-        """The wallet's hold of this id, if it is open at this moment."""
+        """The wallet's hold with this id, if it is open at this time."""
         record = self.touch(wallet).holds.get(hold)
         return None if record is None or self._holds.get(hold, record).state is not HoldState.OPEN else record
 
     def open_holds(self, wallet: WalletId) -> int:
-        """How many open holds the wallet has at this moment."""
+        """The number of the wallet's open holds at this time."""
         book = self.touch(wallet)
         return len(book.holds) - sum(hold.wallet == wallet and hold.hold in book.holds for hold in self._holds.values())
 
     def posted(self, wallet: WalletId, asset: AssetCode) -> int:
-        """What is posted afterwards."""
+        """The posted balance after the command."""
         return self.touch(wallet).balance(asset).posted + self._changed(wallet, asset)[0]
 
     def held(self, wallet: WalletId, asset: AssetCode) -> int:
-        """What is held afterwards."""
+        """The held amount after the command."""
         _, more, freed = self._changed(wallet, asset)
         return self.touch(wallet).balance(asset).held + more - freed
 
     def available(self, wallet: WalletId, asset: AssetCode) -> int | None:
-        """What is available afterwards, less than nothing where the command takes too much; None without a floor."""
+        """The available balance after the command, negative if it takes too much; None without a floor."""
         floor = self.floor(wallet, asset)
         return None if floor is None else self.posted(wallet, asset) - self.held(wallet, asset) - floor
 
     def floor(self, wallet: WalletId, asset: AssetCode) -> int | None:
-        """How low the posted balance may go afterwards."""
+        """The lowest permitted posted balance after the command."""
         book = self.touch(wallet)
         limits = self._wallets[wallet].limits if wallet in self._wallets else book.limits
         return floor(book.is_system, limits.get(asset))

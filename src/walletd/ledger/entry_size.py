@@ -1,12 +1,12 @@
-"""The size of entries: what one may hold, and what has to go into entries of its own before it.
+"""The size of entries: the capacity of one, and the part that must be recorded in separate entries first.
 
-    expiries_before(books, wallets, now)               # of a command: the holds that would fill its entry by themselves
-    most_expiring(book, now, hold)                     # of an expiry: how many holds fit into one entry
-    too_large(books, entry, record)                    # of what was decided: the refusal in its place, or None
+    expiries_before(books, wallets, now)               # for a command: the holds that would fill its entry alone
+    most_expiring(book, now, hold)                     # for an expiry: how many holds fit into one entry
+    too_large(books, entry, record)                    # for a decision: the refusal in its place, or None
 
-A command alone, with all that its own params can ask for, fits.  What grows with the books is kept from growing here:
-the holds that expire at one moment, the raises of one hold, the limits of one wallet, a sweep.  Batches may be too
-large, and are refused.  What gives money back is never refused for its size.
+A single command fits, with everything that its own params can ask for.  The parts that grow with the books are bounded
+here: holds that expire at one moment, raises of one hold, limits of one wallet, a sweep.  Batches may be too large, and
+are refused.  A command that gives money back is never refused for its size.
 """
 
 from collections import Counter
@@ -25,25 +25,27 @@ from walletd.vocabulary.reasons import Reason
 from walletd.vocabulary.sizes import MAX_ENTRY_BYTES
 
 MAX_EXPIRED_BYTES: Final = MAX_ENTRY_BYTES // 3
-"""Of the holds that one entry takes in because they have expired; the rest is for the command itself."""
+"""The space in one entry for holds that have expired; the rest is for the command itself."""
 
 MAX_EXPIRED: Final = 500
-"""So many of them: they are decided, applied and folded in some five milliseconds, and then others have their turn."""
+"""The number of such holds: deciding, applying and folding them takes some five milliseconds, then others get their
+turn.
+"""
 
 RECORD_BYTES: Final = 320
-"""Of a balance or an outflow in an entry, at most: two names, a code, three amounts and a moment."""
+"""The largest size of a balance or an outflow in an entry: two names, a code, three amounts and a time."""
 
 OUTCOME_BYTES: Final = 300
-"""What an answer says of a refused command of a batch beside its entry's facts: a code, a sentence, what to do."""
+"""The size of a refused command in a batch's answer, beside its entry's facts: a code, a sentence, advice."""
 
 MAX_RAISES: Final = 1_000
-"""Of one hold within its wallet's longest window: its end records what each of them gives back."""
+"""The limit on raises of one hold within its wallet's longest window: its end records what each of them gives back."""
 
 _encode = msgspec.json.Encoder().encode
 
 
 class Expiry(NamedTuple):
-    """Holds that one entry takes in: so many of a wallet, ``hold`` first."""
+    """The holds that one entry records as expired: this many of a wallet, ``hold`` first."""
 
     wallet: WalletId
     hold: HoldId
@@ -51,9 +53,9 @@ class Expiry(NamedTuple):
 
 
 def expiries_before(books: Books, wallets: Iterable[WalletId], now: datetime) -> list[Expiry]:
-    """What has to be recorded before a command on these wallets is decided, together no more than fits into one entry.
+    """The expiries to be recorded before a command on these wallets is decided, together at most one entry.
 
-    Nothing where the command's own entry has room for all that has expired.  O(wallets), where no hold has.
+    Empty if the command's own entry has room for all expired holds.  O(wallets) if no hold has expired.
     """
     share: _Share | None = None
     found: list[Expiry] = []
@@ -72,14 +74,14 @@ def expiries_before(books: Books, wallets: Iterable[WalletId], now: datetime) ->
 
 
 def most_expiring(book: Book, now: datetime, hold: HoldId) -> int:
-    """How many holds the entry that records this one's expiry takes in: one at least."""
+    """The number of holds that the entry for this one's expiry records: at least one."""
     return max(1, _Share().take(book, in_turn(book.lapsed(now), hold)))
 
 
 def in_turn(lapsed: Sequence[HoldRecord], first: HoldId) -> list[HoldRecord]:
-    """The holds in the order in which entries take them in: this one, then the others as they expired.
+    """The holds in the order in which entries record them: this one, then the others by expiry.
 
-    What had expired at a moment, and was recorded later, is found by that order (``past_balances``).
+    ``past_balances`` relies on that order to find holds that had expired at a time but were recorded later.
     """
     return sorted(lapsed, key=lambda hold: (hold.hold != first, _by_expiry(hold)))
 
@@ -90,7 +92,7 @@ def _by_expiry(hold: HoldRecord) -> tuple[datetime, int, HoldId]:
 
 
 class _Share:
-    """What of an entry is left for holds that have expired."""
+    """The space left in an entry for holds that have expired."""
 
     def __init__(self) -> None:
         self.bytes = MAX_EXPIRED_BYTES
@@ -98,7 +100,7 @@ class _Share:
         self.is_full = False
 
     def take(self, book: Book, lapsed: Sequence[HoldRecord]) -> int:
-        """How many of these fit; the first of all fits always."""
+        """The number of these holds that fit; the very first always fits."""
         for count, hold in enumerate(lapsed):
             weight = _weight(book, hold)
             is_first = self.holds == MAX_EXPIRED
@@ -112,14 +114,14 @@ class _Share:
 
 
 def _weight(book: Book, hold: HoldRecord) -> int:
-    """How many bytes the end of a hold adds to an entry, at most."""
+    """The largest number of bytes that the end of a hold adds to an entry."""
     outflows = None if book.outflows is None else book.outflows.get(hold.asset)
     raises = 0 if outflows is None else outflows.count_of(hold.hold)
     return len(_encode(hold)) + (1 + raises) * RECORD_BYTES
 
 
 def too_large(books: Books, entry: Entry, record: bytes) -> Refusal | None:
-    """Why this entry cannot stand in the journal, or later ones could not; ``books`` as they are before it.
+    """The reason why the journal cannot hold this entry, or later ones that follow from it; ``books`` are before it.
 
     O(its wallets and outflows).
     """
@@ -135,7 +137,7 @@ def too_large(books: Books, entry: Entry, record: bytes) -> Refusal | None:
 
 
 def _too_many_limits(books: Books, effects: Effects) -> Refusal | None:
-    """Each entry about a wallet's state has all of its limits."""
+    """Each entry about a wallet's state contains all of its limits."""
     for record in effects.wallets:
         number = len(record.limits)
         if number > MAX_LIMITED_ASSETS:
@@ -148,7 +150,7 @@ def _too_many_limits(books: Books, effects: Effects) -> Refusal | None:
 
 
 def _too_many_raises(books: Books, entry: Entry, effects: Effects) -> Refusal | None:
-    """The entry that ends a hold has each of its raises that still counts."""
+    """The entry that ends a hold contains each of its raises that still counts."""
     if not effects.outflows:
         return None
     fresh = Counter(
@@ -164,7 +166,7 @@ def _too_many_raises(books: Books, entry: Entry, effects: Effects) -> Refusal | 
 
 
 def _raises(book: Book, asset: AssetCode, hold: HoldId, now: datetime) -> int:
-    """Of how many outflows a hold still has something to give back; as many as are remembered, where they are few."""
+    """The number of outflows from which a hold may give something back; if few, the number remembered."""
     outflows = None if book.outflows is None else book.outflows.get(asset)
     if outflows is None:
         return 0

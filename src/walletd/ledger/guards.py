@@ -1,6 +1,7 @@
 """Guards: the conditions that several commands share, each answering with a refusal or None.
 
-if refusal := conditions_guard(books, command, now): return refusal
+if refusal := conditions_guard(books, command, now):
+    return refusal
 """
 
 from collections.abc import Iterable
@@ -21,7 +22,7 @@ Verdict = Effects | Refusal
 
 
 def refuse(reason: Reason, **facts: Any) -> Refusal:
-    """The refusal for this reason, with the facts that explain it: as plain as the journal gives them back."""
+    """The refusal for this reason, with the facts that explain it, in the plain form that the journal returns."""
     assert reason.is_refusal
     return Refusal(reason, msgspec.to_builtins(facts))
 
@@ -38,7 +39,7 @@ def expiry_guard(command: AnyCommand, now: datetime, received: datetime) -> Refu
 
 
 def moment_from(moment: datetime | None, seconds: int | None, now: datetime) -> datetime | None:
-    """The moment that a command means: the one that it names, or so many seconds after its decision."""
+    """The time that a command means: the one that it names, or this many seconds after its decision."""
     return moment if seconds is None else now + timedelta(seconds=seconds)
 
 
@@ -53,7 +54,7 @@ def wallet_guard(books: Books, wallet: WalletId) -> Refusal | None:
 
 
 def conditions_guard(books: Books, command: AnyCommand, now: datetime) -> Refusal | None:
-    """Every wallet is at the version, and every balance where the command demands it."""
+    """Every wallet is at the required version, and every balance meets the command's conditions."""
     for wallet, demanded in command.if_version.items():
         book = books.wallets.get(wallet)
         version = book.version if book else 0
@@ -66,7 +67,7 @@ def conditions_guard(books: Books, command: AnyCommand, now: datetime) -> Refusa
 
 
 def _balance_guard(books: Books, condition: BalanceCondition, now: datetime, index: int) -> Refusal | None:
-    """A system wallet without a floor has more available than anybody can ask for; a wallet not opened has nothing."""
+    """A system wallet without a floor has more available than any condition can ask; an unopened wallet has nothing."""
     book = books.wallets.get(condition.wallet)
     record = None if book is None else book.balance_record(condition.asset, now)
     has = "0" if record is None else record.posted if condition.amount == "posted" else record.available
@@ -88,7 +89,7 @@ def _balance_guard(books: Books, condition: BalanceCondition, now: datetime, ind
 
 
 def open_guard(books: Books, wallet: WalletId) -> Refusal | None:
-    """The wallet was not closed."""
+    """The wallet is not closed."""
     if books.wallets[wallet].status is WalletStatus.CLOSED:
         return refuse(Reason.WALLET_CLOSED, wallet=wallet)
     return None
@@ -113,7 +114,7 @@ def moment_guard(field: str, moment: datetime | None, now: datetime) -> Refusal 
 
 
 def postings_guard(books: Books, postings: Iterable[Posting], now: datetime) -> Refusal | None:
-    """No wallet of the postings is closed, and no freeze stops one of them."""
+    """No wallet of the postings is closed, and no freeze stops any of them."""
     for index, posting in enumerate(postings):
         for wallet in (posting.source, posting.to):
             if books.wallets[wallet].status is WalletStatus.CLOSED:
@@ -126,7 +127,7 @@ def postings_guard(books: Books, postings: Iterable[Posting], now: datetime) -> 
 
 
 def funds_guard(draft: Draft) -> Refusal | None:
-    """Every wallet that loses or holds more has as much available."""
+    """Every wallet that loses or holds more has that amount available."""
     for (wallet, asset), (posted, held, _) in draft.changes.items():
         taken = held - posted
         if taken > 0 and (refusal := covered_guard(draft, wallet, asset, taken)):
@@ -135,7 +136,7 @@ def funds_guard(draft: Draft) -> Refusal | None:
 
 
 def covered_guard(draft: Draft, wallet: WalletId, asset: AssetCode, taken: int, **facts: Any) -> Refusal | None:
-    """The wallet had as much available as was taken from it."""
+    """The wallet had the amount available that was taken from it."""
     left = draft.available(wallet, asset)
     if left is not None and left < 0:
         available, required = left + taken, taken
@@ -152,9 +153,9 @@ def covered_guard(draft: Draft, wallet: WalletId, asset: AssetCode, taken: int, 
 
 
 class Steps:
-    """A row of postings, each judged when its turn comes: what came before it has happened, what comes after has not.
+    """A sequence of postings, each judged in its turn: earlier ones have happened, later ones have not.
 
-    The reasons keep their order over the whole row: ``funds`` of any posting goes before ``maximum`` of any other.
+    The reasons keep their order over the whole sequence: ``funds`` of any posting precedes ``maximum`` of any other.
     """
 
     __slots__ = ("_books", "_draft", "_number", "funds", "maximum")
@@ -163,19 +164,19 @@ class Steps:
         self._draft = draft
         self._books = books
         self._number = number
-        """How many postings there are: of several a refusal says which one it is about."""
+        """The number of postings: if there are several, a refusal names the one that failed."""
         self.funds: Refusal | None = None
         self.maximum: Refusal | None = None
 
     def judge(self, index: int, posting: Posting, amount: int) -> None:
-        """Look at the posting's two wallets right after the draft has moved it."""
+        """Check the posting's two wallets right after the draft has moved it."""
         facts = {"posting": index} if self._number > 1 else {}
         self.funds = self.funds or covered_guard(self._draft, posting.source, posting.asset, amount, **facts)
         self.maximum = self.maximum or gain_guard(self._books, self._draft, posting.to, posting.asset, **facts)
 
 
 def velocity_guard(draft: Draft, books: Books) -> Refusal | None:
-    """No window lets out more than it may."""
+    """No velocity window is exceeded."""
     for (wallet, asset), required in draft.let_out.items():
         for window in books.wallets[wallet].limits[asset].velocity:
             used, limit = draft.used(wallet, asset, window), int(window.amount)
@@ -196,7 +197,7 @@ def velocity_guard(draft: Draft, books: Books) -> Refusal | None:
 
 
 def _fits_at(draft: Draft, books: Books) -> datetime | None:
-    """From when on every window would let it out, if nothing else goes out meanwhile; None for never."""
+    """The time from which every window would permit it, if nothing else is sent meanwhile; None for never."""
     latest = draft.now
     for (wallet, asset), required in draft.let_out.items():
         for window in books.wallets[wallet].limits[asset].velocity:
@@ -219,7 +220,7 @@ def _window_fits_at(
 
 
 def maximum_guard(books: Books, draft: Draft) -> Refusal | None:
-    """No wallet that gains anything has more than its maximum afterwards."""
+    """No wallet that gains anything exceeds its maximum afterwards."""
     for (wallet, asset), (gained, _, _) in draft.changes.items():
         if gained > 0 and (refusal := gain_guard(books, draft, wallet, asset)):
             return refusal
@@ -227,7 +228,7 @@ def maximum_guard(books: Books, draft: Draft) -> Refusal | None:
 
 
 def gain_guard(books: Books, draft: Draft, wallet: WalletId, asset: AssetCode, **facts: Any) -> Refusal | None:
-    """The wallet, which gained something, has no more than its maximum."""
+    """The wallet, which gained something, does not exceed its maximum."""
     limits = books.wallets[wallet].limits.get(asset)
     if limits is None or limits.maximum is None:
         return None

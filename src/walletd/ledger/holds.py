@@ -1,9 +1,9 @@
-"""The rules of holds: money reserved at once, paid later in parts or given back.
+"""The rules of holds: money reserved at once, paid later in parts or released.
 
-A hold counts against what is available from the moment it is placed, so a capture within it takes nothing more and
-cannot fail for funds.  At ``expires_at`` it reserves nothing any more, whether an entry has said so yet or not.
-Velocity counts a hold when it is placed or raised, so a capture cannot fail for it either; what it gives back counts no
-more.
+A hold counts against the available balance from its placing, so a capture within it takes nothing more and cannot fail
+for lack of funds.  From ``expires_at`` on it reserves nothing, whether or not an entry has recorded that.  Velocity
+counts a hold when it is placed or raised, so a capture cannot fail for it either; an amount that it releases no longer
+counts.
 """
 
 from datetime import datetime
@@ -81,7 +81,7 @@ def place_hold(books: Books, command: PlaceHold, now: datetime, hold: HoldId, or
 
 
 def capture_hold(books: Books, command: CaptureHold, now: datetime) -> Verdict:
-    """Pay parts of what the hold reserves; the rest stays reserved, unless this capture is final."""
+    """Pay parts of the reserved amount; the rest stays reserved, unless this capture is final."""
     wallet = command.wallet
     for name in (wallet, *(part.to for part in command.parts)):
         if refusal := wallet_guard(books, name):
@@ -120,7 +120,7 @@ def capture_hold(books: Books, command: CaptureHold, now: datetime) -> Verdict:
 
 
 def extend_hold(books: Books, command: ExtendHold, now: datetime) -> Verdict:
-    """Another expiry, later or earlier, but not in the past."""
+    """Set another expiry, later or earlier, but not in the past."""
     if refusal := _state_guard(books, command, now):
         return refusal
     draft = Draft(books, now)
@@ -138,7 +138,7 @@ def extend_hold(books: Books, command: ExtendHold, now: datetime) -> Verdict:
 
 
 def adjust_hold(books: Books, command: AdjustHold, now: datetime, origin: Origin) -> Verdict:
-    """Reserve more or less from now on.  Only more can fail, for a freeze or for funds."""
+    """Reserve more or less from now on.  Only an increase can fail, for a freeze or for lack of funds."""
     if refusal := _state_guard(books, command, now):
         return refusal
     draft = Draft(books, now)
@@ -162,7 +162,7 @@ def adjust_hold(books: Books, command: AdjustHold, now: datetime, origin: Origin
 
 
 def void_hold(books: Books, command: VoidHold, now: datetime) -> Verdict:
-    """Give back what the hold still reserves.  No freeze stops it."""
+    """Release what the hold still reserves.  No freeze stops it."""
     if refusal := _state_guard(books, command, now):
         return refusal
     draft = Draft(books, now)
@@ -177,7 +177,9 @@ def void_hold(books: Books, command: VoidHold, now: datetime) -> Verdict:
 
 
 def expire_hold(books: Books, command: ExpireHold, now: datetime) -> Verdict:
-    """Record what time has done already to this hold and the wallet's others, or to as many of them as it says."""
+    """Record the expiry of this hold and of the wallet's other expired holds, or of as many of them as the command
+    says.
+    """
     if refusal := wallet_guard(books, command.wallet) or conditions_guard(books, command, now):
         return refusal
     lapsed = books.wallets[command.wallet].lapsed(now)

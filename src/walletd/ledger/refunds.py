@@ -1,4 +1,5 @@
-"""The rules of refunds: what a transfer or a capture moved goes back along the same ways, in parts, never more.
+"""The rules of refunds: money of a transfer or a capture goes back along the same ways, in parts, never more than it
+moved.
 
 A way is a payer, a payee and an asset; several postings along one way count together.  A refund cannot be refunded.
 """
@@ -68,13 +69,15 @@ def refund_transfer(
 
 
 def remember_transfers(books: Books, entry: Entry) -> None:
-    """Have at hand what of this entry's transfers can be refunded.  About 500 bytes each: only an audit keeps all."""
+    """Put the refundable amounts of this entry's transfers at hand.  About 500 bytes each: only an audit keeps all of
+    them.
+    """
     for record in refundable_transfers(entry):
         books.transfers[record.transfer] = record
 
 
 def refundable_transfers(entry: Entry) -> list[TransferRecord]:
-    """The transfers and captures of the entry, none of which was refunded yet."""
+    """The transfers and captures of the entry, before any refund."""
     found: dict[str, dict[tuple[str, str, str], int]] = {}
     for movement in movements_of(entry):
         if movement.kind in (TRANSFER, CAPTURE):
@@ -91,16 +94,16 @@ def refundable_transfers(entry: Entry) -> list[TransferRecord]:
 
 
 def _concerns(original: TransferRecord, command: RefundTransfer) -> bool:
-    """Whether each wallet that would give something back took part in the original.
+    """True if each wallet that would give something back took part in the original.
 
-    Where one did not, the answer is that there is no such transfer: whose wallet it is may not know of it.
+    If one did not, the answer is that there is no such transfer: that wallet's owner may not know about it.
     """
     wallets = {wallet for part in original.parts for wallet in (part.source, part.to)}
     return all(posting.source in wallets for posting in command.postings)
 
 
 def _take(original: TransferRecord, parts: list[Refundable], posting: Posting) -> Refusal | None:
-    """Count a posting as refunded in its part; refuse where too little is left of it, or there is no such part."""
+    """Count a posting as refunded in its part; refuse if the part does not exist or too little of it is left."""
     left = 0
     for index, part in enumerate(parts):
         if (part.to, part.source, part.asset) == (posting.source, posting.to, posting.asset):

@@ -1,4 +1,4 @@
-"""How much room is left: what wallets can still pay and take, now or after a command that is only tried."""
+"""Room: how much more wallets can pay and receive, now or after a command that is a dry run."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -12,13 +12,13 @@ from walletd.vocabulary.room import Room, WindowRoom
 
 
 def room_in(books: Books, places: Iterable[tuple[WalletId, AssetCode]], now: datetime) -> tuple[Room, ...]:
-    """The room of these balances at this moment: of holds that have expired nothing counts, recorded or not."""
+    """The room of these balances at this time: expired holds do not count, recorded or not."""
     draft = Draft(books, now)
     return tuple(_room(books, draft, wallet, asset, now) for wallet, asset in places)
 
 
 def room_after(books: Books, command: AnyCommand, effects: Effects, now: datetime) -> tuple[Room, ...]:
-    """The room of every balance that the command would touch, once it had.  O(size of the books it touches)."""
+    """The room of every balance that the command would touch, after it.  O(size of the books it touches)."""
     stage = Books()
     stage.assets, stage.transfers = dict(books.assets), dict(books.transfers)
     names = [wallet for wallet in wallets_of(command) if wallet in books.wallets]

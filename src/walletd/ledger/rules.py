@@ -1,13 +1,13 @@
-"""The rules: ``decide(books, command, now, sequence)`` says what a command does, or why it may not.
+"""The rules: ``decide(books, command, now, sequence)`` returns the effects of a command, or the reason against it.
 
     verdict = decide(books, command, now, sequence)
     match verdict:
         case Effects(): apply(books, verdict)
         case Refusal(): ...                    # an answer, journaled like any other
 
-Guards stand in the order of the ``Reason`` enum; behind the line "after this point it must succeed" nothing refuses.
-Nothing is changed here: the verdict is a value.  ``sequence`` is the entry's, from which, with the
-last of ``books.histories``, new holds get their ids.
+Guards stand in the order of the ``Reason`` enum; after the line "after this point it must succeed" nothing refuses.
+Nothing is changed here: the verdict is a value.  New holds get their ids from ``sequence``, the entry's, and from the
+last of ``books.histories``.
 """
 
 from datetime import datetime
@@ -40,11 +40,11 @@ def decide(
     *,
     leniently: bool = False,
 ) -> Verdict:
-    """What the command does to the books at this moment, or the first reason, in the enum's order, against it.
+    """The effects of the command on the books at this time, or the first reason against it, in the enum's order.
 
-    ``index`` is the command's in its batch, ``by`` is who sent it, ``received`` when it came, if that was before now.
-    ``books`` must hold every wallet of ``wallets_of(command)`` that exists, the transfers that are refunded, and all
-    assets and clients.  O(postings), where no hold has expired.  Entries of earlier versions are decided again
+    ``index`` is the command's place in its batch, ``by`` the sender, ``received`` the arrival time, if that was before
+    now.  ``books`` must hold every existing wallet of ``wallets_of(command)``, the transfers to be refunded, and all
+    assets and clients.  O(postings) if no hold has expired.  Entries of earlier versions are decided again
     ``leniently``: postings are judged together, and nothing is refused for its size.
     """
     if refusal := expiry_guard(command, now, received or now):

@@ -1,4 +1,4 @@
-"""Statement lines: what one entry means to each wallet that it moved money in or out of.
+"""Statement lines: the meaning of one entry for each wallet that it moved money in or out of.
 
 for line in lines_of(entry): ...           # one for each side of each posting, in order
 """
@@ -21,7 +21,7 @@ TRANSFER, REFUND, CAPTURE, SWEEP = "transfer", "refund", "capture", "sweep"
 
 
 class Movement(NamedTuple):
-    """Money that an entry moved: along which posting of which transfer, by what kind of command, and for what."""
+    """Money that an entry moved: the transfer and posting, the kind of command, and the purpose."""
 
     line: int
     source: WalletId
@@ -34,7 +34,7 @@ class Movement(NamedTuple):
 
 
 class Line(NamedTuple):
-    """One movement as one wallet sees it: ``amount`` is signed, ``posted`` the wallet's balance after this line."""
+    """One movement as one wallet sees it: ``amount`` is signed, ``posted`` is the wallet's balance after this line."""
 
     wallet: WalletId
     line: int
@@ -48,7 +48,7 @@ class Line(NamedTuple):
 
 
 def movements_of(entry: Entry) -> list[Movement]:
-    """All the money that the entry moved, in order; none where it was refused."""
+    """All money that the entry moved, in order; none if it was refused."""
     if entry.effects is None:
         return []
     if not isinstance(entry.command, ExecuteBatch):
@@ -66,7 +66,7 @@ def movements_of(entry: Entry) -> list[Movement]:
 
 
 def transfer_of(entry: Entry) -> TransferId | None:
-    """The transfer that the entry posted; None where it moved nothing, or is a batch with a transfer for each part."""
+    """The transfer that the entry posted; None if it moved nothing, or is a batch with a transfer for each part."""
     if entry.effects is None or isinstance(entry.command, ExecuteBatch):
         return None
     is_said = isinstance(entry.command, (PostTransfer, RefundTransfer))
@@ -74,7 +74,7 @@ def transfer_of(entry: Entry) -> TransferId | None:
 
 
 def _movements(command: AnyCommand, unsaid: Iterable[Moved], transfer: TransferId, first_line: int) -> list[Movement]:
-    """What one command that was applied moved: what it says or, where it does not, what was recorded beside it."""
+    """The movements of one applied command: those that it names or, if it names none, those recorded beside it."""
     match command:
         case PostTransfer(postings=postings, reference=reference):
             moved, kind = [(p.source, p.to, p.asset, p.amount) for p in postings], TRANSFER
@@ -94,9 +94,9 @@ def _movements(command: AnyCommand, unsaid: Iterable[Moved], transfer: TransferI
 
 
 def lines_of(entry: Entry) -> list[Line]:
-    """The lines of all wallets, movement by movement; none where the entry moved nothing.
+    """The lines of all wallets, movement by movement; none if the entry moved nothing.
 
-    An entry records each balance as it stands at its end, so the running balance is reckoned backwards from there.
+    An entry records each balance as of its end, so running balances are computed backwards from there.
     """
     movements = movements_of(entry)
     if not movements or entry.effects is None:

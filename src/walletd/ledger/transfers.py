@@ -21,7 +21,7 @@ from walletd.vocabulary.reasons import Reason
 def post_transfer(
     books: Books, command: PostTransfer, now: datetime, origin: Origin, leniently: bool = False
 ) -> Verdict:
-    """Move money along the postings one after the other: each must be covered by what there is when its turn comes."""
+    """Move money along the postings one after the other: each must be covered in its turn."""
     postings = command.postings
     for index, posting in enumerate(postings):
         if posting.asset not in books.assets:

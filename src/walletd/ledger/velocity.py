@@ -1,11 +1,11 @@
-"""Velocity: how much of an asset went out of a wallet within each of its rolling windows, exactly.
+"""Velocity: the exact amount of an asset that left a wallet within each of its rolling windows.
 
     outflows = Outflows()
-    outflows.put(record)                               # what went out by one command, as it now stands
+    outflows.put(record)                               # one command's outflow, in its present state
     outflows.used(window_seconds, now)                 # the sum over (now - window, now]
 
-What went out counts from its own moment until it leaves the window, to the microsecond.  What a hold gives back makes
-the record of its placing smaller, so that it leaves with the moment at which it came.
+An outflow counts from its own time until it leaves the window, to the microsecond.  An amount that a hold gives back
+reduces the record of its placing, so that it leaves the window at that record's time.
 """
 
 from bisect import bisect_right
@@ -16,14 +16,14 @@ from walletd.vocabulary.entries import OutflowRecord
 from walletd.vocabulary.identifiers import HoldId
 
 Key = tuple[int, int]
-"""The entry and, in a batch, the index of the command that let something out."""
+"""The entry and, in a batch, the index of the command that caused an outflow."""
 
 
 class Outflows:
-    """What went out of one wallet in one asset, in order of time.
+    """The outflows of one wallet in one asset, in order of time.
 
-    ``used`` costs what left or entered the window since it was asked last: every outflow once per window, and nothing
-    while nothing moves.  About 400 bytes for each outflow within the longest window.
+    ``used`` costs O(outflows that left or entered the window since the last call): every outflow once per window, and
+    nothing while nothing moves.  About 400 bytes for each outflow within the longest window.
     """
 
     __slots__ = ("_amounts", "_cursors", "_of_holds", "_places", "_records", "_times")
@@ -35,7 +35,7 @@ class Outflows:
         self._places: dict[Key, int] = {}
         self._of_holds: dict[HoldId, list[Key]] = {}
         self._cursors: dict[int, list[int]] = {}
-        """Of each window: the first place in it, and the sum from there to the end."""
+        """For each window: its first place, and the sum from there to the end."""
 
     def __len__(self) -> int:
         return len(self._records)
@@ -49,7 +49,7 @@ class Outflows:
         return iter(self._records)
 
     def put(self, record: OutflowRecord) -> None:
-        """An outflow as it now stands: a new one, which is the latest, or one that is known."""
+        """Store an outflow's present state: a new one, which is the latest, or a known one."""
         amount = int(record.amount)
         place = self._places.get(key_of(record))
         if place is None:
@@ -64,28 +64,30 @@ class Outflows:
                 cursor[1] += change
 
     def used(self, seconds: int, now: datetime) -> int:
-        """How much went out in the window that ends now, its beginning excluded."""
+        """The amount sent in the window that ends now, its beginning excluded."""
         cursor = self._cursor(seconds, now)
         return cursor[1]
 
     def amount_of(self, key: Key) -> int:
-        """What counts for the outflow; nothing where it is not known."""
+        """The amount that counts for the outflow; zero if it is unknown."""
         place = self._places.get(key)
         return 0 if place is None else self._amounts[place]
 
     def of_hold(self, hold: HoldId, after: datetime) -> Iterator[OutflowRecord]:
-        """What counts for a hold since that moment, the latest first."""
+        """The outflows that count for a hold since that time, the latest first."""
         for key in reversed(self._of_holds.get(hold, ())):
             record = self._records[self._places[key]]
             if record.time > after:
                 yield record
 
     def count_of(self, hold: HoldId) -> int:
-        """How many outflows are remembered for a hold, with those that do not count any more.  O(1)."""
+        """The number of outflows remembered for a hold, including those that no longer count.  O(1)."""
         return len(self._of_holds.get(hold, ()))
 
     def frees(self, seconds: int, now: datetime, enough: int) -> datetime | None:
-        """When so much of what is in the window now will have left it; None where there is not so much in it."""
+        """The time at which this much of the window's present amount will have left it; None if it does not contain
+        that much.
+        """
         place = self._cursor(seconds, now)[0]
         left = 0
         for at in range(place, len(self._amounts)):
@@ -95,7 +97,7 @@ class Outflows:
         return None
 
     def forget(self, upto: datetime) -> None:
-        """Let go of what went out up to this moment."""
+        """Drop outflows up to this time."""
         count = bisect_right(self._times, upto)
         if count == 0:
             return
@@ -113,12 +115,12 @@ class Outflows:
         self._places = {key: place - count for key, place in self._places.items()}
 
     def prune(self, upto: datetime) -> None:
-        """Let go of what went out up to this moment, once that is most of what is here: so each costs O(1)."""
+        """Drop outflows up to this time, once they are most of those stored: amortized O(1) for each."""
         if 2 * bisect_right(self._times, upto) > len(self._times):
             self.forget(upto)
 
     def copy(self) -> "Outflows":
-        """The same outflows; what is put later is put into one of the two."""
+        """A copy of the outflows; later changes affect only one of the two."""
         copied = Outflows()
         copied._records = list(self._records)
         copied._times = list(self._times)
@@ -139,7 +141,7 @@ class Outflows:
             cursor[1] += amount
 
     def _cursor(self, seconds: int, now: datetime) -> list[int]:
-        """The window's first place and sum, moved to where the window begins now: forth or, with the clock, back."""
+        """The window's first place and sum, moved to its present beginning: forward or, with the clock, back."""
         cursor = self._cursors.get(seconds)
         if cursor is None:
             cursor = self._cursors[seconds] = [0, sum(self._amounts)]
@@ -157,5 +159,5 @@ class Outflows:
 
 
 def key_of(record: OutflowRecord) -> Key:
-    """What tells an outflow of a wallet and asset from the others."""
+    """The identity of an outflow among those of a wallet and asset."""
     return record.sequence, record.command

@@ -25,11 +25,11 @@ from walletd.vocabulary.reasons import Reason
 from walletd.vocabulary.states import FrozenSide, WalletStatus
 
 MAX_SWEPT_ASSETS = 4_000
-"""Of one wallet at its closing: the records of more, at 200 bytes for each asset at least, are more than an entry."""
+"""The limit on swept assets of one wallet at its closing: more records, at 200 bytes each at least, exceed an entry."""
 
 
 def open_wallet(books: Books, command: OpenWallet, now: datetime) -> Verdict:
-    """A wallet that is new for ever: the name of a closed one is not used again."""
+    """Open a wallet whose name was never used: the name of a closed wallet is not reused."""
     known = books.wallets.get(command.wallet)
     if known is not None:
         return refuse(Reason.WALLET_ALREADY_EXISTS, wallet=known.wallet, opened_at=known.opened_at)
@@ -47,9 +47,9 @@ def open_wallet(books: Books, command: OpenWallet, now: datetime) -> Verdict:
 
 
 def update_wallet(books: Books, command: UpdateWallet, now: datetime, origin: Origin) -> Verdict:
-    """Other metadata, other limits; the wallet must be within the limits that it gets.
+    """Set other metadata or other limits; the wallet must be within its new limits.
 
-    Velocity is about what goes out from now on: a window may be set below what went out already.
+    Velocity concerns money that leaves from now on: a window may be set below the amount that has already left.
     """
     for asset in command.limits:
         if refusal := asset_guard(books, asset):
@@ -73,7 +73,7 @@ def update_wallet(books: Books, command: UpdateWallet, now: datetime, origin: Or
 
 
 def freeze_wallet(books: Books, command: FreezeWallet, now: datetime) -> Verdict:
-    """A freeze, in the place of the one before it."""
+    """Set a freeze in place of the previous one."""
     until = moment_from(command.until, command.until_in_seconds, now)
     if refusal := _state_guard(books, command, now) or moment_guard("until", until, now):
         return refusal
@@ -86,7 +86,7 @@ def freeze_wallet(books: Books, command: FreezeWallet, now: datetime) -> Verdict
 
 
 def unfreeze_wallet(books: Books, command: UnfreezeWallet, now: datetime) -> Verdict:
-    """No freeze any more.  One whose time has passed is none, and cannot be ended."""
+    """End the freeze.  A freeze whose time has passed has no effect, and cannot be ended."""
     if refusal := _state_guard(books, command, now):
         return refusal
     if books.wallets[command.wallet].freeze_at(now) is None:
@@ -99,9 +99,9 @@ def unfreeze_wallet(books: Books, command: UnfreezeWallet, now: datetime) -> Ver
 
 
 def close_wallet(books: Books, command: CloseWallet, now: datetime, leniently: bool = False) -> Verdict:
-    """Sweep what is there to the wallet named, if one is, and close.  A minimum keeps nothing back.
+    """Sweep the balances to the named wallet, if there is one, and close.  A minimum does not keep anything back.
 
-    A sweep of more assets than can fit into an entry is refused, unless it is decided ``leniently``.
+    A sweep of more assets than fit into an entry is refused, unless it is decided ``leniently``.
     """
     wallet, target = command.wallet, command.sweep_to
     for name in (wallet, target):
@@ -144,7 +144,7 @@ def close_wallet(books: Books, command: CloseWallet, now: datetime, leniently: b
 def _counted_from(
     record: WalletRecord, limits: dict[AssetCode, Limits], now: datetime, origin: Origin
 ) -> dict[AssetCode, CountedFrom]:
-    """Since when each asset's velocity counts under the new limits: longer windows begin with what is remembered."""
+    """The start of each asset's velocity count under the new limits: longer windows start with what is remembered."""
     counted_from: dict[AssetCode, CountedFrom] = {}
     for asset, limit in limits.items():
         if not limit.velocity:
@@ -190,7 +190,7 @@ def _limits_guard(draft: Draft, wallet: WalletId, asset: AssetCode, maximum: str
 
 
 def _sweep(draft: Draft, wallet: WalletId, target: WalletId | None) -> list[Moved]:
-    """Move all that the wallet has to the target."""
+    """Move all balances of the wallet to the target."""
     if target is None:
         return []
     book = draft.touch(wallet)

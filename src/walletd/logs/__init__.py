@@ -1,5 +1,5 @@
-"""Logs: what the standard library's loggers say goes in, one line per event on stderr comes out.
+"""Logs: records of the standard library's loggers go in, one line per event on stderr comes out.
 
-No line carries a token, and what repeats is said with a count.
-Imports the standard library only: every part of walletd may use it.
+No line contains a token, and repeated lines are counted.  Imports the standard library only: every part of walletd may
+use it.
 """

@@ -1,4 +1,4 @@
-"""What a log line is about, beside its message: the connection and the command, by their ids.
+"""The context of a log line, beside its message: the connection and the command, by their ids.
 
 about_connection("4f2a91c07be3")                         # every later line of this task, and of those it starts
 log.error("...", extra=about_command("order-4711"))      # this line
@@ -23,7 +23,7 @@ def about_command(command_id: str) -> dict[str, str]:
 
 
 class AddContext(logging.Filter):
-    """Gives a record the ids that are known where it is made."""
+    """Adds the ids that are known where a record is made."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Let everything pass."""

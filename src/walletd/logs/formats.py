@@ -1,8 +1,8 @@
-"""How a line looks: for a person, for a machine, and for systemd's journal.
+"""The format of a line: for a person, for a machine, and for systemd's journal.
 
     formatter_of("json").format(record)
 
-Every format is one event, complete, with the ids that it is about; none lets a secret through.
+Every format shows one complete event, with the ids of its context; none lets a secret through.
 """
 
 import json
@@ -21,10 +21,10 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class ConsoleFormatter(logging.Formatter):
-    """For people: the time as RFC 3339 has it, in the machine's own zone, how grave it is, who says it, and what."""
+    """For people: the time as in RFC 3339, in the machine's own zone, the level, the component, and the message."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """``2026-01-31T12:00:00.123+01:00 INFO    walletd.daemon: told to stop``"""
+        """``2026-01-31T12:00:00.123+01:00 INFO    walletd.daemon: stopping on SIGTERM``"""
         head = f"{local_time(record.created)} {record.levelname:<7} {record.name}: "
         return redacted(head + _body(self, record))
 
@@ -43,7 +43,7 @@ class JsonFormatter(logging.Formatter):
     """For machines: one JSON object per line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """``{"time":"2026-01-31T11:00:00.123Z","level":"info","component":"daemon","event":"told to stop"}``"""
+        """``{"time":"2026-01-31T11:00:00.123Z","level":"info","component":"daemon","event":"stopping on SIGTERM"}``"""
         document: dict[str, Any] = {
             "time": utc_time(record.created),
             "level": record.levelname.lower(),
@@ -63,14 +63,14 @@ FORMATS = {"console": ConsoleFormatter, "json": JsonFormatter, "journald": Journ
 
 
 def formatter_of(name: str) -> logging.Formatter:
-    """The formatter of this name; ``auto`` is ``journald`` where stderr is the journal, else ``console``."""
+    """The formatter of this name; ``auto`` is ``journald`` if stderr is the journal, else ``console``."""
     if name == "auto":
         name = "journald" if is_journal(sys.stderr) else "console"
     return FORMATS[name]()
 
 
 def is_journal(stream: TextIO) -> bool:
-    """Whether the stream is the one that systemd connected to its journal (JOURNAL_STREAM of systemd.exec(5))."""
+    """True if the stream is the one that systemd connected to its journal (JOURNAL_STREAM of systemd.exec(5))."""
     device, _, inode = os.environ.get("JOURNAL_STREAM", "").partition(":")
     if not inode:
         return False
@@ -104,7 +104,7 @@ def _component(record: logging.LogRecord) -> str:
 
 
 def _body(formatter: logging.Formatter, record: logging.LogRecord) -> str:
-    """The message, one line, which a client's text in it cannot forge; then the ids, then the traceback."""
+    """The message on one line, which client text in it cannot forge; then the ids, then the traceback."""
     words = [_CONTROLS.sub(_escaped, record.getMessage().replace("\n", "\\n"))]
     words += [f"{name}={value}" for name, value in context_of(record).items()]
     if repeats := getattr(record, "repeats", 0):

@@ -1,12 +1,12 @@
 """Lines on their way to stderr or stdout: the daemon never waits for the program that reads them.
 
     outlet = Outlet(2, "log")
-    outlet.write("told to stop\\n")                     # returns at once, whatever the reader does
-    outlet.flush(LAST_WORDS_SECONDS)                   # the last words before the end
+    outlet.write("stopping on SIGTERM\\n")              # returns at once, whatever the reader does
+    outlet.flush(LAST_WORDS_SECONDS)                   # the last lines before the end
 
-What the stream takes at once is written at once.  For a reader that stalls a thread waits, and at most
-``MAX_HELD_BYTES`` wait with it; further lines are lost and counted, and a line says how many once writing works again.
-A stream that is closed or full loses lines in the same way.
+Text that the stream accepts is written at once.  For a reader that stalls, a thread waits, with at most
+``MAX_HELD_BYTES`` of text; further lines are lost and counted, and a line reports their number once writing works
+again.  A stream that is closed or full loses lines in the same way.
 """
 
 import errno
@@ -25,10 +25,10 @@ from contextlib import contextmanager, suppress
 from typing import Final, TextIO
 
 MAX_HELD_BYTES: Final = 1024 * 1024
-"""Some ten thousand lines: what a reader that restarts, or a terminal that is held with Ctrl-S, does not cost."""
+"""Some ten thousand lines, enough for a reader that restarts, or a terminal held with Ctrl-S."""
 
 LAST_WORDS_SECONDS: Final = 1.0
-"""So long the end of the process waits for a reader that stalls."""
+"""The seconds that the end of the process waits for a reader that stalls."""
 
 STDOUT, STDERR = 1, 2
 
@@ -39,22 +39,22 @@ class Outlet:
     def __init__(self, descriptor: int, what: str, max_held_bytes: int = MAX_HELD_BYTES) -> None:
         self.descriptor = descriptor
         self.lost = 0
-        """Writes that did not get out, since the start."""
+        """The number of lost writes since the start."""
         self._what = what
         self._max_held_bytes = max_held_bytes
         self._waiting: deque[bytes] = deque()
         self._held = 0
         self._unsaid = 0
-        """Lost writes that no line has told of yet."""
+        """The number of lost writes that no line has reported yet."""
         self._changed = threading.Condition()
         self._write_now = _unblocking_write(descriptor)
         try:
             threading.Thread(target=self._run, name=f"{what} writer", daemon=True).start()
-        except RuntimeError:  # The system gives no thread: what is not taken at once is lost.
+        except RuntimeError:  # The system starts no thread: text that is not accepted at once is lost.
             self._max_held_bytes = 0
 
     def write(self, text: str) -> None:
-        """Queue the text, or count it as lost where too much waits.  Never blocks, never raises."""
+        """Queue the text, or count it as lost if too much waits.  Never blocks, never raises."""
         with suppress(MemoryError):
             data = text.encode(errors="backslashreplace")
             with self._changed:
@@ -64,7 +64,7 @@ class Outlet:
                     self._queue(data)
 
     def lose(self) -> None:
-        """Count a line that could not even be made."""
+        """Count a line that could not even be formatted."""
         with self._changed:
             self._lose()
 
@@ -76,7 +76,7 @@ class Outlet:
                 self._changed.wait(left)
 
     def _written_now(self, data: bytes) -> bytes:
-        """Write what the stream takes at once; what is left to be written."""
+        """Write the text that the stream accepts at once; returns the rest."""
         try:
             data = data[self._write_now(data) :]
         except BlockingIOError:
@@ -118,12 +118,12 @@ class Outlet:
                     self._unsaid -= unsaid
 
     def _written(self, data: bytes) -> bool:
-        """Write all of it, however long the reader takes; whether the stream took it."""
+        """Write all of it, however long the reader takes; returns whether the stream accepted it."""
         rest = memoryview(data)
         while rest:
             try:
                 rest = rest[os.write(self.descriptor, rest) :]
-            except BlockingIOError:  # The other side has made the stream non-blocking.
+            except BlockingIOError:  # Another process has made the stream non-blocking.
                 _wait_until_writable(self.descriptor, None)
             except OSError:
                 return False
@@ -134,7 +134,7 @@ class Outlet:
 
 
 class OutletStream(io.TextIOBase):
-    """An outlet as ``sys.stderr`` or ``sys.stdout``: what Python or a library prints must not block either."""
+    """An outlet as ``sys.stderr`` or ``sys.stdout``, so that output of Python or a library does not block either."""
 
     def __init__(self, outlet: Outlet) -> None:
         self._outlet = outlet
@@ -149,18 +149,18 @@ class OutletStream(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        """Nothing to be done: the outlet's thread writes as soon as it can."""
+        """Do nothing: the outlet's thread writes as soon as it can."""
 
     def fileno(self) -> int:
         """The descriptor under the outlet."""
         return self._outlet.descriptor
 
     def isatty(self) -> bool:
-        """Whether a person looks at it."""
+        """True if the stream is a terminal."""
         return os.isatty(self._outlet.descriptor)
 
     def writable(self) -> bool:
-        """It always is."""
+        """Always true."""
         return True
 
 
@@ -179,13 +179,13 @@ class OutletHandler(logging.Handler):
             self._outlet.lose()
 
     def flush(self) -> None:
-        """Wait for a moment until everything is written."""
+        """Wait briefly until everything is written."""
         self._outlet.flush()
 
 
 @contextmanager
 def outlets() -> Iterator[tuple[Outlet, Outlet]]:
-    """Stdout and stderr behind outlets, in ``sys`` too, for as long as the body runs; then their last words get out.
+    """Stdout and stderr behind outlets, in ``sys`` too, while the body runs; then their last lines are written.
 
     A standard stream that is closed at the start is opened on ``/dev/null`` first: otherwise the next file that is
     opened, a database perhaps, would get its number and every line.
@@ -204,25 +204,26 @@ def outlets() -> Iterator[tuple[Outlet, Outlet]]:
 
 
 def open_standard_streams() -> None:
-    """Have every one of the descriptors 0, 1 and 2 open."""
+    """Open those of the descriptors 0, 1 and 2 that are closed."""
     for descriptor in (0, STDOUT, STDERR):
         try:
             os.fstat(descriptor)
         except OSError:
-            opened = os.open(os.devnull, os.O_RDWR)  # The lowest number that is free: this one.
+            opened = os.open(os.devnull, os.O_RDWR)  # The lowest free number: this one.
             assert opened == descriptor
 
 
 def say_last(text: str) -> None:
-    """Write to stderr without logging's locks, where it takes the text at once or within a moment."""
+    """Write to stderr without logging's locks, if it accepts the text at once or within a moment."""
     if _wait_until_writable(STDERR, LAST_WORDS_SECONDS):
         with suppress(OSError):
             os.write(STDERR, text.encode(errors="backslashreplace")[: select.PIPE_BUF])
 
 
 def unblocking_stderr() -> int:
-    """A descriptor of stderr for what writes from a signal handler and must not block: of a pipe or a terminal a
-    description of its own that does not; else stderr itself."""
+    """A descriptor of stderr for writing in a signal handler without blocking: for a pipe or a terminal, a separate
+    non-blocking description; otherwise stderr itself.
+    """
     try:
         return _unblocking(STDERR) if _may_block(STDERR) else STDERR
     except OSError:
@@ -230,20 +231,22 @@ def unblocking_stderr() -> int:
 
 
 def _may_block(descriptor: int) -> bool:
-    """Whether it is a pipe or a terminal."""
+    """True if the descriptor is a pipe or a terminal."""
     return stat.S_ISFIFO(os.fstat(descriptor).st_mode) or os.isatty(descriptor)
 
 
 def _unblocking(descriptor: int) -> int:
-    """A description of its own of a pipe or a terminal: others who have the stream are not to be surprised.
+    """A separate description of a pipe or a terminal, so that other users of the stream are not affected.
 
-    Raises OSError where it is another user's.
+    Raises OSError if it belongs to another user.
     """
     return os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
 
 
 def _unblocking_write(descriptor: int) -> Callable[[bytes], int]:
-    """How to write what the stream takes at once; raises BlockingIOError where that is nothing, OSError on failure."""
+    """The function that writes what the stream accepts at once; it raises BlockingIOError if that is nothing, OSError
+    on failure.
+    """
     try:
         if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
             connected = socket.socket(fileno=os.dup(descriptor))
@@ -259,7 +262,7 @@ def _never(data: bytes) -> int:
 
 
 def _wait_until_writable(descriptor: int, seconds: float | None) -> bool:
-    """Whether the stream takes something, after ``seconds`` at most; None: after as long as it takes."""
+    """True if the stream accepts something, after at most ``seconds``; None waits without limit."""
     poll = select.poll()
     poll.register(descriptor, select.POLLOUT)
     try:

@@ -1,9 +1,9 @@
-"""No secret is logged: a last look at every line, tracebacks and arguments included, before it is written.
+"""No secret is logged: a last check of every line, tracebacks and arguments included, before it is written.
 
     redacted("Authorization: Bearer walletd_4J2...")      # "Authorization: Bearer [redacted]"
 
-Nothing should get this far; a test puts a token into everything that carries one, and this keeps what was overlooked,
-here or in a library, out of the log.
+No secret should get this far; a test puts a token into everything that carries one, and this module keeps secrets that
+were overlooked, here or in a library, out of the log.
 """
 
 import re
@@ -16,8 +16,9 @@ _SECRETS = re.compile(
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
     re.DOTALL,
 )
-"""Tokens by their prefix and by where they stand; private keys whole.  Names of 16 characters and more that follow
-``token=`` go, too: rather a name too little than a secret too much."""
+"""Tokens by their prefix and by their position; private keys whole.  Names of at least 16 characters after ``token=``
+are redacted, too: better a name too few than a secret too many.
+"""
 
 
 def redacted(text: str) -> str:

@@ -1,8 +1,8 @@
-"""What repeats is said a few times, then counted: a fault that meets every connection must not fill the disk.
+"""Repeated lines are written a few times, then counted: a fault on every connection must not fill the disk.
 
     handler.addFilter(LimitRepeats(burst=10, window_seconds=10))
 
-Lines are alike when one place in the code says them with the same level, whatever the arguments.
+Lines are alike if the same place in the code writes them at the same level, whatever the arguments.
 """
 
 import logging
@@ -11,9 +11,9 @@ from collections.abc import Callable
 
 
 class LimitRepeats(logging.Filter):
-    """Lets ``burst`` alike lines pass in a window; the first of a later window says how many were left out.
+    """Lets ``burst`` alike lines pass in a window; the first of a later window reports how many were suppressed.
 
-    Lines of the grade critical always pass.  Bounded by the number of places that log.
+    Critical lines always pass.  The memory is bounded by the number of places that log.
     """
 
     def __init__(self, burst: int, window_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -25,7 +25,7 @@ class LimitRepeats(logging.Filter):
         self.suppressed = 0
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether this line is written."""
+        """True if this line is written."""
         if record.levelno >= logging.CRITICAL:
             return True
         now = self._clock()

@@ -1,4 +1,4 @@
-"""The one handler of the process, and the levels of its components, which can change while it runs.
+"""The only handler of the process, and the levels of its components, which can change at run time.
 
 set_up(outlet, "auto", "info", {"journal": "debug"})
 set_levels("info", {})
@@ -13,7 +13,7 @@ from walletd.logs.outlet import Outlet, OutletHandler
 from walletd.logs.repeats import LimitRepeats
 
 COMPONENTS = ("configuration", "daemon", "gateway", "journal", "lifecycle", "report", "wallets")
-"""What has a level of its own: a logger ``walletd.NAME`` and all below it."""
+"""The components with a level of their own: a logger ``walletd.NAME`` and all below it."""
 
 REPEATS_BURST = 20
 REPEATS_WINDOW_SECONDS = 10.0
@@ -35,11 +35,11 @@ def set_up(outlet: Outlet, form: str, level: str, levels: Mapping[str, str] = {}
 
 
 def set_levels(level: str, levels: Mapping[str, str] = {}) -> None:
-    """Log at ``level``, and each component named at its own.  Raises ValueError for one that is none."""
+    """Log at ``level``, and each named component at its own level.  Raises ValueError for an unknown component."""
     for component in levels:
         if component not in COMPONENTS:
             raise ValueError(f"there is no component {component!r}; there are {', '.join(COMPONENTS)}")
-    logging.getLogger().setLevel(max(logging.INFO, _number(level)))  # what libraries say in detail is not for here
+    logging.getLogger().setLevel(max(logging.INFO, _number(level)))  # details of libraries do not belong here
     logging.getLogger("walletd").setLevel(_number(level))
     for component in COMPONENTS:
         own = levels.get(component)
@@ -47,7 +47,7 @@ def set_levels(level: str, levels: Mapping[str, str] = {}) -> None:
 
 
 def set_level(component: str | None, level: str) -> None:
-    """Change one component's level, or, for None, that of all which have none of their own."""
+    """Change one component's level or, for None, that of all components without one of their own."""
     if component is None:
         logging.getLogger().setLevel(max(logging.INFO, _number(level)))
     elif component not in COMPONENTS:
@@ -56,13 +56,13 @@ def set_level(component: str | None, level: str) -> None:
 
 
 def levels() -> dict[str, str]:
-    """The level that each component has now."""
+    """The present level of each component."""
     loggers = ((name, logging.getLogger(f"walletd.{name}")) for name in COMPONENTS)
     return {name: logging.getLevelName(logger.getEffectiveLevel()).lower() for name, logger in loggers}
 
 
 def lost() -> int:
-    """How many lines did not get out, since the start."""
+    """The number of log lines lost since the start."""
     return sum(outlet.lost for outlet in _outlets)
 
 

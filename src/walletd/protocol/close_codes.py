@@ -1,4 +1,4 @@
-"""Every code with which a connection is closed, and what a client does then: the reference page is made from this.
+"""Every close code of a connection, and the client's reaction: the reference page is made from this.
 
 CloseCode(4508).reconnect  ->  "yes; resume after the last event"
 """
@@ -14,7 +14,7 @@ class CloseCode(enum.IntEnum):
     reconnect: str
 
     def __new__(cls, code: int, meaning: str, reconnect: str) -> Self:
-        """One row of the table; the code alone is the value."""
+        """One row of the table; only the code is the value."""
         row = int.__new__(cls, code)
         row._value_ = code
         row.meaning = meaning

@@ -1,6 +1,6 @@
-"""What stands around every message: requests, responses and notifications, and what the server pushes unasked.
+"""The envelope of every message: requests, responses and notifications, and the messages that the server pushes.
 
-JSON-RPC 2.0 under this protocol's profile: an id is required, params are an object, nobody sends batches.
+JSON-RPC 2.0 under this protocol's profile: an id is required, params are an object, batches are not supported.
 """
 
 from typing import Any, Literal
@@ -15,7 +15,7 @@ from walletd.vocabulary.states import DaemonState
 
 
 class AuthenticationTerms(msgspec.Struct, frozen=True):
-    """Whether a token is needed, and how it can be carried; where the handshake carried one, whose it is."""
+    """Whether a token is needed, and how it can be carried; if the handshake carried one, its client."""
 
     required: bool
     methods: tuple[str, ...] = ("bearer_header", "bearer_subprotocol", "session.authenticate")
@@ -25,17 +25,17 @@ class AuthenticationTerms(msgspec.Struct, frozen=True):
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """What one session may do before it is refused."""
+    """The limits of one session."""
 
     max_frame_bytes: int
     max_in_flight: int
     max_subscriptions: int
     rate: float | None = None
-    """Requests per second of this session; a second's worth may come at once."""
+    """Requests per second of this session; one second's worth may come at once."""
     principal_rate: float | None = None
-    """Of all sessions of the principal together."""
+    """Requests per second of all sessions of the principal together."""
     guest_rate: float | None = None
-    """Before the session has authenticated."""
+    """Requests per second before the session has authenticated."""
     max_in_flight_bytes: int = 8 * 1024 * 1024
     max_fragments: int = 128
     pings_per_second: int = 16
@@ -44,7 +44,7 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class Hello(msgspec.Struct, frozen=True, kw_only=True):
-    """The server's first words on a connection."""
+    """The server's first message on a connection."""
 
     protocol: str = PROTOCOL_VERSION
     server_version: str
@@ -59,14 +59,16 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LifecycleNotice(msgspec.Struct, frozen=True):
-    """The daemon moved to another state; sent to every session before it closes for a restart."""
+    """The daemon changed its state; sent to every session before it closes for a restart."""
 
     lifecycle: DaemonState
     retry_after_ms: int | None = None
 
 
 class WarningNotice(msgspec.Struct, frozen=True):
-    """The session is about to be closed, unless it heeds what it is told: ``close_code`` says with what."""
+    """The session is about to be closed, unless it heeds the warning: ``close_code`` is the code it would be closed
+    with.
+    """
 
     reason: str
     message: str
@@ -95,7 +97,7 @@ class Success(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
-    """A JSON-RPC 2.0 response that carries an error; ``id`` is null where the request had none that could be read."""
+    """A JSON-RPC 2.0 response that carries an error; ``id`` is null if the request had no readable one."""
 
     jsonrpc: Literal["2.0"] = "2.0"
     id: int | str | None
@@ -103,7 +105,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Notification(msgspec.Struct, frozen=True, kw_only=True):
-    """What the server says unasked: ``hello``, ``lifecycle``, ``warning``, ``stream.event`` and so on."""
+    """A message that the server pushes: ``hello``, ``lifecycle``, ``warning``, ``stream.event`` and so on."""
 
     jsonrpc: Literal["2.0"] = "2.0"
     method: str

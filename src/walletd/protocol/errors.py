@@ -2,8 +2,8 @@
 
     failure(7, refusal.reason, refusal.facts)  ->  the bytes of a JSON-RPC error response
 
-``error.data`` always has ``reason``, ``outcome`` and ``retry``; ``retry_after_ms`` where it helps; then the facts.
-The facts are for programs: amounts in smallest units, with the asset and its ``scale``.  The sentence is for people:
+``error.data`` always has ``reason``, ``outcome`` and ``retry``; ``retry_after_ms`` if it helps; then the facts.  The
+facts are for programs: amounts in smallest units, with the asset and its ``scale``.  The sentence is for people:
 amounts in the main unit with the asset's code, as ``12.50 EUR``.
 """
 
@@ -101,7 +101,7 @@ SENTENCES: dict[Reason, str] = {
 }
 
 GIVEN_UP = "; the id belongs to a history that a restore discarded"
-"""What the sentence goes on with where an id is of entries that a restore left out."""
+"""The end of the sentence if an id belongs to entries that a restore left out."""
 
 _ASKED_FOR_AGAIN = (
     "command id {command_id!r} was already used for this command with another {field} (entry {sequence}); "
@@ -114,7 +114,7 @@ AMOUNTS = frozenset(
         *("reserved", "refundable", "used", "remaining"),
     }
 )
-"""The facts that are amounts of ``asset`` in smallest units, where they are strings."""
+"""The facts that are amounts of ``asset`` in smallest units, if they are strings."""
 
 _UNITS = re.compile(r"-?[0-9]+")
 
@@ -160,11 +160,11 @@ _KEY_HINTS = {"if_version": _HINTS["wallet"], "limits": _HINTS["asset"], "metada
 
 
 ALSO = {Reason.COMMAND_ID_REUSED: Retry.NEVER}
-"""Reasons that have another retry class, too: a command id whose command asks for the same in another way."""
+"""Reasons with an additional retry class: a reused command id whose command asks for the same thing in another way."""
 
 
 class InvalidParams(Exception):
-    """A parameter that its type lets pass but its method does not."""
+    """A parameter that its type permits but its method does not."""
 
     def __init__(self, field: str, sentence: str) -> None:
         super().__init__(sentence)
@@ -188,7 +188,9 @@ def failure(
 
 @functools.lru_cache(maxsize=64)
 def _overloaded(facts: tuple[tuple[str, Any], ...]) -> msgspec.Raw:
-    """An overload says the same thing thousands of times a second, and must not cost what it is to save."""
+    """The encoded error of an overload: it is repeated thousands of times a second, and must not cost the time it
+    saves.
+    """
     return msgspec.Raw(_encode(error_object(Reason.OVERLOADED, dict(facts))))
 
 
@@ -199,7 +201,7 @@ def error_object(
     outcome: Outcome = Outcome.NOT_APPLIED,
     message: str | None = None,
 ) -> ErrorObject:
-    """The error itself; that of a command in a batch names its place there."""
+    """The error itself; in a batch it names the command's place."""
     retry = ALSO[reason] if _asks_for_the_same(reason, facts) else reason.retry
     data: dict[str, Any] = {"reason": reason.value, "outcome": outcome.value, "retry": retry.value, **facts}
     place = f"command {facts['command']} of the batch: " if "command" in facts else ""
@@ -208,13 +210,13 @@ def error_object(
 
 
 def with_scale(facts: Mapping[str, Any], assets: Mapping[Any, AssetRecord]) -> Mapping[str, Any]:
-    """The facts with the scale of the asset that they are about, by which a program can show their amounts."""
+    """The facts with the scale of their asset, which a program needs to show the amounts."""
     known = assets.get(facts.get("asset"))
     return facts if known is None or "scale" in facts else {**facts, "scale": known.scale}
 
 
 def sentence(reason: Reason, facts: Mapping[str, Any]) -> str:
-    """The failure in words: with its facts where they are all there, else the reason's meaning."""
+    """The failure in words: with its facts if they are complete, otherwise the reason's meaning."""
     template = _ASKED_FOR_AGAIN if _asks_for_the_same(reason, facts) else SENTENCES.get(reason)
     if template is None:
         return reason.meaning
@@ -225,12 +227,12 @@ def sentence(reason: Reason, facts: Mapping[str, Any]) -> str:
 
 
 def _asks_for_the_same(reason: Reason, facts: Mapping[str, Any]) -> bool:
-    """Whether a command id stands for a command that wanted the same, under other conditions or with another end."""
+    """True if a command id belongs to a command that wanted the same, under other conditions or with another expiry."""
     return reason is Reason.COMMAND_ID_REUSED and is_circumstance(str(facts.get("field", "")))
 
 
 def _word(name: str, fact: Any, facts: Mapping[str, Any]) -> Any:
-    """A fact as people read it: an amount in the main unit with the asset's code, or in units that are named."""
+    """A fact as people read it: an amount in the main unit with the asset's code, or in named units."""
     if name not in AMOUNTS or "asset" not in facts:
         return fact
     if fact is None:
@@ -242,7 +244,7 @@ def _word(name: str, fact: Any, facts: Mapping[str, Any]) -> Any:
 
 
 def invalid_params(request_id: int | str | None, error: msgspec.DecodeError | InvalidParams) -> bytes:
-    """The response to params that do not fit the method: which field, what is wrong, what is expected."""
+    """The response to params that do not fit the method: the field, the mistake, the expected value."""
     if isinstance(error, InvalidParams):
         return failure(request_id, Reason.INVALID_PARAMS, {"field": error.field}, message=error.sentence)
     field, message = explain(str(error), "params")
@@ -273,7 +275,7 @@ def explain(complaint: str, whole: str) -> tuple[str, str]:
 
 
 def _hint(field: str, complaint: str) -> str | None:
-    """What is expected of the field, where the complaint is about its value and not about the list that it is in."""
+    """The expected value of the field, if the complaint is about its value and not about the list that contains it."""
     if complaint.startswith(("Expected `array`", "Expected `object`")):
         return _HINTS.get(field) if field in ("params", "id") else None
     return _HINTS.get(re.sub(r"\[[^\]]*\]$", "", field).rpartition(".")[2])

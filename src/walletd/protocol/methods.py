@@ -18,7 +18,7 @@ from walletd.vocabulary import commands as c
 
 
 class Kind(enum.Enum):
-    """What a method does, and so who answers it."""
+    """What a method does, which decides the part that answers it."""
 
     SESSION = "session"
     COMMAND = "command"
@@ -45,12 +45,12 @@ _METERS = "`metrics`"
 _ADMINISTERS = "`admin`"
 _NOTHING = "none: it carries the token"
 _SHOWN = "any token; shows only what the token may see"
-_SPENDS_FROM_ALL = "`spend` of each wallet that a posting takes from; anybody may be paid"
-_SPENDS_FROM_WALLET = "`spend` of the wallet whose money is held; a capture may pay anybody"
-_EACH = "what each of its commands needs"
-_OPENS = "`operate`; `admin` for a system wallet, through which all money comes and goes"
-_GIVES = "`admin`; for a viewing key of one's own, `spend` of what it shows"
-_HAS_KEYS = "`admin`; for a viewing key of one's own, `spend` of anything"
+_SPENDS_FROM_ALL = "`spend` of each wallet that a posting takes from; any wallet may be paid"
+_SPENDS_FROM_WALLET = "`spend` of the wallet whose money is held; a capture may pay any wallet"
+_EACH = "the rights that each of its commands needs"
+_OPENS = "`operate`; `admin` for a system wallet, through which all money enters and leaves"
+_GIVES = "`admin`; for a viewing key of its own, `spend` of all that it shows"
+_HAS_KEYS = "`admin`; for a viewing key of its own, `spend` of anything"
 _VIEWS_WALLET = "`view` of the wallet"
 _VIEWS_WALLETS = "`view` of each wallet"
 _VIEWS_PREFIX = "`view` of the whole prefix"

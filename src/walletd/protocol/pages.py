@@ -1,9 +1,9 @@
-"""Pages: how many rows one answer takes in, by their bytes.
+"""Pages: the number of rows that fit into one answer, by their bytes.
 
     room = PageRoom()
-    rows = list(itertools.takewhile(room.takes, rows))  # the first row is taken in always
+    rows = list(itertools.takewhile(room.takes, rows))  # the first row always fits
 
-An answer fits into what clients accept of one message.  Whatever a page leaves out, its ``next`` goes on with.
+An answer fits into the message size that clients accept.  ``next`` continues with the rows that a page leaves out.
 """
 
 from typing import Any, Final
@@ -13,20 +13,20 @@ import msgspec
 from walletd.vocabulary.sizes import ENVELOPE_BYTES, MAX_FRAME_BYTES
 
 PAGE_BYTES: Final = MAX_FRAME_BYTES - 2 * ENVELOPE_BYTES
-"""Of the rows of one page; what is around them has the rest."""
+"""The space for the rows of one page; the rest is for the parts around them."""
 
 _encode = msgspec.json.Encoder().encode
 
 
 class PageRoom:
-    """What is left of a page's room."""
+    """The space left on a page."""
 
     def __init__(self, page_bytes: int | None = None) -> None:
         self.left = PAGE_BYTES if page_bytes is None else page_bytes
         self.is_empty = True
 
     def takes(self, row: Any, around: int = 1) -> bool:
-        """Take the row in, with so many bytes around it, if there is room; the first is taken in always."""
+        """Add the row, with this many bytes around it, if there is space; the first row is always added."""
         needed = len(_encode(row)) + around
         if needed > self.left and not self.is_empty:
             return False

@@ -1,11 +1,11 @@
-"""What JSON lets pass and this protocol does not: a name that stands twice in one object, half of a surrogate pair.
+"""JSON that this protocol refuses: a name that appears twice in one object, half of a surrogate pair.
 
     repeated_name(b'{"amount":"5","amount":"7"}')      ->  "amount"
     lone_surrogate(rb'{"reference":"\\ud800"}')          ->  ("reference", {"reference": "\\ud800"})
 
-RFC 8259, 4 leaves open what a repeated name means, and readers differ: one takes the first value, another the last.
-Two readers of one payment must not differ about its amount, so a repeated name is refused at every level.  Half of a
-surrogate pair is JSON (RFC 8259, 8.2) but no text: it has no UTF-8.
+RFC 8259, 4 leaves the meaning of a repeated name open, and readers differ: one takes the first value, another the
+last.  Two readers of one payment must not differ about its amount, so a repeated name is refused at every level.  Half
+of a surrogate pair is JSON (RFC 8259, 8.2) but not text: it has no UTF-8.
 """
 
 import json
@@ -19,15 +19,15 @@ _encode = msgspec.json.Encoder().encode
 
 _NAME_ENDS: Final = b'":'
 MOST_OF_A_NAME: Final = 64
-"""So many characters of a client's own name come back to it."""
+"""The number of characters of a client's own name that are echoed to it."""
 
 
 def repeated_name(document: bytes) -> str | None:
-    """The path of the first name that stands twice in its object, such as ``params.postings[0].amount``; else None.
+    """The path of the first name that appears twice in its object, such as ``params.postings[0].amount``; else None.
 
-    ``document`` is JSON that was decoded before.  The plain case costs no look at single names: what is decoded and
-    encoded again has lost each repeated name, and so has fewer ends of names in its text.  That holds where no string
-    has an escape and no colon a space in front of it; else the text is read name by name.
+    ``document`` is JSON that was decoded before.  The plain case looks at no single name: decoding and encoding a
+    document drops each repeated name, and so leaves fewer ends of names in its text.  That is valid if no string
+    contains an escape and no colon follows a space; otherwise the text is read name by name.
     """
     has_escape = b"\\" in document
     has_spaced_colon = b" :" in document or b"\t:" in document or b"\n:" in document or b"\r:" in document
@@ -42,7 +42,7 @@ def repeated_name(document: bytes) -> str | None:
 def lone_surrogate(document: bytes) -> tuple[str, Any] | None:
     """The path of the first name or value with half of a surrogate pair, and the document with it.
 
-    None where there is none, and where the document is no JSON.
+    None if there is none, or if the document is not JSON.
     """
     try:
         read = json.loads(document)
@@ -53,7 +53,7 @@ def lone_surrogate(document: bytes) -> tuple[str, Any] | None:
 
 
 class _Repeated(dict[str, Any]):
-    """An object in which a name stands twice: which one."""
+    """Raised for an object in which a name appears twice, with that name."""
 
     name: str
 
@@ -72,12 +72,12 @@ def _marked(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _is_repeated(value: Any) -> str | None:
-    """The name that stands twice in this object."""
+    """The name that appears twice in this object."""
     return value.name if isinstance(value, _Repeated) else None
 
 
 def _is_no_text(value: Any) -> str | None:
-    """The name in this object that is no text; "" where the value itself is a string that is none."""
+    """The name in this object that is not text; "" if the value itself is a string that is not."""
     if isinstance(value, str):
         return "" if _has_no_utf8(value) else None
     if isinstance(value, dict):
@@ -90,7 +90,7 @@ def _has_no_utf8(text: str) -> bool:
 
 
 def _first(value: Any, fault: Callable[[Any], str | None], path: str = "") -> str | None:
-    """The path of the first value that has this fault, outer ones first."""
+    """The path of the first value with this fault, outer ones first."""
     name = fault(value)
     if name is not None:
         return _join(path, name)

@@ -1,4 +1,4 @@
-"""Times are in UTC: what a client sends with another offset is the same moment, and is stored and shown in UTC.
+"""Times in UTC: a client's time with another offset is the same moment, and is stored and shown in UTC.
 
 params = in_utc(params)
 """
@@ -12,14 +12,14 @@ import msgspec
 from walletd.vocabulary.commands import ExecuteBatch
 
 MOMENTS: Final = ("valid_until", "expires_at", "until", "overlap_until", "since", "as_of")
-"""The params that may be a moment."""
+"""The params that may be a time."""
 
 _moments_of: dict[type, tuple[str, ...]] = {}
 _AT_UTC: Final = timedelta(0)
 
 
 def in_utc(params: Any) -> Any:
-    """The params with every moment in UTC; the same object where none has another offset."""
+    """The params with every time in UTC; the same object if none has another offset."""
     kind = type(params)
     names = _moments_of.get(kind)
     if names is None:
@@ -28,7 +28,7 @@ def in_utc(params: Any) -> Any:
     for name in names:
         moment = getattr(params, name)
         if isinstance(moment, datetime) and moment.utcoffset() != _AT_UTC:
-            with suppress(OverflowError):  # Within a day of the first or the last year there may be none in UTC.
+            with suppress(OverflowError):  # Within a day of the first or the last year, a time may have none in UTC.
                 moved[name] = moment.astimezone(UTC)
     if isinstance(params, ExecuteBatch):
         commands = tuple([in_utc(inner) for inner in params.commands])

@@ -1,10 +1,10 @@
-"""Who may do what: the clients by their tokens, and what each of their scopes permits.
+"""Access: the clients by their tokens, and the rights that their scopes give.
 
-    grant = register.grant_of(token)           # None for a token that is not in force
+    grant = register.grant_of(token)           # None for a token that is not valid
     grant.permits(Need.spend("shop:1"))
 
-A token is an opaque random string of 256 bits; only its SHA-256 is kept, and it is looked up by that.  How long a
-look-up takes says something about hashes at most, from which nobody finds a token.
+A token is an opaque random string of 256 bits; only its SHA-256 is stored, and tokens are looked up by it.  The time of
+a look-up reveals at most something about hashes, from which no token can be found.
 """
 
 import hashlib
@@ -35,7 +35,7 @@ _BEGINNING = datetime.fromtimestamp(0, UTC)
 
 
 class Grant(msgspec.Struct, frozen=True):
-    """A client and its scopes, as one of its tokens brings them to a session, and until when."""
+    """A client and its scopes, as one of its tokens gives them to a session, and the end of their validity."""
 
     principal: Principal
     scopes: tuple[str, ...]
@@ -44,29 +44,29 @@ class Grant(msgspec.Struct, frozen=True):
     is_certified: bool = False
 
     def permits(self, need: Need) -> bool:
-        """Whether one of the scopes covers the need."""
+        """True if one of the scopes covers the need."""
         return permitted(self.scopes, need)
 
     @property
     def permits_everything(self) -> bool:
-        """Whether there is nothing that it does not permit."""
+        """True if it permits everything."""
         return permits_everything(self.scopes)
 
     @property
     def sees_everything(self) -> bool:
-        """Whether it is shown the journal as it is, with nothing redacted."""
+        """True if it shows the journal as stored, with nothing redacted."""
         return sees_everything(self.scopes)
 
 
 class TokenRegister:
-    """The tokens in force: of the clients as the durable journal has them, by this clock."""
+    """The valid tokens: those of the clients in the durable journal, by this clock."""
 
     def __init__(self, clients: ClientBook | None = None, clock: Callable[[], datetime] = lambda: _BEGINNING) -> None:
         self.clients = ClientBook() if clients is None else clients
         self.clock = clock
 
     def admit(self, token: str, grant: Grant) -> None:
-        """Put a token in force without an entry: the way in of tests."""
+        """Make a token valid without an entry, for tests."""
         record = TokenRecord(sha256=token_hash(token), created_at=_BEGINNING, expires_at=grant.expires_at)
         known = self.clients.records.get(grant.principal)
         self.clients.put(
@@ -80,30 +80,32 @@ class TokenRegister:
         )
 
     def grant_of(self, token: str) -> Grant | None:
-        """The grant of a token in force."""
+        """The grant of a valid token."""
         return self.grant_of_hash(token_hash(token))
 
     def grant_of_hash(self, sha256: str) -> Grant | None:
-        """The grant of the token with this hash, if it is in force."""
+        """The grant of the token with this hash, if it is valid."""
         bearer = self.clients.bearer(sha256, self.clock())
         if bearer is None:
             return None
         return Grant(bearer.record.client, bearer.record.scopes, bearer.expires_at, sha256)
 
     def grant_of_principal(self, principal: str) -> Grant | None:
-        """The grant of a client that proved who it is without a token, by a certificate; while it has one in force."""
+        """The grant of a client that proved its identity without a token, by a certificate, while it has a valid
+        token.
+        """
         bearer = self.clients.in_person(Principal(principal), self.clock())
         if bearer is None:
             return None
         return Grant(bearer.record.client, bearer.record.scopes, bearer.expires_at, is_certified=True)
 
     def renewed(self, grant: Grant) -> Grant | None:
-        """The grant as it stands now; None where it is not in force any more."""
+        """The grant's present state; None if it is no longer valid."""
         return (
             self.grant_of_principal(grant.principal) if grant.is_certified else self.grant_of_hash(grant.token_sha256)
         )
 
 
 def token_hash(token: str) -> str:
-    """What is kept of a token: its SHA-256 in hexadecimal."""
+    """The stored form of a token: its SHA-256 in hexadecimal."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

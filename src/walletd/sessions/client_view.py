@@ -13,11 +13,11 @@ from walletd.vocabulary.entries import ClientRecord
 from walletd.vocabulary.scopes import ADMIN
 
 SHOWN_OF_A_HASH = 12
-"""Hexadecimal digits by which a token is told from the client's others."""
+"""The number of hexadecimal digits that tell a token from the client's others."""
 
 
 def client_view(record: ClientRecord, now: datetime) -> ClientView:
-    """The client without its tokens' hashes; of its tokens those that are in force at this moment."""
+    """The client without its tokens' hashes, and with those tokens that are valid at this time."""
     return ClientView(
         client=record.client,
         scopes=record.scopes,
@@ -32,7 +32,7 @@ def client_view(record: ClientRecord, now: datetime) -> ClientView:
 
 
 def client_page(clients: ClientBook, grant: Grant, asked: ListClients, now: datetime) -> ClientPage:
-    """What this client may know of clients.  O(log clients + limit) for an admin, else O(its keys)."""
+    """The clients that this grant may see.  O(log clients + limit) for an admin, else O(its keys)."""
     after = asked.after or ""
     if grant.permits(ADMIN):
         found = clients.names_after(after, asked.limit + 1)

@@ -26,12 +26,12 @@ def _always(need: Need) -> Rule:
 
 
 def _spends_from_all(params: c.PostTransfer | c.RefundTransfer) -> Iterable[Need]:
-    """`spend` of each wallet that a posting takes from; anybody may be paid."""
+    """`spend` of each wallet that a posting takes from; any wallet may be paid."""
     return [Need.spend(posting.source) for posting in params.postings] + _views_conditions(params)
 
 
 def _spends_from_wallet(params: Any) -> Iterable[Need]:
-    """`spend` of the wallet whose money is held; a capture may pay anybody."""
+    """`spend` of the wallet whose money is held; a capture may pay any wallet."""
     return [Need.spend(params.wallet), *_views_conditions(params)]
 
 
@@ -42,25 +42,25 @@ def _views_conditions(params: c.AnyCommand) -> list[Need]:
 
 
 def _needs_all(params: c.ExecuteBatch) -> Iterable[Need]:
-    """What each of its commands needs."""
+    """The rights that each of its commands needs."""
     needs = [need for inner in params.commands for need in NEEDS[METHOD_OF[type(inner)]](inner)]
     return needs + _views_conditions(params)
 
 
 def _operates(params: Any) -> Iterable[Need]:
-    """`operate`; `admin` for a system wallet, through which all money comes and goes."""
+    """`operate`; `admin` for a system wallet, through which all money enters and leaves."""
     return (ADMIN if is_system_wallet(params.wallet) else OPERATE,)
 
 
 def _gives(params: c.CreateClient) -> Iterable[Need]:
-    """`admin`; for a viewing key of one's own, `spend` of what it shows."""
+    """`admin`; for a viewing key of its own, `spend` of all that it shows."""
     if owner_of(params.client) is None:
         return (ADMIN,)
     return [KEYS, *(ownership_of(scope) or ADMIN for scope in params.scopes), *_views_conditions(params)]
 
 
 def _has_keys(params: c.RotateClient | c.RevokeClient) -> Iterable[Need]:
-    """`admin`; for a viewing key of one's own, `spend` of anything."""
+    """`admin`; for a viewing key of its own, `spend` of anything."""
     return [ADMIN if owner_of(params.client) is None else KEYS, *_views_conditions(params)]
 
 

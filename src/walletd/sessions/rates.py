@@ -1,4 +1,4 @@
-"""How fast a session may ask: token buckets for the session, for its principal, and for whoever is nobody yet.
+"""Request rates: token buckets for the session, for its principal, and for sessions that have not authenticated.
 
     book = RateBook(Rates(session=100, principal=500, guest=20))
     throttle = book.throttle()
@@ -7,7 +7,8 @@
         case 0: ...                                     # go on
         case retry_after_ms: ...                        # refuse: nothing was looked up, nothing was decided
 
-Whoever goes on at full speed although it is refused is warned once, and then ``is_worn_out``.  There is no clock here.
+A session that continues at full speed although it is refused is warned once, and then ``is_worn_out``.  There is no
+clock here.
 """
 
 from math import ceil
@@ -16,20 +17,20 @@ from typing import Final, NamedTuple
 from walletd.vocabulary.identifiers import Principal
 
 BURST_SECONDS: Final = 1.0
-"""What may come at once: so many seconds' worth."""
+"""The seconds' worth of requests that may come at once."""
 
 PATIENCE_SECONDS: Final = 2.0
-"""So many seconds' worth of refused requests are answered before the session is closed."""
+"""The seconds' worth of refused requests that are answered before the session is closed."""
 
 KEPT_PRINCIPALS: Final = 4096
-"""Buckets of principals that are remembered: reconnecting does not fill them."""
+"""The number of principals whose buckets are remembered: reconnecting does not fill them."""
 
 
 MAX_WAIT_SECONDS: Final = 60.0
 
 _WHOLE: Final = 1 - 1e-6
 _LOST_MS: Final = 1e-6
-"""What floats lose: who waits as long as it was told finds a token."""
+"""The tolerance for rounding of floats: a client that waits as long as it was told finds a token."""
 
 
 class Rates(NamedTuple):
@@ -41,7 +42,7 @@ class Rates(NamedTuple):
 
 
 class TokenBucket:
-    """Fills at a rate up to its size.  Who is refused is told when its turn would be, behind those refused before."""
+    """Fills at a rate up to its size.  A refused request is told when its turn will be, behind those refused before."""
 
     __slots__ = ("_at", "_level", "_rate", "_refused", "_size")
 
@@ -50,11 +51,11 @@ class TokenBucket:
         self._size = max(1.0, size)
         self._level = self._size
         self._refused = 0.0
-        """How many were sent away and have not had the time to come back."""
+        """The number of refused requests whose time to return has not come yet."""
         self._at = 0.0
 
     def take(self, now: float) -> float:
-        """Take one token: 0, or after how many seconds there will be one."""
+        """Take one token: 0, or the seconds until there is one."""
         earned = (now - self._at) * self._rate
         level = self._level + earned
         self._refused = max(0.0, self._refused - earned)
@@ -70,16 +71,16 @@ class TokenBucket:
         return min(wait, MAX_WAIT_SECONDS)
 
     def give_back(self) -> None:
-        """One token that was taken is not used."""
+        """Return a token that was taken and not used."""
         self._level = min(self._size, self._level + 1)
 
     def level(self, now: float) -> float:
-        """How much of it is there, from 0 to 1."""
+        """The filled fraction, from 0 to 1."""
         return min(self._size, self._level + (now - self._at) * self._rate) / self._size
 
 
 class RateBook:
-    """The rates in force, the buckets of principals, and how often they were empty: ``limited``."""
+    """The current rates, the buckets of principals, and the number of refusals: ``limited``."""
 
     def __init__(self, rates: Rates) -> None:
         self.rates = rates
@@ -88,11 +89,11 @@ class RateBook:
         self._principals: dict[Principal, TokenBucket] = {}
 
     def throttle(self) -> "Throttle":
-        """A new session's."""
+        """The throttle of a new session."""
         return Throttle(self)
 
     def of_principal(self, principal: Principal) -> TokenBucket:
-        """The bucket that all sessions of a principal share; the one that was made first is forgotten first."""
+        """The bucket that all sessions of a principal share; the oldest one is forgotten first."""
         bucket = self._principals.get(principal)
         if bucket is None:
             if len(self._principals) >= KEPT_PRINCIPALS:
@@ -102,7 +103,7 @@ class RateBook:
 
 
 class Throttle:
-    """One session's.  ``now`` is set before each read's frames."""
+    """The throttle of one session.  ``now`` is set before each read's frames."""
 
     __slots__ = ("_book", "_patience", "_principal", "_session", "_shared", "_was_warned", "is_worn_out", "now")
 
@@ -114,11 +115,11 @@ class Throttle:
         self._patience = _patience(book.rates.guest)
         self._was_warned = False
         self.is_worn_out = False
-        """Whether it was refused so often that it should be closed."""
+        """True if it was refused so often that it should be closed."""
         self.now = 0.0
 
     def take(self, principal: Principal | None) -> int:
-        """One request more: 0, or after how many milliseconds it may come again."""
+        """Count one request: 0, or the milliseconds after which it may come again."""
         if principal != self._principal:
             self._become(principal)
         wait = self._session.take(self.now)
@@ -135,7 +136,7 @@ class Throttle:
         return ceil(wait * 1000 - _LOST_MS)
 
     def needs_warning(self) -> bool:
-        """Whether half of the patience is used up, and nobody has been told since it was whole."""
+        """True if half of the patience is used up and no warning was sent since it was full."""
         if self._was_warned or self._patience.level(self.now) > 0.5:
             return False
         self._was_warned = True
@@ -155,5 +156,7 @@ def _bucket(rate: float) -> TokenBucket:
 
 
 def _patience(rate: float) -> TokenBucket:
-    """Who waits as it was told is refused once for each request at most, and that is forgiven."""
+    """The patience with a session.  A client that waits as told is refused at most once per request, which is
+    forgiven.
+    """
     return TokenBucket(rate, rate * PATIENCE_SECONDS)

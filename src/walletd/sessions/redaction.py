@@ -1,11 +1,11 @@
-"""Redaction: what a session is shown of entries that touch wallets which it may not see.
+"""Redaction: the part of an entry that a session sees if the entry touches wallets which the session may not see.
 
-    shown = redacted(entry, grant)          # the entry itself where the grant shows all of it
+    shown = redacted(entry, grant)          # the entry itself if the grant shows all of it
     shown_facts(refusal.facts, grant)
 
-Who takes part in a transfer learns that it happened, how much, and who was on the other side; never what the other
-side has.  The hash of an entry that is not shown whole is withheld too: with all but one balance known, the balance
-could be found by trying.
+A party to a transfer learns that it happened, the amount, and the other party; never the other party's balance.  The
+hash of an entry that is not shown whole is withheld, too: with all but one balance known, the last could be found by
+trying.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,14 +23,14 @@ _encode = msgspec.json.Encoder().encode
 Sees = Callable[[str], bool]
 
 HIDDEN = "-"
-"""Stands for somebody else's name and command id."""
+"""Replaces another client's name and command id."""
 
 FACTS_ABOUT_ANY_WALLET = frozenset({"wallet", "to", "asset", "posting", "command", "transfer", "hold", "required"})
-"""What the sender of a refused command knows anyhow: the others tell what a wallet has and how it stands."""
+"""Facts that the sender of a refused command knows anyway; the others reveal a wallet's balances or state."""
 
 
 class Redactions:
-    """Entries' bytes as streams are shown them: of the last entry kept for all who see the same.
+    """Entries as bytes for streams; those of the last entry are kept for all sessions that see the same.
 
     A thousand keys that watch one busy wallet cost one redaction of each of its entries, not a thousand (29 µs each).
     """
@@ -40,7 +40,7 @@ class Redactions:
         self._shown: dict[tuple[str, ...], bytes] = {}
 
     def shown(self, entry: Entry, record: bytes, grant: Grant) -> bytes:
-        """The stored bytes where the grant shows all of the entry, else those of what it shows."""
+        """The stored bytes if the grant shows all of the entry, otherwise those of the redacted entry."""
         if entry.principal == grant.principal:
             return _shown_record(entry, record, grant)
         if entry.sequence != self._sequence:
@@ -57,7 +57,7 @@ def _shown_record(entry: Entry, record: bytes, grant: Grant) -> bytes:
 
 
 def redacted(entry: Entry, grant: Grant) -> Entry:
-    """The entry as this session may see it; the same object where that is all of it.  O(its records)."""
+    """The entry as this session may see it; the same object if that is all of it.  O(its records)."""
     if grant.sees_everything:
         return entry
     sees = sight_of(grant)
@@ -80,7 +80,9 @@ def redacted(entry: Entry, grant: Grant) -> Entry:
 
 
 def concerns(entry: Entry, grant: Grant) -> bool:
-    """Whether the session may know of the entry at all: it sent it, or it sees a wallet that the entry touched."""
+    """True if the session may know of the entry at all: its client sent it, or may see a wallet that the entry
+    touched.
+    """
     if grant.sees_everything or entry.principal == grant.principal:
         return True
     if entry.effects is None:
@@ -91,7 +93,7 @@ def concerns(entry: Entry, grant: Grant) -> bool:
 
 
 def sight_of(grant: Grant) -> Sees:
-    """Whether the grant shows a wallet; asked once for each."""
+    """A function that tells whether the grant shows a wallet; it asks once for each."""
     seen: dict[str, bool] = {}
 
     def sees(wallet: str) -> bool:
@@ -103,7 +105,7 @@ def sight_of(grant: Grant) -> Sees:
 
 
 def shown_effects(effects: Effects, grant: Grant) -> Effects:
-    """The records of wallets that the grant shows; the same object where that is all of them."""
+    """The records of wallets that the grant shows; the same object if that is all of them."""
     if grant.sees_everything:
         return effects
     sees = sight_of(grant)
@@ -120,7 +122,7 @@ def shown_effects(effects: Effects, grant: Grant) -> Effects:
 
 
 def shown_facts(facts: Mapping[str, Any], grant: Grant) -> dict[str, Any]:
-    """The facts of a refusal: of a wallet that the grant does not show, only what its sender said himself."""
+    """The facts of a refusal; for a wallet that the grant does not show, only those that the sender named itself."""
     wallet = facts.get("wallet")
     if wallet is None or grant.permits(Need.view(wallet)):
         return dict(facts)
@@ -138,7 +140,7 @@ def _shown_transfer(record: TransferRecord, sees: Sees) -> TransferRecord:
 def _shown_of_others(
     command: c.AnyCommand, effects: Effects | None, sees: Sees
 ) -> tuple[c.AnyCommand | None, Effects | None]:
-    """Somebody else's command and its effects; of a batch the commands that touch what is seen, counted anew."""
+    """Another client's command and its effects; of a batch, the commands that touch visible wallets, numbered again."""
     if not isinstance(command, c.ExecuteBatch):
         return _shown_command(command, sees), effects
     shown = [(index, _shown_command(inner, sees)) for index, inner in enumerate(command.commands)]
@@ -156,7 +158,7 @@ def _shown_of_others(
 
 
 def _shown_command(command: c.AnyCommand, sees: Sees) -> Any:
-    """The command as far as it is about wallets that are seen; None where it is not."""
+    """The part of the command about visible wallets; None if there is none."""
     match command:
         case c.PostTransfer(postings=postings) | c.RefundTransfer(postings=postings):
             seen = tuple(posting for posting in postings if sees(posting.source) or sees(posting.to))
@@ -175,7 +177,7 @@ def _shown_command(command: c.AnyCommand, sees: Sees) -> Any:
 
 
 def _anonymous(command: Any) -> Any:
-    """The command without what its sender called it and demanded."""
+    """The command without its sender's id, names and conditions."""
     return msgspec.structs.replace(
         command, command_id=CommandId(HIDDEN), if_version={}, if_balance=(), valid_until=None, valid_for_seconds=None
     )

@@ -1,11 +1,11 @@
-"""One client's session, sans I/O: text frames go in, calls come out, or the reply that ends the matter at once.
+"""One client's session, sans I/O: text frames go in; calls come out, or a reply that settles the request at once.
 
     session = Session(register, limits)
     match session.receive(frame):
         case Call() as call: ...               # a request that may run: answer it with success() or failure()
         case bytes() as reply: ...             # malformed, not permitted or a session method: send this
 
-A session knows who its client is and how many of its calls are unanswered.  It has no clock and no socket.
+A session knows its client and the number of its unanswered calls.  It has no clock and no socket.
 """
 
 from collections.abc import Callable, Mapping
@@ -29,7 +29,7 @@ Knows = Callable[[Principal, CommandId], bool]
 
 
 class _Named(msgspec.Struct):
-    """Of a command's params, what tells whether it was sent before."""
+    """The part of a command's params that identifies a repetition."""
 
     command_id: CommandId
 
@@ -39,10 +39,10 @@ _name_decoder = msgspec.json.Decoder(_Named)
 _encode = msgspec.json.Encoder().encode
 
 OVERLOAD_RETRY_MS = 50
-"""How long a session at its bound of unanswered requests is told to wait."""
+"""The milliseconds to wait that a session at its limit of unanswered requests is told."""
 
 ONE_PRINCIPAL = "the session belongs to another client; use a separate connection for this token"
-"""Streams and unanswered calls were permitted to the first; another token of the same client is welcome."""
+"""Streams and unanswered calls were permitted to the first client; another token of the same client is welcome."""
 
 STANDS_TWICE = "{field!r} appears twice in one object; send each name once"
 
@@ -62,11 +62,11 @@ class Call(NamedTuple):
     params: Any
     principal: Principal
     size: int = 0
-    """Bytes of the frame that it came in."""
+    """The size of its frame, in bytes."""
 
 
 class Session:
-    """What the server knows of one connection's client."""
+    """The server's knowledge of one connection's client."""
 
     __slots__ = (
         "_register",
@@ -90,21 +90,21 @@ class Session:
         self.grant = grant
         self.is_ended = False
         self.throttle = throttle
-        """None: as fast as it likes."""
+        """None: no rate limit."""
         self.in_flight = 0
         self.in_flight_bytes = 0
         self.shed = 0
-        """Requests that were answered with overloaded, because too many were unanswered."""
+        """The number of requests answered with overloaded because too many were unanswered."""
         self.shed_unread = 0
-        """Commands that were answered so because they were new."""
+        """The number of commands answered like that because they were new."""
         self.calls = 0
         self.failed_authentications = 0
 
     def receive(self, frame: bytes, knows: Knows | None = None) -> Call | bytes:
         """Read one text frame.  A call counts as unanswered until ``answered``.
 
-        With ``knows`` only commands that were sent before are let in: the others are refused as overload by a look at
-        their ids, for whoever is refused must cost as little as can be.
+        With ``knows``, only repeated commands are admitted: the others are refused as overload after a look at their
+        ids, because a refusal must be as cheap as possible.
         """
         retry_after_ms = self._too_fast()
         try:
@@ -138,22 +138,22 @@ class Session:
         try:
             return not knows(self.grant.principal, _name_decoder.decode(params).command_id)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return False  # What is wrong with it is found by whoever reads all of it.
+            return False  # The full decoding finds what is wrong with it.
 
     def answered(self, size: int = 0) -> None:
-        """A call of this session, of this size, was answered."""
+        """Note that a call of this session, of this size, was answered."""
         assert self.in_flight > 0
         self.in_flight -= 1
         self.in_flight_bytes -= size
 
     def _too_fast(self) -> int:
-        """0, or after how many milliseconds the request may come again."""
+        """0, or the milliseconds after which the request may come again."""
         if self.throttle is None:
             return 0
         return self.throttle.take(None if self.grant is None else self.grant.principal)
 
     def end(self) -> None:
-        """The client's token is not in force any more: nothing of this session is served from now on."""
+        """Note that the client's token is no longer valid: from now on, nothing of this session is served."""
         self.is_ended = True
         self.grant = None
 
@@ -205,7 +205,7 @@ def success(request_id: int | str, result: Any) -> bytes:
 
 
 def notification(method: str, params: Any) -> bytes:
-    """What the server says unasked."""
+    """The bytes of a notification."""
     return _encode(Notification(method=method, params=params))
 
 
@@ -214,7 +214,7 @@ def _limited(request_id: int | str | None, retry_after_ms: int) -> bytes:
 
 
 def _faulty(request_id: int | str | None, path: str, sentence: str) -> bytes:
-    """The response to a document that is JSON and yet not of this protocol, at this path."""
+    """The response to a JSON document that violates this protocol, at this path."""
     in_params = path.startswith("params.")
     field = path.removeprefix("params.")
     reason = Reason.INVALID_PARAMS if in_params else Reason.INVALID_REQUEST
@@ -222,7 +222,7 @@ def _faulty(request_id: int | str | None, path: str, sentence: str) -> bytes:
 
 
 def _no_text(frame: bytes) -> bytes | None:
-    """The response to JSON with half of a surrogate pair; None to what is something else."""
+    """The response to JSON with half of a surrogate pair; None for anything else."""
     found = lone_surrogate(frame)
     if found is None or not isinstance(found[1], Mapping):
         return None
@@ -252,7 +252,7 @@ def _malformed(frame: bytes, error: Exception) -> bytes:
 
 
 def _readable_id(document: Mapping[Any, Any]) -> int | str | None:
-    """The request's id, if it is one of this protocol; a client's own mistake is not sent back to it in full length."""
+    """The request's id, if it is valid in this protocol; a malformed one is not echoed in full length."""
     try:
         request_id: int | str = msgspec.convert(document.get("id"), RequestId)
     except msgspec.ValidationError:

@@ -1,7 +1,7 @@
-"""Commands: what a client asks to change.  Imperatives, frozen, exactly as sent.
+"""Commands: the changes that a client requests.  Imperatives, frozen, exactly as sent.
 
-A command is both the ``params`` of its method on the wire and the ``command`` of its journal entry, so that a
-command sent again can be compared field by field with the one that was decided.
+A command is both the ``params`` of its method on the wire and the ``command`` of its journal entry, so that a repeated
+command can be compared field by field with the one that was decided.
 
     >>> PostTransfer(command_id="c1", postings=(Posting("alice", "bob", "EUR", "1250"),))
 """
@@ -28,7 +28,7 @@ from walletd.vocabulary.money import AmountText, LimitText, Scale, SignedAmountT
 from walletd.vocabulary.states import FrozenSide
 
 MAX_POSTINGS = 100
-"""A transfer is one turn of every wallet in it; a hundred keeps that turn well below a millisecond."""
+"""A transfer takes one turn of every wallet in it; a hundred postings keep that turn well below a millisecond."""
 
 Metadata = Annotated[
     dict[
@@ -37,26 +37,26 @@ Metadata = Annotated[
     ],
     msgspec.Meta(max_length=16),
 ]
-"""Free words of the client's own about a wallet or a transfer; at most 16 keys."""
+"""Free text about a wallet or a transfer, by the client; at most 16 keys."""
 
 MAX_LIMITED_ASSETS = 32
-"""How many assets of one wallet may have limits."""
+"""The number of assets of one wallet that may have limits."""
 
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
-"""A moment in RFC 3339 with its offset, to the microsecond."""
+"""A time in RFC 3339 with an offset, to the microsecond."""
 
 MAX_SECONDS = 100 * 366 * 24 * 3600
-"""A hundred years: the longest time that can be said in seconds, so that a moment which is so far ahead exists."""
+"""A hundred years: the longest span in seconds that a command may give, so that the time it leads to exists."""
 
 Seconds = Annotated[int, msgspec.Meta(ge=1, le=MAX_SECONDS)]
-"""A time counted from the command's decision.  The command is stored, and compared, with the number as it was sent."""
+"""A time counted from the command's decision.  The command is stored, and compared, with the number as sent."""
 
 Reference = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
-"""The client's own name for what the money is about: an invoice, an order."""
+"""The client's own name for the purpose of the money: an invoice, an order."""
 
 
 class BalanceCondition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What a wallet must have of an asset, posted or available: at least, at most or exactly so much."""
+    """A condition on a wallet's balance of an asset, posted or available: at least, at most or exactly this amount."""
 
     wallet: WalletName
     asset: AssetName
@@ -67,10 +67,10 @@ class BalanceCondition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What every command carries: its id, and what must hold for it to be decided at all.
+    """The fields of every command: its id, and the conditions under which it is decided at all.
 
-    ``valid_for_seconds`` counts from when the daemon received the command.  Until when to decide is no part of what is
-    asked for: a command that is sent again may say another time.
+    ``valid_for_seconds`` counts from the arrival of the command at the daemon.  The validity is not part of what the
+    command asks for: a repeated command may give another time.
     """
 
     command_id: CommandName
@@ -82,7 +82,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class DefineAsset(Command, frozen=True, kw_only=True, tag_field="method", tag="asset.define"):
-    """Define an asset and, for ever, how many decimal places its main unit has."""
+    """Define an asset and, permanently, the number of decimal places of its main unit."""
 
     asset: AssetName
     scale: Scale
@@ -107,8 +107,8 @@ class Posting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class PostTransfer(Command, frozen=True, kw_only=True, tag_field="method", tag="transfer.post"):
     """Move money along all the postings, in their order, or along none.
 
-    Each posting is judged when its turn comes: its payer must have the money by then, from before or from a posting
-    ahead of it, and its payee must not have more than its maximum.
+    Each posting is judged in its turn: its payer must have the money by then, from before or from an earlier posting,
+    and its payee must not exceed its maximum.
     """
 
     postings: Annotated[tuple[Posting, ...], msgspec.Meta(min_length=1, max_length=MAX_POSTINGS)]
@@ -119,7 +119,7 @@ class PostTransfer(Command, frozen=True, kw_only=True, tag_field="method", tag="
 class RefundTransfer(Command, frozen=True, kw_only=True, tag_field="method", tag="transfer.refund"):
     """Move money of a transfer or a capture back, in parts if need be, never more than it moved.
 
-    The postings run against those of the original: what ``bob`` got from ``alice`` goes from ``bob`` to ``alice``.
+    The postings run in the reverse direction: the money that ``bob`` got from ``alice`` goes from ``bob`` to ``alice``.
     """
 
     transfer: TransferName
@@ -132,23 +132,23 @@ class RefundTransfer(Command, frozen=True, kw_only=True, tag_field="method", tag
 
 
 MAX_WINDOWS = 8
-"""How many velocity windows one asset of a wallet may have."""
+"""The number of velocity windows that one asset of a wallet may have."""
 
 MAX_WINDOW_SECONDS = 366 * 24 * 3600
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A velocity limit: at most ``amount`` may go out within any ``seconds``, a window that rolls."""
+    """A velocity limit: at most ``amount`` may leave within any ``seconds``, a rolling window."""
 
     seconds: Annotated[int, msgspec.Meta(ge=1, le=MAX_WINDOW_SECONDS)]
     amount: LimitText
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What a wallet may have of one asset, and how fast it may go.
+    """A wallet's limits for one asset: its lowest and highest balance, and how fast money may leave.
 
-    How far below zero or else at least how much, at most how much; and how much may go out within each of some
-    windows.  Where earlier versions took both ``credit_limit`` and ``minimum``, the minimum holds.
+    The lowest balance is a ``minimum`` or the end of a ``credit_limit``.  Entries of earlier versions may have both;
+    then the minimum holds.
     """
 
     credit_limit: LimitText | None = None
@@ -158,14 +158,14 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     @property
     def longest_window(self) -> int:
-        """The seconds of the longest window; 0 where there is none."""
+        """The seconds of the longest window; 0 if there is none."""
         return max((window.seconds for window in self.velocity), default=0)
 
 
 class UpdateWallet(Command, frozen=True, kw_only=True, tag_field="method", tag="wallet.update"):
     """Replace a wallet's metadata, the limits of some of its assets, or both.
 
-    What is not named stays as it is; null takes an asset's limits away.
+    Fields that are left out stay as they are; null removes an asset's limits.
     """
 
     wallet: WalletName
@@ -174,9 +174,10 @@ class UpdateWallet(Command, frozen=True, kw_only=True, tag_field="method", tag="
 
 
 class FreezeWallet(Command, frozen=True, kw_only=True, tag_field="method", tag="wallet.freeze"):
-    """Stop money out of a wallet, into it, or both; until a moment, or until it is unfrozen.  Replaces a freeze.
+    """Stop money into a wallet, out of it, or both; until a given time, or until it is unfrozen.  Replaces an earlier
+    freeze.
 
-    Voids and expiries of holds are never stopped.  Captures are: a hold reserves money, it does not pass a freeze.
+    Voids and expiries of holds are never stopped.  Captures are: a hold reserves money, but does not override a freeze.
     """
 
     wallet: WalletName
@@ -187,13 +188,13 @@ class FreezeWallet(Command, frozen=True, kw_only=True, tag_field="method", tag="
 
 
 class UnfreezeWallet(Command, frozen=True, kw_only=True, tag_field="method", tag="wallet.unfreeze"):
-    """End a wallet's freeze before its time."""
+    """End a wallet's freeze early."""
 
     wallet: WalletName
 
 
 class CloseWallet(Command, frozen=True, kw_only=True, tag_field="method", tag="wallet.close"):
-    """Close a wallet for ever.  It must be empty, or say which wallet gets all that is in it."""
+    """Close a wallet permanently.  It must be empty, or name the wallet that receives its balances."""
 
     wallet: WalletName
     sweep_to: WalletName | None = None
@@ -203,7 +204,7 @@ class CloseWallet(Command, frozen=True, kw_only=True, tag_field="method", tag="w
 
 
 class PlaceHold(Command, frozen=True, kw_only=True, tag_field="method", tag="hold.place"):
-    """Reserve money of a wallet, so that a capture of it cannot fail for funds; until it expires, if it ever does."""
+    """Reserve money in a wallet, so that a capture cannot fail for lack of funds; until it expires, if it ever does."""
 
     wallet: WalletName
     asset: AssetName
@@ -215,14 +216,14 @@ class PlaceHold(Command, frozen=True, kw_only=True, tag_field="method", tag="hol
 
 
 class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One part of a capture: so much of the hold goes to this wallet."""
+    """One part of a capture: this amount of the hold goes to this wallet."""
 
     to: WalletName
     amount: AmountText
 
 
 class CaptureHold(Command, frozen=True, kw_only=True, tag_field="method", tag="hold.capture"):
-    """Pay from what a hold reserves, to one or several wallets.  ``final`` releases what is left of it."""
+    """Pay from a hold, to one or several wallets.  ``final`` releases the rest of it."""
 
     wallet: WalletName
     hold: HoldName
@@ -233,7 +234,7 @@ class CaptureHold(Command, frozen=True, kw_only=True, tag_field="method", tag="h
 
 
 class ExtendHold(Command, frozen=True, kw_only=True, tag_field="method", tag="hold.extend"):
-    """Give an open hold another expiry; ``expires_at`` of null lets it stand until it is captured or voided."""
+    """Change an open hold's expiry; an ``expires_at`` of null keeps it open until it is captured or voided."""
 
     wallet: WalletName
     hold: HoldName
@@ -242,7 +243,7 @@ class ExtendHold(Command, frozen=True, kw_only=True, tag_field="method", tag="ho
 
 
 class AdjustHold(Command, frozen=True, kw_only=True, tag_field="method", tag="hold.adjust"):
-    """Raise or lower what an open hold reserves from now on; what was captured of it stays captured."""
+    """Raise or lower the amount that an open hold reserves; captured money stays captured."""
 
     wallet: WalletName
     hold: HoldName
@@ -250,17 +251,17 @@ class AdjustHold(Command, frozen=True, kw_only=True, tag_field="method", tag="ho
 
 
 class VoidHold(Command, frozen=True, kw_only=True, tag_field="method", tag="hold.void"):
-    """Release all that an open hold still reserves."""
+    """Release everything that an open hold still reserves."""
 
     wallet: WalletName
     hold: HoldName
 
 
 class ExpireHold(Command, frozen=True, kw_only=True, tag_field="method", tag="hold.expire"):
-    """Record that a hold has expired, and with it the others of the wallet that have.  Only the daemon sends it.
+    """Record the expiry of a hold, together with the wallet's other expired holds.  Only the daemon sends it.
 
-    ``most`` says how many holds in all this entry takes in, where not all of them fit: the next one goes on with the
-    rest.  Entries of earlier versions have none, and took in all.
+    ``most`` limits the number of holds in this entry if not all of them fit: the next entry continues with the rest.
+    Entries of earlier versions have no limit, and recorded all of them.
     """
 
     wallet: WalletName
@@ -271,13 +272,13 @@ class ExpireHold(Command, frozen=True, kw_only=True, tag_field="method", tag="ho
 # --- clients -------------------------------------------------------------------------------------------------------
 
 MAX_SCOPES = 64
-"""Of one client: a request is judged by looking at each of them."""
+"""The limit for one client: judging a request looks at each scope."""
 
 
 class CreateClient(Command, frozen=True, kw_only=True, tag_field="method", tag="client.create"):
-    """Let a new client in: by a token of which only the SHA-256 is told, with these scopes, until the token expires.
+    """Create a client with these scopes and a first token, of which only the SHA-256 is sent, until the token expires.
 
-    A name with a slash makes a viewing key of the client named before the slash, who alone can make it.
+    A name with a slash makes a viewing key of the client named before the slash; only that client can create it.
     """
 
     client: ClientName
@@ -288,7 +289,7 @@ class CreateClient(Command, frozen=True, kw_only=True, tag_field="method", tag="
 
 
 class RotateClient(Command, frozen=True, kw_only=True, tag_field="method", tag="client.rotate"):
-    """Give a client another token; those that it has are in force until the overlap ends, or end at once."""
+    """Give a client a new token; earlier tokens stay valid until the overlap ends, or end at once."""
 
     client: ClientName
     token_sha256: TokenHash
@@ -299,7 +300,7 @@ class RotateClient(Command, frozen=True, kw_only=True, tag_field="method", tag="
 
 
 class RevokeClient(Command, frozen=True, kw_only=True, tag_field="method", tag="client.revoke"):
-    """Shut a client out for ever, with all its tokens and viewing keys."""
+    """Revoke a client permanently, with all its tokens and viewing keys."""
 
     client: ClientName
 
@@ -327,10 +328,11 @@ BatchedCommand = (
 
 
 class ExecuteBatch(Command, frozen=True, kw_only=True, tag_field="method", tag="batch.execute"):
-    """Several commands in one entry: all or none of them or, where it is not ``atomic``, each for itself.
+    """Several commands in one entry: all or none of them or, if it is not ``atomic``, each by itself.
 
-    A later command sees what the earlier ones did.  The batch is one step of each wallet's version, so ``if_version``
-    of a command in it is about the version before the batch.  Its commands' ids are used up with it, whatever happens.
+    A later command sees the effects of earlier ones.  The batch is one step of each wallet's version, so ``if_version``
+    of a command in it refers to the version before the batch.  The batch uses up the ids of its commands, whatever the
+    outcome.
     """
 
     commands: Annotated[tuple[BatchedCommand, ...], msgspec.Meta(min_length=1, max_length=MAX_BATCH_COMMANDS)]
@@ -341,7 +343,7 @@ AnyCommand = BatchedCommand | ExpireHold | ExecuteBatch | ClientCommand
 
 
 def wallets_of(command: AnyCommand) -> list[WalletId]:
-    """Every wallet whose turn the command needs, sorted and without doubles: the order in which they are claimed."""
+    """Every wallet whose turn the command needs, sorted and without duplicates: the order in which they are claimed."""
     match command:
         case PostTransfer(postings=postings) | RefundTransfer(postings=postings):
             wallets = {posting.source for posting in postings}
@@ -364,11 +366,11 @@ def wallets_of(command: AnyCommand) -> list[WalletId]:
 
 
 TRANSFER_MARK = "~"
-"""No wallet's name begins like this: the claim on a transfer that is to be refunded stands among those on wallets."""
+"""The prefix of a claim on a transfer to be refunded, among the claims on wallets; no wallet's name begins with it."""
 
 
 def claims_of(command: AnyCommand) -> list[WalletId]:
-    """The wallets of the command and, behind a mark, the transfer that it refunds: all whose turn it needs, sorted."""
+    """Every turn that the command needs, sorted: its wallets and, behind the mark, the transfer that it refunds."""
     if not isinstance(command, (RefundTransfer, ExecuteBatch)):
         return wallets_of(command)
     refunds = {inner.transfer for inner in parts_of(command) if isinstance(inner, RefundTransfer)}
@@ -376,7 +378,7 @@ def claims_of(command: AnyCommand) -> list[WalletId]:
 
 
 def parts_of(command: AnyCommand) -> tuple[AnyCommand, ...]:
-    """The commands of a batch; of any other command, that command itself."""
+    """The commands of a batch; for any other command, the command itself."""
     return command.commands if isinstance(command, ExecuteBatch) else (command,)
 
 
@@ -388,7 +390,7 @@ def ids_of(command: AnyCommand) -> list[CommandId]:
 
 
 def is_short_lived(command: AnyCommand) -> bool:
-    """Whether the command, or one in it, is valid for so many seconds from when it came."""
+    """True if the command, or one in it, is valid for a number of seconds from its arrival."""
     if command.valid_for_seconds is not None:
         return True
     return isinstance(command, ExecuteBatch) and any(inner.valid_for_seconds is not None for inner in command.commands)

@@ -1,9 +1,9 @@
-"""Entries: what the journal records, one per decided command.  Past facts, never changed.
+"""Entries: the journal's records, one per decided command.  Past facts, never changed.
 
-An entry holds the command exactly as it was sent and either the refusal or the records *after* it: each asset,
-wallet and balance that it touched, as it then stood.  Applying an entry therefore computes nothing, and means the
-same under every later version of the rules.  The stored bytes are the JSON that subscribers receive; the entry's
-hash is the RFC 6962 leaf hash over exactly these bytes.
+An entry holds the command exactly as sent, and either the refusal or the records *after* it: each asset, wallet and
+balance that it touched, as of then.  Applying an entry therefore computes nothing, and means the same under every later
+version of the rules.  The stored bytes are the JSON that subscribers receive; the entry's hash is the RFC 6962 leaf
+hash over exactly these bytes.
 """
 
 from typing import Annotated, Any
@@ -29,21 +29,23 @@ from walletd.vocabulary.states import FrozenSide, HoldState, WalletStatus
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """Why a command was not applied, and the facts that explain it (``available``, ``required``, ``field``...)."""
+    """The reason why a command was not applied, and the facts that explain it (``available``, ``required``,
+    ``field``...).
+    """
 
     reason: Reason
     facts: dict[str, Any] = {}
 
 
 class AssetRecord(msgspec.Struct, frozen=True):
-    """An asset as it stands: its code and its scale."""
+    """An asset: its code and its scale."""
 
     asset: AssetCode
     scale: int
 
 
 class Freeze(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is stopped, why, and until when; from that moment on the freeze is none."""
+    """A freeze: the side that it stops, the reason, and its end; from that time on it has no effect."""
 
     frozen: FrozenSide
     why: str
@@ -51,9 +53,9 @@ class Freeze(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class CountedFrom(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Since when a wallet's velocity counts: since its asset was limited, by this command of this entry.
+    """The start of a wallet's velocity count: the time at which this command of this entry limited its asset.
 
-    A window that grew cannot count what the shorter one had let go of: nothing up to ``after`` counts.
+    A longer window cannot count outflows that a shorter one has already dropped: nothing up to ``after`` counts.
     """
 
     sequence: Sequence
@@ -62,7 +64,7 @@ class CountedFrom(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 
 class WalletRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A wallet as it stands after the entry; its balances stand beside it."""
+    """A wallet after the entry; its balances are recorded beside it."""
 
     wallet: WalletId
     status: WalletStatus
@@ -72,13 +74,14 @@ class WalletRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     limits: dict[AssetCode, Limits] = {}
     freeze: Freeze | None = None
     counted_from: dict[AssetCode, CountedFrom] = {}
-    """Of the assets whose velocity is limited."""
+    """One for each asset whose velocity is limited."""
 
 
 class BalanceRecord(msgspec.Struct, frozen=True):
-    """What a wallet has of one asset after the entry, in smallest units.
+    """A wallet's balance of one asset after the entry, in smallest units.
 
-    ``available`` is what can be paid: posted − held − floor.  It is null for a system wallet, which has no floor.
+    ``available`` is the amount that can be paid: posted − held − floor.  It is null for a system wallet, which has no
+    floor.
     """
 
     wallet: WalletId
@@ -90,7 +93,7 @@ class BalanceRecord(msgspec.Struct, frozen=True):
 
 
 class HoldRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A hold as it stands: of ``amount``, so much is ``captured``; while it is open, the rest is reserved."""
+    """A hold after the entry: ``captured`` out of ``amount``; while it is open, the rest is reserved."""
 
     hold: HoldId
     wallet: WalletId
@@ -105,7 +108,7 @@ class HoldRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Moved(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Money that a command moved without spelling it out: the parts of a capture, what was swept at a closing.
+    """Money that a command moved without naming each movement: the parts of a capture, or the sweep at a closing.
 
     ``command`` is that command's index in its batch.
     """
@@ -118,7 +121,7 @@ class Moved(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Refundable(msgspec.Struct, frozen=True):
-    """What a transfer moved from one wallet to another in one asset, and how much of it went back."""
+    """The amount that a transfer moved from one wallet to another in one asset, and how much of it was refunded."""
 
     source: WalletId = msgspec.field(name="from")
     to: WalletId
@@ -128,16 +131,17 @@ class Refundable(msgspec.Struct, frozen=True):
 
 
 class TransferRecord(msgspec.Struct, frozen=True):
-    """A transfer or capture of which something was refunded, as it stands."""
+    """A transfer or capture of which something was refunded, after the entry."""
 
     transfer: TransferId
     parts: tuple[Refundable, ...]
 
 
 class OutflowRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What one command let out of a wallet whose velocity is limited, less what its hold gave back since.
+    """The amount that one command sent from a wallet whose velocity is limited, less what its hold has given back
+    since.
 
-    The command is known by its entry and, in a batch, its index.
+    The command is identified by its entry and, in a batch, its index.
     """
 
     wallet: WalletId
@@ -150,7 +154,7 @@ class OutflowRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class TokenRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A token by its hash, in force from ``created_at`` until before ``expires_at``."""
+    """A token by its hash, valid from ``created_at`` until before ``expires_at``."""
 
     sha256: TokenHash
     created_at: Instant
@@ -158,7 +162,7 @@ class TokenRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 
 class ClientRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A client as it stands: what it may do, and the tokens by which it is known, oldest first."""
+    """A client after the entry: its scopes and its tokens, oldest first."""
 
     client: Principal
     scopes: tuple[Scope, ...]
@@ -169,7 +173,7 @@ class ClientRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class Effects(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The records after a command that was applied: everything that it touched, as it then stands."""
+    """The records after an applied command: everything that it touched."""
 
     assets: tuple[AssetRecord, ...] = ()
     wallets: tuple[WalletRecord, ...] = ()
@@ -180,17 +184,17 @@ class Effects(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     outflows: tuple[OutflowRecord, ...] = ()
     clients: tuple[ClientRecord, ...] = ()
     forgotten: tuple[Principal, ...] = ()
-    """Viewing keys that were at their end before, and of which nothing is kept any more."""
+    """Viewing keys that had ended earlier and of which nothing is kept."""
     outcomes: tuple[Refusal | None, ...] = ()
-    """Of a batch that is not atomic: for each command why it was refused, or null where it was applied."""
+    """For a batch that is not atomic: the refusal of each command, or null if it was applied."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One decided command: who asked for what, when, and what came of it.  Exactly one outcome is there.
+    """One decided command: the client, the request, the time, and exactly one outcome.
 
-    ``history`` is the mark of the history that wrote it, empty for the first: a restore begins another, whose entries
-    have sequences that others had before.  ``redacted`` marks what is shown to a session that may not see all of it;
-    the journal has none of these.
+    ``history`` is the mark of the history that wrote the entry, empty for the first: a restore begins another, whose
+    entries reuse sequences.  ``redacted`` marks an entry shown to a session that may not see all of it; the journal has
+    none of these.
     """
 
     sequence: Sequence
@@ -215,5 +219,5 @@ def encode_entry(entry: Entry) -> bytes:
 
 
 def decode_entry(record: bytes) -> Entry:
-    """The entry of these bytes.  Raises msgspec.DecodeError where they are not an entry."""
+    """The entry of these bytes.  Raises msgspec.DecodeError if they are not an entry."""
     return _decoder.decode(record)

@@ -1,12 +1,12 @@
-"""Histories: which entries of a journal belong to which life of it, so that an id names one thing only.
+"""Histories: they tell which entries of a journal belong together across restores, so that an id names one thing only.
 
     histories = (*FIRST_HISTORY, History(7, new_mark()))       # a restore kept six entries and began another history
-    given_up(histories, TransferId("t7"))                      # True: t7 was what the restore left out
+    given_up(histories, TransferId("t7"))                      # True: t7 belonged to an entry that was discarded
     given_up(histories, TransferId("t6"))                      # False
 
-A restore to an earlier point gives up the entries behind that point, and later entries get their sequences again.  An
-id therefore names an entry's history beside its sequence, by a random mark; the first history has none.  A mark is
-not the epoch: that also rises where one writer follows another in the same history.
+A restore to an earlier point discards the entries after that point, and later entries reuse their sequences.  An id
+therefore names its entry's history beside its sequence, by a random mark; the first history has none.  A mark is not
+the epoch: the epoch also rises when one writer follows another in the same history.
 """
 
 from secrets import choice
@@ -16,18 +16,18 @@ from typing import Final, NamedTuple
 from walletd.vocabulary.identifiers import HoldId, TransferId, history_of, sequence_of
 
 MARK_LENGTH: Final = 8
-"""Of 36 characters each, 41 bits: among a thousand restores of one ledger two share a mark once in four million."""
+"""Each of 36 characters, 41 bits: among a thousand restores of one ledger, two share a mark once in four million."""
 
 
 class History(NamedTuple):
-    """A history: the sequence that its first entry has, or will have, and its mark."""
+    """A history: the sequence of its first entry, written or to be written, and its mark."""
 
     first_sequence: int
     mark: str
 
 
 Histories = tuple[History, ...]
-"""Those of a journal, in order.  One that ended without an entry is not among them; the last is the present one."""
+"""The histories of a journal, in order.  One that ended without an entry is left out; the last is the present one."""
 
 FIRST_HISTORY: Final[Histories] = (History(1, ""),)
 
@@ -38,9 +38,9 @@ def new_mark() -> str:
 
 
 def begun_by(histories: Histories, sequence: int, mark: str) -> Histories:
-    """The histories once this entry is there: one more, if it is the first of its history.
+    """The histories after this entry: one more if it is the first of its history.
 
-    Raises ValueError where the entry says that it is of a history that ended before it.
+    Raises ValueError if the entry claims a history that ended before it.
     """
     if mark == histories[-1].mark:
         return histories
@@ -50,7 +50,9 @@ def begun_by(histories: Histories, sequence: int, mark: str) -> Histories:
 
 
 def given_up(histories: Histories, name: TransferId | HoldId) -> bool:
-    """Whether the id belongs to what a restore gave up: to a history that is not this journal's, or behind its end."""
+    """True if a restore discarded the id's entry: its history is not this journal's, or it lies after the history's
+    end.
+    """
     mark, sequence = history_of(name), sequence_of(name)
     for history, following in zip(histories, (*histories[1:], None), strict=True):
         if history.mark == mark:
@@ -59,5 +61,5 @@ def given_up(histories: Histories, name: TransferId | HoldId) -> bool:
 
 
 def about_lost(histories: Histories, name: TransferId | HoldId) -> dict[str, bool]:
-    """The fact that explains why there is nothing of this id; none where no restore has to do with it."""
+    """The fact that explains why nothing has this id; empty if no restore is involved."""
     return {"given_up": True} if given_up(histories, name) else {}

@@ -1,8 +1,8 @@
-"""Names of things, and what a well-formed name looks like.
+"""Identifiers, and the form of a well-formed one.
 
-Every identifier is a string with a closed alphabet, so that it can stand in a log line, a URL or a
-shell command without quoting.  A type such as ``WalletName`` is what a message declares: msgspec checks
-the pattern while it decodes, so that the code behind it never sees a malformed one.
+Every identifier is a string over a closed alphabet, so that it can appear in a log line, a URL or a shell command
+without quoting.  A message declares a type such as ``WalletName``: msgspec checks the pattern while it decodes, so
+later code never sees a malformed one.
 
     >>> msgspec.json.decode(b'"@external"', type=WalletName)
     '@external'
@@ -46,16 +46,16 @@ SequenceNumber = Annotated[Sequence, msgspec.Meta(ge=0, le=2**53 - 1)]
 VersionNumber = Annotated[Version, msgspec.Meta(ge=0, le=2**53 - 1)]
 
 EXTERNAL = WalletId("@external")
-"""The world outside: money comes in from it and goes out to it.  It is open from the first entry on."""
+"""The world outside: money enters from it and leaves to it.  It is open from the first entry on."""
 
 DAEMON = Principal("@walletd")
-"""The principal of the entries that the daemon writes of its own accord."""
+"""The principal of entries that the daemon writes on its own."""
 
 NOBODY = Principal("")
-"""Who may do nothing about clients: no name of a client is empty."""
+"""A principal without rights over clients: no client's name is empty."""
 
 OPERATOR = Principal("operator")
-"""The client whose token the daemon makes at its first start and keeps in a file."""
+"""The client whose token the daemon creates at its first start and keeps in a file."""
 
 
 def owner_of(client: str) -> Principal | None:
@@ -65,18 +65,19 @@ def owner_of(client: str) -> Principal | None:
 
 
 def is_system_wallet(wallet: str) -> bool:
-    """Whether the wallet belongs to the ledger's owner (its name starts with ``@``) and may go below zero."""
+    """True if the wallet belongs to the ledger's owner (its name starts with ``@``) and may go below zero."""
     return wallet.startswith("@")
 
 
 def transfer_id(sequence: int, index: int | None = None, history: str = "") -> TransferId:
     """The id of the transfer that this entry posted: ``t``, the sequence, in a batch the command's index and, after a
-    restore, the mark of the entry's history: ``t7``, ``t7.2``, ``t7.2-k3f9a2xq``."""
+    restore, the mark of the entry's history: ``t7``, ``t7.2``, ``t7.2-k3f9a2xq``.
+    """
     return TransferId("t" + _place_name(sequence, index, history))
 
 
 def hold_id(sequence: int, index: int | None = None, history: str = "") -> HoldId:
-    """The id of the hold that this entry placed: ``h``, and then as a transfer's."""
+    """The id of the hold that this entry placed: ``h``, followed by the same parts as a transfer's id."""
     return HoldId("h" + _place_name(sequence, index, history))
 
 
@@ -88,14 +89,15 @@ def sequence_of(name: TransferId | HoldId) -> Sequence:
 def place_of(name: TransferId | HoldId) -> tuple[int, int]:
     """The entry's sequence and the command's index in its batch, or -1: numbers that sort in order of posting.
 
-    Within one journal they name one thing, for each sequence is there once; over histories the mark belongs to it.
+    Within one journal the pair is unique, because each sequence exists once; across histories the mark is needed as
+    well.
     """
     sequence, _, index = name[1:].partition("-")[0].partition(".")
     return int(sequence), int(index or -1)
 
 
 def history_of(name: TransferId | HoldId) -> str:
-    """The mark of the history in which the id was given out; empty: the first."""
+    """The mark of the history that issued the id; empty for the first."""
     return name.partition("-")[2]
 
 

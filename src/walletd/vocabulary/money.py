@@ -34,11 +34,11 @@ SignedAmountText = Annotated[str, msgspec.Meta(pattern=r"^(0|-?[1-9][0-9]{0,71})
 _MAIN_UNIT = re.compile(r"(-?)([0-9]{1,200})(?:\.([0-9]{1,200}))?")
 
 Scale = Annotated[int, msgspec.Meta(ge=0, le=MAX_SCALE)]
-"""How many decimal places the asset's main unit has: 2 for EUR, 8 for BTC, 18 for ETH."""
+"""The number of decimal places of the asset's main unit: 2 for EUR, 8 for BTC, 18 for ETH."""
 
 
 def parse_amount(text: str | int | Decimal, scale: int) -> int:
-    """The number of smallest units that ``text``, given in the main unit, stands for.
+    """The number of smallest units in ``text``, which is in the main unit.
 
     Raises ValueError with a sentence for people: not a number, not finite, or finer than the asset's smallest unit.
     """
@@ -68,7 +68,7 @@ def format_amount(units: int, scale: int) -> str:
 
 
 def _written(amount: str | int | Decimal) -> str:
-    """The amount in plain digits, whatever type it came in; a float is no amount."""
+    """The amount in plain digits, whatever its type; a float is not an amount."""
     if isinstance(amount, bool) or not isinstance(amount, str | int | Decimal):
         raise ValueError(f"{amount!r} is not an amount; give it as a string, a whole number or a Decimal")
     if isinstance(amount, Decimal):

@@ -1,11 +1,11 @@
 """Every reason why a request can fail: one closed enum, declared in order of precedence.
 
-When several reasons hold at once, the answer names the one declared first, so that every client, replay and
-audit sees the same.  A reason has a JSON-RPC code, a retry class and one line of meaning; the reference page
-is made from this table.
+If several reasons hold at once, the answer names the one declared first, so that every client, replay and audit sees
+the same.  A reason has a JSON-RPC code, a retry class and one line of meaning; the reference page is made from this
+table.
 
-Codes: -32768..-32000 are JSON-RPC's own; 1xxx the session and the daemon's state; 2xxx reads and streams;
-3xxx refusals of a command, which are journaled and answered the same for ever.
+Codes: -32768..-32000 are JSON-RPC's own; 1xxx the session and the daemon's state; 2xxx reads and streams; 3xxx refusals
+of a command, which are journaled, so that a repetition gets the same answer.
 """
 
 import enum
@@ -13,7 +13,7 @@ from typing import Self
 
 
 class Retry(enum.Enum):
-    """What a client may do with a request that failed."""
+    """The way in which a client may repeat a request that failed."""
 
     NEVER = "never"
     SAME_COMMAND_ID = "same_command_id"
@@ -21,7 +21,7 @@ class Retry(enum.Enum):
 
 
 class Outcome(enum.Enum):
-    """What became of the command.  Only ``unknown`` calls for asking again with the same command id."""
+    """The outcome of the command.  Only ``unknown`` calls for repeating it with the same command id."""
 
     APPLIED = "applied"
     NOT_APPLIED = "not_applied"
@@ -36,7 +36,7 @@ class Reason(enum.Enum):
     meaning: str
 
     def __new__(cls, word: str, code: int, retry: Retry, meaning: str) -> Self:
-        """One row of the table; the word alone is the value, in messages as in the journal."""
+        """One row of the table; only the word is the value, in messages and in the journal."""
         reason = object.__new__(cls)
         reason._value_ = word
         reason.code = code
@@ -44,14 +44,14 @@ class Reason(enum.Enum):
         reason.meaning = meaning
         return reason
 
-    # Malformed requests.  Nothing was looked up, nothing was decided, no command id was used.
+    # Malformed requests. Nothing was looked up or decided, and no command id was used.
     PARSE_ERROR = "parse_error", -32700, Retry.NEVER, "The frame is not a JSON document."
     INVALID_REQUEST = "invalid_request", -32600, Retry.NEVER, "The document is not a request of this protocol."
     METHOD_NOT_FOUND = "method_not_found", -32601, Retry.NEVER, "There is no method with this name."
     INVALID_PARAMS = "invalid_params", -32602, Retry.NEVER, "A parameter is missing, unknown or malformed."
     INTERNAL_ERROR = "internal_error", -32603, Retry.SAME_COMMAND_ID, "Internal error in the daemon."
 
-    # The session and the state of the daemon.  What fails here never reached a decision.
+    # The session and the state of the daemon. Requests that fail here never reached a decision.
     AUTHENTICATION_REQUIRED = (
         "authentication_required",
         1001,
@@ -105,7 +105,7 @@ class Reason(enum.Enum):
     HOLD_NOT_FOUND = "hold_not_found", 2011, Retry.NEVER, "There is no hold with this id to read."
     FUTURE_MOMENT = "future_moment", 2012, Retry.NEVER, "The requested sequence or time lies in the future."
 
-    # Refusals of a command: decided, journaled and answered the same for ever.
+    # Refusals of a command: decided and journaled; a repetition gets the same answer.
     COMMAND_ID_REUSED = (
         "command_id_reused",
         3001,
@@ -229,12 +229,12 @@ class Reason(enum.Enum):
 
     @property
     def is_refusal(self) -> bool:
-        """Whether it is decided on the books, and so is journaled and answered the same for ever."""
+        """True if it is decided on the books, and therefore journaled: a repetition gets the same answer."""
         return self.code > 3001
 
     @property
     def is_malformed(self) -> bool:
-        """Whether it is one of JSON-RPC's own codes."""
+        """True if it is one of JSON-RPC's own codes."""
         return self.code < 0
 
 

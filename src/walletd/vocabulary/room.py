@@ -1,4 +1,4 @@
-"""Room: how much a wallet can still pay and take of one asset."""
+"""Room: how much more a wallet can pay and receive of one asset."""
 
 import msgspec
 
@@ -8,9 +8,9 @@ from walletd.vocabulary.money import SignedAmountText
 
 
 class WindowRoom(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One velocity window: how much it lets out, how much of that went out, and what is left.
+    """One velocity window: its limit, the amount that left within it, and the rest.
 
-    ``frees_at`` is when the earliest of what went out leaves the window; absent where nothing did.
+    ``frees_at`` is when the earliest outflow leaves the window; absent if there is none.
     """
 
     seconds: int
@@ -21,10 +21,10 @@ class WindowRoom(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Room(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a wallet can still pay and take of an asset at this moment, in smallest units.
+    """How much more a wallet can pay and receive of an asset at this moment, in smallest units.
 
-    ``payable`` is the smallest of what is available and what its windows leave, ``receivable`` what is left up to its
-    maximum; each is absent where nothing bounds it.
+    ``payable`` is the smallest of the available balance and the rest of each window, ``receivable`` the rest up to the
+    maximum; each is absent if nothing bounds it.
     """
 
     wallet: WalletId

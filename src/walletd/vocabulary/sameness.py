@@ -1,4 +1,4 @@
-"""Whether a command that is sent again is the one that was decided: field by field, and what does not count.
+"""Comparison of a repeated command with the one that was decided: field by field, with the fields that do not count.
 
 >>> first_difference(PostTransfer(..., reference="a"), PostTransfer(..., reference="b"))
 'reference'
@@ -17,25 +17,26 @@ ABSOLUTE = {
     "until_in_seconds": "until",
     "overlap_for_seconds": "overlap_until",
 }
-"""The fields that count seconds, each with the one that names the same moment; a command has one of both."""
+"""The fields that count seconds, each with the field that names the same time; a command has one of both."""
 
 VALIDITY = frozenset({"valid_until", "valid_for_seconds"})
-"""Until when to decide: no part of what a command asks for."""
+"""The end of a command's validity, which is no part of what it asks for."""
 
 CIRCUMSTANCES = frozenset({"if_version", "if_balance", *ABSOLUTE, *ABSOLUTE.values()})
-"""What a program finds out or computes each time that it sends a command: where nothing else differs, the same thing is
-asked for again, and another command id would do it twice."""
+"""The fields that a program finds out or computes each time it sends a command: if nothing else differs, the command
+asks for the same thing, and another command id would apply it twice.
+"""
 
 
 def first_difference(one: AnyCommand, other: AnyCommand) -> str | None:
-    """The name of the first field in which two commands differ, ``method`` included; None where they ask for the same.
+    """The first field in which two commands differ, ``method`` included; None if they ask for the same.
 
-    Until when to decide does not count, nor that of a command in a batch.  What is asked for comes first, and only
-    where that is the same the ``CIRCUMSTANCES``.
+    The validity does not count, nor that of a command in a batch.  The ``CIRCUMSTANCES`` are compared only if
+    everything else is the same.
     """
     if type(one) is not type(other):
         return "method"
-    if one == other:  # To have the fields' names takes a hundred times as long.
+    if one == other:  # Looking up the names of fields takes a hundred times as long.
         return None
     return _difference(_without(one, CIRCUMSTANCES), _without(other, CIRCUMSTANCES)) or _difference(
         _without(one, VALIDITY), _without(other, VALIDITY)
@@ -43,12 +44,12 @@ def first_difference(one: AnyCommand, other: AnyCommand) -> str | None:
 
 
 def is_circumstance(path: str) -> bool:
-    """Whether a field that ``first_difference`` named is one of the ``CIRCUMSTANCES``, so that all else is the same."""
+    """True if a field that ``first_difference`` named is one of the ``CIRCUMSTANCES``, so that all else is the same."""
     return any(re.split(r"[\[.]", part, maxsplit=1)[0] in CIRCUMSTANCES for part in path.split("."))
 
 
 def _without(command: AnyCommand, fields: frozenset[str]) -> AnyCommand:
-    """The command, and those in it, as if nothing had been said in these fields."""
+    """The command, and the commands in it, with these fields reset."""
     defaults = {
         field.name: field.default_factory() if callable(field.default_factory) else field.default
         for field in msgspec.structs.fields(command)

@@ -1,4 +1,4 @@
-"""Scopes: what a client may do, in words that a token's bearer and an auditor read alike.
+"""Scopes: a client's rights, in words that a token's bearer and an auditor read alike.
 
     permitted(("view:shop-*", "spend:shop-1"), Need.view("shop-2"))
 
@@ -12,20 +12,20 @@ from typing import NamedTuple, Self
 
 
 class Right(enum.Enum):
-    """What a request needs the right for."""
+    """The kinds of rights that a request may need."""
 
     NOTHING = "nothing"
     METRICS = "metrics"
     VIEW = "view"
     SPEND = "spend"
     KEYS = "keys"
-    """To have viewing keys: whoever may spend something may hand out a look at it."""
+    """To have viewing keys: a client that may spend may grant others a view."""
     OPERATE = "operate"
     ADMIN = "admin"
 
 
 class Need(NamedTuple):
-    """A right, and the wallet or prefix it is needed for (empty where it is about no one wallet)."""
+    """A right, and the wallet or prefix that it is needed for (empty if it is not about a single wallet)."""
 
     right: Right
     wallet: str = ""
@@ -33,17 +33,17 @@ class Need(NamedTuple):
 
     @classmethod
     def view(cls, wallet: str) -> Self:
-        """To see this wallet."""
+        """The right to view this wallet."""
         return cls(Right.VIEW, wallet)
 
     @classmethod
     def view_prefix(cls, prefix: str) -> Self:
-        """To see every wallet whose name starts with the prefix."""
+        """The right to view every wallet whose name starts with the prefix."""
         return cls(Right.VIEW, prefix, is_prefix=True)
 
     @classmethod
     def spend(cls, wallet: str) -> Self:
-        """To take money out of this wallet."""
+        """The right to take money out of this wallet."""
         return cls(Right.SPEND, wallet)
 
     @property
@@ -69,7 +69,7 @@ _RIGHTS_OF_SCOPES = {
 
 
 def permitted(scopes: Sequence[str], need: Need) -> bool:
-    """Whether one of the scopes covers the need.  O(scopes)."""
+    """True if one of the scopes covers the need.  O(scopes)."""
     if need.right is Right.NOTHING or permits_everything(scopes):
         return True
     if need.right is Right.ADMIN:
@@ -82,17 +82,17 @@ def permitted(scopes: Sequence[str], need: Need) -> bool:
 
 
 def permits_everything(scopes: Sequence[str]) -> bool:
-    """Whether the scopes cover every need there is."""
+    """True if the scopes cover every need."""
     return "admin" in scopes
 
 
 def sees_everything(scopes: Sequence[str]) -> bool:
-    """Whether the scopes show all wallets and the whole journal."""
+    """True if the scopes show all wallets and the whole journal."""
     return permitted(scopes, OPERATE)
 
 
 def ownership_of(scope: str) -> Need | None:
-    """What a client must have itself to hand out this scope in a viewing key; None where no key can have it."""
+    """The right that a client must have itself to grant this scope in a viewing key; None if no key can have it."""
     right, _, pattern = scope.partition(":")
     if right != "view":
         return None

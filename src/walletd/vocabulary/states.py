@@ -1,13 +1,13 @@
-"""The states that a daemon, a wallet and an actor can be in, and the moves between them.
+"""The states of a daemon, a wallet, a hold and an actor, and the transitions between them.
 
-One table says which moves of the daemon are permitted; ``daemon.py`` holds the one function that moves.
+One table lists the daemon's permitted transitions; ``Lifecycle.move`` is the only function that performs them.
 """
 
 import enum
 
 
 class DaemonState(enum.Enum):
-    """Where the daemon is in its life; clients see it in ``hello`` and on ``/readyz``."""
+    """The daemon's state; clients see it in ``hello`` and on ``/readyz``."""
 
     STARTING = "starting"
     RECOVERING = "recovering"
@@ -38,7 +38,7 @@ assert set(PERMITTED_MOVES) == set(DaemonState)
 
 
 class WalletStatus(enum.Enum):
-    """Whether a wallet takes part in movements.  A frozen wallet is open with a freeze; closing is for ever."""
+    """A wallet's part in movements.  A frozen wallet is open with a freeze; closing is permanent."""
 
     OPEN = "open"
     FROZEN = "frozen"
@@ -46,7 +46,7 @@ class WalletStatus(enum.Enum):
 
 
 class HoldState(enum.Enum):
-    """Whether a hold still reserves.  Only an open one does; the others are how it ended."""
+    """A hold's state.  Only an open hold reserves; the others say how it ended."""
 
     OPEN = "open"
     CAPTURED = "captured"
@@ -55,7 +55,7 @@ class HoldState(enum.Enum):
 
 
 class FrozenSide(enum.Enum):
-    """What a freeze stops: money out of the wallet, money into it, or both."""
+    """The side that a freeze stops: money out of the wallet, money into it, or both."""
 
     DEBITS = "debits"
     CREDITS = "credits"
@@ -63,7 +63,7 @@ class FrozenSide(enum.Enum):
 
 
 class ActorState(enum.Enum):
-    """Whether a wallet's actor holds its book.  A dormant wallet has no actor at all."""
+    """An actor's possession of its wallet's book.  A dormant wallet has no actor at all."""
 
     DORMANT = "dormant"
     LOADING = "loading"

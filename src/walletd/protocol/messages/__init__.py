@@ -1,8 +1,8 @@
-"""Every message of protocol version 1, declared once: the params and the result of each method, and what is pushed.
+"""Every message of protocol version 1, declared once: the params and the result of each method, and the notifications.
 
-A command's params are the command itself (``walletd.vocabulary.commands``).  A server refuses unknown fields in
-params; a client must ignore unknown fields in results and notifications.  Amounts are decimal strings of smallest
-units; times are RFC 3339 in UTC.
+A command's params are the command itself (``walletd.vocabulary.commands``).  A server refuses unknown fields in params;
+a client must ignore unknown fields in results and notifications.  Amounts are decimal strings of smallest units; times
+are RFC 3339 in UTC.
 """
 
 from walletd.protocol.messages.base import (

@@ -16,7 +16,7 @@ MAX_SUBSCRIBED_WALLETS = 1000
 MAX_SNAPSHOT_WALLETS = 1000
 
 MAX_READ_WALLETS = 100
-"""Of one balance.get: they are claimed together, as those of a transfer are."""
+"""The limit of one balance.get: the wallets are claimed together, as those of a transfer are."""
 PageLimit = Annotated[int, msgspec.Meta(ge=1, le=MAX_PAGE)]
 RequestId = Annotated[int, msgspec.Meta(ge=-(2**53 - 1), le=2**53 - 1)] | Annotated[str, msgspec.Meta(max_length=64)]
 
@@ -25,11 +25,11 @@ Moment = SequenceNumber | Instant
 
 
 class Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What a request that changes nothing carries."""
+    """The params of a request that changes nothing."""
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a request that succeeded is answered with."""
+    """The result of a request that succeeded."""
 
 
 JournalEntry = Annotated[Any, msgspec.Meta(extra_json_schema={"$ref": "#/components/schemas/Entry"})]
@@ -41,7 +41,7 @@ class NoParams(Params, frozen=True):
 
 
 class ErrorObject(msgspec.Struct, frozen=True):
-    """Why a request failed: a code, a sentence for people, and ``data`` for programs."""
+    """The reason why a request failed: a code, a sentence for people, and ``data`` for programs."""
 
     code: int
     message: str

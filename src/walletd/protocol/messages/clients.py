@@ -11,7 +11,7 @@ from walletd.vocabulary.identifiers import (
 
 
 class TokenView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A token in force, by the first digits of its SHA-256."""
+    """A valid token, by the first digits of its SHA-256."""
 
     token: str
     created_at: Instant
@@ -19,7 +19,7 @@ class TokenView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ClientView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A client: what it may do, its tokens in force, who made it, and whether it was revoked."""
+    """A client: its scopes, its valid tokens, its creator, and whether it was revoked."""
 
     client: Principal
     scopes: tuple[str, ...]
@@ -30,9 +30,9 @@ class ClientView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ListClients(Params, frozen=True, kw_only=True):
-    """Clients in the order of their names: all of them for an admin, else the client itself and its viewing keys.
+    """Clients in the order of their names: all of them for an admin, otherwise the client itself and its viewing keys.
 
-    ``after`` is the last name of the page before.
+    ``after`` is the last name of the previous page.
     """
 
     after: ClientName | None = None

@@ -10,7 +10,7 @@ from walletd.vocabulary.room import Room
 
 
 class BatchOutcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What came of one command of a batch: ``error`` says why it was refused, as an error of its own would."""
+    """The outcome of one command of a batch: ``error`` is its refusal, as it would be for a single command."""
 
     command_id: str
     transfer: str | None = None
@@ -21,9 +21,9 @@ class BatchOutcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 class Applied(Result, frozen=True, kw_only=True):
     """A command was applied and is durable.
 
-    ``replayed`` says that this answer was given before, to the same command id; ``dry_run`` that nothing was changed
-    and no sequence was used.  A dry run says how much room the command would leave in each balance that it touches.
-    Balances, wallets and holds are those that the session may see; where others were touched too, there is no
+    ``replayed`` is true if this repeats an earlier answer to the same command id; ``dry_run``, if nothing was changed
+    and no sequence was used.  A dry run reports the room that the command would leave in each balance that it touches.
+    Balances, wallets and holds are those that the session may see; if others were touched too, there is no
     ``entry_hash``.
     """
 

@@ -1,4 +1,4 @@
-"""The message that describes all messages: what ``rpc.discover`` answers."""
+"""The message that describes all messages: the answer to ``rpc.discover``."""
 
 from typing import Any, Literal
 
@@ -8,7 +8,7 @@ from walletd.protocol.messages.base import Result
 
 
 class Contract(Result, frozen=True, kw_only=True):
-    """An AsyncAPI 3.1 document: this protocol as a machine reads it."""
+    """An AsyncAPI 3.1 document: this protocol in machine-readable form."""
 
     asyncapi: Literal["3.1.0"]
     info: dict[str, Any]

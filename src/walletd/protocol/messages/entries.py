@@ -8,16 +8,16 @@ from walletd.vocabulary.identifiers import (
 
 
 class GetEntry(Params, frozen=True, kw_only=True):
-    """An entry by its sequence, or by the command id that the asking client gave it.  Exactly one of both."""
+    """An entry by its sequence, or by the command id that the requesting client gave it.  Exactly one of both."""
 
     sequence: SequenceNumber | None = None
     command_id: CommandName | None = None
 
 
 class EntryView(Result, frozen=True, kw_only=True):
-    """An entry and its hash: SHA-256 of a zero byte and the entry's exact bytes, as RFC 6962 has it.
+    """An entry and its hash: SHA-256 of a zero byte and the entry's exact bytes, as RFC 6962 defines it.
 
-    Where the entry is redacted there is no hash: what was left out could be guessed by it.
+    A redacted entry has no hash, because the hash would help to guess the missing parts.
     """
 
     entry: JournalEntry
@@ -34,7 +34,7 @@ class ListEntries(Params, frozen=True, kw_only=True):
 class EntryPage(Result, frozen=True, kw_only=True):
     """One page of the journal; ``head`` is the last durable sequence.
 
-    It ends before a message of 1 MiB is full, too, but has one entry at least: only a page without entries is behind
+    It also ends before a message of 1 MiB is full, but has at least one entry: only a page without entries is behind
     the last.  An entry of an earlier version may be larger, and is then alone.
     """
 

@@ -16,7 +16,7 @@ class GetHold(Params, frozen=True, kw_only=True):
 
 
 class HoldView(Result, frozen=True, kw_only=True):
-    """A hold as it stands at the moment of asking; ``reserved`` is what of it can still be captured."""
+    """A hold at the moment of the request; ``reserved`` is the amount that can still be captured."""
 
     hold: HoldId
     wallet: WalletId
@@ -33,7 +33,7 @@ class HoldView(Result, frozen=True, kw_only=True):
 
 
 class ListHolds(Params, frozen=True, kw_only=True):
-    """The open holds of a wallet in order of placing, or all of them; ``after`` is the last id of the page before."""
+    """The open holds of a wallet in order of placing, or all of them; ``after`` is the last id of the previous page."""
 
     wallet: WalletName
     also_closed: bool = False

@@ -1,4 +1,4 @@
-"""Messages about the journal as it is stored: what a backup reads, and compaction."""
+"""Messages about the journal as stored: reading it for a backup, and compaction."""
 
 from typing import Annotated
 
@@ -10,15 +10,15 @@ from walletd.vocabulary.identifiers import SequenceNumber
 
 
 class ReadJournal(Params, frozen=True, kw_only=True):
-    """Segments behind the entry ``after``, as they are stored."""
+    """Segments after the entry ``after``, as they are stored."""
 
     after: SequenceNumber = 0  # type: ignore[assignment]
 
 
 class JournalBlock(Result, frozen=True, kw_only=True):
-    """Some segments of the journal, packed and deflated as archive files have them; empty where there are none.
+    """Some segments of the journal, packed and deflated as in archive files; empty if there are none.
 
-    ``head`` is the last durable sequence; ``created_ns`` is when the journal was made, in nanoseconds since 1970.
+    ``head`` is the last durable sequence; ``created_ns`` is when the journal was created, in nanoseconds since 1970.
     """
 
     instance: str
@@ -29,16 +29,16 @@ class JournalBlock(Result, frozen=True, kw_only=True):
 
 
 class Compact(Params, frozen=True, kw_only=True):
-    """Begin a compaction, if none is under way: archive all but the newest ``keep_entries`` of the journal.
+    """Start a compaction, unless one is running: archive all but the newest ``keep_entries`` of the journal.
 
-    Without a number it is that of the configuration.  The answer says how far it is; ``daemon.status`` does later.
+    Without a number, that of the configuration applies.  The answer reports the progress; ``daemon.status`` does later.
     """
 
     keep_entries: Annotated[int, msgspec.Meta(ge=1, le=2**53 - 1)] | None = None
 
 
 class CompactionStatus(Result, frozen=True, kw_only=True):
-    """How far the compaction of the journal is: ``done`` of ``whole`` entries in this step, and how the last one ended.
+    """The progress of the journal's compaction: ``done`` of ``whole`` entries in this step, and the last outcome.
 
     ``step`` is idle, waiting, snapshot, archiving, proving, pruning or shrinking; ``archived`` is the last sequence
     that is no longer in ``journal.db``.

@@ -13,7 +13,7 @@ from walletd.vocabulary.states import DaemonState
 
 
 class LogLevel(enum.Enum):
-    """How much is logged."""
+    """The log levels."""
 
     DEBUG = "debug"
     INFO = "info"
@@ -22,27 +22,29 @@ class LogLevel(enum.Enum):
 
 
 class SetLogLevel(Params, frozen=True, kw_only=True):
-    """Change how much one component logs, or all, until the configuration is read again; without a level, nothing."""
+    """Change the log level of one component, or of all, until the configuration is reloaded; without a level, change
+    nothing.
+    """
 
     level: LogLevel | None = None
     component: str | None = None
 
 
 class LogLevels(Result, frozen=True, kw_only=True):
-    """The level that each component has now."""
+    """The present level of each component."""
 
     levels: dict[str, str]
 
 
 class Draining(Result, frozen=True, kw_only=True):
-    """The daemon is about to stop; this answer is among the last ones."""
+    """The daemon is about to stop; this answer is among the last."""
 
     lifecycle: DaemonState
     sessions: int
 
 
 class FaultReport(Result, frozen=True, kw_only=True):
-    """What the daemon looks like inside, as text; ``file`` is where it was written to, on the daemon's machine."""
+    """The daemon's internal state as text; ``file`` is where it was written, on the daemon's machine."""
 
     report: str
     file: str | None = None
@@ -64,9 +66,9 @@ class DaemonStatus(Result, frozen=True, kw_only=True):
 
 
 class AssetTotal(msgspec.Struct, frozen=True):
-    """Per asset: the sum over all wallets, which is zero, and what customers' wallets hold of it, in smallest units.
+    """Per asset: the sum over all wallets, which is zero, and the total of the customers' wallets, in smallest units.
 
-    ``scale`` is null only for an asset that nothing defines, which no sound journal has.
+    ``scale`` is null only for an undefined asset, which no sound journal has.
     """
 
     asset: AssetCode
@@ -76,23 +78,23 @@ class AssetTotal(msgspec.Struct, frozen=True):
 
 
 class AuditPlace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A place among the sums of an audit: behind this asset, as all balances stood after this entry."""
+    """A place among the sums of an audit: after this asset, with all balances as of this entry."""
 
     sequence: Annotated[int, msgspec.Meta(ge=0)]
     asset: AssetName
 
 
 class AuditBooks(Params, frozen=True, kw_only=True):
-    """Sum up every balance.  ``after`` is ``next`` of the answer before; it takes the same work again."""
+    """Sum up every balance.  ``after`` is the ``next`` of the previous answer; each page costs the same work again."""
 
     after: AuditPlace | None = None
 
 
 class AuditReport(Result, frozen=True, kw_only=True):
-    """The read tables summed up after ``sequence``; ``violations`` is empty, unless something is wrong.
+    """The sums of the read tables as of ``sequence``; ``violations`` is empty, unless something is wrong.
 
-    With thousands of assets the sums do not fit into one answer: then ``next`` says where the rest begins.  Of more
-    than a thousand violations the last says how many there are.
+    The sums of thousands of assets do not fit into one answer: then ``next`` marks the rest.  If there are more than a
+    thousand violations, the last one states their number.
     """
 
     sequence: int

@@ -9,13 +9,13 @@ from walletd.vocabulary.commands import Instant
 
 
 class Authenticate(Params, frozen=True, kw_only=True):
-    """Present a token; the session has its scopes from the answer on."""
+    """Authenticate with a token; the session has its scopes from the answer on."""
 
     token: Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 
 
 class Authenticated(Result, frozen=True, kw_only=True):
-    """Who the session now is, what it may do, and until when."""
+    """The session's client, its scopes, and the end of their validity."""
 
     principal: str
     scopes: tuple[str, ...]

@@ -15,10 +15,10 @@ from walletd.vocabulary.identifiers import (
 
 
 class GetStatement(Params, frozen=True, kw_only=True):
-    """What moved in one wallet, oldest first or newest first; ``cursor`` is ``next`` of the page before.
+    """The movements of one wallet, oldest first or newest first; ``cursor`` is the ``next`` of the previous page.
 
     The range begins with ``since`` and ends before ``until``, both a sequence or a time.  ``asset``, ``counterparty``
-    and ``kind`` choose among its lines.
+    and ``kind`` select among its lines.
     """
 
     wallet: WalletName
@@ -48,7 +48,7 @@ class StatementLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class StatementBalance(msgspec.Struct, frozen=True):
-    """What was posted of an asset at one end of a statement's range."""
+    """The posted balance of an asset at one end of a statement's range."""
 
     asset: AssetCode
     posted: str
@@ -57,9 +57,9 @@ class StatementBalance(msgspec.Struct, frozen=True):
 class Statement(Result, frozen=True, kw_only=True):
     """One page of a wallet's statement; ``next`` is absent on the last page.
 
-    ``opening`` and ``closing`` are of the whole range, on every page and whatever lines were chosen.  Of all assets of
-    a wallet that has more than 100, a page states only those that its lines move, and is ``partial``.  ``sequence`` is
-    the last entry that the statement takes in; all its pages have the same.
+    ``opening`` and ``closing`` belong to the whole range, on every page and whatever lines were selected.  For a wallet
+    with more than 100 assets, a page states only those that its lines move, and is ``partial``.  ``sequence`` is the
+    last entry that the statement covers; it is the same on all its pages.
     """
 
     wallet: WalletId

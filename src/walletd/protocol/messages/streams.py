@@ -14,17 +14,19 @@ from walletd.vocabulary.identifiers import (
 
 
 class Cursor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where a stream was read up to: events after ``sequence`` are still wanted; 0 is before everything."""
+    """The position up to which a stream was read: events after ``sequence`` are still wanted; 0 is before
+    everything.
+    """
 
     epoch: Annotated[int, msgspec.Meta(ge=1)]
     sequence: SequenceNumber
 
 
 class Subscribe(Params, frozen=True, kw_only=True):
-    """See what is applied to wallets, live: exactly one of ``wallets``, ``prefix`` and ``all``.
+    """Watch changes to wallets live: exactly one of ``wallets``, ``prefix`` and ``all``.
 
-    ``after`` resumes from a cursor, ``snapshot`` starts with what the wallets have; at most one of both.
-    With neither, the stream starts at the head.
+    ``after`` resumes from a cursor, ``snapshot`` starts with the present balances; at most one of both.  With neither,
+    the stream starts at the head.
     """
 
     wallets: Annotated[tuple[WalletName, ...], msgspec.Meta(min_length=1, max_length=MAX_SUBSCRIBED_WALLETS)] | None = (
@@ -37,7 +39,7 @@ class Subscribe(Params, frozen=True, kw_only=True):
 
 
 class Subscribed(Result, frozen=True, kw_only=True):
-    """The stream begins behind ``start`` (on the wire ``from``); ``head`` is the last durable sequence."""
+    """The stream begins after ``start`` (on the wire ``from``); ``head`` is the last durable sequence."""
 
     subscription: int
     mode: Literal["live", "replay", "snapshot"]
@@ -61,7 +63,7 @@ class Unsubscribed(Result, frozen=True, kw_only=True):
 
 
 class StreamEvent(msgspec.Struct, frozen=True):
-    """An entry that touched what the subscription watches; ``previous_sequence`` is that of the event before it."""
+    """An entry that touched a watched wallet; ``previous_sequence`` is that of the event before it."""
 
     subscription: int
     epoch: int

@@ -28,9 +28,10 @@ class PostingView(msgspec.Struct, frozen=True):
 
 
 class TransferView(Result, frozen=True, kw_only=True):
-    """A transfer as it was posted; what of it was refunded, or what it refunds.
+    """A transfer as posted; its refunds, or the transfer that it refunds.
 
-    Who does not see all wallets sees the postings of those that it sees; whose command it was, only its sender.
+    A session that may not see all wallets gets the postings of those that it may see; only the sender sees the
+    command's id.
     """
 
     transfer: str

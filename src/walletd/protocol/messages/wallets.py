@@ -27,22 +27,24 @@ class Assets(Result, frozen=True, kw_only=True):
 
 
 class ListAssets(Params, frozen=True, kw_only=True):
-    """Assets by code; ``after`` is ``next`` of the page before."""
+    """Assets by code; ``after`` is the ``next`` of the previous page."""
 
     after: AssetName | None = None
 
 
 class GetWallet(Params, frozen=True, kw_only=True):
-    """One wallet with all that it has; of a wallet with very many assets ``after`` is ``next`` of the answer before."""
+    """One wallet with all its parts; for a wallet with very many assets, ``after`` is the ``next`` of the previous
+    answer.
+    """
 
     wallet: WalletName
     after: AssetName | None = None
 
 
 class WalletView(Result, frozen=True, kw_only=True):
-    """A wallet and its balances, as they stood together after ``sequence``.
+    """A wallet and its balances, all as of ``sequence``.
 
-    Where not all balances fit into an answer, ``next`` is the ``after`` with which ``wallet.get`` goes on.
+    If not all balances fit into an answer, ``next`` is the ``after`` with which ``wallet.get`` continues.
     """
 
     wallet: WalletId
@@ -54,15 +56,15 @@ class WalletView(Result, frozen=True, kw_only=True):
     freeze: Freeze | None = None
     balances: tuple[BalanceRecord, ...]
     room: tuple[Room, ...] = ()
-    """Of those balances that have limits, as ``wallet.get`` shows them."""
+    """The room of the balances that have limits, in ``wallet.get``."""
     sequence: int
     next: AssetCode | None = None
 
 
 class ListWallets(Params, frozen=True, kw_only=True):
-    """Wallets in the order of their names, those that fit all that is asked; ``after`` is ``next`` of the page before.
+    """Wallets in the order of their names that match all filters; ``after`` is the ``next`` of the previous page.
 
-    Each key of ``metadata`` must have exactly the value given.
+    Each key of ``metadata`` must have exactly the given value.
     """
 
     prefix: WalletPrefix = ""
@@ -75,7 +77,7 @@ class ListWallets(Params, frozen=True, kw_only=True):
 class WalletPage(Result, frozen=True, kw_only=True):
     """One page of wallets; ``next`` is the ``after`` of the following page, absent on the last.
 
-    Of a search for what few wallets have, a page may be short or empty and yet have a ``next``.
+    A search that few wallets match may return a short or empty page that nonetheless has a ``next``.
     """
 
     wallets: tuple[WalletView, ...]
@@ -84,17 +86,18 @@ class WalletPage(Result, frozen=True, kw_only=True):
 
 
 class BalancePlace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A place among balances by wallet and asset: behind this one."""
+    """A place among balances by wallet and asset: after this one."""
 
     wallet: WalletName
     asset: AssetName
 
 
 class GetBalance(Params, frozen=True, kw_only=True):
-    """What ``wallet`` or several ``wallets`` have, of one asset or of all: now or, with ``as_of``, at a point before.
+    """The balances of ``wallet`` or of several ``wallets``, of one asset or of all: now or, with ``as_of``, at an
+    earlier point.
 
-    A sequence stands for the books right after that entry, a time for those after the last entry of that time or
-    before it.  ``after`` is ``next`` of the page before; with its ``time`` as ``as_of`` all pages show one moment.
+    A sequence means the books right after that entry, a time those after the last entry up to that time.  ``after`` is
+    the ``next`` of the previous page; with its ``time`` as ``as_of``, all pages show one moment.
     """
 
     wallet: WalletName | None = None
@@ -105,19 +108,19 @@ class GetBalance(Params, frozen=True, kw_only=True):
 
     @property
     def names(self) -> tuple[WalletId, ...]:
-        """The wallets asked for."""
+        """The requested wallets."""
         return (self.wallets or ()) if self.wallet is None else (self.wallet,)
 
 
 class Balances(Result, frozen=True, kw_only=True):
-    """Balances by wallet and asset, as they stood together after the entry ``sequence``, at ``time``.
+    """Balances by wallet and asset, all as of the entry ``sequence``, at ``time``.
 
-    Asked for ``as_of`` that time at any later moment, they are the same.
+    Requested later with that time as ``as_of``, they are the same.
     """
 
     balances: tuple[BalanceRecord, ...]
     room: tuple[Room, ...] = ()
-    """Of those balances that have limits, where they were asked for as they stand now."""
+    """The room of the balances that have limits, if the present ones were requested."""
     sequence: int
     time: Instant
     next: BalancePlace | None = None
