@@ -1,6 +1,6 @@
 """The console entry: ``walletd`` and ``python -m walletd``.
 
-The daemon's path is light: neither the argument parser of the client commands nor their drawing is loaded for it.
+The daemon's path is light: it loads neither the argument parser of the client commands nor their drawing.
 """
 
 import errno
@@ -13,7 +13,7 @@ HELP_FLAGS = {"-h", "--help"}
 
 def main() -> None:
     """Run the command that the arguments name, and end the process with its exit code."""
-    # Until something has begun, Ctrl-C ends the process as the kernel does; where it is ignored (nohup), it stays so.
+    # Until something has begun, Ctrl-C ends the process as the kernel does; if it is ignored (nohup), it stays ignored.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     from walletd.cli.surroundings import NotText, settle, written
@@ -53,7 +53,7 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """The exit code of one command."""
     if _is_the_daemon(arguments):
-        # Their default is to end the process; ``signals.listen`` lets them come, also those that came before.
+        # By default they end the process; ``signals.listen`` accepts them, including those that came before.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP, signal.SIGUSR1})
         from walletd.cli.serve import serve_with
 
@@ -66,7 +66,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _hear_ctrl_c() -> None:
-    """Have Ctrl-C raise KeyboardInterrupt from now on."""
+    """Make Ctrl-C raise KeyboardInterrupt from now on."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

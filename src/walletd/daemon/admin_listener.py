@@ -1,10 +1,10 @@
-"""The ways in: taken before anything long begins, and open for operators from the first second.
+"""The listeners: bound before anything long begins, and open for operators from the first second.
 
     ways = await ways_in(settings, lifecycle, operations, nursery)
     ways.metrics.show(collector)                       # once there is more to count
 
-A recovery may take minutes.  An address that cannot be had is found before it, and whoever watches the daemon sees that
-it lives, and how far it is.
+A recovery may take minutes.  An address that cannot be bound is found before it, and an operator can see that the
+daemon lives, and how far it is.
 """
 
 import logging
@@ -37,21 +37,21 @@ log = logging.getLogger("walletd.daemon")
 
 
 class Ways(NamedTuple):
-    """The ways in, taken before anything long begins; that for operators is open."""
+    """The listeners, bound before anything long begins; the operators' is open."""
 
     doors: Doors
     inherited: Sequence[socket]
-    """The clients' listeners, where systemd opened them."""
+    """The clients' listeners that systemd opened."""
     reserved: Sequence[socket]
-    """Where clients will be listened to; who knocks before that is refused."""
+    """The clients' future addresses; connections before that are refused."""
     metrics: MetricsPage
     admin_address: str
 
 
 async def ways_in(settings: Settings, lifecycle: Lifecycle, operations: Operations, nursery: trio.Nursery) -> Ways:
-    """Take the addresses, and open that of the operators: a recovery may take minutes.
+    """Bind the addresses, and open the operators': a recovery may take minutes.
 
-    Raises ConfigurationError, CertificateUnusable, ListenFailed; JournalLocked where that is why an address is taken.
+    Raises ConfigurationError, CertificateUnusable, ListenFailed; JournalLocked if that is why an address is in use.
     """
     doors, sockets = doors_of(settings), inherited_sockets()
     metrics = MetricsPage(StartCollector(lifecycle, operations, VERSION), status_pages(lifecycle, operations).page)
@@ -68,12 +68,12 @@ async def ways_in(settings: Settings, lifecycle: Lifecycle, operations: Operatio
 
 
 def status_pages(lifecycle: Lifecycle, operations: Operations) -> StatusPages:
-    """Whether the process lives, and whether it serves."""
+    """The pages that tell whether the process lives, and whether it serves."""
     return StatusPages(lambda: lifecycle.state, operations.recovery)
 
 
 def _admin(settings: Settings, metrics: MetricsPage, inherited: Sequence[socket]) -> GatewayServer:
-    """The listener for operators: metrics and status pages over plain HTTP, and nothing that speaks websocket."""
+    """The listener for operators: metrics and status pages over plain HTTP, without websockets."""
 
     def no_endpoint(connection: Connection, handshake: Handshake) -> NoReturn:
         raise AssertionError("nobody can be let in here")

@@ -1,10 +1,11 @@
-"""The audit of a start: books in which money was made or lost are not served, and nobody waits for a long look at them.
+"""The audit at a start: books in which money was created or lost are not served, and a long audit does not delay the
+start.
 
-    await audit_at_start(audit, operations.audited)    # about a second of it, before anybody is let in
+    await audit_at_start(audit, operations.audited)    # about a second of it, before any client is admitted
     nursery.start_soon(audit_beside, audit, operations.audited)
 
-What a second is not enough for goes on beside the serving.  What it finds then ends the daemon as it would have at the
-start.
+The part that takes longer than a second continues while the daemon serves.  A violation found then ends the daemon, as
+it would have at the start.
 """
 
 import logging
@@ -18,13 +19,13 @@ from walletd.upkeep.books_audit import Audit
 
 PATIENCE_SECONDS: Final = 1.0
 PAUSE_SECONDS: Final = 0.02
-"""Between two pages, beside the serving: a tenth of a processor."""
+"""The pause between two pages while serving: the audit takes a tenth of a processor."""
 
 log = logging.getLogger(__name__)
 
 
 async def audit_at_start(audit: Audit, audited: Callable[[int], None]) -> None:
-    """Audit for a while.  Raises JournalCorrupt where the books do not add up, ReadTablesRotten."""
+    """Audit for a while.  Raises JournalCorrupt if the books do not add up, ReadTablesRotten."""
     with trio.move_on_after(PATIENCE_SECONDS):
         await audit.go_on()
     if audit.is_done:
@@ -32,7 +33,7 @@ async def audit_at_start(audit: Audit, audited: Callable[[int], None]) -> None:
 
 
 async def audit_beside(audit: Audit, audited: Callable[[int], None]) -> None:
-    """The rest of it, slowly.  Raises what ``audit_at_start`` raises."""
+    """Audit the rest, slowly.  Raises the same as ``audit_at_start``."""
     if not audit.is_done:
         await audit.go_on(PAUSE_SECONDS)
         _conclude(audit, audited)

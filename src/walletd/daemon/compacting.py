@@ -1,4 +1,4 @@
-"""Compaction and a full disk as states of the daemon: when they begin, who is told, and what ends them.
+"""Compaction and a full disk as states of the daemon: when they begin, whom they concern, and how they end.
 
 compaction = compacting(settings, core, services, lifecycle)
 await nursery.start(compaction.run)
@@ -19,7 +19,7 @@ MEBIBYTE = 1024 * 1024
 
 
 def compacting(settings: Settings, core: Core, services: Services, lifecycle: Lifecycle) -> Compaction:
-    """The compaction of this journal: a state of its own, which begins only while the daemon serves."""
+    """The compaction of this journal: a separate state, which begins only while the daemon serves."""
     policy = CompactionPolicy(
         settings.compact_keep_entries,
         settings.compact_when_mebibytes * MEBIBYTE or None,
@@ -55,7 +55,7 @@ def compacting(settings: Settings, core: Core, services: Services, lifecycle: Li
 
 
 def _follow_the_journal(core: Core, lifecycle: Lifecycle, compaction: Compaction) -> None:
-    """A full disk degrades the daemon; space that is there again makes it serve."""
+    """A full disk degrades the daemon; free space lets it serve again."""
 
     def degraded() -> None:
         if lifecycle.state in (DaemonState.SERVING, DaemonState.COMPACTING):

@@ -1,11 +1,11 @@
-"""File descriptors: how many there may be, and how they are shared out, so that connections leave some.
+"""File descriptors: their limit, and their distribution, so that connections leave some for other uses.
 
     raise_limit()
     most = most_connections(settings.max_connections)
 
 The daemon itself needs few, but at moments that it does not choose: an old entry is in a file, a compaction starts a
-process, a certificate was renewed.  Those are kept free, and some more for the operators' listener: the gateway gives
-no connection a descriptor from the upper end of what the system permits (``GatewayServer``).
+process, a certificate was renewed.  Those are reserved, and some more for the operators' listener: the gateway gives no
+connection a descriptor from the upper end of the system's limit (``GatewayServer``).
 """
 
 import logging
@@ -17,7 +17,7 @@ from walletd.gateway.network.server import TURNED_AWAY_AT_ONCE
 from walletd.settings.settings import ConfigurationError
 
 KEPT_FOR_THE_DAEMON: Final = 40
-"""Copies and databases of a compaction and the pipes of its process, a backup, reports, certificates, name look-ups."""
+"""Files and databases of a compaction and the pipes of its process, a backup, reports, certificates, name look-ups."""
 
 KEPT_FOR_OPERATORS: Final = 16
 """Connections to the operators' listener that find a descriptor when clients have taken all others."""
@@ -26,7 +26,7 @@ SPARED_BY_CLIENTS: Final = KEPT_FOR_THE_DAEMON + KEPT_FOR_OPERATORS
 SPARED_BY_OPERATORS: Final = KEPT_FOR_THE_DAEMON
 
 OPEN_AT_WORK: Final = 40
-"""About what a daemon has open that serves: databases, locks, listeners, pipes of the event loop."""
+"""The approximate number open in a serving daemon: databases, locks, listeners, pipes of the event loop."""
 
 LEAST: Final = OPEN_AT_WORK + SPARED_BY_CLIENTS + 32
 
@@ -34,9 +34,9 @@ log = logging.getLogger("walletd.daemon")
 
 
 def raise_limit() -> None:
-    """Raise the soft limit of open files to the hard one.  Raises ConfigurationError for too low a one.
+    """Raise the soft limit on open files to the hard one.  Raises ConfigurationError if that is too low.
 
-    Nothing here uses select(2), for whose sake systems keep the soft limit low.
+    Nothing here uses select(2), the reason why systems keep the soft limit low.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
@@ -52,7 +52,7 @@ def raise_limit() -> None:
 
 
 def most_connections(wanted: int) -> int:
-    """How many connections there can be at once: those that are wanted, or fewer, which a line in the log says."""
+    """The number of connections possible at once: the wanted number or, with a line in the log, fewer."""
     limit = _limit()
     room = limit - SPARED_BY_CLIENTS - OPEN_AT_WORK
     most = min(wanted, max(1, room - TURNED_AWAY_AT_ONCE, room // 2))

@@ -1,8 +1,8 @@
-"""What a report shows of the parts of a running daemon: states, queues, the heads of the last entries, the settings.
+"""The view of a running daemon's parts in a report: states, queues, the heads of the last entries, the settings.
 
     reports.sections = lambda: inside_view(core, lifecycle, traffic, settings)
 
-No amount, no balance, no wallet's name and no secret: a report may be sent to somebody who helps.
+No amount, no balance, no wallet's name and no secret: a report may be sent to others for help.
 """
 
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ def inside_view(core: Core, lifecycle: Lifecycle, traffic: TrafficCounters, sett
 
 
 def configuration_lines(settings: Settings) -> str:
-    """The settings as they hold; a URL without what stands before its @."""
+    """The effective settings; a URL without the part before its @."""
     values = msgspec.to_builtins(settings, enc_hook=str)
     return lines_of({name: _without_password(value) for name, value in values.items()})
 
@@ -67,7 +67,7 @@ def _queues(core: Core, traffic: TrafficCounters) -> str:
 
 
 def _head(durable: DurableEntry) -> str:
-    """An entry without what it moved."""
+    """An entry without its movements."""
     entry = durable.entry
     came = "applied" if entry.refusal is None else entry.refusal.reason.value
     kind = type(entry.command).__name__

@@ -1,6 +1,6 @@
-"""What the configuration says of the ways in: certificates, the unix socket, who may knock, and the limits.
+"""The listeners in the configuration: certificates, the unix socket, the permitted peers, and the limits.
 
-doors = doors_of(settings)                         # at the start: what stays until the end
+doors = doors_of(settings)                         # at the start: the parts that stay until the end
 policy, deadlines, caps = terms_of(settings, ...)  # at the start, and with every reload
 """
 
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 class Doors(NamedTuple):
-    """What is made once and lasts."""
+    """The parts that are made once and last."""
 
     certificates: Certificates | None
     unix_socket: UnixSocket | None
@@ -35,13 +35,13 @@ class Doors(NamedTuple):
     proxies: tuple[Network, ...]
 
     def refresh(self) -> None:
-        """Take up a new certificate, if there is one."""
+        """Load a new certificate, if there is one."""
         if self.certificates is not None:
             self.certificates.refresh()
 
 
 def doors_of(settings: Settings) -> Doors:
-    """The ways in.  Raises ConfigurationError and CertificateUnusable."""
+    """The listeners' lasting parts.  Raises ConfigurationError and CertificateUnusable."""
     bounds = Bounds(
         high=settings.max_reply_bytes,
         low=min(64 * 1024, settings.max_reply_bytes),
@@ -55,7 +55,7 @@ def doors_of(settings: Settings) -> Doors:
 def terms_of(
     settings: Settings, page: Page, admits: Callable[[str], bool], is_draining: Callable[[], bool]
 ) -> tuple[Policy, Deadlines, Caps]:
-    """What a reload may change about who is let in and how long a peer may take."""
+    """The reloadable terms: which connections are admitted, and the time limits of a peer."""
     policy = Policy(
         allowed_hosts=LOOPBACK_HOSTS | {configured_host(host) for host in (settings.host, *settings.allowed_hosts)},
         allowed_origins=frozenset(map(canonical_origin, settings.allowed_origins)),
@@ -94,14 +94,14 @@ def certificates_of(settings: Settings) -> Certificates | None:
 
 
 def unix_socket_of(settings: Settings) -> UnixSocket | None:
-    """The unix socket to listen on, too."""
+    """The unix socket to listen on, if one is configured."""
     if settings.unix_socket is None:
         return None
     return UnixSocket(settings.unix_socket, int(settings.unix_socket_mode, 8))
 
 
 def proxies_of(settings: Settings) -> tuple[Network, ...]:
-    """From where connections begin with a header of the PROXY protocol.  Raises ConfigurationError."""
+    """The networks whose connections begin with a header of the PROXY protocol.  Raises ConfigurationError."""
     try:
         return tuple(ipaddress.ip_network(network) for network in settings.proxy_protocol_from)
     except ValueError as error:
@@ -111,7 +111,7 @@ def proxies_of(settings: Settings) -> tuple[Network, ...]:
 
 
 def limits_of(settings: Settings) -> Limits:
-    """What a session is told in its hello."""
+    """The limits that a session is told in its hello."""
     return Limits(
         max_frame_bytes=settings.max_frame_bytes,
         max_in_flight=settings.max_in_flight,
@@ -128,7 +128,7 @@ def limits_of(settings: Settings) -> Limits:
 
 
 def rates_of(settings: Settings) -> Rates:
-    """How fast sessions may ask."""
+    """The request rates of sessions."""
     return Rates(
         session=settings.max_requests_per_second,
         principal=settings.max_requests_per_second_of_principal,

@@ -1,4 +1,4 @@
-"""What an operator does to a running daemon: reload its configuration, change a log level, drain it, ask for a report.
+"""An operator's actions on a running daemon: reload its configuration, change a log level, drain it, request a report.
 
 operations = Operations(settings, read, manager, stop, reports)
 operations.takers.append(take)                        # take(settings) cannot fail
@@ -25,7 +25,7 @@ log = logging.getLogger("walletd.configuration")
 
 
 class Operations:
-    """The daemon as its operator sees it.  ``settings`` are those in force."""
+    """The daemon as its operator sees it.  ``settings`` are the current ones."""
 
     def __init__(
         self,
@@ -42,10 +42,10 @@ class Operations:
         self.reports = reports
         self.loop_watch = LoopWatch()
         self.clock = LedgerClock()
-        """The ledger's; a start begins it behind the journal."""
+        """The ledger's clock; a start sets it after the journal's last entry."""
         self.recovery = RecoveryProgress()
         self.takers: list[Callable[[Settings], None]] = [_take_levels]
-        """Who is told of new settings; none of them may refuse."""
+        """Functions that receive new settings; none of them may refuse."""
         self.reloads = 0
         self.last_reload_succeeded = True
         self.last_reload_at = time.time()
@@ -53,7 +53,7 @@ class Operations:
         self.audited_at = 0.0
 
     def reload(self) -> None:
-        """Read the configuration again and take over what can be; where anything is wrong, nothing changes."""
+        """Read the configuration again and adopt its reloadable part; if anything is wrong, nothing changes."""
         self.manager.reloading()
         self.reloads += 1
         outcome = self._reload()
@@ -84,7 +84,9 @@ class Operations:
         return f"{said}; needs a restart: {', '.join(waiting)}" if waiting else said
 
     def log_level(self, component: str | None, level: str | None) -> Mapping[str, str]:
-        """Change a level until the next reload, if one is named; the levels of all components.  Raises ValueError."""
+        """Change a level until the next reload, if one is named; returns the levels of all components.  Raises
+        ValueError.
+        """
         if level is not None:
             set_level(component, level)
             log.warning("the log level of %s is now %s", component or "walletd", level)
@@ -95,7 +97,7 @@ class Operations:
         self.stop.wish("daemon.drain")
 
     def audited(self, violations: int) -> None:
-        """The books were summed up, with so many violations."""
+        """Note that the books were audited, with this many violations."""
         self.audit_violations, self.audited_at = violations, time.time()
 
     def report(self) -> tuple[str, str | None]:
@@ -106,13 +108,13 @@ class Operations:
 
 
 def difference(old: Settings, new: Settings) -> dict[str, tuple[Any, Any]]:
-    """What differs, by name, as (old, new)."""
+    """The differences by name, as (old, new)."""
     pairs = {name: (getattr(old, name), getattr(new, name)) for name in Settings.__struct_fields__}
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
 def refuse_unknown_components(settings: Settings) -> None:
-    """Raises ConfigurationError for a level of something that does not log."""
+    """Raises ConfigurationError for the level of an unknown component."""
     for component in settings.log_levels:
         if component not in COMPONENTS:
             raise ConfigurationError(

@@ -383,7 +383,7 @@ def _gateway(
 def _terms(
     settings: Settings, services: Services, lifecycle: Lifecycle, operations: Operations
 ) -> tuple[Policy, Deadlines, Caps]:
-    """What a reload may change about who is let in and how long a peer may take."""
+    """The reloadable terms: which connections are admitted, and the time limits of a peer."""
     return terms_of(
         settings,
         status_pages(lifecycle, operations).page,

@@ -2,13 +2,13 @@
 
     clock = AwakeClock()
     trio.run(main, clock=clock)
-    clock.stood_seconds                                # what it has left out
+    clock.stood_seconds                                # the time that it has left out
 
 A process that is stopped (SIGSTOP, a debugger, a machine that is paused or moved) cannot see that a disk answers or
-that a client sends its pong.  By the system's clock every deadline has then passed at the first turn of the loop,
-before the loop looks at what has come meanwhile.  Here a deadline passes only while the loop has its turns: between two
-readings of the clock the loop has slept as long as it asked to, and has worked for less than ``LONGEST_TURN_SECONDS``;
-anything beyond is no time that the loop had.
+that a client sends its pong.  By the system's clock, every deadline has then passed at the first turn of the loop,
+before the loop sees what has arrived meanwhile.  With this clock, a deadline passes only while the loop runs: between
+two readings of the clock, the loop has slept as long as it asked to, and has worked for less than
+``LONGEST_TURN_SECONDS``; any further time was not the loop's.
 """
 
 import time
@@ -17,28 +17,29 @@ from collections.abc import Callable
 import trio
 
 LONGEST_TURN_SECONDS = 2.0
-"""A turn of the loop takes milliseconds.  What takes longer is a standstill, of the process or of a call that blocks
-the loop: an answer that was waited for meanwhile could not be seen either."""
+"""A turn of the loop takes milliseconds.  A longer one is a standstill, of the process or of a call that blocks the
+loop: an answer awaited meanwhile could not be seen either.
+"""
 
 
 class AwakeClock(trio.abc.Clock):
-    """Seconds since the start, standstills left out."""
+    """Seconds since the start, without standstills."""
 
     def __init__(self, read: Callable[[], float] = time.perf_counter) -> None:
         self._read = read
         self._now = 0.0
         self._seen = read()
         self._asked = 0.0
-        """How long the loop may sleep until the next reading."""
+        """The time that the loop may sleep until the next reading."""
         self.stood_seconds = 0.0
-        """What was left out, since the start."""
+        """The time left out since the start."""
 
     def start_clock(self) -> None:
-        """trio begins."""
+        """Called when trio starts."""
         self._seen = self._read()
 
     def current_time(self) -> float:
-        """The time now."""
+        """The present time."""
         seen = self._read()
         passed, self._seen = seen - self._seen, seen
         most, self._asked = self._asked + LONGEST_TURN_SECONDS, 0.0
@@ -49,6 +50,6 @@ class AwakeClock(trio.abc.Clock):
         return self._now
 
     def deadline_to_sleep_time(self, deadline: float) -> float:
-        """How long the loop may sleep."""
+        """The time that the loop may sleep."""
         self._asked = max(0.0, deadline - self.current_time())
         return self._asked

@@ -1,7 +1,8 @@
-"""Calls that may wait for a disk, made by the event loop itself for as long as the disk is fast.
+"""Blocking calls to the disk, made by the event loop itself while the disk is fast.
 
-Two threads that hand over to each other take longer than such a disk, and fight for the interpreter besides: whoever
-has the event loop keeps it for some milliseconds before another thread gets a turn, between any two of its calls.
+A hand-over between two threads takes longer than such a disk, and the threads contend for the interpreter besides: the
+thread that runs the event loop keeps it for some milliseconds before another one gets a turn, between any two of its
+calls.
 
     on_loop = OnLoop()
     if on_loop.is_due():
@@ -18,14 +19,14 @@ SLOW_SECONDS = 0.005
 """Calls that take longer than this are worth a hop: meanwhile the event loop can serve others."""
 
 SHARE_OF_LAST = 0.1
-"""What the last call counts for in how long they take: a disk that is busy now and then is not a slow one."""
+"""The weight of the last call in the average: a disk that is busy occasionally is not a slow one."""
 
 CALLS_IN_THREAD = 64
-"""So many calls are made in the thread where they are slow, before another one shows whether they still are."""
+"""The number of slow calls made in the thread before another one on the loop tests whether they still are slow."""
 
 
 class OnLoop:
-    """Whether calls of one kind are made by the event loop, by how long they took lately."""
+    """The choice for calls of one kind between event loop and thread, by their recent durations."""
 
     def __init__(self, slow_seconds: float | None = None) -> None:
         self._slow_seconds = slow_seconds
@@ -35,18 +36,18 @@ class OnLoop:
 
     @property
     def is_fast(self) -> bool:
-        """Whether the event loop would make the next call, without asking for it."""
+        """True if the event loop would make the next call; asking changes nothing."""
         return not self._in_thread
 
     def is_due(self) -> bool:
-        """Whether the event loop makes the next call; to be asked for each."""
+        """True if the event loop makes the next call; ask once for each call."""
         if self._in_thread:
             self._in_thread -= 1
             return False
         return True
 
     def __enter__(self) -> Self:
-        """Around a call that the event loop makes."""
+        """Time a call that the event loop makes."""
         self._began = perf_counter()
         return self
 

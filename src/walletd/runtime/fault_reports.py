@@ -1,7 +1,7 @@
-"""Fault reports: what the daemon looked like inside when something went wrong, or when somebody asked.
+"""Fault reports: the daemon's internal state when something went wrong, or on request.
 
     reports = FaultReports(data / "reports", sections)
-    path = reports.write("asked for by SIGUSR1")             # readable by its owner alone, and named in the log
+    path = reports.write("requested with SIGUSR1")           # readable by its owner only, and named in the log
     logging.getLogger("walletd").addHandler(ReportFaults(reports))
 
 A report has the tree of tasks, the heads of the last entries, the lengths of queues, the configuration, versions and
@@ -26,10 +26,10 @@ import trio
 from walletd.logs.redaction import redacted
 
 KEPT = 20
-"""Reports in the folder; older ones are removed."""
+"""The number of reports kept in the folder; older ones are removed."""
 
 FAULT_PAUSE_SECONDS = 60.0
-"""How long after a report by itself the next one may follow; a fault that repeats has the same report."""
+"""The pause after an automatic report; a repeated fault has the same report."""
 
 PACKAGES = (
     "walletd",
@@ -44,7 +44,7 @@ MAX_REPORT_CHARACTERS = 200_000
 SHOWN_TASKS = 300
 INDENT = "  "
 TRAPS = "trio._core._traps"
-"""Where every task waits in the end; a report leaves that out."""
+"""The module in which every task finally waits; reports leave it out."""
 
 Sections = Callable[[], Mapping[str, str]]
 
@@ -52,7 +52,7 @@ log = logging.getLogger("walletd.report")
 
 
 class FaultReports:
-    """Writes reports into a folder.  ``sections`` are what the parts of the daemon say about themselves."""
+    """Writes reports into a folder.  ``sections`` describe the parts of the daemon."""
 
     def __init__(self, folder: Path, sections: Sections = dict, clock: Callable[[], float] = time.time) -> None:
         self.folder = folder
@@ -72,7 +72,7 @@ class FaultReports:
         return redacted(text)[:MAX_REPORT_CHARACTERS]
 
     def write(self, why: str, failure: BaseException | None = None) -> Path | None:
-        """Write a report and name it in the log; None where it could not be written."""
+        """Write a report and name it in the log; None if it could not be written."""
         now = self._clock()
         stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now))
         path = self.folder / f"report-{stamp}-{os.getpid()}-{self.written + 1}.txt"
@@ -90,7 +90,7 @@ class FaultReports:
         return path
 
     def _said(self, title: str, say: Sections) -> Mapping[str, str]:
-        """What a part says, or why it could not: a report must come even when its subject is broken."""
+        """A part's description, or the error that prevented it: a report must come even if its subject is broken."""
         try:
             return say()
         except Exception as error:
@@ -102,7 +102,7 @@ class FaultReports:
 
 
 class ReportFaults(logging.Handler):
-    """Writes a report for a fault that is logged with its traceback, while the tasks are still as they were."""
+    """Writes a report for a fault that is logged with its traceback, while the tasks are still unchanged."""
 
     def __init__(self, reports: FaultReports, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(logging.ERROR)
@@ -111,7 +111,7 @@ class ReportFaults(logging.Handler):
         self._next_at = float("-inf")
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one, unless one was written a moment ago."""
+        """Write a report, unless one was written a moment ago."""
         failure = record.exc_info[1] if record.exc_info else None
         now = self._report_clock()
         if failure is None or now < self._next_at or _is_of_memory(failure):
@@ -121,7 +121,7 @@ class ReportFaults(logging.Handler):
 
 
 def _is_of_memory(failure: BaseException | None) -> bool:
-    """Whether memory ran out: a report would need more of it."""
+    """True if memory is exhausted: a report would need more of it."""
     while failure is not None and not isinstance(failure, MemoryError):
         failure = failure.__cause__ or failure.__context__
     return failure is not None
@@ -203,13 +203,13 @@ def _task(task: trio.lowlevel.Task) -> list[str]:
         if frame.f_globals["__name__"] != TRAPS
     ]
     name = "a wallet's actor" if task.name.startswith("wallet ") else task.name
-    if getattr(task.coro, "cr_running", False):  # A compiled coroutine does not say.
+    if getattr(task.coro, "cr_running", False):  # A compiled coroutine does not tell.
         name += " (running now: its remaining frames are shown with the main thread)"
     return [name, *(f"{INDENT}{place}" for place in places)]
 
 
 def first_failure(failure: BaseException) -> BaseException:
-    """The failure that a group of groups was made for."""
+    """The first failure inside nested groups."""
     while isinstance(failure, BaseExceptionGroup):
         failure = failure.exceptions[0]
     return failure

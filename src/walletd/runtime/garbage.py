@@ -1,6 +1,6 @@
-"""Garbage: how often Python looks for cycles of objects that nothing refers to.
+"""Garbage: how often Python searches for unreachable cycles of objects.
 
-collect_garbage_rarely()                           # once everything that stays has been made
+collect_garbage_rarely()                           # once all permanent objects have been made
 """
 
 import gc
@@ -9,10 +9,10 @@ GARBAGE_THRESHOLDS = (50_000, 20, 50)
 
 
 def collect_garbage_rarely() -> None:
-    """What is there now stays; what commands allocate dies by reference count.
+    """Existing objects stay; those that commands allocate die by reference count.
 
-    With Python's own thresholds a tenth to a third of the time of a busy daemon went into looking for cycles that are
-    not there (measured: 1.2 times the commands per second, a third of the p99 at 64 clients).
+    With Python's own thresholds, a busy daemon spent a tenth to a third of its time searching for cycles that do not
+    exist (measured: 1.2 times the commands per second, a third of the p99 at 64 clients).
     """
     gc.collect()
     gc.freeze()

@@ -1,4 +1,4 @@
-"""A histogram of plain integers: counting one value costs a fifth of a microsecond, showing it is somebody else's.
+"""A histogram of plain integers: counting one value costs a fifth of a microsecond; rendering is done elsewhere.
 
 seconds = Histogram(LATENCY_SECONDS)
 seconds.count(0.0004)
@@ -13,7 +13,7 @@ GROUP_ENTRIES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024
 
 
 class Histogram:
-    """How many values were at most each bound, and their sum."""
+    """The number of values up to each bound, and their sum."""
 
     __slots__ = ("_bounds", "_counts", "total")
 
@@ -29,7 +29,7 @@ class Histogram:
         self.total += value
 
     def cumulative(self) -> list[tuple[str, float]]:
-        """For each bound how many values were at most so much, as Prometheus wants it."""
+        """For each bound, the number of values up to it, in Prometheus' form."""
         seen, buckets = 0, []
         for bound, count in zip((*map(repr, self._bounds), "+Inf"), self._counts, strict=True):
             seen += count

@@ -1,4 +1,4 @@
-"""The daemon's lifecycle: one table of permitted moves, one function that moves.
+"""The daemon's lifecycle: one table of permitted transitions, one function that performs them.
 
 lifecycle = Lifecycle(clock)
 lifecycle.watch(tell_sessions)
@@ -17,7 +17,7 @@ Watcher = Callable[[DaemonState], None]
 
 
 class Lifecycle:
-    """Where the daemon is, since when, and who wants to know."""
+    """The daemon's state, its beginning, and its watchers."""
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
@@ -26,14 +26,14 @@ class Lifecycle:
         self.since = clock()
         self.started_at = self.since
         self.moves: dict[tuple[DaemonState, DaemonState], int] = {}
-        """How often each move was made."""
+        """The number of times that each transition was made."""
 
     def watch(self, watcher: Watcher) -> None:
-        """Have every later move told."""
+        """Call the watcher at every later transition."""
         self._watchers.append(watcher)
 
     def move(self, state: DaemonState) -> None:
-        """Move on.  A move that the table does not permit is a bug."""
+        """Change the state.  A transition that the table does not permit is a bug."""
         assert state in PERMITTED_MOVES[self.state], f"{self.state.value} cannot become {state.value}"
         move = self.state, state
         self.moves[move] = self.moves.get(move, 0) + 1

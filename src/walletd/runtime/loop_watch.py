@@ -1,14 +1,15 @@
-"""A watch over the event loop and over its end, from a thread of its own: what stands answers nobody, and tells nobody.
+"""A watch over the event loop and over its end, from a separate thread: a loop that stands answers no request and
+reports nothing.
 
     watch = LoopWatch()
     nursery.start_soon(watch.run)                      # from when it serves
 
-The process has ended within ``MOST_TICKS`` seconds of the loop's last turn, or the watch ends it: the interpreter waits
-for every thread that is left, and what would end the process in spite of them may lack the memory for it (measured).
+The process ends within ``MOST_TICKS`` seconds of the loop's last turn, or the watch ends it: the interpreter waits for
+every remaining thread, and the code that would end the process in spite of them may lack the memory for it (measured).
 
-Systemd's watchdog does the same from outside, where there is systemd.  What can stop the loop or the end: a call that
-should not block and does, a thread that dies at its start and leaves who waits for it waiting (measured, where memory
-ran out).  And the interpreter itself, which tries the same step of an exception again and again while there is no
+Systemd's watchdog does the same from outside, if there is systemd.  The loop or the end can be stopped by a call that
+should not block and does, or by a thread that dies at its start and leaves its caller waiting (measured, when memory
+ran out).  And by the interpreter itself, which tries the same step of an exception again and again while there is no
 memory for it (CPython 3.11 to 3.13: the position of a handler is a number on the heap), and lets no thread run
 meanwhile: the kernel, which counts the processor time since the last turn, ends it then by SIGPROF.
 """
@@ -30,25 +31,28 @@ from walletd.runtime.ending import EXIT_SOFTWARE
 log = logging.getLogger("walletd.daemon")
 
 MOST_TICKS = 30
-"""So many seconds without a turn of the loop, or of an end that does not come, end the process.  The watching thread
-counts them: a process that was stopped, or a machine that slept, has not counted meanwhile."""
+"""The seconds without a turn of the loop, or without the end, after which the process is ended.  The watching thread
+counts them: a process that was stopped, or a machine that slept, has not counted meanwhile.
+"""
 
 MOST_CPU_SECONDS = 60.0
-"""So much processor time of all threads without a turn of the loop: what ends the process where no thread can count."""
+"""The processor time of all threads without a turn of the loop after which the process is ended if no thread can
+count.
+"""
 
 
 class LoopWatch:
-    """Counts the turns of the loop; ends the process with 70 where they do not come."""
+    """Counts the turns of the loop; ends the process with 70 if they stop."""
 
     def __init__(self) -> None:
         self.clock = AwakeClock()
-        """What trio's deadlines go by."""
+        """The clock of trio's deadlines."""
         self._told_seconds = 0.0
         self._turns = 0
         self._is_over = False
 
     async def run(self) -> None:
-        """Watch until ``over``; once this is cancelled, no turns count any more, and the end has to come."""
+        """Watch until ``over``; once this is cancelled, turns no longer count, and the end has to come."""
         threading.Thread(target=self._watch, name="loop watch", daemon=True).start()
         sys.unraisablehook = _unraisable
         while True:
@@ -67,7 +71,7 @@ class LoopWatch:
             )
 
     def over(self) -> None:
-        """Watch no longer: for a process that goes on after its daemon, as one of tests does."""
+        """Stop watching: for a process that outlives its daemon, as in tests."""
         self._is_over = True
         signal.setitimer(signal.ITIMER_PROF, 0)
 
@@ -82,14 +86,14 @@ class LoopWatch:
 
 
 def _unraisable(raised: "sys.UnraisableHookArgs") -> None:
-    """A thread that memory ran out for at its start, for one: who started it waits for it for ever."""
+    """Handle, for example, a thread for whose start memory ran out: its caller would wait without end."""
     if isinstance(raised.exc_value, MemoryError):
         _end()
     sys.__unraisablehook__(raised)
 
 
 def _end() -> None:
-    """Say what every thread does, without the locks that logging takes, and end."""
+    """Print every thread's stack, without the locks that logging takes, and end."""
     say_last("walletd: the event loop stands, or does not end, or cannot go on; the process ends\n")
     faulthandler.dump_traceback(unblocking_stderr(), all_threads=True)
     os._exit(EXIT_SOFTWARE)

@@ -1,6 +1,6 @@
-"""The process as Prometheus knows processes: memory, processor time, files.
+"""The process in Prometheus' standard metrics: memory, processor time, files.
 
-The same names as prometheus-client's own collector, which shows nothing at all where ``/proc/stat`` is hidden, as the
+The same names as prometheus-client's own collector, which shows nothing at all if ``/proc/stat`` is hidden, as the
 unit's ``ProcSubset=pid`` hides it.
 """
 
@@ -19,7 +19,7 @@ DESCRIPTORS = Path("/proc/self/fd")
 
 
 class ProcessMetrics(Collector):
-    """This process, since it made this."""
+    """This process, since the creation of this object."""
 
     def __init__(self) -> None:
         self._started_at = time.time()

@@ -1,9 +1,9 @@
-"""What the signals mean: leave, leave faster, read the configuration again, say how it looks inside.
+"""The signals: stop, stop faster, reload the configuration, write a report.
 
     stop = Stop()
     nursery.start_soon(listen, stop, reload, report)
 
-SIGQUIT is not here: faulthandler answers it with the stacks of all threads on stderr, also when this loop hangs.
+SIGQUIT is not here: faulthandler answers it with the stacks of all threads on stderr, even if this loop hangs.
 """
 
 import faulthandler
@@ -23,9 +23,9 @@ log = logging.getLogger("walletd.daemon")
 
 
 class Stop:
-    """The wish that the daemon ends.  It cuts a recovery short; from serving on, it is waited for.
+    """The request to stop the daemon.  It interrupts a recovery; once the daemon serves, it is awaited.
 
-    Wished a second time, it is a wish for haste.
+    A second request asks for haste.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class Stop:
         self.recovery = trio.CancelScope()
 
     def wish(self, why: str) -> None:
-        """Ask for the end, or, where it was asked for already, for haste."""
+        """Request the end or, if it was requested before, haste."""
         if self.wished.is_set():
             log.info("hurrying on %s", why)
             self.hurried.set()
@@ -50,11 +50,11 @@ async def listen(
     report: Callable[[str], object],
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Heed the signals until cancelled: SIGTERM and SIGINT, SIGHUP, SIGUSR1.
+    """Handle the signals until cancelled: SIGTERM and SIGINT, SIGHUP, SIGUSR1.
 
-    The default of the last two is to end the process, which is not meant by an operator who reloads a daemon that is
-    just starting or ending.  Those that came before, which the console entry holds back, are heeded now; those that
-    come afterwards do nothing.
+    By default the last two end the process, which is not what an operator wants who reloads a daemon that is just
+    starting or ending.  Those that came before, which the console entry holds back, are handled now; those that come
+    afterwards have no effect.
     """
     with _left_without_effect(), trio.open_signal_receiver(*OF_ENDS, *OF_OPERATORS) as signals:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, OF_OPERATORS)
@@ -71,18 +71,20 @@ async def listen(
 
 @contextmanager
 def _left_without_effect() -> Iterator[None]:
-    """What the receiver puts back when it closes does nothing; a signal that already waits would be lost if ignored."""
+    """The handlers that the receiver restores when it closes do nothing; if a signal were ignored, a pending one would
+    be lost.
+    """
     for number in OF_OPERATORS:
         signal.signal(number, lambda *_: None)
     try:
         yield
     finally:
         for number in OF_OPERATORS:
-            signal.signal(number, signal.SIG_IGN)  # The interpreter's end leaves this as it is.
+            signal.signal(number, signal.SIG_IGN)  # The interpreter's end leaves this unchanged.
 
 
 def show_threads_on_request() -> None:
-    """Have the stacks of all threads written to stderr on SIGQUIT, and on what kills Python itself.
+    """Write the stacks of all threads to stderr on SIGQUIT, and on fatal errors of Python itself.
 
     That includes SIGABRT, with which systemd ends a daemon whose watchdog was not fed, and SIGPROF, with which the
     kernel ends one whose loop spins.

@@ -22,7 +22,7 @@ from walletd.vocabulary.states import DaemonState
 
 FIRST_DESCRIPTOR = 3
 EXTENSION_SECONDS = 30.0
-"""How much longer systemd is asked to wait at each sign of progress while the daemon starts or stops."""
+"""The extension that systemd is asked for at each sign of progress while the daemon starts or stops."""
 
 SENTENCES = {
     DaemonState.STARTING: "starting",
@@ -41,7 +41,9 @@ log = logging.getLogger("walletd.daemon")
 
 
 class ServiceManager:
-    """Tells systemd how the daemon does.  A notify socket that is gone is said once and then done without."""
+    """Reports the daemon's state to systemd.  If the notify socket disappears, that is logged once and notification
+    stops.
+    """
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         self._address = environment.get("NOTIFY_SOCKET", "")
@@ -51,7 +53,7 @@ class ServiceManager:
         self.failures = 0
 
     def told(self, state: DaemonState) -> None:
-        """The lifecycle moved."""
+        """Report a transition of the lifecycle."""
         self._state = state
         fields = {"STATUS": SENTENCES[state]}
         match state:
@@ -66,26 +68,26 @@ class ServiceManager:
         self.notify(**fields)
 
     def progress(self, done: int, whole: int) -> None:
-        """The recovery goes on: it may take longer than a start should."""
+        """Report the recovery's progress: it may take longer than a start should."""
         sentence = f"{SENTENCES[self._state]}, {done * 100 // max(whole, 1)} %"
         self.notify(STATUS=sentence, EXTEND_TIMEOUT_USEC=_microseconds(EXTENSION_SECONDS))
 
     def extend(self, seconds: float) -> None:
-        """Stopping may take this long from now."""
+        """Ask for this much time to stop, from now on."""
         self.notify(EXTEND_TIMEOUT_USEC=_microseconds(seconds))
 
     def reloading(self) -> None:
-        """The configuration is read again; to be followed by ``reloaded``."""
+        """Report that the configuration is being read again; to be followed by ``reloaded``."""
         self.notify(RELOADING="1", MONOTONIC_USEC=str(time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000))
 
     def reloaded(self, outcome: str) -> None:
-        """The configuration was taken over, or was not."""
+        """Report the outcome of the reload."""
         self.notify(READY="1", STATUS=f"{SENTENCES[self._state]}; {outcome}")
 
     async def watch(self, is_alive: Callable[[], bool]) -> None:
-        """Feed systemd's watchdog for as long as ``is_alive`` says so; returns at once where there is none.
+        """Feed systemd's watchdog while ``is_alive`` returns true; returns at once if there is none.
 
-        Asked three times in an interval: after a whole one without progress systemd ends the process with SIGABRT.
+        It is asked three times per interval: after a whole one without progress, systemd ends the process with SIGABRT.
         """
         if not self._watchdog_seconds:
             return
@@ -125,10 +127,10 @@ def _microseconds(seconds: float) -> str:
 
 
 class JournalProgress:
-    """Whether the journal moves: what the watchdog is fed for.
+    """The journal's progress, on which feeding the watchdog depends.
 
-    A journal with nothing to write is well; one with something to write must have written, or have found the disk
-    full again, since the last question.
+    A journal with nothing to write is well; one with something to write must have written, or have found the disk full
+    again, since the last question.
     """
 
     def __init__(self, pending: Callable[[], int], steps: Callable[[], int]) -> None:
@@ -137,17 +139,17 @@ class JournalProgress:
         self._seen = -1
 
     def __call__(self) -> bool:
-        """Whether it is well."""
+        """True if it is well."""
         steps = self._steps()
         moved, self._seen = steps != self._seen, steps
         return moved or not self._pending()
 
 
 def inherited_sockets(environment: MutableMapping[str, str] = os.environ) -> dict[str, list[socket.socket]]:
-    """The listening sockets that systemd opened, by their FileDescriptorName; the variables are taken away.
+    """The listening sockets that systemd opened, by their FileDescriptorName; the variables are removed.
 
-    They stay open in systemd while the daemon restarts: who connects meanwhile waits in their backlog.  Raises
-    ConfigurationError where what was handed over is no listening socket.
+    They stay open in systemd while the daemon restarts: a client that connects meanwhile waits in their backlog.
+    Raises ConfigurationError if a descriptor handed over is not a listening socket.
     """
     owner, count = environment.pop("LISTEN_PID", ""), environment.pop("LISTEN_FDS", "0")
     names = environment.pop("LISTEN_FDNAMES", "").split(":")

@@ -1,10 +1,10 @@
-"""Calls that may wait for a disk, in a thread; on the event loop where the system gives no further thread.
+"""Blocking calls to the disk, in a thread; on the event loop if the system gives no further thread.
 
     rows = await in_thread(ask)
     segments = await once_files_may_open(archive.read, after)
 
-A limit on processes (RLIMIT_NPROC, a cgroup's pids.max) may be reached while the daemon serves.  What a call is for is
-done all the same then: everybody waits for it, which is better than to do without.
+A limit on processes (RLIMIT_NPROC, a cgroup's pids.max) may be reached while the daemon serves.  Then the call is made
+nonetheless: everything waits for it, which is better than to do without.
 """
 
 import errno
@@ -17,18 +17,18 @@ import trio
 Found = TypeVar("Found")
 
 RETRY_SECONDS = 0.1
-"""Until a descriptor may have been given back."""
+"""The time until a descriptor may have been released."""
 
 log = logging.getLogger("walletd.journal")
 
 
 def is_of_threads(failure: BaseException) -> bool:
-    """Whether it says that the system gives no further thread."""
+    """True if the failure means that the system gives no further thread."""
     return isinstance(failure, RuntimeError) and "start new thread" in str(failure)
 
 
 async def in_thread(call: Callable[..., Found], *arguments: object) -> Found:
-    """What the call returns.  Raises what it raises; finished once begun, whatever is cancelled."""
+    """The result of the call.  Raises what it raises; once begun, it runs to completion despite cancellation."""
     is_begun = False
 
     def begin() -> Found:
@@ -46,7 +46,7 @@ async def in_thread(call: Callable[..., Found], *arguments: object) -> Found:
 
 
 async def once_files_may_open(read: Callable[..., Found], *arguments: object) -> Found:
-    """What a read of files returns; where no file descriptor is left, it is tried again until there is one."""
+    """The result of a read of files; if no file descriptor is left, the read is repeated until there is one."""
     is_said = False
     while True:
         try:

@@ -1,10 +1,10 @@
-"""The layers of the configuration, each over the one before, and where every value came from.
+"""The layers of the configuration, each over the one before, and the origin of every value.
 
     configuration = load(named_file, {"port": 8000})
     configuration.settings.port, configuration.origins["port"]       # 8000, "the command line"
 
-Defaults; what systemd says; ``/etc/walletd/walletd.toml`` or the file that is named; ``conf.d/*.toml`` beside it, by
-name; the environment; flags.  An unknown name is refused wherever it stands, with the nearest right one.
+Defaults; systemd; ``/etc/walletd/walletd.toml`` or the named file; ``conf.d/*.toml`` beside it, by name; the
+environment; flags.  An unknown name is refused in every layer, with the nearest known one.
 """
 
 import os
@@ -29,12 +29,14 @@ CLIENT_VARIABLES = {"WALLETD_URL", "WALLETD_TOKEN", "WALLETD_TOKEN_FILE", "WALLE
 """Read by the command line, not by the daemon."""
 
 OF_A_SERVICE = re.compile(r"([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_\d+_(TCP|UDP|SCTP)(_[A-Z]+)?)")
-"""What Kubernetes says in every pod of a Service that is called walletd or walletd-something, behind the prefix."""
+"""The variables, without our prefix, that Kubernetes sets in every pod for a Service called walletd or
+walletd-something.
+"""
 ADDRESS_OF_A_SERVICE = re.compile(r"(tcp|udp|sctp)://[^/]*:\d+")
-"""And of its address, in ``WALLETD_PORT`` and the like."""
+"""The address of such a Service, in ``WALLETD_PORT`` and the like."""
 
 PLACES = ("CREDENTIALS_DIRECTORY", "STATE_DIRECTORY", "RUNTIME_DIRECTORY")
-"""Directories that systemd gives to a service: ``$CREDENTIALS_DIRECTORY/key.pem`` is understood in every path."""
+"""Directories that systemd assigns to a service: ``$CREDENTIALS_DIRECTORY/key.pem`` is understood in every path."""
 
 TOKEN_CREDENTIAL = "walletd.token"
 """The operator's token among a unit's credentials, as in ``LoadCredential=walletd.token:/etc/walletd/token``."""
@@ -43,7 +45,7 @@ DEFAULT = "default"
 
 
 class Configuration(NamedTuple):
-    """The settings of all layers, where each came from, and the files that were read."""
+    """The settings of all layers, the origin of each, and the files that were read."""
 
     settings: Settings
     origins: Mapping[str, str]
@@ -55,10 +57,10 @@ class _Layer(NamedTuple):
     values: dict[str, Any]
     lines: Mapping[str, int] = {}
     is_typed: bool = False
-    """Whether its values have types of their own, as TOML has, so that ``"7878"`` is no port."""
+    """True if its values have types of their own, as in TOML, so that ``"7878"`` is not a port."""
 
     def origin(self, setting: str) -> str:
-        """Where the layer sets it: a file with its line, a variable, or the layer's name."""
+        """The place in the layer that sets it: a file with its line, a variable, or the layer's name."""
         if setting in self.lines:
             return f"{self.name}:{self.lines[setting]}"
         return f"{self.name} {ENVIRONMENT_PREFIX}{setting.upper()}" if self.name == "environment" else self.name
@@ -67,7 +69,7 @@ class _Layer(NamedTuple):
 def load(
     file: Path | None = None, flags: Mapping[str, Any] = {}, environment: Mapping[str, str] = os.environ
 ) -> Configuration:
-    """All layers.  Raises ConfigurationError with one line that says where and what to do.  Opens nothing else."""
+    """All layers.  Raises ConfigurationError with one line that says where and what to do.  Opens no other files."""
     files = tuple(_files(file, environment))
     layers = [_of_systemd(environment), *map(_of_file, files), _of_environment(environment), _of_flags(flags)]
     values: dict[str, Any] = {}
@@ -90,7 +92,7 @@ def load_settings(
 
 
 def _files(named: Path | None, environment: Mapping[str, str]) -> Iterator[Path]:
-    """The main file, which must be there if it was named, and its fragments."""
+    """The main file, which must exist if it was named, and its fragments."""
     if named is None and (variable := environment.get("WALLETD_CONFIG")):
         named = Path(variable)
     main = named or SYSTEM_FILE
@@ -100,7 +102,7 @@ def _files(named: Path | None, environment: Mapping[str, str]) -> Iterator[Path]
 
 
 def _is_there(file: Path) -> bool:
-    """Whether there is a file.  Raises ConfigurationError where that cannot be seen."""
+    """True if the file exists.  Raises ConfigurationError if that cannot be determined."""
     try:
         os.stat(file)
     except (FileNotFoundError, NotADirectoryError):
@@ -114,7 +116,9 @@ def _is_there(file: Path) -> bool:
 
 
 def _fragments(folder: Path) -> list[Path]:
-    """The fragments by name; none where there is no folder.  One that cannot be listed may say anything: an error."""
+    """The fragments by name; none if there is no folder.  A folder that cannot be listed may hide settings: an
+    error.
+    """
     try:
         names = os.listdir(folder)
     except FileNotFoundError:
@@ -126,7 +130,7 @@ def _fragments(folder: Path) -> list[Path]:
 
 
 def _of_systemd(environment: Mapping[str, str]) -> _Layer:
-    """What a unit gives: a folder for the data, and perhaps the operator's token."""
+    """The settings from a unit: a folder for the data, and perhaps the operator's token."""
     values = {}
     if states := environment.get("STATE_DIRECTORY"):
         values["data"] = states.split(":")[0]
@@ -161,14 +165,15 @@ def _of_environment(environment: Mapping[str, str]) -> _Layer:
 
 
 def _is_meant(name: str, value: str) -> bool:
-    """Whether a variable is one of ours: not what Kubernetes says of a Service, and not empty, as compose passes on
-    what is not set."""
+    """True if a variable is one of ours: not one of Kubernetes for a Service, and not empty, as compose passes unset
+    ones.
+    """
     is_address = name.endswith("_PORT") and ADDRESS_OF_A_SERVICE.fullmatch(value)
     return bool(value) and not is_address and not OF_A_SERVICE.fullmatch(name.removeprefix(ENVIRONMENT_PREFIX))
 
 
 def _taken_apart(name: str, value: str) -> Any:
-    """A list or a table that had to be written as one string."""
+    """The list or table in a value that had to be written as one string."""
     parts = [part.strip() for part in value.split(",") if part.strip()]
     match getattr(Settings(), name, None):
         case dict():
@@ -187,7 +192,7 @@ def _of_flags(flags: Mapping[str, Any]) -> _Layer:
 
 
 def _check(layer: _Layer, environment: Mapping[str, str]) -> None:
-    """Each value is known and of its type: checked layer by layer, so that a complaint can say where it stands."""
+    """Check that each setting is known and has the right type: layer by layer, so that an error can name the place."""
     known = Settings.__struct_fields__
     for name in layer.values:
         if name not in known:

@@ -1,12 +1,13 @@
-"""The operator's token: made at the first start, kept in a file that its owner alone can read.
+"""The operator's token: made at the first start, kept in a file that only its owner can read.
 
-To read the file is to be the operator.  A file that others can write is never taken.  One that others can read is
-taken where a platform or a package made it so, as ssh and PostgreSQL distinguish: where another owns it (a Kubernetes
-secret, a package's 0640 for root and a group), where not even its owner may write it (a Docker secret), where its mount
-is read only, or where it was named to a daemon that runs as root.  What is the daemon's own is for its owner alone.
+A process that can read the file is the operator.  A file that others can write is never accepted.  One that others can
+read is accepted if a platform or a package made it so, by the distinctions of ssh and PostgreSQL: if it has another
+owner (a Kubernetes secret, a package's 0640 for root and a group), if not even its owner may write it (a Docker
+secret), if its mount is read only, or if it was named to a daemon that runs as root.  The daemon's own file is for its
+owner only.
 
-The daemon journals the token's hash, and a new one whenever the file was
-replaced: to remove the file and start the daemon again is the way back in for who was locked out.
+The daemon journals the token's hash, and a new one whenever the file was replaced: an operator who is locked out
+deletes the file and restarts the daemon.
 """
 
 import os
@@ -20,11 +21,11 @@ TOKEN_PREFIX = "walletd_"
 
 
 def operator_token(file: Path, *, is_credential: bool = False, is_named: bool = False) -> str:
-    """The operator's token; it is made where there is none yet.
+    """The operator's token; it is created if there is none.
 
     A credential is guarded by systemd, which lets the unit read it by an access list.  A named file is one that the
-    configuration names.  Raises ConfigurationError where others can write the file, or read it though it is the
-    daemon's own, or where it holds no token.
+    configuration names.  Raises ConfigurationError if others can write the file, or read it although it is the daemon's
+    own, or if it contains no token.
     """
     if is_credential:
         return _read(file)
@@ -54,7 +55,7 @@ def _make(file: Path) -> str:
 
 
 def _refuse_open(file: Path, is_named: bool) -> None:
-    """Raise ConfigurationError where others can do with the file what they must not."""
+    """Raise ConfigurationError if others have access to the file that they must not have."""
     try:
         status = os.stat(file)
     except OSError as error:

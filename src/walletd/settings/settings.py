@@ -2,7 +2,7 @@
 
     settings = Settings(port=8000)
 
-Only the command line, the composition root and what it is made of read it; everyone else is handed plain values.
+Only the command line, the composition root and its parts read it; all other modules get plain values.
 """
 
 from pathlib import Path
@@ -20,7 +20,7 @@ LogFormat = Annotated[str, msgspec.Meta(pattern="^(auto|console|json|journald)$"
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 CertificateName = Annotated[str, msgspec.Meta(pattern="^(cn|dns|email|uri|ip):.+$")]
 CertifiedPrincipal = Annotated[str, msgspec.Meta(pattern="^[^@]")]
-"""Nobody is the daemon itself, whatever a certificate says."""
+"""No certificate can make a client the daemon itself."""
 
 
 class ConfigurationError(Exception):
@@ -28,7 +28,7 @@ class ConfigurationError(Exception):
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Everything that can be set.  ``config/walletd.toml`` explains each line."""
+    """All settings.  ``config/walletd.toml`` explains each line."""
 
     data: Path = Path("var")
     operator_token_file: Path | None = None
@@ -91,19 +91,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def admin_listen_port(self) -> int:
-        """The port for operators: the one behind ``port`` where none is given, and any where that is any."""
+        """The port for operators: by default the one after ``port``, or any free port if ``port`` is 0."""
         if self.admin_port is not None:
             return self.admin_port
         return self.port + 1 if 0 < self.port < 65535 else 0
 
     @property
     def token_file(self) -> Path:
-        """Where the operator's token is kept, readable by its owner alone; made there where there is none."""
+        """The file of the operator's token, readable by its owner only; created if it is missing."""
         return self.operator_token_file or self.data / "operator.token"
 
     def rooted(self, folder: Path) -> "Settings":
-        """The same with the paths of files below ``folder`` where they are relative: what a process works with must not
-        depend on the directory that it was started in.  A socket's path stays, for it may not be long.
+        """The same settings with relative paths of files below ``folder``, so that nothing depends on the directory in
+        which the process was started.  A socket's path stays relative, because its length is limited.
         """
         paths = {name: path for name in FILES if isinstance(path := getattr(self, name), Path)}
         return msgspec.structs.replace(self, **{name: _below(folder, path) for name, path in paths.items()})
@@ -113,7 +113,7 @@ FILES = ("data", "operator_token_file", "tls_certificate", "tls_key", "tls_clien
 
 
 def _below(folder: Path, path: Path) -> Path:
-    """The path from the folder on; steps up at its beginning are taken now, for the folder may be removed later."""
+    """The path from the folder on; leading steps up are resolved now, because the folder may be removed later."""
     while path.parts[:1] == ("..",):
         folder, path = folder.parent, Path(*path.parts[1:])
     return folder / path
@@ -132,6 +132,6 @@ RELOADABLE = frozenset(
         "drain_seconds",
     }
 )
-"""What a running daemon takes over when it is told to read its configuration again; the rest needs a restart."""
+"""The settings that a running daemon adopts at a reload; the others need a restart."""
 
 assert set(Settings.__struct_fields__) >= RELOADABLE
