@@ -1,4 +1,4 @@
-"""What can go wrong with the journal, as a closed family: each failure says what it means and what to do about it.
+"""The journal's failures, as a closed family: each states its meaning and the operator's remedy.
 
 The question that matters is always *is it certain that nothing was written?* For ``JournalFull`` and ``HeadMoved`` it
 is; for ``OutcomeUnknown`` it is not, and then nothing in memory may be trusted: the process ends and recovers.
@@ -6,7 +6,7 @@ is; for ``OutcomeUnknown`` it is not, and then nothing in memory may be trusted:
     try:
         await store.append(expected_head, segment)
     except JournalFull as full:
-        log.warning("%s", full)     # says what happened, then what the operator should do
+        log.warning("%s", full)     # states what happened, then what the operator should do
 """
 
 import logging
@@ -27,13 +27,15 @@ class JournalFailure(Exception):
 
 
 class JournalFull(JournalFailure):
-    """Certain: nothing of this segment was written, and nothing will appear later.  The journal takes no writes now."""
+    """Certain: nothing of this segment was written, and nothing will appear later.  The journal accepts no writes
+    now.
+    """
 
     advice = "Free space on the journal's file system; walletd probes and resumes by itself."
 
 
 class CheckpointFailing(JournalFull):
-    """Certain, like JournalFull: the log cannot be folded into the database file, so it is no longer let to grow."""
+    """Certain, like JournalFull: the log cannot be folded into the database file, so it may not grow any further."""
 
     advice = "Look at the disk's health and free space; walletd probes and resumes by itself."
 
@@ -48,31 +50,31 @@ class JournalDetached(JournalFull):
 
 
 class HeadMoved(JournalFailure):
-    """Certain: nothing was written, because the journal is not where we left it.  Another writer owns it now."""
+    """Certain: nothing was written, because the journal's head has moved.  Another writer owns it now."""
 
     advice = "Make sure that only one walletd uses this journal, then restart it."
 
 
 class OutcomeUnknown(JournalFailure):
-    """The segment may be in the journal or not; only recovery can tell."""
+    """The segment may or may not be in the journal; only recovery can tell."""
 
     advice = "The process ends so that recovery can decide; check the disk if this happens again."
 
 
 class JournalSilent(OutcomeUnknown):
-    """The disk or the thread that serves it has not answered in time."""
+    """The disk, or the thread that serves it, did not answer in time."""
 
     advice = "The process must end; check for a hung disk."
 
 
 class JournalCorrupt(JournalFailure):
-    """What is stored is not what was written.  It is never served."""
+    """The stored data is not what was written.  It is never served."""
 
     advice = "Keep the files as evidence and restore the newest backup that `walletd verify` accepts."
 
 
 class JournalReplaced(JournalCorrupt):
-    """The journal is sound, but not the one, or not all of the one, that was here before."""
+    """The journal is sound, but is not the one that was here before, or not all of it."""
 
     advice = (
         "If it was restored on purpose, remove journal.mark beside it and start again; otherwise find the right file."
@@ -80,7 +82,7 @@ class JournalReplaced(JournalCorrupt):
 
 
 class JournalBehind(JournalCorrupt):
-    """The journal is sound, but entries are missing at its end that were durable: the read tables show them."""
+    """The journal is sound, but durable entries are missing at its end: the read tables contain them."""
 
     advice = (
         "Look for journal.db-wal, or for the right copy of the journal; if an older one was put there on purpose, "
@@ -89,13 +91,13 @@ class JournalBehind(JournalCorrupt):
 
 
 class JournalUnreadable(JournalFailure):
-    """The files could not be read or prepared, for a reason that says nothing about what is in them."""
+    """The files could not be read or prepared, for a reason that reveals nothing about their contents."""
 
     advice = "Look at the disk's health and at who may read and write the journal's directory."
 
 
 class CopyDamaged(JournalFailure):
-    """A copy in the making is not what was written to it.  It says nothing of what it was made from."""
+    """An unfinished copy differs from what was written to it.  This says nothing about its source."""
 
     advice = "Look at the health of the disk that was written to, and try again."
 
@@ -107,7 +109,7 @@ class JournalLocked(JournalFailure):
 
 
 class JournalUnsupported(JournalFailure):
-    """The file, its format or its place is one that this version of walletd must not work on."""
+    """This version of walletd must not work on this file, its format or its place."""
 
     advice = (
         "Point walletd to the right directory on a local file system, or install the version that made the journal."
@@ -116,7 +118,7 @@ class JournalUnsupported(JournalFailure):
 
 @contextmanager
 def damage_is_the_copys(copy: str) -> Iterator[None]:
-    """What is found wrong with what was just written is a CopyDamaged: the journal itself is not in question."""
+    """Turn damage found in freshly written data into CopyDamaged: the journal itself is not in question."""
     try:
         yield
     except JournalCorrupt as corrupt:

@@ -1,4 +1,4 @@
-"""The Merkle tree of RFC 6962, as far as an append-only journal needs it: its right edge.
+"""The part of the Merkle tree of RFC 6962 that an append-only journal needs: its right edge.
 
 The promise: ``Frontier`` knows the root over every leaf ever appended, in O(log n) memory and amortised O(1) per
 append, and the root equals the Merkle Tree Hash of RFC 6962, section 2.1, so that any public tool can check it.
@@ -20,7 +20,7 @@ _SIZE_BYTES: Final = 8
 
 
 def leaf_hash(record: bytes) -> bytes:
-    """SHA-256 of 0x00 and the record.  The prefix keeps a leaf from ever being taken for an inner node."""
+    """SHA-256 of 0x00 and the record.  The prefix distinguishes a leaf from an inner node."""
     return sha256(_LEAF_PREFIX + record).digest()
 
 
@@ -32,8 +32,8 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 class Frontier:
     """The right edge of the tree: one hash per complete subtree, largest first, one for each set bit of the size.
 
-    A frontier is cheap to copy.  Whoever wants to try an append that may be taken back works on a copy and keeps it
-    only when the append stands.
+    A frontier is cheap to copy: an append that may be taken back is tried on a copy, which is kept only if the append
+    stands.
     """
 
     __slots__ = ("_peaks", "_size")
@@ -44,7 +44,7 @@ class Frontier:
 
     @property
     def size(self) -> int:
-        """How many leaves the tree has."""
+        """The number of leaves of the tree."""
         return self._size
 
     def append(self, leaf: bytes) -> None:
@@ -59,7 +59,7 @@ class Frontier:
         self._size += 1
 
     def root(self) -> bytes:
-        """The Merkle Tree Hash over all leaves; of no leaves, SHA-256 of the empty string, as the RFC says."""
+        """The Merkle Tree Hash over all leaves; for no leaves, SHA-256 of the empty string, as in the RFC."""
         if not self._peaks:
             return EMPTY_ROOT
         root = self._peaks[-1]
@@ -80,7 +80,7 @@ class Frontier:
 
     @classmethod
     def from_bytes(cls, stored: bytes) -> "Frontier":
-        """The inverse of ``to_bytes``.  Raises ValueError when the length does not fit the size it claims."""
+        """The inverse of ``to_bytes``.  Raises ValueError if the length does not fit the size that it claims."""
         size = int.from_bytes(stored[:_SIZE_BYTES], "big")
         if len(stored) != _SIZE_BYTES + HASH_BYTES * size.bit_count():
             raise ValueError(f"{len(stored)} bytes cannot be the frontier of a tree of {size} leaves")

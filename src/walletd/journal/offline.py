@@ -1,4 +1,4 @@
-"""Reading a journal that no daemon has open: for ``walletd verify``, for an auditor, for a look at a backup.
+"""Reading a journal that no daemon has open: for ``walletd verify``, for an auditor, for a backup.
 
 The promise: nothing in the journal is changed, a running daemon is never disturbed, and every segment is checked.
 
@@ -25,7 +25,7 @@ from walletd.journal.sqlite.rows import COLUMNS, segment_from
 
 
 class OfflineJournal(NamedTuple):
-    """A journal at rest: what it is, what it takes on the disk, and how to read it, from the first entry on."""
+    """A journal at rest: its identity, its size on the disk, and its segments from the first entry on."""
 
     path: Path
     charter: Charter
@@ -35,7 +35,7 @@ class OfflineJournal(NamedTuple):
 
     @property
     def origin(self) -> Origin:
-        """The journal that it is, or is a copy of."""
+        """The journal that it is, or that it is a copy of."""
         return Origin(self.charter.instance, self.charter.created_at)
 
 
@@ -66,7 +66,7 @@ def _archived(archive: Archive) -> Iterator[Segment]:
 
 
 def _joined(archive: Archive, database: Path) -> Iterator[Segment]:
-    """What is archived, then the rest.  A compaction that was cut short leaves segments in both places."""
+    """The archived segments, then the rest.  A compaction that was cut short leaves segments in both places."""
     yield from _archived(archive)
     end = archive.head
     is_joined = not end.sequence
@@ -92,7 +92,7 @@ def read_offline(database: Path) -> Iterator[Segment]:
 
 
 def charter_offline(database: Path) -> Charter:
-    """What the journal in this file says about itself.  Raises like ``read_offline``."""
+    """The charter of the journal in this file.  Raises like ``read_offline``."""
     with _opened(database) as connection, translated(f"{database} could not be read"):
         return charter_of(connection)
 
@@ -103,7 +103,7 @@ def _opened(database: Path) -> Iterator[sqlite3.Connection]:
         raise JournalUnreadable(f"there is no file {database}")
     with unlocked(database.parent):
         wal.inspect(database)
-        # Without a log the file is complete, and saying so lets SQLite read it in a directory that it cannot write to.
+        # Without a log the file is complete, and this flag lets SQLite read it in a directory that it cannot write to.
         immutable = "" if wal.wal_path(database).exists() else "&immutable=1"
         uri = f"file:{quote(str(database.resolve()))}?mode=ro{immutable}"
         with translated(f"{database} could not be opened"):

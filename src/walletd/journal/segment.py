@@ -1,8 +1,8 @@
 """A segment: everything that one group commit makes durable, as one value.
 
-The promise: a segment can be checked on its own (``check``: the digest covers the header and the body) and in its
-place (``verify``: the root covers every entry since the first).  A record is opaque here: one line of JSON, hashed and
-stored as the bytes that were given.
+The promise: a segment can be checked by itself (``check``: the digest covers the header and the body) and in its place
+(``verify``: the root covers every entry since the first).  A record is opaque here: one line of JSON, hashed and stored
+as the bytes that were given.
 
     frontier = Frontier()
     segment = seal(frontier, first_sequence=1, epoch=1, records=[b'{"n":1}', b'{"n":2}'])
@@ -25,7 +25,7 @@ ENTRIES_PER_STEP: Final = 256
 
 _SEPARATOR: Final = b"\n"
 _DIGEST_PREFIX: Final = b"walletd segment\x00"
-"""So that a digest is never the hash of anything else of ours."""
+"""So that a digest never equals the hash of any other data of ours."""
 _HEADER: Final = struct.Struct(">QQQQ")
 """Format, first sequence, count, epoch."""
 
@@ -55,7 +55,8 @@ def seal(
 ) -> Segment:
     """Make the next segment and advance the frontier over it.
 
-    Who has the leaf hashes already passes them as ``leaves``, in the order of the records, to spare the second hashing.
+    A caller that already has the leaf hashes passes them as ``leaves``, in the order of the records, to avoid hashing
+    twice.
     """
     assert records
     assert first_sequence == frontier.size + 1
@@ -81,7 +82,7 @@ def seal(
 
 
 def is_record(record: bytes) -> bool:
-    """Whether these bytes can be an entry record: a JSON object by its braces, on one line."""
+    """True if these bytes can be an entry record: a JSON object by its braces, on one line."""
     return record[:1] == b"{" and record[-1:] == b"}" and _SEPARATOR not in record
 
 
@@ -93,7 +94,7 @@ def records(segment: Segment) -> list[bytes]:
 
 
 def check(segment: Segment) -> None:
-    """Raise JournalCorrupt unless the segment is, by itself, what was sealed."""
+    """Raise JournalCorrupt unless the segment, by itself, is what was sealed."""
     name = f"the segment at sequence {segment.first_sequence}"
     if segment.format != FORMAT_VERSION:
         raise JournalCorrupt(f"{name} has format {segment.format}, this version knows {FORMAT_VERSION}")

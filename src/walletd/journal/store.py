@@ -1,8 +1,8 @@
-"""The narrow interface between the journal writer and whatever keeps the segments.
+"""The narrow interface between the journal writer and the store of the segments.
 
-The promise of every store: ``append`` returns only when the segment is durable, refuses for certain or says that it
-does not know; nothing is ever read back that fails its digest.  Two implementations stand behind it, SQLite and memory,
-and both pass the same contract tests.
+The promise of every store: ``append`` returns only when the segment is durable, refuses with certainty, or reports that
+it does not know; data that fails its digest is never returned.  There are two implementations, SQLite and memory, and
+both pass the same contract tests.
 
     head = await store.head()
     await store.append(head.sequence, segment)
@@ -23,7 +23,7 @@ FIRST_EPOCH = 1
 
 
 class Head(msgspec.Struct, frozen=True):
-    """Where a journal ends: the last sequence (0: no entry), the epoch of the writer, and the root over all entries."""
+    """The end of a journal: the last sequence (0: no entry), the epoch of the writer, and the root over all entries."""
 
     sequence: int
     epoch: int
@@ -34,7 +34,7 @@ GENESIS = Head(sequence=0, epoch=FIRST_EPOCH, root=EMPTY_ROOT)
 
 
 class JournalStore(Protocol):
-    """Where segments are kept.  Every method may be cancelled except an ``append`` whose outcome shall be known."""
+    """The store of the segments.  Every method may be cancelled, except an ``append`` whose outcome must be known."""
 
     @property
     def instance(self) -> str:
@@ -43,7 +43,7 @@ class JournalStore(Protocol):
 
     @property
     def created_at(self) -> int:
-        """When the journal was made: nanoseconds since 1970, UTC."""
+        """When the journal was created: nanoseconds since 1970, UTC."""
         ...
 
     @property
@@ -53,12 +53,12 @@ class JournalStore(Protocol):
 
     @property
     def histories(self) -> Histories:
-        """The histories of its entries, and last the one that is written now."""
+        """The histories of its entries; the last is the one being written."""
         ...
 
     @property
     def checkpoint_due(self) -> bool:
-        """Whether enough has been appended for ``checkpoint`` to be worth its time."""
+        """True if enough has been appended for ``checkpoint`` to be worth its time."""
         ...
 
     async def append(self, expected_head: int, segment: Segment) -> None:
@@ -69,15 +69,15 @@ class JournalStore(Protocol):
         ...
 
     def is_quick(self, body_bytes: int) -> bool:
-        """Whether a segment whose body is so long had better be appended by ``append_now``."""
+        """True if a segment with a body of this length is better appended by ``append_now``."""
         ...
 
     def append_now(self, expected_head: int, segment: Segment) -> None:
-        """``append`` without a wait for anybody's turn, where ``is_quick``.  What it raises is for ``explain``."""
+        """``append`` without waiting for a thread, if ``is_quick``.  Its errors are for ``explain``."""
         ...
 
     async def explain(self, error: Exception) -> NoReturn:
-        """Find out, or make sure, what it means that ``append_now`` raised this; raises what ``append`` would."""
+        """Determine, or make certain, what an error of ``append_now`` means; raises what ``append`` would."""
         ...
 
     async def read(self, after: int, limit: int = READ_LIMIT_BYTES) -> list[Segment]:
@@ -89,7 +89,7 @@ class JournalStore(Protocol):
         ...
 
     async def read_entry(self, sequence: int) -> bytes | None:
-        """The record with this sequence, or None if the journal has not (yet) got it.  Raises JournalCorrupt."""
+        """The record with this sequence, or None if the journal does not have it (yet).  Raises JournalCorrupt."""
         ...
 
     async def head(self) -> Head:
@@ -101,9 +101,9 @@ class JournalStore(Protocol):
         ...
 
     async def probe(self) -> None:
-        """Find out whether appends can work again after JournalFull, and rebuild the reserve that full disk used up.
+        """Test whether appends work again after JournalFull, and rebuild the reserve that the full disk used up.
 
-        Returns if so, raises JournalFull if not yet, and OutcomeUnknown if nothing can be said.
+        Returns if they do, raises JournalFull if they do not yet, and OutcomeUnknown if nothing can be said.
         """
         ...
 

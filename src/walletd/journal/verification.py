@@ -1,7 +1,8 @@
-"""Verification: does a row of segments make one unbroken journal?
+"""Verification: whether a row of segments is one unbroken journal.
 
-The promise: what passes is contiguous from the given head, never falls back in epoch, and has the Merkle root that was
-stored with it, after every single segment.  Pure: the segments come from anywhere, a store or a file that lies offline.
+The promise: segments that pass are contiguous from the given head, never fall back in epoch, and have the Merkle root
+that was stored with them, after every single segment.  Pure: the segments come from anywhere, a store or an offline
+file.
 
     for progress in verified(read_offline(path)):
         print(progress.head.sequence)
@@ -18,7 +19,7 @@ from walletd.journal.store import GENESIS, Head
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """What has been verified so far."""
+    """The verified part so far."""
 
     segments: int
     entries: int
@@ -50,7 +51,7 @@ def advance_in_steps(head: Head, frontier: Frontier, segment: Segment) -> Iterat
 def verified(segments: Iterable[Segment], head: Head = GENESIS, frontier: Frontier | None = None) -> Iterator[Progress]:
     """Verify segments that follow ``head`` (by default the beginning), yielding after each; raises JournalCorrupt.
 
-    A given frontier must be that of the tree up to ``head``; it is advanced and is the caller's afterwards.
+    A given frontier must be that of the tree up to ``head``; it is advanced and then belongs to the caller.
     """
     frontier = Frontier() if frontier is None else frontier
     if frontier.size != head.sequence or frontier.root() != head.root:

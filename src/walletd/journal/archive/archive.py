@@ -35,7 +35,7 @@ from walletd.journal.store import READ_LIMIT_BYTES, Head
 ARCHIVE_DIRECTORY = "archive"
 LOCK_NAME = "archive.lock"
 OPEN_FILES = 8
-"""As many stay open: four gigabytes or so of what is read at present."""
+"""The number of files that stay open: about four gigabytes of the data being read."""
 
 
 class Archive:
@@ -49,12 +49,12 @@ class Archive:
 
     @property
     def origin(self) -> Origin | None:
-        """The journal that it is of; None where it is empty."""
+        """The journal that it belongs to; None if it is empty."""
         return self.files[-1].contents.origin if self.files else None
 
     @property
     def head(self) -> Head:
-        """Where it ends."""
+        """The head of the archive."""
         if not self.files:
             return NOTHING
         contents = self.files[-1].contents
@@ -62,32 +62,32 @@ class Archive:
 
     @property
     def last_sequence(self) -> int:
-        """The last entry in it; 0 where it is empty."""
+        """The last entry in it; 0 if it is empty."""
         return self._lasts[-1] if self._lasts else 0
 
     @property
     def frontier(self) -> Frontier:
-        """The Merkle frontier where it ends."""
+        """The Merkle frontier at its end."""
         return frontier_of(self.files[-1].contents.frontier, self.files[-1].path) if self.files else Frontier()
 
     @property
     def size_bytes(self) -> int:
-        """What its files take on the disk."""
+        """The size of its files on the disk."""
         return sum(file.path.stat().st_size for file in self.files)
 
     def writer(self, origin: Origin) -> ArchiveWriter:
-        """A writer for the file that follows.  Raises JournalCorrupt where the archive is another journal's."""
+        """A writer for the next file.  Raises JournalCorrupt if the archive belongs to another journal."""
         self.refuse_foreign(origin.instance)
         return ArchiveWriter(self.directory, origin, self.frontier, self.head.epoch)
 
     def extend(self, file: ArchiveFile) -> None:
-        """Take in the file that a writer committed."""
+        """Add the file that a writer committed."""
         assert file.contents.first_sequence == self.last_sequence + 1
         self.files.append(file)
         self._lasts.append(file.last_sequence)
 
     def refuse_foreign(self, instance: str) -> None:
-        """Raise JournalCorrupt where the archive is of another journal."""
+        """Raise JournalCorrupt if the archive belongs to another journal."""
         if self.origin is not None and self.origin.instance != instance:
             raise JournalCorrupt(f"{self.directory} is of journal {self.origin.instance}, this is journal {instance}")
 
@@ -121,12 +121,12 @@ class Archive:
 
 
 def is_archive(directory: Path) -> bool:
-    """Whether the directory holds archive files."""
+    """True if the directory holds archive files."""
     return directory.is_dir() and any(directory.glob(f"*{SUFFIX}"))
 
 
 def open_archive(directory: Path) -> Archive:
-    """The archive in the directory; empty where there is none.
+    """The archive in the directory; empty if there is none.
 
     Raises JournalCorrupt, JournalUnsupported or OSError.
     """
@@ -147,9 +147,9 @@ def open_archive(directory: Path) -> Archive:
 
 @contextmanager
 def archive_for_writing(directory: Path) -> Iterator[Archive]:
-    """The archive in the directory, made where it is missing, for this process alone; unfinished files are removed.
+    """The archive in the directory, created if missing, for this process alone; unfinished files are removed.
 
-    Raises JournalLocked where another process writes it, JournalCorrupt, JournalUnsupported or OSError.
+    Raises JournalLocked if another process writes it, JournalCorrupt, JournalUnsupported or OSError.
     """
     make_directory(directory)
     descriptor = os.open(directory / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -165,6 +165,6 @@ def archive_for_writing(directory: Path) -> Iterator[Archive]:
 
 
 def remove_unfinished(directory: Path) -> None:
-    """Remove what a writer left that was killed."""
+    """Remove the files of a writer that was killed."""
     for leftover in list(directory.glob(f"*{UNFINISHED_SUFFIX}")):
         leftover.unlink()

@@ -43,22 +43,26 @@ UNFINISHED_SUFFIX = ".unfinished"
 ARCHIVE_FORMAT = 1
 
 MAX_BLOCK_BYTES = MAX_SEGMENT_BYTES
-"""Of the segments in one block; only one that is larger by itself, of an earlier version, makes a larger block."""
+"""The limit on the segments in one block; a single larger segment, of an earlier version, makes a larger block."""
 
 MAX_UNPACKED_BYTES = 64 * 1024 * 1024
-"""Of a block that is read: earlier versions put more into one, and a forged block must not fill the memory."""
+"""The limit on a block that is read: earlier versions put more into one, and a forged block must not fill the
+memory.
+"""
 
 MAX_ROW_BYTES = 1_000_000_000
-"""Of a block that is one segment: what SQLite takes as one row, and so the largest that any version could write."""
+"""The limit on a block that is one segment: SQLite's limit on one row, and so the largest that any version could
+write.
+"""
 
 SYNC_BYTES = 1024 * 1024
-"""What is written before it is synced: a sync of much would have the journal's own wait behind it."""
+"""The number of bytes written between syncs: the journal's own sync would have to wait behind a larger one."""
 
 _FIRST_LINE = b"walletd archive\n"
 _TAIL = struct.Struct(">Q32s8s")
 _END = b"walletd\n"
 _LEVEL = 3
-"""Of zlib: entries shrink to an eighth of their size, and twice the time would spare a tenth more."""
+"""The level of zlib: entries shrink to an eighth of their size; twice the time would save a tenth more."""
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -69,7 +73,7 @@ class Origin(msgspec.Struct, frozen=True):
 
 
 class Block(msgspec.Struct, frozen=True, array_like=True):
-    """Where some segments lie in the file, in bytes."""
+    """The place of some segments in the file, in bytes."""
 
     first_sequence: int
     offset: int
@@ -77,7 +81,7 @@ class Block(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Contents(msgspec.Struct, frozen=True):
-    """What a file holds.  ``before`` and ``frontier`` are the Merkle frontiers in front of it and behind it."""
+    """The contents of a file.  ``before`` and ``frontier`` are the Merkle frontiers before it and at its end."""
 
     format: int
     origin: Origin
@@ -90,7 +94,7 @@ class Contents(msgspec.Struct, frozen=True):
 
 
 _ONE_ROW = b"\x91"
-"""How the rows of a block begin in MessagePack where it is one."""
+"""The beginning, in MessagePack, of a block's rows if there is one row."""
 
 _encode_rows = msgspec.msgpack.Encoder().encode
 _decode_rows = msgspec.msgpack.Decoder(list[tuple[int, int, int, int, bytes, bytes, bytes]]).decode
@@ -99,7 +103,7 @@ _decode_contents = msgspec.json.Decoder(Contents).decode
 
 
 def one_block(segments: Sequence[Segment]) -> list[Segment]:
-    """As many of the segments, from the first on, as fit into a block; the first in any case."""
+    """The segments, from the first on, that fit into a block; the first in any case."""
     size = 0
     for count, segment in enumerate(segments):
         size += len(segment.body)
@@ -109,7 +113,7 @@ def one_block(segments: Sequence[Segment]) -> list[Segment]:
 
 
 def pack(segments: Sequence[Segment]) -> bytes:
-    """Segments as a block.  Nearly all of its time is spent without the interpreter's lock."""
+    """Segments as a block.  Nearly all of the time is spent without the interpreter's lock."""
     return zlib.compress(_encode_rows([row_of(segment) for segment in segments]), _LEVEL)
 
 
@@ -129,10 +133,10 @@ def unpack(block: bytes) -> list[Segment]:
 
 
 class ArchiveWriter:
-    """One archive file in the making.  Until it is committed it has another name, and nobody reads it."""
+    """An unfinished archive file.  Until it is committed, it has another name and is never read."""
 
     def __init__(self, directory: Path, origin: Origin, frontier: Frontier, epoch: int) -> None:
-        """``frontier`` is that of all entries in front of the file, ``epoch`` that of the last of their segments."""
+        """``frontier`` covers all entries before the file, ``epoch`` is that of the last of their segments."""
         self._directory = directory
         self._origin = origin
         self._before = frontier.copy()
@@ -148,16 +152,16 @@ class ArchiveWriter:
 
     @property
     def blocks(self) -> int:
-        """How many blocks were added."""
+        """The number of blocks added."""
         return len(self._places)
 
     @property
     def head(self) -> Head:
-        """Up to where it is proved."""
+        """The head up to which it is proved."""
         return self._head
 
     def add(self, block: bytes) -> None:
-        """Write a block that ``pack`` made behind the others.  Raises OSError."""
+        """Write a block made by ``pack`` after the others.  Raises OSError."""
         self._places.append((self.size_bytes, len(block)))
         self._file.write(block)
         self.size_bytes += len(block)
@@ -168,7 +172,9 @@ class ArchiveWriter:
             self._unsynced = 0
 
     def sync(self) -> None:
-        """Make all blocks durable, and have the system forget them, so that they are read from the disk."""
+        """Make all blocks durable, and have the system drop them from its cache, so that they are read from the
+        disk.
+        """
         self._file.flush()
         os.fsync(self._file.fileno())
         os.posix_fadvise(self._file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
@@ -179,7 +185,7 @@ class ArchiveWriter:
         return unpack(os.pread(self._file.fileno(), length, offset))
 
     def prove(self, segments: Sequence[Segment]) -> Iterator[Head]:
-        """Check that the segments of the next block continue what is proved; pause in between, as long as you like.
+        """Check that the segments of the next block continue the proved ones, pausing after each step.
 
         Raises JournalCorrupt.
         """
@@ -193,7 +199,9 @@ class ArchiveWriter:
             self._head = Head(segment.last_sequence, segment.epoch, segment.root)
 
     def commit(self) -> "ArchiveFile":
-        """Finish what is proved, read its contents back, and name it, durably.  Raises CopyDamaged or OSError."""
+        """Finish the proved file, read its contents back, and give it its name, durably.  Raises CopyDamaged or
+        OSError.
+        """
         assert self._blocks
         assert len(self._blocks) == len(self._places)
         contents = Contents(
@@ -219,7 +227,7 @@ class ArchiveWriter:
         return ArchiveFile(path, finished.contents)
 
     def abandon(self) -> None:
-        """Remove what was not committed; nothing where it was."""
+        """Remove the file if it was not committed."""
         try:
             self._file.close()
         finally:
@@ -235,8 +243,8 @@ class ArchiveWriter:
 
 
 class OpenFiles:
-    """Files that stay open between reads, the last ``most`` that were read: no read needs a descriptor that may be
-    missing then.  Any thread may ask.
+    """Files that stay open between reads, the last ``most`` that were read, so that no read needs a descriptor that may
+    be missing then.  Any thread may use it.
     """
 
     def __init__(self, most: int) -> None:
@@ -299,7 +307,7 @@ class ArchiveFile:
 
 
 def open_archive_file(path: Path) -> ArchiveFile:
-    """Read what a file holds.  Raises JournalCorrupt, JournalUnsupported or OSError."""
+    """Read the contents of a file.  Raises JournalCorrupt, JournalUnsupported or OSError."""
     with path.open("rb") as file:
         if file.read(len(_FIRST_LINE)) != _FIRST_LINE:
             raise JournalUnsupported(f"{path} is no archive of walletd")

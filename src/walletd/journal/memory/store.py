@@ -36,9 +36,9 @@ class MemoryJournalStore:
         latency: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.disk: list[Segment] = [] if disk is None else disk
-        self.faults: deque[Fault | None] = deque()  # one for each append to come; None: that one succeeds
+        self.faults: deque[Fault | None] = deque()  # one for each append to come; None: that append succeeds
         self.is_full = False  # while true, appends and probes raise JournalFull
-        self.fenced_by_epoch: int | None = None  # the epoch of a later writer, if one has taken over
+        self.fenced_by_epoch: int | None = None  # the epoch of a later writer that has taken over
         self._instance = instance
         self._epoch = epoch
         self._histories = histories
@@ -121,14 +121,14 @@ class MemoryJournalStore:
         return Head(0, self.epoch, EMPTY_ROOT)
 
     async def checkpoint(self) -> None:
-        """There is nothing to fold away."""
+        """Nothing to fold."""
 
     async def probe(self) -> None:
         if self.is_full:
             raise JournalFull("the memory is still said to be full")
 
     async def aclose(self) -> None:
-        """There is nothing to release; the disk stays."""
+        """Nothing to release; the disk stays."""
 
     def _head_sequence(self) -> int:
         return self.disk[-1].last_sequence if self.disk else 0

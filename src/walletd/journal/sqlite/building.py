@@ -1,8 +1,8 @@
-"""Building a journal's file from segments, in an empty place: what a restore does.
+"""Building a journal's file from segments, in an empty place, for a restore.
 
-The promise: the file has its name only once it is whole, synced, and was read back and found right; it never replaces
-another.  The new journal is in a new epoch and begins a new history, so that whatever was seen of the one that it
-stands for is known as such, and no id is given out again.
+The promise: the file gets its name only once it is whole, synced, read back and found right; it never replaces another.
+The new journal has a new epoch and begins a new history, so that earlier sightings of the journal that it replaces are
+recognised, and no id is issued twice.
 
     head = build_journal(directory, origin, segments, epoch, lambda head: (*kept, History(head + 1, new_mark())))
 """
@@ -30,22 +30,24 @@ UNFINISHED_SUFFIX = ".restoring"
 _OF_A_JOURNAL = ("journal.db*", "state.db*", "snapshot-*", MARK_NAME, ARCHIVE_DIRECTORY)
 
 Keep = Callable[[Segment], int]
-"""How many of a segment's entries are wanted, from its first on."""
+"""The number of a segment's entries to keep, from its first on."""
 
 Progress = Callable[[Head], None]
 
 HistoriesAt = Callable[[int], Histories]
-"""The histories of the entries up to this one, and the one that begins behind it."""
+"""The histories of the entries up to this one, and the one that begins after it."""
 
 
 class JournalThere(JournalFailure):
-    """Where the new journal should be, something is already."""
+    """The place for the new journal is occupied."""
 
     advice = "Give a directory that does not exist yet; walletd replaces no journal."
 
 
 def refuse_occupied(directory: Path) -> None:
-    """Raise JournalThere where the directory holds anything of a journal; what an unfinished restore left is not."""
+    """Raise JournalThere if the directory holds any part of a journal; the files of an unfinished restore do not
+    count.
+    """
     for pattern in _OF_A_JOURNAL:
         for found in directory.glob(pattern):
             if not found.name.endswith(UNFINISHED_SUFFIX):
@@ -64,8 +66,8 @@ def build_journal(
 ) -> Head:
     """Make a journal of these segments, which begin with entry 1, up to the first that is not kept whole.
 
-    Returns its head.  Raises JournalThere, JournalCorrupt, CopyDamaged, JournalUnreadable (no room, no permission), or
-    what reading the segments raises.
+    Returns its head.  Raises JournalThere, JournalCorrupt, CopyDamaged, JournalUnreadable (no space, no permission), or
+    the errors of reading the segments.
     """
     refuse_occupied(directory)
     final = directory / DATABASE_NAME
@@ -87,7 +89,7 @@ def build_journal(
 
 
 def _kept(segments: Iterable[Segment], keep: Keep, progress: Progress) -> Iterator[Segment]:
-    """The segments, proved; the first that is not kept whole is sealed anew without its end, and is the last."""
+    """The segments, proved; the first that is not kept whole is sealed again without its end, and is the last."""
     head, frontier = GENESIS, Frontier()
     for segment in segments:
         before = frontier.copy()
@@ -106,7 +108,7 @@ def _write(file: Path, origin: Origin, segments: Iterable[Segment], epoch: int, 
     head = GENESIS
     with closing(sqlite3.connect(file, isolation_level=None)) as connection:
         file.chmod(0o600)
-        connection.execute("PRAGMA journal_mode = OFF")  # What fails is thrown away whole.
+        connection.execute("PRAGMA journal_mode = OFF")  # A file that fails is discarded whole.
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("BEGIN")
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")

@@ -1,8 +1,8 @@
-"""How a journal's database begins: its schema, its charter, and the settings under which it is used.
+"""The beginning of a journal's database: its schema, its charter, and the settings under which it is used.
 
-The promise: a database that comes out of ``prepare`` is a journal of a format we know, durable up to its head, with
-every setting read back.  A new one is made in a single transaction; what a crash left half-made holds nothing yet, is
-recognised by that, and is completed.
+The promise: a database that comes out of ``prepare`` is a journal of a known format, durable up to its head, with every
+setting read back.  A new one is made in a single transaction; one that a crash left half-made is empty, is recognised
+by that, and is completed.
 """
 
 import sqlite3
@@ -16,8 +16,8 @@ from walletd.journal.sqlite.connection import SqliteConnection, is_full
 from walletd.journal.store import FIRST_EPOCH
 from walletd.vocabulary.histories import FIRST_HISTORY, Histories, History
 
-# The exclusive lock is asked for before WAL, so that SQLite keeps the index of its log in memory and lets nobody else
-# in.  Its own checkpoints are off because it swallows their errors.
+# The exclusive lock is requested before WAL, so that SQLite keeps the index of its log in memory and admits no other
+# process. Its own checkpoints are off because it swallows their errors.
 _SETTINGS = (
     ("locking_mode", "EXCLUSIVE", "exclusive"),
     ("journal_mode", "WAL", "wal"),
@@ -25,7 +25,7 @@ _SETTINGS = (
     ("fullfsync", "ON", 1),
     ("checkpoint_fullfsync", "ON", 1),
     ("wal_autocheckpoint", "0", 0),
-    ("secure_delete", "OFF", 0),  # else what is pruned would be written once more, as zeros
+    ("secure_delete", "OFF", 0),  # otherwise pruned content would be written once more, as zeros
     ("temp_store", "MEMORY", 2),
     ("trusted_schema", "OFF", 0),
     ("cell_size_check", "ON", 1),
@@ -62,16 +62,16 @@ SCHEMA = (
 )
 CHARTER = "SELECT format, instance, epoch, created_at FROM journal"
 HAS_HISTORIES = "SELECT 1 FROM sqlite_schema WHERE name = 'history'"
-"""A journal that was made before there were histories has no such table; it is of the first."""
+"""A journal from before there were histories has no such table; its entries belong to the first."""
 HISTORIES = "SELECT first_sequence, mark FROM history ORDER BY first_sequence"
-"""Those after the first."""
+"""The histories after the first."""
 
 APPLICATION_ID = 0x77616C6A
-"""In ASCII it is "walj", what file(1) can tell a journal by."""
+""""walj" in ASCII, by which file(1) can recognise a journal."""
 
 
 class Charter(msgspec.Struct, frozen=True):
-    """What a journal is: written once, when it is made; only a fencing takeover raises the epoch."""
+    """The identity of a journal: written once, when it is created; only a fencing takeover raises the epoch."""
 
     format: int
     instance: str
@@ -88,9 +88,9 @@ async def prepare(
     now: Callable[[], int],
     make_room: Callable[[], None],
 ) -> Charter:
-    """Settle what the last process left in the log, make the journal if there is none, and return its charter.
+    """Settle the log that the last process left, make the journal if there is none, and return its charter.
 
-    ``recoverable_frames`` is what ``wal.inspect`` found; ``make_room`` is called if the disk is full.  Without the
+    ``recoverable_frames`` is the result of ``wal.inspect``; ``make_room`` is called if the disk is full.  Without the
     truncating checkpoint, an entry that was written but not synced when a process was killed could be answered to a
     client now and be lost in a later power cut.
     """
@@ -122,10 +122,10 @@ async def truncate_log(connection: SqliteConnection) -> None:
 
 
 async def fold_log(connection: SqliteConnection) -> int:
-    """Fold the whole log into the database file, synced, and let the next append begin it anew, in the same blocks.
+    """Fold the whole log into the database file, synced, and let the next append start it again, in the same blocks.
 
-    Returns how many frames the log had.  Raises JournalUnreadable or sqlite3.Error.  Half as dear for the appends that
-    follow as an emptied log.
+    Returns the number of frames in the log.  Raises JournalUnreadable or sqlite3.Error.  Later appends cost half as
+    much as with an emptied log.
     """
     (row,) = await connection.rows("PRAGMA wal_checkpoint(PASSIVE)")
     busy, frames, folded = row
@@ -149,7 +149,7 @@ def charter_of(connection: sqlite3.Connection) -> Charter:
 
 
 def charter_from(rows: list[tuple[int, str, int, int]], histories: list[tuple[int, str]]) -> Charter:
-    """The charter in the one row that there must be, if its format is one that we know, and the later histories."""
+    """The charter from its single row, if its format is known, and the later histories."""
     if len(rows) != 1:
         raise JournalCorrupt(f"the journal has {len(rows)} charters")
     charter = Charter(*rows[0], (*FIRST_HISTORY, *(History(*row) for row in histories)))
@@ -159,7 +159,7 @@ def charter_from(rows: list[tuple[int, str, int, int]], histories: list[tuple[in
 
 
 async def _is_empty(connection: SqliteConnection) -> bool:
-    """Whether there is nothing yet, not even a table of somebody else's."""
+    """True if nothing is there, not even a table of another application."""
     tables = {row[0] for row in await connection.rows("SELECT name FROM sqlite_schema WHERE type = 'table'")}
     ((application_id,),) = await connection.rows("PRAGMA application_id")
     if not tables and application_id == 0:

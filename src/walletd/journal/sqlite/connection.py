@@ -1,7 +1,7 @@
-"""One SQLite connection, driven from trio: aiosqlite, whose results come straight to the task that waits.
+"""One SQLite connection, driven from trio: aiosqlite, whose results go straight to the waiting task.
 
 The promise: one call is one statement is one hop to the worker thread, in autocommit mode, so that a cancelled call
-never leaves a transaction open.  A commit needs no hop where the disk is fast (``on_loop``).
+never leaves a transaction open.  A commit needs no hop if the disk is fast (``blocking_calls``).
 
     connection = await connect(path, silence_seconds=30)
     rows = await connection.rows("SELECT 1")
@@ -47,7 +47,7 @@ class SqliteConnection:
         self._silence_seconds = silence_seconds
         self._asked = 0
         self._answered = 0
-        """The last of the hops whose answer was seen; the thread has done all before it, whoever was cancelled."""
+        """The last hop whose answer was seen; the thread has finished all earlier ones, including cancelled ones."""
         self._commits = OnLoop()
 
     async def rows(self, statement: str, parameters: Parameters = ()) -> list[Row]:
@@ -57,16 +57,16 @@ class SqliteConnection:
         raise JournalSilent(f"SQLite has not answered for {self._silence_seconds:g} s")
 
     async def change(self, statement: str, parameters: Parameters = ()) -> int:
-        """Run one statement that writes, durable on return, and tell how many rows it changed.  Raises sqlite3.Error.
+        """Run one statement that writes, durable on return; returns the number of rows changed.  Raises sqlite3.Error.
 
-        There is no deadline here: whoever waits for a commit decides how long.
+        There is no deadline here: the caller that waits for a commit sets one.
         """
         cursor: aiosqlite.Cursor = await self._hop(self._connection.execute, statement, parameters)
         return cursor.rowcount
 
     async def commit(self, statement: str, parameters: Parameters = ()) -> int:
-        """The same as ``change``, on the event loop's own thread where that is faster: not while the other one may be
-        at something, nor where the disk is slow.
+        """The same as ``change``, on the event loop's own thread if that is faster: not while the worker thread may be
+        busy, nor if the disk is slow.
         """
         if self._answered == self._asked and self._commits.is_due():
             return self.commit_now(statement, parameters)
@@ -74,11 +74,11 @@ class SqliteConnection:
 
     @property
     def is_quick(self) -> bool:
-        """Whether ``commit_now`` may be called, and is the faster way."""
+        """True if ``commit_now`` may be called, and is faster."""
         return self._answered == self._asked and self._commits.is_fast
 
     def commit_now(self, statement: str, parameters: Parameters) -> int:
-        """``commit``, by whoever runs now, who need not wait for a turn."""
+        """``commit`` without a wait for the worker thread."""
         with self._commits:
             return self._change_now(statement, parameters)
 
@@ -87,14 +87,14 @@ class SqliteConnection:
 
     @property
     def in_transaction(self) -> bool:
-        """Whether a statement that failed left a transaction open, in which case nothing is certain."""
+        """True if a failed statement left a transaction open, in which case nothing is certain."""
         return self._connection.in_transaction
 
     async def aclose(self) -> None:
-        """Close, once, and end the thread, whatever is cancelled.
+        """Close, once, and end the thread, despite cancellation.
 
-        Raises JournalSilent when the thread does not answer: then it never will, and only the end of the process
-        ends it.  Closing cannot be cancelled once begun, so something that can be is asked first.
+        Raises JournalSilent if the thread does not answer: then it never will, and only the end of the process ends it.
+        Closing cannot be cancelled once begun, so a cancellable request goes first.
         """
         if self._closed:
             return
@@ -127,13 +127,13 @@ def _uri(path: Path) -> str:
 
 
 def is_full(error: sqlite3.Error) -> bool:
-    """Whether SQLite says that the disk is full, or that the file may not grow."""
+    """True if SQLite reports that the disk is full, or that the file may not grow."""
     return _code(error) == sqlite3.SQLITE_FULL
 
 
 @contextmanager
 def translated(doing: str) -> Iterator[None]:
-    """Turn SQLite's and the system's exceptions, raised while reading or starting, into ours.
+    """Translate SQLite's and the system's exceptions, raised while reading or starting, into the journal's failures.
 
     Not for appends: there the question is what is certain, and the store answers it itself.
     """
@@ -141,7 +141,7 @@ def translated(doing: str) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise _TRANSLATIONS.get(_code(error), JournalUnreadable)(f"{doing}: {error}") from error
-    except UnicodeDecodeError as error:  # rotted text, be it only that of the schema in an error message
+    except UnicodeDecodeError as error:  # rotted text, perhaps only that of the schema in an error message
         raise JournalCorrupt(f"{doing}: {error}") from error
     except OSError as error:
         kind = JournalFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else JournalUnreadable

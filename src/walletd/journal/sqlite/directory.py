@@ -1,6 +1,6 @@
-"""The directory of a journal: who may use it, whether it is fit, and how much room is left.
+"""The directory of a journal: exclusive use, fitness, and free space.
 
-The promise: at most one process holds a journal, by a lock on a file of its own (opening and closing the database file
+The promise: at most one process holds a journal, by a lock on a separate file (opening and closing the database file
 itself would drop SQLite's locks: POSIX drops them with the first close); and a full disk has a reserve to recover with.
 
     with locked(directory):
@@ -50,7 +50,7 @@ def sync_file(path: Path, flags: int = os.O_RDWR) -> None:
 
 @contextmanager
 def locked(directory: Path) -> Iterator[None]:
-    """Hold the journal for as long as the body runs; raises JournalLocked at once if another process does."""
+    """Hold the journal while the body runs; raises JournalLocked at once if another process holds it."""
     descriptor = os.open(directory / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
@@ -63,15 +63,17 @@ def locked(directory: Path) -> Iterator[None]:
         yield
         os.ftruncate(descriptor, 0)
     finally:
-        os.close(descriptor)  # which also gives up the lock; the file stays, or two could hold two files of one name
+        os.close(
+            descriptor
+        )  # which also releases the lock; the file stays, or two processes could lock two files of one name
 
 
 @contextmanager
 def unlocked(directory: Path) -> Iterator[None]:
-    """Keep daemons out for as long as the body reads the files; raises JournalLocked if one is there."""
+    """Keep daemons out while the body reads the files; raises JournalLocked if one is running."""
     try:
         descriptor = os.open(directory / LOCK_NAME, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:  # a copy, where no daemon ever was
+    except FileNotFoundError:  # a copy, where no daemon ever ran
         yield
         return
     try:
@@ -85,9 +87,9 @@ def unlocked(directory: Path) -> Iterator[None]:
 
 
 def refuse_network_file_system(directory: Path) -> None:
-    """Raise JournalUnsupported where the kernel says that the directory lies on a network file system.
+    """Raise JournalUnsupported if the kernel reports that the directory lies on a network file system.
 
-    Where it does not say (no /proc, or a file system with anonymous devices), the operator's word has to do.
+    If it does not report one (no /proc, or a file system with anonymous devices), the operator has to know.
     """
     device = os.stat(directory).st_dev
     wanted = f"{os.major(device)}:{os.minor(device)}"
@@ -103,7 +105,7 @@ def refuse_network_file_system(directory: Path) -> None:
 
 
 def file_systems(mounts: list[str], device: str) -> list[str]:
-    """The file system types mounted from ``device`` ("major:minor"), by the lines of mountinfo (proc(5))."""
+    """The types of file systems mounted from ``device`` ("major:minor"), from the lines of mountinfo (proc(5))."""
     found = []
     for line in mounts:
         before, _, after = line.partition(" - ")
@@ -113,13 +115,13 @@ def file_systems(mounts: list[str], device: str) -> list[str]:
 
 
 def free_bytes(directory: Path | str) -> int:
-    """What the file system has left for us."""
+    """The free space of the file system that is available to us."""
     room = os.statvfs(directory)
     return room.f_bavail * room.f_frsize
 
 
 class Ballast:
-    """A file of real blocks that is dropped when the disk is full, so that what was begun can be cleaned up."""
+    """A file of real blocks that is dropped when the disk is full, so that pending work can be cleaned up."""
 
     def __init__(self, directory: Path, size_bytes: int) -> None:
         self._path = directory / BALLAST_NAME
@@ -127,14 +129,14 @@ class Ballast:
 
     @property
     def missing_bytes(self) -> int:
-        """How much of it is not there."""
+        """The number of bytes missing from it."""
         held = self._path.stat().st_size if self._path.exists() else 0
         return max(0, self._size_bytes - held)
 
     def restore(self) -> None:
-        """Write what is missing, by real writes: a hole or compressible zeros would reserve nothing.
+        """Write the missing part, by real writes: a hole or compressible zeros would reserve nothing.
 
-        Raises OSError when there is no room; what was written then stays and is continued the next time.
+        Raises OSError if there is no space; bytes already written stay and are continued the next time.
         """
         if not self.missing_bytes:
             return
@@ -146,6 +148,6 @@ class Ballast:
         sync_directory(self._path.parent)
 
     def drop(self) -> None:
-        """Give the blocks back, durably, because some file systems reuse them only then."""
+        """Release the blocks, durably, because some file systems reuse them only then."""
         self._path.unlink(missing_ok=True)
         sync_directory(self._path.parent)

@@ -1,9 +1,9 @@
-"""The high-water mark: a few bytes beside the journal that remember how far it had come.
+"""The high-water mark: a few bytes beside the journal that remember its head.
 
-A hash chain proves that what is there is unbroken; it cannot prove that nothing is missing at the end, or that the file
-is not an older copy of itself.  The promise: a journal that ends before its mark, or has another history up to it, or
-is another journal, is refused.  The mark is moved after checkpoints and at the end, so it is never ahead of the
-journal; where it is missing or unreadable it proves nothing, and says nothing.
+A hash chain proves that the entries are unbroken; it cannot prove that none is missing at the end, or that the file is
+not an older copy of itself.  The promise: a journal that ends before its mark, or has another history up to it, or is
+another journal, is refused.  The mark is moved after checkpoints and at the end, so it is never ahead of the journal;
+if it is missing or unreadable, it proves nothing and is ignored.
 """
 
 import os
@@ -20,7 +20,7 @@ _SUM_DIGITS = 64
 
 
 class Mark(msgspec.Struct, frozen=True):
-    """A journal, and how far it had come: the last sequence and, in hexadecimal digits, the root up to it."""
+    """A journal and its head: the last sequence and, in hexadecimal digits, the root up to it."""
 
     instance: str
     sequence: int
@@ -41,7 +41,7 @@ def write_mark(directory: Path, mark: Mark) -> None:
 
 
 def read_mark(directory: Path) -> Mark | None:
-    """The mark, or None if there is none that can be believed."""
+    """The mark, or None if there is no valid one."""
     try:
         line = (directory / MARK_NAME).read_bytes()
     except FileNotFoundError:
@@ -60,7 +60,7 @@ def refuse_missing(database: Path) -> None:
 
 
 def refuse_replaced(mark: Mark | None, instance: str, head_sequence: int, root_at_mark: bytes | None) -> None:
-    """Raise JournalReplaced unless the journal continues what the mark remembers.
+    """Raise JournalReplaced unless the journal continues the one that the mark remembers.
 
     ``root_at_mark`` is the root stored with the segment that ends at the mark's sequence, or None if there is none.
     """

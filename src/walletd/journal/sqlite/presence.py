@@ -1,7 +1,7 @@
-"""Whether the files that are open are still the ones under their names.
+"""The check that the open files are still the ones under their names.
 
-The promise: nothing is acknowledged that only lives in a file which nobody will find again.  Linux lets a process write
-on to a file that was removed, moved or covered by another mount; SQLite does not notice.
+The promise: nothing is acknowledged that exists only in a file without a name.  Linux lets a process keep writing to a
+file that was removed, moved or covered by another mount; SQLite does not notice.
 
     presence = Presence(directory)
     presence.refuse_detached()                       # before each commit: two or three stat(2), some microseconds
@@ -17,14 +17,14 @@ _FILES = (DATABASE_NAME, f"{DATABASE_NAME}-wal")
 
 
 class Presence:
-    """Remembers which files were there when they were first asked for."""
+    """Remembers the files as they were at the first check."""
 
     def __init__(self, directory: Path) -> None:
         self._paths = [str(directory / name) for name in _FILES]
         self._seen: dict[str, tuple[int, int]] = {}
 
     def refuse_detached(self) -> None:
-        """Raise JournalDetached when a file is not there any more, or another one is."""
+        """Raise JournalDetached if a file is missing or was replaced."""
         for path in self._paths:
             found = _identity(path)
             if found is not None:
@@ -32,7 +32,7 @@ class Presence:
                 if found == known:
                     continue
             elif path not in self._seen:
-                continue  # The log comes into being with the first commit.
+                continue  # The log is created with the first commit.
             what = "another file is" if found else "no file is"
             raise JournalDetached(f"{what} at {path} than the one that was opened")
 

@@ -1,4 +1,4 @@
-"""Segments as rows: the statements that put them into a SQLite table and find them there, and the way back, checked."""
+"""Segments as rows: the statements that write them to a SQLite table and find them, and the checked way back."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +11,7 @@ COLUMNS = "first_sequence, entry_count, epoch, format, root, digest, body"
 READ_LIMIT_SEGMENTS = 512
 """Bounds the rows of one read when segments are small."""
 
-# The condition and the insertion are one statement, so that nothing can come between them.
+# The condition and the insertion are one statement, so that nothing can happen between them.
 _HEAD_SEQUENCE = """
     coalesce((SELECT first_sequence + entry_count - 1 FROM segment ORDER BY first_sequence DESC LIMIT 1), 0)
 """
@@ -34,7 +34,7 @@ AFTER = f"""
 """
 
 FIRST = f"SELECT {COLUMNS} FROM segment WHERE first_sequence >= ? ORDER BY first_sequence LIMIT 1"
-# It begins with DELETE, or else the sqlite3 module does not tell how many rows it changed.
+# It begins with DELETE, because otherwise the sqlite3 module does not report how many rows it changed.
 PRUNE = """
     DELETE FROM segment WHERE first_sequence IN (
         WITH candidate AS (
@@ -64,7 +64,7 @@ def row_of(segment: Segment) -> tuple[int, int, int, int, bytes, bytes, bytes]:
 
 
 def segment_from(row: Sequence[Any]) -> Segment:
-    """The segment in the values of ``COLUMNS``.  Raises JournalCorrupt, also where rot has changed a value's type."""
+    """The segment in the values of ``COLUMNS``.  Raises JournalCorrupt, also if rot has changed a value's type."""
     if [type(value) for value in row] != _TYPES:
         raise JournalCorrupt(f"the segment at sequence {row[0]} has values of other types than it was stored with")
     segment = Segment(*row)

@@ -58,22 +58,22 @@ log = logging.getLogger("walletd.journal")
 
 MEBIBYTE = 1024 * 1024
 SMALL_BYTES = 64 * 1024
-"""Behind a larger segment there is so much to do that a thread may write it meanwhile."""
+"""After a larger segment there is so much other work that a thread may write it meanwhile."""
 _CHECKPOINT_FAILURES_BORNE = 3
-"""One may be a passing fault, three in a row are a disk that must be looked at."""
+"""One may be a passing fault; three in a row mean a disk that needs attention."""
 _RECOVERY_MARGIN = 8
-"""An eighth above the floor, so that the journal does not flap at its edge."""
+"""An eighth above the floor, so that the journal does not flap at the limit."""
 PRUNE_BYTES = 1024 * 1024
-"""What one step of pruning deletes: a few milliseconds between two commits."""
+"""The bytes deleted by one step of pruning: a few milliseconds between two commits."""
 PRUNE_FRAMES = 160
-"""A page for each segment, and the list of what is free."""
+"""A page for each segment, and the list of free pages."""
 MAX_SHRUNK_PAGES = 2048
 """Rewriting 8 MiB takes some 50 ms."""
 MAX_FREED_PAGES = 16_384
-"""The file system takes 0.2 to 0.4 ms for each megabyte that it gets back."""
+"""The file system takes 0.2 to 0.4 ms for each megabyte that is returned to it."""
 _PAGE_BYTES = 4096
 _FRAME_BYTES = 4120
-"""What a page takes in the log."""
+"""The size of a page in the log."""
 _FRAMES_PER_APPEND = 4
 """A leaf, its parent, the first page and the padding, at most, beside the body."""
 
@@ -81,7 +81,7 @@ _FRAMES_PER_APPEND = 4
 class Limits(msgspec.Struct, frozen=True):
     """The numbers of a SQLite journal.
 
-    The ballast should cover what a full disk needs to fold the log away: the log's limit and one more segment.
+    The ballast should cover the space that a full disk needs to fold the log: the log's limit and one more segment.
     """
 
     space_floor_bytes: int  # below this much free space the journal takes no writes
@@ -91,7 +91,7 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class SqliteJournalStore:
-    """The ``JournalStore`` that walletd runs on.  Made by ``open_journal``, which alone knows that it is fit."""
+    """The ``JournalStore`` that walletd runs on.  Made by ``open_journal``, which alone checks that it is fit."""
 
     def __init__(
         self,
@@ -103,13 +103,13 @@ class SqliteJournalStore:
         archive: Archive,
     ) -> None:
         self.archive = archive
-        """The entries that compaction took out of the database file: all up to its head."""
+        """The entries that compaction removed from the database file: all up to its head."""
         self._die = die
         self._head = GENESIS
         self._connection = connection
         self._directory = directory
         self._folder = str(directory)
-        """The same, for what is asked before each commit."""
+        """The same as a string, for the checks before each commit."""
         self._charter = charter
         self._limits = limits
         self._ballast = Ballast(directory, limits.ballast_bytes)
@@ -127,7 +127,7 @@ class SqliteJournalStore:
 
     @property
     def created_at(self) -> int:
-        """When the journal was made: nanoseconds since 1970, UTC."""
+        """When the journal was created: nanoseconds since 1970, UTC."""
         return self._charter.created_at
 
     @property
@@ -230,7 +230,9 @@ class SqliteJournalStore:
             raise CheckpointFailing(f"the probe found: {failure}") from failure
 
     async def resume(self) -> None:
-        """Find the head, and refuse a journal that is not, or not all of, what was here before (JournalReplaced)."""
+        """Find the head, and refuse a journal that is not the one that was here before, or not all of it
+        (JournalReplaced).
+        """
         self._head = await self.head()
         await self._refuse_gap()
         mark = read_mark(self._directory)
@@ -243,7 +245,7 @@ class SqliteJournalStore:
         await self._move_mark()
 
     async def _refuse_gap(self) -> None:
-        """Raise JournalCorrupt unless the database file goes on exactly where the archive ends."""
+        """Raise JournalCorrupt unless the database file continues exactly where the archive ends."""
         self.archive.refuse_foreign(self.instance)
         end = self.archive.last_sequence
         with translated("the journal could not be read"):
@@ -265,7 +267,9 @@ class SqliteJournalStore:
     # --- compaction ------------------------------------------------------------------------------------------------
 
     async def boundary(self, keep_entries: int) -> int:
-        """Up to where the journal can be archived so that at least so many entries stay: a segment's end, or 0."""
+        """The end of the segment up to which the journal can be archived so that at least this many entries stay,
+        or 0.
+        """
         holding = await self._holding(self._head.sequence - max(1, keep_entries) + 1)
         return 0 if holding is None else holding.first_sequence - 1
 
@@ -276,20 +280,22 @@ class SqliteJournalStore:
         return next(map(segment_from, found), None)
 
     async def has_archived_segments(self) -> bool:
-        """Whether the database file still has segments that are archived, because pruning was cut short."""
+        """True if the database file still has archived segments, because pruning was cut short."""
         return await self._holding(self.archive.last_sequence) is not None
 
     async def prepare_to_prune(self) -> None:
-        """Have the mark stand behind what is archived, because what it remembers must stay in the database file."""
+        """Move the mark past the archived entries, because the entry that it remembers must stay in the database
+        file.
+        """
         await self.checkpoint()
         mark = read_mark(self._directory)
         if mark is not None and mark.sequence <= self.archive.last_sequence:
             raise JournalUnreadable(f"the journal's mark stands at entry {mark.sequence} and could not be moved")
 
     async def prune(self) -> bool:
-        """Delete a megabyte or so of what is archived from the database file; whether there was anything.
+        """Delete about a megabyte of archived segments from the database file; returns whether there was anything.
 
-        Raises JournalFull where the disk is, and OutcomeUnknown where nothing is certain about the file any more.
+        Raises JournalFull if the disk is full, and OutcomeUnknown if nothing is certain about the file any more.
         """
         with trio.CancelScope(shield=True):
             try:
@@ -303,9 +309,10 @@ class SqliteJournalStore:
         return changed > 0
 
     async def shrink(self, *, is_serving: bool = True) -> bool:
-        """Give the file's free pages back, if what is left is so little that it is done at once; else they are reused.
+        """Return the file's free pages to the file system, if so little is left that it takes no time; otherwise they
+        are reused.
 
-        While it serves, only if they are not so many that everybody would wait for the file system.  Raises like
+        While the daemon serves, only if they are few enough that nothing would wait for the file system.  Raises like
         ``prune``.
         """
         pages, free = await self._pages()
@@ -322,7 +329,7 @@ class SqliteJournalStore:
         return True
 
     async def used_bytes(self) -> int:
-        """What the database file holds, without the pages that wait to be used again."""
+        """The bytes used in the database file, without the pages that wait for reuse."""
         pages, free = await self._pages()
         return (pages - free) * _PAGE_BYTES
 
@@ -346,11 +353,11 @@ class SqliteJournalStore:
             raise JournalFull(f"{room} bytes are free, the floor is {self._limits.space_floor_bytes}")
 
     async def explain(self, error: Exception) -> NoReturn:
-        """An append has failed: find out, or make sure, what that means.
+        """Determine, or make certain, what a failed append means.
 
-        A full disk rolls back for SQLite, but not always on the disk: when it is the padding behind the commit that
-        finds no room, the commit itself is in the log and a crash would bring it back (measured: in every second
-        case).  So the log is folded away without it, with the ballast's room, and only then is it certain.
+        A full disk rolls back for SQLite, but not always on the disk: if the padding behind the commit finds no space,
+        the commit itself is in the log and a crash would bring it back (measured: in every second case).  So the log is
+        folded without it, in the ballast's space, and only then is it certain.
         """
         if isinstance(error, JournalFailure):
             raise error
@@ -364,14 +371,14 @@ class SqliteJournalStore:
         raise JournalFull(f"the segment could not be written: {error}") from error
 
     async def _empty_log(self) -> None:
-        """Fold and empty the log, and make the emptiness durable too, which SQLite leaves to chance."""
+        """Fold and empty the log, and make the emptiness durable too, which SQLite does not guarantee."""
         await truncate_log(self._connection)
         await in_thread(sync_file, wal.wal_path(self._directory / DATABASE_NAME))
         self._checkpoint_failures = 0
         self._bytes_in_log = 0
 
     async def _move_mark(self) -> None:
-        """Remember how far the journal has come.  Without it we are only less able to notice a replaced file."""
+        """Remember the journal's head.  Without it, a replaced file is only harder to notice."""
         mark = Mark(self.instance, self._head.sequence, self._head.root.hex())
         try:
             await in_thread(write_mark, self._directory, mark)
@@ -391,7 +398,7 @@ async def open_journal(
     now: Callable[[], int] = time.time_ns,
     die: Callable[[str], NoReturn] = end_process,
 ) -> AsyncIterator[SqliteJournalStore]:
-    """Open the journal in ``directory``, or make it there, for as long as the body runs.
+    """Open the journal in ``directory``, or create it there, while the body runs.
 
     Raises JournalLocked, JournalUnsupported, JournalCorrupt, JournalUnreadable or JournalFull, before anything is
     served.  The store outlives a cancellation of the body until the body has ended; then it closes, shielded.
@@ -431,7 +438,7 @@ async def open_journal(
 
 
 async def _give_back(store: SqliteJournalStore) -> None:
-    """What a compaction left free in the file, now that nobody waits."""
+    """Return the pages that a compaction left free, now that nothing waits."""
     try:
         await store.shrink(is_serving=False)
     except JournalFull as full:
@@ -439,7 +446,7 @@ async def _give_back(store: SqliteJournalStore) -> None:
 
 
 async def _fill(ballast: Ballast, directory: Path, limits: Limits) -> None:
-    """Restore the ballast at the start, if that leaves the floor; if not, the first append will say so."""
+    """Restore the ballast at the start, if that leaves the floor; if not, the first append will report it."""
     if free_bytes(directory) >= limits.space_floor_bytes + ballast.missing_bytes:
         await in_thread(ballast.restore)
     else:

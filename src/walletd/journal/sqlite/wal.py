@@ -1,9 +1,10 @@
-"""The write-ahead log of SQLite, looked at before SQLite looks at it.
+"""The write-ahead log of SQLite, inspected before SQLite reads it.
 
 SQLite stops reading a log at the first frame that fails its checksum and silently forgets the rest.  That is right for
 the one commit that a crash tore, and a loss of acknowledged entries when a bit has rotted in the middle (measured: 600
-of 600 flips).  The promise: ``inspect`` raises JournalCorrupt when more than one commit would be forgotten, and else
-tells how many frames SQLite must recover.  Nothing is written, and the database must not be open in this process.
+of 600 flips).  The promise: ``inspect`` raises JournalCorrupt if more than one commit would be forgotten, and otherwise
+returns the number of frames that SQLite must recover.  Nothing is written, and the database must not be open in this
+process.
 
 The layout is that of https://www.sqlite.org/fileformat2.html#the_write_ahead_log; the padding follows from psow=0
 (walFrames in SQLite's wal.c): after a commit its last frame is repeated up to the next sector boundary.
@@ -28,7 +29,7 @@ _SECTOR_BYTES = 4096
 """SQLITE_DEFAULT_SECTOR_SIZE, what SQLite's unix VFS pads to."""
 _DATABASE_MAGIC = b"SQLite format 3\x00"
 _LEGAL_LOSS = 1
-"""The commit that was being written when the lights went out."""
+"""The commit that was being written when the power failed."""
 
 Salts = tuple[int, int]
 Sums = tuple[int, int]
@@ -49,7 +50,7 @@ def wal_path(database: Path) -> Path:
 
 
 def inspect(database: Path) -> int:
-    """How many frames of the log next to ``database`` SQLite will recover: up to its last intact commit."""
+    """The number of frames that SQLite will recover from the log next to ``database``: up to its last intact commit."""
     log = wal_path(database)
     if not log.exists() or log.stat().st_size <= _HEADER.size:
         return 0
@@ -75,7 +76,7 @@ def inspect(database: Path) -> int:
 
 
 def _recoverable(file: BinaryIO, page_bytes: int, salts: Salts, sums: Sums, big_endian: bool) -> int:
-    """SQLite's own rule: frames count while salts and running sums hold, up to the last that ends a commit."""
+    """SQLite's own rule: frames count while salts and running sums match, up to the last that ends a commit."""
     recovered = 0
     for frame in _frames(file, page_bytes):
         content = _page(file, frame.number, page_bytes)
@@ -94,9 +95,9 @@ def _commits(frames: Iterator[Frame]) -> Iterator[int]:
 
 
 def _last_frames(commits: Iterator[int], page_bytes: int) -> Iterator[int]:
-    """One number for each commit: of its frame that is followed by nothing but its own padding.
+    """One number for each commit: that of the frame followed only by its own padding.
 
-    Padding looks like a commit, and the commit after may well be of the same page, so only the place tells them apart.
+    Padding looks like a commit, and the next commit may well be of the same page, so only the place distinguishes them.
     """
     padded_to = 0
     for number in commits:
@@ -109,9 +110,9 @@ def _last_frames(commits: Iterator[int], page_bytes: int) -> Iterator[int]:
 
 
 def _inspect_without_header(database: Path, file: BinaryIO) -> int:
-    """A log whose header is damaged is ignored by SQLite altogether: right only if it holds nothing that is needed.
+    """SQLite ignores a log whose header is damaged: right only if it contains nothing that is needed.
 
-    The header is rewritten, and synced, when the log begins anew, which is after all of it went into the database; and
+    The header is rewritten, and synced, when the log starts again, which is after all of it went into the database; and
     the first commit shares its sector.  So at most one commit may be missing from the database file.
     """
     if not _is_database(database):
@@ -137,7 +138,7 @@ def _inspect_without_header(database: Path, file: BinaryIO) -> int:
 
 
 def _frames(file: BinaryIO, page_bytes: int) -> Iterator[Frame]:
-    """Every whole frame of the file, whatever it holds."""
+    """Every whole frame of the file, valid or not."""
     number = 0
     while True:
         file.seek(_HEADER.size + number * (_FRAME.size + page_bytes))
