@@ -45,9 +45,20 @@ STAGES = (
     ("the entry's JSON", ("encode_entry",)),
     ("apply to the books", ("apply (walletd/ledger", "_apply_")),
     ("decide", ("walletd/ledger/",)),
-    ("command ids", ("command_index.py", "id_filter.py")),
+    ("command ids", ("command_ids.py", "id_filter.py")),
     ("turns of the wallets", ("wallets/roster.py", "wallets/actor.py")),
-    ("supervisor: around all of these", ("wallets/decisions.py", "wallets/submission.py", "histogram.py")),
+    (
+        "decisions: around all of these",
+        (
+            "wallets/decisions.py",
+            "wallets/delivery.py",
+            "wallets/submission.py",
+            "wallets/history_clock.py",
+            "wallets/load.py",
+            "wallets/reads.py",
+            "histogram.py",
+        ),
+    ),
     ("request: JSON, access, rates", ("protocol/", "gateway/methods/dispatch.py")),
     ("frames of the websocket", ("gateway/websocket/frames.py", "gateway/websocket/fragments.py")),
     (

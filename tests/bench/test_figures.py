@@ -196,7 +196,7 @@ def test_a_sample_counts_for_the_innermost_frame_that_has_a_stage() -> None:
     asked += ";_decide (walletd/wallets/decisions.py:5)"
     assert stage_of(asked + ";encode_entry (walletd/vocabulary/entries.py:7)") == "the entry's JSON"
     assert stage_of(asked + ";decide (walletd/ledger/rules.py:7);<listcomp> (x.py:1)") == "decide"
-    assert stage_of(asked) == "supervisor: around all of these"
+    assert stage_of(asked) == "decisions: around all of these"
     assert stage_of("run (trio/_core/_run.py:1)") == OTHER
 
 

@@ -183,7 +183,7 @@ CONSTANTS: dict[str, dict[str, Bound]] = {
         "MAX_VISITED": Crossed(40, "lines of one statement"),
         "MAX_STATED": Crossed(20, "assets"),
     },
-    "wallets.decisions": {"MOST_WAITING": Crossed(128, "entries"), "PRESSED_BY": Crossed(64, "entries")},
+    "wallets.load": {"MOST_WAITING": Crossed(128, "entries"), "PRESSED_BY": Crossed(64, "entries")},
     "tables.file": {
         "WRITER_CACHE_KIBIBYTES": Elsewhere("the default of a setting"),
         "READER_CACHE_KIBIBYTES": Crossed(64, "KiB of read tables"),

@@ -24,6 +24,7 @@ from typing import NamedTuple, NoReturn
 
 import trio
 
+from tests.journal.outcomes import Told
 from tests.journal.slow_disk import make_disks_slow
 from walletd.journal.failures import (
     JournalFailure,
@@ -67,18 +68,18 @@ def chosen(chance: random.Random, kills: bool) -> Fault:
 async def live(directory: Path, told: int) -> None:
     """Append so many entries, telling each by its content; end with the degraded code where no write works again."""
 
-    def tell(batch: Sequence[Pending]) -> None:
+    def tell(batch: Sequence[Pending[None]]) -> None:
         os.write(told, b"".join(pending.record + b"\n" for pending in batch))
 
-    def undone(batch: Sequence[Pending], why: JournalFull) -> None:
+    def undone(batch: Sequence[Pending[None]], why: JournalFull) -> None:
         os.write(told, b"".join(b"-" + pending.record + b"\n" for pending in batch))
 
     async with (
         open_journal(directory, ballast_bytes=0, space_floor_bytes=0, checkpoint_bytes=CHECKPOINT_BYTES) as store,
         trio.open_nursery() as nursery,
     ):
-        writer = JournalWriter(
-            store, Frontier(), GENESIS, on_durable=tell, on_rolled_back=undone, probe_interval_seconds=0.0001
+        writer: JournalWriter[None] = JournalWriter(
+            store, Frontier(), GENESIS, outcome=Told(tell, undone), probe_interval_seconds=0.0001
         )
         await nursery.start(writer.run)
         generation = 0
@@ -94,7 +95,7 @@ async def live(directory: Path, told: int) -> None:
             for _ in range(1 + generation % 3):
                 sequence = writer.head + 1
                 content = b'{"sequence":%d,"generation":%d,"padding":"%s"}' % (sequence, generation, b"x" * 300)
-                writer.append(sequence, content)
+                writer.append(sequence, content, None)
             if is_in_turn:
                 writer.commit_now()
             await writer.drain()

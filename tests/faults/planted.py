@@ -36,7 +36,8 @@ from walletd.tables import reader as consistent_reads
 from walletd.tables import writer as read_tables
 from walletd.vocabulary.reasons import Reason
 from walletd.wallets import ledger_clock
-from walletd.wallets.decisions import Supervisor
+from walletd.wallets.decisions import Decisions
+from walletd.wallets.history_clock import HistoryClock
 from walletd.wallets.roster import Roster
 from walletd.wallets.submission import NotDecided, Submission
 
@@ -151,26 +152,26 @@ def projection_hangs() -> None:
 
 def loop_hangs() -> None:
     """The event loop is stopped by a call that never comes back."""
-    plain = Supervisor.submit
+    plain = Decisions.submit
 
-    def submit(self: Supervisor, submission: Submission) -> None:
+    def submit(self: Decisions, submission: Submission) -> None:
         if strikes():
             threading.Event().wait()
         plain(self, submission)
 
-    Supervisor.submit = submit  # type: ignore[method-assign]
+    Decisions.submit = submit  # type: ignore[method-assign]
 
 
 def loop_spins() -> None:
     """The event loop is stopped by a call that never comes back, and lets no thread of the interpreter run."""
-    plain = Supervisor.submit
+    plain = Decisions.submit
 
-    def submit(self: Supervisor, submission: Submission) -> None:
+    def submit(self: Decisions, submission: Submission) -> None:
         if strikes():
             deque(itertools.count(), maxlen=0)
         plain(self, submission)
 
-    Supervisor.submit = submit  # type: ignore[method-assign]
+    Decisions.submit = submit  # type: ignore[method-assign]
 
 
 def thread_is_left() -> None:
@@ -290,9 +291,9 @@ INJURIES: dict[str, Callable[[], None]] = {
 
 
 def _what_is_shed_is_done() -> None:
-    plain, seen = Supervisor.submit, [0]
+    plain, seen = Decisions.submit, [0]
 
-    def submit(self: Supervisor, submission: Submission) -> None:
+    def submit(self: Decisions, submission: Submission) -> None:
         seen[0] += 1
         if seen[0] % 50 == 0 and not submission.command.dry_run:
             reply = submission.reply
@@ -302,7 +303,7 @@ def _what_is_shed_is_done() -> None:
         else:
             plain(self, submission)
 
-    Supervisor.submit = submit  # type: ignore[method-assign]
+    Decisions.submit = submit  # type: ignore[method-assign]
 
 
 def _what_is_shed_is_kept() -> None:
@@ -346,7 +347,7 @@ def _full_read_tables_end_the_daemon() -> None:
 
 def _the_clock_is_believed() -> None:
     ledger_clock.LedgerClock.__call__ = lambda self: datetime.now(UTC)  # type: ignore[method-assign]
-    Supervisor._now = lambda self: self._clock()  # type: ignore[method-assign]
+    HistoryClock.next_entry_time = lambda self: self._clock()  # type: ignore[method-assign]
 
 
 def _a_jump_is_taken_over() -> None:

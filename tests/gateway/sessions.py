@@ -173,7 +173,12 @@ class Desk:
         core.on_clients_changed = self.admission.review
         self.lifecycle = DaemonState.SERVING
         self.services = Services(
-            supervisor=core.supervisor,
+            decisions=core.decisions,
+            command_ids=core.command_ids,
+            reads=core.reads,
+            visibility=core.visibility,
+            history_clock=core.history_clock,
+            load=core.load,
             publisher=core.publisher,
             projector=core.projector,
             readings=core.readings,

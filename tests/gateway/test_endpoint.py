@@ -15,7 +15,8 @@ from walletd.journal.memory.store import MemoryJournalStore
 from walletd.sessions.access import Grant
 from walletd.vocabulary.identifiers import Principal
 from walletd.vocabulary.states import DaemonState
-from walletd.wallets.decisions import Supervisor
+from walletd.wallets.load import Load
+from walletd.wallets.visibility import Visibility
 
 
 @pytest.fixture
@@ -134,15 +135,15 @@ async def test_a_read_waits_for_what_there_was_when_it_was_asked_and_not_for_wha
     client, other = desk.client(), desk.client()
     await furnish(other, "alice", "bob")
     waited_for: list[int] = []
-    plain = Supervisor.shown
+    plain = Visibility.until_projected
 
-    async def shown(supervisor: Supervisor, sequence: int) -> None:
+    async def shown(visibility: Visibility, sequence: int) -> None:
         waited_for.append(sequence)
         paid = other.ask(("transfer.post", payment(f"p{len(waited_for)}")))
         await other.all_replies(paid)
-        await plain(supervisor, sequence)
+        await plain(visibility, sequence)
 
-    monkeypatch.setattr(Supervisor, "shown", shown)
+    monkeypatch.setattr(Visibility, "until_projected", shown)
     head = desk.core.writer.durable_head
     ids = client.ask(*[("statement.get", {"wallet": "alice", "newest_first": True, "limit": 1})] * 5)
     answers = await client.all_replies(ids)
@@ -227,7 +228,7 @@ async def test_while_the_daemon_is_pressed_nobody_has_more_than_a_share_under_wa
         await furnish(modest, "alice", "bob")
         many = greedy.ask(*[("transfer.post", payment(f"g{number}")) for number in range(20)])
         assert all("result" in answer for answer in await greedy.all_replies(many)), "nobody is pressed"
-        monkeypatch.setattr(Supervisor, "is_pressed", True)
+        monkeypatch.setattr(Load, "is_pressed", True)
         again = greedy.ask(*[("transfer.post", payment(f"h{number}")) for number in range(8)])
         beyond = greedy.ask(*[("transfer.post", payment(f"i{number}")) for number in range(5)])
         known = greedy.ask(("transfer.post", payment("g3")), ("transfer.post", payment("h3")))

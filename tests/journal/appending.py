@@ -16,6 +16,7 @@ from pathlib import Path
 import trio
 
 from tests.journal.chains import record
+from tests.journal.outcomes import Told
 from tests.journal.slow_disk import make_disks_slow
 from walletd.journal.merkle import Frontier
 from walletd.journal.segment import records
@@ -30,7 +31,7 @@ def say(sequence: int) -> None:
 
 
 async def main(directory: Path, early: bool) -> None:
-    def on_durable(batch: Sequence[Pending]) -> None:
+    def durable(batch: Sequence[Pending[None]]) -> None:
         if not early:
             say(batch[-1].sequence)
 
@@ -44,14 +45,14 @@ async def main(directory: Path, early: bool) -> None:
                 head = advance(head, frontier, segment)
                 assert records(segment)[-1] == record(segment.last_sequence, segment.last_sequence % 1000)
         say(head.sequence)
-        writer = JournalWriter(store, frontier, head, on_durable=on_durable, on_rolled_back=lambda *_: os.abort())
+        writer: JournalWriter[None] = JournalWriter(store, frontier, head, outcome=Told(durable, lambda *_: os.abort()))
         await nursery.start(writer.run)
         while True:
             for _ in range(1 + writer.head % 7):
                 sequence = writer.head + 1
                 if early:
                     say(sequence)
-                writer.append(sequence, record(sequence, sequence % 1000))
+                writer.append(sequence, record(sequence, sequence % 1000), None)
             await writer.drain()
 
 

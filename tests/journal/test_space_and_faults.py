@@ -14,6 +14,7 @@ import trio
 
 from tests.faults.tally import missing
 from tests.journal.chains import Chain
+from tests.journal.outcomes import Told
 from tests.journal.writing import Died
 from walletd.journal.failures import CheckpointFailing, JournalFull, OutcomeUnknown
 from walletd.journal.merkle import Frontier
@@ -248,13 +249,15 @@ async def test_the_writer_lives_through_a_full_disk_again_and_again(small_disk: 
     async with open_journal(
         small_disk / "journal", space_floor_bytes=0, ballast_bytes=200 * KIBIBYTE, checkpoint_bytes=50_000
     ) as store:
-        writer = JournalWriter(
+        writer: JournalWriter[None] = JournalWriter(
             store,
             Frontier(),
             GENESIS,
-            on_durable=lambda batch: durable.extend(pending.sequence for pending in batch),
-            on_rolled_back=lambda batch, full: rolled_back.append(len(batch)),
-            on_recovered=lambda: recovered.set(),
+            outcome=Told(
+                lambda batch: durable.extend(pending.sequence for pending in batch),
+                lambda batch, full: rolled_back.append(len(batch)),
+                lambda: recovered.set(),
+            ),
             die=die,
             probe_interval_seconds=0.01,
         )
@@ -263,7 +266,7 @@ async def test_the_writer_lives_through_a_full_disk_again_and_again(small_disk: 
             for cycle in range(5):
                 filler = fill(small_disk, cycle)
                 while writer.degraded is None:
-                    writer.append(writer.head + 1, b'{"padding":"%s"}' % (b"x" * 500))
+                    writer.append(writer.head + 1, b'{"padding":"%s"}' % (b"x" * 500), None)
                     await writer.drain()
                 filler.unlink()
                 with trio.fail_after(10):
@@ -299,16 +302,15 @@ async def test_a_dead_thread_ends_the_process_in_commits_and_in_closing(tmp_path
             store._connection._commits._in_thread = 1
             sqlite = store._connection._connection
             sqlite._tx.put_nowait((Undeliverable(), lambda: None))  # type: ignore[arg-type]
-            writer = JournalWriter(
+            writer: JournalWriter[None] = JournalWriter(
                 store,
                 Frontier(),
                 GENESIS,
-                on_durable=lambda batch: reasons.append("told"),
-                on_rolled_back=lambda batch, full: reasons.append("told"),
+                outcome=Told(lambda batch: reasons.append("told"), lambda batch, full: reasons.append("told")),
                 die=noting,
                 watchdog_seconds=0.1,
             )
-            writer.append(1, b"{}")
+            writer.append(1, b"{}", None)
             await writer.run()
     sqlite._connection = None  # the end of the process would have closed it
 
@@ -348,17 +350,16 @@ async def test_a_commit_under_way_is_finished_when_everything_is_cancelled(tmp_p
     told: list[int] = []
     with trio.CancelScope() as scope:
         async with open_journal(tmp_path) as store, trio.open_nursery() as nursery:
-            writer = JournalWriter(
+            writer: JournalWriter[None] = JournalWriter(
                 store,
                 Frontier(),
                 GENESIS,
-                on_durable=lambda batch: told.extend(pending.sequence for pending in batch),
-                on_rolled_back=lambda batch, full: None,
+                outcome=Told(lambda batch: told.extend(pending.sequence for pending in batch)),
                 die=die,
             )
             nursery.start_soon(writer.run)
             for sequence in range(1, 101):
-                writer.append(sequence, b"{}")
+                writer.append(sequence, b"{}", None)
             await trio.lowlevel.checkpoint()
             scope.cancel()
     async with open_journal(tmp_path) as store:

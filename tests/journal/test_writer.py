@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 import trio
@@ -106,7 +106,7 @@ async def test_who_asks_for_what_is_durable_is_answered_at_once(
 async def test_the_durable_head_has_moved_when_the_batch_is_told(gate: Gate, nursery: trio.Nursery) -> None:
     observed = Observed(MemoryJournalStore(latency=gate))
     seen: list[int] = []
-    observed.writer._on_durable = lambda batch: seen.append(observed.writer.durable_head)
+    observed.outcome.durable = lambda batch: seen.append(observed.writer.durable_head)
     gate.open()
     observed.append(2)
     await nursery.start(observed.writer.run)
@@ -117,11 +117,11 @@ async def test_the_durable_head_has_moved_when_the_batch_is_told(gate: Gate, nur
 async def test_a_reply_may_append_the_next_entry(gate: Gate, nursery: trio.Nursery) -> None:
     observed = Observed(MemoryJournalStore(latency=gate))
 
-    def append_another(batch: Sequence[Pending]) -> None:
+    def append_another(batch: Sequence[Pending[Any]]) -> None:
         if observed.writer.head < 10:
             observed.append()
 
-    observed.writer._on_durable = append_another
+    observed.outcome.durable = append_another
     gate.open()
     observed.append()
     await nursery.start(observed.writer.run)
@@ -171,7 +171,7 @@ async def test_there_is_no_room_beyond_the_bound_in_bytes(gate: Gate, nursery: t
 @pytest.mark.parametrize("sequence", [0, 2, 5])
 async def test_an_entry_that_does_not_follow_the_head_is_a_broken_invariant(observed: Observed, sequence: int) -> None:
     with pytest.raises(AssertionError):
-        observed.writer.append(sequence, record(sequence))
+        observed.writer.append(sequence, record(sequence), None)
 
 
 async def test_an_idle_writer_sleeps(observed: Observed, nursery: trio.Nursery) -> None:

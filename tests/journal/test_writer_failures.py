@@ -133,7 +133,7 @@ async def test_a_listener_that_fails_ends_the_process() -> None:
     def broken(batch: object) -> None:
         raise KeyError(batch)
 
-    observed.writer._on_durable = broken
+    observed.outcome.durable = broken
     observed.append()
     await ran_to_death(observed)
     assert len(observed.told("died")) == 1

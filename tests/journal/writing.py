@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 import trio
 
 from tests.journal.chains import record
+from tests.journal.outcomes import Told
 from walletd.journal.failures import JournalFull
 from walletd.journal.memory.store import MemoryJournalStore
 from walletd.journal.merkle import Frontier
@@ -51,18 +52,17 @@ class Observed:
             head = progress.head
         self.store = store
         self.story: list[tuple[str, Any]] = []
-        self.writer = JournalWriter(
+        self.outcome = Told(self._on_durable, self._on_rolled_back, lambda: self.story.append(("recovered", None)))
+        self.writer: JournalWriter[Any] = JournalWriter(
             store,
             frontier,
             head,
-            on_durable=self._on_durable,
-            on_rolled_back=self._on_rolled_back,
-            on_recovered=lambda: self.story.append(("recovered", None)),
+            outcome=self.outcome,
             die=self._die,
             **limits,
         )
 
-    def append(self, count: int = 1, padding: int = 0) -> list[Pending]:
+    def append(self, count: int = 1, padding: int = 0) -> list[Pending[Any]]:
         """Append and, as a caller would, wait for each entry to be durable."""
         appended = []
         for _ in range(count):
@@ -77,10 +77,10 @@ class Observed:
     def told(self, kind: str) -> list[Any]:
         return [what for what_kind, what in self.story if what_kind == kind]
 
-    def _on_durable(self, batch: Sequence[Pending]) -> None:
+    def _on_durable(self, batch: Sequence[Pending[Any]]) -> None:
         self.story.append(("durable", [pending.sequence for pending in batch]))
 
-    def _on_rolled_back(self, batch: Sequence[Pending], full: JournalFull) -> None:
+    def _on_rolled_back(self, batch: Sequence[Pending[Any]], full: JournalFull) -> None:
         self.story.append(("rolled back", [pending.sequence for pending in batch]))
 
     def _die(self, reason: str) -> NoReturn:

@@ -187,13 +187,13 @@ class Client:
                 attempt.settled.set()
                 process.point()
 
-        supervisor, is_in_turn = process.core.supervisor, self.chance.random() < 0.5
+        core, is_in_turn = process.core, self.chance.random() < 0.5
         with contextlib.suppress(Died):
             if is_in_turn:
-                supervisor.begin_turn()
-            supervisor.submit(Submission(command, self.principal, reply))
+                core.turns.begin_turn()
+            core.decisions.submit(Submission(command, self.principal, reply))
             if is_in_turn:
-                supervisor.end_turn()
+                core.turns.end_turn()
         return attempt
 
     # --- reads -----------------------------------------------------------------------------------------------------
@@ -223,7 +223,7 @@ class Client:
                 world.judge(world.oracle.read_failed, attempt, reason)
 
         with contextlib.suppress(Died):
-            process.core.supervisor.read_wallets([wallet], show, failed)
+            process.core.reads.read_wallets([wallet], show, failed)
 
     def _list_wallets(self, process: Process) -> None:
         wallets = self.chance.sample(self.wallets, 2)
@@ -273,7 +273,7 @@ class Client:
 
         async def ask() -> None:
             with trio.move_on_after(PATIENCE_SECONDS) as patience:
-                await core.supervisor.shown(written)
+                await core.visibility.until_projected(written)
                 was_full = world.oracle.full_in_life == process.life
                 await read(durable if was_full else written)
             process.reads -= 1

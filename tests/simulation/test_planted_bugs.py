@@ -10,7 +10,9 @@ from unittest.mock import patch
 import pytest
 import trio
 
+from tests.journal.outcomes import Told
 from tests.simulation.survey import SEEDS_PER_BUG, survey_here
+from walletd.daemon.engine import Core
 from walletd.journal.failures import JournalFull
 from walletd.journal.writer import JournalWriter
 from walletd.streams.publisher import Publisher
@@ -18,7 +20,10 @@ from walletd.tables.command_ids import CommandIndex
 from walletd.tables.projector import Projector
 from walletd.vocabulary.reasons import Reason
 from walletd.wallets.actor import Actor
-from walletd.wallets.decisions import Supervisor
+from walletd.wallets.book_loading import BookLoading
+from walletd.wallets.command_ids import CommandIds
+from walletd.wallets.decisions import Decisions
+from walletd.wallets.history_clock import HistoryClock
 from walletd.wallets.roster import Roster
 from walletd.wallets.submission import Answer, NotDecided
 
@@ -40,7 +45,7 @@ class Bug(NamedTuple):
 
 
 def answers_at_once(decide: Any) -> Any:
-    def wrong(self: Supervisor, submission: Any, wallets: Any) -> None:
+    def wrong(self: Decisions, submission: Any, wallets: Any) -> None:
         decide(self, submission, wallets)
         if not submission.is_settled:
             submission.settle(Answer(submission.durable, replayed=False))
@@ -51,17 +56,17 @@ def answers_at_once(decide: Any) -> Any:
 
 
 def delivers_before_the_commit(commit: Any) -> Any:
-    async def wrong(self: JournalWriter) -> None:
+    async def wrong(self: JournalWriter[Any]) -> None:
         batch = list(self._queue)
-        self._on_durable(batch)
-        self._on_durable = lambda batch: None
+        plain, self._outcome = self._outcome, Told(durable=lambda batch: None)
+        plain.durable(batch)
         await commit(self)
 
     return wrong
 
 
 def believes_what_failed_in_a_turn(commit_now: Any) -> Any:
-    def wrong(self: JournalWriter) -> None:
+    def wrong(self: JournalWriter[Any]) -> None:
         commit_now(self)
         if self._failed is not None:
             (sealed, _), self._failed = self._failed, None
@@ -71,7 +76,7 @@ def believes_what_failed_in_a_turn(commit_now: Any) -> Any:
 
 
 def forgets_what_failed_in_a_turn(commit_now: Any) -> Any:
-    def wrong(self: JournalWriter) -> None:
+    def wrong(self: JournalWriter[Any]) -> None:
         commit_now(self)
         self._failed = None
 
@@ -79,7 +84,7 @@ def forgets_what_failed_in_a_turn(commit_now: Any) -> Any:
 
 
 def commits_beside_the_task(commit_now: Any) -> Any:
-    def wrong(self: JournalWriter) -> None:
+    def wrong(self: JournalWriter[Any]) -> None:
         self._is_idle = True
         commit_now(self)
 
@@ -91,7 +96,7 @@ def reads_at_once(when_durable: Any) -> Any:
 
 
 def goes_on_after_unknown(watched: Any) -> Any:
-    async def wrong(self: JournalWriter, call: Any, *arguments: Any) -> None:
+    async def wrong(self: JournalWriter[Any], call: Any, *arguments: Any) -> None:
         try:
             await call(*arguments)
         except JournalFull:
@@ -103,7 +108,7 @@ def goes_on_after_unknown(watched: Any) -> Any:
 
 
 def repeats_settle_early(repeat: Any) -> Any:
-    def wrong(self: Supervisor, earlier: Any, submission: Any) -> None:
+    def wrong(self: CommandIds, earlier: Any, submission: Any) -> None:
         if earlier.durable is not None and not earlier.is_settled:
             submission.settle(Answer(earlier.durable, replayed=True))
         else:
@@ -113,7 +118,7 @@ def repeats_settle_early(repeat: Any) -> Any:
 
 
 def forgets_the_followers(repeat: Any) -> Any:
-    def wrong(self: Supervisor, earlier: Any, submission: Any) -> None:
+    def wrong(self: CommandIds, earlier: Any, submission: Any) -> None:
         if earlier.is_settled:
             repeat(self, earlier, submission)
 
@@ -121,7 +126,7 @@ def forgets_the_followers(repeat: Any) -> Any:
 
 
 def refuses_without_the_journal(give_up: Any) -> Any:
-    def wrong(self: Supervisor, submission: Any, reason: Reason, facts: Any) -> None:
+    def wrong(self: Decisions, submission: Any, reason: Reason, facts: Any) -> None:
         submission.settle(NotDecided(reason, facts))
 
     return wrong
@@ -131,24 +136,24 @@ def refuses_without_the_journal(give_up: Any) -> Any:
 
 
 def decides_again(submit: Any) -> Any:
-    def wrong(self: Supervisor, submission: Any) -> None:
-        self._recent.pop(submission.key, None)
+    def wrong(self: Decisions, submission: Any) -> None:
+        self._ids._recent.pop(submission.key, None)
         submit(self, submission)
 
     return wrong
 
 
-def forgets_ids_when_durable(on_durable: Any) -> Any:
-    def wrong(self: Supervisor, commit: Any) -> None:
-        on_durable(self, commit)
+def forgets_ids_when_durable(durable: Any) -> Any:
+    def wrong(self: Core, commit: Any) -> None:
+        durable(self, commit)
         for pending in commit:
-            self._recent.pop(pending.context.key, None)
+            self.command_ids._recent.pop(pending.context.key, None)
 
     return wrong
 
 
 def replays_the_neighbour(replay: Any) -> Any:
-    async def wrong(self: Supervisor, sequence: int, submission: Any) -> None:
+    async def wrong(self: CommandIds, sequence: int, submission: Any) -> None:
         await replay(self, max(1, sequence - 1), submission)
 
     return wrong
@@ -205,29 +210,28 @@ def keeps_the_waiting(forget_all: Any) -> Any:
     return wrong
 
 
-def loads_without_waiting(load_books: Any) -> Any:
-    async def wrong(self: Supervisor, wallets: Any) -> Any:
+def loads_without_waiting(load: Any) -> Any:
+    async def wrong(self: BookLoading, wallets: Any) -> Any:
         return await self._read_books(wallets)
 
     return wrong
 
 
-def keeps_the_assets(on_rolled_back: Any) -> Any:
-    def wrong(self: Supervisor, undone: Any, why: Any) -> None:
+def keeps_the_assets(roll_back: Any) -> Any:
+    def wrong(self: Decisions, undone: Any, why: Any) -> None:
         assets = dict(self._books.assets)
-        on_rolled_back(self, undone, why)
+        roll_back(self, undone, why)
         self._books.assets.update(assets)
 
     return wrong
 
 
-def overloads_after_deciding(obstacle: Any) -> Any:
-    def wrong(self: Supervisor) -> Any:
-        found = obstacle(self)
-        if found is not None:
+def overloads_after_deciding(give_up: Any) -> Any:
+    def wrong(self: Decisions, submission: Any, reason: Reason, facts: Any) -> None:
+        if self._load.obstacle() is not None:
             self._roster._retire_idle(float("inf"))
             self._books.wallets.clear()
-        return found
+        give_up(self, submission, reason, facts)
 
     return wrong
 
@@ -314,12 +318,14 @@ def tells_everybody(receivers: Any) -> Any:
 
 
 def publishes_tentative_entries(decide: Any) -> Any:
-    def wrong(self: Supervisor, submission: Any, wallets: Any) -> None:
+    def wrong(self: Decisions, submission: Any, wallets: Any) -> None:
         decide(self, submission, wallets)
-        if submission.durable is not None and submission.durable.entry.sequence == self._publisher.head + 1:
-            self._publisher.publish(submission.durable)
-            self._publisher.head -= 1
-            self._publisher._recent.pop()
+        core: Any = self._writer._outcome
+        publisher = core.publisher
+        if submission.durable is not None and submission.durable.entry.sequence == publisher.head + 1:
+            publisher.publish(submission.durable)
+            publisher.head -= 1
+            publisher._recent.pop()
 
     return wrong
 
@@ -342,20 +348,20 @@ def keeps_subscriptions(unsubscribe: Any) -> Any:
 
 
 BUGS = [
-    Bug("a command is answered when it is decided", Supervisor, "_decide", answers_at_once),
+    Bug("a command is answered when it is decided", Decisions, "_decide", answers_at_once),
     Bug("a commit is delivered before it is made", JournalWriter, "_commit", delivers_before_the_commit),
     Bug("a commit that failed in a turn is delivered", JournalWriter, "commit_now", believes_what_failed_in_a_turn),
     Bug("a commit that failed in a turn is forgotten", JournalWriter, "commit_now", forgets_what_failed_in_a_turn),
     Bug("a turn commits while the task does", JournalWriter, "commit_now", commits_beside_the_task),
-    Bug("a read does not wait for what it saw", Supervisor, "_when_durable", reads_at_once),
+    Bug("a read does not wait for what it saw", Decisions, "_when_durable", reads_at_once),
     Bug("an unknown outcome is taken for a failure", JournalWriter, "_watched", goes_on_after_unknown),
-    Bug("a duplicate is answered before the first is durable", Supervisor, "_repeat", repeats_settle_early),
-    Bug("a duplicate of what is under way is never answered", Supervisor, "_repeat", forgets_the_followers),
-    Bug("what was given up is still remembered", Supervisor, "_give_up", refuses_without_the_journal),
+    Bug("a duplicate is answered before the first is durable", CommandIds, "_repeat", repeats_settle_early),
+    Bug("a duplicate of what is under way is never answered", CommandIds, "_repeat", forgets_the_followers),
+    Bug("what was given up is still remembered", Decisions, "_give_up", refuses_without_the_journal),
     Bug("the index is not asked", CommandIndex, "find", lambda find: lambda self, principal, command_id: None),
-    Bug("a replay decides again", Supervisor, "submit", decides_again),
-    Bug("ids are forgotten before they are projected", Supervisor, "on_durable", forgets_ids_when_durable),
-    Bug("a replay answers with the entry before", Supervisor, "_replay", replays_the_neighbour),
+    Bug("a replay decides again", Decisions, "submit", decides_again),
+    Bug("ids are forgotten before they are projected", Core, "durable", forgets_ids_when_durable),
+    Bug("a replay answers with the entry before", CommandIds, "_replay", replays_the_neighbour),
     Bug("the last in a mailbox is served first", Roster, "_pass_on", last_come_first_served),
     Bug("a claim runs before the book is loaded", Actor, "is_free", lets_everybody_in_while_loading),
     Bug("a claim overtakes the mailbox", Actor, "is_free", overtakes_the_mailbox),
@@ -363,11 +369,11 @@ BUGS = [
     Bug("a roll-back forgets nothing", Roster, "forget_all", keeps_the_books),
     Bug("a roll-back leaves books behind", Roster, "forget_all", keeps_the_actors),
     Bug("a roll-back forgets who waits", Roster, "forget_all", keeps_the_waiting),
-    Bug("a book is loaded from tables that are behind", Supervisor, "load_books", loads_without_waiting, 400),
-    Bug("a roll-back leaves assets behind", Supervisor, "on_rolled_back", keeps_the_assets),
-    Bug("what is refused for lack of room loses its books", Supervisor, "_obstacle", overloads_after_deciding),
+    Bug("a book is loaded from tables that are behind", BookLoading, "load", loads_without_waiting, 400),
+    Bug("a roll-back leaves assets behind", Decisions, "roll_back", keeps_the_assets),
+    Bug("what is refused for lack of room loses its books", Decisions, "_give_up", overloads_after_deciding),
     Bug("claims that are ready are left", Roster, "_run_ready", does_not_run_what_is_ready),
-    Bug("the clock is believed", Supervisor, "_now", believes_the_clock),
+    Bug("the clock is believed", HistoryClock, "next_entry_time", believes_the_clock),
     Bug("the projector loses an entry", Projector, "project_some", loses_an_entry),
     Bug("the projector is said to be where it is not", Projector, "extend", says_projected_too_soon),
     Bug("the projector is not woken", Projector, "extend", never_wakes),
@@ -376,7 +382,7 @@ BUGS = [
     Bug("catching up begins one too late", Publisher, "_entries_after", catches_up_one_too_late),
     Bug("catching up begins one too soon", Publisher, "_entries_after", shows_beyond_the_head),
     Bug("everybody is told everything", Publisher, "_receivers", tells_everybody),
-    Bug("events show what is not durable", Supervisor, "_decide", publishes_tentative_entries),
+    Bug("events show what is not durable", Decisions, "_decide", publishes_tentative_entries),
     Bug("a heartbeat is ahead of the head", Publisher, "_heartbeat", heartbeats_of_the_tentative_head),
     Bug("subscriptions stay behind", Publisher, "unsubscribe", keeps_subscriptions),
 ]

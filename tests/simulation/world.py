@@ -299,7 +299,7 @@ class World:
         for key, attempts in self.oracle.attempts.items():
             check(not any(attempt.is_open for attempt in attempts), f"{key} is never answered")
             check(key in self.oracle.keys, f"{key} was never decided")
-        check(core.supervisor.remembered == 0, f"{core.supervisor.remembered} command ids are remembered")
+        check(not len(core.command_ids), f"{len(core.command_ids)} command ids are remembered")
         check(not core.writer._waiters, "somebody still waits for a sequence to be durable")
         check(not core.writer._queue and core.writer.head == core.writer.durable_head, "entries wait for the disk")
         check(core.writer._undurable_bytes == 0, "bytes are counted that do not wait for the disk")

@@ -112,7 +112,7 @@ class Outcomes(list[Outcome]):
 def submit(core: Core, command: AnyCommand, principal: Principal = CLIENT) -> Outcomes:
     """Submit a command; its outcome is in the list when there is one."""
     outcomes = Outcomes()
-    core.supervisor.submit(Submission(command, principal, outcomes.take))
+    core.decisions.submit(Submission(command, principal, outcomes.take))
     return outcomes
 
 

@@ -468,9 +468,9 @@ async def test_what_a_turn_of_the_sockets_made_durable_is_folded_at_its_end(
     await core.projector.reach(2)
     await trio.testing.wait_all_tasks_blocked()
     folded_at.clear()
-    core.supervisor.begin_turn()
+    core.turns.begin_turn()
     submit(core, define("USD"))
-    core.supervisor.end_turn()
+    core.turns.end_turn()
     assert (core.writer.durable_head, core.projector.sequence) == (3, 2)
     assert [sequence for _, sequence in folded_at] == [3]
 

@@ -17,7 +17,7 @@ import trio
 from walletd.journal.failures import (
     JournalFull,
 )
-from walletd.journal.history import History
+from walletd.journal.history import DurableEntry, History
 from walletd.journal.store import Head, JournalStore
 from walletd.journal.writer import JournalWriter, Pending
 from walletd.ledger.book import Books
@@ -36,10 +36,19 @@ from walletd.upkeep.recovery import Recovered
 from walletd.vocabulary.commands import AnyCommand, CreateClient, ExpireHold, OpenWallet, RotateClient
 from walletd.vocabulary.entries import ClientRecord
 from walletd.vocabulary.identifiers import DAEMON, EXTERNAL, OPERATOR, CommandId
-from walletd.wallets.decisions import Supervisor
+from walletd.wallets.book_loading import BookLoading
+from walletd.wallets.command_ids import CommandIds
+from walletd.wallets.commit_at_once import CommitAtOnce
+from walletd.wallets.counters import CommandCounters
+from walletd.wallets.decisions import Decisions
+from walletd.wallets.delivery import Delivery
+from walletd.wallets.history_clock import HistoryClock
+from walletd.wallets.load import Load
+from walletd.wallets.reads import Reads
 from walletd.wallets.roster import Roster
 from walletd.wallets.submission import Answer, Foreseen, NotDecided, Submission
 from walletd.wallets.timers import Timers
+from walletd.wallets.visibility import Visibility
 
 Clock = Callable[[], datetime]
 
@@ -78,69 +87,100 @@ class Core:
         """The clients as the durable journal has them: who is let in, and who is not any more."""
         self.history = History(store)
         self.index = CommandIndex(recovered.tables.path, recovered.progress.sequence, settings.reader_cache_kibibytes)
-        self.roster = Roster(
-            self.books,
-            lambda wallets: self.supervisor.load_books(wallets),
-            max_warm_wallets=settings.max_warm_wallets,
-            max_mailbox=settings.max_mailbox,
-            idle_seconds=settings.idle_wallet_seconds,
-            settled_sequence=lambda: self.projector.sequence,
-        )
+        self.command_ids = CommandIds(self.index, self.history.entry)
+        self.history_clock = HistoryClock(clock, recovered.progress.time)
         projecting = Watch("the writes of the read tables", die)
         readings.watch = Watch("the reads of the read tables", die)
         self._watches = (projecting, readings.watch)
-        self.projector = Projector(
+        self.projector = projector = Projector(
             recovered.tables,
             recovered.progress,
             max_backlog=settings.max_unprojected_entries,
-            on_projected=lambda entries: self.supervisor.on_projected(entries),
+            on_projected=self._projected,
             watch=projecting,
         )
         self.publisher = Publisher(
             self.history.entries_after, head.sequence, heartbeat_seconds=settings.heartbeat_seconds
         )
-        self.writer = JournalWriter(
+        self.writer: JournalWriter[Submission] = JournalWriter(
             store,
             recovered.frontier,
             head,
-            on_durable=lambda commit: self.supervisor.on_durable(commit),
-            on_rolled_back=self._roll_back,
-            on_recovered=lambda: self.on_writable(),
-            on_idle=lambda: self.on_idle(),
-            pace=self.projector,
+            outcome=self,
+            pace=projector,
             max_queue_entries=settings.max_queued_entries,
             die=die,
             seconds=perf_counter,  # trio's own clock leaves standstills out.
         )
-        self.supervisor = Supervisor(
+        self.visibility = Visibility(self.writer, projector, self.history_clock)
+        loading = BookLoading(projector, self.visibility, readings.books, readings.transfer, self.history.entry)
+        self.roster = Roster(
             self.books,
+            loading.load,
+            max_warm_wallets=settings.max_warm_wallets,
+            max_mailbox=settings.max_mailbox,
+            idle_seconds=settings.idle_wallet_seconds,
+            settled_sequence=lambda: projector.sequence,
+        )
+        self.load = Load(self.writer, projector)
+        self.turns = CommitAtOnce(self.writer, projector, self.load)
+        self.reads = Reads(self.books, self.roster, self.writer, self.history_clock)
+        self.counters = CommandCounters()
+        self.decisions = Decisions(
+            self.books,
+            self.clients,
             self.roster,
+            loading,
             self.writer,
-            self.projector,
-            self.publisher,
-            self.index,
-            clock=clock,
-            last_time=recovered.progress.time,
-            read_books=readings.books,
-            read_transfer=readings.transfer,
-            read_entry=self.history.entry,
-            follow_holds=lambda holds: self.timers.follow(holds),
-            clients=self.clients,
-            follow_clients=lambda records: self.on_clients_changed(records),
+            self.command_ids,
+            self.history_clock,
+            self.load,
+            self.counters,
         )
         self.timers = Timers(self._expire, clock, self._next_expiries, is_busy=lambda: self.writer.is_busy)
+        self.delivery = Delivery(
+            self.writer,
+            projector,
+            self.publisher,
+            self.clients,
+            self.counters,
+            follow_holds=self.timers.follow,
+            follow_clients=self._clients_changed,
+        )
         readings.clock = self.clock = clock
         self.on_clients_changed: Callable[[Sequence[ClientRecord]], None] = lambda records: None
         self.on_degraded: Callable[[], None] = lambda: None
         self.on_writable: Callable[[], None] = lambda: None
         self.on_idle: Callable[[], None] = lambda: None
 
-    def _roll_back(self, undone: Sequence[Pending], why: JournalFull) -> None:
-        self.supervisor.on_rolled_back(undone, why)
+    # --- what became of entries ------------------------------------------------------------------------------------
+
+    def durable(self, commit: Sequence[Pending[Submission]]) -> None:
+        """A segment is durable."""
+        self.delivery.deliver(commit)
+
+    def rolled_back(self, undone: Sequence[Pending[Submission]], why: JournalFull) -> None:
+        """A full disk undid these entries."""
+        self.decisions.roll_back(undone, why)
         self.on_degraded()
 
+    def writable(self) -> None:
+        """The journal takes entries again."""
+        self.on_writable()
+
+    def idle(self) -> None:
+        """Nothing is left to be committed."""
+        self.on_idle()
+
+    def _projected(self, entries: Sequence[DurableEntry]) -> None:
+        self.command_ids.note(entries)
+        self.roster.retire_some(len(entries))
+
+    def _clients_changed(self, records: Sequence[ClientRecord]) -> None:
+        self.on_clients_changed(records)
+
     def _expire(self, command: ExpireHold, decided: Callable[[bool], None]) -> None:
-        self.supervisor.submit(Submission(command, DAEMON, lambda answer: decided(isinstance(answer, Answer))))
+        self.decisions.submit(Submission(command, DAEMON, lambda answer: decided(isinstance(answer, Answer))))
 
     async def _next_expiries(self, after: Key | None, limit: int) -> list[Expiry]:
         """As the tables have them, once they show every entry that is durable now."""
@@ -154,7 +194,7 @@ class Core:
             self.clients.put(record)
             self.books.clients.put(record)
         async with trio.open_nursery() as nursery:
-            for part in (self.projector, self.publisher, self.roster, self.supervisor):
+            for part in (self.projector, self.publisher, self.roster, self.command_ids):
                 await nursery.start(_run_part, part)
             nursery.start_soon(self.index.survey)
             for watch in self._watches:
@@ -205,7 +245,7 @@ class Core:
             answers.append(answer)
             answered.set()
 
-        self.supervisor.submit(Submission(command, DAEMON, reply))
+        self.decisions.submit(Submission(command, DAEMON, reply))
         await answered.wait()
         return answers[0]
 

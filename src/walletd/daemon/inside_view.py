@@ -56,7 +56,7 @@ def _queues(core: Core, traffic: TrafficCounters) -> str:
             "journal": "takes no writes: " + str(writer.degraded) if writer.degraded else "takes writes",
             "commits": f"{writer.counters.commits}, {writer.counters.rollbacks} rolled back",
             "read tables": f"at {projector.sequence}, {projector.backlog} behind",
-            "command ids in memory": core.supervisor.remembered,
+            "command ids in memory": len(core.command_ids),
             "wallets in memory": actors or "none",
             "waiting for a wallet": sum(roster.mailbox_depths()),
             "connections": f"{traffic.open} open, {traffic.accepted} accepted, refused {dict(traffic.refused)}",

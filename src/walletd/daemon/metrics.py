@@ -188,7 +188,7 @@ class DaemonCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Read everything once.  O(warm wallets) for the states of their actors."""
-        yield from self._commands(self._core.supervisor.counters)
+        yield from self._commands(self._core.counters)
         yield from self._journal(self._core.writer.counters)
         yield from self._compactions()
         yield from self._wallets()
@@ -223,7 +223,7 @@ class DaemonCollector(Collector):
             "Commands answered from the journal because their id had been used.",
             counters.replays,
         )
-        remembered = self._core.supervisor.remembered
+        remembered = len(self._core.command_ids)
         yield _gauge(
             "walletd_command_ids_in_memory", "Command ids in memory that are not in the read tables yet.", remembered
         )
@@ -238,7 +238,7 @@ class DaemonCollector(Collector):
         )
 
     def _journal(self, commits: CommitCounters) -> Iterator[Metric]:
-        writer, projector, counters = self._core.writer, self._core.projector, self._core.supervisor.counters
+        writer, projector, counters = self._core.writer, self._core.projector, self._core.counters
         yield _gauge("walletd_journal_head", "Sequence of the last durable entry.", writer.durable_head)
         yield _gauge(
             "walletd_journal_queued_entries", "Entries that are not durable yet.", writer.head - writer.durable_head

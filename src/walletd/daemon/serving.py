@@ -71,6 +71,7 @@ from walletd.upkeep.books_audit import Audit, BooksAudits
 from walletd.upkeep.recovery import Recovered, Report, recover
 from walletd.vocabulary.states import DaemonState
 from walletd.wallets.clock_file import begin_here, keep
+from walletd.wallets.commit_at_once import CommitAtOnce
 
 log = logging.getLogger(__name__)
 
@@ -241,7 +242,7 @@ async def _serve(
                 "the token in %s is not valid; remove the file and restart to get a fresh one", settings.token_file
             )
         services = _services(settings, core, lifecycle, operations)
-        server = _gateway(settings, ways, services, lifecycle, operations)
+        server = _gateway(settings, ways, services, core.turns, lifecycle, operations)
         core.on_idle = server.flush
         operations.takers.append(lambda taken: doors.refresh())
         operations.takers.append(lambda taken: server.amend(*_terms(taken, services, lifecycle, operations)))
@@ -320,7 +321,12 @@ def _services(settings: Settings, core: Core, lifecycle: Lifecycle, operations: 
     admission = Admission(TokenRegister(core.clients, core.clock))
     core.on_clients_changed = admission.review
     services = Services(
-        supervisor=core.supervisor,
+        decisions=core.decisions,
+        command_ids=core.command_ids,
+        reads=core.reads,
+        visibility=core.visibility,
+        history_clock=core.history_clock,
+        load=core.load,
         publisher=core.publisher,
         projector=core.projector,
         readings=core.readings,
@@ -346,7 +352,12 @@ def _services(settings: Settings, core: Core, lifecycle: Lifecycle, operations: 
 
 
 def _gateway(
-    settings: Settings, ways: Ways, services: Services, lifecycle: Lifecycle, operations: Operations
+    settings: Settings,
+    ways: Ways,
+    services: Services,
+    turns: CommitAtOnce,
+    lifecycle: Lifecycle,
+    operations: Operations,
 ) -> GatewayServer:
     doors = ways.doors
 
@@ -374,7 +385,7 @@ def _gateway(
         reserved=ways.reserved,
         certificates=doors.certificates,
         unix_socket=doors.unix_socket,
-        turns=services.supervisor,
+        turns=turns,
         proxies=doors.proxies,
         spares_descriptors=SPARED_BY_CLIENTS,
     )

@@ -166,7 +166,7 @@ class ClientEndpoint:
         throttle = self.session.throttle
         if throttle is not None:
             throttle.now = trio.current_time()
-        shed, unread, knows = self.session.shed, self.session.shed_unread, self.services.supervisor.knows
+        shed, unread, knows = self.session.shed, self.session.shed_unread, self.services.command_ids.knows
         for message in messages:
             call = self.session.receive(message, knows if self._has_its_share() else None)
             if isinstance(call, bytes):
@@ -190,7 +190,7 @@ class ClientEndpoint:
         services, in_flight = self.services, self.session.in_flight
         return (
             in_flight >= SMALLEST_SHARE
-            and services.supervisor.is_pressed
+            and services.load.is_pressed
             and in_flight * len(services.endpoints) >= ALL_SHARES
         )
 

@@ -23,7 +23,12 @@ from walletd.tables.projector import Projector
 from walletd.tables.queries.wallets import Readings
 from walletd.upkeep.books_audit import BooksAudits
 from walletd.vocabulary.states import DaemonState
-from walletd.wallets.decisions import Supervisor
+from walletd.wallets.command_ids import CommandIds
+from walletd.wallets.decisions import Decisions
+from walletd.wallets.history_clock import HistoryClock
+from walletd.wallets.load import Load
+from walletd.wallets.reads import Reads
+from walletd.wallets.visibility import Visibility
 
 ANSWERED_POLL_SECONDS = 0.01
 
@@ -54,7 +59,12 @@ class Services:
     def __init__(
         self,
         *,
-        supervisor: Supervisor,
+        decisions: Decisions,
+        command_ids: CommandIds,
+        reads: Reads,
+        visibility: Visibility,
+        history_clock: HistoryClock,
+        load: Load,
         publisher: Publisher,
         projector: Projector,
         readings: Readings,
@@ -76,7 +86,12 @@ class Services:
         max_event_bytes: int,
         authentication_seconds: float,
     ) -> None:
-        self.supervisor = supervisor
+        self.decisions = decisions
+        self.command_ids = command_ids
+        self.reads = reads
+        self.visibility = visibility
+        self.history_clock = history_clock
+        self.load = load
         self.publisher = publisher
         self.projector = projector
         self.readings = readings

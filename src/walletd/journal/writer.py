@@ -11,8 +11,8 @@ told anything about it in between. Whatever is queued while a commit is under wa
     ...                                                            # what is appended in it
     writer.commit_now()                                            # is committed at its end, if the disk is fast
 
-After each commit, without an await in between: the durable head moves; ``on_durable`` gets the whole batch, in sequence
-order; then the waiters for the sequences of the batch are called, by sequence, and per sequence in the order they came.
+After each commit, without an await in between: the durable head moves; ``Outcome.durable`` gets the whole batch, in
+sequence order; then the waiters for its sequences are called, by sequence, and per sequence in the order they came.
 
 There are three ways for a commit to end. It returns. Or it is certain that nothing was written (JournalFull): then all
 that is tentative is rolled back, because it was decided on top of what is lost, and nothing is accepted until a probe
@@ -24,7 +24,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, NamedTuple, NoReturn, Protocol
+from typing import Final, Generic, NamedTuple, NoReturn, Protocol, TypeVar
 
 import trio
 
@@ -48,12 +48,15 @@ PROBE_INTERVAL_SECONDS: Final = 1.0
 CLOSING_SECONDS: Final = 30.0  # less than what systemd allows for stopping
 
 
-class Pending:
+Context = TypeVar("Context")
+
+
+class Pending(Generic[Context]):
     """An entry on its way to the disk. ``leaf`` is its hash in the Merkle tree; ``context`` is the caller's own."""
 
     __slots__ = ("context", "leaf", "record", "sequence")
 
-    def __init__(self, sequence: int, record: bytes, leaf: bytes, context: object) -> None:
+    def __init__(self, sequence: int, record: bytes, leaf: bytes, context: Context) -> None:
         self.sequence = sequence
         self.record = record
         self.leaf = leaf
@@ -64,6 +67,26 @@ class Pending:
 
 
 Waiter = Callable[[bool], None]
+
+
+class Outcome(Protocol[Context]):
+    """Told by the writer what became of entries; nothing in here may await, or raise."""
+
+    def durable(self, commit: Sequence[Pending[Context]]) -> None:
+        """A segment is durable; these are its entries, in order."""
+        ...
+
+    def rolled_back(self, undone: Sequence[Pending[Context]], why: JournalFull) -> None:
+        """It is certain that these entries, everything tentative, were not written."""
+        ...
+
+    def writable(self) -> None:
+        """Entries are accepted again after a roll-back."""
+        ...
+
+    def idle(self) -> None:
+        """Everything was delivered, and nothing is queued."""
+        ...
 
 
 class Pace(Protocol):
@@ -79,16 +102,16 @@ class Pace(Protocol):
         ...
 
 
-class _Sealed(NamedTuple):
+class _Sealed(NamedTuple, Generic[Context]):
     """A segment on its way to the disk, what it is made of, and the frontier behind it."""
 
-    batch: list[Pending]
+    batch: list[Pending[Context]]
     segment: Segment
     frontier: Frontier
     began: float
 
 
-class JournalWriter:
+class JournalWriter(Generic[Context]):
     """The one writer of a journal: it owns the head, the frontier and the order of everything."""
 
     def __init__(
@@ -97,10 +120,7 @@ class JournalWriter:
         frontier: Frontier,
         head: Head,
         *,
-        on_durable: Callable[[Sequence[Pending]], None],
-        on_rolled_back: Callable[[Sequence[Pending], JournalFull], None],
-        on_recovered: Callable[[], None] = lambda: None,
-        on_idle: Callable[[], None] = lambda: None,
+        outcome: Outcome[Context],
         pace: Pace | None = None,
         die: Callable[[str], NoReturn] = end_process,
         max_queue_entries: int = MAX_QUEUE_ENTRIES,
@@ -119,13 +139,10 @@ class JournalWriter:
         self._frontier = frontier.copy()  # of what is durable
         self._durable_head = head.sequence
         self._head = head.sequence
-        self._queue: deque[Pending] = deque()
+        self._queue: deque[Pending[Context]] = deque()
         self._undurable_bytes = 0
         self._waiters: dict[int, list[Waiter]] = {}
-        self._on_durable = on_durable
-        self._on_rolled_back = on_rolled_back
-        self._on_recovered = on_recovered
-        self._on_idle = on_idle
+        self._outcome = outcome
         self._pace = pace
         self._die = die
         self._max_queue_entries = max_queue_entries
@@ -140,7 +157,7 @@ class JournalWriter:
         self._is_attended = False
         self._is_idle = False
         """Whether ``run`` waits for work, and nothing else is done."""
-        self._failed: tuple[_Sealed, Exception] | None = None
+        self._failed: tuple[_Sealed[Context], Exception] | None = None
         """What ``commit_now`` could not append, for ``run`` to find out what that means."""
         self._degraded: JournalFull | None = None
         self._closed = False
@@ -185,7 +202,7 @@ class JournalWriter:
         """Whether as much waits for the disk as one commit takes: what can wait had better not be appended."""
         return self._undurable_bytes >= self._max_segment_bytes
 
-    def append(self, sequence: int, record: bytes, context: object = None) -> Pending:
+    def append(self, sequence: int, record: bytes, context: Context) -> Pending[Context]:
         """Queue the next entry; ``sequence`` is what the record says about itself and must be the head's successor."""
         assert self.has_room()
         assert sequence == self._head + 1
@@ -292,7 +309,7 @@ class JournalWriter:
             return
         self._committed(sealed)
 
-    def _sealed(self) -> _Sealed:
+    def _sealed(self) -> _Sealed[Context]:
         """The next segment."""
         batch = self._take()
         frontier = self._frontier.copy()
@@ -305,15 +322,15 @@ class JournalWriter:
         )
         return _Sealed(batch, segment, frontier, self._seconds())
 
-    def _committed(self, sealed: _Sealed) -> None:
+    def _committed(self, sealed: _Sealed[Context]) -> None:
         segment = sealed.segment
         self.counters.count_commit(segment.count, len(segment.body), self._seconds() - sealed.began)
         self._frontier = sealed.frontier
         self._deliver(sealed.batch)
 
-    def _take(self) -> list[Pending]:
+    def _take(self) -> list[Pending[Context]]:
         """The entries of the next segment, at least one, from the front of the queue."""
-        batch: list[Pending] = []
+        batch: list[Pending[Context]] = []
         size = 0
         while self._queue and len(batch) < self._max_segment_entries:
             size += len(self._queue[0].record)
@@ -324,22 +341,22 @@ class JournalWriter:
         assert batch[0].sequence == self._durable_head + 1
         return batch
 
-    def _deliver(self, batch: list[Pending]) -> None:
+    def _deliver(self, batch: list[Pending[Context]]) -> None:
         """The commit has returned: say so, without an await before the last one has been told."""
         self._durable_head = batch[-1].sequence
         self._undurable_bytes -= sum(len(pending.record) for pending in batch)
         assert self._durable_head == self._frontier.size <= self._head
         try:
-            self._on_durable(batch)
+            self._outcome.durable(batch)
             for pending in batch:
                 for waiter in self._waiters.pop(pending.sequence, ()):
                     waiter(True)
             if not self._queue:
-                self._on_idle()
+                self._outcome.idle()
         except Exception:
             self._end("what was durable could not be delivered")
 
-    def _roll_back(self, batch: list[Pending], full: JournalFull) -> None:
+    def _roll_back(self, batch: list[Pending[Context]], full: JournalFull) -> None:
         """Nothing was written, for certain: take back everything tentative, for all of it was decided on top."""
         rolled_back = [*batch, *self._queue]
         assert rolled_back[-1].sequence == self._head
@@ -352,7 +369,7 @@ class JournalWriter:
         waiters, self._waiters = self._waiters, {}
         _log.error("the journal accepts no writes, %d entries rolled back: %s", len(rolled_back), full)
         try:
-            self._on_rolled_back(rolled_back, full)
+            self._outcome.rolled_back(rolled_back, full)
             for sequence in sorted(waiters):
                 for waiter in waiters[sequence]:
                     waiter(False)
@@ -369,7 +386,7 @@ class JournalWriter:
             return
         self._degraded = None
         _log.warning("the journal accepts writes again")
-        self._on_recovered()
+        self._outcome.writable()
 
     async def _watched(self, call: Callable[..., Awaitable[None]], *arguments: object) -> None:
         """Await a call of the store, shielded. JournalFull passes; any other failure, or silence, ends the process.

@@ -1,5 +1,5 @@
-"""Wallets as actors: the supervisor, the projector with its read tables, and the publisher of streams.
+"""Wallets as actors: decisions about commands, one at a time for each wallet, and reads of wallets as they stand.
 
 Commands and reads enter from the gateway, each with a way to answer; answers leave once what they saw is durable.
-This package imports ``walletd.journal``, ``walletd.protocol`` (its messages), ``walletd.ledger`` and vocabulary.
+This package imports ``walletd.journal``, ``walletd.tables``, ``walletd.streams``, ``walletd.ledger`` and what is below.
 """

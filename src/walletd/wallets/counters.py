@@ -1,4 +1,4 @@
-"""What the supervisor counts about commands: plain integers, shown by the metrics.
+"""Counts of commands: plain integers, shown by the metrics.
 
 Times are of the processor's clock, which no decision sees.
 """

@@ -48,7 +48,7 @@ def command(endpoint: ClientEndpoint, call: Call) -> None:
                 endpoint.refuse(call, reason, facts)
 
     submission = Submission(call.params, call.principal, reply)
-    endpoint.services.supervisor.submit(submission)
+    endpoint.services.decisions.submit(submission)
     if submission.sequence:
         endpoint.wrote(submission.sequence)
     elif not (submission.is_settled or call.params.dry_run):

@@ -118,7 +118,7 @@ async def _answer_reads(endpoint: ClientEndpoint) -> None:
 
 async def _answer_read(endpoint: ClientEndpoint, asked: Asked) -> None:
     """Raises only what must end the daemon."""
-    call, supervisor = asked.call, endpoint.services.supervisor
+    call, visibility = asked.call, endpoint.services.visibility
     while (submission := endpoint.undecided(asked.behind)) is not None:
         await _settled(submission)
     # Where it was behind nothing, it does not wait for what the session wrote since.
@@ -129,10 +129,10 @@ async def _answer_read(endpoint: ClientEndpoint, asked: Asked) -> None:
         elif call.method.name in FROM_BOOKS and is_small(call.params):
             FROM_BOOKS[call.method.name](endpoint, call, lambda: sequence)
         elif call.method.name in FROM_MEMORY:
-            await supervisor.settled(sequence)
+            await visibility.until_durable(sequence)
             FROM_MEMORY[call.method.name](endpoint, call)
         else:
-            await supervisor.shown(sequence)
+            await visibility.until_projected(sequence)
             await FROM_TABLES[call.method.name](endpoint, call)
     except Refused as refused:
         endpoint.refuse(call, refused.reason, refused.facts)
@@ -158,7 +158,7 @@ async def _settled(submission: Submission) -> None:
 def ping(endpoint: ClientEndpoint, call: Call) -> None:
     """The time that commands are judged by, and the head."""
     services = endpoint.services
-    endpoint.reply(call, m.Pong(time=services.supervisor.moment(), head=services.publisher.head))
+    endpoint.reply(call, m.Pong(time=services.history_clock.moment(), head=services.publisher.head))
 
 
 def daemon_status(endpoint: ClientEndpoint, call: Call) -> None:

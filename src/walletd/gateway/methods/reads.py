@@ -52,7 +52,7 @@ def wallet_get(endpoint: ClientEndpoint, call: Call, behind: Behind) -> None:
         view = msgspec.structs.replace(view_of(book.record(), records, 0, now), next=rest)
         return lambda sequence: endpoint.reply(call, msgspec.structs.replace(view, room=room, sequence=sequence))
 
-    endpoint.services.supervisor.read_wallets(
+    endpoint.services.reads.read_wallets(
         (wallet,), show, lambda reason, facts: endpoint.refuse(call, reason, facts), behind
     )
 
@@ -91,7 +91,7 @@ def _balances_now(endpoint: ClientEndpoint, call: Call, done: Callable[[], None]
         endpoint.refuse(call, reason, facts)
         done()
 
-    endpoint.services.supervisor.read_wallets(names, show, fail, behind)
+    endpoint.services.reads.read_wallets(names, show, fail, behind)
 
 
 def _room(books: Mapping[WalletId, Book], records: Iterable[BalanceRecord], now: datetime) -> tuple[Room, ...]:
@@ -171,14 +171,14 @@ async def _balances_as_of(endpoint: ClientEndpoint, call: Call) -> None:
 async def _settle(endpoint: ClientEndpoint, field: str, point: int | datetime, last: int) -> None:
     """Wait until the tables show all that there will ever be up to this point; a time to come, and a sequence behind
     the last that may be asked for, is refused."""
-    supervisor, head = endpoint.services.supervisor, endpoint.services.publisher.head
-    now = supervisor.moment()
+    services, head = endpoint.services, endpoint.services.publisher.head
+    now = services.history_clock.moment()
     if point > now if isinstance(point, datetime) else point > last:
         raise Refused(Reason.FUTURE_MOMENT, field=field, asked=point, head=head, time=now)
     if isinstance(point, datetime):
-        await supervisor.shown_at(point)
+        await services.visibility.until_passed(point)
     else:
-        await supervisor.shown(point)
+        await services.visibility.until_projected(point)
 
 
 async def wallet_list(endpoint: ClientEndpoint, call: Call) -> None:
@@ -206,8 +206,8 @@ async def statement_get(endpoint: ClientEndpoint, call: Call) -> None:
     if params.since is not None and place is None:
         # What begins right behind the head is what comes next: nothing yet, but no question about the future.
         await _settle(endpoint, "since", params.since, services.publisher.head + 1)
-    if isinstance(params.until, datetime) and params.until <= services.supervisor.moment():
-        await services.supervisor.shown_at(params.until)
+    if isinstance(params.until, datetime) and params.until <= services.history_clock.moment():
+        await services.visibility.until_passed(params.until)
     page = await services.readings.statement(question, place, params.limit)
     if page is None:
         raise Refused(Reason.UNKNOWN_WALLET, wallet=params.wallet)

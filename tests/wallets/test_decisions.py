@@ -44,7 +44,7 @@ async def read_posted(core: Core, wallet: str) -> int:
         seen.append(books[WalletId(wallet)].balance(EUR).posted)
         return lambda sequence: arrived.set()
 
-    core.supervisor.read_wallets([WalletId(wallet)], show, never)
+    core.reads.read_wallets([WalletId(wallet)], show, never)
     await arrived.wait()
     return seen[0]
 
@@ -71,16 +71,16 @@ async def test_under_overload_a_new_command_takes_no_place_and_an_old_one_is_ans
     done = submit(core, transfer("t1", ("alice", "bob", 100)))
     await answered(done)
     monkeypatch.setattr(core.projector, "_max_backlog", 0)
-    warm, ids = len(core.roster), core.supervisor.remembered
+    warm, ids = len(core.roster), len(core.command_ids)
     shed = submit(core, transfer("t2", ("alice", "carol", 1)))
     again = submit(core, transfer("t1", ("alice", "bob", 100)))
     (refused,), (replayed,) = shed, again
     assert isinstance(refused, NotDecided)
     assert (refused.reason, refused.facts["what"]) == (Reason.OVERLOADED, "the projector's backlog")
-    assert (len(core.roster), core.supervisor.remembered) == (warm, ids)
+    assert (len(core.roster), len(core.command_ids)) == (warm, ids)
     assert isinstance(replayed, Answer)
     assert replayed.replayed
-    assert core.supervisor.counters.shed[Reason.OVERLOADED] == 1
+    assert core.counters.shed[Reason.OVERLOADED] == 1
 
 
 async def test_a_refusal_waits_for_the_debit_that_caused_it(core: Core) -> None:
@@ -155,7 +155,7 @@ async def test_ids_are_remembered_over_a_restart_and_after_the_read_tables_are_d
         file.unlink()
     async with open_core(tmp_path, MemoryJournalStore(store.disk)) as core:
         assert await replay_of(core, transfer("t2", ("alice", "bob", 9999))) == refused.answer.durable
-        assert core.supervisor.remembered == 0
+        assert len(core.command_ids) == 0
 
 
 async def replay_of(core: Core, command: AnyCommand) -> DurableEntry:
@@ -200,7 +200,7 @@ async def test_reads_see_earlier_commands_and_wait_for_them_to_be_durable(core: 
     await funded(core, "alice", "bob")
     seen: list[int] = []
     submit(core, transfer("t1", ("alice", "bob", 100)))
-    core.supervisor.read_wallets([ALICE], partial(show_posted, seen), never)
+    core.reads.read_wallets([ALICE], partial(show_posted, seen), never)
     later = submit(core, transfer("t2", ("alice", "bob", 100)))
     assert seen == []
     await answered(later)

@@ -1,0 +1,114 @@
+"""Command ids: whether a command was sent before, and how it is answered then.
+
+    ids = CommandIds(index, history.entry)
+    earlier = ids.find(submission.key)                 # the earlier submission, the sequence of its entry, or None
+    ids.follow(earlier, submission)                    # the same answer, at once or when it is there
+    ids.remember(submission)                           # new: from now on its ids are used
+    ids.forget(submission)                             # it reached no decision: its ids are as new as before
+    ids.note(entries)                                  # the read tables show these entries, and their ids
+
+Same id, same content: the same answer, for ever.  An id is remembered in memory from the submission of its command
+until the read tables show its entry; from then on ``CommandIndex`` finds it there.  So memory holds no more ids than
+there are entries that the tables lack.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+import trio
+
+from walletd.journal.history import DurableEntry
+from walletd.runtime.task_home import TaskHome
+from walletd.tables.command_ids import CommandIndex
+from walletd.vocabulary.commands import ExecuteBatch, ids_of
+from walletd.vocabulary.identifiers import CommandId, Principal
+from walletd.vocabulary.reasons import Reason
+from walletd.wallets.submission import Answer, Foreseen, NotDecided, Submission, answer_again
+
+Key = tuple[Principal, CommandId]
+
+ReadEntry = Callable[[int], Awaitable[DurableEntry]]
+
+
+class CommandIds:
+    """The ids that are in use: in memory those that the read tables lack, in the index all others."""
+
+    __slots__ = ("_index", "_read_entry", "_recent", "_tasks")
+
+    def __init__(self, index: CommandIndex, read_entry: ReadEntry) -> None:
+        self._index = index
+        self._read_entry = read_entry
+        self._recent: dict[Key, Submission] = {}
+        self._tasks = TaskHome()
+        """In which old entries are read for commands sent again."""
+
+    def __len__(self) -> int:
+        """How many ids are remembered in memory."""
+        return len(self._recent)
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Serve until cancelled: old entries are read in here."""
+        await self._tasks.run(task_status)
+
+    def knows(self, principal: Principal, command_id: CommandId) -> bool:
+        """Whether this command was sent before, and so has an answer or will have one."""
+        return self.find((principal, command_id)) is not None
+
+    def find(self, key: Key) -> Submission | int | None:
+        """The submission that has this id, or the sequence of its entry in the read tables; None where it is new."""
+        recent = self._recent.get(key)
+        return recent if recent is not None else self._index.find(*key)
+
+    def reused(self, submission: Submission) -> NotDecided | None:
+        """Why the ids of the commands in a new batch cannot be used: the first that was used before."""
+        if not isinstance(submission.command, ExecuteBatch):
+            return None
+        for key in submission.keys[1:]:
+            used = self.find(key)
+            if used is not None:
+                sequence = used.sequence if isinstance(used, Submission) else used
+                facts = {"command_id": key[1], "field": "commands", "sequence": sequence}
+                return NotDecided(Reason.COMMAND_ID_REUSED, facts)
+        return None
+
+    def remember(self, submission: Submission) -> None:
+        """The ids of this submission are used from now on."""
+        for key in submission.keys:
+            self._recent[key] = submission
+
+    def forget(self, submission: Submission) -> None:
+        """The submission reached no decision, or its entry was undone: its ids are new again."""
+        for key in submission.keys:
+            if self._recent.get(key) is submission:
+                del self._recent[key]
+
+    def note(self, entries: Sequence[DurableEntry]) -> None:
+        """The read tables show these entries: their ids are found there from now on."""
+        for durable in entries:
+            for name in ids_of(durable.entry.command):
+                self._index.note(durable.entry.principal, name)
+                del self._recent[durable.entry.principal, name]
+
+    # --- commands sent again ---------------------------------------------------------------------------------------
+
+    def follow(self, earlier: Submission | int, submission: Submission) -> None:
+        """Answer the submission as the earlier one with its id was answered, or will be."""
+        if isinstance(earlier, Submission):
+            self._repeat(earlier, submission)
+        else:
+            self._tasks.start_soon(self._replay, earlier, submission)
+
+    def _repeat(self, earlier: Submission, submission: Submission) -> None:
+        if earlier.is_settled:
+            assert earlier.durable is not None
+            submission.settle(answer_again(earlier.durable, submission.command))
+            return
+
+        def follow(answer: Answer | Foreseen | NotDecided) -> None:
+            if isinstance(answer, Answer):
+                answer = answer_again(answer.durable, submission.command)
+            submission.settle(answer)
+
+        earlier.followers.append(follow)
+
+    async def _replay(self, sequence: int, submission: Submission) -> None:
+        submission.settle(answer_again(await self._read_entry(sequence), submission.command))

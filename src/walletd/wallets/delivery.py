@@ -1,0 +1,70 @@
+"""Delivery: what a commit made durable goes out, entry by entry, without awaiting anything.
+
+    delivery.deliver(commit)                           # right after the commit
+
+Of each entry, in order: who is let in follows it, timers follow its holds, its command is answered, its event is
+published.  Then the projector is handed them all.
+"""
+
+from collections.abc import Callable, Sequence
+from time import perf_counter
+
+from walletd.journal.history import DurableEntry
+from walletd.journal.writer import JournalWriter, Pending
+from walletd.ledger.client_book import ClientBook, apply_clients
+from walletd.streams.publisher import Publisher
+from walletd.tables.projector import Projector
+from walletd.vocabulary.entries import ClientRecord, HoldRecord
+from walletd.wallets.counters import CommandCounters
+from walletd.wallets.submission import Answer, Submission
+
+
+class Delivery:
+    """Knows everybody who is told of durable entries."""
+
+    __slots__ = ("_clients", "_counters", "_follow_clients", "_follow_holds", "_projector", "_publisher", "_writer")
+
+    def __init__(
+        self,
+        writer: JournalWriter[Submission],
+        projector: Projector,
+        publisher: Publisher,
+        clients: ClientBook,
+        counters: CommandCounters,
+        *,
+        follow_holds: Callable[[Sequence[HoldRecord]], None],
+        follow_clients: Callable[[Sequence[ClientRecord]], None],
+    ) -> None:
+        self._writer = writer
+        self._projector = projector
+        self._publisher = publisher
+        self._clients = clients
+        self._counters = counters
+        self._follow_holds = follow_holds
+        self._follow_clients = follow_clients
+
+    def deliver(self, commit: Sequence[Pending[Submission]]) -> None:
+        """A segment is durable: answer and publish each of its entries, in order."""
+        entries: list[DurableEntry] = []
+        clients: list[ClientRecord] = []
+        counters, now = self._counters, perf_counter()
+        commit_began = now - self._writer.counters.last_commit_seconds
+        counters.group_entries.count(len(commit))
+        for pending in commit:
+            submission = pending.context
+            assert submission.durable is not None
+            entries.append(submission.durable)
+            counters.count_durable(submission.durable.entry)
+            counters.queue_seconds.count(max(0.0, commit_began - submission.decided))
+            counters.reply_seconds.count(now - submission.arrived)
+            effects = submission.durable.entry.effects
+            if effects is not None and effects.holds:
+                self._follow_holds(effects.holds)
+            if effects is not None and effects.clients:
+                apply_clients(self._clients, effects)
+                clients += effects.clients
+            submission.settle(Answer(submission.durable, replayed=False))
+            self._publisher.publish(submission.durable)
+        self._projector.extend(entries, self._writer.frontier)
+        if clients:
+            self._follow_clients(clients)

@@ -1,0 +1,69 @@
+"""Reads of books: wallets as they stand together at one moment, shown once what was seen is durable.
+
+reads.read_wallets(["alice", "bob"], show, failed) # synchronous; ``show`` is called once their turns are in hand
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from walletd.journal.writer import JournalWriter
+from walletd.ledger.book import Book, Books
+from walletd.vocabulary.identifiers import WalletId
+from walletd.vocabulary.reasons import Reason
+from walletd.wallets.actor import Claim
+from walletd.wallets.entries import unavailable
+from walletd.wallets.history_clock import HistoryClock
+from walletd.wallets.roster import Roster
+from walletd.wallets.submission import Behind, Submission
+
+Show = Callable[[Mapping[WalletId, Book], datetime], Callable[[int], None]]
+"""Makes an answer of books and of the moment; what it returns sends it, and is told after which entry they stood."""
+
+Failed = Callable[[Reason, dict[str, Any]], None]
+
+
+class Reads:
+    """Asks the roster for the wallets' turns, and the writer when what was seen there is durable."""
+
+    __slots__ = ("_books", "_clock", "_roster", "_writer")
+
+    def __init__(self, books: Books, roster: Roster, writer: JournalWriter[Submission], clock: HistoryClock) -> None:
+        self._books = books
+        self._roster = roster
+        self._writer = writer
+        self._clock = clock
+
+    def read_wallets(self, wallets: Iterable[WalletId], show: Show, failed: Failed, behind: Behind = lambda: 0) -> None:
+        """Have ``show`` make an answer of those of the wallets that exist, as they stand together; what it returns is
+        called once what it saw is durable.  It must not keep a book.
+
+        ``behind`` is asked when the wallets' turns are in hand.  The answer waits for its entry, too; where a full disk
+        undoes that, it is given all the same if it shows nothing of it.  Reads see every command submitted before.
+        """
+        names = sorted(set(wallets))
+
+        def read() -> None:
+            last = behind()
+            if last is None:
+                return
+            moment = self._clock.moment()
+            self._clock.promise(moment)
+            books = {name: self._books.wallets[name] for name in names if name in self._books.wallets}
+            seen, durable = self._roster.last_sequence(names), self._writer.durable_head
+            awaited = max(seen, min(last, self._writer.head))
+            answer = show(books, moment)
+            if awaited <= durable:
+                return answer(durable)
+
+            def settle(is_durable: bool) -> None:
+                if is_durable:
+                    answer(awaited)
+                elif seen <= self._writer.durable_head:
+                    answer(max(seen, durable))
+                else:
+                    failed(Reason.UNAVAILABLE, unavailable(self._writer.degraded))
+
+            self._writer.when_durable(awaited, settle)
+
+        self._roster.claim(Claim(names, run=read, fail=failed))
