@@ -1,4 +1,4 @@
-"""Two calls side by side: while a thread writes, the event loop prepares what is to be written next.
+"""Two calls at the same time: while a thread writes, the event loop prepares the next write.
 
 next_ones = await side_by_side(write_these, prepare_the_next)
 """
@@ -12,7 +12,9 @@ T = TypeVar("T")
 
 
 async def side_by_side(one: Callable[[], Awaitable[None]], other: Callable[[], Awaitable[T]]) -> T:
-    """What ``other`` returns, once both are over.  What they raise comes as it is; where both do, what ``one`` did."""
+    """The result of ``other``, once both are over.  Their exceptions are raised as they are; if both raise, that of
+    ``one``.
+    """
     failures: dict[object, Exception] = {}
 
     async def run_one() -> None:

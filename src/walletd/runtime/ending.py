@@ -1,6 +1,6 @@
-"""How a process of walletd ends: one table of exit codes, after sysexits.h, and the end that nothing can hold up.
+"""The end of a walletd process: one table of exit codes, after sysexits.h, and an end that nothing can hold up.
 
-Scripts and service managers tell the codes apart; the manual page lists them.
+Scripts and service managers distinguish the codes; the manual page lists them.
 """
 
 import logging

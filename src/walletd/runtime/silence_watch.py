@@ -1,4 +1,4 @@
-"""A watch over a thread that others wait for: one that is gone never answers, and they would wait for ever.
+"""A watch over a thread that others wait for: a thread that is gone never answers.
 
     watch = Watch("the reads of the read tables", die)
     with watch.waiting():
@@ -16,14 +16,14 @@ from typing import NoReturn
 import trio
 
 SILENCE_SECONDS = 30.0
-"""A call that takes so long is a disk that hangs; the process is ended after one to two times as long."""
+"""A call that takes this long means a disk that hangs; the process is ended after one to two times as long."""
 
 
 class Watch:
-    """Counts who asked and who was answered; ends the process where somebody waits and nobody is answered."""
+    """Counts calls and answers; ends the process if a call waits and none is answered."""
 
     def __init__(self, what: str, die: Callable[[str], NoReturn], clock: Callable[[], float] = time.monotonic) -> None:
-        """``clock``: what the thread lives by, which is not trio's where a test lets that jump."""
+        """``clock``: the clock that the thread goes by, which is not trio's if a test lets that jump."""
         self._what = what
         self._die = die
         self._clock = clock
@@ -32,7 +32,7 @@ class Watch:
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """For as long as the thread is waited for."""
+        """While the thread is waited for."""
         self._asked += 1
         try:
             yield

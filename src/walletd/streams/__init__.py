@@ -1,1 +1,1 @@
-"""Durable entries on their way to those who follow them."""
+"""Durable entries on their way to subscribers."""

@@ -1,4 +1,4 @@
-"""The events of streams as they go onto the wire, each made once for all the subscriptions that see the same.
+"""The events of streams as bytes, each made once for all subscriptions that see the same.
 
 frames = EventFrames(epoch)
 frames.frame(subscription, sequence, previous, record)
@@ -6,7 +6,7 @@ frames.frame(subscription, sequence, previous, record)
 
 
 class EventFrames:
-    """The frames of the entry that was published last: the first subscriptions of a thousand sessions share one."""
+    """The frames of the last published entry: the first subscriptions of a thousand sessions share one."""
 
     def __init__(self, epoch: int) -> None:
         self._epoch = epoch

@@ -1,9 +1,9 @@
-"""The publisher: hands each durable entry to the subscriptions that watch a wallet in it, gap-free and in order.
+"""The publisher: sends each durable entry to the subscriptions that watch a wallet in it, gap-free and in order.
 
 A subscription is a cursor that moves along the journal.  While it is at the head it is *live*: the publisher writes
-each event straight into its connection's outbox.  When the outbox is full, or when it starts from a cursor in the
-past, a task of its own reads on from the recent entries or the journal until it is at the head again.  Nothing is
-ever skipped, and nobody waits for a slow subscriber.
+each event straight into its connection's outbox.  If the outbox is full, or if it starts from a cursor in the past, a
+separate task reads on from the recent entries or the journal until it is at the head again.  Nothing is ever skipped,
+and a slow subscriber delays nothing else.
 """
 
 from collections import deque
@@ -21,20 +21,20 @@ MAX_RECENT = 4096
 """Entries kept in memory for subscriptions that are a little behind; older ones are read from the journal."""
 
 MAX_RECENT_BYTES = 32 * 1024 * 1024
-"""The same in bytes as they are stored; decoded they take some times as much."""
+"""The same in stored bytes; decoded entries take several times as much."""
 
 BURST = 256
-"""Events that a subscription which catches up sends before others get their turn."""
+"""The events that a catching-up subscription sends before other tasks run."""
 
 Shown = Callable[[Entry, bytes], bytes]
 ReadAfter = Callable[[int], Awaitable[Sequence[DurableEntry]]]
 
 
 class Outlet(Protocol):
-    """Where a subscription's events go: a connection, with a bounded outbox."""
+    """The destination of a subscription's events: a connection, with a bounded outbox."""
 
     def has_room(self) -> bool:
-        """Whether another event may be queued now."""
+        """True if another event may be queued now."""
         ...
 
     async def wait_for_room(self) -> None:
@@ -51,7 +51,7 @@ class Outlet(Protocol):
 
 
 class Watched:
-    """Which entries a subscription is about: those that touch some wallets, a prefix of names, or simply all."""
+    """The entries that a subscription covers: those that touch some wallets, a prefix of names, or all entries."""
 
     __slots__ = ("everything", "prefix", "wallets")
 
@@ -63,7 +63,7 @@ class Watched:
         self.everything = everything
 
     def covers(self, entry: Entry) -> bool:
-        """Whether the entry is one of these.  A refusal touches no wallet; only ``everything`` covers it."""
+        """True if the entry is one of these.  A refusal touches no wallet; only ``everything`` covers it."""
         if self.everything:
             return True
         touched = wallets_touched(entry)
@@ -84,14 +84,14 @@ class Subscription:
         self.watched = watched
         self.outlet = outlet
         self.position = position
-        """Every entry up to here was sent or is none of this subscription's."""
+        """Every entry up to here was sent or does not belong to this subscription."""
         self.previous = position
-        """The sequence of the last event, or where the stream began."""
+        """The sequence of the last event, or of the stream's beginning."""
         self.shown = shown
-        """What of an entry's bytes the session is shown; None: they are sent as they are stored."""
+        """A function that redacts an entry's bytes for the session; None: they are sent as stored."""
         self.is_live = False
         self.is_new = True
-        """Whether something was sent since the last heartbeat."""
+        """True if something was sent since the last heartbeat."""
         self.scope = trio.CancelScope()
 
     def send(self, entry: Entry, record: bytes) -> None:
@@ -110,11 +110,11 @@ class Publisher:
         self._heartbeat_seconds = heartbeat_seconds
         self._recent: deque[DurableEntry] = deque()
         self._recent_bytes = 0
-        # Dicts and not sets: whoever came first is served first, in every run of the same seed.
+        # Dicts and not sets: the first subscriber is served first, in every run of the same seed.
         self._by_wallet: dict[WalletId, dict[Subscription, None]] = {}
         self._by_prefix: dict[str, dict[Subscription, None]] = {}
         self._prefix_lengths: dict[int, int] = {}
-        """How many prefixes of each length are watched: a wallet's name is cut at these only."""
+        """The number of watched prefixes of each length: a wallet's name is cut at these only."""
         self._of_everything: dict[Subscription, None] = {}
         self._all: dict[Subscription, None] = {}
         self._nursery: trio.Nursery | None = None
@@ -129,7 +129,7 @@ class Publisher:
         return [*reversed([*islice(reversed(self._recent), count)])]
 
     def lags(self) -> list[int]:
-        """By how many entries each subscription is behind the head; 0 for those that are live."""
+        """The number of entries by which each subscription is behind the head; 0 for live ones."""
         return [0 if one.is_live else self.head - one.position for one in self._all]
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -167,7 +167,7 @@ class Publisher:
             self._recent_bytes -= len(self._recent.popleft().record)
 
     def subscribe(self, subscription: Subscription) -> None:
-        """Begin the stream behind ``subscription.position``."""
+        """Begin the stream after ``subscription.position``."""
         self._all[subscription] = None
         watched = subscription.watched
         if watched.everything:
@@ -223,13 +223,13 @@ class Publisher:
         subscription.is_live = False
         subscription.position = position
         subscription.scope = trio.CancelScope()
-        if self._nursery is not None:  # Who falls behind at the end of the daemon stays behind.
+        if self._nursery is not None:  # A subscription that falls behind at the end of the daemon stays behind.
             self._nursery.start_soon(self._catch_up, subscription)
 
     async def _catch_up(self, subscription: Subscription) -> None:
-        """Send what lies between the subscription's position and the head, then make it live.
+        """Send the entries between the subscription's position and the head, then make it live.
 
-        What was read is not kept while there is no room for it: a stuck subscriber holds its outbox and no more.
+        Entries read are not kept while there is no space for them: a stuck subscriber holds its outbox and no more.
         """
         with subscription.scope:
             while subscription.position < self.head:
@@ -238,14 +238,14 @@ class Publisher:
                     await subscription.outlet.wait_for_room()
                 entries = await self._entries_after(subscription.position)
                 if subscription.scope.cancel_called:
-                    return  # Whoever unsubscribes after the wait was over is not cancelled in it.
+                    return  # An unsubscription after the end of the wait does not cancel it.
                 self._send_some(subscription, entries)
         if not subscription.scope.cancel_called:
             assert subscription.position == self.head
             subscription.is_live = True
 
     def _send_some(self, subscription: Subscription, entries: Sequence[DurableEntry]) -> None:
-        """Move the subscription along these entries, as far as there is room."""
+        """Move the subscription along these entries, as far as there is space."""
         for durable in entries:
             if subscription.watched.covers(durable.entry):
                 if not subscription.outlet.has_room():
@@ -255,7 +255,7 @@ class Publisher:
             subscription.position = durable.entry.sequence
 
     async def _entries_after(self, position: int) -> Sequence[DurableEntry]:
-        """Some entries behind the position, up to the head: the journal may show more than was published yet."""
+        """Some entries after the position, up to the head: the journal may contain more than was published yet."""
         if self._recent and self._recent[0].entry.sequence <= position + 1:
             start = position + 1 - self._recent[0].entry.sequence
             return [self._recent[index] for index in range(start, min(start + BURST, len(self._recent)))]
@@ -272,7 +272,7 @@ class Publisher:
 
 
 def wallets_touched(entry: Entry) -> KeysView[WalletId]:
-    """The wallets that an entry changed, as a set in the entry's order; none where it is a refusal."""
+    """The wallets that an entry changed, as a set in the entry's order; empty for a refusal."""
     touched: dict[WalletId, None] = {}
     if entry.effects is not None:
         touched.update((balance.wallet, None) for balance in entry.effects.balances)

@@ -1,14 +1,14 @@
-"""Which command ids were used, for ever, in bounded memory.
+"""The used command ids, permanently, in bounded memory.
 
     index = CommandIndex(path)
     nursery.start_soon(index.survey)                   # reads every id once, and then new ids are known at once
     index.note("operator", "order-17")                 # an id that the tables show from now on
     index.find("operator", "order-17")                 # its entry's sequence
 
-A new command asks once: "was this id ever used?"  A filter in memory says "never" to nearly all that are new, once it
-has seen every id.  Otherwise one probe of the B-tree in ``state.db`` answers, right in the event loop: a hop to a
-thread costs forty times as much.  The survey at the start fills the filter, and checks every row's seal: a damaged key
-would hide an id that was used, and its command could be applied twice.
+A new command asks once: "was this id ever used?" A filter in memory says "never" to nearly all new ids, once it has
+seen every id.  Otherwise one probe of the B-tree in ``state.db`` answers, right on the event loop: a hop to a thread
+costs forty times as much.  The survey at the start fills the filter, and checks every row's seal: a damaged key would
+hide a used id, and its command could be applied twice.
 """
 
 import logging
@@ -39,10 +39,10 @@ SURVEY: Final = """
 SELECT json_group_array(json_array(principal, command_id, sequence, hex(seal)))
 FROM (SELECT * FROM command WHERE (principal, command_id) > (?, ?) ORDER BY principal, command_id LIMIT ?)
 """
-"""One row for many ids: a thread that asks for every row asks for the interpreter as often."""
+"""One row for many ids: a thread that fetches each row asks for the interpreter as often."""
 
 SURVEY_ROWS: Final = 1_000
-"""Read at a time; checking their seals holds up the event loop for some two milliseconds."""
+"""The rows read at a time; checking their seals occupies the event loop for some two milliseconds."""
 
 SURVEY_PAUSE_SECONDS: Final = 0.002
 
@@ -55,7 +55,7 @@ class CommandIndex:
     """Look-ups of command ids in the read tables."""
 
     def __init__(self, path: Path, expected: int = 0, cache_kibibytes: int = READER_CACHE_KIBIBYTES) -> None:
-        """``expected``: about how many ids the tables have."""
+        """``expected``: the approximate number of ids in the tables."""
         self._path = path
         self._cache_kibibytes = cache_kibibytes
         self._connection: apsw.Connection = open_for_reading(path, cache_kibibytes)
@@ -65,11 +65,11 @@ class CommandIndex:
 
     @property
     def is_surveyed(self) -> bool:
-        """Whether every id of the tables was seen, so that the filter can say "never"."""
+        """True if every id of the tables was seen, so that the filter can say "never"."""
         return self._is_surveyed
 
     def find(self, principal: str, command_id: str) -> int | None:
-        """The sequence of the entry with this command id of this principal; None where the id is new."""
+        """The sequence of the entry with this command id of this principal; None if the id is new."""
         if self._is_surveyed and not self._filter.may_have(principal, command_id):
             return None
         self.probes += 1
@@ -82,11 +82,11 @@ class CommandIndex:
         return int(sequence)
 
     def note(self, principal: str, command_id: str) -> None:
-        """The tables show this id from now on."""
+        """Note that the tables show this id from now on."""
         self._filter.add(principal, command_id)
 
     async def survey(self) -> None:
-        """See every id of the tables, check its seal and know it.  Until that is done every id is looked up.
+        """Read every id of the tables, check its seal and add it to the filter.  Until then every id is looked up.
 
         Raises ReadTablesRotten.
         """

@@ -1,12 +1,12 @@
-"""The file ``state.db`` as SQLite has it: who may open it, what damage looks like, and when file and log are whole.
+"""The SQLite file ``state.db``: exclusive access, the signs of damage, and the agreement of file and log.
 
     connection = open_for_writing(path)                # raises ReadTablesRotten for a mix of two times
-    connection = open_for_reading(path)                # as many as are wanted
+    connection = open_for_reading(path)                # any number of these
 
 Every page has a checksum, which SQLite verifies at each read of the page: its extension ``cksumvfs``, which apsw ships.
-What rot has hidden is so found by whoever would have met it, and a start need not look at the whole file.
+A reader therefore finds rot where it meets it, and a start need not read the whole file.
 
-Two SQLite libraries in one process would release each other's locks: nothing but this module opens state.db.
+Two SQLite libraries in one process would release each other's locks: only this module opens state.db.
 """
 
 import fcntl
@@ -27,14 +27,16 @@ except ImportError:
     sqlite_extra = None  # type: ignore[assignment]
 
 LEAST_APSW: Final = "3.51.3"
-"""The first one whose wheel has ``apsw.sqlite_extra``, and in it the checksums."""
+"""The first version whose wheel has ``apsw.sqlite_extra``, which contains the checksums."""
 
 FILE_NAME: Final = "state.db"
 WRITER_CACHE_KIBIBYTES: Final = 65_536
 READER_CACHE_KIBIBYTES: Final = 16_384
 REBUILD_CACHE_KIBIBYTES: Final = 262_144
 COPY_CACHE_KIBIBYTES: Final = 1_024
-"""Of a copy in the making: what was copied goes to the file soon and steadily, and not all at the end."""
+"""The cache while making a copy: small, so that copied pages go to the file soon and steadily, and not all at the
+end.
+"""
 
 CACHED_STATEMENTS: Final = 64
 BUSY_MILLISECONDS: Final = 5_000
@@ -50,7 +52,7 @@ _ROT: Final = (
     apsw.NotADBError,
     apsw.ConstraintError,
     apsw.MismatchError,
-    apsw.SQLError,  # Our statements are right: it is the schema that is not ours.
+    apsw.SQLError,  # Our statements are right: the schema must be another one.
 )
 _ROT_AT_READING: Final = frozenset({apsw.SQLITE_IOERR_DATA, apsw.SQLITE_IOERR_SHORT_READ})
 
@@ -64,25 +66,25 @@ class Cursor(Protocol):
 
 
 class Tables(Protocol):
-    """What whoever asks the read tables needs of a connection."""
+    """The part of a connection that queries of the read tables need."""
 
     def execute(self, sql: str, values: Sequence[Any] = (), /) -> Cursor: ...
 
 
 class Caches(NamedTuple):
-    """How many KiB of state.db each connection keeps in memory: the one that writes, each that reads."""
+    """The KiB of state.db that each connection keeps in memory: the writer, and each reader."""
 
     writer: int = WRITER_CACHE_KIBIBYTES
     reader: int = READER_CACHE_KIBIBYTES
     rebuild: int = REBUILD_CACHE_KIBIBYTES
-    """Of the one that writes, while many entries are folded: each touches some ten pages anywhere in the file."""
+    """The writer's cache while many entries are folded: each touches some ten pages anywhere in the file."""
 
 
 DEFAULT_CACHES: Final = Caches()
 
 
 class ReadTablesRotten(Exception):
-    """Something in state.db is not what was written.  The daemon removes the file and ends; a start rebuilds it."""
+    """Some part of state.db is not what was written.  The daemon removes the file and ends; a start rebuilds it."""
 
     def __init__(self, what: str) -> None:
         self.what = what
@@ -90,7 +92,7 @@ class ReadTablesRotten(Exception):
 
 
 def _registered() -> bool:
-    """Make the VFS known to apsw's SQLite; whether this platform's apsw has it."""
+    """Register the VFS with apsw's SQLite; returns whether this platform's apsw has it."""
     if sqlite_extra is None or sqlite_extra.has(_EXTENSION) is None:
         return False
     registrar = apsw.Connection(":memory:")
@@ -102,11 +104,11 @@ def _registered() -> bool:
 
 
 HAS_PAGE_SUMS: Final = _registered()
-"""Whether pages have checksums here.  Without them a start checks the whole file, as long as that may take."""
+"""Whether pages have checksums here.  Without them a start checks the whole file, however long that takes."""
 
 
 def unfit_library() -> str | None:
-    """Why this apsw cannot be used, and what to do; None where it can."""
+    """The reason why this apsw cannot be used, and the remedy; None if it can."""
     if sqlite_extra is not None:
         return None
     return (
@@ -116,12 +118,12 @@ def unfit_library() -> str | None:
 
 
 def open_for_writing(path: Path, cache_kibibytes: int = WRITER_CACHE_KIBIBYTES) -> apsw.Connection:
-    """The one connection that writes; a file that is missing is made, empty.  Nobody else has it open yet.
+    """The one connection that writes; a missing file is created, empty.  Nothing else has it open yet.
 
-    Raises ReadTablesRotten where the file and its log are not of one history.
+    Raises ReadTablesRotten if the file and its log do not belong to one history.
     """
     if not path.exists():
-        delete_tables(path)  # A log that is left over is of another file.
+        delete_tables(path)  # A leftover log belongs to another file.
     before = _stood(path)
     with rot_reported():
         return _open_for_writing(path, before, cache_kibibytes)
@@ -147,7 +149,7 @@ def _open_for_writing(path: Path, before: log_chain.Stood, cache_kibibytes: int)
 
 
 def open_for_reading(path: Path, cache_kibibytes: int = READER_CACHE_KIBIBYTES) -> apsw.Connection:
-    """A connection that cannot write.  One thread at a time may have it.  Raises ReadTablesRotten."""
+    """A connection that cannot write, for one thread at a time.  Raises ReadTablesRotten."""
     with rot_reported():
         return _open_for_reading(path, cache_kibibytes)
 
@@ -164,7 +166,7 @@ def _open_for_reading(path: Path, cache_kibibytes: int) -> apsw.Connection:
 
 
 def _refuse_blind(connection: apsw.Connection) -> None:
-    """A first page that no longer says that there are sums has SQLite look at none."""
+    """Refuse a first page that no longer declares checksums, because SQLite would then verify none."""
     if HAS_PAGE_SUMS and str(connection.pragma("checksum_verification")) != "1":
         raise ReadTablesRotten("the first page")
 
@@ -178,14 +180,14 @@ def _open(path: Path, flags: int, cache_kibibytes: int) -> apsw.Connection:
 
 
 class WriteLocks:
-    """The locks for writing and for folding the log, kept from other processes between our own transactions.
+    """The locks for writing and for folding the log, withheld from other processes between our own transactions.
 
-    Other programs may read the tables as they like.  One that folds the log into the file, as ``sqlite3`` does when it
-    is told to, would put pages there without their sums (measured: all of them), and the tables would be taken for
-    rotten; one that writes would hold up the projection.  Both are told that the database is locked.
+    Other programs may read the tables freely.  One that folds the log into the file, as ``sqlite3`` does on request,
+    would write pages without their sums (measured: all of them), and the tables would be taken for rotten; one that
+    writes would hold up the projection.  Both are told that the database is locked.
 
     The locks are bytes of the ``-shm`` file (https://www.sqlite.org/walformat.html#locks), and POSIX gives them to
-    processes: SQLite gets them here whenever it asks, and gives them back after each transaction and each checkpoint,
+    processes: SQLite gets them here whenever it asks, and releases them after each transaction and each checkpoint,
     after which ``keep`` has to be called.
     """
 
@@ -193,31 +195,31 @@ class WriteLocks:
         """The tables must be open in this process, and are closed before this is."""
         try:
             self._descriptor = os.open(path.with_name(f"{path.name}-shm"), os.O_RDWR | os.O_CLOEXEC)
-        except FileNotFoundError:  # SQLite does without, and then nothing is shared with other processes.
+        except FileNotFoundError:  # SQLite does without it, and then nothing is shared with other processes.
             self._descriptor = -1
         self.keep()
 
     def keep(self) -> None:
-        """Take them, as far as no other process has them: then a later call does."""
+        """Take the locks that no other process holds; a later call takes the others."""
         for byte in (_WRITE_LOCK, _CHECKPOINT_LOCK) if self._descriptor >= 0 else ():
             with suppress(OSError):
                 fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, byte)
 
     def close(self) -> None:
-        """Give them back.  Closing the descriptor releases every lock that this process has on the file."""
+        """Release the locks.  Closing the descriptor releases every lock that this process has on the file."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
 
 
 def refuse_damaged(tables: Tables) -> None:
-    """Raise ReadTablesRotten where pages do not hold together.  O(file)."""
+    """Raise ReadTablesRotten if pages are inconsistent.  O(file)."""
     ((found,),) = tables.execute("PRAGMA integrity_check(1)").fetchall()
     if found != "ok":
         raise ReadTablesRotten(f"a page ({found.splitlines()[-1]})")
 
 
 def is_of_this_make(path: Path) -> bool:
-    """Whether the file, where there is one, has or has not page sums as those that are made here."""
+    """True if the file, if there is one, has page sums exactly if new files here do."""
     reserved = log_chain.reserved_bytes(path)
     return reserved is None or reserved == (SUM_BYTES if HAS_PAGE_SUMS else 0)
 
@@ -230,10 +232,10 @@ def _stood(path: Path) -> log_chain.Stood:
 
 
 def open_for_copying(path: Path, cache_kibibytes: int = COPY_CACHE_KIBIBYTES) -> apsw.Connection:
-    """A new file for SQLite's backup to copy tables into.  What fails is thrown away whole: it has no journal.
+    """A new file for SQLite's backup to copy tables into.  A failed copy is discarded whole: it has no journal.
 
-    Its first page says that there are sums before any other page is written.  SQLite writes pages as its cache fills,
-    in any order, and gives none a sum as long as the first page does not say so.
+    Its first page declares checksums before any other page is written.  SQLite writes pages as its cache fills, in any
+    order, and gives none a checksum while the first page does not declare them.
     """
     delete_tables(path)
     connection = _open(path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE, cache_kibibytes)
@@ -249,26 +251,26 @@ def open_for_copying(path: Path, cache_kibibytes: int = COPY_CACHE_KIBIBYTES) ->
 
 
 def close_copy(path: Path) -> None:
-    """Let a copy, made of tables in use, say that it is whole: what it shows is the last, and no log goes with it."""
+    """Mark a copy, made of tables in use, as whole: it shows the last transaction, and no log belongs to it."""
     with closing(_open(path, apsw.SQLITE_OPEN_READWRITE, COPY_CACHE_KIBIBYTES)) as connection:
         connection.execute("PRAGMA journal_mode=DELETE").fetchall()
         connection.execute(f"PRAGMA application_id={connection.pragma('user_version')}")
 
 
 def leave_log(connection: apsw.Connection) -> None:
-    """Let the log be when the connection closes: nothing more goes into the file."""
+    """Keep the log when the connection closes: nothing more goes into the file."""
     connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
 
 
 def delete_tables(path: Path) -> None:
-    """Remove the file and what belongs to it; nobody may have it open."""
+    """Remove the file and the files that belong to it, none of which may be open."""
     for suffix in ("", "-wal", "-shm", "-journal"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
 @contextmanager
 def rot_reported() -> Iterator[None]:
-    """What SQLite raises because of damage, and only that, becomes ReadTablesRotten."""
+    """Turn SQLite's errors that damage causes, and only those, into ReadTablesRotten."""
     try:
         yield
     except _ROT as error:
@@ -278,5 +280,5 @@ def rot_reported() -> Iterator[None]:
             raise ReadTablesRotten("a page") from error
         raise
     except UnicodeDecodeError as error:
-        # SQLite's own message quotes what is damaged, and that need not be text.
+        # SQLite's own message quotes the damaged part, which need not be text.
         raise ReadTablesRotten("something that is not text") from error

@@ -1,4 +1,4 @@
-"""Folding: the rows that each entry of the journal leaves in the read tables.
+"""Folding: the rows that each entry of the journal adds to the read tables.
 
 folding = Folding()
 folding.add(entry)                                 # for each entry, in order
@@ -48,12 +48,12 @@ class Rows(NamedTuple):
     commands: list[bytes]
 
     def statements(self) -> Iterable[tuple[str, list[bytes]]]:
-        """Each table's statement with its rows.  An entry is folded once only, so that a plain INSERT must succeed."""
+        """Each table's statement with its rows.  An entry is folded only once, so a plain INSERT must succeed."""
         return zip(STATEMENTS, self, strict=True)
 
 
 def _sealed(columns: int) -> str:
-    """The columns of a row, of which the last is the seal."""
+    """The columns of a row; the last is the seal."""
     return ", ".join([*(f"value->>{column}" for column in range(columns - 1)), f"unhex(value->>{columns - 1})"])
 
 
@@ -67,21 +67,23 @@ STATEMENTS = (
     "INSERT INTO wallet_metadata SELECT value->>0, value->>1, value->>2 FROM json_each(?)",
     f"INSERT INTO wallet_after SELECT {_sealed(4)} FROM json_each(?)",
     f"INSERT OR REPLACE INTO balance SELECT {_sealed(4)} FROM json_each(?)",
-    # In this order a wallet's changes of one transaction lie side by side, and the index is walked once.
+    # In this order the changes of a wallet in one transaction are adjacent, and the index is traversed once.
     f"INSERT INTO balance_change SELECT {_sealed(14)}, {_IS_LATE} FROM json_each(?) ORDER BY 1, 2, 3, 4",
     f"INSERT OR REPLACE INTO hold SELECT {_sealed(8)} FROM json_each(?)",
     f"INSERT OR REPLACE INTO refunded SELECT {_sealed(3)} FROM json_each(?)",
     f"INSERT OR REPLACE INTO outflow SELECT {_sealed(7)} FROM json_each(?)",
     "DELETE FROM client WHERE client IN (SELECT value->>0 FROM json_each(?))",
     f"INSERT OR REPLACE INTO client SELECT {_sealed(3)} FROM json_each(?)",
-    # The first entry of an id is the one that counts, also in a journal that holds an id twice.
+    # The first entry of an id counts, even in a journal that contains an id twice.
     f"INSERT OR IGNORE INTO command SELECT {_sealed(4)} FROM json_each(?)",
 )
-"""In the order of ``Rows``, and that in which they are run."""
+"""The statements in the order of ``Rows``, in which they are executed."""
 
 
 class Folding:
-    """What entries leave behind, entry by entry.  Of a wallet or balance touched often, only the last record counts."""
+    """The rows of several entries, added one by one.  For a wallet or balance touched often, only the last record
+    counts.
+    """
 
     def __init__(self) -> None:
         self._rows = Rows(*([] for _ in Rows._fields))
@@ -93,7 +95,7 @@ class Folding:
         self._clients: dict[str, ClientRecord | None] = {}
 
     def add(self, entry: Entry) -> None:
-        """Take in the next entry."""
+        """Add the next entry."""
         rows = self._rows
         time = microseconds(entry.time)
         rows.moments.append(row(entry.sequence, time))
@@ -123,7 +125,7 @@ class Folding:
             self._clients[client.client] = client
 
     def rows(self) -> Rows:
-        """All rows; once, at the end."""
+        """All rows; call it once, at the end."""
         rows = self._rows
         for name, record in self._wallets.items():
             rows.wallets.append(row(name, _text(record)))
@@ -155,8 +157,8 @@ def rows_of(entries: Iterable[Entry]) -> Rows:
 
 
 def balance_changes(entry: Entry, time: int) -> Iterable[tuple[Any, ...]]:
-    """What the entry changed of each balance, as rows but for their seals: a row a line of a statement; one without a
-    movement where it only reserved or released.  The last row of a balance says what the entry left of it.
+    """The entry's changes of each balance, as rows without their seals: one row for each line of a statement, and one
+    without a movement if it only reserved or released.  The last row of a balance is its state after the entry.
     """
     assert entry.effects is not None
     left = {(balance.wallet, balance.asset): balance for balance in entry.effects.balances}
@@ -197,7 +199,7 @@ def balance_changes(entry: Entry, time: int) -> Iterable[tuple[Any, ...]]:
 
 
 def hold_values(hold: HoldRecord, sequence: int) -> tuple[Any, ...]:
-    """A hold's row as this entry leaves it, without its seal; ``ended`` is the entry where it says that it expired."""
+    """A hold's row after this entry, without its seal; ``ended`` is the entry if it records the expiry."""
     expires = None if hold.expires_at is None else microseconds(hold.expires_at)
     ended = sequence if hold.state is HoldState.EXPIRED else None
     return hold.wallet, *place_of(hold.hold), int(hold.state is HoldState.OPEN), expires, _text(hold), ended

@@ -1,10 +1,10 @@
-"""A Bloom filter over the command ids that were used: "surely never" in half a microsecond and ten bits an id.
+"""A Bloom filter over the used command ids: "surely never" in half a microsecond and ten bits per id.
 
     filter = IdFilter(expected=1_000_000)
     filter.add("operator", "order-17")
-    filter.may_have("operator", "order-18")            # False: surely never added; True: probably it was
+    filter.may_have("operator", "order-18")            # False: surely never added; True: probably added
 
-It forgets nothing and misses nothing: what was added is always found.  It lives in memory only, for Python's hashes of
+It forgets nothing and misses nothing: an added id is always found.  It lives in memory only, because Python's hashes of
 text differ from process to process.
 """
 
@@ -17,24 +17,24 @@ _LEAST_IDS: Final = 65_536
 
 
 GROWTH: Final = 4
-"""A full array of bits is joined by one that is so many times as large: few of them to look into, however many ids."""
+"""The factor by which each further array of bits exceeds the one before: few arrays to probe, however many ids."""
 
 
 class IdFilter:
-    """Arrays of bits, each for so many ids; the last one takes in what is new."""
+    """Arrays of bits, each for a number of ids; the last one receives new ids."""
 
     __slots__ = ("_arrays", "_bits", "_mask", "_room", "added")
 
     def __init__(self, expected: int) -> None:
         self._arrays: list[tuple[bytearray, int]] = []
-        """Each with its mask, the largest first: an id that was used is most likely there."""
+        """Each with its mask, the largest first: a used id is most likely there."""
         self.added = 0
-        """How many were added, those that were added twice counted twice."""
+        """The number of added ids, counting repetitions."""
         self._grow(expected)
 
     @property
     def bits(self) -> int:
-        """What it takes of memory, in bits."""
+        """Its size in memory, in bits."""
         return 8 * sum(len(bits) for bits, _ in self._arrays)
 
     def _grow(self, expected: int) -> None:
@@ -45,7 +45,7 @@ class IdFilter:
         self._arrays.insert(0, (self._bits, self._mask))
 
     def add(self, principal: str, command_id: str) -> None:
-        """From now on this id is found."""
+        """Add this id."""
         if not self._room:
             self._grow(GROWTH * (self._mask + 1) // BITS_PER_ID)
         bits, mask = self._bits, self._mask
@@ -56,7 +56,7 @@ class IdFilter:
         self._room -= 1
 
     def may_have(self, principal: str, command_id: str) -> bool:
-        """Whether the id was added; False is certain."""
+        """True if the id was probably added; False is certain."""
         hashed = hash((principal, command_id))
         for bits, mask in self._arrays:
             place = hashed & mask

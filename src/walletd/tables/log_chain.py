@@ -1,17 +1,17 @@
-"""Whether ``state.db`` and the write-ahead log beside it are of one history, found out without reading the file.
+"""Whether ``state.db`` and the write-ahead log beside it belong to one history, determined without reading the file.
 
-    before = stood(path, reserved)                     # while nobody has the file open
-    frames = ...                                       # SQLite opens it, and says how much of the log it believes
-    why = mixed(before, path, frames)                  # "" where they belong together
+    before = stood(path, reserved)                     # while the file is not open
+    frames = ...                                       # SQLite opens it, and reports how much of the log it accepts
+    why = mixed(before, path, frames)                  # "" if they belong together
 
-SQLite believes a log up to the first frame that fails its sum, and knows nothing of the file under it.  Where a part
-of the log had gone into the file and is then lost, or where file or log is an old copy, it shows a mix of two times.
+SQLite accepts a log up to the first frame that fails its sum, and knows nothing of the file under it.  If a part of the
+log went into the file and was then lost, or if file or log is an old copy, it shows a mix of two times.
 
-So every transaction writes two numbers into the first page: the last entry that it shows and the one that the
-transaction before it showed (SQLite's ``user_version`` and ``application_id``, of which nobody else makes use).  What
-goes into the file goes in by ascending page, the first page first.  Therefore the file's own first page says how far
-the file can be, and a log belongs to it if it begins there or passes there.  A file without a log must have been
-closed: the last transaction of a life says that it is the last, by two numbers that are equal.  O(log).
+So every transaction writes two numbers into the first page: the last entry that it shows and the one that the previous
+transaction showed (SQLite's ``user_version`` and ``application_id``, which nothing else uses).  Pages go into the file
+in ascending order, the first page first.  Therefore the file's own first page tells how far the file can be, and a log
+belongs to it if it begins there or passes there.  A file without a log must have been closed: the last transaction of a
+life marks itself as the last, by two numbers that are equal.  O(log).
 """
 
 import struct
@@ -31,23 +31,23 @@ _FRAME: Final = struct.Struct(">6I")  # page number, size of the database after 
 
 
 class Stamp(NamedTuple):
-    """What a transaction says in the first page: which entry the one before it showed, and which it shows."""
+    """A transaction's mark in the first page: the entry that the previous one showed, and the one that it shows."""
 
     follows: int
     shown: int
 
 
 class Stood(NamedTuple):
-    """The file alone, without its log: what its first page says, and how many bytes there are."""
+    """The file alone, without its log: the marks of its first page, and its size."""
 
     stamp: Stamp
     pages: int
-    """As the first page has it."""
+    """The number in the first page."""
     size: int
 
 
 def reserved_bytes(path: Path) -> int | None:
-    """How many bytes at the end of each page are kept free for a sum; None where there is no database."""
+    """The bytes reserved for a sum at the end of each page; None if there is no database."""
     if not path.exists():
         return None
     with path.open("rb") as file:
@@ -56,7 +56,7 @@ def reserved_bytes(path: Path) -> int | None:
 
 
 def stood(path: Path, reserved: int) -> Stood | None:
-    """The file as it lies there, an empty one where there is none; None where its first page is damaged.
+    """The file's present state, empty if there is none; None if its first page is damaged.
 
     Reading it would release SQLite's locks, so it must not be open in this process.
     """
@@ -75,7 +75,7 @@ def stood(path: Path, reserved: int) -> Stood | None:
 
 
 def page_sum(content: bytes) -> bytes:
-    """The checksum of a page as SQLite's cksumvfs has it: a Fibonacci-weighted pair over 32-bit words."""
+    """The checksum of a page as in SQLite's cksumvfs: a Fibonacci-weighted pair over 32-bit words."""
     first = second = 0
     words = struct.unpack(f"<{len(content) // 4}I", content)
     for at in range(0, len(words), 2):
@@ -85,7 +85,9 @@ def page_sum(content: bytes) -> bytes:
 
 
 def mixed(before: Stood, path: Path, frames: int) -> str:
-    """Why the file and the first ``frames`` frames of its log are not of one history; empty where they are."""
+    """The reason why the file and the first ``frames`` frames of its log do not belong to one history; empty if they
+    do.
+    """
     whole_pages = before.size // PAGE_BYTES
     if frames <= 0:
         if before.stamp.follows != before.stamp.shown:

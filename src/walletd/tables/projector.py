@@ -3,12 +3,12 @@
     projector.extend(entries, frontier)                # right after a commit, synchronous
     projector.fold_at_once()                           # once its answers are written, synchronous
     await projector.reach(sequence)                    # before a read that must see the entry
-    await projector.reach_unless_full(sequence)        # the same for a client, who is told where that may take long
+    await projector.reach_unless_full(sequence)        # the same for a client, who is told if that may take long
 
-It lingers for a moment before each transaction, because a wallet touched a hundred times meanwhile is then written
-once; a reader that waits cuts the lingering short.  Entries are folded as they come, also while a thread writes the
-last ones, so that a reader waits for the writing alone; where many wait, they are folded in turns with everybody else.
-What it has not projected yet is bounded: ``has_room``.
+It lingers briefly before each transaction, because a wallet touched a hundred times meanwhile is then written once; a
+waiting reader cuts the lingering short.  Entries are folded as they come, even while a thread writes the previous ones,
+so that a reader waits for the writing only; if many wait, folding takes turns with all other tasks.  The number of
+entries not yet projected is bounded: ``has_room``.
 """
 
 import logging
@@ -31,54 +31,60 @@ from walletd.tables.writer import Folded, Progress, ReadTables, ReadTablesStand,
 from walletd.vocabulary.sizes import MAX_SEGMENT_BYTES
 
 FULL_RETRY_SECONDS = 1.0
-"""While there is no space for the read tables, or another program has them locked, they stand, and it is tried again
-after so long."""
+"""The delay before another attempt while the read tables have no space, or another program has them locked."""
 
 LINGER_SECONDS = 0.25
-"""How long a transaction waits for more entries, unless a reader waits for it: half as many are a quarter dearer."""
+"""The time that a transaction waits for more entries, unless a reader waits for it: half of them cost a quarter more
+each.
+"""
 
 PAUSE_SECONDS = 0.0005
-"""Between two turns of a fold that does not hurry: a thread that has a commit's result gets the interpreter's lock.
+"""The pause between two turns of a fold that does not hurry: a thread with a commit's result gets the interpreter's
+lock.
 
-Whoever only gives way to other tasks has it back before the thread is awake, and the commit waits for the whole fold.
+A mere yield to other tasks would take the lock back before the thread is awake, and the commit would wait for the whole
+fold.
 """
 
 MAX_BATCH = 4_000
-"""About how many entries one transaction takes: a third of the time for each that a tenth as many would take."""
+"""The approximate number of entries in one transaction: each takes a third of the time that it would among a tenth as
+many.
+"""
 
 MAX_BATCH_BYTES = 4 * MAX_SEGMENT_BYTES
-"""About how many bytes of entries one transaction takes."""
+"""The approximate number of bytes of entries in one transaction."""
 
 MAX_BACKLOG_BYTES = 64 * 1024 * 1024
-"""Of entries that the read tables do not show yet: as much as may wait for the journal."""
+"""The limit on entries that the read tables do not show yet: equal to that of entries waiting for the journal."""
 
 TURN_BYTES = 256 * 1024
-"""So much of entries is folded before others have the event loop, however few they are."""
+"""The bytes of entries folded before other tasks run, however few entries they are."""
 
 PROMPT_BYTES = 256 * 1024
-"""A transaction with more than this is made by a thread, however few its entries are."""
+"""A larger transaction is made by a thread, however few its entries are."""
 
 HURRIED_TURN = 256
-"""So many entries are folded before others have the event loop: some milliseconds."""
+"""The number of entries folded before other tasks run: some milliseconds."""
 
 RELAXED_TURN = 128
-"""The same where nobody waits and nothing presses."""
+"""The same if no reader waits and nothing presses."""
 
 MAX_PROMPT = 256
-"""A transaction that a reader waits for is made by the event loop up to so many: some milliseconds are less than what a
-thread needs to get the interpreter."""
+"""The largest transaction, in entries, that the event loop makes for a waiting reader: some milliseconds are less than
+a thread needs to get the interpreter.
+"""
 
 MAX_RELAXED = 64
-"""The same where nobody waits."""
+"""The same if no reader waits."""
 
 PACE_SECONDS = 0.25
-"""So long at most a commit waits for a projector that is behind: one that cannot write must not hold anybody up."""
+"""The longest time that a commit waits for a projector that is behind: one that cannot write must not block commits."""
 
 log = logging.getLogger(__name__)
 
 
 class _Ready(NamedTuple):
-    """What one transaction writes."""
+    """The content of one transaction."""
 
     batch: Sequence[DurableEntry]
     folded: Folded
@@ -86,7 +92,7 @@ class _Ready(NamedTuple):
 
 
 class Projector:
-    """Owns the read tables, which say themselves up to where they stand."""
+    """Owns the read tables, which record their own progress."""
 
     def __init__(
         self,
@@ -103,17 +109,17 @@ class Projector:
         self._on_projected = on_projected
         self._watch = watch
         self._frontiers: deque[Frontier] = deque()
-        """Behind each commit that is not folded yet."""
+        """The frontier after each commit that is not folded yet."""
         self._unfolded: deque[DurableEntry] = deque()
         self._folding = Folding()
         self._folded: list[DurableEntry] = []
-        """What is in it."""
+        """The entries in it."""
         self._reached: Frontier | None = None
-        """Behind the last whole commit in it."""
+        """The frontier after the last whole commit in it."""
         self._last_sequence: float = inf
-        """With which commit the next transaction ends, where it is not full before."""
+        """The last commit of the next transaction, unless it is full before."""
         self._is_closed = False
-        """Whether nothing more goes into it."""
+        """True if it accepts nothing more."""
         self._ready: _Ready | None = None
         self._folded_bytes = 0
         self._backlog = 0
@@ -122,10 +128,10 @@ class Projector:
         self._urgent = trio.Event()
         self._advanced = trio.Event()
         self._full: ReadTablesStand | None = None
-        """Why the read tables stand, until they advance again."""
+        """The reason why the read tables are stalled, until they advance again."""
         self.transactions = 0
         self.durable_sequence = progress.sequence
-        """The last entry handed in."""
+        """The last entry passed in."""
 
     @property
     def sequence(self) -> int:
@@ -134,32 +140,32 @@ class Projector:
 
     @property
     def time(self) -> datetime:
-        """When the last entry that the read tables show was decided."""
+        """The time of the last entry that the read tables show."""
         return self._progress.time
 
     @property
     def backlog(self) -> int:
-        """How many durable entries the read tables do not show yet."""
+        """The number of durable entries that the read tables do not show yet."""
         return self._backlog
 
     @property
     def has_room(self) -> bool:
-        """Whether more may become durable before the projector has caught up."""
+        """True if more may become durable before the projector has caught up."""
         return self._backlog < self._max_backlog and self._backlog_bytes < MAX_BACKLOG_BYTES
 
     @property
     def is_pressed(self) -> bool:
-        """Whether more comes than it can keep up with, so that not much more should be let in."""
+        """True if more arrives than it can keep up with, so that little more should be admitted."""
         return self._backlog >= self._max_backlog // 2 or self._backlog_bytes >= MAX_BACKLOG_BYTES // 2
 
     @property
     def is_behind(self) -> bool:
-        """Whether so little room is left that commits should wait for it."""
+        """True if so little space is left that commits should wait for it."""
         return self._backlog >= self._max_backlog * 3 // 4 or self._backlog_bytes >= MAX_BACKLOG_BYTES * 3 // 4
 
     @property
     def _has_a_batch(self) -> bool:
-        """Whether there is as much as one transaction takes."""
+        """True if there is enough for a full transaction."""
         return self._backlog >= MAX_BATCH or self._backlog_bytes >= MAX_BATCH_BYTES
 
     async def catch_up(self) -> None:
@@ -171,7 +177,7 @@ class Projector:
                     await self._advanced.wait()
 
     def extend(self, entries: Sequence[DurableEntry], frontier: Frontier) -> None:
-        """Take in what one commit made durable, and the frontier behind it, which nobody changes any more."""
+        """Add the entries that one commit made durable, and the frontier after it, which no longer changes."""
         assert entries[0].entry.sequence == self.durable_sequence + 1
         assert frontier.size == entries[-1].entry.sequence
         self._frontiers.append(frontier)
@@ -182,12 +188,12 @@ class Projector:
         self._arrived.set()
 
     def fold_at_once(self) -> None:
-        """Fold what has come, unless so much waits that others should have their turn first."""
+        """Fold the entries that have arrived, unless so many wait that other tasks should run first."""
         if not self._has_a_batch:
             self._fold_some(MAX_BATCH)
 
     def _fold_some(self, most: int) -> None:
-        """Fold the oldest entries, as far as they go into the next transaction, and in one turn."""
+        """Fold the oldest entries, as many as fit into the next transaction and into one turn."""
         room = TURN_BYTES
         for _ in range(min(most, len(self._unfolded))):
             if self._is_closed or room <= 0:
@@ -195,7 +201,8 @@ class Projector:
             durable = self._unfolded[0]
             self._folding.add(durable.entry)
             self._folded.append(durable)
-            self._unfolded.popleft()  # Only now: where memory ran out before, nothing may be written that lacks it.
+            # Only now: if memory ran out before, a transaction without this entry must not be written.
+            self._unfolded.popleft()
             self._folded_bytes += len(durable.record)
             room -= len(durable.record)
             if self._frontiers[0].size == durable.entry.sequence:
@@ -221,7 +228,7 @@ class Projector:
             await self._advanced.wait()
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Project until cancelled.  A transaction under way is finished first."""
+        """Project until cancelled.  A running transaction is finished first."""
         task_status.started()
         while True:
             await self._arrived.wait()
@@ -234,15 +241,15 @@ class Projector:
                 await trio.sleep(FULL_RETRY_SECONDS)
 
     async def drain(self) -> None:
-        """Project everything that is durable; for the end of the daemon, when ``run`` was cancelled.
+        """Project everything that is durable; for the end of the daemon, after ``run`` was cancelled.
 
-        What finds no space is left to the next start.
+        Entries that find no space are left to the next start.
         """
         while self._backlog and await self.project_some():
             pass
 
     async def project_some(self) -> bool:
-        """One transaction: the oldest commits, as many as fit; whether there was space for it."""
+        """One transaction: the oldest commits, as many as fit; returns whether there was space for it."""
         is_awaited, self._urgent = self._urgent.is_set(), trio.Event()
         if self._ready is None:
             self._ready = await self._next(is_awaited=is_awaited)
@@ -253,7 +260,7 @@ class Projector:
         return self._full is None
 
     async def _next(self, *, is_awaited: bool) -> _Ready:
-        """The next transaction, with everything that is durable by now and fits in."""
+        """The next transaction, with everything that is durable by now and fits."""
         self._last_sequence = self.durable_sequence
         if self._folded and self._reached is not None and self._reached.size == self._folded[-1].entry.sequence:
             self._end_commit(self._reached)
@@ -273,7 +280,7 @@ class Projector:
         return _Ready(batch, folded(folding, progress), is_small)
 
     async def _fold_along(self) -> None:
-        """Fold the transaction after the one that is written meanwhile."""
+        """Fold the next transaction while the previous one is written."""
         while self._unfolded and not self._is_closed:
             self._fold_some(HURRIED_TURN)
             await trio.lowlevel.checkpoint()
@@ -304,17 +311,17 @@ class Projector:
         self._on_projected(batch)
 
     def _wake(self) -> None:
-        """Have everybody who waits look again."""
+        """Wake all waiting tasks to check again."""
         advanced, self._advanced = self._advanced, trio.Event()
         advanced.set()
 
 
 def bytes_of(entries: Sequence[DurableEntry]) -> int:
-    """How many bytes the entries have as they are stored."""
+    """The size of the entries as stored."""
     return sum(len(durable.record) for durable in entries)
 
 
 def progress_after(progress: Progress, sequence: int, frontier: Frontier, time: datetime) -> Progress:
-    """The progress once the entries up to ``sequence`` are folded."""
+    """The progress after folding the entries up to ``sequence``."""
     assert frontier.size == sequence
     return progress._replace(sequence=sequence, frontier=frontier.to_bytes(), time=time)

@@ -1,14 +1,15 @@
-"""Consistent reads: questions to the read tables that take several statements and must all see the same state.
+"""Consistent reads: queries of the read tables that take several statements and must all see the same state.
 
     consistent = await open_consistent_reads(path)
     page = await consistent.read(lambda tables: find_wallets(tables, search, now, after, limit))
-    rows = await consistent.rows("SELECT ...", values)          # where one statement is enough
+    rows = await consistent.rows("SELECT ...", values)          # if one statement is enough
 
-One transaction in one visit to a thread, or in none (``on_loop``); what it reads stood together after the entry that
-``progress_of`` names.  A visit that was begun is finished, whatever is cancelled.
+One transaction in one visit to a thread, or in none (``blocking_calls``); everything it reads belongs to the state
+after the entry that ``progress_of`` names.  Once handed to the thread, a call runs to completion; cancellation does not
+interrupt it.
 
-What is small is found on the event loop, and whether it is small shows as it is read: after ``SMALL_STEPS`` of SQLite's
-steps it is given up there, and begun again in the thread.
+A small query runs on the event loop.  Whether it is small shows as it runs: after ``SMALL_STEPS`` of SQLite's steps it
+is abandoned there, and started again in the thread.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,18 +27,19 @@ from walletd.tables.writer import in_thread
 Found = TypeVar("Found")
 
 SMALL_STEPS = 20_000
-"""Of SQLite's machine, for one read on the event loop: some 800 rows, two to four milliseconds with what is made of
-them.  A visit to a thread, which shares the interpreter, takes as long."""
+"""The steps of SQLite's machine for one read on the event loop: some 800 rows, two to four milliseconds including their
+processing.  A visit to a thread, which shares the interpreter, takes as long.
+"""
 
 _STEPS_AT_ONCE = 1_000
 
 
 class _TooLong(Exception):
-    """The event loop has spent on a read what a read may cost there."""
+    """The event loop has spent on a read the time that a read may take there."""
 
 
 class ConsistentReads:
-    """One reading connection of its own, which one question at a time has."""
+    """A separate reading connection, for one query at a time."""
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
@@ -45,14 +47,14 @@ class ConsistentReads:
         self._small = OnLoop()
 
     async def read(self, look: Callable[[Tables], Found], *, is_small: bool = False) -> Found:
-        """What ``look`` finds in one consistent view of the tables.  Raises ReadTablesRotten.
+        """The result of ``look`` in one consistent view of the tables.  Raises ReadTablesRotten.
 
-        What ``is_small`` is tried without the thread first: it may be called twice.
+        A query that ``is_small`` is tried without the thread first, so ``look`` may be called twice.
         """
         return await self._made(lambda: in_one_view(self._connection, look), is_small)
 
     def read_at_once(self, look: Callable[[Tables], Found]) -> Found | None:
-        """What ``look`` finds, without the thread; None where that is not to be had, or would take long."""
+        """The result of ``look``, without the thread; None if that is not possible, or would take long."""
         with suppress(_TooLong):
             return self._at_once(lambda: in_one_view(self._connection, look))
         return None
@@ -74,7 +76,9 @@ class ConsistentReads:
             return await in_thread(call)
 
     def _at_once(self, call: Callable[[], Found]) -> Found:
-        """Make the call on the event loop.  Raises _TooLong where another has the connection, and where it is dear."""
+        """Make the call on the event loop.  Raises _TooLong if another query has the connection, or if the call is
+        expensive.
+        """
         if self._turn.locked() or not self._small.is_due():
             raise _TooLong
         left = max(1, SMALL_STEPS // _STEPS_AT_ONCE)
@@ -100,7 +104,7 @@ class ConsistentReads:
 
 
 async def open_consistent_reads(path: Path, cache_kibibytes: int = READER_CACHE_KIBIBYTES) -> ConsistentReads:
-    """Open the read tables for questions; they must exist."""
+    """Open the read tables for queries; they must exist."""
     return ConsistentReads(await in_thread(lambda: open_for_reading(path, cache_kibibytes)))
 
 
@@ -115,6 +119,6 @@ def in_one_view(connection: Tables, look: Callable[[Tables], Found]) -> Found:
 
 
 def progress_of(tables: Tables) -> int:
-    """After which entry the tables stand."""
+    """The last entry that the tables show."""
     row = tables.execute("SELECT sequence FROM progress").fetchone()
     return int(row[0]) if row else 0

@@ -1,12 +1,14 @@
-"""The schema of the read tables, the format that it has, and how moments are written in it."""
+"""The schema of the read tables, its format, and the form of times in it."""
 
 from datetime import UTC, datetime, timedelta
 
 FORMAT = 11
 
 EARLY_ASSETS = 16
-"""So many assets, those defined first, have a wallet's history walked each by itself; the changes of all later ones are
-in an index by wallet alone.  An index over all changes would make a transfer's rows a fifth dearer."""
+"""The number of assets, those defined first, for which a wallet's history is read asset by asset; the changes of all
+later ones are in an index by wallet only.  An index over all changes would make a transfer's rows a fifth more
+expensive.
+"""
 
 SCHEMA = """
 CREATE TABLE progress (
@@ -70,7 +72,7 @@ CHANGE_COLUMNS = """
 c.wallet, c.asset, c.sequence, c.line, c.time, c.version, c.posted, c.held,
 c.amount, c.counterparty, c.reference, c.kind, c.transfer, c.seal
 """
-"""What a change's seal is over, and the seal."""
+"""The values that a change's seal covers, and the seal."""
 
 UNMOVED = -1
 """The line of a change without a movement."""

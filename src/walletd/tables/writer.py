@@ -4,13 +4,12 @@
     folded = await fold(entries, progress)             # on the event loop
     await tables.write(folded)                         # one transaction for many entries, in a thread
 
-Folding looks at the entries only, so that the next ones can be folded meanwhile.  A small transaction, for which
-somebody may be waiting, is made by the event loop where the disk is fast (``on_loop``): a thread has the interpreter
-back only after milliseconds, between any two statements.  What grows with the file, the folding of SQLite's log into
-it, is always a thread's.
-``synchronous=NORMAL``: after a power cut the tables may be behind the journal, and catch up at the next start.
-The rows and their seals are ``table_rows``'; rows that rot has hidden are found by the pages' own checksums
-(``table_file``).
+Folding needs the entries only, so the next ones can be folded meanwhile.  A small transaction, for which a reader may
+be waiting, is made by the event loop if the disk is fast (``blocking_calls``): a thread gets the interpreter back only
+after milliseconds, between any two statements.  Work that grows with the file, the folding of SQLite's log into it, is
+always done by a thread.  ``synchronous=NORMAL``: after a power cut the tables may be behind the journal, and catch up
+at the next start.  ``folding`` makes the rows and their seals; the pages' own checksums reveal rows that rot has hidden
+(``file``).
 """
 
 from collections.abc import Iterable, Sequence
@@ -51,33 +50,35 @@ from walletd.vocabulary.entries import (
 )
 
 TURN_ENTRIES = 128
-"""So many are folded before others have the event loop; an entry takes some 15 µs."""
+"""The number of entries folded before other tasks run; an entry takes some 15 µs."""
 
 SLOW_SECONDS = 0.01
-"""Transactions that take longer on the event loop are a thread's for a while."""
+"""Transactions that take longer on the event loop are made by a thread for a while."""
 
 LOG_PAGES = 8_000
-"""SQLite's log is folded into the file when it has so many: more often costs more, a larger one is read more slowly."""
+"""The size of SQLite's log at which it is folded into the file: more often costs more, a larger one is read more
+slowly.
+"""
 
 
 in_thread = threads.in_thread
-"""How a call that may wait for the disk is made."""
+"""The way to make a call that may wait for the disk."""
 
 
 class ReadTablesStand(Exception):
-    """The read tables take no writes now.  It is certain that nothing was written, and it can be tried again."""
+    """The read tables accept no writes now.  It is certain that nothing was written; the write can be tried again."""
 
 
 class ReadTablesFull(ReadTablesStand):
-    """There is no space for what was to be written."""
+    """There is no space for the write."""
 
 
 class ReadTablesBusy(ReadTablesStand):
-    """Another program is writing to state.db, or holds it."""
+    """Another program is writing to state.db, or has it locked."""
 
 
 class Progress(NamedTuple):
-    """Up to where the tables follow the journal: its last sequence, the Merkle frontier there, that entry's time."""
+    """The tables' progress along the journal: its last sequence, the Merkle frontier there, that entry's time."""
 
     format: int
     instance: str
@@ -88,14 +89,14 @@ class Progress(NamedTuple):
 
 
 class Folded(NamedTuple):
-    """Entries as the statements that put them into the tables, and the progress behind them."""
+    """Entries as the statements that put them into the tables, and the progress after them."""
 
     statements: list[tuple[str, Sequence[Any]]]
     progress: Progress
 
 
 async def fold(entries: Sequence[Entry], progress: Progress) -> Folded:
-    """Fold durable entries, in order; others have the event loop in between."""
+    """Fold durable entries, in order; other tasks run in between."""
     folding = Folding()
     for place, entry in enumerate(entries, 1):
         folding.add(entry)
@@ -105,7 +106,7 @@ async def fold(entries: Sequence[Entry], progress: Progress) -> Folded:
 
 
 def folded(folding: Folding, progress: Progress) -> Folded:
-    """What was folded, and the progress behind it."""
+    """The folded entries, and the progress after them."""
     statements: list[tuple[str, Sequence[Any]]] = []
     for statement, rows in folding.rows().statements():
         statements += in_bulk(statement, rows)
@@ -131,12 +132,12 @@ class ReadTables:
         connection.set_wal_hook(self._note_log)
 
     def _note_log(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
-        """What SQLite says after each transaction: how long its log is."""
+        """SQLite's report after each transaction: the length of its log."""
         self._log_pages = pages
         return apsw.SQLITE_OK
 
     async def progress(self) -> Progress | None:
-        """How far the tables are; None in a new file."""
+        """The progress of the tables; None in a new file."""
         with rot_reported():
             rows: list[Any] = await in_thread(
                 lambda: self._connection.execute(
@@ -152,7 +153,7 @@ class ReadTables:
             raise ReadTablesRotten("the progress") from error
 
     async def refuse_damaged(self) -> None:
-        """Raise ReadTablesRotten where pages do not hold together, for a platform without page sums.
+        """Raise ReadTablesRotten if pages are inconsistent, for a platform without page sums.
 
         O(file): about a second for a gigabyte.
         """
@@ -160,16 +161,16 @@ class ReadTables:
             await in_thread(lambda: refuse_damaged(self._connection))
 
     async def keep_pages(self, kibibytes: int) -> None:
-        """How much of the file is kept in memory from now on."""
+        """Set the size of the cache from now on."""
         with rot_reported():
             await in_thread(lambda: self._connection.execute(f"PRAGMA cache_size=-{kibibytes}"))
 
     async def write(self, folded: Folded, *, is_small: bool = False) -> None:
-        """Put them into the tables, behind what is there: all of them and the progress, or nothing.
+        """Add them to the tables: all of them and the progress, or nothing.
 
-        A transaction that was begun is finished, whatever is cancelled.  What ``is_small`` may be written on the event
-        loop, at some 25 µs for each entry.  Raises ReadTablesFull, or ReadTablesBusy where another program has the file
-        locked for longer than a thread waits.
+        A transaction that has begun is finished despite cancellation.  One that ``is_small`` may be written on the
+        event loop, at some 25 µs for each entry.  Raises ReadTablesFull, or ReadTablesBusy if another program has the
+        file locked for longer than a thread waits.
         """
         shown = folded.progress.sequence % NUMBERS
         with rot_reported(), trio.CancelScope(shield=True):
@@ -184,13 +185,13 @@ class ReadTables:
                 await in_thread(self._fold_log)
 
     def _fold_log(self) -> None:
-        """As far as nobody reads from the log.  Where it cannot be done the log grows, and it is tried again."""
+        """Fold the log, as far as no reader uses it.  If that fails, the log grows, and it is tried again."""
         with suppress(apsw.BusyError, apsw.FullError, apsw.IOError):
             self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         self._locks.keep()
 
     def _write_at_once(self, statements: Iterable[tuple[str, Sequence[Any]]], shown: int) -> bool:
-        """On the event loop, which waits for nobody; whether no other program has the file locked."""
+        """Write on the event loop, without waiting; returns False if another program has the file locked."""
         self._connection.set_busy_timeout(0)
         try:
             with self._small:
@@ -202,7 +203,9 @@ class ReadTables:
         return True
 
     def _write(self, statements: Iterable[tuple[str, Sequence[Any]]], shown: int) -> None:
-        """One transaction, which says in the first page what it follows and what it shows: see ``log_chain``."""
+        """One transaction, which records in the first page its predecessor and its own last entry: see
+        ``log_chain``.
+        """
         execute = self._connection.execute
         try:
             execute("BEGIN IMMEDIATE")
@@ -229,7 +232,7 @@ class ReadTables:
         await in_thread(self._close)
 
     def _close(self) -> None:
-        """The file says by itself that it is whole; where it cannot, its log stays and says so."""
+        """Mark the file itself as whole; if that is impossible, its log stays and says so."""
         try:
             if not self._is_certain:
                 raise apsw.AbortError("what the last transaction did is not known")
@@ -241,7 +244,7 @@ class ReadTables:
 
 
 async def open_read_tables(directory: Path, cache_kibibytes: int = WRITER_CACHE_KIBIBYTES) -> ReadTables:
-    """Open ``state.db`` for writing, made anew where it is missing.  Raises ReadTablesRotten."""
+    """Open ``state.db`` for writing, created if it is missing.  Raises ReadTablesRotten."""
     path = directory / FILE_NAME
     with rot_reported():
         return await in_thread(lambda: _open(path, cache_kibibytes))
@@ -260,5 +263,5 @@ def _open(path: Path, cache_kibibytes: int) -> ReadTables:
 
 
 def delete_read_tables(directory: Path) -> None:
-    """Remove ``state.db`` and what belongs to it; nobody may have it open."""
+    """Remove ``state.db`` and the files that belong to it, none of which may be open."""
     delete_tables(directory / FILE_NAME)

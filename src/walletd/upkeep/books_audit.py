@@ -1,13 +1,13 @@
-"""The audit of the books: every balance added up per asset, as it stood after one entry, while others go on writing.
+"""The audit of the books: every balance summed per asset, as of one entry, while writing continues.
 
     audit = await open_audit(path)
     with trio.move_on_after(1):
-        await audit.go_on()                            # may be cancelled, and goes on where it was
+        await audit.go_on()                            # may be cancelled, and continues where it was
     await audit.go_on(pause_seconds=0.02)              # the rest, beside other work
     audit.report()
 
-No long transaction holds up SQLite's checkpoints: each page of balances is read by itself, and ``balance_change``
-says what a balance was after the entry, however often it has changed since.
+No long transaction holds up SQLite's checkpoints: each page of balances is read by itself, and ``balance_change`` has
+the balance after the entry, however often it has changed since.
 """
 
 from collections.abc import AsyncIterator
@@ -46,7 +46,7 @@ MOST_VIOLATIONS: Final = 1_000
 """Named in an answer: enough to see what is wrong, and less than half of a message."""
 
 PAGE_ROWS: Final = 500
-"""Balances read at a time; adding them up holds up the event loop for some two to three milliseconds."""
+"""The balances read at a time; summing them occupies the event loop for some two to three milliseconds."""
 
 _SEALED, _, _SEAL = CHANGE_COLUMNS.rpartition(", ")
 BALANCES: Final = f"""
@@ -60,7 +60,7 @@ FROM (
     )
 )
 """
-"""One row for many balances: a thread that asks for every row asks for the interpreter as often."""
+"""One row for many balances: a thread that fetches each row asks for the interpreter as often."""
 
 Row = tuple[str, AssetCode, str, str, list[int | str | None], str]
 
@@ -72,7 +72,7 @@ _decode_balance = msgspec.json.Decoder(BalanceRecord).decode
 
 
 class Audit:
-    """The sums so far of every balance after ``sequence``, and what is wrong with them."""
+    """The sums so far of every balance after ``sequence``, and the violations found."""
 
     def __init__(self, connection: apsw.Connection, sequence: int, wallets: int, assets: list[AssetRecord]) -> None:
         self._connection = connection
@@ -86,11 +86,12 @@ class Audit:
         self.is_done = False
 
     async def go_on(self, pause_seconds: float = 0) -> None:
-        """Go through the balances that are left.  Raises ReadTablesRotten."""
+        """Process the remaining balances.  Raises ReadTablesRotten."""
         while not self.is_done:
             await trio.sleep(pause_seconds)
             asked = (*self._last, PAGE_ROWS, self._sequence)
-            # What a thread found is added up in the same breath: whoever cancels this loses and doubles nothing.
+            # The results of the thread are added in the same step, so that a cancellation neither loses nor doubles
+            # any.
             self._add(await writer.in_thread(partial(_page, self._connection, asked)))
 
     def _add(self, rows: list[Row]) -> None:
@@ -112,7 +113,7 @@ class Audit:
 
     @property
     def violations(self) -> list[str]:
-        """What is wrong with the books; complete once all balances were seen."""
+        """The violations in the books; complete once all balances were seen."""
         assert self.is_done
         unbalanced = [
             f"posted balances of {asset} sum to {self._in_words(total, asset)}, not to zero"
@@ -125,7 +126,7 @@ class Audit:
         return in_words(units, asset, self._assets)
 
     def report(self, after: AssetCode = _FIRST) -> AuditReport:
-        """The violations and as many of the sums behind an asset as there is room for, once all balances were seen."""
+        """The violations and the sums after an asset that fit, once all balances were seen."""
         found = self.violations
         shown = found[:MOST_VIOLATIONS]
         if len(found) > len(shown):
@@ -160,7 +161,7 @@ class BooksAudits:
 
     @asynccontextmanager
     async def begun(self, *, counts_wallets: bool = True, as_of: int | None = None) -> AsyncIterator[Audit]:
-        """An audit to be done bit by bit.  To count the wallets takes O(wallets) at its beginning."""
+        """An audit to be done step by step.  To count the wallets takes O(wallets) at its beginning."""
         audit = await open_audit(self._path, self._cache_kibibytes, counts_wallets=counts_wallets, as_of=as_of)
         try:
             yield audit
@@ -169,7 +170,7 @@ class BooksAudits:
                 await audit.aclose()
 
     async def report(self, after: AuditPlace | None = None) -> AuditReport:
-        """Sum up every balance per asset, as it stood after the last entry shown now, or as in the answer before.
+        """Sum every balance per asset, as of the last entry shown now, or of the previous answer.
 
         O(balances), bounded memory.
         """

@@ -4,14 +4,14 @@
     nursery.start_soon(compaction.run)
     compaction.request(keep_entries=10_000)            # or the policy asks
 
-In this order, so that a kill between any two steps loses nothing and the next compaction goes on from there:
+In this order, so that a kill between any two steps loses nothing and the next compaction continues from there:
 
 1. snapshot: the read tables are copied, synced, and every row of the copy is checked;
 2. archive: the segments that the snapshot covers are written to an archive file, synced, read back and proved;
 3. prune: they are deleted from ``journal.db``, a megabyte at a time;
-4. shrink: the file gives its free pages back, if that is quick; else they are used again.
+4. shrink: the file returns its free pages, if that is quick; otherwise they are reused.
 
-Commits, reads and replies go on in between: every step is small, or runs in a thread or a process of its own.
+Commits, reads and replies continue in between: every step is small, or runs in a thread or a separate process.
 """
 
 import logging
@@ -45,35 +45,35 @@ from walletd.tables.projector import Projector
 from walletd.upkeep.snapshot import SnapshotDamaged, take
 
 PAUSE_SECONDS: Final = 0.002
-"""Between two steps, so that commits and sockets come first."""
+"""The pause between two steps, so that commits and sockets come first."""
 
 POLICY_SECONDS: Final = 60.0
-"""How often the policy is asked."""
+"""The interval at which the policy is checked."""
 
 MOST_POLICY_SECONDS: Final = 6 * 3600.0
-"""After each compaction in a row that failed the policy waits twice as long, up to this: each costs a whole copy."""
+"""The longest interval: it doubles after each failed compaction in a row, because each costs a whole copy."""
 
 FILE_BYTES: Final = 256 * 1024 * 1024
-"""Of one archive file, about."""
+"""The approximate size of one archive file."""
 
 PRUNE_ONLY: Final = 2**53
-"""As the entries to keep: archive nothing, but finish what a killed process began."""
+"""As the number of entries to keep: archive nothing, but finish the work of a killed process."""
 
 LEAST_ENTRIES: Final = 1_000
-"""The policy archives no fewer: each time makes a file."""
+"""The least number of entries that the policy archives, because each compaction makes a file."""
 
 _FAILURES: Final = (JournalFailure, SnapshotDamaged, OSError, sqlite3.Error, apsw.Error, CalledProcessError)
-"""What ends a compaction and not the daemon: the journal and the read tables are as they were."""
+"""The failures that end a compaction and not the daemon: the journal and the read tables are unchanged."""
 
 log = logging.getLogger(__name__)
 
 
 class CompactionPolicy(NamedTuple):
-    """When to compact without being told.  None: not for that reason."""
+    """When to compact without a request.  None disables a criterion."""
 
     keep_entries: int
     journal_bytes: int | None = None
-    """When ``journal.db`` holds so much; free pages in it do not count, or it would be compacted for ever."""
+    """When ``journal.db`` holds this much, not counting free pages, which would cause endless compaction."""
     age: timedelta | None = None
     """When its oldest entry is this old."""
     at: str | None = None
@@ -81,7 +81,7 @@ class CompactionPolicy(NamedTuple):
 
 
 class Compaction:
-    """At most one at a time; what it did last, and how far it is."""
+    """At most one compaction at a time, its progress, and the last outcome."""
 
     def __init__(
         self,
@@ -105,7 +105,7 @@ class Compaction:
         self._failed_in_a_row = 0
         self._scope = trio.CancelScope()
         self.on_begin: Callable[[], bool] = lambda: True
-        """Says whether a compaction may begin now; it then has begun."""
+        """Returns whether a compaction may begin now; if so, it has begun."""
         self.on_end: Callable[[], None] = lambda: None
         self.step = "idle"
         self.done = 0
@@ -117,7 +117,7 @@ class Compaction:
 
     @property
     def status(self) -> CompactionStatus:
-        """What it does now, and how the last one ended."""
+        """The present step, and the last outcome."""
         return CompactionStatus(
             step=self.step,
             done=self.done,
@@ -130,18 +130,18 @@ class Compaction:
         )
 
     def request(self, keep_entries: int | None = None) -> None:
-        """Have a compaction begin, if none is under way; so many of the newest entries stay in ``journal.db``."""
+        """Start a compaction, unless one is running; this many of the newest entries stay in ``journal.db``."""
         if self.step == "idle":
             self._keep_entries = self._policy.keep_entries if keep_entries is None else keep_entries
             self.step = "waiting"
             self._wanted.set()
 
     def stop(self) -> None:
-        """Let what is under way be, at once; a later compaction goes on from there."""
+        """Abandon the running compaction at once; a later one continues from there."""
         self._scope.cancel()
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Compact whenever it is asked for, by request or policy, until cancelled."""
+        """Compact whenever requested, or when the policy asks, until cancelled."""
         task_status.started()
         if await self._store.has_archived_segments():
             self.request(PRUNE_ONLY)
@@ -156,11 +156,11 @@ class Compaction:
 
     @property
     def policy_seconds(self) -> float:
-        """How long the policy waits before it is asked again.  A request never waits."""
+        """The time until the policy is checked again.  A request never waits."""
         return min(POLICY_SECONDS * 2.0 ** min(self._failed_in_a_row, 16), MOST_POLICY_SECONDS)
 
     async def is_due(self) -> bool:
-        """Whether the policy asks for a compaction now."""
+        """True if the policy asks for a compaction now."""
         asked_last, self._asked_last = self._asked_last, self._clock()
         boundary = await self._store.boundary(self._policy.keep_entries)
         if boundary - self._store.archive.last_sequence < LEAST_ENTRIES:
@@ -177,7 +177,7 @@ class Compaction:
         return oldest is not None and self._clock() - entries_of(oldest)[0].entry.time >= age
 
     def _has_passed(self, at: str | None, since: datetime) -> bool:
-        """Whether today's moment ``at`` has come since the policy was asked last."""
+        """True if today's time ``at`` has come since the policy was last checked."""
         if at is None:
             return False
         hour, minute = map(int, at.split(":"))
@@ -215,7 +215,7 @@ class Compaction:
     # --- the steps -------------------------------------------------------------------------------------------------
 
     async def compact(self, keep_entries: int) -> None:
-        """All steps.  Raises ReadTablesRotten, or what only ends the compaction: see ``_FAILURES``."""
+        """All steps.  Raises ReadTablesRotten, or a failure that only ends the compaction: see ``_FAILURES``."""
         target = await self._store.boundary(keep_entries)
         begun = self._store.archive.last_sequence
         if target > begun:
@@ -293,13 +293,13 @@ class Compaction:
 
 
 def _file_and_log_bytes(tables: Path) -> int:
-    """How much a copy of the read tables may have: also what is only in their log yet."""
+    """The largest possible size of a copy of the read tables, including pages that are still in their log."""
     log_file = tables.with_name(tables.name + "-wal")
     return tables.stat().st_size + (log_file.stat().st_size if log_file.exists() else 0)
 
 
 async def _alone(steps: Awaitable[None]) -> None:
-    """What comes of it; a failure in one of its tasks as it is, without the groups that nurseries put around it."""
+    """Await the steps; a failure in one of its tasks is raised without the groups that nurseries put around it."""
     try:
         await steps
     except BaseExceptionGroup as group:

@@ -1,9 +1,9 @@
-"""Recovery: bring the read tables to where the journal stands, and prove on the way that both are whole.
+"""Recovery: bring the read tables to the journal's head, and prove on the way that both are whole.
 
     recovered = await recover(store, directory, report)
 
 Segments that the tables do not show yet are checked (digest, order, Merkle root) and folded.  Tables that belong to
-another journal, another format or a history that the journal does not confirm are deleted and built anew.
+another journal, another format or a history that the journal does not confirm are deleted and rebuilt.
 """
 
 import logging
@@ -53,7 +53,7 @@ MANY_ENTRIES = 100_000
 BUSY_RETRY_SECONDS = 1.0
 
 Report = Callable[[int, int], None]
-"""Called with how many entries are folded, of how many."""
+"""Called with the number of folded entries, and the total."""
 
 
 class Recovered(NamedTuple):
@@ -66,10 +66,10 @@ class Recovered(NamedTuple):
 
 
 async def recover(store: JournalStore, directory: Path, report: Report, caches: Caches = DEFAULT_CACHES) -> Recovered:
-    """Fold what is missing.  O(entries that the tables do not show); all of them where the tables were deleted.
+    """Fold the missing entries.  O(entries that the tables do not show); all of them if the tables were deleted.
 
-    Damaged tables are built again from the newest snapshot, and where that leads to damaged ones, from the journal
-    alone.  Raises JournalCorrupt where the journal is not what was written.
+    Damaged tables are rebuilt from the newest snapshot and, if that leads to damaged ones, from the journal alone.
+    Raises JournalCorrupt if the journal is not what was written.
     """
     try:
         return await _catch_up(store, directory, report, caches)
@@ -124,7 +124,7 @@ async def _catch_up(store: JournalStore, directory: Path, report: Report, caches
 async def _fold(
     store: JournalStore, tables: ReadTables, progress: Progress, head: Head, report: Report
 ) -> tuple[Progress, Frontier]:
-    """Project what lies between the progress and the head; the progress and the frontier at the head."""
+    """Project the entries between the progress and the head; returns the progress and the frontier at the head."""
     frontier = Frontier.from_bytes(progress.frontier)
     first = progress.sequence
 
@@ -163,10 +163,10 @@ def _genesis(store: JournalStore) -> Progress:
 
 
 def refuse_journal_behind(progress: Progress | None, store: JournalStore, head: Head) -> None:
-    """Raise JournalBehind where the read tables show entries of this journal that it does not hold any more.
+    """Raise JournalBehind if the read tables show entries of this journal that it no longer contains.
 
     They are written after the commit, so a lost or shortened write-ahead log is the only way to such tables: SQLite
-    takes what is left of a log for all of it.  Tables that do not agree with themselves prove nothing.
+    takes the rest of a log for all of it.  Tables that contradict themselves prove nothing.
     """
     if progress is None or (progress.instance, progress.epoch) != (store.instance, store.epoch):
         return
@@ -179,7 +179,7 @@ def refuse_journal_behind(progress: Progress | None, store: JournalStore, head: 
 
 
 async def _is_confirmed(store: JournalStore, progress: Progress, head: Head) -> bool:
-    """Whether the journal has the history that the tables were made from, up to where they stand."""
+    """True if the journal has the history that the tables were made from, up to their last entry."""
     if (progress.format, progress.instance, progress.epoch) != (FORMAT, store.instance, store.epoch):
         return False
     if not 1 <= progress.sequence <= head.sequence:

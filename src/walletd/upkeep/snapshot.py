@@ -1,12 +1,12 @@
-"""Snapshots: a copy of the read tables as they stood after one entry, whole, checked and durable.
+"""Snapshots: a copy of the read tables as of one entry, whole, checked and durable.
 
-    snapshot = await take(directory)                   # state.db as it stands now
-    restore_newest(directory)                          # where state.db is missing: the newest copy becomes it
+    snapshot = await take(directory)                   # state.db as it is now
+    restore_newest(directory)                          # if state.db is missing: the newest copy becomes it
 
-Before anything is archived, a snapshot shows that the books are sound and can be had without folding every entry
-again.  Its name says after which entry it stands, and the SHA-256 of the file: it was given when every row had been
-checked, and a file that does not have it is not used.  A copy that turns out damaged says nothing of its original,
-which is then checked in the same way.  The check runs in a process of its own, so that a million rows hold up nobody:
+Before anything is archived, a snapshot shows that the books are sound and can be restored without folding every entry
+again.  Its name states its entry, and the SHA-256 of the file: it was given after every row had been checked, and a
+file that does not match is not used.  A damaged copy says nothing about its original, which is then checked in the same
+way.  The check runs in a separate process, so that a million rows hold up nothing:
 
     python -m walletd.upkeep.snapshot FILE
 """
@@ -56,19 +56,21 @@ from walletd.vocabulary.entries import BalanceRecord, WalletRecord
 UNFINISHED_NAME: Final = "snapshot.unfinished"
 NICENESS: Final = 10
 SYNC_SECONDS: Final = 0.02
-"""Between two syncs of a copy in the making: one sync of hundreds of megabytes would have the journal's own wait."""
+"""The time between two syncs of an unfinished copy: the journal's own sync would wait for one of hundreds of
+megabytes.
+"""
 
 STEP_PAGES: Final = 1_024
-"""Copied by one visit to a thread, which is not cut short: 4 MiB, some milliseconds."""
+"""The pages copied by one visit to a thread, which cannot be interrupted: 4 MiB, some milliseconds."""
 
 COPY_TRIES: Final = 2
-"""How often a sound snapshot is copied before what was copied has the right digest."""
+"""The number of attempts to copy a sound snapshot until the copy has the right digest."""
 
 _NAME = re.compile(r"snapshot-(\d{15})-([0-9a-f]{64})\.db")
 _EXIT_ROTTEN: Final = 65
 
 _UNSEALED: Final = frozenset({"progress", "wallet_metadata"})
-"""Tables whose rows have no seal: what they say stands elsewhere too, and is compared with that."""
+"""Tables whose rows have no seal: their contents are also elsewhere, and are compared with that."""
 
 _WRONGLY_LATE = """
 SELECT 1 FROM asset WHERE is_late NOT IN (0, 1) UNION ALL
@@ -76,11 +78,11 @@ SELECT 1 FROM balance_change c LEFT JOIN asset a USING (asset) WHERE c.is_late I
 """
 
 Seals = dict[str, int | None]
-"""For each table the place of the seal in a row, which is over the columns in front of it."""
+"""For each table, the place of the seal in a row, which covers the columns before it."""
 
 
 def seals_of(schema: str) -> Seals:
-    """How the rows of every table can be checked, a new table among them."""
+    """The way to check the rows of every table, including new ones."""
     found: Seals = {
         table: columns.index("seal") if "seal" in columns else None for table, columns in _shape_of(schema).items()
     }
@@ -115,17 +117,17 @@ class Snapshot(NamedTuple):
 
 
 class SnapshotDamaged(Exception):
-    """The copy is not what was copied.  The original was checked and is sound: another copy may succeed later."""
+    """The copy differs from its source.  The original was checked and is sound: another copy may succeed later."""
 
     def __init__(self, what: str) -> None:
         super().__init__(f"the copy of {FILE_NAME} was damaged ({what}), and {FILE_NAME} itself is sound")
 
 
 async def take(directory: Path) -> Snapshot:
-    """Copy ``state.db`` as it stands now, check every row of the copy, and make it the one snapshot there is.
+    """Copy ``state.db`` as it is now, check every row of the copy, and make it the only snapshot.
 
-    Raises ReadTablesRotten where ``state.db`` is damaged, SnapshotDamaged where only the copy is; apsw.Error (no room),
-    OSError, or CalledProcessError where it could not be checked.
+    Raises ReadTablesRotten if ``state.db`` is damaged, SnapshotDamaged if only the copy is; apsw.Error (no space),
+    OSError, or CalledProcessError if it could not be checked.
     """
     unfinished = directory / UNFINISHED_NAME
     try:
@@ -152,9 +154,9 @@ async def _copied_and_checked(tables: Path, copy: Path) -> tuple[int, str]:
 
 
 def restore_newest(directory: Path) -> Snapshot | None:
-    """Make ``state.db`` of the newest snapshot that is as it was checked; None where there is none.
+    """Make ``state.db`` from the newest snapshot that still matches its digest; None if there is none.
 
-    A snapshot that is not is removed: it is of no use.  Raises OSError.
+    A snapshot that does not match is useless, and is removed.  Raises OSError.
     """
     delete_tables(directory / UNFINISHED_NAME)
     return next((found for found in reversed(_snapshots(directory)) if _is_restored(found, directory)), None)
@@ -166,7 +168,7 @@ def _is_restored(snapshot: Snapshot, directory: Path) -> bool:
         try:
             _copy_file(snapshot.path, copied)
             if _is_as_checked(copied, snapshot):
-                delete_tables(directory / FILE_NAME)  # A log that is left over is of another file.
+                delete_tables(directory / FILE_NAME)  # A leftover log belongs to another file.
                 copied.rename(directory / FILE_NAME)
                 return True
         finally:
@@ -180,28 +182,28 @@ def _is_restored(snapshot: Snapshot, directory: Path) -> bool:
 
 
 def _is_as_checked(file: Path, snapshot: Snapshot) -> bool:
-    """Whether a file has the digest that the snapshot was given when it was checked."""
+    """True if a file has the digest that the snapshot was given when it was checked."""
     with file.open("rb") as opened:
         return snapshot.path.name.endswith(f"-{file_digest(opened, 'sha256').hexdigest()}.db")
 
 
 def delete_snapshots(directory: Path) -> None:
-    """Remove every snapshot: they are of another journal."""
+    """Remove every snapshot: they belong to another journal."""
     for snapshot in _snapshots(directory):
         snapshot.path.unlink()
 
 
 def _snapshots(directory: Path) -> list[Snapshot]:
-    """Those that have a name, oldest first."""
+    """The snapshots that have a name, oldest first."""
     found = ((_NAME.fullmatch(path.name), path) for path in directory.glob("snapshot-*.db"))
     return sorted((Snapshot(path, int(match[1])) for match, path in found if match), key=lambda one: one.sequence)
 
 
 async def _copy(tables: Path, copy: Path, cache_kibibytes: int = COPY_CACHE_KIBIBYTES) -> None:
-    """Copy the tables as they stand now, page by page, by SQLite's backup, in steps between which it can be cancelled.
+    """Copy the tables as they are now, page by page, by SQLite's backup, in steps between which it can be cancelled.
 
-    One view of the tables is held throughout, so that the copy need not begin again when they change; what is written
-    to them meanwhile stays in their log.  Raises ReadTablesRotten for damage in either file.
+    One view of the tables is held throughout, so that the copy need not start again when they change; changes meanwhile
+    stay in their log.  Raises ReadTablesRotten for damage in either file.
     """
     with rot_reported(), closing(await in_thread(partial(open_for_reading, tables, cache_kibibytes))) as source:
         with closing(await in_thread(partial(open_for_copying, copy, cache_kibibytes))) as target:
@@ -227,9 +229,9 @@ def _copy_file(source: Path, target: Path) -> None:
 
 
 async def _checked(file: Path) -> tuple[int, str]:
-    """After which entry the tables stand, and the file's SHA-256, from a process that checked it.
+    """The last entry that the tables show, and the file's SHA-256, from a process that checked it.
 
-    Raises ReadTablesRotten, OSError, or CalledProcessError where the process did not come to an end of its own.
+    Raises ReadTablesRotten, OSError, or CalledProcessError if the process did not end by itself.
     """
     command = [sys.executable, "-P", "-m", __name__, str(file)]
     try:
@@ -248,7 +250,7 @@ async def _checked(file: Path) -> tuple[int, str]:
 def check_snapshot(file: Path, cache_kibibytes: int = READER_CACHE_KIBIBYTES) -> int:
     """Check every page and every row of every table, and that posted balances sum to zero, in one view of the tables.
 
-    Returns after which entry they stand.  Raises ReadTablesRotten.
+    Returns the last entry that they show.  Raises ReadTablesRotten.
     """
     with closing(open_for_reading(file, cache_kibibytes)) as connection:
         return in_one_view(connection, _check)
@@ -267,7 +269,7 @@ def _check(tables: Tables) -> int:
 
 
 def _check_schema(connection: Tables) -> None:
-    """It has the tables and indexes of this version, and no others."""
+    """Check that it has the tables and indexes of this version, and no others."""
     written = "SELECT type, name, sql FROM sqlite_schema ORDER BY name"
     with closing(apsw.Connection(":memory:")) as fresh:
         fresh.execute(SCHEMA)
@@ -276,7 +278,7 @@ def _check_schema(connection: Tables) -> None:
 
 
 def _check_search(connection: Tables) -> None:
-    """What wallets are found by, status and metadata, is what their records say, and nothing else is."""
+    """Check that the search columns, status and metadata, match the records, and that no others exist."""
     pairs = 0
     for wallet, record, status in connection.execute("SELECT wallet, record, status FROM wallet"):
         known = _decode_wallet(record)
@@ -289,7 +291,7 @@ def _check_search(connection: Tables) -> None:
 
 
 def _check_late(connection: Tables) -> None:
-    """Which assets are late, and which changes are theirs: two counts, and a look-up for each change."""
+    """Check the late assets and their changes: two counts, and a look-up for each change."""
     ((assets, early),) = connection.execute("SELECT count(*), ifnull(sum(is_late = 0), 0) FROM asset").fetchall()
     if early != min(assets, EARLY_ASSETS) or connection.execute(_WRONGLY_LATE).fetchone() is not None:
         raise ReadTablesRotten("what the changes of late assets are found by")
@@ -304,7 +306,7 @@ def _check_sums(connection: Tables) -> None:
 
 
 def _checked_progress(connection: Tables) -> int:
-    """After which entry the copy stands: every entry up to there left its moment, and the frontier is as long."""
+    """The last entry of the copy: every entry up to there left its moment, and the frontier has that length."""
     ((entries, last),) = connection.execute("SELECT count(*), max(sequence) FROM moment").fetchall()
     rows = connection.execute("SELECT sequence, frontier FROM progress WHERE singleton = 1").fetchall()
     try:
@@ -317,7 +319,7 @@ def _checked_progress(connection: Tables) -> int:
 
 
 def main(file: Path) -> int:
-    """Check a copy, politely; what is found out goes to stdout for ``take``."""
+    """Check a copy at low priority; the result goes to stdout for ``take``."""
     with suppress(OSError):  # A hardened service may not.
         os.nice(NICENESS)
     try:

@@ -1,1 +1,1 @@
-"""The questions that the read tables answer."""
+"""The queries of the read tables."""

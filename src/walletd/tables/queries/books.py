@@ -1,12 +1,12 @@
-"""Book loading: the books of wallets as the read tables have them, some thousands of rows at a time.
+"""Book loading: the books of wallets from the read tables, some thousands of rows at a time.
 
     loading = BookLoading(["alice", "bob"])
-    while loading.read_some(tables):                   # between two of them others may have the connection
+    while loading.read_some(tables):                   # in between, others may use the connection
         pass
     loading.books
 
-A wallet may have thousands of assets, open holds and outflows.  Nothing of it may change while it is loaded, which its
-actor sees to; of other wallets anything may.
+A wallet may have thousands of assets, open holds and outflows.  No part of it may change while it is loaded, which its
+actor ensures; other wallets may change.
 """
 
 from collections.abc import Iterable, Iterator
@@ -23,14 +23,14 @@ from walletd.vocabulary.entries import BalanceRecord, HoldRecord, OutflowRecord,
 from walletd.vocabulary.identifiers import WalletId
 
 SLICE = 2_000
-"""Rows read in one go: some ten milliseconds of a thread."""
+"""The rows read in one slice: some ten milliseconds of a thread."""
 
 _decode_wallet = msgspec.json.Decoder(WalletRecord).decode
 _decode_balance = msgspec.json.Decoder(BalanceRecord).decode
 _decode_outflow = msgspec.json.Decoder(OutflowRecord).decode
 _decode_hold = msgspec.json.Decoder(HoldRecord).decode
 
-# Each walks the wallets in the order in which they are given, and goes on behind the key of the last row that was read.
+# Each reads the wallets in the given order, and continues after the key of the last row.
 WALLETS = """
 SELECT w.wallet, w.record, w.seal FROM json_each(?1) n CROSS JOIN wallet w ON w.wallet = n.value
 WHERE n.value > ?2 LIMIT ?3
@@ -39,13 +39,13 @@ BALANCES = """
 SELECT b.wallet, b.asset, b.record, b.seal FROM json_each(?1) n CROSS JOIN balance b
 ON b.wallet = n.value AND b.asset > iif(n.value = ?2, ?3, '') WHERE n.value >= ?2 LIMIT ?4
 """
-# Left to itself, SQLite looks at every hold that the wallet ever had.
+# Without this, SQLite would look at every hold that the wallet ever had.
 OPEN_HOLDS = """
 SELECT h.wallet, h.number, h.place, h.is_open, h.expires, h.record, h.ended, h.seal
 FROM json_each(?1) n CROSS JOIN hold h INDEXED BY open_hold ON h.wallet = n.value AND h.is_open
 AND (h.number, h.place) > (iif(n.value = ?2, ?3, 0), iif(n.value = ?2, ?4, 0)) WHERE n.value >= ?2 LIMIT ?5
 """
-# As far back as the longest window reaches, before the last entry's time: no later decision looks back from before.
+# As far back as the longest window reaches before the last entry's time: no later decision looks further back.
 OUTFLOWS = """
 SELECT n.key, o.time, o.sequence, o.command, o.wallet, o.asset, o.record, o.seal
 FROM json_each(?1) n CROSS JOIN outflow o INDEXED BY outflow_by_time
@@ -68,10 +68,10 @@ class BookLoading:
         self._steps = self._walk()
         self._tables: Tables | None = None
         self.books: dict[WalletId, Book] = {}
-        """Those of the wallets that exist, once all is read."""
+        """The books of the wallets that exist, once all is read."""
 
     def read_some(self, tables: Tables) -> bool:
-        """Read the next rows; whether there are more to come."""
+        """Read the next rows; returns whether there are more."""
         self._tables = tables
         return next(self._steps, False)
 
@@ -105,7 +105,7 @@ class BookLoading:
         self.books = {name: self._book(name, record) for name, record in self._records.items()}
 
     def _slices(self, sql: str, given: str, key: tuple[Any, ...]) -> Iterator[list[Any]]:
-        """The rows of a statement whose first columns say behind which key it goes on."""
+        """The rows of a statement whose first columns are the key after which it continues."""
         rows: list[Any] = []
         while not rows or len(rows) == SLICE:
             assert self._tables is not None
@@ -116,7 +116,7 @@ class BookLoading:
             key = rows[-1][: len(key)]
 
     def _windows(self) -> str | None:
-        """Of which wallets and assets outflows count, and for how many microseconds."""
+        """The wallets and assets whose outflows count, and their microseconds."""
         windows = [
             (name, asset, record.limits[asset].longest_window * 1_000_000)
             for name, record in self._records.items()
@@ -133,7 +133,7 @@ class BookLoading:
 
 
 def load_books(tables: Tables, wallets: Iterable[WalletId]) -> dict[WalletId, Book]:
-    """The books of those of the wallets that exist, in one go."""
+    """The books of those wallets that exist, in one call."""
     loading = BookLoading(wallets)
     while loading.read_some(tables):
         pass

@@ -1,4 +1,4 @@
-"""Holds as the read tables have them: one, a page of a wallet's, and the order of their expiries.
+"""Holds in the read tables: one, a page of a wallet's, and the order of their expiries.
 
 page_of_holds(tables, wallet="alice", also_closed=False, after=None, limit=100, now=now)
 """
@@ -40,28 +40,28 @@ EXPIRIES = (
 )
 
 MAX_VISITED = 2_000
-"""Open holds that one page looks at: some 10 ms of a thread."""
+"""The open holds that one page looks at: some 10 ms of a thread."""
 
 Expiry = tuple[datetime, WalletId, HoldId]
-"""When a hold expires, of which wallet it is, and which it is."""
+"""The expiry of a hold, its wallet, and its id."""
 
 Key = tuple[datetime, int, int]
-"""A moment, and the place of a hold: expiries are in this order."""
+"""A time, and the place of a hold: the order of expiries."""
 
 _decode_hold = msgspec.json.Decoder(HoldRecord).decode
 
 
 def find_hold(tables: Tables, hold: HoldId, now: datetime) -> HoldView | None:
-    """The hold as it stands at this moment; None where there is none of this id."""
+    """The hold at this time; None if there is none with this id."""
     rows = tables.execute(HOLD, place_of(hold)).fetchall()
     view = _hold_view(rows[0], rows[0][-1], now) if rows else None
-    return view if view is not None and view.hold == hold else None  # Another history's has the same place.
+    return view if view is not None and view.hold == hold else None  # A hold of another history has the same place.
 
 
 def page_of_holds(
     tables: Tables, *, wallet: WalletId, also_closed: bool, after: HoldId | None, limit: int, now: datetime
 ) -> HoldPage:
-    """The first of the holds that are open at this moment, or of all; of at most so many looked at."""
+    """The first holds that are open at this time, or all, out of at most this many looked at."""
     key = (0, 0) if after is None else place_of(after)
     rows = tables.execute(ALL_HOLDS if also_closed else OPEN_HOLDS, (wallet, *key))
     sequence = progress_of(tables)
@@ -84,14 +84,14 @@ def page_of_holds(
 
 
 def next_expiries(tables: Tables, after: Key | None, limit: int) -> list[Expiry]:
-    """The next open holds that will expire behind this one, in order of their moments.  O(log holds + limit)."""
+    """The next open holds with an expiry after this key, in order of their expiries.  O(log holds + limit)."""
     place = (-1, 0, 0) if after is None else (microseconds(after[0]), *after[1:])
     holds = map(_hold_record, tables.execute(EXPIRIES, (*place, limit)))
     return [(hold.expires_at, hold.wallet, hold.hold) for hold in holds if hold.expires_at is not None]
 
 
 def freed_by_expiry(tables: Tables, names: Sequence[WalletId], now: datetime) -> dict[tuple[WalletId, AssetCode], int]:
-    """Of each balance, what the holds reserved that have expired while no entry says so."""
+    """For each balance, the amount reserved by holds that have expired but are not yet recorded."""
     freed: dict[tuple[WalletId, AssetCode], int] = {}
     wanted = msgspec.json.encode(names).decode()
     for hold in map(_hold_record, tables.execute(LAPSED_HOLDS, (wanted, microseconds(now)))):

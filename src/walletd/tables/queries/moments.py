@@ -1,8 +1,8 @@
-"""Moments: which entry was the last at a time, and when an entry was.
+"""Moments: the last entry at a time, and the time of an entry.
 
     sequence_at(tables, time)              # the last entry at that time or before it; 0 before the first
 
-Times never go back from one entry to the next, so that the place of a time is found by halving: O(log² entries).
+Times never decrease from one entry to the next, so a time is found by bisection: O(log² entries).
 """
 
 from datetime import datetime
@@ -22,24 +22,24 @@ MOMENT = "SELECT time, seal FROM moment WHERE sequence = ?"
 
 
 class Moment(NamedTuple):
-    """A point of the history: after which entry, and at what time."""
+    """A point of the history: an entry, and a time."""
 
     sequence: int
     time: datetime
 
 
 def time_of(tables: Tables, sequence: int) -> datetime:
-    """When the entry was decided; it must be shown by the tables.  Before the first one time has not begun: 1970."""
+    """The time of the entry; the tables must show it.  Before the first entry, time has not begun: 1970."""
     return from_microseconds(_time_of(tables, sequence) if sequence else 0)
 
 
 def sequence_at(tables: Tables, time: datetime) -> int:
-    """The last entry of this time or before it, as far as the tables go; 0 where there is none."""
+    """The last entry at or before this time, as far as the tables go; 0 if there is none."""
     return _sequence_at(tables, microseconds(time))
 
 
 def sequence_before(tables: Tables, time: datetime) -> int:
-    """The last entry before this time, as far as the tables go; 0 where there is none."""
+    """The last entry before this time, as far as the tables go; 0 if there is none."""
     return _sequence_at(tables, microseconds(time) - 1)
 
 

@@ -1,9 +1,9 @@
-"""Past balances: what wallets had after an entry, found by one step down an index for each asset, however long ago.
+"""Past balances: the balances of wallets after an entry, by one step down an index for each asset, however old.
 
     balances = balances_at(tables, "alice", "EUR", Moment(12, time))
 
-``balance_change`` says what each entry left of a balance; ``wallet_after`` has a row for each change of a wallet.  A
-hold that had expired by the moment reserves nothing, also where the entry that says so came later.
+``balance_change`` has each balance after each entry that changed it; ``wallet_after`` has a row for each change of a
+wallet.  A hold that had expired by the moment reserves nothing, even if the entry that records it came later.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -53,8 +53,7 @@ LAST_OF_LATE = f"""
 SELECT {CHANGE_COLUMNS} FROM balance_change c INDEXED BY late_change
 WHERE c.wallet = ?1 AND c.is_late AND c.sequence <= ?2 ORDER BY c.sequence DESC, c.line DESC LIMIT 1
 """
-# Where several entries take in what has expired, each takes in those that expired first of what is left, and one more
-# at most.
+# If several entries record expiries, each records the earliest remaining ones, and at most one more.
 LAPSED_AT = """
 SELECT wallet, number, place, is_open, expires, record, ended, seal FROM hold INDEXED BY expired_hold
 WHERE wallet = ? AND ended > ? ORDER BY ended, expires
@@ -69,7 +68,7 @@ _decode_hold = msgspec.json.Decoder(HoldRecord).decode
 
 
 class Stood(NamedTuple):
-    """What an entry left of a balance."""
+    """A balance after an entry."""
 
     asset: AssetCode
     version: int
@@ -78,8 +77,9 @@ class Stood(NamedTuple):
 
 
 class PastPage(NamedTuple):
-    """Balances by wallet and asset; ``next`` is the last of them where there are more, ``missing`` a wallet that was
-    not open yet."""
+    """Balances by wallet and asset; ``next`` is the last of them if there are more, ``missing`` a wallet that was not
+    open yet.
+    """
 
     balances: tuple[BalanceRecord, ...] = ()
     next: tuple[WalletId, AssetCode] | None = None
@@ -93,7 +93,7 @@ def page_at(
     moment: Moment,
     after: tuple[WalletId, AssetCode],
 ) -> PastPage:
-    """What the wallets, which are in order, had behind a place among them, as far as there is room."""
+    """The balances of the wallets, which are in order, after a place among them, as far as they fit."""
     records = {name: wallet_at(tables, name, moment.sequence) for name in wallets}
     if missing := [name for name, record in records.items() if record is None]:
         return PastPage(missing=missing[0])
@@ -114,9 +114,9 @@ def page_at(
 def balances_at(
     tables: Tables, wallet: WalletId, asset: AssetCode | None, moment: Moment
 ) -> tuple[BalanceRecord, ...] | None:
-    """What the wallet had, of one asset or of all by code; None where it was not open yet.
+    """The wallet's balances, of one asset or of all by code; None if it was not open yet.
 
-    O(assets asked for × log), and O(holds that had expired while no entry said so).
+    O(requested assets × log), and O(holds that had expired but were not yet recorded).
     """
     record = wallet_at(tables, wallet, moment.sequence)
     return None if record is None else tuple(_had(tables, record, asset, moment, AssetCode("")))
@@ -125,7 +125,7 @@ def balances_at(
 def _had(
     tables: Tables, record: WalletRecord, asset: AssetCode | None, moment: Moment, after: AssetCode
 ) -> Iterator[BalanceRecord]:
-    """What the wallet had of one asset, or of all behind this one."""
+    """The wallet's balance of one asset, or of all after this one."""
     wallet = record.wallet
     version = max(record.version, last_version(tables, wallet, moment.sequence))
     freed = _freed(tables, wallet, moment)
@@ -139,12 +139,12 @@ def _had(
 
 
 def early_assets(tables: Tables, wallet: WalletId) -> list[AssetCode]:
-    """Of the few assets that were defined first, those that the wallet was ever touched in."""
+    """Those of the few assets defined first that ever touched the wallet."""
     return [asset for (asset,) in tables.execute(EARLY_ASSETS, (wallet,)).fetchall()]
 
 
 def wallet_at(tables: Tables, wallet: WalletId, sequence: int) -> WalletRecord | None:
-    """The wallet as the last change of it left it; None where it was not open yet."""
+    """The wallet after its last change; None if it was not open yet."""
     row = tables.execute(WALLET_AT, (wallet, sequence)).fetchone()
     if row is None:
         return None
@@ -154,7 +154,7 @@ def wallet_at(tables: Tables, wallet: WalletId, sequence: int) -> WalletRecord |
 
 
 def stood_at(tables: Tables, wallet: WalletId, assets: Iterable[AssetCode], sequence: int) -> Iterator[Stood]:
-    """Some balances of the wallet as the last entry that touched each left it; none that it was not touched in."""
+    """Balances of the wallet, each after the last entry that touched it; assets that never touched it are left out."""
     return map(_stood, tables.execute(SOME_BALANCES_AT, (wallet, sequence, msgspec.json.encode([*assets]).decode())))
 
 
@@ -166,14 +166,14 @@ def _stood(row: Sequence[Any]) -> Stood:
 
 
 def last_version(tables: Tables, wallet: WalletId, sequence: int) -> int:
-    """The wallet's version after the last change of a balance; 0 where there was none.  O(early assets × log)."""
+    """The wallet's version after the last change of a balance; 0 if there was none.  O(early assets × log)."""
     late = map(_stood, tables.execute(LAST_OF_LATE, (wallet, sequence)))
     early = stood_at(tables, wallet, early_assets(tables, wallet), sequence)
     return max((stood.version for stood in chain(late, early)), default=0)
 
 
 def _freed(tables: Tables, wallet: WalletId, moment: Moment) -> dict[AssetCode, int]:
-    """Of each asset, what the holds reserved that had expired by then while no entry had said so."""
+    """For each asset, the amount reserved by holds that had expired by then but were not yet recorded."""
     freed: dict[AssetCode, int] = {}
     for hold in _lapsed(tables, wallet, moment):
         freed[hold.asset] = freed.get(hold.asset, 0) + int(hold.amount) - int(hold.captured)
@@ -181,13 +181,13 @@ def _freed(tables: Tables, wallet: WalletId, moment: Moment) -> dict[AssetCode, 
 
 
 def _lapsed(tables: Tables, wallet: WalletId, moment: Moment) -> Iterator[HoldRecord]:
-    """The holds that had expired by then, and which later entries say so of, or none yet."""
+    """The holds that had expired by then, recorded later or not yet."""
     time, entry = microseconds(moment.time), 0
     for row in tables.execute(LAPSED_AT, (wallet, moment.sequence)):
         if row[4] <= time:
             yield _hold(row)
         elif row[6] != entry:
-            break  # The first that an entry took in is the one that expired first of all that were left.
+            break  # The first hold that an entry recorded is the earliest of all that were left.
         entry = row[6]
     yield from map(_hold, tables.execute(OPEN_LAPSED_AT, (wallet, time)))
 

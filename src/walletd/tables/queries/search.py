@@ -1,9 +1,9 @@
-"""The search for wallets: by how their names begin, by status and by metadata, in the order of their names.
+"""The search for wallets: by the beginning of their names, by status and by metadata, in the order of their names.
 
     names, next = find_wallets(tables, Search(prefix="shop:", status=None, metadata={"tier": "gold"}), now, None, 100)
 
-Each way to search walks an index that is in the order of names.  What one page looks at is bounded: where almost
-nothing fits, a page has few wallets or none, and ``next`` says from where to go on.
+Each kind of search traverses an index in the order of names.  The work of one page is bounded: if almost nothing
+matches, a page has few wallets or none, and ``next`` is the place from which to continue.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,14 +22,14 @@ from walletd.vocabulary.identifiers import WalletId
 from walletd.vocabulary.states import WalletStatus
 
 MAX_VISITED = 2_000
-"""Wallets that one page looks at: some 20 ms of a thread."""
+"""The wallets that one page looks at: some 20 ms of a thread."""
 
 _COUNTS = (16, 256, MAX_VISITED)
 _PAST_ALL_NAMES = "\x7f"
 _RANGE = "wallet >= ?1 AND wallet < ?2 AND wallet > ?3"
 _ALL = f"SELECT wallet FROM wallet WHERE {_RANGE}"
 _OPEN, _FROZEN, _CLOSED = (f"{_ALL} AND status = '{status}'" for status in ("open", "frozen", "closed"))
-# A freeze whose time has passed leaves a wallet open, without an entry that says so.
+# A freeze whose time has passed leaves a wallet open, without an entry that records it.
 BY_STATUS = {
     None: f"{_ALL} ORDER BY wallet",
     WalletStatus.OPEN: f"{_OPEN} UNION ALL {_FROZEN} ORDER BY wallet",
@@ -44,7 +44,7 @@ _decode_wallet = msgspec.json.Decoder(WalletRecord).decode
 
 
 class Search(NamedTuple):
-    """What wallets are looked for; all of it must fit."""
+    """The criteria of a search; all of them must match."""
 
     prefix: str = ""
     status: WalletStatus | None = None
@@ -52,14 +52,14 @@ class Search(NamedTuple):
 
 
 class Found(NamedTuple):
-    """Names of wallets that fit, in order; ``next`` is behind which name to go on, None at the end."""
+    """Names of matching wallets, in order; ``next`` is the name after which to continue, None at the end."""
 
     names: list[WalletId]
     next: WalletId | None
 
 
 def find_wallets(tables: Tables, search: Search, now: datetime, after: WalletId | None, limit: int) -> Found:
-    """The next wallets behind a name.  O(log + limit) for a prefix and one other condition; bounded for several."""
+    """The next wallets after a name.  O(log + limit) for a prefix and one other condition; bounded for several."""
     names: list[WalletId] = []
     last: WalletId | None = None
     rarest = _rarest(tables, search.metadata)
@@ -75,13 +75,13 @@ def find_wallets(tables: Tables, search: Search, now: datetime, after: WalletId 
 
 
 def status_at(record: WalletRecord, now: datetime) -> WalletStatus:
-    """The wallet's status at this moment: a freeze whose time has passed is none."""
+    """The wallet's status at this time: a freeze whose time has passed does not count."""
     thawed = record.status is WalletStatus.FROZEN and freeze_at(record.freeze, now) is None
     return WalletStatus.OPEN if thawed else record.status
 
 
 def _rarest(tables: Tables, metadata: Mapping[str, str]) -> tuple[str, str] | None:
-    """Of several words the one that the fewest wallets have; what all of them have often is not counted to its end."""
+    """Of several keys and values, the one that the fewest wallets have; frequent ones are not counted to the end."""
     if len(metadata) <= 1:
         return next(iter(metadata.items()), None)
     for enough in _COUNTS:
@@ -100,9 +100,9 @@ def _walk(tables: Tables, search: Search, word: tuple[str, str] | None, after: W
 
 
 def _fits(tables: Tables, name: WalletId, search: Search, word: tuple[str, str] | None, now: datetime) -> bool:
-    """Whether the wallet's own record says what was looked for; the indices only say where to look.
+    """True if the wallet's own record matches the search; the indices only say where to look.
 
-    Raises ReadTablesRotten where an index says of the wallet what its record does not.
+    Raises ReadTablesRotten if an index contradicts the wallet's record.
     """
     if search.status is None and word is None:
         return True

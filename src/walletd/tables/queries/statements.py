@@ -1,10 +1,10 @@
-"""Statements: what moved in a wallet within a range of the history, page by page.
+"""Statements: a wallet's movements within a range of the history, page by page.
 
     page = read_statement(tables, Question("alice", since=5), None, 100)
 
-The first page fixes up to which entry the statement goes; every later page is of that same statement, whatever has
-been posted meanwhile.  What a page looks at is bounded: where few lines fit, a page has few or none, and its place
-says from where to go on.  Of a wallet with many assets a page has the balances of those that its lines move.
+The first page fixes the last entry of the statement; every later page belongs to the same statement, whatever has been
+posted meanwhile.  The work of one page is bounded: if few lines match, a page has few or none, and its place says where
+to continue.  For a wallet with many assets, a page has the balances of those that its lines move.
 """
 
 from collections.abc import Iterable, Sequence
@@ -32,13 +32,13 @@ from walletd.tables.seals import (
 from walletd.vocabulary.identifiers import AssetCode, WalletId
 
 MAX_VISITED = 2_000
-"""Lines that one page looks at where not every line fits: some 10 ms of a thread."""
+"""The lines that one page looks at if not every line matches: some 10 ms of a thread."""
 
 MAX_STATED = 100
-"""Assets of which each page of a statement over all assets says what there was at both ends: some milliseconds."""
+"""The largest number of assets for which each page states the balances at both ends: some milliseconds."""
 
 STATED_BYTES = 256
-"""What two balances that a line has a page state take at most."""
+"""The largest size of the two balances that a page states for a line."""
 
 SOME_ASSETS = "SELECT asset FROM balance WHERE wallet = ? ORDER BY asset LIMIT ?"
 _RISING = "(c.sequence, c.line) > (?3, ?4) AND c.sequence <= ?5 ORDER BY c.sequence, c.line"
@@ -52,9 +52,9 @@ _CURSOR_FORMAT = 2
 
 
 class Question(NamedTuple):
-    """Whose statement, of what range, and which of its lines.
+    """The wallet, the range and the filter of a statement.
 
-    ``since`` is the first sequence or moment that belongs to it, ``until`` the first that does not any more.
+    ``since`` is the first sequence or time that belongs to it, ``until`` the first that no longer does.
     """
 
     wallet: WalletId
@@ -66,12 +66,12 @@ class Question(NamedTuple):
     newest_first: bool = False
 
     def digest(self, epoch: int) -> str:
-        """A short name for this question in this epoch of the journal, by which its cursors are known."""
+        """A short name for this question in this epoch of the journal, which identifies its cursors."""
         return blake2b(msgspec.json.encode((_CURSOR_FORMAT, epoch, *self)), digest_size=6).hexdigest()
 
 
 class Place(NamedTuple):
-    """Where a page begins: behind this line, in a statement that goes up to and including the entry ``end``."""
+    """The beginning of a page: after this line, in a statement up to and including the entry ``end``."""
 
     end: int
     sequence: int
@@ -84,19 +84,19 @@ class Place(NamedTuple):
 
     @property
     def numbers(self) -> tuple[int, int, int]:
-        """For a cursor: none of them is negative."""
+        """The numbers for a cursor: none of them is negative."""
         return self.end, self.sequence, self.line - UNMOVED
 
 
 class Page(NamedTuple):
-    """A page and where the next one begins; None after the last."""
+    """A page and the beginning of the next one; None after the last."""
 
     statement: Statement
     next: Place | None
 
 
 def read_statement(tables: Tables, question: Question, place: Place | None, limit: int) -> Page | None:
-    """The next page; None for a wallet that is not there.  O(log + limit), or bounded where few lines fit."""
+    """The next page; None for a wallet that does not exist.  O(log + limit), or bounded if few lines match."""
     end = progress_of(tables) if place is None else place.end
     if wallet_at(tables, question.wallet, end) is None:
         return None
@@ -120,7 +120,7 @@ def read_statement(tables: Tables, question: Question, place: Place | None, limi
 
 
 def _stated(tables: Tables, question: Question) -> list[AssetCode] | None:
-    """The assets whose balances each page states; None where they are too many, and a page states its own."""
+    """The assets whose balances each page states; None if they are too many, and each page states its own."""
     if question.asset is not None:
         return [question.asset]
     some = [asset for (asset,) in tables.execute(SOME_ASSETS, (question.wallet, MAX_STATED + 1)).fetchall()]
@@ -128,7 +128,7 @@ def _stated(tables: Tables, question: Question) -> list[AssetCode] | None:
 
 
 def _posted(tables: Tables, wallet: WalletId, assets: Iterable[AssetCode], edge: int) -> dict[AssetCode, int]:
-    """What the wallet had posted of these assets after an entry, of those that it had been touched in."""
+    """The wallet's posted balances of these assets after an entry, for those that had touched it."""
     return {stood.asset: stood.posted for stood in stood_at(tables, wallet, assets, edge)}
 
 
@@ -140,14 +140,14 @@ def _first(tables: Tables, since: int | datetime | None) -> int:
 
 
 def _last(tables: Tables, until: int | datetime | None, end: int) -> int:
-    """The last sequence of the range, if the history went on for ever."""
+    """The last sequence of the range, for a history without an end."""
     if isinstance(until, datetime):
         return sequence_before(tables, until)
     return end if until is None else until - 1
 
 
 def _bounds(question: Question, place: Place | None, first: int, last: int) -> tuple[int, int, int]:
-    """The place behind which the lines begin, and the sequence with which they end."""
+    """The place after which the lines begin, and the sequence with which they end."""
     if question.newest_first:
         start = (last + 1, UNMOVED)
         return *(start if place is None else min(start, place[1:])), first
@@ -158,7 +158,7 @@ def _bounds(question: Question, place: Place | None, first: int, last: int) -> t
 def _lines(
     tables: Tables, question: Question, bounds: tuple[int, ...], limit: int
 ) -> tuple[list[StatementLine], tuple[int, int] | None]:
-    """The lines that fit, and the last line looked at where there may be more behind it."""
+    """The matching lines, and the last line looked at if there may be more after it."""
     lines: list[StatementLine] = []
     reached: tuple[int, int] | None = None
     room = PageRoom()
@@ -177,7 +177,7 @@ def _lines(
 def _rows(tables: Tables, question: Question, bounds: tuple[int, ...]) -> Iterable[Any]:
     """The changes of the asset, or of all the wallet's assets in the order of the history.
 
-    Of all assets, those of the few early ones and of all later ones together, so that there are few cursors.
+    For all assets, those of each early asset and of all later ones together, so that there are few cursors.
     """
     of_asset, late = (NEWEST_FIRST, LATE_NEWEST_FIRST) if question.newest_first else (OLDEST_FIRST, LATE_OLDEST_FIRST)
     assets = early_assets(tables, question.wallet) if question.asset is None else [question.asset]
@@ -201,7 +201,7 @@ def _fits(line: StatementLine, question: Question) -> bool:
 
 
 def _statement_line(row: Sequence[Any]) -> StatementLine | None:
-    """The line; None for a change that moved nothing."""
+    """The line; None for a change without a movement."""
     *values, sealed = row
     check_seal("balance_change", sealed, *values)
     _, asset, sequence, line, time, _, posted, _, amount, counterparty, reference, kind, transfer = values

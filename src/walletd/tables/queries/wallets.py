@@ -1,11 +1,11 @@
-"""Readings: the questions that the read tables answer.
+"""The queries of the read tables.
 
     readings = await open_readings(path)
     page = await readings.list_wallets(prefix="shop:", after=None, limit=100)
 
-What an answer shows stood together: it is read by one SQL statement, or by several in one snapshot.  ``sequence`` in
-an answer says after which entry; nothing that happened up to there is missing from it.  Every row's seal is checked
-before it is shown.
+An answer shows one consistent state: it is read by one SQL statement, or by several in one snapshot.  ``sequence`` in
+an answer is the last entry that it includes; nothing up to there is missing.  Every row's seal is checked before it is
+shown.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -63,24 +63,24 @@ IS_THERE = "SELECT 1 FROM wallet WHERE wallet = ?"
 
 
 SMALL_PAGE = 100
-"""What asks for so many rows, or fewer, is tried without a visit to a thread, which shares the interpreter."""
+"""A query for this many rows, or fewer, is tried without a visit to a thread, which shares the interpreter."""
 
 AROUND_A_WALLET = 128
-"""Bytes that a wallet has in a page beside its record and its balances."""
+"""The bytes that a wallet takes in a page beside its record and its balances."""
 
 _AMOUNT_DIGITS = len(str(MAX_AMOUNT))
 _FIRST = (WalletId(""), AssetCode(""))
 
 
 class Readings:
-    """The read tables' two reading connections: one for single statements, one for what takes several."""
+    """The read tables' two reading connections: one for single statements, one for queries of several."""
 
     def __init__(self, single: ConsistentReads, consistent: ConsistentReads) -> None:
         self.watch = Watch("the reads of the read tables", end_process)
         self._single = single
         self._consistent = consistent
         self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
-        """What moment it is: holds and freezes end exactly when their time comes."""
+        """The present time: holds and freezes end exactly when their time comes."""
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -88,7 +88,7 @@ class Readings:
         await self._single.aclose()
 
     async def assets(self, after: str = "", most: int = -1) -> list[AssetRecord]:
-        """So many assets behind this code, by code; all of them, where nothing is said."""
+        """Up to this many assets after this code, by code; by default all of them."""
         return await self._look(lambda tables: _assets(tables, after, most))
 
     async def clients(self) -> list[ClientRecord]:
@@ -99,7 +99,7 @@ class Readings:
         return [_decode_client(record) for _, record, _ in rows]
 
     async def books(self, wallets: Iterable[WalletId]) -> dict[WalletId, Book]:
-        """The books of those of the wallets that exist, of which nothing changes meanwhile.
+        """The books of those wallets that exist, which do not change meanwhile.
 
         O(assets, open holds and outflows of each), some thousands at a time, so that other reads come in between.
         """
@@ -116,32 +116,32 @@ class Readings:
         return loading.books
 
     async def has_wallet(self, wallet: WalletId) -> bool:
-        """Whether the wallet was opened."""
+        """True if the wallet was opened."""
         return bool(await self._query(IS_THERE, (wallet,), is_small=True))
 
     async def transfer(self, transfer: TransferId) -> TransferRecord | None:
-        """How much of a transfer was refunded; None where nothing was."""
+        """The refunded amounts of a transfer; None if there are none."""
         rows = await self._query("SELECT record, seal FROM refunded WHERE transfer = ?", (transfer,), is_small=True)
         for record, sealed in rows:
             check_seal("refunded", sealed, transfer, record)
         return _decode_transfer(rows[0][0]) if rows else None
 
     async def hold(self, hold: HoldId) -> HoldView | None:
-        """The hold as it stands at this moment; None where there is none of this id."""
+        """The hold at this time; None if there is none with this id."""
         with self.watch.waiting():
             return await self._single.read(lambda tables: find_hold(tables, hold, self.clock()), is_small=True)
 
     async def list_holds(self, wallet: WalletId, also_closed: bool, after: HoldId | None, limit: int) -> HoldPage:
-        """One page of the wallet's holds in order of placing: those that are open at this moment, or all.
+        """One page of the wallet's holds in order of placing: those that are open at this time, or all.
 
-        Where most have expired while no entry says so, a page may be short or empty and yet have a ``next``.
+        If most have expired but are not yet recorded, a page may be short or empty and nonetheless have a ``next``.
         """
         asked = partial(page_of_holds, wallet=wallet, also_closed=also_closed, after=after, limit=limit)
         with self.watch.waiting():
             return await self._single.read(lambda tables: asked(tables, now=self.clock()), is_small=limit <= SMALL_PAGE)
 
     async def expiries(self, after: Key | None, limit: int) -> list[Expiry]:
-        """The next open holds that will expire behind this one, in order of their moments.  O(log holds + limit)."""
+        """The next open holds with an expiry after this key, in order of their expiries.  O(log holds + limit)."""
         with self.watch.waiting():
             return await self._single.read(lambda tables: next_expiries(tables, after, limit))
 
@@ -153,7 +153,7 @@ class Readings:
         status: WalletStatus | None = None,
         metadata: Mapping[str, str] = {},
     ) -> WalletPage:
-        """One page of the wallets that fit all of this, in the order of their names."""
+        """One page of the wallets that match all of this, in the order of their names."""
         search, now = Search(prefix, status, metadata), self.clock()
 
         def look(tables: Tables) -> WalletPage:
@@ -163,7 +163,7 @@ class Readings:
         return await self._look(look)
 
     async def some_wallets(self, wallets: Iterable[WalletId]) -> WalletPage:
-        """Those of the wallets that exist, all at one sequence."""
+        """Those of the wallets that exist, all as of one sequence."""
         names, now = list(wallets), self.clock()
         return await self._look(lambda tables: _wallet_page(tables, names, now, None))
 
@@ -174,7 +174,7 @@ class Readings:
         as_of: int | datetime,
         after: tuple[WalletId, AssetCode] = _FIRST,
     ) -> tuple[Moment, PastPage]:
-        """What the wallets had at a point of the history that the tables show, as much as there is room for."""
+        """The wallets' balances at a point of the history that the tables show, as many as fit."""
         names = sorted(set(wallets))
 
         def look(tables: Tables) -> tuple[Moment, PastPage]:
@@ -187,12 +187,12 @@ class Readings:
         return await self._look(look)
 
     async def sequence(self) -> int:
-        """After which entry the tables stand."""
+        """The last entry that the tables show."""
         rows = await self._query(f"SELECT {_SEQUENCE}", is_small=True)
         return rows[0][0] or 0
 
     async def statement(self, question: Question, place: Place | None, limit: int) -> Page | None:
-        """A page of a wallet's statement; None for a wallet that is not there."""
+        """A page of a wallet's statement; None for a wallet that does not exist."""
         is_small = limit <= SMALL_PAGE and question.counterparty is None and question.kind is None
         return await self._look(lambda tables: read_statement(tables, question, place, limit), is_small=is_small)
 
@@ -229,7 +229,7 @@ def _balance_record(name: str, asset: str, record: str, sealed: bytes) -> Balanc
 
 
 class _Shown(NamedTuple):
-    """A wallet in a page; ``next`` is the last of its assets that are shown, where there is no room for all."""
+    """A wallet in a page; ``next`` is the last of its assets shown, if not all fit."""
 
     record: WalletRecord
     balances: list[BalanceRecord]
@@ -237,7 +237,7 @@ class _Shown(NamedTuple):
 
 
 def _wallet_page(tables: Tables, names: list[WalletId], now: datetime, following: WalletId | None) -> WalletPage:
-    """As many of the wallets as there is room for, each whole but for one that fills the page by itself."""
+    """The wallets that fit, each of them whole, except one that fills the page by itself."""
     found: list[_Shown] = []
     room = PageRoom()
     sequence = progress_of(tables)
@@ -256,7 +256,7 @@ def _wallet_page(tables: Tables, names: list[WalletId], now: datetime, following
 
 
 def _shown(group: Iterable[Any], room: PageRoom, sequence: int, *, is_first: bool) -> _Shown | None:
-    """What of one wallet's rows there is room for; None, where it is not the first and there is no room for all."""
+    """The part of one wallet's rows that fits; None if it is not the first and does not fit whole."""
     record: WalletRecord | None = None
     balances: list[BalanceRecord] = []
     for name, written, sealed, *balance in group:
@@ -275,10 +275,10 @@ def _shown(group: Iterable[Any], room: PageRoom, sequence: int, *, is_first: boo
 
 
 def _around(balance: BalanceRecord, sequence: int) -> int:
-    """How much longer than its record a balance in a page can be.
+    """The number of bytes by which a balance in a page can exceed its record.
 
-    It is shown with its wallet's version, which is no larger than the sequence, and without what lapsed holds reserve,
-    which can make ``available`` longer.
+    It is shown with its wallet's version, which is no larger than the sequence, and without the amounts reserved by
+    expired holds, which can make ``available`` longer.
     """
     return 1 + len(str(sequence)) + (_AMOUNT_DIGITS if balance.held != "0" else 0)
 
@@ -288,7 +288,7 @@ def _wallet_view(
 ) -> WalletView:
     """The wallet; its version is that of the last entry that touched it or one of its balances.
 
-    The balances have the wallet's version, as in every other answer: it is what ``if_version`` is compared with.
+    The balances have the wallet's version, as in every other answer: ``if_version`` is compared with it.
     """
     record, balances, following = shown
     versions = [record.version, *(balance.version for balance in balances)]
@@ -304,7 +304,7 @@ def _wallet_view(
 
 
 def _less_held(balance: BalanceRecord, freed: int) -> BalanceRecord:
-    """The balance without so much of what is held."""
+    """The balance with this much less held."""
     if not freed:
         return balance
     available = None if balance.available is None else str(int(balance.available) + freed)
@@ -316,7 +316,7 @@ def _json(values: Sequence[Any]) -> str:
 
 
 def view_of(record: WalletRecord, balances: tuple[BalanceRecord, ...], sequence: int, now: datetime) -> WalletView:
-    """A wallet with its balances as a client sees it at this moment: a freeze whose time has passed is none."""
+    """A wallet with its balances as a client sees it at this time: a freeze whose time has passed does not count."""
     return WalletView(
         wallet=record.wallet,
         status=status_at(record, now),
