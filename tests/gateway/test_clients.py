@@ -345,6 +345,37 @@ async def test_a_payer_sees_that_it_paid_and_never_what_the_payee_has(desk: Desk
     assert inside["entry_hash"] == (await root.call("entry.get", sequence=inside["sequence"]))["entry_hash"]
 
 
+async def test_the_hash_of_an_entry_is_shown_to_nobody_who_may_not_see_all_of_it(desk: Desk) -> None:
+    """With all but one balance known, the balance could be found by trying until the hash is right."""
+    root = await session_of(desk, "root")
+    await let_in(root, "shop", "spend:shop-*")
+    await let_in(root, "bob", "view:bob")
+    await let_in(root, "both", "view:*")
+    shop, bob, both = [await session_of(desk, name) for name in ("shop", "bob", "both")]
+    for client in (shop, bob, both, root):
+        await client.call("stream.subscribe", **({"wallets": ["bob"]} if client is bob else {"prefix": "shop-"}))
+    asked = payment("p", "bob", 3, "shop-1")
+    paid = await shop.call("transfer.post", **asked)
+    inner = [{"method": "transfer.post", **payment("b1", "bob", 1, "shop-1")}]
+    batch = await shop.call("batch.execute", command_id="b", commands=inner)
+    hold = await shop.call("hold.place", command_id="h", wallet="shop-1", asset="EUR", amount="9")
+    captured = {"wallet": "shop-1", "hold": hold["hold"], "parts": [{"to": "bob", "amount": "9"}]}
+    capture = await shop.call("hold.capture", command_id="c", **captured)
+    entries = {paid["sequence"], batch["sequence"], capture["sequence"]}
+    hashes = {(await root.call("entry.get", sequence=sequence))["entry_hash"] for sequence in entries}
+    assert len(hashes) == len(entries), "who sees everything is shown them"
+    told: dict[str, list[Any]] = {"shop": [paid, batch, capture, await shop.call("transfer.post", **asked)]}
+    told["shop"] += [await shop.call("entry.get", command_id=name) for name in ("p", "b", "c")]
+    for name, client in (("shop", shop), ("bob", bob), ("both", both)):
+        await client.see(capture["sequence"])
+        told.setdefault(name, []).extend(client.events())
+        told[name] += [await client.call("entry.get", sequence=sequence) for sequence in sorted(entries)]
+        transfers = (paid["transfer"], batch["outcomes"][0]["transfer"], capture["transfer"])
+        told[name] += [await client.call("transfer.get", transfer=transfer) for transfer in transfers]
+    for name, answers in told.items():
+        assert not any(shown in json.dumps(answer) for shown in hashes for answer in answers), name
+
+
 async def test_a_payee_sees_what_it_got_and_neither_the_payer_nor_other_payees(desk: Desk) -> None:
     root = await session_of(desk, "root")
     await let_in(root, "bob", "view:bob")

@@ -9,11 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.ledger.cases import NOW, Ledger, batch, define, open_wallet, pay, place
 from tests.ledger.core import REAL
 from tests.properties import read_model, times
 from tests.properties.programs import ASSETS, PRELUDE, START, TICK, WALLETS, Run, Step, programs
-from tests.state_file import fold_into, tables_in_memory
+from tests.tables.folded import Tables, as_had, as_lines
 from walletd.protocol.messages import Statement
 from walletd.tables.queries import search as wallet_search
 from walletd.tables.queries import statements
@@ -21,10 +20,7 @@ from walletd.tables.queries.moments import Moment, sequence_at, time_of
 from walletd.tables.queries.past_balances import balances_at
 from walletd.tables.queries.search import Search, find_wallets
 from walletd.tables.queries.statements import Question, read_statement
-from walletd.tables.schema import (
-    microseconds,
-)
-from walletd.vocabulary.commands import CloseWallet, ExpireHold, FreezeWallet, OpenWallet, UnfreezeWallet, UpdateWallet
+from walletd.vocabulary.commands import CloseWallet, FreezeWallet, OpenWallet, UnfreezeWallet, UpdateWallet
 from walletd.vocabulary.entries import Entry
 from walletd.vocabulary.identifiers import CommandId, WalletId
 from walletd.vocabulary.states import WalletStatus
@@ -37,23 +33,6 @@ def pages_that_look_at_little(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that the bound on what a page looks at is met in histories of some forty entries."""
     monkeypatch.setattr(statements, "MAX_VISITED", 3)
     monkeypatch.setattr(wallet_search, "MAX_VISITED", 3)
-
-
-class Tables:
-    """Read tables in memory, into which entries are folded in runs of any length, as the projector does it."""
-
-    def __init__(self) -> None:
-        self.connection = tables_in_memory()
-        self.sequence = 0
-
-    def fold(self, entries: Sequence[Entry], chance: random.Random, until: int) -> None:
-        """Fold entries up to and including this one."""
-        while self.sequence < until:
-            run = entries[self.sequence : min(until, self.sequence + chance.randint(1, 9))]
-            fold_into(self.connection, run)
-            self.sequence = run[-1].sequence
-            progress = (4, "i", 1, self.sequence, b"", microseconds(run[-1].time))
-            self.connection.execute("INSERT OR REPLACE INTO progress VALUES (1, ?, ?, ?, ?, ?, ?)", progress)
 
 
 def history_of(program: list[Step]) -> list[Entry]:
@@ -86,18 +65,7 @@ def test_the_balances_of_every_point_of_the_past(program: list[Step], chance: ra
             for asset in [None, chance.choice(ASSETS)]:
                 found = balances_at(tables.connection, wallet, asset, point)
                 expected = read_model.had(entries, wallet, asset, *point)
-                assert shown(found) == expected, (wallet, asset, point)
-
-
-def shown(balances: Any) -> list[read_model.Had] | None:
-    if balances is None:
-        return None
-    return [
-        read_model.Had(
-            b.asset, int(b.posted), int(b.held), None if b.available is None else int(b.available), b.version
-        )
-        for b in balances
-    ]
+                assert as_had(found) == expected, (wallet, asset, point)
 
 
 @st.composite
@@ -139,7 +107,7 @@ def test_statements_page_by_page_while_new_entries_arrive(
         ]
         if question.newest_first:
             expected.reverse()
-        assert [line for page in pages for line in as_model(page.lines)] == expected, question
+        assert [line for page in pages for line in as_lines(page.lines)] == expected, question
         for page in pages:
             assert page.sequence == len(seen)
             assert (page.opening, page.closing) == (pages[0].opening, pages[0].closing)
@@ -155,53 +123,6 @@ def test_statements_page_by_page_while_new_entries_arrive(
                 assert int(opening.posted) + moved == int(closing.posted)
 
 
-@pytest.mark.parametrize("newest_first", [False, True])
-@pytest.mark.parametrize("size", range(1, 8))
-def test_a_page_may_end_between_two_changes_by_one_entry(size: int, newest_first: bool) -> None:
-    """One entry holds one asset and moves another: no page may take the first for the end of the entry."""
-    ledger = Ledger().after(
-        define("ABC"), define("XYZ"), *(open_wallet(name) for name in ("@external", "alice", "bob"))
-    )
-    ledger.bring("alice", "ABC", 100).bring("alice", "XYZ", 100)
-    both = batch(place("alice", "ABC", 1), pay("alice", "bob", "XYZ", 1))
-    for holds in (0, 1, 2, 1, 0):
-        ledger.after(*[place("alice", "ABC", 1) for _ in range(holds)], both)
-    tables = Tables()
-    tables.fold(ledger.entries, random.Random(0), len(ledger.entries))
-    question = Question(WalletId("alice"), newest_first=newest_first)
-    found: list[read_model.Line] = []
-    page = read_statement(tables.connection, question, None, size)
-    while page is not None:
-        found += as_model(page.statement.lines)
-        page = None if page.next is None else read_statement(tables.connection, question, page.next, size)
-    expected = read_model.lines(ledger.entries, WalletId("alice"))
-    assert found == (expected[::-1] if newest_first else expected)
-    assert len(found) == 2 + 5
-
-
-@pytest.mark.parametrize("seconds", [(10, 5, 15), (15, 10, 5), (5, 10, 15)])
-@pytest.mark.parametrize("most", [1, 2])
-def test_what_had_expired_counts_at_every_point_however_many_entries_record_it(
-    seconds: tuple[int, ...], most: int
-) -> None:
-    """Where more has expired than fits into one entry, several say so, long after: as of before, all of it was free."""
-    ledger = Ledger().after(define("ABC"), *(open_wallet(name) for name in ("@external", "alice")))
-    ledger.bring("alice", "ABC", 100)
-    ledger.after(*(place("alice", "ABC", 1, expires_at=NOW + timedelta(seconds=after)) for after in seconds))
-    placed, late = len(ledger.entries), NOW + timedelta(seconds=20)
-    while lapsed := ledger.books.wallets["alice"].lapsed(late):
-        first = min(lapsed, key=lambda hold: hold.expires_at or late)
-        ledger.at(late, ExpireHold(command_id=CommandId("x"), wallet=WalletId("alice"), hold=first.hold, most=most))
-    tables = Tables()
-    tables.fold(ledger.entries, random.Random(0), len(ledger.entries))
-    for after in range(20):
-        (balance,) = (
-            balances_at(tables.connection, WalletId("alice"), None, Moment(placed, NOW + timedelta(seconds=after)))
-            or ()
-        )
-        assert int(balance.held) == sum(after < end for end in seconds), after
-
-
 def pages_of(tables: Tables, question: Question, entries: list[Entry], chance: random.Random) -> Iterator[Statement]:
     """All the pages, each of another size, and now and then some new entries between them."""
     place = None
@@ -214,13 +135,6 @@ def pages_of(tables: Tables, question: Question, entries: list[Entry], chance: r
             return
         place = page.next
         tables.fold(entries, chance, min(len(entries), tables.sequence + chance.randint(0, 3)))
-
-
-def as_model(lines: Any) -> list[read_model.Line]:
-    return [
-        read_model.Line(li.sequence, li.line, li.asset, int(li.amount), int(li.posted), li.counterparty, li.kind)
-        for li in lines
-    ]
 
 
 # --- the search for wallets -----------------------------------------------------------------------------------------
