@@ -1,5 +1,6 @@
-"""The gateway: sockets, websockets, deadlines, back-pressure and HTTP status pages; from a frame to whoever answers it.
+"""The gateway: sockets, websockets, deadlines, back-pressure and HTTP status pages; from a frame to the function that
+answers.
 
-Bytes of the network enter, commands and reads go down to ``walletd.wallets``, replies and events leave.
-This package imports ``walletd.wallets``, ``walletd.protocol``, ``walletd.ledger`` and ``walletd.vocabulary``.
+Bytes of the network enter, commands and reads go down to ``walletd.wallets``, replies and events leave.  This package
+imports ``walletd.wallets``, ``walletd.protocol``, ``walletd.ledger`` and ``walletd.vocabulary``.
 """

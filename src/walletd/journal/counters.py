@@ -1,4 +1,4 @@
-"""What the journal writer counts: plain integers, because a plain integer costs a tenth of a metric's method call.
+"""The journal writer's counters: plain integers, because a plain integer costs a tenth of a metric's method call.
 
 counters.count_commit(entries=12, size_bytes=4096, seconds=0.0006)
 assert sum(counters.seconds_buckets) == counters.commits

@@ -19,7 +19,7 @@ from walletd.runtime.threads import in_thread
 from walletd.vocabulary.entries import Entry, decode_entry
 
 READ_BYTES = 256 * 1024
-"""How much of the journal one step of a long read takes: a few milliseconds between two commits."""
+"""The bytes that one step of a long read takes: a few milliseconds between two commits."""
 
 READS_AT_ONCE = 2
 """As many as a commit may find before it on the one connection; ten thousand streams that resume would block it."""

@@ -18,7 +18,7 @@ from walletd.vocabulary import commands as c
 
 
 class Kind(enum.Enum):
-    """What a method does, which decides the part that answers it."""
+    """The kind of a method, which decides the part that answers it."""
 
     SESSION = "session"
     COMMAND = "command"

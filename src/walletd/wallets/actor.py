@@ -1,8 +1,8 @@
 """An actor: one wallet's turn, and the claims that wait for it in order of arrival.
 
-A claim stands in the mailboxes of all its wallets from the moment it is made, and runs once it is the first in each.
-Since it enters all of them at once, every two claims stand in the same order wherever they meet: no circle of claims
-can wait for each other, and each wallet sees its commands in the order in which they came.
+A claim is in the mailboxes of all its wallets from its creation, and runs once it is the first in each.  Since it
+enters all of them at once, every two claims have the same order wherever they meet: claims cannot wait for each other
+in a circle, and each wallet sees its commands in the order of their arrival.
 """
 
 from collections import deque
@@ -14,14 +14,15 @@ from walletd.vocabulary.reasons import Reason
 from walletd.vocabulary.states import ActorState
 
 KEEP: Final = "keep"
-"""What a claim returns that has not done with its turns."""
+"""The result of a claim that still needs its turns."""
 
 
 class Claim:
-    """A wish to act on several wallets at once: ``run`` is called with every turn in hand, or ``fail`` with a reason.
+    """A request for the turns of several wallets at once: ``run`` is called with every turn in hand, or ``fail`` with a
+    reason.
 
-    ``run`` does not await: nobody else has a turn meanwhile, and the turns are given back when it returns.  Where it
-    returns ``KEEP`` they are not: it runs once more when the roster is told to ``resume`` the claim.
+    ``run`` does not await: no other claim has a turn meanwhile, and the turns are released when it returns.  If it
+    returns ``KEEP``, they are not: it runs again when the roster is told to ``resume`` the claim.
     """
 
     __slots__ = ("command_id", "fail", "lacking", "run", "wallets")
@@ -38,11 +39,11 @@ class Claim:
         self.run = run
         self.fail = fail
         self.lacking = len(wallets)
-        """Of how many wallets the claim does not have the turn yet."""
+        """The number of wallets whose turn the claim does not have yet."""
 
 
 class Actor:
-    """One warm wallet: its state, who waits for its turn, and the last entry that touched it."""
+    """One warm wallet: its state, the claims waiting for its turn, and the last entry that touched it."""
 
     __slots__ = ("last_sequence", "last_used", "lost", "mailbox", "state", "wallet")
 
@@ -50,21 +51,21 @@ class Actor:
         self.wallet = wallet
         self.state = ActorState.LOADING
         self.mailbox: Sequence[Claim] = ()
-        """The first has the turn, once the actor is active.  A deque only while somebody waits: it takes 0.6 KiB."""
+        """The first has the turn, once the actor is active.  A deque only while claims wait: it takes 0.6 KiB."""
         self.last_sequence = 0
-        """The last entry that touched the wallet, durable or not; 0 where none did since it was loaded."""
+        """The last entry that touched the wallet, durable or not; 0 if none did since it was loaded."""
         self.last_used = 0.0
         self.lost: dict[str, Any] | None = None
-        """Why its book could not be loaded: whoever waits is told so, and then the actor ends."""
+        """The reason why its book could not be loaded: waiting claims fail with it, and then the actor ends."""
 
     def enter(self, claim: Claim) -> None:
-        """Have the claim wait behind the others."""
+        """Add the claim behind the others."""
         if not isinstance(self.mailbox, deque):
             self.mailbox = deque()
         self.mailbox.append(claim)
 
     def leave(self, claim: Claim) -> None:
-        """The claim, which is the first, is done."""
+        """Remove the claim, which is the first."""
         assert isinstance(self.mailbox, deque)
         assert self.mailbox[0] is claim
         self.mailbox.popleft()
@@ -73,5 +74,5 @@ class Actor:
 
     @property
     def is_free(self) -> bool:
-        """Whether a claim may have the turn at once."""
+        """True if a claim may have the turn at once."""
         return self.state is ActorState.ACTIVE and not self.mailbox

@@ -1,4 +1,4 @@
-"""Loading: the books of dormant wallets, and what can be refunded of transfers, from the read tables.
+"""Loading: the books of dormant wallets, and the refundable amounts of transfers, from the read tables.
 
     loading = BookLoading(projector, visibility, readings.books, readings.transfer, history.entry)
     books = await loading.load(["alice", "~t17"])      # those that exist
@@ -23,7 +23,7 @@ ReadEntry = Callable[[int], Awaitable[DurableEntry]]
 
 
 class BookLoading:
-    """Reads books where the read tables are far enough for them to be true."""
+    """Reads books from the read tables, once these are far enough for the books to be true."""
 
     __slots__ = ("_floor", "_projector", "_read_books", "_read_entry", "_read_transfer", "_visibility")
 
@@ -44,14 +44,16 @@ class BookLoading:
         """The entry that the read tables must show before a book is read from them."""
 
     def start_over(self) -> None:
-        """All books were dropped by a roll-back: from now on they are read where everything durable is shown."""
+        """Note that a roll-back dropped all books: from now on a book is read only when the tables show everything
+        durable.
+        """
         self._floor = self._projector.durable_sequence
 
     async def load(self, names: Iterable[WalletId]) -> Mapping[WalletId, Book | TransferRecord]:
-        """The books of wallets without an actor, as the read tables have them; those of wallets that exist.
+        """The books of wallets without an actor, from the read tables; those of wallets that exist.
 
-        An actor retires only when the tables know all that it knows; only after a roll-back may they be behind.
-        Raises ReadTablesStand where they are, and cannot catch up for want of space.
+        An actor retires only when the tables know everything that it knows; only after a roll-back may they be behind.
+        Raises ReadTablesStand if they are, and cannot catch up for lack of space.
         """
         await self._projector.reach_unless_full(self._floor)
         names = list(names)
@@ -63,7 +65,7 @@ class BookLoading:
         return found
 
     async def _load_transfer(self, transfer: TransferId) -> TransferRecord | None:
-        """What of a transfer can be refunded: as it was posted, or as the last refund left it."""
+        """The refundable amounts of a transfer: as posted, or after the last refund."""
         sequence = sequence_of(transfer)
         await self._visibility.until_projected(sequence)
         if sequence > self._projector.sequence:

@@ -1,11 +1,11 @@
-"""What the ledger's clock leaves in the data folder, and the operator's word about it.
+"""The files of the ledger's clock in the data folder, and the operator's confirmation.
 
     begun = begin_here(data, last_time, max_gap)       # at a start
     await keep(data, clock, wake)                      # beside the daemon
     accept(data)                                       # walletd clock FOLDER --accept
 
-``clock.json`` says what the clock said last; without it a start knows only the journal's last entry.
-``clock.accepted`` is the word that the wall clock is right: it holds for an hour, for a clock that goes on from there.
+``clock.json`` has the clock's last reading; without it a start knows only the journal's last entry.  ``clock.accepted``
+is the confirmation that the wall clock is right: it is valid for an hour, for a clock that continues from there.
 """
 
 import json
@@ -35,29 +35,29 @@ SEEN_NAME: Final = "clock.json"
 ACCEPTED_NAME: Final = "clock.accepted"
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 LOOK_SECONDS: Final = 1.0
-"""How often the wall clock is looked at where no command asks for it, and the operator's word is looked for."""
+"""The interval at which the wall clock is read if no command needs it, and the confirmation is looked for."""
 LOOKS_BETWEEN: Final = 60
-"""As often is written down what the clock says."""
+"""The number of such intervals between two recordings of the clock."""
 WORD_HOLDS: Final = timedelta(hours=1)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def boot_id() -> str:
-    """Which boot of the machine this is; empty where the platform does not say, and then no two are the same."""
+    """The id of the machine's present boot; empty if the platform has none, and then no two are equal."""
     with suppress(OSError):
         return BOOT_ID.read_text(encoding="ascii").strip()
     return ""
 
 
 def read_seen(data: Path) -> Seen | None:
-    """What the clock said last in this folder; None where nothing is known."""
+    """The clock's last recorded reading in this folder; None if nothing is known."""
     with suppress(OSError, msgspec.DecodeError):
         return msgspec.json.decode((data / SEEN_NAME).read_bytes(), type=Seen)
     return None
 
 
 def write_seen(data: Path, seen: Seen) -> None:
-    """Write down what the clock says; a folder that takes no file loses nothing but this."""
+    """Record the clock's reading; a folder that cannot be written loses nothing but this."""
     unfinished = data / f"{SEEN_NAME}.unfinished"
     with suppress(OSError):
         unfinished.write_bytes(msgspec.json.encode(seen))
@@ -65,19 +65,19 @@ def write_seen(data: Path, seen: Seen) -> None:
 
 
 def machine_time(wall: Microseconds = wall_microseconds) -> datetime:
-    """What the wall clock says."""
+    """The wall clock's time."""
     return _EPOCH + timedelta(microseconds=wall())
 
 
 def accept(data: Path, wall: Microseconds = wall_microseconds) -> datetime:
-    """Leave the word that the wall clock is right; what it says.  Raises OSError."""
+    """Leave the confirmation that the wall clock is right; returns its time.  Raises OSError."""
     now = machine_time(wall)
     (data / ACCEPTED_NAME).write_text(json.dumps({"accepted": now.isoformat()}), encoding="utf-8")
     return now
 
 
 def take_word(data: Path, wall: Microseconds = wall_microseconds) -> bool:
-    """Whether there is an operator's word that what the wall clock says is right.  It counts once."""
+    """True if an operator has confirmed the wall clock's reading.  The confirmation counts once."""
     file = data / ACCEPTED_NAME
     if not file.exists():
         return False
@@ -116,7 +116,7 @@ def begin_here(
 
 
 async def keep(data: Path, clock: LedgerClock, wake: Callable[[], None]) -> None:
-    """Look at the clock until cancelled; ``wake`` is called when the time was put forward."""
+    """Read the clock until cancelled; ``wake`` is called when the time was set forward."""
     boot, looks = boot_id(), 0
     while True:
         await trio.sleep(LOOK_SECONDS)

@@ -1,15 +1,15 @@
-"""Command ids: whether a command was sent before, and how it is answered then.
+"""Command ids: whether a command was sent before, and the answer to a repetition.
 
     ids = CommandIds(index, history.entry)
     earlier = ids.find(submission.key)                 # the earlier submission, the sequence of its entry, or None
     ids.follow(earlier, submission)                    # the same answer, at once or when it is there
     ids.remember(submission)                           # new: from now on its ids are used
-    ids.forget(submission)                             # it reached no decision: its ids are as new as before
+    ids.forget(submission)                             # it reached no decision: its ids are unused again
     ids.note(entries)                                  # the read tables show these entries, and their ids
 
-Same id, same content: the same answer, for ever.  An id is remembered in memory from the submission of its command
-until the read tables show its entry; from then on ``CommandIndex`` finds it there.  So memory holds no more ids than
-there are entries that the tables lack.
+Same id, same content: the same answer, always.  An id is remembered in memory from the submission of its command until
+the read tables show its entry; from then on ``CommandIndex`` finds it there.  So memory holds no more ids than there
+are entries that the tables lack.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -30,7 +30,7 @@ ReadEntry = Callable[[int], Awaitable[DurableEntry]]
 
 
 class CommandIds:
-    """The ids that are in use: in memory those that the read tables lack, in the index all others."""
+    """The used ids: in memory those that the read tables lack, in the index all others."""
 
     __slots__ = ("_index", "_read_entry", "_recent", "_tasks")
 
@@ -39,27 +39,27 @@ class CommandIds:
         self._read_entry = read_entry
         self._recent: dict[Key, Submission] = {}
         self._tasks = TaskHome()
-        """In which old entries are read for commands sent again."""
+        """The tasks that read old entries for repeated commands."""
 
     def __len__(self) -> int:
-        """How many ids are remembered in memory."""
+        """The number of ids remembered in memory."""
         return len(self._recent)
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Serve until cancelled: old entries are read in here."""
+        """Serve until cancelled: the tasks that read old entries run in here."""
         await self._tasks.run(task_status)
 
     def knows(self, principal: Principal, command_id: CommandId) -> bool:
-        """Whether this command was sent before, and so has an answer or will have one."""
+        """True if this command was sent before, and so has an answer or will have one."""
         return self.find((principal, command_id)) is not None
 
     def find(self, key: Key) -> Submission | int | None:
-        """The submission that has this id, or the sequence of its entry in the read tables; None where it is new."""
+        """The submission that has this id, or the sequence of its entry in the read tables; None if it is new."""
         recent = self._recent.get(key)
         return recent if recent is not None else self._index.find(*key)
 
     def reused(self, submission: Submission) -> NotDecided | None:
-        """Why the ids of the commands in a new batch cannot be used: the first that was used before."""
+        """The reason why the ids of the commands in a new batch cannot be used: the first that was used before."""
         if not isinstance(submission.command, ExecuteBatch):
             return None
         for key in submission.keys[1:]:
@@ -71,12 +71,12 @@ class CommandIds:
         return None
 
     def remember(self, submission: Submission) -> None:
-        """The ids of this submission are used from now on."""
+        """Note that the ids of this submission are used from now on."""
         for key in submission.keys:
             self._recent[key] = submission
 
     def forget(self, submission: Submission) -> None:
-        """The submission reached no decision, or its entry was undone: its ids are new again."""
+        """The submission reached no decision, or its entry was undone: its ids are unused again."""
         for key in submission.keys:
             if self._recent.get(key) is submission:
                 del self._recent[key]

@@ -1,11 +1,11 @@
-"""Decisions: the way of a command from its submission to its place in the journal's queue.
+"""Decisions: a command's way from its submission to its place in the journal's queue.
 
-    decisions.submit(Submission(command, principal, reply))    # synchronous; reply is called once, maybe at once
+    decisions.submit(Submission(command, principal, reply))    # synchronous; reply is called once, perhaps at once
 
-A command whose id was used is answered as before (``CommandIds``).  A new one is decided once every wallet's turn is in
-hand; its entry is applied to the tentative books at once and queued for the journal; the turns are given back before
-the disk is asked.  ``reply`` is called only once the segment with the entry, and so everything it saw, is durable
-(``Delivery``).  Where it is certain that a full disk took nothing, all that is tentative is undone.
+A command with a used id is answered as before (``CommandIds``).  A new one is decided once every wallet's turn is in
+hand; its entry is applied to the tentative books at once and queued for the journal; the turns are released before the
+disk is involved.  ``reply`` is called only once the segment with the entry, and so everything it saw, is durable
+(``Delivery``).  If a full disk certainly wrote nothing, everything tentative is undone.
 """
 
 from collections.abc import Callable, Sequence
@@ -64,7 +64,7 @@ class Decisions:
         load: Load,
         counters: CommandCounters,
     ) -> None:
-        """``clients`` are as the durable journal has them: a roll-back goes back to these."""
+        """``clients`` are as in the durable journal: a roll-back returns to these."""
         self._books = books
         self._clients = clients
         self._roster = roster
@@ -80,7 +80,7 @@ class Decisions:
     # --- submit ----------------------------------------------------------------------------------------------------
 
     def submit(self, submission: Submission) -> None:
-        """Have the command decided, or answered as it was before; its reply is called exactly once, maybe at once."""
+        """Have the command decided, or answered as before; its reply is called exactly once, perhaps at once."""
         if is_short_lived(submission.command):
             submission.received = self._clock.next_entry_time()
         if submission.command.dry_run:
@@ -97,7 +97,7 @@ class Decisions:
             return
         obstacle = self._load.obstacle()
         if obstacle is not None:
-            # It would be found when the turn is in hand, but whoever is refused must cost as little as can be.
+            # It would be found when the turn is in hand, but a refusal must be as cheap as possible.
             self._give_up(submission, *obstacle)
             return
         self._ids.remember(submission)
@@ -114,7 +114,7 @@ class Decisions:
         wallets = claims_of(submission.command)
 
         def run() -> object:
-            """Have the command judged, once what has expired of its wallets leaves its entry enough room."""
+            """Have the command judged, once its wallets' expired holds leave its entry enough space."""
             obstacle = self._load.obstacle()
             if obstacle is not None and not submission.command.dry_run:
                 self._give_up(submission, *obstacle)
@@ -133,9 +133,10 @@ class Decisions:
         self._roster.claim(claim)
 
     def _expire_first(self, submission: Submission, claim: Claim) -> bool:
-        """Record the expiry of some holds by entries of the daemon's own, where the command's has no room for all.
+        """Record the expiry of some holds by separate entries of the daemon, if the command's entry has no space for
+        all.
 
-        The claim keeps its turns and is resumed once that is durable, so that everybody else is served in between.
+        The claim keeps its turns and is resumed once that is durable, so that other work is done in between.
         """
         if isinstance(submission.command, ExpireHold):
             return False
@@ -181,7 +182,7 @@ class Decisions:
         self.counters.decide_seconds.count(submission.decided - began)
 
     def _foresee(self, submission: Submission, wallets: list[WalletId]) -> None:
-        """The same for a dry run: decide, change nothing, and tell once what was seen is durable."""
+        """The same for a dry run: decide, change nothing, and reply once everything seen is durable."""
         now = self._clock.next_entry_time()
         sequence = SequenceNumber(self._writer.head + 1)
         entry, _ = judged(self._books, sequence, now, submission)
@@ -206,7 +207,7 @@ class Decisions:
     # --- undo ------------------------------------------------------------------------------------------------------
 
     def roll_back(self, undone: Sequence[Pending[Submission]], why: JournalFull) -> None:
-        """It is certain that these entries are not in the journal: forget what the books know, and say so."""
+        """These entries are certainly not in the journal: forget what the books know, and report it."""
         facts = unavailable(why)
         for pending in undone:
             durable = pending.context.durable

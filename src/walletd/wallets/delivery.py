@@ -1,9 +1,9 @@
-"""Delivery: what a commit made durable goes out, entry by entry, without awaiting anything.
+"""Delivery: the results of a commit go out, entry by entry, without awaiting anything.
 
     delivery.deliver(commit)                           # right after the commit
 
-Of each entry, in order: who is let in follows it, timers follow its holds, its command is answered, its event is
-published.  Then the projector is handed them all.
+For each entry, in order: admission follows its clients, timers follow its holds, its command is answered, its event is
+published.  Then the projector receives them all.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ from walletd.wallets.submission import Answer, Submission
 
 
 class Delivery:
-    """Knows everybody who is told of durable entries."""
+    """Knows all receivers of durable entries."""
 
     __slots__ = ("_clients", "_counters", "_follow_clients", "_follow_holds", "_projector", "_publisher", "_writer")
 

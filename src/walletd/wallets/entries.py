@@ -1,4 +1,4 @@
-"""Decisions as the journal takes them: the entry and its bytes, or the facts where it takes none."""
+"""Turns a verdict into its journal entry and the entry's bytes, or into facts if the journal cannot accept one."""
 
 from datetime import datetime
 from typing import Any
@@ -20,19 +20,19 @@ UNAVAILABLE_RETRY_MS = 1000
 
 
 def unavailable(why: JournalFull | ReadTablesStand | None) -> dict[str, Any]:
-    """The facts of what the journal or the read tables cannot take at present."""
+    """The facts about why the journal or the read tables accept nothing now."""
     return {"why": "no space" if why is None else why.args[0], "retry_after_ms": UNAVAILABLE_RETRY_MS}
 
 
 def bounded(books: Books, command: ExpireHold, now: datetime) -> ExpireHold:
-    """The command for as many holds as fit into one entry; the timers go on with the next."""
+    """The command for as many holds as fit into one entry; the timers continue with the next."""
     book = books.wallets.get(command.wallet)
     most = 1 if book is None else most_expiring(book, now, command.hold)
     return msgspec.structs.replace(command, most=most)
 
 
 def judged(books: Books, sequence: Sequence, now: datetime, submission: Submission) -> tuple[Entry, bytes]:
-    """What is decided, as an entry and its bytes: a refusal, where it would be larger than entries may be."""
+    """The decision as an entry and its bytes: a refusal, if the entry would exceed the limit."""
     principal, command, history = submission.principal, submission.command, books.histories[-1].mark
     verdict = decide(books, command, now, sequence, by=principal, received=submission.received)
     entry = entry_of(sequence, history, now, principal, command, verdict)
@@ -45,7 +45,7 @@ def judged(books: Books, sequence: Sequence, now: datetime, submission: Submissi
 
 
 def verdict_of(entry: Entry) -> Verdict:
-    """What was decided."""
+    """The decision in the entry."""
     verdict = entry.effects or entry.refusal
     assert verdict is not None
     return verdict
@@ -54,7 +54,7 @@ def verdict_of(entry: Entry) -> Verdict:
 def entry_of(
     sequence: Sequence, history: str, now: datetime, principal: Principal, command: AnyCommand, verdict: Verdict
 ) -> Entry:
-    """The entry that records what was decided, in the history with this mark."""
+    """The entry that records a decision, in the history with this mark."""
     return Entry(
         sequence=sequence,
         history=history,

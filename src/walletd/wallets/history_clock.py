@@ -1,12 +1,12 @@
 """The history's clock: the time of each entry, which keeps the promises that reads have made.
 
     clock = HistoryClock(ledger_clock, last_time=progress.time)
-    time = clock.next_entry_time()                     # what the next entry is decided by
+    time = clock.next_entry_time()                     # the time by which the next entry is decided
     clock.entered(time)                                # and it was
-    clock.promise(clock.moment())                      # a read shows this moment: no entry will be of it, or before
+    clock.promise(clock.moment())                      # a read shows this moment: no entry will be at or before it
 
-A read of a moment stays true of it.  So time never goes back in the history, even where the clock does, and an entry
-is always later than every moment that a read has shown.
+An answer about a moment stays true.  So time never goes back in the history, even if the clock does, and an entry is
+always later than every moment that a read has shown.
 """
 
 from collections.abc import Callable
@@ -27,18 +27,18 @@ class HistoryClock:
         self._promised = datetime.min.replace(tzinfo=UTC)
 
     def next_entry_time(self) -> datetime:
-        """The clock's time, but never before the last entry's, and later than any moment that was promised."""
+        """The clock's time, but never before the last entry's, and later than any promised moment."""
         return max(self._clock(), self._last_entry, self._promised + _TICK)
 
     def entered(self, time: datetime) -> None:
-        """An entry was decided at this time, which ``next_entry_time`` gave."""
+        """Note that an entry was decided at this time, which ``next_entry_time`` gave."""
         self._last_entry = time
 
     def moment(self) -> datetime:
-        """The moment now: the clock's, or that of the last entry or read where the clock went back."""
+        """The present moment: the clock's, or that of the last entry or read if the clock went back."""
         return max(self._clock(), self._last_entry, self._promised)
 
     def promise(self, time: datetime) -> None:
-        """No entry will be of this time or before it, except those that are decided already."""
+        """Promise that no entry will be at or before this time, except those already decided."""
         if time > self._promised:
             self._promised = time

@@ -1,21 +1,21 @@
-"""The ledger's clock: the time that commands are judged by, which a bad reading of the wall clock cannot carry away.
+"""The ledger's clock: the time by which commands are judged, protected against a wrong wall clock.
 
     clock = LedgerClock(wall_microseconds, steady_microseconds, Beginning(time))
-    clock()                                            # the ledger's time; it never falls back
-    clock.accept()                                     # an operator's word: the wall clock is right
+    clock()                                            # the ledger's time; it never goes back
+    clock.accept()                                     # an operator's confirmation: the wall clock is right
 
-What stands in one entry binds every later one.  So the wall clock is compared with a steady one, which cannot be set
-and which goes on while the machine is suspended.  The two disagree where the wall clock was set, or where the machine
-itself was paused, as when a virtual machine is moved.  The ledger's time
+The time of one entry binds every later one.  So the wall clock is compared with a steady one, which cannot be set and
+which continues while the machine is suspended.  The two disagree if the wall clock was set, or if the machine itself
+was paused, for example when a virtual machine is moved.  The ledger's time
 
-- takes over at once what is at most ``MOST_AT_ONCE_SECONDS``, as NTP corrects it;
+- adopts at once a difference of at most ``MOST_AT_ONCE_SECONDS``, such as NTP's corrections;
 - runs at twice its speed towards a wall clock that is farther ahead, so that a clock that is wrong for ten minutes
-  carries it away by ten minutes at most, and a machine that was paused catches up in as long as it was paused;
+  shifts it by ten minutes at most, and a paused machine catches up in as long as it was paused;
 - runs at half its speed until a wall clock that went back has caught up;
-- takes over all of it when an operator says so.
+- adopts all of it when an operator confirms it.
 
-A jump is said, and counted.  At a start the clock goes on from what it said last in the same boot of the machine;
-``begin`` says what else is believed then.
+A jump is logged and counted.  At a start the clock continues from its last recorded reading in the same boot of the
+machine; ``begin`` defines what else is accepted then.
 """
 
 import logging
@@ -30,12 +30,12 @@ log = logging.getLogger("walletd.daemon")
 
 SECOND: Final = 1_000_000
 MOST_AT_ONCE_SECONDS: Final = 10
-"""A step of NTP is far below, and so much harms no hold and no window."""
+"""A step of NTP is far below, and a difference of this size harms no hold and no window."""
 MOST_AT_ONCE: Final = MOST_AT_ONCE_SECONDS * SECOND
 SAID_SECONDS: Final = 2
-"""From here on two readings that disagree are said to be a jump."""
+"""The difference between two readings from which a jump is logged."""
 EARLIEST: Final = datetime(2026, 1, 1, tzinfo=UTC)
-"""No ledger is older than its program: a machine without a battery begins in 1970."""
+"""No ledger is older than its program: a machine without a battery starts in 1970."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -43,7 +43,7 @@ Microseconds = Callable[[], int]
 
 
 class ClockUnbelievable(JournalFailure):
-    """At a start the wall clock is so far ahead that it is not believed without an operator's word."""
+    """At a start the wall clock is so far ahead that it needs an operator's confirmation."""
 
     advice: ClassVar[str] = (
         "An entry written at a wrong time binds all that follow: put the clock right or, if it is right and the "
@@ -52,7 +52,7 @@ class ClockUnbelievable(JournalFailure):
 
 
 class Seen(NamedTuple):
-    """What the ledger's clock said when it was last written down: its time, the steady clock's, and of which boot."""
+    """The last recorded reading of the ledger's clock: its time, the steady clock's, and the boot."""
 
     time: datetime
     steady: int
@@ -60,10 +60,10 @@ class Seen(NamedTuple):
 
 
 class Beginning(NamedTuple):
-    """From where the clock goes on, and which readings of the wall clock would be believed at once.
+    """The time from which the clock continues, and the readings of the wall clock that would be accepted at once.
 
-    ``believes_until`` is there where the wall clock is known to be wrong: the first reading between ``time`` and it is
-    taken over whole.
+    ``believes_until`` is present if the wall clock is known to be wrong: the first reading between ``time`` and it is
+    adopted whole.
     """
 
     time: datetime
@@ -76,7 +76,7 @@ def wall_microseconds() -> int:
 
 
 def steady_microseconds() -> int:
-    """A clock that is never set and counts also while the machine is suspended, since an unknown moment."""
+    """A clock that is never set and also counts while the machine is suspended, since an unknown moment."""
     return time.clock_gettime_ns(_STEADY) // 1000
 
 
@@ -86,11 +86,11 @@ _STEADY: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 def begin(
     wall: datetime, steady: int, boot: str, last: datetime, seen: Seen | None, max_gap: timedelta, accepted: bool
 ) -> Beginning:
-    """Where the clock begins, after the entry of the time ``last``, or the first of all where that is 1970.
+    """The beginning of the clock, after the entry of the time ``last``, or before the first entry if that is 1970.
 
-    In the same boot it goes on from where it was.  Else the wall clock is believed, unless it is behind the journal:
-    then the time goes on from the journal until the wall clock has come to its senses.  Raises ClockUnbelievable where
-    it is farther ahead of what was seen last than a machine may have been off.
+    In the same boot it continues from its reading.  Otherwise the wall clock is accepted, unless it is behind the
+    journal: then the time continues from the journal until the wall clock is plausible again.  Raises ClockUnbelievable
+    if it is farther ahead of the last reading than a machine may have been off.
     """
     if seen is not None and seen.boot == boot and steady >= seen.steady:
         vouched = max(last, seen.time + timedelta(microseconds=steady - seen.steady))
@@ -122,7 +122,7 @@ def begin(
 
 
 class LedgerClock:
-    """The ledger's time, which a call returns.  It never falls back."""
+    """The ledger's time, which a call returns.  It never goes back."""
 
     def __init__(
         self,
@@ -135,15 +135,15 @@ class LedgerClock:
         self._looked = steady()
         if beginning is None:
             beginning = Beginning(_EPOCH + timedelta(microseconds=wall()))
-        # The lead is what the ledger's time is ahead of the steady clock, in microseconds: it changes only in here.
+        # The lead is how far the ledger's time is ahead of the steady clock, in microseconds: it changes only in here.
         self._lead = (beginning.time - _EPOCH) // _MICROSECOND - self._looked
         self._wanted = self._lead
         self._believes_until = beginning.believes_until
         self._allowance = 0
-        """What may be taken over at once: it grows with the time that passes, to ``MOST_AT_ONCE_SECONDS``."""
+        """The difference that may be adopted at once: it grows with time, up to ``MOST_AT_ONCE_SECONDS``."""
         self._is_apart = False
         self.jumps = {"ahead": 0, "back": 0}
-        """How often the wall clock jumped, compared with the steady one."""
+        """The number of the wall clock's jumps against the steady one."""
 
     def __call__(self) -> datetime:
         """The ledger's time now.  O(1)."""
@@ -155,7 +155,7 @@ class LedgerClock:
         if self._believes_until is not None:
             self._come_to_its_senses(wanted + steady)
         before = self._lead
-        # Who looks seldom must not have a jump taken for the time in which it was chased.
+        # If readings are rare, a jump must not be taken for the time during which it was caught up.
         allowed = self._allowance + passed if was_ahead else min(MOST_AT_ONCE, self._allowance + passed)
         gain = max(0, min(wanted - before, allowed))
         self._lead += gain
@@ -171,16 +171,16 @@ class LedgerClock:
 
     @property
     def ahead_seconds(self) -> float:
-        """How far the wall clock was ahead of the ledger's time when that was last asked for."""
+        """How far the wall clock was ahead of the ledger's time at the last reading."""
         return (self._wanted - self._lead) / SECOND
 
     @property
     def is_apart(self) -> bool:
-        """Whether the wall clock is ahead of the ledger's time by more than was taken over at once, or behind it."""
+        """True if the wall clock is ahead of the ledger's time by more than was adopted at once, or behind it."""
         return self._is_apart
 
     def accept(self) -> None:
-        """Take over what the wall clock says, if it is ahead."""
+        """Adopt the wall clock's time, if it is ahead."""
         steady = self._steady()
         wanted = self._wall() - steady
         if wanted > self._lead:
@@ -190,12 +190,12 @@ class LedgerClock:
         self._believes_until = None
 
     def seen(self, boot: str) -> Seen:
-        """What is to be written down of it now."""
+        """The reading to record now."""
         time = self()
         return Seen(time, self._looked, boot)
 
     def _come_to_its_senses(self, wall: int) -> None:
-        """The clock that was known to be wrong is believed as soon as it can be right."""
+        """Accept the clock that was known to be wrong as soon as it can be right."""
         assert self._believes_until is not None
         at = _EPOCH + timedelta(microseconds=wall) if wall < 2**57 else datetime.max.replace(tzinfo=UTC)
         if EARLIEST <= at <= self._believes_until and self._wanted >= self._lead:
@@ -227,11 +227,11 @@ class LedgerClock:
 
 
 def shown(moment: datetime) -> str:
-    """A moment as the log shows it, to the second."""
+    """A time as the log shows it, to the second."""
     return moment.replace(microsecond=0).isoformat()
 
 
 def length(span: timedelta) -> str:
-    """A span without its sign and, where it is long, without what is small in it."""
+    """A span without its sign and, if it is long, without its small parts."""
     span = abs(span)
     return str(span) if span < timedelta(minutes=1) else str(timedelta(seconds=int(span.total_seconds())))

@@ -1,9 +1,9 @@
-"""Load: how much of the room for entries on their way is taken, in one word.
+"""Load: how much of the space for entries in progress is taken, in one word.
 
     load.level                                         # Level.EASY | PRESSED | BEHIND | FULL
     load.obstacle()                                    # why no command may be decided now, or None
 
-Entries take room twice: until they are durable, in the journal's queue, and until the read tables show them, in the
+Entries take space twice: until they are durable, in the journal's queue, and until the read tables show them, in the
 projector's backlog.
 """
 
@@ -18,21 +18,25 @@ from walletd.wallets.roster import OVERLOADED_RETRY_MS
 from walletd.wallets.submission import Submission
 
 MOST_WAITING: Final = 4_096
-"""Entries that may wait for the disk while the projector is behind, and commits wait for it: less than a second's."""
+"""The entries that may wait for the disk while the projector is behind and commits wait for it: less than a second's
+work.
+"""
 
 PRESSED_BY: Final = 2_048
-"""So many that wait for the disk, or half of the projector's room: then no session has more than a share under way."""
+"""The number of entries waiting for the disk, or half of the projector's space, from which sessions are limited to a
+share.
+"""
 
 
 class Level(IntEnum):
-    """From little to much: each level includes what the one before asks for."""
+    """From little to much: each level includes the measures of the one before."""
 
     EASY = 0
-    """There is room for whatever comes."""
+    """There is space for any load."""
     PRESSED = 1
-    """More comes than the journal or the read tables can take in: sessions keep to their shares, turns are short."""
+    """More arrives than the journal or the read tables can absorb: sessions keep to their shares, turns are short."""
     BEHIND = 2
-    """So little room is left in the backlog that commits wait for the projector."""
+    """So little space is left in the backlog that commits wait for the projector."""
     FULL = 3
     """No command is decided."""
 
@@ -48,7 +52,7 @@ class Load:
 
     @property
     def level(self) -> Level:
-        """The load now.  O(1)."""
+        """The present load.  O(1)."""
         if self.obstacle() is not None:
             return Level.FULL
         if self._projector.is_behind:
@@ -57,11 +61,11 @@ class Load:
 
     @property
     def is_pressed(self) -> bool:
-        """Whether more comes than the journal or the read tables can take in."""
+        """True if more arrives than the journal or the read tables can absorb."""
         return self._projector.is_pressed or self._waiting > PRESSED_BY
 
     def obstacle(self) -> tuple[Reason, dict[str, Any]] | None:
-        """Why no command may be decided now, with the facts; None where one may."""
+        """The reason why no command may be decided now, with the facts; None if one may."""
         if self._writer.degraded is not None:
             return Reason.UNAVAILABLE, unavailable(self._writer.degraded)
         if not self._writer.has_room():

@@ -1,4 +1,4 @@
-"""Reads of books: wallets as they stand together at one moment, shown once what was seen is durable.
+"""Reads of books: wallets at one moment, shown once everything seen is durable.
 
 reads.read_wallets(["alice", "bob"], show, failed) # synchronous; ``show`` is called once their turns are in hand
 """
@@ -18,13 +18,13 @@ from walletd.wallets.roster import Roster
 from walletd.wallets.submission import Behind, Submission
 
 Show = Callable[[Mapping[WalletId, Book], datetime], Callable[[int], None]]
-"""Makes an answer of books and of the moment; what it returns sends it, and is told after which entry they stood."""
+"""Makes an answer from books and the time; its result sends it, given the entry as of which they were seen."""
 
 Failed = Callable[[Reason, dict[str, Any]], None]
 
 
 class Reads:
-    """Asks the roster for the wallets' turns, and the writer when what was seen there is durable."""
+    """Asks the roster for the wallets' turns, and the writer when everything seen there is durable."""
 
     __slots__ = ("_books", "_clock", "_roster", "_writer")
 
@@ -35,11 +35,12 @@ class Reads:
         self._clock = clock
 
     def read_wallets(self, wallets: Iterable[WalletId], show: Show, failed: Failed, behind: Behind = lambda: 0) -> None:
-        """Have ``show`` make an answer of those of the wallets that exist, as they stand together; what it returns is
-        called once what it saw is durable.  It must not keep a book.
+        """Have ``show`` make an answer from those of the wallets that exist, at one moment; its result is called once
+        everything it saw is durable.  It must not keep a book.
 
-        ``behind`` is asked when the wallets' turns are in hand.  The answer waits for its entry, too; where a full disk
-        undoes that, it is given all the same if it shows nothing of it.  Reads see every command submitted before.
+        ``behind`` is asked when the wallets' turns are in hand.  The answer waits for its entry, too; if a full disk
+        undoes that entry, the answer is given nonetheless, provided that it shows nothing of it.  Reads see every
+        command submitted before.
         """
         names = sorted(set(wallets))
 

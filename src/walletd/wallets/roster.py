@@ -1,11 +1,11 @@
-"""The roster: which wallets are warm, and the granting of their turns.
+"""The roster: the warm wallets, and the granting of their turns.
 
-    roster.claim(Claim(["alice", "bob"], run, fail))   # runs at once where both are warm and free
+    roster.claim(Claim(["alice", "bob"], run, fail))   # runs at once if both are warm and free
 
 A dormant wallet has no actor and costs nothing here.  The first claim on it makes an actor whose task loads its book;
 until then claims wait in its bounded mailbox, and the task then drains it in order of arrival.  An actor has no task
-while nobody waits.  It retires when it was idle for long, or is the least recently used of too many, once the read
-tables hold all that it knows.
+while no claim waits.  It retires after a long idle time, or if it is the least recently used of too many, once the read
+tables contain everything that it knows.
 """
 
 import logging
@@ -34,7 +34,9 @@ TURNS_BETWEEN_CHECKPOINTS = 32
 """Mailboxes are drained in bursts of about a millisecond, so that sockets and the journal are served in between."""
 
 RETIREMENTS_PER_CLAIM = 4
-"""While too many are warm, a claim looks at as many of the least recently used actors as it names, and so many more."""
+"""While too many are warm, a claim looks at as many of the least recently used actors as it names, and this many
+more.
+"""
 
 OVERLOADED_RETRY_MS = 100
 
@@ -42,9 +44,10 @@ LoadBooks = Callable[[Iterable[WalletId]], Awaitable[Mapping[WalletId, Book | Tr
 
 
 class Roster:
-    """All warm wallets' actors.  It owns ``books.wallets``: an active actor's book is there, if the wallet exists.
+    """The actors of all warm wallets.  It owns ``books.wallets``: an active actor's book is there, if the wallet
+    exists.
 
-    ``settled_sequence`` says up to which entry the read tables are complete: an actor that knows more cannot retire.
+    ``settled_sequence`` is the entry up to which the read tables are complete: an actor that knows more cannot retire.
     """
 
     def __init__(
@@ -65,7 +68,7 @@ class Roster:
         self._settled_sequence = settled_sequence
         self._actors: OrderedDict[WalletId, Actor] = OrderedDict()
         self._transfers: set[WalletId] = set()
-        """The actors among them that stand for transfers."""
+        """Those of the actors that represent transfers."""
         self._ready: deque[Claim] = deque()
         self._wanted: list[tuple[Actor, trio.Event]] = []
         self._nursery: trio.Nursery | None = None
@@ -77,14 +80,14 @@ class Roster:
         return len(self._actors)
 
     def states(self) -> dict[ActorState, int]:
-        """How many actors are in each state.  O(warm wallets)."""
+        """The number of actors in each state.  O(warm wallets)."""
         counts = dict.fromkeys(ActorState, 0)
         for actor in self._actors.values():
             counts[actor.state] += 1
         return counts
 
     def mailbox_depths(self) -> list[int]:
-        """How many claims stand in the mailboxes that are not empty.  O(warm wallets)."""
+        """The number of claims in each mailbox that is not empty.  O(warm wallets)."""
         return [len(actor.mailbox) for actor in self._actors.values() if actor.mailbox]
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -102,7 +105,7 @@ class Roster:
     # --- turns -----------------------------------------------------------------------------------------------------
 
     def claim(self, claim: Claim) -> None:
-        """Have the claim run when it has the turn of each of its wallets: at once, where all are warm and free."""
+        """Have the claim run when it has the turn of each of its wallets: at once, if all are warm and free."""
         actors = [self._actor(wallet) for wallet in claim.wallets]
         for actor in actors:
             if not actor.is_free:
@@ -117,7 +120,7 @@ class Roster:
             self.retire_some(len(actors) + RETIREMENTS_PER_CLAIM)
 
     def resume(self, claim: Claim) -> None:
-        """Run a claim once more that kept its turns; nothing where they were taken from it meanwhile."""
+        """Run again a claim that kept its turns; does nothing if they were taken from it meanwhile."""
         if all(self._has_turn(wallet, claim) for wallet in claim.wallets) and self._nursery is not None:
             self._ready.append(claim)
             self._nursery.start_soon(self._run_ready)
@@ -127,12 +130,12 @@ class Roster:
         return actor is not None and bool(actor.mailbox) and actor.mailbox[0] is claim
 
     def touched(self, wallets: Iterable[WalletId], sequence: int) -> None:
-        """An entry of this sequence touched these wallets, whose turns are in hand."""
+        """Note that an entry of this sequence touched these wallets, whose turns are in hand."""
         for wallet in wallets:
             self._actors[wallet].last_sequence = sequence
 
     def remember_awaited(self, entry: Entry) -> None:
-        """A refund may have asked for a transfer before it was there: then its actor must know of it now."""
+        """If a refund asked for a transfer before it existed, its actor must know of it now."""
         if not self._transfers:
             return
         for index in range(len(parts_of(entry.command))):
@@ -151,7 +154,7 @@ class Roster:
             actor = self._actors[wallet] = Actor(wallet)
             if wallet.startswith(TRANSFER_MARK):
                 self._transfers.add(wallet)
-            if self._nursery is not None:  # At the end of the daemon nobody is loaded, and who claims waits.
+            if self._nursery is not None:  # At the end of the daemon nothing is loaded, and claims wait.
                 self._nursery.start_soon(self._serve, actor, name=f"wallet {wallet}")
         else:
             self._actors.move_to_end(wallet)
@@ -188,7 +191,7 @@ class Roster:
     # --- the actor's task ------------------------------------------------------------------------------------------
 
     async def _serve(self, actor: Actor) -> None:
-        """Have the book loaded, together with those of all actors that ask meanwhile; then run what waited for it."""
+        """Have the book loaded, together with those of all actors that ask meanwhile; then run the waiting claims."""
         loaded = trio.Event()
         self._wanted.append((actor, loaded))
         if len(self._wanted) == 1:
@@ -202,7 +205,7 @@ class Roster:
             await self._run_ready()
 
     async def _load_wanted(self) -> None:
-        """One read of the tables for everybody who wants a book."""
+        """One read of the tables for all actors that want a book."""
         await trio.lowlevel.checkpoint()
         wanted, self._wanted = self._wanted, []
         books: Mapping[WalletId, Book | TransferRecord] = {}
@@ -245,7 +248,7 @@ class Roster:
                 self._remove(actor)
 
     def _pass_on(self, actor: Actor) -> None:
-        """The first in the mailbox has the turn of this wallet now."""
+        """Give this wallet's turn to the first claim in the mailbox."""
         if actor.mailbox:
             claim = actor.mailbox[0]
             claim.lacking -= 1
@@ -256,7 +259,7 @@ class Roster:
     # --- the end of an actor ---------------------------------------------------------------------------------------
 
     def retire_some(self, most: int) -> None:
-        """Let go the least recently used actors while too many are warm; those that can, among the oldest ``most``."""
+        """Drop the least recently used actors while too many are warm; those that can, among the oldest ``most``."""
         surplus = min(most, len(self._actors) - self._max_warm_wallets)
         for actor in list(islice(self._actors.values(), max(0, surplus))):
             self._retire(actor)
@@ -280,7 +283,7 @@ class Roster:
         self._transfers.discard(actor.wallet)
 
     def forget_all(self, reason: Reason, facts: dict[str, Any]) -> None:
-        """What the books know did not become durable: drop them all, and tell everyone who waits.
+        """The books know entries that did not become durable: drop them all, and fail all waiting claims.
 
         The next claim on a wallet loads its book again.  Quarantined wallets stay so.
         """
@@ -296,7 +299,7 @@ class Roster:
             claim.fail(reason, facts)
 
     def _quarantine(self, claim: Claim, broken: Exception) -> None:
-        """An invariant broke while the claim ran.  Nothing of it was journaled; its wallets stand still from now on."""
+        """An invariant broke while the claim ran.  Nothing of it was journaled; its wallets do not move from now on."""
         for wallet in claim.wallets:
             about = about_command(claim.command_id) if claim.command_id else {}
             log.error("wallet %s is quarantined", wallet, exc_info=broken, extra=about)

@@ -1,7 +1,7 @@
-"""A submission: a command on its way, who sent it, and what becomes of it.
+"""A submission: a command on its way, its sender, and its outcome.
 
 submission = Submission(command, principal, reply)
-submission.settle(Answer(durable, replayed=False))     # reply is called, and whoever sent the same id meanwhile
+submission.settle(Answer(durable, replayed=False))     # calls reply, and those of repetitions sent meanwhile
 """
 
 from collections.abc import Callable
@@ -21,14 +21,14 @@ from walletd.vocabulary.sameness import first_difference
 
 
 class Answer(NamedTuple):
-    """The command's entry, which is durable; ``replayed`` where it was decided for an earlier sending."""
+    """The command's entry, which is durable; ``replayed`` if it was decided for an earlier sending."""
 
     durable: DurableEntry
     replayed: bool
 
 
 class Foreseen(NamedTuple):
-    """What a dry run found, and how much room it would leave; what it saw is durable."""
+    """The result of a dry run, and the room that it would leave; everything it saw is durable."""
 
     verdict: Verdict
     time: datetime
@@ -36,14 +36,14 @@ class Foreseen(NamedTuple):
 
 
 class NotDecided(NamedTuple):
-    """The command never reached a decision; its id is as new as before."""
+    """The command never reached a decision; its id is still unused."""
 
     reason: Reason
     facts: dict[str, Any]
 
 
 Behind = Callable[[], int | None]
-"""The entry that a read must not lie before; None: something before it is not decided, and whoever asked asks again."""
+"""The entry that a read must not precede; None: an earlier command is not decided, and the read has to ask again."""
 
 Reply = Callable[[Answer | Foreseen | NotDecided], None]
 
@@ -53,7 +53,7 @@ def _nobody(answer: Answer | Foreseen | NotDecided) -> None:
 
 
 class Submission:
-    """A command on its way, and those who sent the same id meanwhile."""
+    """A command on its way, and the repetitions of its id meanwhile."""
 
     __slots__ = (
         "arrived",
@@ -75,10 +75,10 @@ class Submission:
         self.command = command
         self.principal = principal
         self.key = (principal, command.command_id)
-        """What may be used only once."""
+        """The key that may be used only once."""
         self.reply = reply
         self.received: datetime | None = None
-        """When it came, by the clock that times its entry: the seconds for which it is valid count from here."""
+        """Its arrival, by the clock that times its entry: the seconds for which it is valid count from here."""
         self.sequence = 0
         """The sequence of its entry, once it is decided; 0 before."""
         self.durable: DurableEntry | None = None
@@ -87,7 +87,7 @@ class Submission:
 
     @property
     def is_decided(self) -> bool:
-        """Whether it has its place in the order of things, or never will."""
+        """True if its order among the entries is fixed, or it will never have one."""
         return self.sequence > 0 or self.is_settled
 
     @property
@@ -98,10 +98,10 @@ class Submission:
         return [(self.principal, name) for name in ids_of(self.command)]
 
     def settle(self, answer: Answer | Foreseen | NotDecided) -> None:
-        """Answer whoever sent this, and then all who sent it again meanwhile."""
+        """Answer the sender, and then all repetitions sent meanwhile."""
         assert not self.is_settled
         self.is_settled = True
-        # A reply usually knows its submission: let go of it, so that both die by reference count.
+        # A reply usually references its submission: drop it, so that both die by reference count.
         reply, self.reply = self.reply, _nobody
         reply(answer)
         for follower in self.followers:
@@ -110,7 +110,7 @@ class Submission:
 
 
 def answer_again(durable: DurableEntry, command: AnyCommand) -> Answer | NotDecided:
-    """What a command sent again is answered: as before, or what differs."""
+    """The answer to a repeated command: the same as before, or the difference."""
     decided = durable.entry.command
     if isinstance(command, ExpireHold) and isinstance(decided, ExpireHold):
         command = msgspec.structs.replace(command, most=decided.most)  # It is chosen when the command is decided.

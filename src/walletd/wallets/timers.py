@@ -1,13 +1,13 @@
-"""Timers: the daemon records the expiry of each hold by an entry of its own, soon after its time has come.
+"""Timers: the daemon records the expiry of each hold by a separate entry, soon after its time has come.
 
     timers = Timers(submit, clock, read)
-    await timers.load()                                # at the start: also what fell due while the daemon was down
+    await timers.load()                                # at the start: also holds due while the daemon was down
     timers.follow(effects.holds)                       # as entries become durable
 
-One heap of moments and one sleeping task: nothing is done while nothing is due.  Only the next expiries are in memory,
-up to a horizon; what lies behind it is read from the tables when its time comes near.  So a million open holds cost
-here what twenty thousand cost, some 5 MB.  Decisions and reads do not depend on it: a hold has expired at its moment,
-whether the entry is there or not.
+One heap of times and one sleeping task: nothing is done while nothing is due.  Only the next expiries are in memory, up
+to a horizon; later ones are read from the tables when their time approaches.  So a million open holds cost the same
+here as twenty thousand, some 5 MB.  Decisions and reads do not depend on it: a hold has expired at its time, whether or
+not the entry exists.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
@@ -26,30 +26,30 @@ from walletd.vocabulary.identifiers import CommandId, HoldId, WalletId, place_of
 from walletd.vocabulary.states import HoldState
 
 LONGEST_SLEEP_SECONDS = 60.0
-"""The wall clock may be put forward while the task sleeps: a moment is recorded at most so much later."""
+"""The wall clock may be set forward while the task sleeps: an expiry is recorded at most this much later."""
 
 MOST_AT_ONCE = 100
-"""How many expiries are submitted before other work gets its turn."""
+"""The number of expiries submitted before other work gets its turn."""
 
 BUSY_SECONDS = 0.002
-"""While as much waits for the disk as one commit takes, no expiry is submitted; it is looked at again after so long."""
+"""The delay before another check while a full commit waits for the disk and no expiry is submitted."""
 
 RETRY_SECONDS = 1.0
-"""While the journal takes no writes, an expiry is tried again after so long."""
+"""The delay before another attempt while the journal accepts no writes."""
 
 KEPT = 10_000
-"""So many expiries are read at once; twice as many are kept at most."""
+"""The number of expiries read at once; at most twice as many are kept."""
 
 ReadExpiries = Callable[[Key | None, int], Awaitable[list[Expiry]]]
-"""The next expiries behind a key, in order, and at most so many; of every entry that is durable now."""
+"""The next expiries after a key, in order, up to a limit; of every entry that is durable now."""
 
 
 class Timers:
-    """The expiries that lie ahead, and the task that submits those that are due.
+    """The future expiries, and the task that submits those that are due.
 
-    ``submit`` has the command decided and calls back with whether it was: True once its entry is durable.  An entry
-    takes in what has expired of its wallet as far as it has room; what is left is submitted again.  ``is_busy`` says
-    whether enough is under way.
+    ``submit`` has the command decided and calls back with True once its entry is durable, otherwise with False.  An
+    entry records its wallet's expired holds as far as it has space; the rest is submitted again.  ``is_busy`` tells
+    whether enough work is in progress.
     """
 
     def __init__(
@@ -66,11 +66,11 @@ class Timers:
         self._heap: list[Expiry] = []
         self._expires_at: dict[HoldId, datetime] = {}
         self._horizon: Key | None = None
-        """All expiries up to here are in memory; None: all that there are."""
+        """All expiries up to here are in memory; None: all that exist."""
         self._while_reading: list[HoldRecord] | None = None
         self._undecided: list[Expiry] = []
         self._recording: dict[WalletId, list[Expiry]] = {}
-        """The wallets about which an entry is under way, with what else of theirs is due: it takes in much of that."""
+        """The wallets with an entry in progress, and their other due holds, many of which that entry records."""
         self._changed = trio.Event()
         self.submitted = 0
 
@@ -82,7 +82,7 @@ class Timers:
         await self._read_on(None)
 
     async def _read_on(self, after: Key | None) -> None:
-        """Move the horizon.  What becomes of holds meanwhile is looked at once more when the tables have answered."""
+        """Move the horizon.  Holds that change during the read are followed again afterwards."""
         self._while_reading = []
         found = await self._read(after, KEPT)
         for moment, wallet, hold in found:
@@ -93,7 +93,7 @@ class Timers:
         self.follow(missed)
 
     def follow(self, holds: Iterable[HoldRecord]) -> None:
-        """Take note of what became of holds.  O(log n) for each that will expire before the horizon, O(1) else."""
+        """Note the holds' new states.  O(log n) for each that will expire before the horizon, otherwise O(1)."""
         for hold in holds:
             if self._while_reading is not None:
                 self._while_reading.append(hold)
@@ -104,7 +104,7 @@ class Timers:
                 self._expect((hold.expires_at, hold.wallet, hold.hold))
 
     def wake(self) -> None:
-        """Look at the clock now: it may have been put forward."""
+        """Read the clock now: it may have been set forward."""
         self._changed.set()
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -139,7 +139,7 @@ class Timers:
             self._changed.set()
 
     def _draw_the_horizon_in(self) -> None:
-        """Keep the next ones only."""
+        """Keep only the next ones."""
         current = {expiry for expiry in self._heap if self._expires_at.get(expiry[2]) == expiry[0]}
         self._heap = nsmallest(KEPT, current, key=key_of)  # in order, and so a heap
         beyond = current.difference(self._heap)
@@ -190,11 +190,13 @@ class Timers:
 
 
 def key_of(expiry: Expiry) -> Key:
-    """Where an expiry stands in the order of expiries."""
+    """An expiry's place in the order of expiries."""
     moment, _, hold = expiry
     return moment, *place_of(hold)
 
 
 def expiry_id(hold: HoldId, moment: datetime) -> CommandId:
-    """The id of the command that records this expiry: the same after a restart, another where the hold was extended."""
+    """The id of the command that records this expiry: the same after a restart, another one if the hold was
+    extended.
+    """
     return CommandId(f"expire-{hold}-{microseconds(moment)}")

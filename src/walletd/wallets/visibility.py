@@ -16,7 +16,7 @@ from walletd.wallets.submission import Submission
 
 
 class Visibility:
-    """How far the journal and the read tables are, for those who wait for them."""
+    """The progress of the journal and the read tables, for tasks that wait for it."""
 
     __slots__ = ("_clock", "_projector", "_writer")
 
@@ -34,15 +34,15 @@ class Visibility:
     async def until_projected(self, sequence: int) -> None:
         """Return once the read tables show this entry, or once it is certain that a full disk undid it.
 
-        Raises ReadTablesStand while they cannot show it for want of space.
+        Raises ReadTablesStand while they cannot show it for lack of space.
         """
         await self.until_durable(sequence)
         await self._projector.reach_unless_full(min(sequence, self._writer.durable_head))
 
     async def until_passed(self, time: datetime) -> None:
-        """Return once the read tables show every entry of this time or before it, and there will be no other.
+        """Return once the read tables show every entry up to this time, and there will be no other.
 
-        The time must not lie behind ``HistoryClock.moment``.
+        The time must not lie after ``HistoryClock.moment``.
         """
         assert time <= self._clock.moment()
         self._clock.promise(time)

@@ -1,4 +1,4 @@
-"""What the gateway counts: plain integers, because a plain integer costs a tenth of a metric's method call.
+"""The gateway's counters: plain integers, because a plain integer costs a tenth of a metric's method call.
 
 traffic.count_close(4508)                              # a slow consumer
 traffic.refused["origin"] += 1
@@ -10,16 +10,18 @@ from typing import Final
 from walletd.protocol.close_codes import CloseCode
 
 PEERS_OWN: Final = 3000
-"""Under this number all close codes are counted that a peer made up: else it could make thousands of them."""
+"""The number under which all other close codes of peers are counted; otherwise a peer could add thousands of them."""
 
 _OURS: Final = frozenset(CloseCode)
 
 
 class TrafficCounters:
-    """Since the start of this process; ``open`` is of now, and ``held_bytes`` of the last second.
+    """Counted since the start of this process; ``open`` is the present number, and ``held_bytes`` that of the last
+    second.
 
-    ``refused`` counts by the word of the refusal, status pages as ``page``; ``closes`` by the close code of whoever
-    closed first, ``PEERS_OWN`` for what it made up.  Bytes are those of the network, frames and handshakes included.
+    ``refused`` counts by the word of the refusal, status pages as ``page``; ``closes`` by the close code of the side
+    that closed first, ``PEERS_OWN`` for unknown codes of peers.  Bytes are those of the network, frames and handshakes
+    included.
     """
 
     __slots__ = (
@@ -40,10 +42,10 @@ class TrafficCounters:
         self.accepted = 0
         self.open = 0
         self.accept_failures = 0
-        """How often the process was out of file descriptors or memory when a client knocked."""
+        """How often the process was out of file descriptors or memory when a client connected."""
         self.held_bytes = 0
         self.cut_off = 0
-        """Connections that were ended because all together held too much."""
+        """Connections ended because all together held too much."""
         self.messages_in = 0
         self.messages_out = 0
         self.bytes_in = 0
@@ -52,5 +54,5 @@ class TrafficCounters:
         self.closes: Counter[int] = Counter()
 
     def count_close(self, code: int) -> None:
-        """One connection more was closed with this code."""
+        """Count one connection closed with this code."""
         self.closes[code if code < PEERS_OWN or code in _OURS else PEERS_OWN] += 1

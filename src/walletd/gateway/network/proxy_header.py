@@ -1,9 +1,9 @@
-"""The PROXY protocol, versions 1 and 2: who is behind a load balancer that passes bytes on.
+"""The PROXY protocol, versions 1 and 2: the client behind a load balancer that passes bytes on.
 
     address = await read_proxy_header(receive_exactly)      # None: the balancer itself, as for its health checks
 
-The header stands before everything else, TLS included.  It is believed only from addresses that the configuration
-names, and is required there: a receiver must not guess.  Source: haproxy.org, doc/proxy-protocol.txt.
+The header precedes everything else, TLS included.  It is accepted only from addresses that the configuration names, and
+is required there: a receiver must not guess.  Source: haproxy.org, doc/proxy-protocol.txt.
 """
 
 import ipaddress
@@ -13,10 +13,10 @@ from typing import Final
 
 SIGNATURE: Final = b"\r\n\r\n\x00\r\nQUIT\n"
 MAX_LINE_BYTES: Final = 107
-"""Of version 1, with its end."""
+"""The limit for version 1, including the line's end."""
 
 MAX_BODY_BYTES: Final = 4096
-"""Of version 2, its addresses and what else a balancer tells; certificates take the most."""
+"""The limit for version 2, its addresses and a balancer's other fields; certificates take the most."""
 
 _LOCAL, _PROXY = 0x20, 0x21
 _TCP4, _TCP6 = 0x11, 0x21
@@ -25,13 +25,13 @@ ReceiveExactly = Callable[[int], Awaitable[bytes]]
 
 
 class NoProxyHeader(Exception):
-    """What came first is no header of the PROXY protocol."""
+    """The first bytes are not a header of the PROXY protocol."""
 
 
 async def read_proxy_header(receive_exactly: ReceiveExactly) -> str | None:
-    """The address of the client; None where the balancer speaks for itself.  Raises NoProxyHeader.
+    """The address of the client; None if the balancer speaks for itself.  Raises NoProxyHeader.
 
-    Not a byte behind the header is taken.
+    Reads no byte after the header.
     """
     start = await receive_exactly(len(SIGNATURE))
     if start == SIGNATURE:

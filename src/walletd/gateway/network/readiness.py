@@ -1,7 +1,7 @@
 """One task that waits for all the sockets of a server, and reads from those that have something.
 
-A task of its own for each connection takes some 25 µs to park and to wake at every message, most of what a request of
-a client with one in flight costs.  Here the kernel says at one look which sockets are ready, and their owners are
+A separate task for each connection takes some 25 µs to park and to wake at every message, most of the cost of a request
+by a client with one in flight.  Here the kernel reports in one call which sockets are ready, and their owners are
 called one after the other.
 
     readiness = Readiness(turns)
@@ -18,64 +18,64 @@ from typing import Protocol
 import trio
 
 TURN_SECONDS = 0.05
-"""Others have the event loop after so long, though the larger the commits, the less each command costs."""
+"""The time after which other tasks run, although each command costs less the larger the commits are."""
 
 PRESSED_TURN_SECONDS = 0.010
-"""The same while the daemon is pressed: the commit that has returned, the fold that frees the backlog, come first."""
+"""The same while the daemon is pressed: a finished commit and the fold that frees the backlog come first."""
 
 
 class Turns(Protocol):
-    """Who is told of the turns in which sockets are read."""
+    """Observes the turns in which sockets are read."""
 
     @property
     def is_pressed(self) -> bool:
-        """Whether more comes than can be done, so that turns should be short."""
+        """True if more arrives than can be done, so that turns should be short."""
         ...
 
     def begin_turn(self) -> None:
-        """From here on nobody else runs."""
+        """From here on no other task runs."""
         ...
 
     def end_turn(self) -> None:
-        """Others run again."""
+        """Other tasks run again."""
         ...
 
 
 class NoTurns:
-    """Where nothing hangs on them."""
+    """Turns that nothing depends on."""
 
     is_pressed = False
 
     def begin_turn(self) -> None:
-        """Nothing to be done."""
+        """Does nothing."""
 
     def end_turn(self) -> None:
-        """Nothing to be done."""
+        """Does nothing."""
 
 
 NO_TURNS = NoTurns()
 
 
 class Readiness:
-    """Which sockets can be read from."""
+    """The sockets that can be read from."""
 
     def __init__(self, turns: Turns) -> None:
         self._turns = turns
         self._selector = selectors.DefaultSelector()
 
     def watch(self, fileno: int, on_ready: Callable[[], None]) -> None:
-        """Have ``on_ready`` called whenever there is something to read, and perhaps once after ``forget``.
+        """Call ``on_ready`` whenever there is something to read, and perhaps once after ``forget``.
 
         It must not raise.
         """
         self._selector.register(fileno, selectors.EVENT_READ, on_ready)
 
     def forget(self, fileno: int) -> None:
-        """Look at this socket no more."""
+        """Stop watching this socket."""
         self._selector.unregister(fileno)
 
     async def run(self) -> None:
-        """Call whoever has something to read, until cancelled."""
+        """Call the owners of readable sockets, until cancelled."""
         while True:
             await trio.lowlevel.wait_readable(self._selector.fileno())
             turns = self._turns
@@ -91,5 +91,5 @@ class Readiness:
             turns.end_turn()
 
     def close(self) -> None:
-        """Give the kernel's list back, when nobody is watched any more."""
+        """Release the kernel's list, when no socket is watched any more."""
         self._selector.close()

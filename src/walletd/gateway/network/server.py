@@ -1,11 +1,12 @@
-"""The gateway's server: the listening socket, how many may come, and how everybody leaves.
+"""The gateway's server: the listening socket, the limits on connections, and the drain.
 
     server = GatewayServer(host, port, policy, deadlines, bounds, caps, open_endpoint)
     addresses = await nursery.start(server.serve)
     await server.drain(seconds, chance)                 # serve() returns
 
-Who finds no room is told so over HTTP.  That takes a connection too: beyond a few of those, a flood is cut off unheard.
-The last file descriptors of the process are not given to connections: what the daemon does itself needs some.
+When full, the server answers with HTTP 503.  Even that takes a connection, so beyond ``TURNED_AWAY_AT_ONCE`` further
+ones are dropped unanswered.  The last file descriptors of the process are not given to connections, because the daemon
+itself needs some.
 """
 
 import errno
@@ -38,11 +39,11 @@ from walletd.tables.file import ReadTablesRotten
 JITTER_SECONDS_PER_CONNECTION = 0.002
 MAX_JITTER_SECONDS = 2.0
 LAST_WORDS_SECONDS = 0.5
-"""How long a peer that is cut off has to take its close frame."""
+"""The time that a peer that is cut off has to read its close frame."""
 
 BACKLOG = 1024
 TURNED_AWAY_AT_ONCE = 64
-"""Connections beyond the caps that are heard out, so that they can be told why."""
+"""Connections beyond the caps that are read, so that they can be told why they are refused."""
 
 TICK_SECONDS = 1.0
 OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -60,12 +61,12 @@ log = logging.getLogger(__name__)
 
 
 class ListenFailed(Exception):
-    """The address cannot be listened on; the message says which and what to do."""
+    """Listening on the address failed; the message says which address and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caps:
-    """How many connections may be open: in all, and from one address (of IPv6, one /64 network)."""
+    """The limits on open connections: in all, and from one address (for IPv6, one /64 network)."""
 
     connections: int
     connections_per_address: int
@@ -92,7 +93,7 @@ class GatewayServer:
         proxies: Sequence[Network] = (),
         spares_descriptors: int = 0,
     ) -> None:
-        """``spares_descriptors``: how many file descriptors of the process no connection may take.
+        """``spares_descriptors``: the number of file descriptors of the process that no connection may take.
 
         From the networks of ``proxies`` each connection begins with a header of the PROXY protocol.
         """
@@ -125,8 +126,8 @@ class GatewayServer:
     async def serve(self, task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED) -> None:
         """Listen until drained or cancelled; starts with the addresses of the network, as ``host:port``.
 
-        Sockets that were inherited are used as they are, and those that were reserved listen from now on, instead of
-        the address.  Raises ListenFailed.
+        Inherited sockets are used as they are, and reserved ones listen from now on, instead of the address.  Raises
+        ListenFailed.
         """
         listeners = [trio.SocketListener(trio.socket.from_stdlib_socket(taken)) for taken in self._inherited]
         listeners = listeners or _listen(self._reserved or await reserve(self._host, self._port))
@@ -153,7 +154,7 @@ class GatewayServer:
                 self._unix_socket.remove()
 
     async def serve_stream(self, stream: trio.abc.Stream, address: str = "") -> None:
-        """Serve a stream that came another way than through the listeners, under the same caps; until it ends."""
+        """Serve a stream that did not come through the listeners, under the same caps; until it ends."""
         self.traffic.accepted += 1
         if len(self._connections) >= self._caps.connections + TURNED_AWAY_AT_ONCE:
             self.traffic.refused["flood"] += 1
@@ -168,7 +169,7 @@ class GatewayServer:
         except* ReadTablesRotten:
             raise
         except* MemoryError:
-            # Whoever else was refused memory may wait for ever, and nobody can tell who it was.
+            # Other tasks that were refused memory may wait without end, and it is impossible to tell which.
             end_process("memory ran out")
         except* Exception:
             log.exception("connection closed after an internal error")
@@ -240,7 +241,7 @@ class GatewayServer:
         await self.serve_stream(self._secured(stream), address)
 
     def _secured(self, stream: trio.SocketStream) -> trio.abc.HalfCloseableStream:
-        """What comes over the network is under TLS, where there is a certificate."""
+        """Put the stream under TLS, if there is a certificate."""
         is_local = stream.socket.family == socket.AF_UNIX
         taken = SocketStream.take_over(stream)
         return taken if self._certificates is None or is_local else self._certificates.secure(taken)
@@ -251,7 +252,7 @@ class GatewayServer:
         self.traffic.accept_failures += 1
 
     async def _tick(self) -> None:
-        """The deadlines of all connections: a third of a microsecond for each, instead of a timer for each."""
+        """Check the deadlines of all connections: a third of a microsecond for each, instead of a timer for each."""
         while True:
             await trio.sleep(TICK_SECONDS)
             now = trio.current_time()
@@ -264,7 +265,9 @@ class GatewayServer:
                 self._cut_off_the_greediest(held)
 
     def _cut_off_the_greediest(self, held: int) -> None:
-        """One peer may hold its bound, but not all peers at once: who holds most is cut off, until there is room."""
+        """One peer may hold its bound, but not all peers at once: the one that holds most is cut off, until there is
+        space.
+        """
         for connection in sorted(self._connections, key=lambda one: one.held_bytes, reverse=True):
             if held <= self._terms.bounds.in_all:
                 return
@@ -292,10 +295,10 @@ class GatewayServer:
     # --- draining --------------------------------------------------------------------------------------------------
 
     async def drain(self, seconds: float, chance: random.Random) -> int:
-        """Let nobody in any more and close everybody, spread over a moment; how many had to be cut off at the end.
+        """Admit no more connections and close all, spread over a moment; returns how many had to be cut off at the end.
 
-        Until everybody has left, who knocks is told 503 and when to come back, and the status pages answer; on a socket
-        that was inherited, who knocks waits for the next daemon instead.  Then ``serve`` returns.
+        Until all have left, new connections get 503 and the time to return, and the status pages answer; on an
+        inherited socket, new connections wait for the next daemon instead.  Then ``serve`` returns.
         """
         self._is_draining = True
         if self._inherited:
@@ -318,11 +321,11 @@ class GatewayServer:
         return late
 
     def hurry(self) -> None:
-        """Cut a drain short: everybody is closed now."""
+        """Cut a drain short: close all connections now."""
         self._patience.cancel()
 
     async def _cut_off(self, leaving: set[Connection], *, is_hurried: bool) -> int:
-        """Give up whoever has not left; in a hurry, who was not told to leave yet is told, and has a moment."""
+        """Drop connections that have not left; in a hurry, those not told to leave yet are told, and have a moment."""
         for connection in leaving & self._connections:
             connection.close(CloseCode.RESTART, "the daemon restarts; come back in a moment")
         with trio.move_on_after(LAST_WORDS_SECONDS if is_hurried else 0):
@@ -335,21 +338,21 @@ class GatewayServer:
         return len(late)
 
     def flush(self) -> None:
-        """Write to everybody for whom something is queued, as far as the kernel takes it at once."""
+        """Write all queued bytes, as far as the kernel accepts them at once."""
         self._terms.flusher.flush()
 
     # --- other terms -----------------------------------------------------------------------------------------------
 
     def amend(self, policy: Policy, deadlines: Deadlines, caps: Caps) -> None:
-        """Serve whoever comes from now on under these; who is here stays under the old ones."""
+        """Serve later connections under these terms; present ones keep the old terms."""
         self._caps = caps
         self._terms = replace(self._terms, policy=policy, deadlines=deadlines)
 
 
 async def reserve(host: str, port: int) -> list[socket.socket]:
-    """Sockets bound to every address of this name, which do not listen yet: who knocks is refused.
+    """Sockets bound to every address of this name, which do not listen yet: connections are refused.
 
-    So an address that cannot be had is found before anything long begins.  Raises ListenFailed.
+    An unavailable address is therefore found before anything long begins.  Raises ListenFailed.
     """
     reserved: list[socket.socket] = []
     try:
@@ -383,7 +386,7 @@ def _bound(family: int, kind: int, protocol: int, name: Any) -> socket.socket:
 
 
 def _listen(reserved: Sequence[socket.socket]) -> list[trio.SocketListener]:
-    """Have sockets that are bound listen; if one of them cannot, none does.  Raises ListenFailed."""
+    """Make bound sockets listen; if one of them cannot, none does.  Raises ListenFailed."""
     for bound in reserved:
         try:
             bound.listen(BACKLOG)
@@ -401,13 +404,13 @@ def _listen_failed(name: tuple[object, ...], error: OSError) -> ListenFailed:
 
 
 def _limit_of_descriptors() -> int:
-    """The first number that no file descriptor gets: the system gives the lowest that is free."""
+    """The first number that no file descriptor gets: the system gives the lowest free one."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return sys.maxsize if soft == resource.RLIM_INFINITY else soft
 
 
 def _peer(stream: trio.SocketStream) -> str:
-    """The address under which a connection is counted; empty for one over a unix socket, or that is gone already."""
+    """The address under which a connection is counted; empty for one over a unix socket, or one already gone."""
     try:
         name = stream.socket.getpeername()
     except OSError:
@@ -418,7 +421,7 @@ def _peer(stream: trio.SocketStream) -> str:
 
 
 async def _receive_exactly(stream: trio.SocketStream, size: int) -> bytes:
-    """So many bytes and not one more.  Raises NoProxyHeader at the end of the stream."""
+    """This many bytes and not one more.  Raises NoProxyHeader at the end of the stream."""
     taken = b""
     while len(taken) < size:
         piece = await stream.receive_some(size - len(taken))
@@ -429,11 +432,11 @@ async def _receive_exactly(stream: trio.SocketStream, size: int) -> bytes:
 
 
 def _counted_as(address: str) -> str:
-    """An address of IPv4, or the network of one of IPv6."""
+    """An IPv4 address, or the network of an IPv6 address."""
     if ":" not in address:
         return address
     mapped = ipaddress.IPv6Address(address.partition("%")[0]).ipv4_mapped
-    if mapped is not None:  # A socket for both kinds, as a service manager hands it over.
+    if mapped is not None:  # A socket for both kinds, as a service manager passes it.
         return str(mapped)
     return str(ipaddress.IPv6Network((address.partition("%")[0], 64), strict=False))
 

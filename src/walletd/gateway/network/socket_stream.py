@@ -1,9 +1,9 @@
 """A trio stream over a socket, for many small messages: fewer system calls and fewer turns of the scheduler.
 
-trio's own stream tries to read before it waits, and gives up its turn after each write that succeeds at once.  Here a
-read waits first, for nearly always there is nothing yet, and a write that the kernel takes at once is only a system
-call.  ``send_now`` and ``receive_now`` need no task: who has messages for many peers hands them out in one turn, and
-who knows which sockets are ready reads from them all.
+trio's own stream tries to read before it waits, and yields after each write that succeeds at once.  Here a read waits
+first, because there is nearly always nothing yet, and a write that the kernel accepts at once is only a system call.
+``send_now`` and ``receive_now`` need no task: a task with messages for many peers writes them all in one turn, and a
+task that knows which sockets are ready reads from them all.
 """
 
 import socket
@@ -14,7 +14,7 @@ import trio
 
 
 class SocketStream(trio.abc.HalfCloseableStream):
-    """Both directions of a connected, non-blocking socket.  Raises what trio's streams raise."""
+    """Both directions of a connected, non-blocking socket.  Raises the same errors as trio's streams."""
 
     __slots__ = ("_socket",)
 
@@ -24,7 +24,7 @@ class SocketStream(trio.abc.HalfCloseableStream):
 
     @classmethod
     def take_over(cls, accepted: trio.SocketStream) -> Self:
-        """The same socket; the stream that had it is of no use any more."""
+        """The same socket; the stream that had it is of no further use."""
         family, kind, protocol = accepted.socket.family, accepted.socket.type, accepted.socket.proto
         return cls(socket.socket(family, kind, protocol, fileno=accepted.socket.detach()))
 
@@ -33,7 +33,7 @@ class SocketStream(trio.abc.HalfCloseableStream):
         return self._socket.fileno()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """What has come, once something has; nothing at the end."""
+        """The next bytes, once there are some; empty at the end."""
         while True:
             await self._wait(trio.lowlevel.wait_readable)
             data = self.receive_now(max_bytes or 65536)
@@ -41,7 +41,7 @@ class SocketStream(trio.abc.HalfCloseableStream):
                 return data
 
     def receive_now(self, max_bytes: int) -> bytes | None:
-        """What has come; nothing at the end, and None where nothing has come yet."""
+        """The next bytes; empty at the end, and None if nothing has arrived yet."""
         try:
             return self._socket.recv(max_bytes)
         except (BlockingIOError, InterruptedError):
@@ -50,14 +50,14 @@ class SocketStream(trio.abc.HalfCloseableStream):
             raise self._failed(error) from error
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Write everything, waiting for the peer where its window is full.  It may not wait at all."""
+        """Write everything, waiting for the peer if its window is full.  It may not wait at all."""
         rest = memoryview(data)[self.send_now(data) :]
         while rest:
             await self._wait(trio.lowlevel.wait_writable)
             rest = rest[self.send_now(rest) :]
 
     def send_now(self, data: bytes | bytearray | memoryview) -> int:
-        """Write what the kernel takes at once; how many bytes that was."""
+        """Write the bytes that the kernel accepts at once; returns their number."""
         try:
             return self._socket.send(data)
         except (BlockingIOError, InterruptedError):
@@ -66,11 +66,11 @@ class SocketStream(trio.abc.HalfCloseableStream):
             raise self._failed(error) from error
 
     async def wait_send_all_might_not_block(self) -> None:
-        """Wait until the kernel takes something."""
+        """Wait until the kernel accepts something."""
         await self._wait(trio.lowlevel.wait_writable)
 
     async def send_eof(self) -> None:
-        """Say that nothing follows."""
+        """Signal the end of the data."""
         await trio.lowlevel.checkpoint()
         try:
             self._socket.shutdown(socket.SHUT_WR)
@@ -78,7 +78,7 @@ class SocketStream(trio.abc.HalfCloseableStream):
             raise self._failed(error) from error
 
     async def aclose(self) -> None:
-        """Close at once; whoever waits on the stream is told."""
+        """Close at once; tasks that wait on the stream get an error."""
         if self._socket.fileno() != -1:
             trio.lowlevel.notify_closing(self._socket)
             self._socket.close()

@@ -1,11 +1,11 @@
-"""TLS: the certificate in force, clients' certificates, and a stream that ends so that its last words are read.
+"""TLS: the current certificate, clients' certificates, and a stream whose end lets the peer read its last bytes.
 
     certificates = Certificates(CertificateFiles(certificate, key, client_authority), principals)
     stream = certificates.secure(stream)               # as of now; the handshake is the connection's first step
     certificates.refresh()                             # the files may have changed
     nursery.start_soon(certificates.watch)
 
-A connection keeps the certificate that it began with.  Files that cannot be used leave the old certificate in force.
+A connection keeps the certificate that it began with.  If new files cannot be used, the previous certificate stays.
 """
 
 import logging
@@ -19,7 +19,7 @@ from typing import Any, Final
 import trio
 
 LOOK_SECONDS: Final = 5.0
-"""How often the files are looked at: those who renew certificates need not tell anybody."""
+"""The interval at which the files are checked: a renewal of certificates need not notify the daemon."""
 
 NAME_KINDS: Final = {"DNS": "dns", "email": "email", "URI": "uri", "IP Address": "ip"}
 """Python's words for the names in a certificate, and the configuration's; the subject's common name is ``cn``."""
@@ -36,19 +36,21 @@ class CertificateUnusable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class CertificateFiles:
-    """PEM files: the chain, its key (None: in the same file), and who signs clients' certificates (None: nobody)."""
+    """PEM files: the chain, its key (None: in the same file), and the authority of clients' certificates (None: no
+    such).
+    """
 
     certificate: Path
     key: Path | None = None
     client_authority: Path | None = None
 
     def stamps(self) -> tuple[tuple[int, ...] | None, ...]:
-        """What changes when a file is written or replaced, or its owner or its permissions are."""
+        """Values that change when a file is written or replaced, or when its owner or permissions change."""
         return tuple(_stamp(file) for file in (self.certificate, self.key, self.client_authority) if file is not None)
 
 
 class Certificates:
-    """What new connections are secured with.  ``principals``: from a name, as ``cn:till-7``, to a principal.
+    """The certificates for new connections.  ``principals``: from a name, as ``cn:till-7``, to a principal.
 
     Raises CertificateUnusable.
     """
@@ -59,26 +61,26 @@ class Certificates:
         self._stamps = files.stamps()
         self._context = load(files)
         self.expires_at = expiry(self._context, files.certificate)
-        """Seconds since 1970; None where the certificate has expired or does not say."""
+        """Seconds since 1970; None if the certificate has expired or has no expiry."""
         self.loaded = 1
         self.refused = 0
         if self.expires_at is None:
             log.warning("the certificate %s is not valid at present; clients will reject it", files.certificate)
 
     def secure(self, stream: trio.abc.HalfCloseableStream) -> "SecureStream":
-        """The stream under TLS, with the certificate of now."""
+        """The stream under TLS, with the current certificate."""
         return SecureStream(stream, self._context, self._principals)
 
     async def watch(self) -> None:
-        """Take changed files up by themselves, until cancelled."""
+        """Load changed files automatically, until cancelled."""
         while True:
             await trio.sleep(LOOK_SECONDS)
             if self._files.stamps() != self._stamps:
                 self.refresh()
 
     def refresh(self) -> bool:
-        """Read the files again; whether what they hold is in force now.  If not, the old certificate stays, and a line
-        in the log says why.
+        """Read the files again; returns whether their contents are in use now.  If not, the previous certificate stays,
+        and a line in the log says why.
         """
         self._stamps = self._files.stamps()
         try:
@@ -99,8 +101,8 @@ class Certificates:
 class SecureStream(trio.abc.HalfCloseableStream):
     """A server's TLS over a stream with two halves.
 
-    Its end is close_notify and the end of our half.  What the peer sends behind that is taken in and not decrypted:
-    a socket that is closed with unread bytes resets the connection, and the peer might lose our last words.
+    Its end is close_notify and the end of our half.  Later bytes of the peer are read and not decrypted: a socket that
+    is closed with unread bytes resets the connection, and the peer might lose our last bytes.
     """
 
     def __init__(
@@ -111,10 +113,10 @@ class SecureStream(trio.abc.HalfCloseableStream):
         self._principals = principals
         self._is_ended = False
         self.principal: str | None = None
-        """Whom the client's certificate stands for, after the handshake."""
+        """The principal of the client's certificate, after the handshake."""
 
     async def shake_hands(self) -> None:
-        """The TLS handshake.  Raises trio.BrokenResourceError where the peer has no TLS or a bad certificate."""
+        """The TLS handshake.  Raises trio.BrokenResourceError if the peer has no TLS or a bad certificate."""
         tls = self._tls
         try:
             await tls.do_handshake()
@@ -129,11 +131,11 @@ class SecureStream(trio.abc.HalfCloseableStream):
         await self._tls.send_all(data)
 
     async def wait_send_all_might_not_block(self) -> None:
-        """Wait until the network takes something."""
+        """Wait until the network accepts something."""
         await self._stream.wait_send_all_might_not_block()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        """What came; behind our own end it is not decrypted."""
+        """The next bytes; after our own end they are not decrypted."""
         if not self._is_ended:
             try:
                 return await self._tls.receive_some(max_bytes)
@@ -143,14 +145,14 @@ class SecureStream(trio.abc.HalfCloseableStream):
         return await self._stream.receive_some(max_bytes)
 
     async def send_eof(self) -> None:
-        """Say that nothing follows."""
+        """Signal the end of the data."""
         self._is_ended = True
         with suppress(trio.BrokenResourceError, trio.BusyResourceError, trio.ClosedResourceError):
             await self._tls.aclose()
         await self._stream.send_eof()
 
     async def aclose(self) -> None:
-        """Close at once, and let go of what OpenSSL keeps, although this stream may still be known."""
+        """Close at once, and release the memory of OpenSSL, although this stream may still be referenced."""
         if self._secured is not None:
             _break_cycle(self._secured)
             self._secured = None
@@ -164,9 +166,10 @@ class SecureStream(trio.abc.HalfCloseableStream):
 
 
 def _break_cycle(tls: Any) -> None:
-    """Have the stream freed with its last user, and not by the next search for cycles: OpenSSL keeps 50 KiB for each.
+    """Have the stream freed with its last reference, and not by the next search for cycles: OpenSSL keeps 50 KiB for
+    each.
 
-    trio's stream keeps its own method for a handshake that is begun once at most.  In a trio without that, there is no
+    trio's stream keeps its own method for a handshake that begins at most once.  In a trio without that, there is no
     such cycle, and nothing to do.
     """
     once: Any = getattr(tls, "_handshook", None)
@@ -198,7 +201,9 @@ class _Kept(trio.abc.Stream):
 
 
 def principal_of(certificate: Mapping[str, Any], principals: Mapping[str, str]) -> str | None:
-    """Whom a certificate, as ``getpeercert`` gives it, stands for: the first line of the table whose name it bears."""
+    """The principal of a certificate, as ``getpeercert`` returns it: that of the first row of the table whose name it
+    bears.
+    """
     names = {f"{NAME_KINDS[kind]}:{name}" for kind, name in certificate.get("subjectAltName", ()) if kind in NAME_KINDS}
     for part in certificate.get("subject", ()):
         names.update(f"cn:{value}" for kind, value in part if kind == "commonName")
@@ -206,7 +211,7 @@ def principal_of(certificate: Mapping[str, Any], principals: Mapping[str, str]) 
 
 
 def load(files: CertificateFiles) -> ssl.SSLContext:
-    """A context with what the files hold now.  Raises CertificateUnusable."""
+    """A context with the present contents of the files.  Raises CertificateUnusable."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.num_tickets = 0  # Sessions are long: nothing is gained, and a client that never reads costs less.
@@ -225,9 +230,9 @@ def load(files: CertificateFiles) -> ssl.SSLContext:
 
 
 def expiry(context: ssl.SSLContext, certificate: Path) -> float | None:
-    """When the certificate expires, by a handshake in memory in which it is its own authority; None: not valid now.
+    """The certificate's expiry, by a handshake in memory in which it is its own authority; None: not valid now.
 
-    Raises CertificateUnusable where no handshake is possible at all.
+    Raises CertificateUnusable if no handshake is possible at all.
     """
     trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     trusting.check_hostname = False
@@ -267,7 +272,7 @@ def _readable(file: Path, what: str) -> None:
 
 
 def _no_password() -> str:
-    """OpenSSL would ask on the terminal, and a daemon would wait for ever."""
+    """OpenSSL would ask on the terminal, and a daemon would wait without end."""
     raise CertificateUnusable("the key is encrypted with a password; store it without one, readable by walletd alone")
 
 

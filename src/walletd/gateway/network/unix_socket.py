@@ -2,8 +2,8 @@
 
     listener = UnixSocket(Path("/run/walletd/walletd.sock"), 0o600).open()
 
-Who may connect is said by the file's mode and its folder.  What a daemon that was killed left behind is replaced; a
-socket on which somebody listens, and a file that is no socket, are not touched.
+The file's mode and its folder decide which programs may connect.  The socket of a daemon that was killed is replaced; a
+socket in use, and a file that is not a socket, are left alone.
 """
 
 import errno
@@ -23,12 +23,12 @@ NOBODY_LISTENS: Final = frozenset({errno.ECONNREFUSED, errno.ENOENT})
 
 
 class UnixSocketFailed(Exception):
-    """The path cannot be listened on; the message says why and what to do."""
+    """Listening on the path failed; the message says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class UnixSocket:
-    """Where to listen, and the mode of the file."""
+    """The path to listen on, and the mode of the file."""
 
     path: Path
     mode: int = 0o600
@@ -39,7 +39,7 @@ class UnixSocket:
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             listening.bind(str(self.path))
-            os.chmod(self.path, self.mode)  # Before it listens: there is no moment at which somebody else gets in.
+            os.chmod(self.path, self.mode)  # Before it listens: at no moment can others get in.
             listening.listen(BACKLOG)
         except OSError as error:
             listening.close()
@@ -47,13 +47,13 @@ class UnixSocket:
         return trio.SocketListener(trio.socket.from_stdlib_socket(listening))
 
     def remove(self) -> None:
-        """Take the file away, once nobody listens."""
+        """Remove the file, once nothing listens on it."""
         with suppress(OSError):
             if _is_dead_socket(self.path):
                 self.path.unlink()
 
     def make_room(self) -> None:
-        """Take away what a daemon that was killed left here.  Raises UnixSocketFailed where anything else is here."""
+        """Remove the socket of a daemon that was killed.  Raises UnixSocketFailed if anything else is here."""
         try:
             status = self.path.lstat()
         except FileNotFoundError:
@@ -70,7 +70,7 @@ class UnixSocket:
 
 
 def _is_dead_socket(path: Path) -> bool:
-    """Whether nobody would answer."""
+    """True if nothing would answer."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knocking:
         knocking.setblocking(False)
         return knocking.connect_ex(str(path)) in NOBODY_LISTENS

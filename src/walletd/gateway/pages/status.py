@@ -19,13 +19,15 @@ JSON: Mapping[str, str] = {"Content-Type": "application/json"}
 
 @dataclass(slots=True)
 class RecoveryProgress:
-    """How many entries the recovery has folded into the read tables, of how many; both 0 where there is nothing to."""
+    """The number of entries that the recovery has folded into the read tables, and the total; both 0 if there is
+    nothing to fold.
+    """
 
     done: int = 0
     whole: int = 0
 
     def told(self, done: int, whole: int) -> None:
-        """It has come so far."""
+        """Note the progress."""
         self.done, self.whole = done, whole
 
 
@@ -37,9 +39,9 @@ class StatusPages:
         self._recovery = recovery or RecoveryProgress()
 
     def page(self, path: str) -> tuple[int, Mapping[str, str], bytes] | None:
-        """The status, the headers and the JSON body of a page; None where there is no such page.
+        """The status, the headers and the JSON body of a page; None if there is no such page.
 
-        A process that can answer is alive, also while it recovers or drains: only ``/readyz`` depends on the lifecycle.
+        A process that can answer is alive, even while it recovers or drains: only ``/readyz`` depends on the lifecycle.
         """
         if path == "/healthz":
             return 200, JSON, msgspec.json.encode({"alive": True})

@@ -1,9 +1,9 @@
-"""Host and Origin: how a client writes them, how the configuration may, and when the two are the same.
+"""Host and Origin: the forms that clients and the configuration use, and their comparison.
 
     host_name("[0:0::1]:7878") == "::1"
     canonical_origin("HTTPS://Shop.Example:443/") == "https://shop.example"
 
-What is not of the form that RFC 9110 (Host) and RFC 6454 (Origin) give is nothing, and nothing is on no list.
+A value without the form of RFC 9110 (Host) or RFC 6454 (Origin) is nothing, and nothing is on no list.
 """
 
 import ipaddress
@@ -17,7 +17,7 @@ _ORIGIN: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#@\s]+)/?", re.AS
 
 
 def host_name(host: str) -> str | None:
-    """The name in a Host, in lower case, without port, brackets and the root's dot; None if it is none."""
+    """The name in a Host, in lower case, without port, brackets and the root's dot; None if it is malformed."""
     found = _HOST.fullmatch(host)
     if found is None:
         return None
@@ -28,12 +28,12 @@ def host_name(host: str) -> str | None:
 
 
 def configured_host(host: str) -> str:
-    """A name as the configuration has it: as in a Host, or a bare address of IPv6."""
+    """A name from the configuration: as in a Host, or a bare IPv6 address."""
     return _address(host) or host_name(host) or host.lower()
 
 
 def canonical_origin(origin: str) -> str:
-    """An origin as a browser sends it; what is none of the kind, as ``null``, stays as it is."""
+    """An origin as a browser sends it; other values, such as ``null``, stay unchanged."""
     found = _ORIGIN.fullmatch(origin)
     if found is None:
         return origin

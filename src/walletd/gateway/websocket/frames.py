@@ -1,4 +1,4 @@
-"""The websocket, sans I/O: bytes of the network in, whole text messages out, and what the library does not check.
+"""The websocket, sans I/O: bytes of the network in, whole text messages out, and the checks that the library lacks.
 
     frames = FrameProtocol(policy)
     messages = frames.receive(data)                    # every complete text message of this read
@@ -8,9 +8,9 @@
 Around the Sans-I/O ``ServerProtocol`` of ``websockets``: the policy of the handshake, UTF-8 (RFC 6455, 8.1), text only,
 bounds on fragments and on control frames, and plain HTTP for the status pages.
 
-Nearly every frame that a client sends is a whole, short text message.  Those are taken straight from the buffer, five
-times as fast as by the library's parser, and nothing is left out: each is masked, within the limit and valid UTF-8.
-Any other frame, from its first byte on, is the library's to judge.
+Nearly every frame of a client is a whole, short text message.  Those are taken straight from the buffer, five times as
+fast as by the library's parser, with all checks: each is masked, within the limit and valid UTF-8.  The library judges
+any other frame, from its first byte on.
 """
 
 import enum
@@ -43,7 +43,7 @@ except ImportError:
     from websockets.utils import apply_mask
 
 CONTROL_BURST_SECONDS: Final = 4
-"""So many seconds' worth of pings and pongs may come at once.  Each ping costs us an answer."""
+"""The seconds' worth of pings and pongs that may come at once.  Each ping costs us an answer."""
 
 ABNORMAL: Final = 1006
 
@@ -55,7 +55,7 @@ _SHORT_HEADERS: Final = tuple(bytes((_WHOLE_TEXT, size)) for size in range(126))
 
 
 class State(enum.Enum):
-    """Where a connection is.  A plain HTTP answer goes from opening to closing."""
+    """The state of a connection.  A plain HTTP answer goes from opening to closing."""
 
     OPENING = "opening"
     OPEN = "open"
@@ -64,7 +64,7 @@ class State(enum.Enum):
 
 
 class FrameProtocol:
-    """One connection's frames.  ``turned_away`` answers whoever asks for a websocket, because there is no room."""
+    """One connection's frames.  ``turned_away`` answers a request for a websocket when there is no room."""
 
     __slots__ = (
         "_clock",
@@ -94,36 +94,36 @@ class FrameProtocol:
         self._clock = clock
         self._opening: Opening | None = Opening(policy, turned_away)
         self._library: Protocol | None = None
-        """Once this is a websocket."""
+        """Present once this is a websocket."""
         self._tail = bytearray()
-        """The beginning of a frame that is not whole yet."""
+        """The beginning of an incomplete frame."""
         self._needed = 0
-        """How long the tail must be before it is worth another look."""
+        """The length that the tail must reach before it is worth another look."""
         self._owed = 0
-        """How many bytes of a frame that the library has begun are still to come."""
+        """The number of bytes still to come of a frame that the library has begun."""
         self._lent = 0
-        """How many bytes of it the library has."""
+        """The number of bytes of it that the library has."""
         self._text: FragmentedText | None = None
         self._control_credit = float(policy.pings_per_second * CONTROL_BURST_SECONDS)
         self._control_at = 0.0
         self._writes: list[bytes] = []
         self._code = ABNORMAL
         self._is_over = False
-        """Nothing that still comes is looked at, and the stream ends behind what is queued."""
+        """True if later bytes are ignored, and the stream ends after the queued bytes."""
         self.state = State.OPENING
         self.handshake: Handshake | None = None
-        """Set once the client is let in.  Whoever has read it may forget it: it holds the client's token."""
+        """Set once the client is admitted.  Its reader may forget it: it holds the client's token."""
         self.refused: str | None = None
-        """The word for why there is no websocket here."""
+        """The word for the reason why there is no websocket here."""
         self.pending_bytes = 0
-        """How much ``data_to_send`` would return."""
+        """The number of bytes that ``data_to_send`` would return."""
 
     # --- what is received ------------------------------------------------------------------------------------------
 
     def receive(self, data: bytes) -> list[bytes]:
-        """Take in what was read; the complete text messages in it, each valid UTF-8.
+        """Process the bytes of a read; returns the complete text messages in it, each valid UTF-8.
 
-        What comes before a failure or before the peer's close counts; what comes after our own close does not.
+        Messages before a failure or before the peer's close count; those after our own close do not.
         """
         if self._opening is not None:
             data = self._open(self._opening, data)
@@ -148,7 +148,7 @@ class FrameProtocol:
     # --- what is sent ----------------------------------------------------------------------------------------------
 
     def send_text(self, payload: bytes) -> None:
-        """Queue a text message; nothing unless the connection is open: the peer was told that nothing follows."""
+        """Queue a text message; does nothing unless the connection is open: the peer was told that nothing follows."""
         if self.state is not State.OPEN:
             return
         assert self._library is not None
@@ -174,8 +174,9 @@ class FrameProtocol:
             self._collect()
 
     def close(self, code: int, reason: str) -> None:
-        """Begin the closing handshake, behind what is queued; who is not in yet is told that we are draining, or that
-        a fault of ours came between."""
+        """Begin the closing handshake, after the queued frames; a client that is not admitted yet is told that the
+        daemon is draining, or that an internal error occurred.
+        """
         if self._opening is not None:
             self._opening.refuse(FAULT if code == CloseCode.INTERNAL_ERROR else DRAINING)
             self._answer(self._opening)
@@ -184,7 +185,7 @@ class FrameProtocol:
             self._collect()
 
     def data_to_send(self) -> bytes:
-        """Everything to be written, in one piece."""
+        """All bytes to write, in one piece."""
         data = b"".join(self._writes)
         self._writes.clear()
         self.pending_bytes = 0
@@ -192,19 +193,19 @@ class FrameProtocol:
 
     @property
     def held_bytes(self) -> int:
-        """How much is kept for this peer: what is to be written, and what of a message has come so far."""
+        """The number of bytes kept for this peer: those to write, and those of an incomplete message."""
         text = 0 if self._text is None else self._text.size
         head = 0 if self._opening is None else self._opening.head_bytes
         return self.pending_bytes + len(self._tail) + self._lent + text + head
 
     @property
     def is_finished(self) -> bool:
-        """Whether everything that will ever be written was handed out: the stream can be ended."""
+        """True if all bytes that will ever be written were taken: the stream can be ended."""
         return self._is_over and not self._writes
 
     @property
     def close_code(self) -> int:
-        """The code of whoever closed first; 1006 if the connection ended, or will end, without a word."""
+        """The code of the side that closed first; 1006 if the connection ended, or will end, without one."""
         if self._library is None:
             return self._code
         received, sent = self._library.close_rcvd, self._library.close_sent
@@ -213,9 +214,9 @@ class FrameProtocol:
         return ABNORMAL if sent is None else sent.code
 
     def forget(self) -> None:
-        """The connection is over: let go of everything at once.
+        """The connection is over: release everything at once.
 
-        The library's objects refer to each other, and its exceptions to what was being read; cycles are looked for
+        The library's objects refer to each other, and its exceptions to the bytes being read; cycles are searched for
         rarely, and a flood of deflate bombs would leave hundreds of megabytes until then.
         """
         library, self._code = self._library, self.close_code
@@ -246,7 +247,9 @@ class FrameProtocol:
         self._tail += data[end:]
 
     def _split(self, data: bytes, messages: list[bytes]) -> int:
-        """Take whole text messages out of the data and feed the library anything else; how much of it is done with."""
+        """Take whole text messages out of the data and feed the library anything else; returns the number of bytes
+        processed.
+        """
         limit = self._policy.max_message_bytes
         at, size = 0, len(data)
         while size - at >= 2:
@@ -330,7 +333,7 @@ class FrameProtocol:
             self._collect()
 
     def _collect(self) -> None:
-        """Queue what the library wants written, and follow its state."""
+        """Queue the bytes that the library wants written, and follow its state."""
         assert self._library is not None
         for data in self._library.data_to_send():
             self._queue(data)
@@ -381,7 +384,7 @@ class FrameProtocol:
         self._greet(opening.handshake)
 
     def _greet(self, handshake: Handshake) -> None:
-        """Close at once where only a close code, not an HTTP status, is seen by a browser."""
+        """Close at once in cases where a browser sees only a close code, not an HTTP status."""
         if choose_subprotocol(handshake.subprotocols) not in (SUBPROTOCOL, None):
             self.close(CloseCode.UNKNOWN_SUBPROTOCOL, f"this server speaks {SUBPROTOCOL}")
         elif handshake.token is not None and not is_admitted(handshake, self._policy):

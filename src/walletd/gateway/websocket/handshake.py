@@ -1,4 +1,4 @@
-"""The handshake: what a client says of itself before it is a websocket, and whether it may knock here at all.
+"""The handshake: the request before the websocket, and the decision whether this client may connect at all.
 
     verdict = judge(request, policy, turned_away=None)
     match verdict:
@@ -6,7 +6,7 @@
         case Refusal(): ...                      # a status and a sentence that says what to do
         case Response(): ...                     # a status page
 
-A browser sends ``Origin`` and cannot set ``Authorization``; everybody else can set headers and sends no ``Origin``.
+A browser sends ``Origin`` and cannot set ``Authorization``; any other client can set headers and sends no ``Origin``.
 Host is checked too: a page of another site can be made to resolve to this address (DNS rebinding), and then its own
 origin would look like ours.
 """
@@ -43,11 +43,11 @@ Page = Callable[[str], tuple[int, Mapping[str, str], bytes] | None]
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How connections are let in: values for all of them.
+    """The terms of admission for all connections.
 
-    ``allowed_hosts`` and ``allowed_origins`` are canonical, as ``allow_lists`` has them.
-    ``page`` gives the status pages of plain HTTP; ``admits`` says whether a token is in force; ``is_draining`` whether
-    nobody is let in any more.
+    ``allowed_hosts`` and ``allowed_origins`` are canonical, as ``allow_lists`` makes them.  ``page`` gives the status
+    pages of plain HTTP; ``admits`` tells whether a token is valid; ``is_draining`` whether connections are no longer
+    admitted.
     """
 
     allowed_hosts: frozenset[str]
@@ -64,7 +64,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Handshake:
-    """A client's first words.  ``token`` is what a header or a subprotocol carried; it is never logged nor echoed."""
+    """A client's opening request.  ``token`` is from a header or a subprotocol; it is never logged nor echoed."""
 
     path: str
     host: str
@@ -84,7 +84,7 @@ class Refusal:
     sentence: str
     headers: Mapping[str, str] = field(default_factory=dict)
     is_for_the_operator: bool = False
-    """Whether the configuration may be what is wrong, so that the log says it, too."""
+    """True if the configuration may be wrong, so that the log reports it, too."""
 
     def response(self) -> Response:
         """The refusal as an HTTP response."""
@@ -118,7 +118,9 @@ TOKEN_REFUSED = Refusal(
 
 
 def judge(request: Request, policy: Policy, turned_away: Refusal | None) -> Handshake | Refusal | Response:
-    """Tell a handshake that may go on from what plain HTTP answers.  ``turned_away`` is for want of room."""
+    """Tell a handshake that may continue from a request that plain HTTP answers.  ``turned_away`` is for lack of
+    room.
+    """
     headers = request.headers
     for name in ("Host", "Origin", "Authorization", "User-Agent"):
         if len(headers.get_all(name)) > 1:
@@ -146,15 +148,14 @@ def _not_allowed(header: str, value: str, setting: str) -> Refusal:
 
 
 def is_admitted(handshake: Handshake, policy: Policy) -> bool:
-    """Whether the client carries a token that is in force."""
+    """True if the client presents a valid token."""
     return handshake.token is not None and policy.admits(handshake.token)
 
 
 def choose_subprotocol(offered: Iterable[str]) -> str | None:
-    """The one to echo: ours if it is offered, never a token.
+    """The subprotocol to echo: ours if it is offered, never a token.
 
-    One that we do not speak is echoed just before close 4406: a browser that sees nothing echoed reports 1006 and no
-    reason.
+    An unknown one is echoed just before close 4406: a browser that sees nothing echoed reports 1006 and no reason.
     """
     names = [name for name in offered if not name.startswith(BEARER_PREFIX)]
     if SUBPROTOCOL in names:
@@ -163,7 +164,7 @@ def choose_subprotocol(offered: Iterable[str]) -> str | None:
 
 
 def http_response(status: int, headers: Mapping[str, str], body: bytes, *, is_head: bool = False) -> Response:
-    """An HTTP response, the last thing on its connection; without its body if only its head was asked for."""
+    """An HTTP response, the last one on its connection; without its body if only its head was requested."""
     fields = {
         "Date": formatdate(usegmt=True),
         "Content-Length": str(len(body)),
@@ -186,21 +187,23 @@ def _plain(request: Request, policy: Policy) -> Response | Refusal:
 
 
 def _path(target: str) -> str:
-    """The path of a request's target: the path itself or, as proxies send it, a whole address (RFC 9112, 3.2)."""
+    """The path of a request's target: the path itself or, from a proxy, a whole address (RFC 9112, 3.2)."""
     if found := _ABSOLUTE.match(target):
         target = target[found.end() :]
     return target.partition("?")[0] or "/"
 
 
 def _is_check(request: Request, path: str) -> bool:
-    """Whether a load balancer asks if one can serve: HAProxy's ``OPTIONS /``, an old one's ``GET / HTTP/1.0``."""
+    """True if a load balancer checks for life: HAProxy's ``OPTIONS /``, an old one's ``GET / HTTP/1.0``."""
     if request.method == "OPTIONS":
         return path in ("/", "*")
     return path == "/" and request.protocol == "HTTP/1.0" and request.method in ("GET", "HEAD")
 
 
 def _read(request: Request) -> Handshake:
-    """What the request says, no header repeated; a malformed token reads as an empty one, which nobody issued."""
+    """The contents of the request, no header repeated; a malformed token reads as an empty one, which was never
+    issued.
+    """
     headers = request.headers
     offered = tuple(
         name.strip() for line in headers.get_all("Sec-WebSocket-Protocol") for name in line.split(",") if name.strip()

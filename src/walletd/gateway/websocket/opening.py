@@ -1,13 +1,13 @@
 """The opening of a connection, sans I/O: from the first byte to a websocket, or to another HTTP response.
 
     opening = Opening(policy, turned_away=None)
-    rest = opening.receive(data)                        # what stands behind the head of the request
-    if opening.response:                                # until then, more is to be read
+    rest = opening.receive(data)                        # the bytes after the head of the request
+    if opening.response:                                # until then, read more
         await stream.send_all(opening.response)
-        opening.handshake                               # None where the response is the end
+        opening.handshake                               # None if the response is the end
 
-The library parses the head and checks the handshake's headers; who may come is the policy's to say.  Nothing of the
-request is kept after it: it holds the client's token.
+The library parses the head and checks the handshake's headers; the policy decides on admission.  Nothing of the request
+is kept after it: it holds the client's token.
 """
 
 import logging
@@ -33,7 +33,9 @@ from walletd.gateway.websocket.handshake import (
 )
 
 MAX_HEAD_BYTES: Final = 32 * 1024
-"""Of a request line and its headers; the library alone would keep a megabyte for a client that is not in yet."""
+"""The limit on a request line and its headers; the library alone would keep a megabyte for a client that is not
+admitted.
+"""
 
 SILENT: Final = logging.getLogger("walletd.gateway.websockets_library")
 """At DEBUG the library logs every header and frame, tokens included: this logger must never be that verbose."""
@@ -80,10 +82,10 @@ class Opening:
         """Set if this is a websocket now."""
         self.extensions: Sequence[Extension] = ()
         self.refused: str | None = None
-        """The word for why this is no websocket; ``page`` for a status page."""
+        """The word for the reason why this is not a websocket; ``page`` for a status page."""
 
     def receive(self, data: bytes) -> bytes:
-        """Feed the library the request and nothing behind it; what is behind it."""
+        """Feed the library the request and nothing after it; returns the bytes after it."""
         assert not self.response
         if not self.head_bytes and data[:1] == TLS_RECORD:
             self.head_bytes = len(data)
@@ -103,14 +105,14 @@ class Opening:
         return data[cut:]
 
     def refuse(self, refusal: Refusal) -> None:
-        """Answer with this, whatever was or was not asked."""
+        """Answer with this refusal, whatever was requested."""
         if refusal.is_for_the_operator:
             log.warning("connection refused: %s", refusal.sentence)
         self.refused = refusal.word
         self.response = refusal.response().serialize()
 
     def forget(self) -> None:
-        """Let go of the library, whose objects refer to each other."""
+        """Release the library, whose objects refer to each other."""
         self._library.handshake_exc = self._library.parser_exc = None
         self._library.extensions = []
         self._library.parser.close()
@@ -120,7 +122,7 @@ class Opening:
             assert isinstance(request, Request)
             self._answer(request)
         if self._library.handshake_exc is not None and not self.response:
-            # Not HTTP, or too long a line.  The library has a response to some of that, to the rest not a word.
+            # Not HTTP, or too long a line. The library has a response to some of that, and none to the rest.
             self.refused = MALFORMED.word
             self.response = b"".join(self._library.data_to_send()) or MALFORMED.response().serialize()
 

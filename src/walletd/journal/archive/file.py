@@ -1,4 +1,4 @@
-"""Archive files: a run of segments in one compressed file, which can be checked, searched and read back for ever.
+"""Archive files: a run of segments in one compressed file, which can be checked, searched and read back at any time.
 
 The promise: a file that has its name was written whole, synced, read back from the disk and found right, digest by
 digest and root by root; only then were its contents (what it holds, where, and the Merkle frontier behind it) written

@@ -5,7 +5,7 @@ segments given to it is the disk: a second store over the same list is the same 
 
     disk: list[Segment] = []
     store = MemoryJournalStore(disk)
-    store.faults.append("unknown_applied")      # the next append is written, but nobody is told
+    store.faults.append("unknown_applied")      # the next append is written, but the caller does not learn it
 """
 
 from collections import deque

@@ -1,4 +1,4 @@
-"""What a command is answered with."""
+"""The answers to commands."""
 
 import msgspec
 
