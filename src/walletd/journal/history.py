@@ -1,7 +1,7 @@
 """History: entries read back from the journal.
 
 history = History(store)
-await history.entries_after(120)                   # the next entries, as many as one read of the journal gives
+await history.entries_after(120)                   # the next entries, as many as one read of the journal returns
 await history.entry(17)
 """
 
@@ -22,7 +22,7 @@ READ_BYTES = 256 * 1024
 """The bytes that one step of a long read takes: a few milliseconds between two commits."""
 
 READS_AT_ONCE = 2
-"""As many as a commit may find before it on the one connection; ten thousand streams that resume would block it."""
+"""The reads that a commit may find before it on the one connection; ten thousand resuming streams would block it."""
 
 
 class DurableEntry(NamedTuple):
@@ -41,13 +41,13 @@ class History:
         self._turns = trio.CapacityLimiter(READS_AT_ONCE)
 
     async def entries_after(self, sequence: int) -> list[DurableEntry]:
-        """Entries behind the sequence, in order, beginning with the very next; empty at the head."""
+        """Entries after the sequence, in order, without a gap; empty at the head."""
         async with self._turns:
             segments = await self._store.read(after=sequence, limit=READ_BYTES)
         return [durable for segment in segments for durable in entries_of(segment) if durable.entry.sequence > sequence]
 
     async def block_after(self, sequence: int) -> bytes:
-        """Segments behind the sequence, as a block of an archive file; empty at the head."""
+        """Segments after the sequence, as a block of an archive file; empty at the head."""
         async with self._turns:
             segments = await self._store.read(after=sequence, limit=READ_BYTES)
             return await in_thread(pack, one_block(segments)) if segments else b""

@@ -1,22 +1,22 @@
 """The journal writer: many entries, one commit.
 
-The promise: an entry is *tentative* from ``append`` on and *durable* when its segment's commit has returned; nobody is
-told anything about it in between. Whatever is queued while a commit is under way becomes the next segment.
+The promise: an entry is *tentative* from ``append`` on and *durable* when its segment's commit has returned; in
+between, no answer reveals it.  Entries queued during a commit become the next segment.
 
     pending = writer.append(writer.head + 1, record, context)      # no await: decide, append, and go on deciding
     writer.when_durable(pending.sequence, reply)                   # reply(True) after the commit, in sequence order
     nursery.start_soon(writer.run)
 
-    writer.attend()                                                # whoever has a whole turn of the event loop:
-    ...                                                            # what is appended in it
-    writer.commit_now()                                            # is committed at its end, if the disk is fast
+    writer.attend()                                                # a caller with a whole turn of the event loop:
+    ...                                                            # entries appended in it
+    writer.commit_now()                                            # are committed at its end, if the disk is fast
 
 After each commit, without an await in between: the durable head moves; ``Outcome.durable`` gets the whole batch, in
-sequence order; then the waiters for its sequences are called, by sequence, and per sequence in the order they came.
+sequence order; then the waiters for its sequences are called, by sequence, and per sequence in order of arrival.
 
-There are three ways for a commit to end. It returns. Or it is certain that nothing was written (JournalFull): then all
-that is tentative is rolled back, because it was decided on top of what is lost, and nothing is accepted until a probe
-says that writing works. Or nothing is certain: then the process ends, for no answer that it could give would be safe.
+A commit can end in three ways.  It returns.  Or it is certain that nothing was written (JournalFull): then all
+tentative entries are rolled back, because they were decided on top of the lost ones, and nothing is accepted until a
+probe reports that writing works.  Or nothing is certain: then the process ends, because no answer would be safe.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from walletd.vocabulary.sizes import MAX_SEGMENT_BYTES
 
 _log = logging.getLogger("walletd.journal")
 
-MAX_QUEUE_ENTRIES: Final = 65_536  # what may be lost, and must be held in memory, when a commit takes long
+MAX_QUEUE_ENTRIES: Final = 65_536  # entries that may be lost, and must be held in memory, when a commit takes long
 MAX_QUEUE_BYTES: Final = 64 * 1024 * 1024
 MAX_SEGMENT_ENTRIES: Final = 4_096  # sealing blocks the loop: about 2 µs an entry
 WATCHDOG_SECONDS: Final = 30.0
@@ -70,14 +70,14 @@ Waiter = Callable[[bool], None]
 
 
 class Outcome(Protocol[Context]):
-    """Told by the writer what became of entries; nothing in here may await, or raise."""
+    """Receives the outcome of entries from the writer; nothing in here may await, or raise."""
 
     def durable(self, commit: Sequence[Pending[Context]]) -> None:
         """A segment is durable; these are its entries, in order."""
         ...
 
     def rolled_back(self, undone: Sequence[Pending[Context]], why: JournalFull) -> None:
-        """It is certain that these entries, everything tentative, were not written."""
+        """These entries, everything tentative, were certainly not written."""
         ...
 
     def writable(self) -> None:
@@ -90,20 +90,20 @@ class Outcome(Protocol[Context]):
 
 
 class Pace(Protocol):
-    """Whoever comes behind the commits, and may ask them to wait."""
+    """A follower of the commits, which may ask them to wait."""
 
     @property
     def is_behind(self) -> bool:
-        """Whether commits should wait."""
+        """True if commits should wait."""
         ...
 
     async def catch_up(self) -> None:
-        """Return when they should not, or after a moment."""
+        """Return when they need not, or after a moment."""
         ...
 
 
 class _Sealed(NamedTuple, Generic[Context]):
-    """A segment on its way to the disk, what it is made of, and the frontier behind it."""
+    """A segment on its way to the disk, its entries, and the frontier after it."""
 
     batch: list[Pending[Context]]
     segment: Segment
@@ -132,11 +132,11 @@ class JournalWriter(Generic[Context]):
         closing_seconds: float = CLOSING_SECONDS,
         seconds: Callable[[], float] = trio.current_time,
     ) -> None:
-        """``seconds``: what the duration of a commit is measured by."""
+        """``seconds``: the clock that measures the duration of a commit."""
         assert frontier.size == head.sequence
         assert frontier.root() == head.root
         self._store = store
-        self._frontier = frontier.copy()  # of what is durable
+        self._frontier = frontier.copy()  # of the durable entries
         self._durable_head = head.sequence
         self._head = head.sequence
         self._queue: deque[Pending[Context]] = deque()
@@ -156,26 +156,26 @@ class JournalWriter(Generic[Context]):
         self._work = trio.Event()
         self._is_attended = False
         self._is_idle = False
-        """Whether ``run`` waits for work, and nothing else is done."""
+        """True if ``run`` waits for work, and nothing else is done."""
         self._failed: tuple[_Sealed[Context], Exception] | None = None
-        """What ``commit_now`` could not append, for ``run`` to find out what that means."""
+        """The segment that ``commit_now`` could not append, for ``run`` to find out what that means."""
         self._degraded: JournalFull | None = None
         self._closed = False
         self.counters = CommitCounters()
 
     @property
     def head(self) -> int:
-        """The tentative head: the last sequence given out."""
+        """The tentative head: the last sequence issued."""
         return self._head
 
     @property
     def durable_head(self) -> int:
-        """The last sequence that may be spoken of."""
+        """The last sequence that answers may reveal."""
         return self._durable_head
 
     @property
     def frontier(self) -> Frontier:
-        """The Merkle frontier over everything durable; the next commit leaves it as it is, and makes one of its own."""
+        """The Merkle frontier over everything durable; the next commit leaves it unchanged, and makes its own."""
         return self._frontier
 
     @property
@@ -185,11 +185,13 @@ class JournalWriter(Generic[Context]):
 
     @property
     def degraded(self) -> JournalFull | None:
-        """Why no entries are accepted now, or None."""
+        """The reason why no entries are accepted now, or None."""
         return self._degraded
 
     def has_room(self) -> bool:
-        """Whether an entry may be appended. Ask before deciding: what cannot be appended must not be decided."""
+        """True if an entry may be appended.  Ask before deciding: an entry that cannot be appended must not be
+        decided.
+        """
         return (
             self._degraded is None
             and not self._closed
@@ -199,11 +201,11 @@ class JournalWriter(Generic[Context]):
 
     @property
     def is_busy(self) -> bool:
-        """Whether as much waits for the disk as one commit takes: what can wait had better not be appended."""
+        """True if a full commit waits for the disk: work that can wait had better not be appended."""
         return self._undurable_bytes >= self._max_segment_bytes
 
     def append(self, sequence: int, record: bytes, context: Context) -> Pending[Context]:
-        """Queue the next entry; ``sequence`` is what the record says about itself and must be the head's successor."""
+        """Queue the next entry; ``sequence`` is the one in the record and must be the head's successor."""
         assert self.has_room()
         assert sequence == self._head + 1
         assert is_record(record)
@@ -216,11 +218,11 @@ class JournalWriter(Generic[Context]):
         return pending
 
     def attend(self) -> None:
-        """Promise to call ``commit_now`` before the event loop has its next turn: until then nobody is woken."""
+        """Promise to call ``commit_now`` before the event loop's next turn: until then no task is woken."""
         self._is_attended = True
 
     def commit_now(self) -> None:
-        """Commit what was appended, in this very turn: if nothing else is under way, and the disk is fast."""
+        """Commit the appended entries in this very turn, if no commit is running and the disk is fast."""
         self._is_attended = False
         if not self._queue:
             return
@@ -239,7 +241,7 @@ class JournalWriter(Generic[Context]):
     def when_durable(self, sequence: int, callback: Waiter) -> None:
         """Call back with True once the entry is durable (now, if it is), or with False when it was rolled back.
 
-        This is also how an answer that only *saw* tentative state waits for it: pass the head it saw.
+        An answer that only *saw* tentative state waits for it in the same way: pass the head it saw.
         """
         assert 0 <= sequence <= self._head
         if sequence <= self._durable_head:
@@ -259,7 +261,7 @@ class JournalWriter(Generic[Context]):
         return settled
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Write until cancelled; then write what is queued, shielded, for a bounded time, and accept nothing more."""
+        """Write until cancelled; then write the queue, shielded, for a bounded time, and accept nothing more."""
         task_status.started()
         try:
             while True:
@@ -296,7 +298,7 @@ class JournalWriter(Generic[Context]):
             await self._watched(self._store.checkpoint)
 
     async def _commit(self) -> None:
-        """Make one segment of what is queued, durable or not."""
+        """Make one segment of the queue, durable or not."""
         failed, self._failed = self._failed, None
         sealed = self._sealed() if failed is None else failed[0]
         try:
@@ -342,7 +344,7 @@ class JournalWriter(Generic[Context]):
         return batch
 
     def _deliver(self, batch: list[Pending[Context]]) -> None:
-        """The commit has returned: say so, without an await before the last one has been told."""
+        """The commit has returned: report it, without an await before the last receiver."""
         self._durable_head = batch[-1].sequence
         self._undurable_bytes -= sum(len(pending.record) for pending in batch)
         assert self._durable_head == self._frontier.size <= self._head
@@ -357,7 +359,7 @@ class JournalWriter(Generic[Context]):
             self._end("what was durable could not be delivered")
 
     def _roll_back(self, batch: list[Pending[Context]], full: JournalFull) -> None:
-        """Nothing was written, for certain: take back everything tentative, for all of it was decided on top."""
+        """Nothing was written, for certain: take back everything tentative, because all of it was decided on top."""
         rolled_back = [*batch, *self._queue]
         assert rolled_back[-1].sequence == self._head
         self._queue.clear()
@@ -389,9 +391,9 @@ class JournalWriter(Generic[Context]):
         self._outcome.writable()
 
     async def _watched(self, call: Callable[..., Awaitable[None]], *arguments: object) -> None:
-        """Await a call of the store, shielded. JournalFull passes; any other failure, or silence, ends the process.
+        """Await a call of the store, shielded.  JournalFull passes; any other failure, or silence, ends the process.
 
-        The deadline is a watchdog: a dead worker thread never answers, and whoever waits for it waits for ever.
+        The deadline is a watchdog: a dead worker thread never answers, and its caller would wait without end.
         """
         patience = trio.CancelScope(deadline=trio.current_time() + self._watchdog_seconds, shield=True)
         try:

@@ -1,6 +1,7 @@
 """Every method of the protocol: one table from which the session, the contract and the tests are made.
 
-A method without a row does not exist.  What a method needs is said here in words; ``sessions.needs`` has the rules.
+A method without a row does not exist.  The rights that a method needs are here in words; their rules are in
+``sessions.needs``.
 """
 
 import enum
@@ -28,7 +29,7 @@ class Kind(enum.Enum):
 
 
 class Method(NamedTuple):
-    """A method: its params and result, what it needs in words, and one line for people."""
+    """A method: its params and result, the rights it needs in words, and one line for people."""
 
     name: str
     kind: Kind

@@ -1,1 +1,1 @@
-"""The process and what it runs on: its end, signals, systemd, watches, threads.  Nothing here knows of money."""
+"""The process and its surroundings: its end, signals, systemd, watches, threads.  Nothing here knows of money."""

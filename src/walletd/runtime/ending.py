@@ -37,7 +37,7 @@ log = logging.getLogger("walletd.journal")
 def end_process(reason: str) -> NoReturn:
     """End at once with exit code 70, without unwinding: no handler may send another answer.
 
-    The process ends even where the reason cannot be logged, as without memory.
+    The process ends even if the reason cannot be logged, for example without memory.
     """
     try:
         log.critical("walletd can no longer guarantee anything and stops now: %s", reason)
@@ -50,7 +50,7 @@ def end_process(reason: str) -> NoReturn:
 def end_despite_threads(code: int) -> None:
     """End the process if a thread is left that cannot be ended, because the interpreter would wait for it.
 
-    Memory may be what is missing: then nothing can be said or looked up, and the process ends all the same.
+    Memory may be exhausted: then nothing can be said or looked up, and the process ends nonetheless.
     """
     must_end = True
     try:

@@ -2,7 +2,7 @@
 
 tasks = TaskHome()
 nursery.start_soon(tasks.run)
-tasks.start_soon(look_up, 17)                      # dropped where the home does not run: at the end of the daemon
+tasks.start_soon(look_up, 17)                      # dropped if the home does not run: at the end of the daemon
 """
 
 from collections.abc import Awaitable, Callable
@@ -20,7 +20,7 @@ class TaskHome:
         self._nursery: trio.Nursery | None = None
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """House tasks until cancelled.  Raises what one of them raises."""
+        """Run tasks until cancelled.  Raises the error of any of them."""
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             task_status.started()
@@ -30,6 +30,6 @@ class TaskHome:
                 self._nursery = None
 
     def start_soon(self, function: Callable[..., Awaitable[Any]], *arguments: Any) -> None:
-        """Start a task; nothing where the home does not run."""
+        """Start a task; does nothing if the home does not run."""
         if self._nursery is not None:
             self._nursery.start_soon(function, *arguments)

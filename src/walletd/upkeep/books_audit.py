@@ -43,7 +43,7 @@ from walletd.vocabulary.entries import AssetRecord, BalanceRecord
 from walletd.vocabulary.identifiers import AssetCode, is_system_wallet
 
 MOST_VIOLATIONS: Final = 1_000
-"""Named in an answer: enough to see what is wrong, and less than half of a message."""
+"""The limit in one answer: enough to see what is wrong, and less than half of a message."""
 
 PAGE_ROWS: Final = 500
 """The balances read at a time; summing them occupies the event loop for some two to three milliseconds."""

@@ -1,1 +1,1 @@
-"""Archived segments of the journal, in files of their own."""
+"""Archived segments of the journal, in separate files."""

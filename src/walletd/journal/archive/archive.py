@@ -1,8 +1,8 @@
 """An archive: a directory of archive files that follow each other from entry 1 on, without a gap.
 
-The promise: what ``open_archive`` accepts belongs to one journal and joins, frontier to frontier; what is read from it
-was checked.  A backup is such a directory; a data directory has one, ``archive``, for what compaction took out of
-``journal.db``.
+The promise: the files that ``open_archive`` accepts belong to one journal and join, frontier to frontier; everything
+read from them was checked.  A backup is such a directory; a data directory has one, ``archive``, for the entries that
+compaction removed from ``journal.db``.
 
     archive = open_archive(directory)
     archive.read(after=0)                              # like a store's read
@@ -97,7 +97,7 @@ class Archive:
             yield from file.segments(after, self._opened)
 
     def read(self, after: int, limit: int = READ_LIMIT_BYTES) -> list[Segment]:
-        """As many of these segments as fit into ``limit`` bytes, but at least one.  Raises JournalCorrupt."""
+        """These segments, up to ``limit`` bytes, but at least one.  Raises JournalCorrupt."""
         found: list[Segment] = []
         size, expected = 0, after + 1
         for segment in self.segments(after):

@@ -1,8 +1,8 @@
 """Archive files: a run of segments in one compressed file, which can be checked, searched and read back at any time.
 
 The promise: a file that has its name was written whole, synced, read back from the disk and found right, digest by
-digest and root by root; only then were its contents (what it holds, where, and the Merkle frontier behind it) written
-at its end and the file named.  The archive of a data directory and a backup are both made of such files.
+digest and root by root; only then were its contents (its segments, their places, and the Merkle frontier after it)
+written at its end and the file named.  The archive of a data directory and a backup are both made of such files.
 
     writer = ArchiveWriter(directory, origin, frontier, epoch)
     writer.add(pack(segments))

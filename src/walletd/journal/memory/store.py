@@ -1,7 +1,7 @@
 """The journal in memory, with the behaviour of the real one, for tests and simulation.
 
-The promise: it passes the contract tests of every ``JournalStore``, and fails when, and as, it is told to.  The list of
-segments given to it is the disk: a second store over the same list is the same journal after a restart.
+The promise: it passes the contract tests of every ``JournalStore``, and fails when, and as, a test demands.  The list
+of segments given to it is the disk: a second store over the same list is the same journal after a restart.
 
     disk: list[Segment] = []
     store = MemoryJournalStore(disk)

@@ -87,7 +87,7 @@ class Limits(msgspec.Struct, frozen=True):
     space_floor_bytes: int  # below this much free space the journal takes no writes
     ballast_bytes: int
     checkpoint_bytes: int  # the log is folded into the database when it has grown by this much
-    silence_seconds: float  # how long a read or a checkpoint may take
+    silence_seconds: float  # the time limit of a read or a checkpoint
 
 
 class SqliteJournalStore:

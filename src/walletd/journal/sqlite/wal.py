@@ -26,7 +26,7 @@ _MAGIC = 0x377F0682
 """The lowest bit says that the sums are over big-endian words."""
 _VERSION = 3007000
 _SECTOR_BYTES = 4096
-"""SQLITE_DEFAULT_SECTOR_SIZE, what SQLite's unix VFS pads to."""
+"""SQLITE_DEFAULT_SECTOR_SIZE, the unit to which SQLite's unix VFS pads."""
 _DATABASE_MAGIC = b"SQLite format 3\x00"
 _LEGAL_LOSS = 1
 """The commit that was being written when the power failed."""
@@ -168,7 +168,7 @@ def _is_database(database: Path) -> bool:
 
 
 def _page_bytes(database: BinaryIO) -> int:
-    """The page size from the database header: 2 bytes at offset 16, where 1 stands for 65,536."""
+    """The page size from the database header: 2 bytes at offset 16; 1 stands for 65,536."""
     database.seek(16)
     stored = int.from_bytes(database.read(2), "big")
     page_bytes = 65536 if stored == 1 else stored

@@ -1,4 +1,4 @@
-"""The messages about clients: what ``client.list`` answers."""
+"""The messages about clients: the answer to ``client.list``."""
 
 import msgspec
 

@@ -1,4 +1,4 @@
-"""The messages of streams, and what a stream pushes."""
+"""The messages of streams, and their notifications."""
 
 from typing import Annotated, Literal
 
