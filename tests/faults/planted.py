@@ -252,7 +252,8 @@ def signals_at_both_ends() -> None:
 
 def busy_soon() -> None:
     """A locked file is waited for in a thread for a moment only."""
-    table_file.BUSY_MILLISECONDS = read_tables.BUSY_MILLISECONDS = 50  # type: ignore[misc, attr-defined]
+    for module in (table_file, read_tables):
+        put(module, BUSY_MILLISECONDS=50)
 
 
 def short_log() -> None:
@@ -395,7 +396,7 @@ def _the_time_of_the_loop_is_not_counted() -> None:
 
 
 def _connections_take_every_descriptor() -> None:
-    descriptors.SPARED_BY_CLIENTS = 0  # type: ignore[misc]
+    descriptors.SPARED_BY_CLIENTS = 0
     put(listeners, most_connections=lambda wanted: wanted)
 
 

@@ -337,7 +337,7 @@ def test_an_expired_certificate_is_served_at_the_start_with_a_warning(
     file = authority.sign("server", "127.0.0.1", not_after=datetime.now(UTC) - timedelta(days=1))
     certificates = Certificates(CertificateFiles(file))
     assert certificates.expires_at is None
-    assert "is not valid now" in caplog.text
+    assert "is not valid at present" in caplog.text
     authority.sign("new", "127.0.0.1").replace(file)
     assert certificates.refresh()
     assert certificates.expires_at is not None

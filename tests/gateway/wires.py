@@ -1,7 +1,5 @@
 """What the gateway's tests share: a policy, requests and frames of clients, and an endpoint that notes all."""
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Callable, Mapping
 from typing import Any

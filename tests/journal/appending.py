@@ -6,8 +6,6 @@ With ``early`` it has a planted fault: it prints the sequence before the commit.
 in SQLite's thread, as on a slow disk.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Sequence

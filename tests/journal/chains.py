@@ -1,7 +1,5 @@
 """Records and segments for the journal's tests."""
 
-from __future__ import annotations
-
 from walletd.journal.merkle import Frontier
 from walletd.journal.segment import Segment, seal
 from walletd.journal.store import JournalStore

@@ -1,7 +1,5 @@
 """What the journal's tests share: fixtures, and the stores that every contract test runs on."""
 
-from __future__ import annotations
-
 import subprocess
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path

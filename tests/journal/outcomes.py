@@ -3,8 +3,6 @@
 writer = JournalWriter(store, frontier, head, outcome=Told(durable=lambda commit: told.extend(commit)))
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

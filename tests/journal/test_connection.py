@@ -1,7 +1,5 @@
 """A commit is made where that is faster, the event loop's thread or SQLite's own, and means the same in both."""
 
-from __future__ import annotations
-
 import math
 import sqlite3
 import threading

@@ -1,7 +1,5 @@
 """A damaged copy says nothing of its original: it is called a damaged copy, and no file with a name is left of it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """kill -9 at any moment: what was acknowledged is there after the restart, and the journal verifies."""
 
-from __future__ import annotations
-
 import random
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """The Merkle tree is that of RFC 6962, whatever its size and however it was reached."""
 
-from __future__ import annotations
-
 from hashlib import sha256
 
 import pytest

@@ -1,7 +1,5 @@
 """A journal that no daemon has open can be read and verified without being changed."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What has rotted is refused or provably unharmed; of what a crash tore, at most the commit in flight is missing."""
 
-from __future__ import annotations
-
 import random
 import sqlite3
 from collections.abc import Callable
@@ -121,7 +119,7 @@ async def test_a_torn_tail_is_legal(crashed: Path, missing: int) -> None:
 async def test_the_sectors_of_the_commit_in_flight_may_hold_anything(
     crashed: Path, crash: Crash, chance: random.Random
 ) -> None:
-    """A power cut in the last commit: each of its sectors is old, new or garbage. Nothing before it may suffer."""
+    """A power cut in the last commit: each of its sectors is old, new or garbage.  Nothing before it may suffer."""
     whole = wal_path(crashed / DATABASE_NAME).read_bytes()
     begin = len(whole) - 2 * FRAME_BYTES
     for _ in range(40):

@@ -1,7 +1,5 @@
 """A segment is checked by itself, in its place, and in a row of others; whatever is changed is noticed."""
 
-from __future__ import annotations
-
 import msgspec
 import pytest
 

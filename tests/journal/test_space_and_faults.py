@@ -1,7 +1,5 @@
 """A disk that runs full, a log that cannot be folded away, a thread that dies: certain, or the end of the process."""
 
-from __future__ import annotations
-
 import os
 import sqlite3
 import subprocess
@@ -193,7 +191,7 @@ async def test_what_a_full_disk_refused_does_not_come_back_after_a_crash(
 async def test_without_folding_the_log_away_it_would_come_back(
     small_disk: Path, crash: Crash, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A planted fault: believe SQLITE_FULL. The padding behind a commit finds no room, the commit is in the log."""
+    """A planted fault: believe SQLITE_FULL.  The padding behind a commit finds no room, the commit is in the log."""
 
     async def believe(self: SqliteJournalStore, error: Exception) -> NoReturn:
         raise JournalFull("SQLite says so") from error

@@ -1,7 +1,5 @@
 """Opening a journal: made once and completely, refused when anything is not as it must be."""
 
-from __future__ import annotations
-
 import sqlite3
 import subprocess
 import sys

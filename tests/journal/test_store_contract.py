@@ -1,7 +1,5 @@
 """What every journal store promises, on SQLite and in memory alike."""
 
-from __future__ import annotations
-
 import pytest
 
 from tests.journal.chains import Chain, record

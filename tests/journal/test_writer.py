@@ -1,7 +1,5 @@
 """The group committer: one segment for all that is queued, nothing told before it is durable, all of it in order."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, Literal
 

@@ -1,7 +1,5 @@
 """How the group committer behaves when a commit does not simply return: certain, uncertain, silent, cancelled."""
 
-from __future__ import annotations
-
 import random
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A writer under observation: what it told, in which order, and how it would have ended the process."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, NoReturn
 

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Sequence
 from importlib.metadata import version
 from socket import socket
-from typing import Final, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn
 
 import trio
 
@@ -30,8 +30,9 @@ from walletd.runtime.lifecycle import Lifecycle
 from walletd.runtime.systemd import inherited_sockets
 from walletd.settings.settings import Settings
 
-VERSION: Final = version("walletd")  # From a file, once.
-MAX_ADMIN_CONNECTIONS: Final = 64
+VERSION = version("walletd")
+"""From a file, once."""
+MAX_ADMIN_CONNECTIONS = 64
 
 log = logging.getLogger("walletd.daemon")
 

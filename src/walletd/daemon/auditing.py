@@ -10,15 +10,14 @@ it would have at the start.
 
 import logging
 from collections.abc import Callable
-from typing import Final
 
 import trio
 
 from walletd.journal.failures import JournalCorrupt
 from walletd.upkeep.books_audit import Audit
 
-PATIENCE_SECONDS: Final = 1.0
-PAUSE_SECONDS: Final = 0.02
+PATIENCE_SECONDS = 1.0
+PAUSE_SECONDS = 0.02
 """The pause between two pages while serving: the audit takes a tenth of a processor."""
 
 log = logging.getLogger(__name__)

@@ -11,24 +11,23 @@ connection a descriptor from the upper end of the system's limit (``GatewayServe
 import logging
 import resource
 import sys
-from typing import Final
 
 from walletd.gateway.network.server import TURNED_AWAY_AT_ONCE
 from walletd.settings.settings import ConfigurationError
 
-KEPT_FOR_THE_DAEMON: Final = 40
+KEPT_FOR_THE_DAEMON = 40
 """Files and databases of a compaction and the pipes of its process, a backup, reports, certificates, name look-ups."""
 
-KEPT_FOR_OPERATORS: Final = 16
+KEPT_FOR_OPERATORS = 16
 """Connections to the operators' listener that find a descriptor when clients have taken all others."""
 
-SPARED_BY_CLIENTS: Final = KEPT_FOR_THE_DAEMON + KEPT_FOR_OPERATORS
-SPARED_BY_OPERATORS: Final = KEPT_FOR_THE_DAEMON
+SPARED_BY_CLIENTS = KEPT_FOR_THE_DAEMON + KEPT_FOR_OPERATORS
+SPARED_BY_OPERATORS = KEPT_FOR_THE_DAEMON
 
-OPEN_AT_WORK: Final = 40
+OPEN_AT_WORK = 40
 """The approximate number open in a serving daemon: databases, locks, listeners, pipes of the event loop."""
 
-LEAST: Final = OPEN_AT_WORK + SPARED_BY_CLIENTS + 32
+LEAST = OPEN_AT_WORK + SPARED_BY_CLIENTS + 32
 
 log = logging.getLogger("walletd.daemon")
 

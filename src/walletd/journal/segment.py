@@ -43,6 +43,7 @@ class Segment(msgspec.Struct, frozen=True):
 
     @property
     def last_sequence(self) -> int:
+        """The sequence of its last entry."""
         return self.first_sequence + self.count - 1
 
 

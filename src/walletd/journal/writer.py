@@ -19,12 +19,10 @@ tentative entries are rolled back, because they were decided on top of the lost 
 probe reports that writing works.  Or nothing is certain: then the process ends, because no answer would be safe.
 """
 
-from __future__ import annotations
-
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, Generic, NamedTuple, NoReturn, Protocol, TypeVar
+from typing import Generic, NamedTuple, NoReturn, Protocol, TypeVar
 
 import trio
 
@@ -38,21 +36,24 @@ from walletd.journal.store import Head, JournalStore
 from walletd.runtime.ending import end_process
 from walletd.vocabulary.sizes import MAX_SEGMENT_BYTES
 
-_log = logging.getLogger("walletd.journal")
+log = logging.getLogger("walletd.journal")
 
-MAX_QUEUE_ENTRIES: Final = 65_536  # entries that may be lost, and must be held in memory, when a commit takes long
-MAX_QUEUE_BYTES: Final = 64 * 1024 * 1024
-MAX_SEGMENT_ENTRIES: Final = 4_096  # sealing blocks the loop: about 2 µs an entry
-WATCHDOG_SECONDS: Final = 30.0
-PROBE_INTERVAL_SECONDS: Final = 1.0
-CLOSING_SECONDS: Final = 30.0  # less than what systemd allows for stopping
+MAX_QUEUE_ENTRIES = 65_536
+"""Entries that may be lost, and must be held in memory, when a commit takes long."""
+MAX_QUEUE_BYTES = 64 * 1024 * 1024
+MAX_SEGMENT_ENTRIES = 4_096
+"""Sealing blocks the loop: about 2 µs an entry."""
+WATCHDOG_SECONDS = 30.0
+PROBE_INTERVAL_SECONDS = 1.0
+CLOSING_SECONDS = 30.0
+"""Less than what systemd allows for stopping."""
 
 
 Context = TypeVar("Context")
 
 
 class Pending(Generic[Context]):
-    """An entry on its way to the disk. ``leaf`` is its hash in the Merkle tree; ``context`` is the caller's own."""
+    """An entry on its way to the disk.  ``leaf`` is its hash in the Merkle tree; ``context`` is the caller's own."""
 
     __slots__ = ("context", "leaf", "record", "sequence")
 
@@ -369,7 +370,7 @@ class JournalWriter(Generic[Context]):
         self._work = trio.Event()
         self.counters.rollbacks += 1
         waiters, self._waiters = self._waiters, {}
-        _log.error("the journal accepts no writes, %d entries rolled back: %s", len(rolled_back), full)
+        log.error("the journal accepts no writes, %d entries rolled back: %s", len(rolled_back), full)
         try:
             self._outcome.rolled_back(rolled_back, full)
             for sequence in sorted(waiters):
@@ -387,7 +388,7 @@ class JournalWriter(Generic[Context]):
             self._degraded = full
             return
         self._degraded = None
-        _log.warning("the journal accepts writes again")
+        log.warning("the journal accepts writes again")
         self._outcome.writable()
 
     async def _watched(self, call: Callable[..., Awaitable[None]], *arguments: object) -> None:
@@ -407,5 +408,5 @@ class JournalWriter(Generic[Context]):
             self._die(f"the journal has not answered for {self._watchdog_seconds:g} s")
 
     def _end(self, reason: str) -> NoReturn:
-        _log.critical("%s", reason, exc_info=True)
+        log.critical("%s", reason, exc_info=True)
         self._die(reason)

@@ -22,12 +22,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Final, TextIO
+from typing import TextIO
 
-MAX_HELD_BYTES: Final = 1024 * 1024
+MAX_HELD_BYTES = 1024 * 1024
 """Some ten thousand lines, enough for a reader that restarts, or a terminal held with Ctrl-S."""
 
-LAST_WORDS_SECONDS: Final = 1.0
+LAST_WORDS_SECONDS = 1.0
 """The seconds that the end of the process waits for a reader that stalls."""
 
 STDOUT, STDERR = 1, 2
@@ -141,6 +141,7 @@ class OutletStream(io.TextIOBase):
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
+        """UTF-8, whatever the locale."""
         return "utf-8"
 
     def write(self, text: str) -> int:

@@ -6,13 +6,13 @@
 An answer fits into the message size that clients accept.  ``next`` continues with the rows that a page leaves out.
 """
 
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
 from walletd.vocabulary.sizes import ENVELOPE_BYTES, MAX_FRAME_BYTES
 
-PAGE_BYTES: Final = MAX_FRAME_BYTES - 2 * ENVELOPE_BYTES
+PAGE_BYTES = MAX_FRAME_BYTES - 2 * ENVELOPE_BYTES
 """The space for the rows of one page; the rest is for the parts around them."""
 
 _encode = msgspec.json.Encoder().encode

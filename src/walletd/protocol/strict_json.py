@@ -10,15 +10,15 @@ of a surrogate pair is JSON (RFC 8259, 8.2) but not text: it has no UTF-8.
 
 import json
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
-_NAME_ENDS: Final = b'":'
-MOST_OF_A_NAME: Final = 64
+_NAME_ENDS = b'":'
+MOST_OF_A_NAME = 64
 """The number of characters of a client's own name that are echoed to it."""
 
 

@@ -14,7 +14,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import apsw
 
@@ -26,35 +26,35 @@ try:
 except ImportError:
     sqlite_extra = None  # type: ignore[assignment]
 
-LEAST_APSW: Final = "3.51.3"
+LEAST_APSW = "3.51.3"
 """The first version whose wheel has ``apsw.sqlite_extra``, which contains the checksums."""
 
-FILE_NAME: Final = "state.db"
-WRITER_CACHE_KIBIBYTES: Final = 65_536
-READER_CACHE_KIBIBYTES: Final = 16_384
-REBUILD_CACHE_KIBIBYTES: Final = 262_144
-COPY_CACHE_KIBIBYTES: Final = 1_024
+FILE_NAME = "state.db"
+WRITER_CACHE_KIBIBYTES = 65_536
+READER_CACHE_KIBIBYTES = 16_384
+REBUILD_CACHE_KIBIBYTES = 262_144
+COPY_CACHE_KIBIBYTES = 1_024
 """The cache while making a copy: small, so that copied pages go to the file soon and steadily, and not all at the
 end.
 """
 
-CACHED_STATEMENTS: Final = 64
-BUSY_MILLISECONDS: Final = 5_000
+CACHED_STATEMENTS = 64
+BUSY_MILLISECONDS = 5_000
 
-_WRITE_LOCK: Final = 120
-_CHECKPOINT_LOCK: Final = 121
+_WRITE_LOCK = 120
+_CHECKPOINT_LOCK = 121
 
-_EXTENSION: Final = "cksumvfs"
-_VFS: Final = "cksmvfs"
+_EXTENSION = "cksumvfs"
+_VFS = "cksmvfs"
 
-_ROT: Final = (
+_ROT = (
     apsw.CorruptError,
     apsw.NotADBError,
     apsw.ConstraintError,
     apsw.MismatchError,
     apsw.SQLError,  # Our statements are right: the schema must be another one.
 )
-_ROT_AT_READING: Final = frozenset({apsw.SQLITE_IOERR_DATA, apsw.SQLITE_IOERR_SHORT_READ})
+_ROT_AT_READING = frozenset({apsw.SQLITE_IOERR_DATA, apsw.SQLITE_IOERR_SHORT_READ})
 
 
 class Cursor(Protocol):
@@ -80,7 +80,7 @@ class Caches(NamedTuple):
     """The writer's cache while many entries are folded: each touches some ten pages anywhere in the file."""
 
 
-DEFAULT_CACHES: Final = Caches()
+DEFAULT_CACHES = Caches()
 
 
 class ReadTablesRotten(Exception):
@@ -103,7 +103,7 @@ def _registered() -> bool:
     return _VFS in apsw.vfs_names()
 
 
-HAS_PAGE_SUMS: Final = _registered()
+HAS_PAGE_SUMS = _registered()
 """Whether pages have checksums here.  Without them a start checks the whole file, however long that takes."""
 
 

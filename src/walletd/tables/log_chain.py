@@ -17,17 +17,18 @@ life marks itself as the last, by two numbers that are equal.  O(log).
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-PAGE_BYTES: Final = 4096
-SUM_BYTES: Final = 8
-NUMBERS: Final = 2**31
+PAGE_BYTES = 4096
+SUM_BYTES = 8
+NUMBERS = 2**31
 """The two numbers are an entry's sequence modulo this."""
 
-_MAGIC: Final = b"SQLite format 3\x00"
-_HEADER_BYTES: Final = 100
-_LOG_HEADER_BYTES: Final = 32
-_FRAME: Final = struct.Struct(">6I")  # page number, size of the database after commit or 0, two salts, two sums
+_MAGIC = b"SQLite format 3\x00"
+_HEADER_BYTES = 100
+_LOG_HEADER_BYTES = 32
+_FRAME = struct.Struct(">6I")
+"""Page number, size of the database after commit or 0, two salts, two sums."""
 
 
 class Stamp(NamedTuple):

@@ -15,7 +15,6 @@ from contextlib import asynccontextmanager
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
-from typing import Final
 
 import apsw
 import msgspec
@@ -42,14 +41,14 @@ from walletd.tables.seals import (
 from walletd.vocabulary.entries import AssetRecord, BalanceRecord
 from walletd.vocabulary.identifiers import AssetCode, is_system_wallet
 
-MOST_VIOLATIONS: Final = 1_000
+MOST_VIOLATIONS = 1_000
 """The limit in one answer: enough to see what is wrong, and less than half of a message."""
 
-PAGE_ROWS: Final = 500
+PAGE_ROWS = 500
 """The balances read at a time; summing them occupies the event loop for some two to three milliseconds."""
 
 _SEALED, _, _SEAL = CHANGE_COLUMNS.rpartition(", ")
-BALANCES: Final = f"""
+BALANCES = f"""
 SELECT json_group_array(json_array(wallet, asset, record, hex(seal), json(change), sealed))
 FROM (
     SELECT b.wallet, b.asset, b.record, b.seal, json_array({_SEALED}) AS change, hex({_SEAL}) AS sealed
@@ -64,8 +63,8 @@ FROM (
 
 Row = tuple[str, AssetCode, str, str, list[int | str | None], str]
 
-_POSTED: Final = 6
-_FIRST: Final = AssetCode("")
+_POSTED = 6
+_FIRST = AssetCode("")
 
 _decode_rows = msgspec.json.Decoder(list[Row]).decode
 _decode_balance = msgspec.json.Decoder(BalanceRecord).decode

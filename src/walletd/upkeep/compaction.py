@@ -20,7 +20,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from subprocess import CalledProcessError
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import apsw
 import trio
@@ -44,25 +44,25 @@ from walletd.tables.file import FILE_NAME
 from walletd.tables.projector import Projector
 from walletd.upkeep.snapshot import SnapshotDamaged, take
 
-PAUSE_SECONDS: Final = 0.002
+PAUSE_SECONDS = 0.002
 """The pause between two steps, so that commits and sockets come first."""
 
-POLICY_SECONDS: Final = 60.0
+POLICY_SECONDS = 60.0
 """The interval at which the policy is checked."""
 
-MOST_POLICY_SECONDS: Final = 6 * 3600.0
+MOST_POLICY_SECONDS = 6 * 3600.0
 """The longest interval: it doubles after each failed compaction in a row, because each costs a whole copy."""
 
-FILE_BYTES: Final = 256 * 1024 * 1024
+FILE_BYTES = 256 * 1024 * 1024
 """The approximate size of one archive file."""
 
-PRUNE_ONLY: Final = 2**53
+PRUNE_ONLY = 2**53
 """As the number of entries to keep: archive nothing, but finish the work of a killed process."""
 
-LEAST_ENTRIES: Final = 1_000
+LEAST_ENTRIES = 1_000
 """The least number of entries that the policy archives, because each compaction makes a file."""
 
-_FAILURES: Final = (JournalFailure, SnapshotDamaged, OSError, sqlite3.Error, apsw.Error, CalledProcessError)
+_FAILURES = (JournalFailure, SnapshotDamaged, OSError, sqlite3.Error, apsw.Error, CalledProcessError)
 """The failures that end a compaction and not the daemon: the journal and the read tables are unchanged."""
 
 log = logging.getLogger(__name__)

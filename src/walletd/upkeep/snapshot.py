@@ -21,7 +21,7 @@ from contextlib import closing, suppress
 from functools import partial
 from hashlib import file_digest
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import apsw
 import msgspec
@@ -53,23 +53,23 @@ from walletd.tables.seals import (
 )
 from walletd.vocabulary.entries import BalanceRecord, WalletRecord
 
-UNFINISHED_NAME: Final = "snapshot.unfinished"
-NICENESS: Final = 10
-SYNC_SECONDS: Final = 0.02
+UNFINISHED_NAME = "snapshot.unfinished"
+NICENESS = 10
+SYNC_SECONDS = 0.02
 """The time between two syncs of an unfinished copy: the journal's own sync would wait for one of hundreds of
 megabytes.
 """
 
-STEP_PAGES: Final = 1_024
+STEP_PAGES = 1_024
 """The pages copied by one visit to a thread, which cannot be interrupted: 4 MiB, some milliseconds."""
 
-COPY_TRIES: Final = 2
+COPY_TRIES = 2
 """The number of attempts to copy a sound snapshot until the copy has the right digest."""
 
 _NAME = re.compile(r"snapshot-(\d{15})-([0-9a-f]{64})\.db")
-_EXIT_ROTTEN: Final = 65
+_EXIT_ROTTEN = 65
 
-_UNSEALED: Final = frozenset({"progress", "wallet_metadata"})
+_UNSEALED = frozenset({"progress", "wallet_metadata"})
 """Tables whose rows have no seal: their contents are also elsewhere, and are compared with that."""
 
 _WRONGLY_LATE = """
@@ -101,7 +101,7 @@ def _shape_of(schema: str) -> dict[str, list[str]]:
         }
 
 
-_SEALS: Final = seals_of(SCHEMA)
+_SEALS = seals_of(SCHEMA)
 
 log = logging.getLogger(__name__)
 

@@ -11,11 +11,11 @@ the epoch: the epoch also rises when one writer follows another in the same hist
 
 from secrets import choice
 from string import ascii_lowercase, digits
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from walletd.vocabulary.identifiers import HoldId, TransferId, history_of, sequence_of
 
-MARK_LENGTH: Final = 8
+MARK_LENGTH = 8
 """Each of 36 characters, 41 bits: among a thousand restores of one ledger, two share a mark once in four million."""
 
 
@@ -29,7 +29,7 @@ class History(NamedTuple):
 Histories = tuple[History, ...]
 """The histories of a journal, in order.  One that ended without an entry is left out; the last is the present one."""
 
-FIRST_HISTORY: Final[Histories] = (History(1, ""),)
+FIRST_HISTORY: Histories = (History(1, ""),)
 
 
 def new_mark() -> str:

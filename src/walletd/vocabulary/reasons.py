@@ -44,14 +44,14 @@ class Reason(enum.Enum):
         reason.meaning = meaning
         return reason
 
-    # Malformed requests. Nothing was looked up or decided, and no command id was used.
+    # Malformed requests.  Nothing was looked up or decided, and no command id was used.
     PARSE_ERROR = "parse_error", -32700, Retry.NEVER, "The frame is not a JSON document."
     INVALID_REQUEST = "invalid_request", -32600, Retry.NEVER, "The document is not a request of this protocol."
     METHOD_NOT_FOUND = "method_not_found", -32601, Retry.NEVER, "There is no method with this name."
     INVALID_PARAMS = "invalid_params", -32602, Retry.NEVER, "A parameter is missing, unknown or malformed."
     INTERNAL_ERROR = "internal_error", -32603, Retry.SAME_COMMAND_ID, "Internal error in the daemon."
 
-    # The session and the state of the daemon. Requests that fail here never reached a decision.
+    # The session and the state of the daemon.  Requests that fail here never reached a decision.
     AUTHENTICATION_REQUIRED = (
         "authentication_required",
         1001,

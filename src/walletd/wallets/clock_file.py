@@ -14,7 +14,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
 
 import msgspec
 import trio
@@ -31,15 +30,15 @@ from walletd.wallets.ledger_clock import (
 
 log = logging.getLogger("walletd.daemon")
 
-SEEN_NAME: Final = "clock.json"
-ACCEPTED_NAME: Final = "clock.accepted"
-BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
-LOOK_SECONDS: Final = 1.0
+SEEN_NAME = "clock.json"
+ACCEPTED_NAME = "clock.accepted"
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+LOOK_SECONDS = 1.0
 """The interval at which the wall clock is read if no command needs it, and the confirmation is looked for."""
-LOOKS_BETWEEN: Final = 60
+LOOKS_BETWEEN = 60
 """The number of such intervals between two recordings of the clock."""
-WORD_HOLDS: Final = timedelta(hours=1)
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+WORD_HOLDS = timedelta(hours=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def boot_id() -> str:

@@ -22,22 +22,22 @@ import logging
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import ClassVar, Final, NamedTuple
+from typing import ClassVar, NamedTuple
 
 from walletd.journal.failures import JournalFailure
 
 log = logging.getLogger("walletd.daemon")
 
-SECOND: Final = 1_000_000
-MOST_AT_ONCE_SECONDS: Final = 10
+SECOND = 1_000_000
+MOST_AT_ONCE_SECONDS = 10
 """A step of NTP is far below, and a difference of this size harms no hold and no window."""
-MOST_AT_ONCE: Final = MOST_AT_ONCE_SECONDS * SECOND
-SAID_SECONDS: Final = 2
+MOST_AT_ONCE = MOST_AT_ONCE_SECONDS * SECOND
+SAID_SECONDS = 2
 """The difference between two readings from which a jump is logged."""
-EARLIEST: Final = datetime(2026, 1, 1, tzinfo=UTC)
+EARLIEST = datetime(2026, 1, 1, tzinfo=UTC)
 """No ledger is older than its program: a machine without a battery starts in 1970."""
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 Microseconds = Callable[[], int]
 
@@ -80,7 +80,7 @@ def steady_microseconds() -> int:
     return time.clock_gettime_ns(_STEADY) // 1000
 
 
-_STEADY: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+_STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 def begin(

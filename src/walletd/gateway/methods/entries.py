@@ -1,7 +1,7 @@
 """Entries and transfers as a session may see them: whole, or without what is other wallets' own business."""
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
@@ -19,10 +19,10 @@ from walletd.vocabulary.identifiers import Principal, place_of, sequence_of
 from walletd.vocabulary.reasons import Reason
 from walletd.vocabulary.sizes import ENVELOPE_BYTES, MAX_FRAME_BYTES
 
-MAX_PAGE_BYTES: Final = MAX_FRAME_BYTES - ENVELOPE_BYTES
+MAX_PAGE_BYTES = MAX_FRAME_BYTES - ENVELOPE_BYTES
 """Of the entries in one page, with what stands around each; only one that is larger by itself makes a larger page."""
 
-AROUND_AN_ENTRY: Final = 128
+AROUND_AN_ENTRY = 128
 """Bytes: its hash and its place in the page, and that it was redacted."""
 
 

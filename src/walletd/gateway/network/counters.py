@@ -5,14 +5,13 @@ traffic.refused["origin"] += 1
 """
 
 from collections import Counter
-from typing import Final
 
 from walletd.protocol.close_codes import CloseCode
 
-PEERS_OWN: Final = 3000
+PEERS_OWN = 3000
 """The number under which all other close codes of peers are counted; otherwise a peer could add thousands of them."""
 
-_OURS: Final = frozenset(CloseCode)
+_OURS = frozenset(CloseCode)
 
 
 class TrafficCounters:

@@ -9,13 +9,12 @@ is required there: a receiver must not guess.  Source: haproxy.org, doc/proxy-pr
 import ipaddress
 import struct
 from collections.abc import Awaitable, Callable
-from typing import Final
 
-SIGNATURE: Final = b"\r\n\r\n\x00\r\nQUIT\n"
-MAX_LINE_BYTES: Final = 107
+SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
+MAX_LINE_BYTES = 107
 """The limit for version 1, including the line's end."""
 
-MAX_BODY_BYTES: Final = 4096
+MAX_BODY_BYTES = 4096
 """The limit for version 2, its addresses and a balancer's other fields; certificates take the most."""
 
 _LOCAL, _PROXY = 0x20, 0x21

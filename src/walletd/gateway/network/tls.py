@@ -14,17 +14,17 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import trio
 
-LOOK_SECONDS: Final = 5.0
+LOOK_SECONDS = 5.0
 """The interval at which the files are checked: a renewal of certificates need not notify the daemon."""
 
-NAME_KINDS: Final = {"DNS": "dns", "email": "email", "URI": "uri", "IP Address": "ip"}
+NAME_KINDS = {"DNS": "dns", "email": "email", "URI": "uri", "IP Address": "ip"}
 """Python's words for the names in a certificate, and the configuration's; the subject's common name is ``cn``."""
 
-_EXPIRED: Final = 10
+_EXPIRED = 10
 """OpenSSL's X509_V_ERR_CERT_HAS_EXPIRED."""
 
 log = logging.getLogger(__name__)
@@ -284,7 +284,7 @@ def _stamp(file: Path) -> tuple[int, ...] | None:
     return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
 
 
-_REASONS: Final = {
+_REASONS = {
     "KEY_VALUES_MISMATCH": "the key belongs to another certificate",
     "NO_START_LINE": "it contains no PEM block",
     "PEM_LIB": "one of the two is not a PEM file, or they are mixed up",

@@ -13,13 +13,12 @@ import stat
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import trio
 
-BACKLOG: Final = 1024
+BACKLOG = 1024
 
-NOBODY_LISTENS: Final = frozenset({errno.ECONNREFUSED, errno.ENOENT})
+NOBODY_LISTENS = frozenset({errno.ECONNREFUSED, errno.ENOENT})
 
 
 class UnixSocketFailed(Exception):

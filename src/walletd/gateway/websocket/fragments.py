@@ -8,9 +8,8 @@ The library bounds the bytes of a message but not its frames: it would accept an
 """
 
 import codecs
-from typing import Final
 
-MAX_FRAGMENTS: Final = 128
+MAX_FRAGMENTS = 128
 """The default limit per message.  A client has no reason to split a request of a few hundred bytes at all."""
 
 

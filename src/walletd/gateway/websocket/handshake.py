@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http import HTTPStatus
-from typing import Final
 
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
@@ -35,7 +34,7 @@ SHOWN_OF_A_HEADER = 100
 
 READINESS = "/readyz"
 
-_ABSOLUTE: Final = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
+_ABSOLUTE = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 
 Page = Callable[[str], tuple[int, Mapping[str, str], bytes] | None]
 """From a path to the status, the headers and the body of a status page."""

@@ -13,7 +13,7 @@ is kept after it: it holds the client's token.
 import logging
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Final, assert_never
+from typing import assert_never
 
 from websockets.extensions import Extension
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
@@ -32,22 +32,22 @@ from walletd.gateway.websocket.handshake import (
     judge,
 )
 
-MAX_HEAD_BYTES: Final = 32 * 1024
+MAX_HEAD_BYTES = 32 * 1024
 """The limit on a request line and its headers; the library alone would keep a megabyte for a client that is not
 admitted.
 """
 
-SILENT: Final = logging.getLogger("walletd.gateway.websockets_library")
+SILENT = logging.getLogger("walletd.gateway.websockets_library")
 """At DEBUG the library logs every header and frame, tokens included: this logger must never be that verbose."""
 
 SILENT.setLevel(logging.ERROR)
 
-TLS_RECORD: Final = b"\x16"
+TLS_RECORD = b"\x16"
 """The first byte of a TLS handshake, and of no method of HTTP."""
 
 log = logging.getLogger(__name__)
 
-_END_OF_HEAD: Final = b"\r\n\r\n"
+_END_OF_HEAD = b"\r\n\r\n"
 
 
 class Opening:
@@ -122,7 +122,7 @@ class Opening:
             assert isinstance(request, Request)
             self._answer(request)
         if self._library.handshake_exc is not None and not self.response:
-            # Not HTTP, or too long a line. The library has a response to some of that, and none to the rest.
+            # Not HTTP, or too long a line.  The library has a response to some of that, and none to the rest.
             self.refused = MALFORMED.word
             self.response = b"".join(self._library.data_to_send()) or MALFORMED.response().serialize()
 

@@ -17,7 +17,7 @@ from walletd.journal.store import FIRST_EPOCH
 from walletd.vocabulary.histories import FIRST_HISTORY, Histories, History
 
 # The exclusive lock is requested before WAL, so that SQLite keeps the index of its log in memory and admits no other
-# process. Its own checkpoints are off because it swallows their errors.
+# process.  Its own checkpoints are off because it swallows their errors.
 _SETTINGS = (
     ("locking_mode", "EXCLUSIVE", "exclusive"),
     ("journal_mode", "WAL", "wal"),
