@@ -67,7 +67,7 @@ def test_a_line_for_machines_is_a_document() -> None:
     assert "could not use it" in document.pop("traceback")
     assert document == {
         "level": "error",
-        "component": "gateway.connection",
+        "component": "gateway.network.connection",
         "event": "lost 3",
         "command_id": "order-1",
     }
@@ -83,7 +83,7 @@ def test_systemds_journal_is_told_the_priority_of_every_line_of_a_traceback(leve
         raise_with("it")
     except ValueError:
         log.logger.log(level, "lost", exc_info=True)
-    assert log.lines[0] == f"<{priority}>gateway.connection: lost"
+    assert log.lines[0] == f"<{priority}>gateway.network.connection: lost"
     assert len(log.lines) > 3
     assert all(line.startswith(f"<{priority}>") for line in log.lines)
 
@@ -168,7 +168,7 @@ def test_what_repeats_is_counted_and_the_count_is_said() -> None:
     assert json.loads(log.lines[-1]) | {"time": ""} == {
         "time": "",
         "level": "error",
-        "component": "gateway.connection",
+        "component": "gateway.network.connection",
         "event": "connection 50 failed",
         "repeats": 47,
     }
