@@ -5,7 +5,7 @@
     index.note("operator", "order-17")                 # an id that the tables show from now on
     index.find("operator", "order-17")                 # its entry's sequence
 
-A new command asks once: "was this id ever used?" A filter in memory says "never" to nearly all new ids, once it has
+A new command asks once: "was this id ever used?"  A filter in memory says "never" to nearly all new ids, once it has
 seen every id.  Otherwise one probe of the B-tree in ``state.db`` answers, right on the event loop: a hop to a thread
 costs forty times as much.  The survey at the start fills the filter, and checks every row's seal: a damaged key would
 hide a used id, and its command could be applied twice.

@@ -61,14 +61,19 @@ class Cursor(Protocol):
     """The rows of one statement."""
 
     def __iter__(self) -> Iterator[Any]: ...
-    def fetchall(self) -> list[Any]: ...
-    def fetchone(self) -> Any: ...
+
+    def fetchall(self) -> list[Any]:
+        """The rows that are left."""
+
+    def fetchone(self) -> Any:
+        """The next row; None after the last."""
 
 
 class Tables(Protocol):
     """The part of a connection that queries of the read tables need."""
 
-    def execute(self, sql: str, values: Sequence[Any] = (), /) -> Cursor: ...
+    def execute(self, sql: str, values: Sequence[Any] = (), /) -> Cursor:
+        """Run one statement with these values."""
 
 
 class Caches(NamedTuple):
