@@ -174,6 +174,17 @@ def test_fragments_that_are_no_directory_are_an_error(etc: Path) -> None:
         load(environment={})
 
 
+def test_links_that_lead_nowhere_are_an_error_and_not_an_empty_layer(etc: Path) -> None:
+    (etc / "conf.d").rmdir()
+    (etc / "conf.d").symlink_to(etc / "nowhere")
+    with pytest.raises(ConfigurationError, match=r"cannot list .*conf\.d: No such file or directory"):
+        load(environment={})
+    (etc / "conf.d").unlink()
+    (etc / "walletd.toml").symlink_to(etc / "nowhere.toml")
+    with pytest.raises(ConfigurationError, match=r"walletd\.toml.*No such file or directory"):
+        load(environment={})
+
+
 def test_a_directory_that_may_not_be_entered_is_named_with_what_to_do(
     etc: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

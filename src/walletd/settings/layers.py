@@ -102,11 +102,14 @@ def _files(named: Path | None, environment: Mapping[str, str]) -> Iterator[Path]
 
 
 def _is_there(file: Path) -> bool:
-    """True if the file exists.  Raises ConfigurationError if that cannot be determined."""
+    """True if the file exists or is a dangling link, which cannot be read.
+
+    Raises ConfigurationError if that cannot be determined.
+    """
     try:
         os.stat(file)
     except (FileNotFoundError, NotADirectoryError):
-        return False
+        return file.is_symlink()
     except OSError as error:
         raise ConfigurationError(
             f"cannot look into {file.parent}: {error.strerror}; give the user that runs walletd access to it, "
@@ -116,14 +119,14 @@ def _is_there(file: Path) -> bool:
 
 
 def _fragments(folder: Path) -> list[Path]:
-    """The fragments by name; none if there is no folder.  A folder that cannot be listed may hide settings: an
-    error.
+    """The fragments by name; none if there is no folder.  A folder that cannot be listed, or a dangling link, may hide
+    settings: an error.
     """
     try:
         names = os.listdir(folder)
-    except FileNotFoundError:
-        return []
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and not folder.is_symlink():
+            return []
         advice = "; give the user that runs walletd read access" if isinstance(error, PermissionError) else ""
         raise ConfigurationError(f"cannot list {folder}: {error.strerror}{advice}") from error
     return sorted(folder / name for name in names if name.endswith(".toml"))
