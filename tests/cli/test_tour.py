@@ -32,7 +32,7 @@ class Tour:
         greeting = ""
         for line in self.process.stdout:
             greeting += line
-            if "Ctrl-C ends" in line:
+            if "Ctrl-C stops" in line:
                 break
         self.greeting = greeting
         (self.url,) = set(re.findall(r"ws://127\.0\.0\.1:\d+", greeting))
