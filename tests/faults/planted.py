@@ -445,17 +445,17 @@ BUGS_UNDER_OVERLOAD: dict[str, Callable[[], None]] = {
 }
 BUGS_OF_A_FULL_DISK: dict[str, Callable[[], None]] = {
     "what was undone stays in the books": _what_was_undone_stays_in_the_books,
-    "nobody asks whether there is space again": _nobody_probes,
+    "no probe asks for space again": _nobody_probes,
     "read tables that find no space end the daemon": _full_read_tables_end_the_daemon,
 }
 BUGS_OF_THE_SURROUNDINGS: dict[str, Callable[[], None]] = {
     "the clock is believed": _the_clock_is_believed,
     "a jump of the clock is taken over": _a_jump_is_taken_over,
-    "nobody watches the journal's thread": _the_journal_is_not_watched,
-    "nobody watches the readings' thread": _the_readings_are_not_watched,
-    "nobody watches the projection": _the_projection_is_not_watched,
-    "nobody watches the loop": _the_loop_is_not_watched,
-    "nobody counts the loop's time": _the_time_of_the_loop_is_not_counted,
+    "the journal's thread is not watched": _the_journal_is_not_watched,
+    "the readings' thread is not watched": _the_readings_are_not_watched,
+    "the projection is not watched": _the_projection_is_not_watched,
+    "the loop is not watched": _the_loop_is_not_watched,
+    "the loop's time is not counted": _the_time_of_the_loop_is_not_counted,
     "connections take every descriptor": _connections_take_every_descriptor,
     "without a thread there is no work": _without_a_thread_there_is_no_work,
     "a busy file ends the daemon": _a_busy_file_ends_the_daemon,

@@ -43,7 +43,7 @@ ROWS = (
         1,
         "an answer before its commit is durable",
         "a recorder under the daemon (LD_PRELOAD): its writes, syncs and socket sends, in order",
-        "at every answer, what was synced alone holds all that was told",
+        "at every answer, the synced data alone contains everything that was told",
         (Figure("TEST_ANSWERS", "answers a life, 3 recorded lives", 400, 1_000, 100_000),),
         (f"{FAULTS}/test_power_loss.py::test_the_daemon_tells_nothing_before_it_is_durable",),
         (f"{FAULTS}/test_power_loss.py::test_a_planted_bug_loses_something",),
@@ -53,7 +53,7 @@ ROWS = (
     Row(
         2,
         "power loss",
-        "a recording of real processes, replayed up to every operation: of what was not synced none, a prefix, any "
+        "a recording of real processes, replayed up to every operation: of the unsynced data none, a prefix, any "
         "part, torn or destroyed sectors of 512 and 4,096 bytes",
         "acknowledged ⊆ recovered = a prefix of the one history; digests and Merkle roots hold",
         (Figure("TEST_STATES", "states of the disk", 30_000, 20_000, 10_000_000),),
@@ -80,7 +80,7 @@ ROWS = (
         4,
         "I/O errors",
         "the n-th write or sync fails (LD_PRELOAD): EIO or ENOSPC, once or for good",
-        "what was told is there and no more; what was rolled back stays away; exit 70, degraded, or a clean end",
+        "all that was told is there and no more; rolled back entries stay away; exit 70, degraded, or a clean end",
         (Figure("TEST_FAULTS", "faults", 1_500, 3_000, 100_000),),
         (f"{FAULTS}/test_io_errors.py::test_whatever_fails_what_was_told_is_there_and_no_more",),
         (f"{FAULTS}/test_io_errors.py::test_a_planted_bug_is_found",),
@@ -137,8 +137,8 @@ ROWS = (
     Row(
         9,
         "overload, slow and hostile clients",
-        "ten times what is let through, for a minute; twelve attacks beside an honest client",
-        "memory is bounded, honest clients are served, what was shed was not applied",
+        "ten times the permitted load, for a minute; twelve attacks beside an honest client",
+        "memory is bounded, honest clients are served, shed commands were not applied",
         (Figure("TEST_OVERLOAD_SECONDS", "seconds of overload", 60, 60, 3_600),),
         (f"{FAULTS}/test_overload.py::test_overload_is_shed_and_what_was_shed_was_not_applied", "tests/attacks"),
         (f"{FAULTS}/test_overload.py::test_a_planted_bug_is_found",),
@@ -148,7 +148,7 @@ ROWS = (
         10,
         "what websockets may meet",
         "Autobahn's cases, sections 1–7, 9, 12 and 13, against the daemon's adapter",
-        "Autobahn's verdicts, and an explicit list of what may differ",
+        "Autobahn's verdicts, and an explicit list of permitted differences",
         (Figure("TEST_MESSAGES", "messages of each case of compression", 5, 100, 1_000),),
         ("tests/conformance",),
         ("tests/conformance/test_autobahn.py::test_without_the_check_of_utf8_many_cases_fail",),
@@ -158,7 +158,7 @@ ROWS = (
         11,
         "malformed input",
         "mutated frames and mutated JSON, against the adapter and a session in memory, and a tenth of it on sockets",
-        "a reading of RFC 6455 of its own and the contract: the right code, no change but by a valid command, no fault",
+        "an independent reading of RFC 6455, and the contract: right code, changes by valid commands only; no error",
         (Figure("TEST_FUZZ", "inputs in memory", 200_000, 400_000, 100_000_000),),
         ("tests/fuzz/test_memory.py", "tests/fuzz/test_sockets.py"),
         ("tests/fuzz/test_planted_bugs.py",),
@@ -168,7 +168,7 @@ ROWS = (
         12,
         "cancellation",
         "everything is cancelled at step n, for every step n of some scripts: over the simulated disk and over SQLite",
-        "the journal equals the model; nobody waits for ever; what comes next recovers",
+        "the journal equals the model; every wait ends; the next start recovers",
         (Figure("TEST_SCRIPTS", "scripts, every step of each", 3, 3, 1_000),),
         (f"{FAULTS}/test_cancellation.py::test_whichever_step_is_cancelled_the_promises_hold",),
         (f"{FAULTS}/test_cancellation.py::test_a_planted_bug_is_found",),
@@ -201,7 +201,7 @@ ROWS = (
         "clock, standstills, files, memory, threads, streams, other programs",
         "libfaketime; limits on descriptors and on memory; a second start; a thread that dies, hangs or cannot be "
         "started; SIGSTOP; a lock on the read tables; a log that is not read, full or closed; a removed directory",
-        "order and ids unaffected; a clear refusal; an exit, never a silent wait; what passes does not end it",
+        "order and ids unaffected; a clear refusal; an exit, never a silent wait; a passing shortage does not end it",
         (),
         (
             f"{FAULTS}/test_surroundings.py",
@@ -217,7 +217,7 @@ ROWS = (
         "compaction, backup, restore, upgrade",
         "lives of a daemon under load, killed at a chosen step of each, and at its start; read tables of an older "
         "format, from the snapshot, or none",
-        "restored = a prefix of the journal; every query, and every command sent again, is answered the same",
+        "restored = a prefix of the journal; every query and every repeated command is answered the same",
         (Figure("TEST_CYCLES", "cycles", 20, 20, 1_000),),
         (f"{FAULTS}/test_restores.py::test_whatever_is_killed_a_restore_brings_back_a_prefix_and_every_answer",),
         (f"{FAULTS}/test_restores.py::test_a_planted_bug_is_found",),
@@ -228,7 +228,7 @@ ROWS = (
         "real size",
         "the life of a ledger on data larger than every cache and every bound: these made small by settings, and at "
         "true defaults; load, compaction by policy and by command, backup, kill, rebuild, restore",
-        "a model of every balance; walks over everything, statements, streams from 0 and commands sent again show what "
+        "a model of every balance; walks over everything, statements, streams from 0 and repeated commands show what "
         "was told; nothing sent is larger than a message; the daemon lives",
         (
             Figure("TEST_SMALL_ENTRIES", "entries across small bounds", 3_000, 6_000, 100_000),

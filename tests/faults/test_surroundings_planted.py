@@ -15,11 +15,11 @@ from tests.faults.planted import BUGS_OF_THE_SURROUNDINGS, PROGRAM
 from tests.faults.test_surroundings import live_under_a_wild_clock, live_without_a_thread
 
 THREADS = {
-    "nobody watches the journal's thread": "the journal's thread hangs",
-    "nobody watches the readings' thread": "the readings' thread hangs",
-    "nobody watches the projection": "the projection hangs",
-    "nobody watches the loop": "the loop hangs",
-    "nobody counts the loop's time": "the loop spins",
+    "the journal's thread is not watched": "the journal's thread hangs",
+    "the readings' thread is not watched": "the readings' thread hangs",
+    "the projection is not watched": "the projection hangs",
+    "the loop is not watched": "the loop hangs",
+    "the loop's time is not counted": "the loop spins",
 }
 
 

@@ -385,14 +385,14 @@ def test_the_falsified_histories_catch(old: str, new: str) -> None:
 # --- access and the session ------------------------------------------------------------------------------------------
 
 BUGS_IN_THE_PROTOCOL: list[tuple[str, str, str, str]] = [
-    ("everybody is an operator", "scopes", 'if "operate" in scopes:', "if scopes:"),
+    ("every client is an operator", "scopes", 'if "operate" in scopes:', "if scopes:"),
     (
         "an operator is an admin",
         "scopes",
         "if need.right is Right.ADMIN:\n        return False\n",
         "if False:\n        return False\n",
     ),
-    ("an admin is nobody", "scopes", 'return "admin" in scopes', "return False"),
+    ("an admin has no rights", "scopes", 'return "admin" in scopes', "return False"),
     (
         "a name is taken for a prefix",
         "scopes",
@@ -424,7 +424,7 @@ BUGS_IN_THE_PROTOCOL: list[tuple[str, str, str, str]] = [
         "(OPERATE if is_system_wallet",
     ),
     ("anybody makes clients", "needs", "return (ADMIN,)", "return (KEYS,)"),
-    ("metrics are everybody's", "scopes", 'return "metrics" in scopes', "return True"),
+    ("every client may read the metrics", "scopes", 'return "metrics" in scopes', "return True"),
     (
         "one of several needs is enough",
         "session",

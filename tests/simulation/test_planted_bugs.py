@@ -381,7 +381,7 @@ BUGS = [
     Bug("a subscription is live before it caught up", Publisher, "_fall_behind", live_too_soon),
     Bug("catching up begins one too late", Publisher, "_entries_after", catches_up_one_too_late),
     Bug("catching up begins one too soon", Publisher, "_entries_after", shows_beyond_the_head),
-    Bug("everybody is told everything", Publisher, "_receivers", tells_everybody),
+    Bug("every client is told everything", Publisher, "_receivers", tells_everybody),
     Bug("events show what is not durable", Decisions, "_decide", publishes_tentative_entries),
     Bug("a heartbeat is ahead of the head", Publisher, "_heartbeat", heartbeats_of_the_tentative_head),
     Bug("subscriptions stay behind", Publisher, "unsubscribe", keeps_subscriptions),
