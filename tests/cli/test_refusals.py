@@ -81,8 +81,8 @@ def test_a_refusal_with_amounts_is_told_in_main_units_and_its_facts_have_the_sca
 ) -> None:
     daemon.failing["submit"] = failed(Reason.VELOCITY_EXCEEDED, "in cents", **FAST, required="3000", command=3)
     said = walletd(*PAY).err
-    assert "command 3 of the batch: wallet alice may let out 100.00 EUR within 3600 s; 20.00 EUR is left" in said
-    assert "asks for 30.00 EUR (velocity_exceeded)" in said
+    assert "command 3 of the batch: wallet alice may send 100.00 EUR within 3600 s; 20.00 EUR of that is left" in said
+    assert "needs 30.00 EUR (velocity_exceeded)" in said
     error = walletd(*PAY, "--json").document["error"]
     assert (error["facts"]["scale"], error["facts"]["remaining"]) == (2, "2000")
 

@@ -179,7 +179,7 @@ async def test_no_more_requests_are_unanswered_than_the_daemon_takes(
         for request in list(daemon.requests):
             daemon.links[0].reply(request, {})
         await daemon.received(5)
-        with pytest.raises(RequestFailed, match="takes 500; it was not sent"):
+        with pytest.raises(RequestFailed, match="accepts at most 500; it was not sent"):
             await client.open_wallet("w", {"note": "x" * 500})
 
 

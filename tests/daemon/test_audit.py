@@ -17,7 +17,7 @@ from walletd.tables.seals import (
 )
 
 WITHOUT_PATIENCE = """
-from walletd import auditing
+from walletd.daemon import auditing
 from walletd.__main__ import main
 auditing.PATIENCE_SECONDS = 0
 main()

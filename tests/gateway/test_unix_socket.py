@@ -79,7 +79,7 @@ async def start(server: GatewayServer) -> None:
 async def test_a_socket_on_which_somebody_listens_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "walletd.sock"
     async with serving(gateway(Host(), path)):
-        with pytest.raises(ListenFailed, match="listens there already"):
+        with pytest.raises(ListenFailed, match="the socket is in use, perhaps by another walletd"):
             await start(gateway(Host(), path))
         assert await trio.to_thread.run_sync(greeted, path) == "hello"
 

@@ -6,15 +6,18 @@ import logging
 import os
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import trio
 
+import walletd
 from walletd.logs import setup
 from walletd.logs.context import AddContext, about_command, about_connection
 from walletd.logs.formats import FORMATS, formatter_of, is_journal
 from walletd.logs.redaction import redacted
 from walletd.logs.repeats import LimitRepeats
+from walletd.logs.setup import COMPONENTS
 
 CANARY = "walletd_4Jk2-x_Qz8mN0pRvT6yWbC1dEfGhIjKl"
 
@@ -213,3 +216,12 @@ def test_a_component_has_a_level_of_its_own_until_it_is_taken_away() -> None:
     assert setup.levels() == dict.fromkeys(setup.COMPONENTS, "info")
     with pytest.raises(ValueError, match="there is no component 'jornal'"):
         setup.set_level("jornal", "debug")
+
+
+def test_every_logger_belongs_to_a_component_whose_level_can_be_set() -> None:
+    source = Path(walletd.__file__).parent
+    for path in source.rglob("*.py"):
+        module = ".".join(("walletd", *path.relative_to(source).with_suffix("").parts))
+        for name in re.findall(r'= logging\.getLogger\(("walletd[\w.]*"|__name__)\)', path.read_text()):
+            logger = module if name == "__name__" else name.strip('"')
+            assert logger.split(".")[1] in COMPONENTS, f"{module} logs as {logger}"

@@ -20,7 +20,7 @@ PATIENCE_SECONDS = 1.0
 PAUSE_SECONDS = 0.02
 """The pause between two pages while serving: the audit takes a tenth of a processor."""
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("walletd.daemon")
 
 
 async def audit_at_start(audit: Audit, audited: Callable[[int], None]) -> None:

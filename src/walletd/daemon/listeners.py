@@ -22,7 +22,7 @@ from walletd.settings.settings import ConfigurationError, Settings
 
 MEBIBYTE = 1024 * 1024
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("walletd.daemon")
 
 
 class Doors(NamedTuple):

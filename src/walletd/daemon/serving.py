@@ -73,7 +73,7 @@ from walletd.vocabulary.states import DaemonState
 from walletd.wallets.clock_file import begin_here, keep
 from walletd.wallets.commit_at_once import CommitAtOnce
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("walletd.daemon")
 
 
 MEBIBYTE = 1024 * 1024

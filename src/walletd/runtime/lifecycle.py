@@ -11,7 +11,7 @@ from datetime import datetime
 
 from walletd.vocabulary.states import PERMITTED_MOVES, DaemonState
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("walletd.lifecycle")
 
 Watcher = Callable[[DaemonState], None]
 

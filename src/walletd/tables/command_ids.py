@@ -46,7 +46,7 @@ SURVEY_ROWS: Final = 1_000
 
 SURVEY_PAUSE_SECONDS: Final = 0.002
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("walletd.wallets")
 
 _decode = msgspec.json.Decoder(list[tuple[str, str, int, str]]).decode
 

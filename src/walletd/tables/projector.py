@@ -80,7 +80,7 @@ MAX_RELAXED = 64
 PACE_SECONDS = 0.25
 """The longest time that a commit waits for a projector that is behind: one that cannot write must not block commits."""
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("walletd.wallets")
 
 
 class _Ready(NamedTuple):

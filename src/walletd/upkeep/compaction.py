@@ -65,7 +65,7 @@ LEAST_ENTRIES = 1_000
 _FAILURES = (JournalFailure, SnapshotDamaged, OSError, sqlite3.Error, apsw.Error, CalledProcessError)
 """The failures that end a compaction and not the daemon: the journal and the read tables are unchanged."""
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("walletd.wallets")
 
 
 class CompactionPolicy(NamedTuple):

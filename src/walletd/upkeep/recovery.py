@@ -45,7 +45,7 @@ from walletd.tables.writer import (
 )
 from walletd.upkeep.snapshot import delete_snapshots, restore_newest
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("walletd.wallets")
 
 READ_BYTES = 2 * 1024 * 1024
 MANY_ENTRIES = 100_000

@@ -103,7 +103,7 @@ def _shape_of(schema: str) -> dict[str, list[str]]:
 
 _SEALS = seals_of(SCHEMA)
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("walletd.wallets")
 
 _decode_balance = msgspec.json.Decoder(BalanceRecord).decode
 _decode_wallet = msgspec.json.Decoder(WalletRecord).decode
