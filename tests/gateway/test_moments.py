@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.gateway.clients import HandClock
 from tests.gateway.sessions import Client, Desk, furnish, open_desk, payment
-from tests.gateway.test_clients import HandClock
 from walletd.journal.memory.store import MemoryJournalStore
 from walletd.sessions.access import Grant
 from walletd.vocabulary.identifiers import DAEMON
