@@ -13,7 +13,7 @@ PROOFS := $(patsubst %,tests/%,attacks conformance faults fuzz properties simula
 # Those that want the machine for themselves: they fill it, or look at who is served meanwhile.
 ALONE := tests/attacks $(patsubst %,tests/faults/test_%.py,linearizability memory overload)
 # What is compiled, and a daemon of it.
-COMPILED_TESTS := $(patsubst %,tests/%,ledger protocol wallets gateway reports) \
+COMPILED_TESTS := $(patsubst %,tests/%,ledger protocol tables wallets gateway reports) \
 	$(patsubst %,tests/%.py,journal/test_merkle journal/test_segment daemon/test_clients daemon/test_money daemon/test_tour)
 # One more than there are cores: many tests wait for a process, for the disk or for somebody's patience to end.
 WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)

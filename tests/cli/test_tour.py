@@ -40,7 +40,7 @@ class Tour:
     def end(self, number: int) -> int:
         """Send the daemon a signal; its exit code."""
         self.process.send_signal(number)
-        self.process.communicate(timeout=30)
+        self.process.communicate(timeout=120)
         return self.process.returncode
 
     def walletd(self, *arguments: str, exit_code: int = 0) -> str:
@@ -134,5 +134,5 @@ def test_watch_sees_a_payment_and_ends_well_with_ctrl_c(tour: Tour) -> None:
     tour.walletd("pay", "@external", "alice", "100", "EUR")
     assert "@external → alice  100.00 EUR" in watching.stdout.readline()
     watching.send_signal(signal.SIGINT)
-    _, complaints = watching.communicate(timeout=30)
+    _, complaints = watching.communicate(timeout=120)
     assert (watching.returncode, complaints) == (0, "")

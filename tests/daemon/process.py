@@ -20,8 +20,8 @@ from websockets.sync.client import ClientConnection, connect
 
 from tests.contract.witness import Witness
 
-START_SECONDS = 30
-REPLY_SECONDS = 30
+START_SECONDS = 120
+REPLY_SECONDS = 120
 ADDRESS = re.compile(r"wss?://[\w.\[\]:]+:\d+")
 ADMIN_ADDRESS = re.compile(r"(http://\S+)/metrics")
 

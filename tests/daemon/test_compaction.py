@@ -230,7 +230,7 @@ def test_a_compaction_is_a_state_that_everybody_is_told_of_and_ready_to_serve_in
             "idle",
             1,
         )
-        with urlopen(f"{daemon.admin_url}/metrics", timeout=30) as page:
+        with urlopen(f"{daemon.admin_url}/metrics", timeout=60) as page:
             shown = page.read().decode()
         assert 'walletd_compactions_total{outcome="done"} 1.0' in shown
         assert 'walletd_lifecycle_transitions_total{from="serving",to="compacting"} 1.0' in shown

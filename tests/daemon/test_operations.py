@@ -18,7 +18,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.daemon.process import Daemon, furnish, posted, run_to_its_end, transfer
 
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 120
 
 
 class NotifySocket:

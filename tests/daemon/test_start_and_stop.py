@@ -214,7 +214,7 @@ def test_the_metrics_tell_what_happened_and_name_no_wallet(tmp_path: Path) -> No
         furnish(client, "secretive-wallet", amount=1000)
         client.refused("transfer.post", **transfer("too-much", "secretive-wallet", "@external", 1001))
         client.call("transfer.post", **transfer("fund-secretive-wallet", "@external", "secretive-wallet", 1000))
-        with urllib.request.urlopen(f"{daemon.admin_url}/metrics", timeout=10) as page:
+        with urllib.request.urlopen(f"{daemon.admin_url}/metrics", timeout=60) as page:
             metrics = page.read().decode()
         assert 'walletd_commands_total{method="transfer.post",outcome="applied",reason=""} 1.0' in metrics
         assert (
@@ -226,22 +226,22 @@ def test_the_metrics_tell_what_happened_and_name_no_wallet(tmp_path: Path) -> No
         assert "walletd_connections 1.0" in metrics
         assert "process_resident_memory_bytes" in metrics
         assert "secretive" not in metrics
-        with urllib.request.urlopen(f"{daemon.admin_url}/readyz", timeout=10) as page:
+        with urllib.request.urlopen(f"{daemon.admin_url}/readyz", timeout=60) as page:
             assert page.status == 200
 
 
 def test_the_status_pages_tell_life_and_readiness(tmp_path: Path) -> None:
     with Daemon(tmp_path / "data") as daemon:
         pages = daemon.url.replace("ws://", "http://")
-        with urllib.request.urlopen(f"{pages}/readyz", timeout=10) as page:
+        with urllib.request.urlopen(f"{pages}/readyz", timeout=60) as page:
             assert json.load(page) == {"ready": True, "lifecycle": "serving"}
-        with urllib.request.urlopen(f"{pages}/healthz", timeout=10) as page:
+        with urllib.request.urlopen(f"{pages}/healthz", timeout=60) as page:
             assert json.load(page) == {"alive": True}
         with pytest.raises(urllib.error.HTTPError) as refused:
-            urllib.request.urlopen(f"{pages}/", timeout=10)
+            urllib.request.urlopen(f"{pages}/", timeout=60)
         assert refused.value.code == 426
         with pytest.raises(urllib.error.HTTPError) as foreign:
-            urllib.request.urlopen(urllib.request.Request(f"{pages}/", headers=UPGRADE), timeout=10)
+            urllib.request.urlopen(urllib.request.Request(f"{pages}/", headers=UPGRADE), timeout=60)
         assert foreign.value.code == 403
 
 
@@ -271,7 +271,7 @@ def _fill_and_free(mounted: Path) -> None:
         assert client.next_pushed("lifecycle")["lifecycle"] == "degraded"
         assert posted(client, "alice") == 1000
         with pytest.raises(urllib.error.HTTPError) as page:
-            urllib.request.urlopen(daemon.url.replace("ws://", "http://") + "/readyz", timeout=10)
+            urllib.request.urlopen(daemon.url.replace("ws://", "http://") + "/readyz", timeout=60)
         assert page.value.code == 503
         (mounted / "filler").unlink()
         assert client.next_pushed("lifecycle")["lifecycle"] == "serving"

@@ -87,7 +87,7 @@ def test_a_token_may_come_in_a_header_a_subprotocol_or_a_first_request(daemon: D
 def test_a_client_that_offers_only_other_protocols_is_closed_with_4406(daemon: Daemon) -> None:
     with connect(daemon.url, proxy=None, subprotocols=[Subprotocol("soap.v9")]) as websocket:
         with pytest.raises(ConnectionClosed) as closed:
-            websocket.recv(timeout=10)
+            websocket.recv(timeout=60)
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == 4406
 

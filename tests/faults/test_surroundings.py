@@ -28,7 +28,7 @@ from tests.faults.tally import missing, tally
 LIBRARIES = [Path(folder) / "faketime/libfaketimeMT.so.1" for folder in ("/usr/lib/x86_64-linux-gnu", "/usr/lib")]
 ROOT = Path(__file__).parents[2]
 DAY = 86_400
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 EXIT_LOCKED = 75
 EXIT_INPUT_OUTPUT = 74
 MOST_AT_ONCE_SECONDS = 10

@@ -58,6 +58,8 @@ OUTSIDE: dict[str, Callable[[Path, str], None]] = {
 @pytest.mark.parametrize("bug", OUTSIDE)
 def test_a_daemon_that_its_surroundings_end_is_found(tmp_path: Path, bug: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "REPLY_SECONDS", 5)
+    monkeypatch.setattr(process, "START_SECONDS", 30)
+    monkeypatch.setattr(outside, "PATIENCE_SECONDS", 20.0)
     with pytest.raises((AssertionError, OSError, WebSocketException, pytest.fail.Exception)):
         OUTSIDE[bug](tmp_path, bug)
 

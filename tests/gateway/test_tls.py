@@ -237,7 +237,7 @@ async def _one_connection(address: str, context: ssl.SSLContext, way: str) -> No
         """By a thread's blocking socket, which leaves no cycle of its own."""
         host, _, port = address.rpartition(":")
         with (
-            socket.create_connection((host, int(port)), timeout=30) as plain,
+            socket.create_connection((host, int(port)), timeout=60) as plain,
             context.wrap_socket(plain, server_hostname="127.0.0.1") as peer,
         ):
             peer.sendall(request())

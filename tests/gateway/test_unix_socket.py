@@ -24,7 +24,7 @@ def gateway(host: Host, path: Path, mode: int = 0o600, most: int = 100) -> Gatew
 
 def greeted(path: Path) -> str | bytes:
     with unix_connect(str(path), "ws://localhost/") as client:
-        return client.recv(timeout=30)
+        return client.recv(timeout=60)
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o660, 0o666])

@@ -267,7 +267,7 @@ async def test_the_writer_lives_through_a_full_disk_again_and_again(small_disk: 
                     writer.append(writer.head + 1, b'{"padding":"%s"}' % (b"x" * 500), None)
                     await writer.drain()
                 filler.unlink()
-                with trio.fail_after(10):
+                with trio.fail_after(60):
                     await recovered.wait()
                 recovered = trio.Event()
             nursery.cancel_scope.cancel()

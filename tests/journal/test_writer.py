@@ -174,7 +174,7 @@ async def test_an_entry_that_does_not_follow_the_head_is_a_broken_invariant(obse
 
 async def test_an_idle_writer_sleeps(observed: Observed, nursery: trio.Nursery) -> None:
     await nursery.start(observed.writer.run)
-    with trio.fail_after(1):
+    with trio.fail_after(60):
         await trio.testing.wait_all_tasks_blocked()
     assert observed.writer.counters.commits == 0
 

@@ -8,7 +8,7 @@ import pytest
 
 from walletd.logs.outlet import Outlet, OutletStream
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 HELD = 100
 
 

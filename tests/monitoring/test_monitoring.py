@@ -45,7 +45,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         with daemon.client() as strange:
             strange.websocket.close(code=4321)
         for _ in range(MOST_LOOKS):  # Until the daemon, too, knows that the stranger has left.
-            with urllib.request.urlopen(f"{daemon.admin_url}/metrics", timeout=10) as answer:
+            with urllib.request.urlopen(f"{daemon.admin_url}/metrics", timeout=60) as answer:
                 text = answer.read().decode()
             if values(text)['walletd_sessions{state="authenticated"}'] == 1:
                 break

@@ -37,6 +37,7 @@ from tests.tables.folded import Tables, as_had, as_lines
 from walletd.tables.queries.moments import Moment, sequence_at, sequence_before, time_of
 from walletd.tables.queries.past_balances import balances_at
 from walletd.tables.queries.statements import Page, Place, Question, read_statement
+from walletd.tables.schema import EARLY_ASSETS
 from walletd.vocabulary.commands import ExpireHold
 from walletd.vocabulary.entries import Entry
 from walletd.vocabulary.identifiers import AssetCode, CommandId, WalletId
@@ -44,7 +45,10 @@ from walletd.vocabulary.identifiers import AssetCode, CommandId, WalletId
 Edge = TypeVar("Edge", int, datetime)
 
 WALLETS = [ALICE, BOB, CAROL, WalletId("@external"), WalletId("@fees"), WalletId("late")]
-EDGES = 30
+LATE = f"A{EARLY_ASSETS - 1}"
+"""An asset that was defined after so many others that its changes stand in another index."""
+
+EDGES = 60
 """Sequences that a range may begin and end at: more than there are entries."""
 
 
@@ -73,6 +77,10 @@ def history() -> tuple[Entry, ...]:
     ledger.at(later, pay("carol", "@fees", "EUR", 1), open_wallet("late"), freeze("late"))
     ledger.at(later + TICK, pay("alice", "bob", "EUR", 4), void("alice", "h17.1"))
     ledger.at(later + 2 * TICK, close("bob", "carol"))
+    # The last of many assets, and a hold that ends when no entry comes any more.
+    ledger.at(later + 2 * TICK, *(define(f"A{n}") for n in range(EARLY_ASSETS)), pay("@external", "carol", LATE, 5))
+    ledger.at(later + 3 * TICK, pay("carol", "alice", LATE, 2), pay("carol", "alice", LATE, 1))
+    ledger.at(later + 3 * TICK, place("alice", "EUR", 7, expires_at=later + timedelta(seconds=1)))
     return tuple(ledger.entries)
 
 
@@ -86,7 +94,8 @@ def tables() -> Tables:
 
 def moments() -> list[datetime]:
     """Each time of an entry or of the end of a hold, a microsecond before and a microsecond after it."""
-    times = {entry.time for entry in history()} | {NOW + 2 * TICK + timedelta(seconds=2)}
+    times = {entry.time for entry in history()}
+    times |= {h.expires_at for e in history() if e.effects is not None for h in e.effects.holds if h.expires_at}
     return sorted({time + tick for time in times for tick in (-TICK, timedelta(0), TICK)})
 
 
@@ -112,7 +121,7 @@ def test_an_entry_has_the_time_of_its_decision(tables: Tables) -> None:
 
 
 @pytest.mark.parametrize("wallet", WALLETS)
-@pytest.mark.parametrize("asset", [None, EUR, AssetCode("BTC")])
+@pytest.mark.parametrize("asset", [None, EUR, AssetCode("BTC"), AssetCode(LATE)])
 def test_after_every_entry_a_wallet_had_what_the_entries_up_to_it_left(
     tables: Tables, wallet: WalletId, asset: AssetCode | None
 ) -> None:
@@ -156,13 +165,14 @@ def test_what_had_expired_counts_at_every_point_however_many_entries_record_it(
 def pages_of(tables: Tables, question: Question, size: int) -> Iterator[Page]:
     """All pages of a statement."""
     place: Place | None = None
-    while True:
+    for _ in range(EDGES * 4):
         page = read_statement(tables.connection, question, place, size)
         assert page is not None
         yield page
         if page.next is None:
             return
         place = Place.of(*page.next.numbers)
+    raise AssertionError(f"it never ends: {question}")
 
 
 def lines_of(tables: Tables, question: Question, size: int) -> list[read_model.Line]:
@@ -184,7 +194,7 @@ def ranges_of(edges: Sequence[Edge]) -> list[tuple[Edge | None, Edge | None]]:
 def test_a_statement_has_every_line_once_whatever_the_size_of_its_pages(
     tables: Tables, size: int, newest_first: bool
 ) -> None:
-    for wallet, asset in product(WALLETS, (None, EUR, AssetCode("BTC"))):
+    for wallet, asset in product(WALLETS, (None, EUR, AssetCode("BTC"), AssetCode(LATE))):
         expected = [line for line in read_model.lines(history(), wallet) if asset in (None, line.asset)]
         found = lines_of(tables, Question(wallet, asset, newest_first=newest_first), size)
         assert found == (expected[::-1] if newest_first else expected), wallet

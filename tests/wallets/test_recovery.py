@@ -305,7 +305,7 @@ async def test_a_file_that_cannot_be_opened_leaves_no_thread_behind(tmp_path: Pa
     before = set(threading.enumerate())
     await recovered(filled, tmp_path)
     for thread in set(threading.enumerate()) - before:
-        thread.join(timeout=30)
+        thread.join(timeout=60)
         assert not thread.is_alive()
 
 
@@ -353,7 +353,7 @@ async def test_a_journal_that_is_not_what_was_written_is_refused(tmp_path: Path,
     with pytest.raises(JournalCorrupt):
         await recover(swapped, tmp_path, quiet)
     for thread in set(threading.enumerate()) - before:
-        thread.join(timeout=30)
+        thread.join(timeout=60)
         assert not thread.is_alive()
 
 

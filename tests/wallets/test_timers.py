@@ -77,7 +77,7 @@ async def recorded(core: Any, hold: str) -> HoldState:
 
 
 async def wait_for_entry(core: Any, number: int) -> None:
-    with trio.fail_after(10):
+    with trio.fail_after(60):
         while core.writer.durable_head < number:
             await trio.sleep(0.01)
     await core.projector.reach(number)
