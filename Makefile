@@ -53,7 +53,7 @@ prove: $(READY) ## hunt for faults: crashes, power cuts, fuzzing, simulation, pl
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(filter-out tests/attacks,$(PROOFS)) $(ALONE:%=--ignore %)
 	$(BIN)/python -m pytest $(ALONE)
 
-test-compiled: ## run the tests of what is compiled, against the compiled modules
+test-compiled: ## run the tests of the compiled modules
 	@[ -x $(COMPILED)/bin/walletd ] || { echo "walletd: nothing is compiled yet: make compiled" >&2; exit 1; }
 	$(COMPILED)/bin/python -m pytest $(or $(PYTEST_ARGS),-n $(WORKERS) --dist worksteal $(COMPILED_TESTS))
 
@@ -81,7 +81,7 @@ bench-compare: $(READY) ## measure this checkout beside another revision in one 
 	@[ -n "$(BASE)" ] || { echo "walletd: say which revision: make bench-compare BASE=HEAD~1" >&2; exit 64; }
 	$(BIN)/python -m bench.compare $(BASE) $(ARGS)
 
-attacks: $(READY) ## attack a daemon of its own, and print what an honest client and the memory suffer
+attacks: $(READY) ## attack a separate daemon, and print the effects on an honest client and on memory
 	$(BIN)/python -m bench.attacks $(ARGS)
 
 conformance: $(READY) ## print Autobahn's verdicts on the websocket, as docs/understand/conformance.md has them
@@ -94,19 +94,19 @@ fault: $(READY) ## run one row of faults with its planted bugs; ROW=3, or ROW=al
 soak: $(READY) ## run all rows of faults in turn for hours; HOURS=8, ARGS="--seed 7" repeats one
 	$(BIN)/python -m tests.faults.soak --hours $(or $(HOURS),1) $(ARGS)
 
-docs: $(READY) ## write the parts of docs/ that are made from the code
+docs: $(READY) ## write the generated parts of docs/
 	$(call needs,docs/build.py)
 	$(BIN)/python docs/build.py
 
-contract-diff: $(READY) ## say what changed in the contract since BASE, and what of it breaks a client
+contract-diff: $(READY) ## list the changes of the contract since BASE, breaking ones first
 	$(BIN)/python tools/contract_diff.py --base $(or $(BASE),HEAD)
 
-lock: ## pin what pyproject.toml asks for; LOCK_ARGS=--upgrade takes the newest; needs uv
+lock: ## pin the packages of pyproject.toml; LOCK_ARGS=--upgrade takes the newest; needs uv
 	@command -v $(UV) >/dev/null || { echo "walletd: pinning needs uv: pipx install uv, or say where it is: make lock UV=/path/to/uv" >&2; exit 69; }
 	$(PIN) pyproject.toml -o requirements.lock
 	$(PIN) pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
 	$(PIN) --group bench -c requirements.lock -c requirements-dev.lock -o requirements-bench.lock
 
-clean: ## remove what was made, but not ./var
+clean: ## remove everything generated, except ./var
 	rm -rf $(VENV) .venv-* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
