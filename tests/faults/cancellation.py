@@ -29,7 +29,7 @@ from tests.wallets.conftest import CLIENT, Outcomes, define, open_core, opening,
 from walletd.journal.failures import JournalFull
 from walletd.journal.sqlite.connection import SqliteConnection
 from walletd.journal.sqlite.store import open_journal
-from walletd.journal.writer import JournalWriter
+from walletd.journal.watchdog import Watchdog
 from walletd.vocabulary.commands import AnyCommand
 from walletd.vocabulary.entries import decode_entry
 from walletd.wallets.submission import Answer, Submission
@@ -195,7 +195,7 @@ async def _commits_unshielded(self: Any, call: Any, *arguments: object) -> None:
     except JournalFull:
         raise
     except BaseException as failure:
-        self._end(repr(failure))
+        self.end(repr(failure))
 
 
 async def _commits_given_up(self: Any, call: Any, *arguments: object) -> None:
@@ -213,8 +213,8 @@ async def _closes_unshielded(self: Any) -> None:
 
 
 BUGS: dict[str, tuple[Any, str, Callable[..., Any], int]] = {
-    "a commit is not shielded": (JournalWriter, "_watched", _commits_unshielded, 0),
-    "a cancelled commit counts as undone": (JournalWriter, "_watched", _commits_given_up, 0),
+    "a commit is not shielded": (Watchdog, "call", _commits_unshielded, 0),
+    "a cancelled commit counts as undone": (Watchdog, "call", _commits_given_up, 0),
     "closing is not shielded": (SqliteConnection, "aclose", _closes_unshielded, 2),
 }
 """The owner, the name and what stands there instead; and the script that must show it."""

@@ -31,12 +31,13 @@ from walletd.journal.failures import (
     JournalFull,
 )
 from walletd.journal.merkle import Frontier
+from walletd.journal.queue import Pending
 from walletd.journal.segment import records
 from walletd.journal.sqlite.connection import is_full
 from walletd.journal.sqlite.store import SqliteJournalStore, open_journal
 from walletd.journal.store import GENESIS
 from walletd.journal.verification import advance
-from walletd.journal.writer import JournalWriter, Pending
+from walletd.journal.writer import JournalWriter, WriterLimits
 from walletd.runtime.ending import EXIT_SOFTWARE
 
 ENTRIES = 60
@@ -79,7 +80,7 @@ async def live(directory: Path, told: int) -> None:
         trio.open_nursery() as nursery,
     ):
         writer: JournalWriter[None] = JournalWriter(
-            store, Frontier(), GENESIS, outcome=Told(tell, undone), probe_interval_seconds=0.0001
+            store, Frontier(), GENESIS, outcome=Told(tell, undone), limits=WriterLimits(probe_interval_seconds=0.0001)
         )
         await nursery.start(writer.run)
         generation = 0

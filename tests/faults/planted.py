@@ -27,6 +27,7 @@ from walletd.journal import writer
 from walletd.journal.failures import JournalFull
 from walletd.journal.sqlite import store as sqlite_store
 from walletd.journal.sqlite.connection import SqliteConnection
+from walletd.journal.watchdog import Watchdog
 from walletd.logs import outlet
 from walletd.runtime import awake_clock, blocking_calls, ending, loop_watch, silence_watch
 from walletd.sessions import session
@@ -194,9 +195,12 @@ def impatience() -> None:
     silence_watch.SILENCE_SECONDS = 2.0
     loop_watch.MOST_TICKS = 3
     loop_watch.MOST_CPU_SECONDS = 2.0
-    defaults = writer.JournalWriter.__init__.__kwdefaults__
-    assert defaults is not None
-    defaults["watchdog_seconds"] = 2.0
+    plain = Watchdog.__init__
+
+    def watch(self: Any, die: Any, seconds: float) -> None:
+        plain(self, die, 2.0)
+
+    put(Watchdog, __init__=watch)
 
 
 def journal_thread_waits() -> None:
@@ -366,7 +370,7 @@ def _the_journal_is_not_watched() -> None:
     async def unwatched(self: Any, call: Any, *arguments: object) -> None:
         await call(*arguments)
 
-    writer.JournalWriter._watched = unwatched  # type: ignore[method-assign]
+    put(Watchdog, call=unwatched)
 
 
 def _only_watched(wanted: Callable[[str], bool]) -> None:

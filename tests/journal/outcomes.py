@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from walletd.journal.failures import JournalFull
-from walletd.journal.writer import Pending
+from walletd.journal.queue import Pending
 
 
 def _ignore(*_: object) -> None:

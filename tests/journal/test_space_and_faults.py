@@ -22,7 +22,7 @@ from walletd.journal.sqlite.directory import BALLAST_NAME, DATABASE_NAME, Ballas
 from walletd.journal.sqlite.store import SqliteJournalStore, open_journal
 from walletd.journal.sqlite.wal import wal_path
 from walletd.journal.store import GENESIS
-from walletd.journal.writer import JournalWriter
+from walletd.journal.writer import JournalWriter, WriterLimits
 
 Crash = Callable[[Path], Path]
 KIBIBYTE = 1024
@@ -257,7 +257,7 @@ async def test_the_writer_lives_through_a_full_disk_again_and_again(small_disk: 
                 lambda: recovered.set(),
             ),
             die=die,
-            probe_interval_seconds=0.01,
+            limits=WriterLimits(probe_interval_seconds=0.01),
         )
         async with trio.open_nursery() as nursery:
             await nursery.start(writer.run)
@@ -306,7 +306,7 @@ async def test_a_dead_thread_ends_the_process_in_commits_and_in_closing(tmp_path
                 GENESIS,
                 outcome=Told(lambda batch: reasons.append("told"), lambda batch, full: reasons.append("told")),
                 die=noting,
-                watchdog_seconds=0.1,
+                limits=WriterLimits(watchdog_seconds=0.1),
             )
             writer.append(1, b"{}", None)
             await writer.run()

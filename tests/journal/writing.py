@@ -1,6 +1,6 @@
 """A writer under observation: what it told, in which order, and how it would have ended the process."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import trio
@@ -10,10 +10,11 @@ from tests.journal.outcomes import Told
 from walletd.journal.failures import JournalFull
 from walletd.journal.memory.store import MemoryJournalStore
 from walletd.journal.merkle import Frontier
+from walletd.journal.queue import Pending
 from walletd.journal.segment import Segment, records
 from walletd.journal.store import Head
 from walletd.journal.verification import verified
-from walletd.journal.writer import JournalWriter, Pending
+from walletd.journal.writer import JournalWriter, Pace, WriterLimits
 
 
 class Died(BaseException):
@@ -40,10 +41,30 @@ class Gate:
         self._open = trio.Event()
 
 
+class QuickMemoryStore(MemoryJournalStore):
+    """One that can append at once, while it has no latency."""
+
+    def is_quick(self, body_bytes: int) -> bool:
+        return self._latency is None
+
+    def append_now(self, expected_head: int, segment: Segment) -> None:
+        self._append(expected_head, segment)
+
+    async def explain(self, error: Exception) -> NoReturn:
+        raise error
+
+
 class Observed:
     """A writer over a memory store, and the story of what it said."""
 
-    def __init__(self, store: MemoryJournalStore, **limits: Any) -> None:
+    def __init__(
+        self,
+        store: MemoryJournalStore,
+        *,
+        pace: Pace | None = None,
+        seconds: Callable[[], float] = trio.current_time,
+        **limits: Any,
+    ) -> None:
         frontier = Frontier()
         head = Head(0, store.epoch, frontier.root())
         for progress in verified(store.disk, frontier=frontier):
@@ -57,7 +78,9 @@ class Observed:
             head,
             outcome=self.outcome,
             die=self._die,
-            **limits,
+            pace=pace,
+            limits=WriterLimits(**limits),
+            seconds=seconds,
         )
 
     def append(self, count: int = 1, padding: int = 0) -> list[Pending[Any]]:

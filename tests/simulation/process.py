@@ -81,7 +81,8 @@ class Process:
                 settings = Settings(data=world.directory, **world.plan.settings)
                 head = await self.store.head()
                 core = Core(settings, self.store, recovered, readings, head, clock=world.now, die=self.die)
-                core.writer._max_segment_entries = world.plan.segment_entries
+                limits = core.writer._limits._replace(max_segment_entries=world.plan.segment_entries)
+                core.writer._limits = limits
                 core.books.assets.update({asset.asset: asset for asset in await readings.assets()})
                 async with core.running():
                     if core.writer.head == 0:
@@ -165,7 +166,7 @@ class SimulatedStore(MemoryJournalStore):
         self._draw_fault()
         with self._perhaps_written(segment):
             self.process.point()
-        super().append_now(expected_head, segment)
+        self._append(expected_head, segment)
 
     async def explain(self, error: Exception) -> NoReturn:
         self._note(error)

@@ -14,6 +14,7 @@ from tests.journal.outcomes import Told
 from tests.simulation.survey import SEEDS_PER_BUG, survey_here
 from walletd.daemon.engine import Core
 from walletd.journal.failures import JournalFull
+from walletd.journal.watchdog import Watchdog
 from walletd.journal.writer import JournalWriter
 from walletd.streams.publisher import Publisher
 from walletd.tables.command_ids import CommandIndex
@@ -57,7 +58,7 @@ def answers_at_once(decide: Any) -> Any:
 
 def delivers_before_the_commit(commit: Any) -> Any:
     async def wrong(self: JournalWriter[Any]) -> None:
-        batch = list(self._queue)
+        batch = list(self._queue.entries)
         plain, self._outcome = self._outcome, Told(durable=lambda batch: None)
         plain.durable(batch)
         await commit(self)
@@ -68,8 +69,8 @@ def delivers_before_the_commit(commit: Any) -> Any:
 def believes_what_failed_in_a_turn(commit_now: Any) -> Any:
     def wrong(self: JournalWriter[Any]) -> None:
         commit_now(self)
-        if self._failed is not None:
-            (sealed, _), self._failed = self._failed, None
+        if self._turns.failed is not None:
+            (sealed, _), self._turns.failed = self._turns.failed, None
             self._committed(sealed)
 
     return wrong
@@ -78,14 +79,14 @@ def believes_what_failed_in_a_turn(commit_now: Any) -> Any:
 def forgets_what_failed_in_a_turn(commit_now: Any) -> Any:
     def wrong(self: JournalWriter[Any]) -> None:
         commit_now(self)
-        self._failed = None
+        self._turns.failed = None
 
     return wrong
 
 
 def commits_beside_the_task(commit_now: Any) -> Any:
     def wrong(self: JournalWriter[Any]) -> None:
-        self._is_idle = True
+        self._turns.is_idle = True
         commit_now(self)
 
     return wrong
@@ -96,7 +97,7 @@ def reads_at_once(when_durable: Any) -> Any:
 
 
 def goes_on_after_unknown(watched: Any) -> Any:
-    async def wrong(self: JournalWriter[Any], call: Any, *arguments: Any) -> None:
+    async def wrong(self: Watchdog, call: Any, *arguments: Any) -> None:
         try:
             await call(*arguments)
         except JournalFull:
@@ -354,7 +355,7 @@ BUGS = [
     Bug("a commit that failed in a turn is forgotten", JournalWriter, "commit_now", forgets_what_failed_in_a_turn),
     Bug("a turn commits while the task does", JournalWriter, "commit_now", commits_beside_the_task),
     Bug("a read does not wait for what it saw", Decisions, "_when_durable", reads_at_once),
-    Bug("an unknown outcome is taken for a failure", JournalWriter, "_watched", goes_on_after_unknown),
+    Bug("an unknown outcome is taken for a failure", Watchdog, "call", goes_on_after_unknown),
     Bug("a duplicate is answered before the first is durable", CommandIds, "_repeat", repeats_settle_early),
     Bug("a duplicate of what is under way is never answered", CommandIds, "_repeat", forgets_the_followers),
     Bug("what was given up is still remembered", Decisions, "_give_up", refuses_without_the_journal),

@@ -300,9 +300,12 @@ class World:
             check(not any(attempt.is_open for attempt in attempts), f"{key} is never answered")
             check(key in self.oracle.keys, f"{key} was never decided")
         check(not len(core.command_ids), f"{len(core.command_ids)} command ids are remembered")
-        check(not core.writer._waiters, "somebody still waits for a sequence to be durable")
-        check(not core.writer._queue and core.writer.head == core.writer.durable_head, "entries wait for the disk")
-        check(core.writer._undurable_bytes == 0, "bytes are counted that do not wait for the disk")
+        queue = core.writer._queue
+        check(not queue.is_waited_for, "somebody still waits for a sequence to be durable")
+        check(
+            not core.writer._queue.entries and core.writer.head == core.writer.durable_head, "entries wait for the disk"
+        )
+        check(queue.undurable_bytes == 0, "bytes are counted that do not wait for the disk")
         check(core.projector.backlog == 0, "entries wait for the projector")
         check(not (core.roster._ready or core.roster._wanted), "claims wait for nothing")
         check(len(core.roster) == 0, f"{len(core.roster)} idle wallets are warm")

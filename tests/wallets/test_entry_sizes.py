@@ -14,6 +14,7 @@ from tests.wallets.conftest import Outcomes, answered, define, open_core, openin
 from tests.wallets.test_timers import MINUTE, NOON, Clock
 from walletd.journal.history import entries_of
 from walletd.journal.memory.store import MemoryJournalStore
+from walletd.journal.writer import WriterLimits
 from walletd.ledger import entry_size
 from walletd.ledger.audit import Audit
 from walletd.streams import publisher
@@ -183,7 +184,7 @@ async def test_expiries_of_many_wallets_let_others_in_between(tmp_path: Path, mo
     clock, store = Clock(), MemoryJournalStore()
     names = [f"w{number:02}" for number in range(40)]
     async with open_core(tmp_path, store, clock=clock) as core:
-        monkeypatch.setattr(core.writer, "_max_segment_bytes", 2_000)
+        monkeypatch.setattr(core.writer, "_limits", WriterLimits(max_segment_bytes=2_000))
         await with_money(core, "bob", *names)
         await applied(*(submit(core, hold(name, count)) for name in names for count in range(5)))
         clock.time = NOON + MINUTE
@@ -364,7 +365,7 @@ async def test_what_the_read_tables_lag_behind_is_bounded_in_bytes(
             await write(folded, **more)
 
         monkeypatch.setattr(core.projector._tables, "write", recorded)
-        monkeypatch.setattr(core.writer, "_max_segment_bytes", 50_000)
+        monkeypatch.setattr(core.writer, "_limits", WriterLimits(max_segment_bytes=50_000))
         await with_wide_wallets(core, 12)
         assert core.projector.has_room
         await core.projector.reach(core.writer.durable_head)

@@ -18,8 +18,9 @@ from walletd.journal.failures import (
     JournalFull,
 )
 from walletd.journal.history import DurableEntry, History
+from walletd.journal.queue import Pending
 from walletd.journal.store import Head, JournalStore
-from walletd.journal.writer import JournalWriter, Pending
+from walletd.journal.writer import JournalWriter, WriterLimits
 from walletd.ledger.book import Books
 from walletd.ledger.client_book import ClientBook, is_in_force
 from walletd.runtime.ending import end_process
@@ -108,7 +109,7 @@ class Core:
             head,
             outcome=self,
             pace=projector,
-            max_queue_entries=settings.max_queued_entries,
+            limits=WriterLimits(max_queue_entries=settings.max_queued_entries),
             die=die,
             seconds=perf_counter,  # trio's own clock leaves standstills out.
         )

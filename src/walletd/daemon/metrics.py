@@ -29,7 +29,7 @@ from walletd.daemon.operations import Operations
 from walletd.gateway.network.counters import TrafficCounters
 from walletd.gateway.network.tls import Certificates
 from walletd.gateway.services import Services
-from walletd.journal.counters import COMMIT_SECONDS_BOUNDS, CommitCounters
+from walletd.journal.counters import CommitCounters
 from walletd.journal.sqlite.directory import free_bytes
 from walletd.ledger import rules
 from walletd.logs.setup import limit as repeats
@@ -249,7 +249,7 @@ class DaemonCollector(Collector):
         yield _counter("walletd_journal_entries", "Entries made durable.", commits.entries)
         yield _counter("walletd_journal_bytes", "Bytes of entries made durable.", commits.bytes)
         yield _counter("walletd_journal_rollbacks", "Commits rolled back for lack of space.", commits.rollbacks)
-        yield _commit_seconds(commits)
+        yield _histogram("walletd_journal_commit_seconds", "Seconds that a group commit takes.", commits.seconds)
         yield _histogram("walletd_journal_group_entries", "Entries that shared a commit.", counters.group_entries)
         yield _gauge(
             "walletd_projection_sequence", "Sequence of the last entry in the read tables.", projector.sequence
@@ -367,17 +367,3 @@ def _labelled(name: str, meaning: str, label: str, counts: Mapping[str, int]) ->
     for value, count in sorted(counts.items()):
         family.add_metric([value], count)
     return family
-
-
-def _commit_seconds(commits: CommitCounters) -> Metric:
-    """How long commits took, in the cumulative buckets that Prometheus wants."""
-    buckets, seen = [], 0
-    for bound, count in zip((*COMMIT_SECONDS_BOUNDS, float("inf")), commits.seconds_buckets, strict=True):
-        seen += count
-        buckets.append(("+Inf" if bound == float("inf") else repr(bound), float(seen)))
-    return HistogramMetricFamily(
-        "walletd_journal_commit_seconds",
-        "Seconds that a group commit takes.",
-        buckets=buckets,
-        sum_value=commits.seconds_total,
-    )

@@ -9,7 +9,7 @@ both pass the same contract tests.
     for segment in await store.read(after=head.sequence): ...
 """
 
-from typing import NoReturn, Protocol
+from typing import NoReturn, Protocol, runtime_checkable
 
 import msgspec
 
@@ -34,7 +34,7 @@ GENESIS = Head(sequence=0, epoch=FIRST_EPOCH, root=EMPTY_ROOT)
 
 
 class JournalStore(Protocol):
-    """The store of the segments.  Every method may be cancelled, except an ``append`` whose outcome must be known."""
+    """What a backend implements.  Every method may be cancelled, except an ``append`` whose outcome must be known."""
 
     @property
     def instance(self) -> str:
@@ -56,28 +56,11 @@ class JournalStore(Protocol):
         """The histories of its entries; the last is the one being written."""
         ...
 
-    @property
-    def checkpoint_due(self) -> bool:
-        """True if enough has been appended for ``checkpoint`` to be worth its time."""
-        ...
-
     async def append(self, expected_head: int, segment: Segment) -> None:
         """Make one segment durable, if the journal still ends at ``expected_head`` in this store's epoch.
 
         Raises JournalFull or HeadMoved when it is certain that nothing was written, and OutcomeUnknown otherwise.
         """
-        ...
-
-    def is_quick(self, body_bytes: int) -> bool:
-        """True if a segment with a body of this length is better appended by ``append_now``."""
-        ...
-
-    def append_now(self, expected_head: int, segment: Segment) -> None:
-        """``append`` without waiting for a thread, if ``is_quick``.  Its errors are for ``explain``."""
-        ...
-
-    async def explain(self, error: Exception) -> NoReturn:
-        """Determine, or make certain, what an error of ``append_now`` means; raises what ``append`` would."""
         ...
 
     async def read(self, after: int, limit: int = READ_LIMIT_BYTES) -> list[Segment]:
@@ -96,10 +79,6 @@ class JournalStore(Protocol):
         """The durable head.  Raises JournalCorrupt."""
         ...
 
-    async def checkpoint(self) -> None:
-        """Do the housekeeping that keeps appends fast.  A failure is counted, and shows in later appends."""
-        ...
-
     async def probe(self) -> None:
         """Test whether appends work again after JournalFull, and rebuild the reserve that the full disk used up.
 
@@ -109,4 +88,35 @@ class JournalStore(Protocol):
 
     async def aclose(self) -> None:
         """Release everything.  No other method may be called afterwards."""
+        ...
+
+
+@runtime_checkable
+class AppendsAtOnce(Protocol):
+    """A store whose disk may be so fast that the event loop itself waits for it.  The writer also works without."""
+
+    def is_quick(self, body_bytes: int) -> bool:
+        """True if a segment with a body of this length is better appended by ``append_now``."""
+        ...
+
+    def append_now(self, expected_head: int, segment: Segment) -> None:
+        """``append`` without waiting for a thread, if ``is_quick``.  Its errors are for ``explain``."""
+        ...
+
+    async def explain(self, error: Exception) -> NoReturn:
+        """Determine, or make certain, what an error of ``append_now`` means; raises what ``append`` would."""
+        ...
+
+
+@runtime_checkable
+class KeepsHouse(Protocol):
+    """A store that needs a moment now and then for its appends to stay fast; the writer grants it between commits."""
+
+    @property
+    def checkpoint_due(self) -> bool:
+        """True if enough has been appended for ``checkpoint`` to be worth its time."""
+        ...
+
+    async def checkpoint(self) -> None:
+        """Do the housekeeping that keeps appends fast.  A failure is counted, and shows in later appends."""
         ...

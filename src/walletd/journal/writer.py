@@ -20,9 +20,8 @@ probe reports that writing works.  Or nothing is certain: then the process ends,
 """
 
 import logging
-from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, NamedTuple, NoReturn, Protocol, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Generic, NamedTuple, NoReturn, Protocol
 
 import trio
 
@@ -31,8 +30,10 @@ from walletd.journal.failures import (
     JournalFull,
 )
 from walletd.journal.merkle import Frontier, leaf_hash
+from walletd.journal.queue import Context, Pending, Queue, Waiter
 from walletd.journal.segment import Segment, is_record, seal
-from walletd.journal.store import Head, JournalStore
+from walletd.journal.store import AppendsAtOnce, Head, JournalStore, KeepsHouse
+from walletd.journal.watchdog import Watchdog
 from walletd.runtime.ending import end_process
 from walletd.vocabulary.sizes import MAX_SEGMENT_BYTES
 
@@ -47,27 +48,6 @@ WATCHDOG_SECONDS = 30.0
 PROBE_INTERVAL_SECONDS = 1.0
 CLOSING_SECONDS = 30.0
 """Less than what systemd allows for stopping."""
-
-
-Context = TypeVar("Context")
-
-
-class Pending(Generic[Context]):
-    """An entry on its way to the disk.  ``leaf`` is its hash in the Merkle tree; ``context`` is the caller's own."""
-
-    __slots__ = ("context", "leaf", "record", "sequence")
-
-    def __init__(self, sequence: int, record: bytes, leaf: bytes, context: Context) -> None:
-        self.sequence = sequence
-        self.record = record
-        self.leaf = leaf
-        self.context = context
-
-    def __repr__(self) -> str:
-        return f"<Pending {self.sequence}>"
-
-
-Waiter = Callable[[bool], None]
 
 
 class Outcome(Protocol[Context]):
@@ -112,6 +92,36 @@ class _Sealed(NamedTuple, Generic[Context]):
     began: float
 
 
+class WriterLimits(NamedTuple):
+    """How much may wait, how much is written at once, and how long anything may take."""
+
+    max_queue_entries: int = MAX_QUEUE_ENTRIES
+    max_queue_bytes: int = MAX_QUEUE_BYTES
+    max_segment_entries: int = MAX_SEGMENT_ENTRIES
+    max_segment_bytes: int = MAX_SEGMENT_BYTES
+    watchdog_seconds: float = WATCHDOG_SECONDS
+    probe_interval_seconds: float = PROBE_INTERVAL_SECONDS
+    closing_seconds: float = CLOSING_SECONDS
+
+
+DEFAULT_LIMITS = WriterLimits()
+
+
+class _Turns(Generic[Context]):
+    """Commits in the very turn of the event loop in which their entries were appended, where the store can do that."""
+
+    __slots__ = ("failed", "is_attended", "is_idle", "store")
+
+    def __init__(self, store: JournalStore) -> None:
+        self.store = store if isinstance(store, AppendsAtOnce) else None
+        self.is_attended = False
+        """True if ``commit_now`` is going to be called."""
+        self.is_idle = False
+        """True if ``run`` waits for work, and nothing else is done."""
+        self.failed: tuple[_Sealed[Context], Exception] | None = None
+        """The segment that could not be appended in a turn, for ``run`` to find out what that means."""
+
+
 class JournalWriter(Generic[Context]):
     """The one writer of a journal: it owns the head, the frontier and the order of everything."""
 
@@ -124,55 +134,35 @@ class JournalWriter(Generic[Context]):
         outcome: Outcome[Context],
         pace: Pace | None = None,
         die: Callable[[str], NoReturn] = end_process,
-        max_queue_entries: int = MAX_QUEUE_ENTRIES,
-        max_queue_bytes: int = MAX_QUEUE_BYTES,
-        max_segment_entries: int = MAX_SEGMENT_ENTRIES,
-        max_segment_bytes: int = MAX_SEGMENT_BYTES,
-        watchdog_seconds: float = WATCHDOG_SECONDS,
-        probe_interval_seconds: float = PROBE_INTERVAL_SECONDS,
-        closing_seconds: float = CLOSING_SECONDS,
+        limits: WriterLimits = DEFAULT_LIMITS,
         seconds: Callable[[], float] = trio.current_time,
     ) -> None:
         """``seconds``: the clock that measures the duration of a commit."""
         assert frontier.size == head.sequence
         assert frontier.root() == head.root
         self._store = store
-        self._frontier = frontier.copy()  # of the durable entries
-        self._durable_head = head.sequence
-        self._head = head.sequence
-        self._queue: deque[Pending[Context]] = deque()
-        self._undurable_bytes = 0
-        self._waiters: dict[int, list[Waiter]] = {}
+        self._housekeeping = store if isinstance(store, KeepsHouse) else None
+        self._turns: _Turns[Context] = _Turns(store)
+        self._frontier = frontier.copy()
+        """Of what is durable."""
+        self._queue: Queue[Context] = Queue(head.sequence, limits.max_queue_entries, limits.max_queue_bytes)
         self._outcome = outcome
         self._pace = pace
-        self._die = die
-        self._max_queue_entries = max_queue_entries
-        self._max_queue_bytes = max_queue_bytes
-        self._max_segment_entries = max_segment_entries
-        self._max_segment_bytes = max_segment_bytes
-        self._watchdog_seconds = watchdog_seconds
-        self._probe_interval_seconds = probe_interval_seconds
-        self._closing_seconds = closing_seconds
+        self._watchdog = Watchdog(die, limits.watchdog_seconds)
+        self._limits = limits
         self._seconds = seconds
         self._work = trio.Event()
-        self._is_attended = False
-        self._is_idle = False
-        """True if ``run`` waits for work, and nothing else is done."""
-        self._failed: tuple[_Sealed[Context], Exception] | None = None
-        """The segment that ``commit_now`` could not append, for ``run`` to find out what that means."""
-        self._degraded: JournalFull | None = None
-        self._closed = False
         self.counters = CommitCounters()
 
     @property
     def head(self) -> int:
         """The tentative head: the last sequence issued."""
-        return self._head
+        return self._queue.head
 
     @property
     def durable_head(self) -> int:
         """The last sequence that answers may reveal."""
-        return self._durable_head
+        return self._queue.durable_head
 
     @property
     def frontier(self) -> Frontier:
@@ -187,56 +177,52 @@ class JournalWriter(Generic[Context]):
     @property
     def degraded(self) -> JournalFull | None:
         """The reason why no entries are accepted now, or None."""
-        return self._degraded
+        return self._queue.degraded
 
     def has_room(self) -> bool:
         """True if an entry may be appended.  Ask before deciding: an entry that cannot be appended must not be
         decided.
         """
-        return (
-            self._degraded is None
-            and not self._closed
-            and self._head - self._durable_head < self._max_queue_entries
-            and self._undurable_bytes < self._max_queue_bytes
-        )
+        return self._queue.has_room()
 
     @property
     def is_busy(self) -> bool:
         """True if a full commit waits for the disk: work that can wait had better not be appended."""
-        return self._undurable_bytes >= self._max_segment_bytes
+        return self._queue.undurable_bytes >= self._limits.max_segment_bytes
 
     def append(self, sequence: int, record: bytes, context: Context) -> Pending[Context]:
         """Queue the next entry; ``sequence`` is the one in the record and must be the head's successor."""
-        assert self.has_room()
-        assert sequence == self._head + 1
+        queue = self._queue
+        assert queue.has_room()
+        assert sequence == queue.head + 1
         assert is_record(record)
         pending = Pending(sequence, record, leaf_hash(record), context)
-        self._queue.append(pending)
-        self._undurable_bytes += len(record)
-        self._head = sequence
-        if not self._is_attended:
+        queue.append(pending)
+        if not self._turns.is_attended:
             self._work.set()
         return pending
 
     def attend(self) -> None:
         """Promise to call ``commit_now`` before the event loop's next turn: until then no task is woken."""
-        self._is_attended = True
+        self._turns.is_attended = True
 
     def commit_now(self) -> None:
         """Commit the appended entries in this very turn, if no commit is running and the disk is fast."""
-        self._is_attended = False
-        if not self._queue:
+        turns, queue = self._turns, self._queue
+        turns.is_attended = False
+        if not queue.entries:
             return
-        if self._is_idle and self._store.is_quick(self._undurable_bytes) and not (self._pace and self._pace.is_behind):
+        store = turns.store if turns.is_idle else None
+        if store is not None and store.is_quick(queue.undurable_bytes) and not (self._pace and self._pace.is_behind):
             sealed = self._sealed()
             try:
-                self._store.append_now(self._durable_head, sealed.segment)
+                store.append_now(queue.durable_head, sealed.segment)
             except Exception as error:
-                self._failed = sealed, error
+                turns.failed = sealed, error
             else:
                 self._committed(sealed)
-        if self._queue or self._failed or self._store.checkpoint_due:
-            self._is_idle = False
+        if queue.entries or turns.failed or self._is_housekeeping_due:
+            turns.is_idle = False
             self._work.set()
 
     def when_durable(self, sequence: int, callback: Waiter) -> None:
@@ -244,16 +230,12 @@ class JournalWriter(Generic[Context]):
 
         An answer that only *saw* tentative state waits for it in the same way: pass the head it saw.
         """
-        assert 0 <= sequence <= self._head
-        if sequence <= self._durable_head:
-            callback(True)
-        else:
-            self._waiters.setdefault(sequence, []).append(callback)
+        self._queue.when_durable(sequence, callback)
 
     async def drain(self) -> None:
         """Wait until everything appended so far, and meanwhile, is durable or rolled back."""
-        while self._durable_head < self._head:
-            await self._settled(self._head).wait()
+        while self.durable_head < self.head:
+            await self._settled(self.head).wait()
 
     def _settled(self, sequence: int) -> trio.Event:
         """An event that is set when the entry is durable or rolled back."""
@@ -263,50 +245,56 @@ class JournalWriter(Generic[Context]):
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Write until cancelled; then write the queue, shielded, for a bounded time, and accept nothing more."""
+        turns, queue = self._turns, self._queue
         task_status.started()
         try:
             while True:
-                if self._degraded is not None:
-                    await trio.sleep(self._probe_interval_seconds)
+                if queue.degraded is not None:
+                    await trio.sleep(self._limits.probe_interval_seconds)
                     await self._probe()
                 else:
-                    self._is_idle = not self._work.is_set()
+                    turns.is_idle = not self._work.is_set()
                     await self._work.wait()
-                    self._is_idle = False
+                    turns.is_idle = False
                     await self._commit_queue()
         except trio.Cancelled:
-            self._is_idle = False
-            deadline = trio.current_time() + self._closing_seconds
-            while (self._queue or self._failed) and trio.current_time() < deadline:
+            turns.is_idle = False
+            deadline = trio.current_time() + self._limits.closing_seconds
+            while (queue.entries or turns.failed) and trio.current_time() < deadline:
                 await self._commit()
             raise
         finally:
-            self._closed = True
+            queue.is_closed = True
 
     async def _commit_queue(self) -> None:
         """Commit until nothing is queued, no faster than ``pace`` lets it; a cancellation gets its turn in between."""
-        await self._fold_if_due()
-        while self._queue or self._failed:
+        await self._keep_house()
+        while self._queue.entries or self._turns.failed:
             await self._commit()
-            await self._fold_if_due()
+            await self._keep_house()
             await trio.lowlevel.checkpoint_if_cancelled()
             if self._pace is not None:
                 await self._pace.catch_up()
         self._work = trio.Event()
 
-    async def _fold_if_due(self) -> None:
-        if self._store.checkpoint_due:
-            await self._watched(self._store.checkpoint)
+    @property
+    def _is_housekeeping_due(self) -> bool:
+        return self._housekeeping is not None and self._housekeeping.checkpoint_due
+
+    async def _keep_house(self) -> None:
+        if self._housekeeping is not None and self._housekeeping.checkpoint_due:
+            await self._watchdog.call(self._housekeeping.checkpoint)
 
     async def _commit(self) -> None:
         """Make one segment of the queue, durable or not."""
-        failed, self._failed = self._failed, None
+        failed, self._turns.failed = self._turns.failed, None
         sealed = self._sealed() if failed is None else failed[0]
         try:
             if failed is None:
-                await self._watched(self._store.append, self._durable_head, sealed.segment)
+                await self._watchdog.call(self._store.append, self.durable_head, sealed.segment)
             else:
-                await self._watched(self._store.explain, failed[1])
+                assert self._turns.store is not None
+                await self._watchdog.call(self._turns.store.explain, failed[1])
         except JournalFull as full:
             self._roll_back(sealed.batch, full)
             return
@@ -314,7 +302,7 @@ class JournalWriter(Generic[Context]):
 
     def _sealed(self) -> _Sealed[Context]:
         """The next segment."""
-        batch = self._take()
+        batch = self._queue.take(self._limits.max_segment_entries, self._limits.max_segment_bytes)
         frontier = self._frontier.copy()
         segment = seal(
             frontier,
@@ -331,82 +319,43 @@ class JournalWriter(Generic[Context]):
         self._frontier = sealed.frontier
         self._deliver(sealed.batch)
 
-    def _take(self) -> list[Pending[Context]]:
-        """The entries of the next segment, at least one, from the front of the queue."""
-        batch: list[Pending[Context]] = []
-        size = 0
-        while self._queue and len(batch) < self._max_segment_entries:
-            size += len(self._queue[0].record)
-            if batch and size > self._max_segment_bytes:
-                break
-            batch.append(self._queue.popleft())
-        assert batch
-        assert batch[0].sequence == self._durable_head + 1
-        return batch
-
     def _deliver(self, batch: list[Pending[Context]]) -> None:
         """The commit has returned: report it, without an await before the last receiver."""
-        self._durable_head = batch[-1].sequence
-        self._undurable_bytes -= sum(len(pending.record) for pending in batch)
-        assert self._durable_head == self._frontier.size <= self._head
+        queue = self._queue
+        queue.durable(batch)
+        assert queue.durable_head == self._frontier.size
         try:
             self._outcome.durable(batch)
             for pending in batch:
-                for waiter in self._waiters.pop(pending.sequence, ()):
+                for waiter in queue.waiters_for(pending.sequence):
                     waiter(True)
-            if not self._queue:
+            if not queue.entries:
                 self._outcome.idle()
         except Exception:
-            self._end("what was durable could not be delivered")
+            self._watchdog.end("what was durable could not be delivered")
 
     def _roll_back(self, batch: list[Pending[Context]], full: JournalFull) -> None:
         """Nothing was written, for certain: take back everything tentative, because all of it was decided on top."""
-        rolled_back = [*batch, *self._queue]
-        assert rolled_back[-1].sequence == self._head
-        self._queue.clear()
-        self._undurable_bytes = 0
-        self._head = self._durable_head
-        self._degraded = full
+        undone, waiters = self._queue.undo(batch)
+        self._queue.degraded = full
         self._work = trio.Event()
         self.counters.rollbacks += 1
-        waiters, self._waiters = self._waiters, {}
-        log.error("the journal accepts no writes, %d entries rolled back: %s", len(rolled_back), full)
+        log.error("the journal accepts no writes, %d entries rolled back: %s", len(undone), full)
         try:
-            self._outcome.rolled_back(rolled_back, full)
-            for sequence in sorted(waiters):
-                for waiter in waiters[sequence]:
-                    waiter(False)
+            self._outcome.rolled_back(undone, full)
+            for waiter in waiters:
+                waiter(False)
         except Exception:
-            self._end("what was rolled back could not be delivered")
+            self._watchdog.end("what was rolled back could not be delivered")
 
     async def _probe(self) -> None:
         """Ask the store whether it can write again; if so, accept entries again."""
         self.counters.probes += 1
         try:
-            await self._watched(self._store.probe)
+            await self._watchdog.call(self._store.probe)
         except JournalFull as full:
-            self._degraded = full
+            self._queue.degraded = full
             return
-        self._degraded = None
+        self._queue.degraded = None
         log.warning("the journal accepts writes again")
         self._outcome.writable()
-
-    async def _watched(self, call: Callable[..., Awaitable[None]], *arguments: object) -> None:
-        """Await a call of the store, shielded.  JournalFull passes; any other failure, or silence, ends the process.
-
-        The deadline is a watchdog: a dead worker thread never answers, and its caller would wait without end.
-        """
-        patience = trio.CancelScope(deadline=trio.current_time() + self._watchdog_seconds, shield=True)
-        try:
-            with patience:
-                await call(*arguments)
-        except JournalFull:
-            raise
-        except BaseException as failure:
-            self._end(str(failure) or repr(failure))
-        if patience.cancelled_caught:
-            self._die(f"the journal has not answered for {self._watchdog_seconds:g} s")
-
-    def _end(self, reason: str) -> NoReturn:
-        log.critical("%s", reason, exc_info=True)
-        self._die(reason)

@@ -26,6 +26,7 @@ import apsw
 import trio
 import trio.lowlevel
 
+from walletd.journal.archive.archivable import Archivable
 from walletd.journal.archive.file import ArchiveWriter, Origin, one_block, pack
 from walletd.journal.failures import (
     CopyDamaged,
@@ -37,7 +38,6 @@ from walletd.journal.failures import (
 )
 from walletd.journal.history import READ_BYTES, entries_of
 from walletd.journal.sqlite.directory import free_bytes, make_directory
-from walletd.journal.sqlite.store import SqliteJournalStore
 from walletd.protocol.messages.journal import CompactionStatus
 from walletd.runtime.threads import in_thread
 from walletd.tables.file import FILE_NAME
@@ -85,7 +85,7 @@ class Compaction:
 
     def __init__(
         self,
-        store: SqliteJournalStore,
+        store: Archivable,
         projector: Projector,
         directory: Path,
         policy: CompactionPolicy,

@@ -14,7 +14,8 @@ from typing import Any
 
 from walletd.journal.failures import JournalFull
 from walletd.journal.history import DurableEntry
-from walletd.journal.writer import JournalWriter, Pending
+from walletd.journal.queue import Pending
+from walletd.journal.writer import JournalWriter
 from walletd.ledger.book import Books, apply
 from walletd.ledger.client_book import ClientBook
 from walletd.ledger.entry_size import expiries_before

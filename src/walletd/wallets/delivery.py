@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from time import perf_counter
 
 from walletd.journal.history import DurableEntry
-from walletd.journal.writer import JournalWriter, Pending
+from walletd.journal.queue import Pending
+from walletd.journal.writer import JournalWriter
 from walletd.ledger.client_book import ClientBook, apply_clients
 from walletd.streams.publisher import Publisher
 from walletd.tables.projector import Projector

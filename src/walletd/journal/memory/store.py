@@ -10,7 +10,7 @@ of segments given to it is the disk: a second store over the same list is the sa
 
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Literal, NoReturn
+from typing import Literal
 
 import trio
 
@@ -60,20 +60,10 @@ class MemoryJournalStore:
     def histories(self) -> Histories:
         return self._histories
 
-    @property
-    def checkpoint_due(self) -> bool:
-        return False
-
     async def append(self, expected_head: int, segment: Segment) -> None:
         await trio.lowlevel.checkpoint()
         if self._latency is not None:
             await self._latency()
-        self._append(expected_head, segment)
-
-    def is_quick(self, body_bytes: int) -> bool:
-        return self._latency is None
-
-    def append_now(self, expected_head: int, segment: Segment) -> None:
         self._append(expected_head, segment)
 
     def _append(self, expected_head: int, segment: Segment) -> None:
@@ -88,9 +78,6 @@ class MemoryJournalStore:
         self.disk.append(segment)
         if fault == "unknown_applied":
             raise OutcomeUnknown("the memory does not say")
-
-    async def explain(self, error: Exception) -> NoReturn:
-        raise error
 
     async def read(self, after: int, limit: int = READ_LIMIT_BYTES) -> list[Segment]:
         assert after >= 0
@@ -119,9 +106,6 @@ class MemoryJournalStore:
             check(segment)
             return Head(segment.last_sequence, self.epoch, segment.root)
         return Head(0, self.epoch, EMPTY_ROOT)
-
-    async def checkpoint(self) -> None:
-        """Nothing to fold."""
 
     async def probe(self) -> None:
         if self.is_full:
