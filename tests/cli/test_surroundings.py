@@ -136,7 +136,7 @@ def check(words: list[str], around: Surroundings, ended: tuple[int, str, str]) -
     said = f"{shlex.join(words)}: {code}\n{out}\n{err}"
     assert "Traceback" not in out + err, said
     assert "Exception ignored" not in err, said
-    assert "fault of walletd's own" not in err, said
+    assert "internal error" not in err, said
     assert code in EXIT_CODES, said
     assert around.answers or code != 0, f"an answer that was lost is not told: {said}"
     if code not in (0, 1) and "2>" not in around.redirections:

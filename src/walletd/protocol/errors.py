@@ -93,7 +93,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.CLIENT_REVOKED: "client {client} was revoked at {revoked_at}; create a new one",
     Reason.TOKEN_IN_USE: "this token already belongs to a client; make a fresh one",
     Reason.TOO_MANY_TOKENS: "client {client} has reached its limit of {limit} valid tokens",
-    Reason.TOO_MANY_CLIENTS: "the limit of {limit} clients has been reached",
+    Reason.TOO_MANY_CLIENTS: "the limit of {limit} clients or viewing keys has been reached",
     Reason.ENTRY_TOO_LARGE: "{what}: {number}; one journal entry holds at most {limit}; split the command",
     Reason.LAST_ADMIN: (
         "without {client}, no admin with a token that does not expire would remain; create another one first"

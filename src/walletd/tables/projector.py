@@ -34,8 +34,8 @@ FULL_RETRY_SECONDS = 1.0
 """The delay before another attempt while the read tables have no space, or another program has them locked."""
 
 LINGER_SECONDS = 0.25
-"""The time that a transaction waits for more entries, unless a reader waits for it: half of them cost a quarter more
-each.
+"""The time that a transaction waits for more entries, unless a reader waits for it: with half as many, each costs a
+quarter more.
 """
 
 PAUSE_SECONDS = 0.0005
