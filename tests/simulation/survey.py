@@ -20,7 +20,8 @@ from tests.simulation.world import Failed, simulate
 SEEDS = figure("TEST_SEEDS")
 FIRST = int(os.environ.get("TEST_SEED") or 0)
 """The first of them: where a soak goes on."""
-SEEDS_PER_BUG = 600
+SEEDS_PER_BUG = 2_000
+"""As many as CI runs without a bug: one that no seed of them sees has survived."""
 CHUNK = 20
 
 
