@@ -10,7 +10,8 @@ from typing import Any
 import trio
 from prometheus_client.metrics_core import Metric
 
-from walletd.daemon.engine import Core
+from walletd.daemon.engine import Engine
+from walletd.daemon.limits import engine_limits
 from walletd.daemon.metrics import DaemonCollector, StartCollector
 from walletd.gateway.network.counters import TrafficCounters
 from walletd.gateway.pages.status import RecoveryProgress
@@ -50,14 +51,14 @@ async def _families() -> list[Metric]:
         recovered = await recover(store, folder, lambda done, whole: None)
         readings = await open_readings(recovered.tables.path)
         try:
-            core = Core(Settings(data=folder), store, recovered, readings, await store.head())
-            return list(_collected(core, folder))
+            engine = Engine(store, recovered, readings, await store.head(), engine_limits(Settings(data=folder)))
+            return list(_collected(engine, folder))
         finally:
             await readings.aclose()
             await recovered.tables.aclose()
 
 
-def _collected(core: Core, folder: Path) -> Iterator[Metric]:
+def _collected(engine: Engine, folder: Path) -> Iterator[Metric]:
     services: Any = SimpleNamespace(rejected={}, shed={}, endpoints=set())
     certificates = SimpleNamespace(expires_at=None, loaded=0, refused=0)
     doors: Any = SimpleNamespace(certificates=certificates, rates=RateBook(Rates(session=1, principal=1, guest=1)))
@@ -77,7 +78,7 @@ def _collected(core: Core, folder: Path) -> Iterator[Metric]:
     lifecycle = Lifecycle(lambda: datetime.now(UTC))
     compaction: Any = SimpleNamespace(status=CompactionStatus(step="idle", archived=0))
     yield from StartCollector(lifecycle, operations, "").collect()
-    yield from DaemonCollector(core, TrafficCounters(), services, doors, compaction).collect()
+    yield from DaemonCollector(engine, TrafficCounters(), services, doors, compaction).collect()
 
 
 SECTIONS: dict[str, Callable[[], str]] = {"metrics": metrics}

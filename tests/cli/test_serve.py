@@ -12,7 +12,7 @@ from tests.cli.conftest import Walletd
 from walletd.cli.announcement import announcement
 from walletd.cli.app import app
 from walletd.cli.serve import RebuildProgress, _parser
-from walletd.daemon.serving import Announcement
+from walletd.daemon.launch import Announcement
 from walletd.settings.settings import Settings
 
 

@@ -16,14 +16,16 @@ import trio.testing
 
 from tests.contract.witness import Witness
 from tests.wallets.conftest import open_core
-from walletd.daemon.engine import Core, wall_clock
+from walletd.daemon.engine import Engine
 from walletd.gateway.admission import Admission
 from walletd.gateway.endpoint import ClientEndpoint
 from walletd.gateway.methods import dispatch
 from walletd.gateway.services import Services
 from walletd.journal.store import JournalStore
 from walletd.protocol.envelope import Limits
+from walletd.protocol.messages.journal import CompactionStatus
 from walletd.protocol.messages.operator import DaemonStatus
+from walletd.runtime.wall_clock import wall_clock
 from walletd.sessions.access import Grant, TokenRegister
 from walletd.sessions.session import Session
 from walletd.vocabulary.identifiers import Principal
@@ -162,15 +164,24 @@ class Client:
                 await self._arrived.wait()
 
 
+class NoCompaction:
+    """A compaction that has nothing to do."""
+
+    status = CompactionStatus(step="idle", archived=0)
+
+    def request(self, keep_entries: int | None = None) -> None:
+        """Nothing begins."""
+
+
 class Desk:
     """The services over a core, and the clients that come."""
 
-    def __init__(self, core: Core, **settings: Any) -> None:
+    def __init__(self, core: Engine, **settings: Any) -> None:
         self.core = core
         clock = settings.get("clock", wall_clock)
         self.register = TokenRegister(core.clients, clock)
         self.admission = Admission(self.register)
-        core.on_clients_changed = self.admission.review
+        core.on_clients_changed.add(self.admission.review)
         self.lifecycle = DaemonState.SERVING
         self.services = Services(
             decisions=core.decisions,
@@ -188,6 +199,7 @@ class Desk:
             books=core.books,
             admission=self.admission,
             operations=self,
+            compaction=NoCompaction(),
             limits=Limits(256 * 1024, settings.get("max_in_flight", 4096), settings.get("max_subscriptions", 100)),
             clock=clock,
             lifecycle=lambda: self.lifecycle,

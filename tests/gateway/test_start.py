@@ -13,11 +13,14 @@ import trio
 
 from tests.gateway.wires import request
 from walletd.daemon import admin_listener, serving
+from walletd.daemon.launch import Launch
 from walletd.daemon.operations import Operations
 from walletd.journal.sqlite.store import open_journal
 from walletd.runtime.fault_reports import FaultReports
+from walletd.runtime.lifecycle import Lifecycle
 from walletd.runtime.signals import Stop
 from walletd.runtime.systemd import ServiceManager
+from walletd.runtime.wall_clock import wall_clock
 from walletd.settings.settings import Settings
 
 PATIENCE_SECONDS = 60
@@ -59,7 +62,13 @@ class Start:
     async def run(self) -> None:
         try:
             await serving._run(
-                self.operations.settings, lambda said: self.served.set(), lambda done, whole: None, self.operations
+                Launch(
+                    self.operations.settings,
+                    self.operations,
+                    Lifecycle(wall_clock),
+                    announce=lambda said: self.served.set(),
+                    report=lambda done, whole: None,
+                )
             )
         finally:
             self.operations.loop_watch.over()  # Else it would end the process of the tests 30 s later.

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 import trio
 
-from walletd.daemon.engine import Core
+from walletd.daemon.engine import Engine
+from walletd.daemon.limits import engine_limits
 from walletd.journal.failures import JournalFull, OutcomeUnknown
 from walletd.journal.memory.store import MemoryJournalStore
 from walletd.journal.segment import Segment
@@ -35,7 +36,7 @@ class Process:
     def __init__(self, world: "World", life: int) -> None:
         self.world = world
         self.life = life
-        self.core: Core | None = None
+        self.core: Engine | None = None
         self.services: trio.Nursery | None = None
         self.store = SimulatedStore(world, self)
         self.stop = trio.Event()
@@ -69,21 +70,19 @@ class Process:
             self.core = None
 
     @asynccontextmanager
-    async def _running(self) -> AsyncIterator[Core]:
+    async def _running(self) -> AsyncIterator[Engine]:
         """What the daemon does before and after it serves."""
         world = self.world
         recovered = await recover(self.store, world.directory, lambda done, whole: None)
         try:
-            readings = await open_readings(recovered.tables.path)
+            readings = await open_readings(recovered.tables.path, clock=world.now, die=self.die)
             try:
                 violations = (await BooksAudits(recovered.tables.path).report()).violations
                 assert not violations, violations
-                settings = Settings(data=world.directory, **world.plan.settings)
+                limits = engine_limits(Settings(data=world.directory, **world.plan.settings))
                 head = await self.store.head()
-                core = Core(settings, self.store, recovered, readings, head, clock=world.now, die=self.die)
-                limits = core.writer._limits._replace(max_segment_entries=world.plan.segment_entries)
-                core.writer._limits = limits
-                core.books.assets.update({asset.asset: asset for asset in await readings.assets()})
+                core = Engine(self.store, recovered, readings, head, limits, clock=world.now, die=self.die)
+                core.writer._limits = core.writer._limits._replace(max_segment_entries=world.plan.segment_entries)
                 async with core.running():
                     if core.writer.head == 0:
                         await core.open_external()

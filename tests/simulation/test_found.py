@@ -9,7 +9,7 @@ import trio.testing
 
 from tests.wallets.conftest import answered, define, open_core, opening, submit, transfer
 from tests.wallets.test_publisher import subscribe
-from walletd.daemon.engine import Core
+from walletd.daemon.engine import Engine
 from walletd.journal.failures import JournalFull
 from walletd.journal.memory.store import MemoryJournalStore
 from walletd.vocabulary.entries import Refusal
@@ -25,7 +25,7 @@ async def test_a_first_start_on_a_full_disk_ends_with_a_word_about_the_disk(tmp_
             await trio.sleep(0)
 
 
-async def test_a_dry_run_does_not_show_an_asset_that_is_not_durable_yet(core: Core) -> None:
+async def test_a_dry_run_does_not_show_an_asset_that_is_not_durable_yet(core: Engine) -> None:
     first = submit(core, define())
     foreseen = submit(core, msgspec.structs.replace(define(command_id="once-more"), dry_run=True))
     assert foreseen == []
@@ -36,7 +36,7 @@ async def test_a_dry_run_does_not_show_an_asset_that_is_not_durable_yet(core: Co
 
 
 async def test_a_dry_run_over_an_asset_that_a_full_disk_undid_is_not_answered_with_it(
-    core: Core, journal: MemoryJournalStore
+    core: Engine, journal: MemoryJournalStore
 ) -> None:
     await answered(submit(core, opening("alice")))
     journal.is_full = True
@@ -47,7 +47,7 @@ async def test_a_dry_run_over_an_asset_that_a_full_disk_undid_is_not_answered_wi
     assert foreseen[0].reason is Reason.UNAVAILABLE
 
 
-async def test_one_who_gets_room_and_unsubscribes_before_anybody_else_ran_gets_nothing_more(core: Core) -> None:
+async def test_one_who_gets_room_and_unsubscribes_before_anybody_else_ran_gets_nothing_more(core: Engine) -> None:
     await answered(submit(core, define()), submit(core, opening("alice")))
     subscriber, subscription = subscribe(core, after=0, room=1)
     await trio.testing.wait_all_tasks_blocked()

@@ -12,7 +12,7 @@ import trio
 
 from tests.journal.outcomes import Told
 from tests.simulation.survey import SEEDS_PER_BUG, survey_here
-from walletd.daemon.engine import Core
+from walletd.daemon.engine import Engine
 from walletd.journal.failures import JournalFull
 from walletd.journal.watchdog import Watchdog
 from walletd.journal.writer import JournalWriter
@@ -145,7 +145,7 @@ def decides_again(submit: Any) -> Any:
 
 
 def forgets_ids_when_durable(durable: Any) -> Any:
-    def wrong(self: Core, commit: Any) -> None:
+    def wrong(self: Engine, commit: Any) -> None:
         durable(self, commit)
         for pending in commit:
             self.command_ids._recent.pop(pending.context.key, None)
@@ -361,7 +361,7 @@ BUGS = [
     Bug("what was given up is still remembered", Decisions, "_give_up", refuses_without_the_journal),
     Bug("the index is not asked", CommandIndex, "find", lambda find: lambda self, principal, command_id: None),
     Bug("a replay decides again", Decisions, "submit", decides_again),
-    Bug("ids are forgotten before they are projected", Core, "durable", forgets_ids_when_durable),
+    Bug("ids are forgotten before they are projected", Engine, "durable", forgets_ids_when_durable),
     Bug("a replay answers with the entry before", CommandIds, "_replay", replays_the_neighbour),
     Bug("the last in a mailbox is served first", Roster, "_pass_on", last_come_first_served),
     Bug("a claim runs before the book is loaded", Actor, "is_free", lets_everybody_in_while_loading),

@@ -55,7 +55,7 @@ def test_exit_codes_that_another_start_cannot_mend_do_not_restart() -> None:
 
 
 def test_the_manual_knows_every_exit_code_and_every_signal() -> None:
-    text = (ROOT / "src/walletd/daemon/serving.py").read_text()
+    text = (ROOT / "src/walletd/runtime/ending.py").read_text()
     codes = set(re.findall(r"^EXIT_\w+ = (\d+)$", text, re.MULTILINE)) | {"0", "64"}
     assert codes <= set(re.findall(r"^\.B (\d+)$", MAN, re.MULTILINE))
     signals = re.findall(r"signal\.(SIG[A-Z]\w+)", (ROOT / "src/walletd/runtime/signals.py").read_text())

@@ -9,9 +9,11 @@ import pytest
 import trio
 
 from tests.ledger import cases
-from walletd.daemon.engine import Clock, Core, wall_clock
+from walletd.daemon.engine import Engine
+from walletd.daemon.limits import engine_limits
 from walletd.journal.memory.store import MemoryJournalStore
 from walletd.journal.store import JournalStore
+from walletd.runtime.wall_clock import Clock, wall_clock
 from walletd.settings.settings import Settings
 from walletd.tables.queries.wallets import open_readings
 from walletd.upkeep.recovery import recover
@@ -27,13 +29,13 @@ CLIENT = Principal("client")
 @asynccontextmanager
 async def open_core(
     directory: Path, store: JournalStore, *, clock: Clock = wall_clock, **settings: Any
-) -> AsyncIterator[Core]:
+) -> AsyncIterator[Engine]:
     """The core at work over this journal, with its read tables in the directory."""
     recovered = await recover(store, directory, lambda done, whole: None)
-    readings = await open_readings(recovered.tables.path)
+    readings = await open_readings(recovered.tables.path, clock=clock)
     try:
-        core = Core(Settings(data=directory, **settings), store, recovered, readings, await store.head(), clock)
-        core.books.assets.update({asset.asset: asset for asset in await readings.assets()})
+        limits = engine_limits(Settings(data=directory, **settings))
+        core = Engine(store, recovered, readings, await store.head(), limits, clock=clock)
         async with core.running():
             if core.writer.head == 0:
                 await core.open_external()
@@ -52,7 +54,7 @@ async def journal() -> MemoryJournalStore:
 
 
 @pytest.fixture
-async def core(tmp_path: Path, journal: MemoryJournalStore) -> AsyncIterator[Core]:
+async def core(tmp_path: Path, journal: MemoryJournalStore) -> AsyncIterator[Engine]:
     """A core over the journal in memory."""
     async with open_core(tmp_path, journal) as opened:
         yield opened
@@ -109,7 +111,7 @@ class Outcomes(list[Outcome]):
         return outcome
 
 
-def submit(core: Core, command: AnyCommand, principal: Principal = CLIENT) -> Outcomes:
+def submit(core: Engine, command: AnyCommand, principal: Principal = CLIENT) -> Outcomes:
     """Submit a command; its outcome is in the list when there is one."""
     outcomes = Outcomes()
     core.decisions.submit(Submission(command, principal, outcomes.take))

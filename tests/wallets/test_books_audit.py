@@ -9,7 +9,7 @@ from tests.state_file import state_file
 from tests.wallets.conftest import CLIENT, answered, define, opening, submit, transfer
 from walletd.daemon import auditing
 from walletd.daemon.auditing import audit_at_start, audit_beside
-from walletd.daemon.engine import Core
+from walletd.daemon.engine import Engine
 from walletd.journal.failures import JournalCorrupt
 from walletd.tables.file import FILE_NAME, ReadTablesRotten
 from walletd.tables.schema import (
@@ -29,7 +29,7 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(books_audit, "PAGE_ROWS", 3)
 
 
-async def furnished(core: Core) -> None:
+async def furnished(core: Engine) -> None:
     await answered(submit(core, define(), CLIENT), *(submit(core, opening(wallet)) for wallet in WALLETS))
     await answered(*(submit(core, transfer(f"in-{name}", ("@external", name, 100))) for name in WALLETS))
     await core.projector.reach(core.writer.durable_head)
@@ -47,7 +47,7 @@ async def after_a_page(audit: Audit) -> None:
 
 
 async def test_an_audit_that_is_interrupted_by_transfers_is_of_the_moment_when_it_began(
-    tmp_path: Path, core: Core
+    tmp_path: Path, core: Engine
 ) -> None:
     await furnished(core)
     begun = await core.audits.report()
@@ -67,7 +67,7 @@ async def test_an_audit_that_is_interrupted_by_transfers_is_of_the_moment_when_i
     assert (await core.audits.report()).violations == ()
 
 
-async def made_money(core: Core) -> Path:
+async def made_money(core: Engine) -> Path:
     """One balance says more than was paid in, in rows that are sound."""
     await furnished(core)
     path = core.audits._path
@@ -81,7 +81,7 @@ async def made_money(core: Core) -> Path:
     return path
 
 
-async def test_money_that_was_made_is_not_served(core: Core) -> None:
+async def test_money_that_was_made_is_not_served(core: Engine) -> None:
     audit = await open_audit(await made_money(core))
     told: list[int] = []
     with pytest.raises(JournalCorrupt, match=r"EUR sum to 0\.01 EUR, not to zero"):
@@ -91,7 +91,7 @@ async def test_money_that_was_made_is_not_served(core: Core) -> None:
 
 
 async def test_what_a_start_has_no_time_for_is_done_beside_the_serving(
-    core: Core, monkeypatch: pytest.MonkeyPatch
+    core: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(auditing, "PATIENCE_SECONDS", 0)
     monkeypatch.setattr(auditing, "PAUSE_SECONDS", 0)
@@ -105,7 +105,7 @@ async def test_what_a_start_has_no_time_for_is_done_beside_the_serving(
     await audit.aclose()
 
 
-async def test_sound_books_are_told_of_once(core: Core) -> None:
+async def test_sound_books_are_told_of_once(core: Engine) -> None:
     await furnished(core)
     audit = await open_audit(core.audits._path, counts_wallets=False)
     told: list[int] = []
@@ -116,7 +116,7 @@ async def test_sound_books_are_told_of_once(core: Core) -> None:
 
 
 @pytest.mark.parametrize("change", ["posted = '999'", "posted = 'x'", "version = version + 1"])
-async def test_a_row_that_has_rotted_is_rot_and_not_a_violation(core: Core, change: str) -> None:
+async def test_a_row_that_has_rotted_is_rot_and_not_a_violation(core: Engine, change: str) -> None:
     await furnished(core)
     with state_file(core.audits._path.with_name(FILE_NAME)) as tables:
         tables.execute(f"UPDATE balance_change SET {change} WHERE wallet = 'w03'")

@@ -19,7 +19,7 @@ import trio.testing
 from trio.testing import MockClock
 
 from tests.wallets.conftest import answered, define, open_core, opening, submit, transfer
-from walletd.daemon.engine import Core
+from walletd.daemon.engine import Engine
 from walletd.journal.archive import file as archive_file
 from walletd.journal.archive.file import ArchiveWriter
 from walletd.journal.failures import JournalCorrupt, JournalDetached, JournalFull
@@ -39,14 +39,16 @@ ROUNDS = 30
 
 
 @asynccontextmanager
-async def daemon_at_work(directory: Path, **policy: Any) -> AsyncIterator[tuple[SqliteJournalStore, Core, Compaction]]:
+async def daemon_at_work(
+    directory: Path, **policy: Any
+) -> AsyncIterator[tuple[SqliteJournalStore, Engine, Compaction]]:
     """A store, a core over it, and a compaction that runs when it is told."""
     policy.setdefault("keep_entries", 5)
     async with open_journal(directory) as store, open_core(directory, store) as core:
         yield store, core, Compaction(store, core.projector, directory, CompactionPolicy(**policy), clock=lambda: NOON)
 
 
-async def live(core: Core, rounds: int = ROUNDS, name: str = "t") -> None:
+async def live(core: Engine, rounds: int = ROUNDS, name: str = "t") -> None:
     """Some payments, each in a segment of its own."""
     await answered(submit(core, define()), submit(core, opening("alice")), submit(core, opening("bob")))
     for n in range(rounds):
@@ -64,7 +66,7 @@ def audited(directory: Path) -> list[str]:
     return audit.close()
 
 
-async def replayed(core: Core, rounds: int = ROUNDS) -> None:
+async def replayed(core: Engine, rounds: int = ROUNDS) -> None:
     """Every payment again: each is answered as it was, and none is applied twice."""
     for n in range(rounds):
         outcomes = submit(core, transfer(f"t{n}", ("@external", "alice", 10), ("alice", "bob", 3)))
@@ -513,7 +515,7 @@ async def test_without_a_file_descriptor_a_compaction_ends_and_not_the_daemon(
 async def once(compaction: Compaction) -> None:
     """Have a compaction run, and wait for its end."""
     ended = trio.Event()
-    compaction.on_end = ended.set
+    compaction.on_end.add(ended.set)
     compaction.request(5)
     with trio.fail_after(60):
         await ended.wait()

@@ -11,7 +11,7 @@ import trio
 
 from tests.names import ALICE, BOB, EUR
 from tests.wallets.conftest import answered, define, open_core, opening, submit, transfer
-from walletd.daemon.engine import Core
+from walletd.daemon.engine import Engine
 from walletd.journal.history import DurableEntry
 from walletd.journal.memory.store import MemoryJournalStore
 from walletd.ledger.book import Book
@@ -23,7 +23,7 @@ from walletd.wallets.submission import Answer, NotDecided
 NOON = datetime(2030, 1, 31, 12, tzinfo=UTC)
 
 
-async def funded(core: Core, *wallets: str) -> None:
+async def funded(core: Engine, *wallets: str) -> None:
     """EUR is defined, and each wallet is open and has 1000."""
     submitted = [submit(core, define())]
     for wallet in wallets:
@@ -36,7 +36,7 @@ def never(reason: Reason, facts: dict[str, Any]) -> None:
     pytest.fail(f"{reason} {facts}")
 
 
-async def read_posted(core: Core, wallet: str) -> int:
+async def read_posted(core: Engine, wallet: str) -> int:
     seen: list[int] = []
     arrived = trio.Event()
 
@@ -49,11 +49,11 @@ async def read_posted(core: Core, wallet: str) -> int:
     return seen[0]
 
 
-def posted(core: Core, wallet: str) -> int:
+def posted(core: Engine, wallet: str) -> int:
     return core.books.wallets[WalletId(wallet)].balance(EUR).posted
 
 
-async def test_a_command_is_answered_only_once_it_is_durable(core: Core) -> None:
+async def test_a_command_is_answered_only_once_it_is_durable(core: Engine) -> None:
     await funded(core, "alice", "bob")
     outcomes = submit(core, transfer("t1", ("alice", "bob", 100)))
     assert core.writer.head == core.writer.durable_head + 1
@@ -65,7 +65,7 @@ async def test_a_command_is_answered_only_once_it_is_durable(core: Core) -> None
 
 
 async def test_under_overload_a_new_command_takes_no_place_and_an_old_one_is_answered(
-    core: Core, monkeypatch: pytest.MonkeyPatch
+    core: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await funded(core, "alice", "bob")
     done = submit(core, transfer("t1", ("alice", "bob", 100)))
@@ -83,7 +83,7 @@ async def test_under_overload_a_new_command_takes_no_place_and_an_old_one_is_ans
     assert core.counters.shed[Reason.OVERLOADED] == 1
 
 
-async def test_a_refusal_waits_for_the_debit_that_caused_it(core: Core) -> None:
+async def test_a_refusal_waits_for_the_debit_that_caused_it(core: Engine) -> None:
     await funded(core, "alice", "bob")
     first = submit(core, transfer("t1", ("alice", "bob", 1000)))
     second = submit(core, transfer("t2", ("alice", "bob", 1)))
@@ -94,7 +94,7 @@ async def test_a_refusal_waits_for_the_debit_that_caused_it(core: Core) -> None:
     assert second.refusal.reason is Reason.INSUFFICIENT_FUNDS
 
 
-async def test_the_same_id_again_gets_the_first_answer_at_every_stage(core: Core) -> None:
+async def test_the_same_id_again_gets_the_first_answer_at_every_stage(core: Engine) -> None:
     await funded(core, "alice", "bob")
     command = transfer("t1", ("alice", "bob", 100))
     first = submit(core, command)
@@ -110,7 +110,7 @@ async def test_the_same_id_again_gets_the_first_answer_at_every_stage(core: Core
     assert posted(core, "alice") == 900
 
 
-async def test_a_refusal_is_replayed_too_although_it_could_now_be_applied(core: Core) -> None:
+async def test_a_refusal_is_replayed_too_although_it_could_now_be_applied(core: Engine) -> None:
     await funded(core, "alice", "bob")
     refused = submit(core, transfer("t1", ("alice", "bob", 5000)))
     submit(core, transfer("more", ("@external", "alice", 9000)))
@@ -120,7 +120,7 @@ async def test_a_refusal_is_replayed_too_although_it_could_now_be_applied(core: 
     assert again.answer.replayed
 
 
-async def test_the_same_id_with_other_content_is_refused_with_the_field_that_differs(core: Core) -> None:
+async def test_the_same_id_with_other_content_is_refused_with_the_field_that_differs(core: Engine) -> None:
     await funded(core, "alice", "bob")
     submit(core, transfer("t1", ("alice", "bob", 100)))
     reused = submit(core, transfer("t1", ("alice", "bob", 101)))
@@ -132,7 +132,7 @@ async def test_the_same_id_with_other_content_is_refused_with_the_field_that_dif
         assert outcomes[0].facts["field"] == field
 
 
-async def test_command_ids_belong_to_their_client(core: Core) -> None:
+async def test_command_ids_belong_to_their_client(core: Engine) -> None:
     await funded(core, "alice", "bob")
     one = submit(core, transfer("t1", ("alice", "bob", 100)), Principal("one"))
     other = submit(core, transfer("t1", ("alice", "bob", 100)), Principal("other"))
@@ -158,7 +158,7 @@ async def test_ids_are_remembered_over_a_restart_and_after_the_read_tables_are_d
         assert len(core.command_ids) == 0
 
 
-async def replay_of(core: Core, command: AnyCommand) -> DurableEntry:
+async def replay_of(core: Engine, command: AnyCommand) -> DurableEntry:
     outcomes = submit(core, command)
     await answered(outcomes)
     assert isinstance(outcomes[0], Answer)
@@ -167,12 +167,12 @@ async def replay_of(core: Core, command: AnyCommand) -> DurableEntry:
 
 
 async def test_a_full_disk_undoes_what_was_tentative_and_says_not_applied(
-    core: Core, journal: MemoryJournalStore
+    core: Engine, journal: MemoryJournalStore
 ) -> None:
     await funded(core, "alice", "bob")
     before = core.writer.head
     recovered = trio.Event()
-    core.on_writable = recovered.set
+    core.on_writable.add(recovered.set)
     journal.is_full = True
     undone = [submit(core, transfer(f"t{n}", ("alice", "bob", 100))) for n in range(3)]
     undone.append(submit(core, define("USD")))
@@ -196,7 +196,7 @@ def show_posted(seen: list[int], books: Mapping[WalletId, Book], moment: datetim
     return lambda sequence: seen.append(posted)
 
 
-async def test_reads_see_earlier_commands_and_wait_for_them_to_be_durable(core: Core) -> None:
+async def test_reads_see_earlier_commands_and_wait_for_them_to_be_durable(core: Engine) -> None:
     await funded(core, "alice", "bob")
     seen: list[int] = []
     submit(core, transfer("t1", ("alice", "bob", 100)))
@@ -209,7 +209,7 @@ async def test_reads_see_earlier_commands_and_wait_for_them_to_be_durable(core: 
 
 @pytest.mark.interpreted
 async def test_a_read_behind_a_command_that_is_not_durable_copies_no_book(
-    core: Core, monkeypatch: pytest.MonkeyPatch
+    core: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await funded(core, "alice", "bob")
     monkeypatch.setattr(Book, "copy", lambda self: pytest.fail("a wallet may have thousands of assets and holds"))
@@ -219,7 +219,7 @@ async def test_a_read_behind_a_command_that_is_not_durable_copies_no_book(
 
 
 async def test_a_wallet_whose_invariant_broke_stands_still_and_the_others_go_on(
-    core: Core, monkeypatch: pytest.MonkeyPatch
+    core: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await funded(core, "alice", "bob", "carol")
     bob = core.books.wallets[BOB]
@@ -234,7 +234,7 @@ async def test_a_wallet_whose_invariant_broke_stands_still_and_the_others_go_on(
     assert isinstance(fine[0], Answer)
 
 
-async def test_commands_over_cold_wallets_keep_their_order(core: Core) -> None:
+async def test_commands_over_cold_wallets_keep_their_order(core: Engine) -> None:
     submit(core, define())
     outcomes = []
     for n in range(50):

@@ -11,7 +11,7 @@ import trio.testing
 from tests.names import ALICE
 from tests.wallets.conftest import answered, define, open_core, opening, submit, transfer
 from tests.wallets.projecting import Recorded, commit, durable
-from walletd.daemon.engine import Core
+from walletd.daemon.engine import Engine
 from walletd.journal.memory.store import MemoryJournalStore
 from walletd.journal.merkle import Frontier, leaf_hash
 from walletd.tables import projector as projector_module
@@ -190,7 +190,7 @@ def test_a_balance_touched_a_hundred_times_is_written_once() -> None:
     assert len(rows.commands) == 100
 
 
-async def test_a_burst_of_payments_takes_few_transactions(core: Core) -> None:
+async def test_a_burst_of_payments_takes_few_transactions(core: Engine) -> None:
     await answered(submit(core, define()), submit(core, opening("alice")))
     await core.projector.reach(core.writer.head)
     before = core.projector.transactions
@@ -216,7 +216,7 @@ async def test_the_read_tables_show_what_was_reached(tmp_path: Path, journal: Me
             assert view.balances[0].posted == str(number + 1)
 
 
-async def test_several_statements_of_one_look_see_the_same_state(core: Core) -> None:
+async def test_several_statements_of_one_look_see_the_same_state(core: Engine) -> None:
     """The read tables advance between the first statement of a look and the second."""
     await answered(submit(core, define()), submit(core, opening("alice")))
     await core.projector.reach(3)

@@ -8,7 +8,7 @@ import trio.testing
 
 from tests.wallets.conftest import answered, define, submit
 from tests.wallets.projecting import Recorded, commit
-from walletd.daemon.engine import Core
+from walletd.daemon.engine import Engine
 from walletd.tables import projector as projector_module
 from walletd.tables.file import ReadTablesRotten
 from walletd.tables.folding import (
@@ -143,7 +143,7 @@ async def test_an_entry_whose_fold_failed_is_not_passed_over(
 
 
 async def test_what_a_turn_of_the_sockets_made_durable_is_folded_at_its_end(
-    core: Core, folded_at: list[tuple[float, int]]
+    core: Engine, folded_at: list[tuple[float, int]]
 ) -> None:
     await answered(submit(core, define("EUR")))
     await core.projector.reach(2)

@@ -13,7 +13,7 @@ import trio.testing
 
 from tests.wallets.conftest import answered, define, opening, submit, transfer
 from tests.wallets.projecting import Ended, Recorded, commit
-from walletd.daemon.engine import Core
+from walletd.daemon.engine import Engine
 from walletd.runtime.blocking_calls import OnLoop
 from walletd.runtime.silence_watch import SILENCE_SECONDS, Watch
 from walletd.tables import projector as projector_module
@@ -110,7 +110,7 @@ class Folds:
 
 
 async def test_the_log_of_the_read_tables_is_folded_away_when_it_is_long(
-    core: Core, monkeypatch: pytest.MonkeyPatch
+    core: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folds = Folds(monkeypatch)
     log = core.audits._path.with_name("state.db-wal")
@@ -125,7 +125,7 @@ async def test_the_log_of_the_read_tables_is_folded_away_when_it_is_long(
     assert max(sizes) < 150 * 4200, "and used again, not extended"
 
 
-async def test_a_log_that_cannot_be_folded_grows_until_it_can(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_log_that_cannot_be_folded_grows_until_it_can(core: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     folds = Folds(monkeypatch)
     folds.fails = True
     await answered(submit(core, define()), submit(core, opening("alice")))
@@ -157,7 +157,7 @@ async def test_a_fold_that_sqlite_refuses_ends_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("awaited", [True, False])
 async def test_somebody_who_waits_has_more_written_without_a_thread(
-    core: Core, monkeypatch: pytest.MonkeyPatch, awaited: bool
+    core: Engine, monkeypatch: pytest.MonkeyPatch, awaited: bool
 ) -> None:
     """A hundred entries in one transaction: few enough where somebody waits, too many where nobody does."""
     threads: list[threading.Thread] = []

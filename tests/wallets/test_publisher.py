@@ -14,7 +14,7 @@ import trio.testing
 
 from tests.names import ALICE, BOB
 from tests.wallets.conftest import CLIENT, Outcomes, answered, define, open_core, opening, submit, transfer
-from walletd.daemon.engine import Core
+from walletd.daemon.engine import Engine
 from walletd.journal.history import DurableEntry
 from walletd.journal.memory.store import MemoryJournalStore
 from walletd.streams import publisher as publisher_module
@@ -79,7 +79,7 @@ class Subscriber:
 EVERYTHING = Watched(everything=True)
 
 
-def subscribe(core: Core, watched: Watched = EVERYTHING, after: int | None = None, room: float = float("inf")) -> Any:
+def subscribe(core: Engine, watched: Watched = EVERYTHING, after: int | None = None, room: float = float("inf")) -> Any:
     """A subscriber and its subscription; at the head unless it begins ``after`` a sequence."""
     outlet = Subscriber(room)
     subscription = Subscription(1, watched, outlet, core.publisher.head if after is None else after)
@@ -87,13 +87,13 @@ def subscribe(core: Core, watched: Watched = EVERYTHING, after: int | None = Non
     return outlet, subscription
 
 
-def pay(core: Core, count: int, source: str = "@external", to: str = "alice", prefix: str = "pay") -> list[Outcomes]:
+def pay(core: Engine, count: int, source: str = "@external", to: str = "alice", prefix: str = "pay") -> list[Outcomes]:
     start = core.writer.head
     return [submit(core, transfer(f"{prefix}-{start}-{number}", (source, to, 1))) for number in range(count)]
 
 
 @pytest.fixture
-async def shop(core: Core) -> Core:
+async def shop(core: Engine) -> Engine:
     """Head 10: EUR, four wallets and some payments."""
     commands: list[AnyCommand] = [define()]
     commands += [opening(wallet) for wallet in ("alice", "bob", "shop:1", "shop:2")]
@@ -104,7 +104,7 @@ async def shop(core: Core) -> Core:
     return core
 
 
-async def test_a_live_subscriber_gets_every_entry_once_it_is_durable(shop: Core) -> None:
+async def test_a_live_subscriber_gets_every_entry_once_it_is_durable(shop: Engine) -> None:
     subscriber, _ = subscribe(shop)
     payments = pay(shop, 3)
     assert subscriber.sequences == []
@@ -114,13 +114,13 @@ async def test_a_live_subscriber_gets_every_entry_once_it_is_durable(shop: Core)
     assert subscriber.records == [payment.answer.durable.record for payment in payments]
 
 
-async def test_an_event_is_the_entrys_stored_bytes(shop: Core, journal: MemoryJournalStore) -> None:
+async def test_an_event_is_the_entrys_stored_bytes(shop: Engine, journal: MemoryJournalStore) -> None:
     subscriber, _ = subscribe(shop, after=0)
     await subscriber.see(10)
     assert subscriber.records == [await journal.read_entry(sequence) for sequence in range(1, 11)]
 
 
-async def test_a_refusal_is_an_event_for_those_who_watch_everything_and_for_nobody_else(shop: Core) -> None:
+async def test_a_refusal_is_an_event_for_those_who_watch_everything_and_for_nobody_else(shop: Engine) -> None:
     everything, _ = subscribe(shop)
     wallets, _ = subscribe(shop, Watched([ALICE, BOB]))
     every_prefix, _ = subscribe(shop, Watched(prefix=""))
@@ -140,7 +140,7 @@ async def test_a_refusal_is_an_event_for_those_who_watch_everything_and_for_nobo
         (Watched([WalletId("nobody")]), []),
     ],
 )
-async def test_a_subscriber_sees_what_touches_its_wallets(shop: Core, watched: Watched, seen: list[int]) -> None:
+async def test_a_subscriber_sees_what_touches_its_wallets(shop: Engine, watched: Watched, seen: list[int]) -> None:
     subscriber, subscription = subscribe(shop, watched, after=0)
     await trio.testing.wait_all_tasks_blocked()
     assert subscriber.sequences == seen
@@ -148,13 +148,13 @@ async def test_a_subscriber_sees_what_touches_its_wallets(shop: Core, watched: W
     assert subscription.is_live
 
 
-async def test_an_event_comes_once_however_many_of_its_wallets_are_watched(shop: Core) -> None:
+async def test_an_event_comes_once_however_many_of_its_wallets_are_watched(shop: Engine) -> None:
     subscriber, _ = subscribe(shop, Watched([ALICE, BOB, WalletId("shop:1")]))
     await answered(submit(shop, transfer("t", ("alice", "bob", 1), ("bob", "shop:1", 1))))
     assert subscriber.sequences == [11]
 
 
-async def test_from_every_cursor_on_a_replay_gives_what_followed_it(shop: Core) -> None:
+async def test_from_every_cursor_on_a_replay_gives_what_followed_it(shop: Engine) -> None:
     for cursor in range(shop.publisher.head + 1):
         subscriber, _ = subscribe(shop, after=cursor)
         await trio.testing.wait_all_tasks_blocked()
@@ -173,7 +173,7 @@ async def test_after_a_restart_a_replay_is_read_from_the_journal(tmp_path: Path,
             assert subscriber.is_chained_from(cursor)
 
 
-async def test_whoever_falls_behind_catches_up_from_the_recent_entries(shop: Core) -> None:
+async def test_whoever_falls_behind_catches_up_from_the_recent_entries(shop: Engine) -> None:
     subscriber, subscription = subscribe(shop, room=2)
     await answered(*pay(shop, 20))
     assert subscriber.sequences == [11, 12]
@@ -188,7 +188,7 @@ async def test_whoever_falls_behind_catches_up_from_the_recent_entries(shop: Cor
     assert subscription.is_live
 
 
-async def test_whoever_falls_behind_again_and_again_catches_up_again_and_again(shop: Core) -> None:
+async def test_whoever_falls_behind_again_and_again_catches_up_again_and_again(shop: Engine) -> None:
     subscriber, subscription = subscribe(shop, room=1)
     for _ in range(5):
         await answered(*pay(shop, 4))
@@ -219,7 +219,7 @@ async def test_whoever_is_far_behind_catches_up_from_the_journal(
         assert subscription.is_live
 
 
-async def test_more_than_the_recent_entries_behind_nothing_is_missing(core: Core) -> None:
+async def test_more_than_the_recent_entries_behind_nothing_is_missing(core: Engine) -> None:
     await answered(submit(core, define()), submit(core, opening("alice")))
     subscriber, subscription = subscribe(core, room=10)
     whole = publisher_module.MAX_RECENT + 1000
@@ -278,7 +278,7 @@ async def all_entries(journal: MemoryJournalStore) -> list[Entry]:
     return [decode_entry(record) for record in records if record is not None]
 
 
-async def test_what_the_journal_has_and_the_publisher_was_not_told_of_yet_comes_once(shop: Core) -> None:
+async def test_what_the_journal_has_and_the_publisher_was_not_told_of_yet_comes_once(shop: Engine) -> None:
     """A read of the journal can overtake the news of a commit that it already sees."""
     durable = await shop.history.entries_after(0)
     asked: list[int] = []
@@ -303,7 +303,7 @@ async def test_what_the_journal_has_and_the_publisher_was_not_told_of_yet_comes_
     assert asked == [0]
 
 
-async def test_a_stuck_subscriber_slows_nobody(shop: Core) -> None:
+async def test_a_stuck_subscriber_slows_nobody(shop: Engine) -> None:
     stuck, _ = subscribe(shop, room=0)
     quick, _ = subscribe(shop)
     await answered(*pay(shop, 200))
@@ -311,7 +311,7 @@ async def test_a_stuck_subscriber_slows_nobody(shop: Core) -> None:
     assert quick.sequences == list(range(11, 211))
 
 
-async def test_nothing_is_read_for_a_subscriber_that_has_no_room(shop: Core) -> None:
+async def test_nothing_is_read_for_a_subscriber_that_has_no_room(shop: Engine) -> None:
     """Ten thousand stuck subscribers must not each hold a piece of the journal."""
     publisher = Publisher(nothing_to_read, 10, heartbeat_seconds=10)
     async with trio.open_nursery() as nursery:
@@ -321,7 +321,7 @@ async def test_nothing_is_read_for_a_subscriber_that_has_no_room(shop: Core) -> 
         nursery.cancel_scope.cancel()
 
 
-async def test_one_who_unsubscribes_while_catching_up_gets_nothing_more(shop: Core) -> None:
+async def test_one_who_unsubscribes_while_catching_up_gets_nothing_more(shop: Engine) -> None:
     subscriber, subscription = subscribe(shop, after=0, room=3)
     await trio.testing.wait_all_tasks_blocked()
     assert subscriber.sequences == [1, 2, 3]
@@ -333,7 +333,7 @@ async def test_one_who_unsubscribes_while_catching_up_gets_nothing_more(shop: Co
     assert len(shop.publisher) == 0
 
 
-async def test_one_who_unsubscribes_before_catching_up_began_gets_nothing(shop: Core) -> None:
+async def test_one_who_unsubscribes_before_catching_up_began_gets_nothing(shop: Engine) -> None:
     subscriber, subscription = subscribe(shop, after=0)
     shop.publisher.unsubscribe(subscription)
     await trio.testing.wait_all_tasks_blocked()
@@ -341,7 +341,7 @@ async def test_one_who_unsubscribes_before_catching_up_began_gets_nothing(shop: 
     assert not subscription.is_live
 
 
-async def test_unsubscribing_while_the_journal_is_read_ends_the_stream(shop: Core) -> None:
+async def test_unsubscribing_while_the_journal_is_read_ends_the_stream(shop: Engine) -> None:
     reading, release = trio.Event(), trio.Event()
     entries = await shop.history.entries_after(0)
 
@@ -364,7 +364,7 @@ async def test_unsubscribing_while_the_journal_is_read_ends_the_stream(shop: Cor
     assert subscriber.sequences == []
 
 
-async def test_unsubscribing_twice_is_unsubscribing(shop: Core) -> None:
+async def test_unsubscribing_twice_is_unsubscribing(shop: Engine) -> None:
     for watched in (EVERYTHING, Watched([ALICE, BOB]), Watched(prefix="shop:")):
         _, subscription = subscribe(shop, watched)
         shop.publisher.unsubscribe(subscription)
@@ -373,7 +373,7 @@ async def test_unsubscribing_twice_is_unsubscribing(shop: Core) -> None:
     await answered(*pay(shop, 1))
 
 
-async def test_hundreds_of_subscribers_each_get_their_own(shop: Core) -> None:
+async def test_hundreds_of_subscribers_each_get_their_own(shop: Engine) -> None:
     wallets = [f"shop:{number}" for number in range(3, 103)]
     await answered(*[submit(shop, opening(wallet)) for wallet in wallets])
     everyone = [subscribe(shop)[0] for _ in range(50)]
@@ -447,7 +447,7 @@ async def test_no_heartbeat_overtakes_the_events_of_one_who_catches_up(
         assert set(subscriber.heartbeats) == {53}
 
 
-async def test_an_events_wallets_are_those_whose_balance_or_record_changed(shop: Core) -> None:
+async def test_an_events_wallets_are_those_whose_balance_or_record_changed(shop: Engine) -> None:
     entries = [durable.entry for durable in await shop.history.entries_after(0)]
     assert [wallets_touched(entry) for entry in entries[:3]] == [{"@external"}, set(), {"alice"}]
     assert wallets_touched(entries[6]) == {"@external", "alice"}

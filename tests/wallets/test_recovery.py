@@ -15,7 +15,7 @@ import pytest
 from tests.names import EUR
 from tests.state_file import state_file
 from tests.wallets.conftest import CLIENT, answered, define, open_core, opening, submit, transfer
-from walletd.daemon.engine import Core
+from walletd.daemon.engine import Engine
 from walletd.journal.failures import JournalBehind, JournalCorrupt
 from walletd.journal.memory.store import MemoryJournalStore
 from walletd.journal.store import JournalStore
@@ -39,7 +39,7 @@ def quiet(done: int, whole: int) -> None:
     """Nobody watches the progress."""
 
 
-async def fill(core: Core, rounds: int, seed: int = 0) -> None:
+async def fill(core: Engine, rounds: int, seed: int = 0) -> None:
     """Assets, wallets, payments over several wallets and assets, and refusals."""
     chance = random.Random(seed)
     tag = f"{core.writer.head}"

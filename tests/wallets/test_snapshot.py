@@ -15,7 +15,7 @@ from tests.ledger import cases
 from tests.state_file import state_file
 from tests.wallets.conftest import CLIENT, answered, define, open_core, opening, submit, transfer
 from tests.wallets.test_compaction import daemon_at_work, live, once, replayed
-from walletd.daemon.engine import Core
+from walletd.daemon.engine import Engine
 from walletd.journal.memory.store import MemoryJournalStore
 from walletd.tables import file as table_file
 from walletd.tables.file import FILE_NAME, ReadTablesRotten
@@ -36,7 +36,7 @@ from walletd.vocabulary.states import FrozenSide
 TABLES = [line.split()[2] for line in SCHEMA.splitlines() if line.startswith("CREATE TABLE")]
 
 
-async def a_row_of_every_kind(core: Core) -> None:
+async def a_row_of_every_kind(core: Engine) -> None:
     """Enough commands for a row in every table."""
     soon = datetime.now(UTC) + timedelta(days=1)
     velocity = {"EUR": Limits(velocity=(Window(seconds=3600, amount="500"),))}
@@ -157,7 +157,7 @@ CACHE_KIBIBYTES = 64
 
 
 @pytest.fixture
-async def large(tmp_path: Path) -> AsyncIterator[tuple[Core, Path]]:
+async def large(tmp_path: Path) -> AsyncIterator[tuple[Engine, Path]]:
     """A core whose read tables are many times as large as a cache of ``CACHE_KIBIBYTES``."""
     async with open_core(tmp_path, MemoryJournalStore()) as core:
         await a_row_of_every_kind(core)
@@ -177,7 +177,7 @@ def vacuumed(tables: Path, copy: Path, cache_kibibytes: int) -> None:
     table_file.close_copy(copy)
 
 
-async def test_a_copy_larger_than_every_cache_is_whole(large: tuple[Core, Path], tmp_path: Path) -> None:
+async def test_a_copy_larger_than_every_cache_is_whole(large: tuple[Engine, Path], tmp_path: Path) -> None:
     core, tables = large
     copy = tmp_path / "copy.db"
     for cache_kibibytes in (1, CACHE_KIBIBYTES, table_file.COPY_CACHE_KIBIBYTES):
@@ -188,7 +188,7 @@ async def test_a_copy_larger_than_every_cache_is_whole(large: tuple[Core, Path],
         assert [path.name for path in tmp_path.glob("copy.db*")] == ["copy.db"], "no log goes with a copy"
 
 
-async def test_a_copy_by_vacuum_is_noticed(large: tuple[Core, Path], tmp_path: Path) -> None:
+async def test_a_copy_by_vacuum_is_noticed(large: tuple[Engine, Path], tmp_path: Path) -> None:
     _, tables = large
     vacuumed(tables, tmp_path / "copy.db", CACHE_KIBIBYTES)
     with pytest.raises(ReadTablesRotten):
@@ -196,7 +196,7 @@ async def test_a_copy_by_vacuum_is_noticed(large: tuple[Core, Path], tmp_path: P
 
 
 async def test_a_copy_shows_one_moment_while_the_tables_go_on(
-    large: tuple[Core, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    large: tuple[Engine, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     core, tables = large
     monkeypatch.setattr(snapshot, "STEP_PAGES", 16)

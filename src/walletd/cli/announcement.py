@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from walletd.cli.defaults import DEFAULT_TOKEN_FILE, DEFAULT_URL
-from walletd.daemon.serving import Announcement
+from walletd.daemon.launch import Announcement
 
 ANY_ADDRESS = {"://0.0.0.0:": "://127.0.0.1:", "://[::]:": "://[::1]:"}
 

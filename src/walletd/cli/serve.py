@@ -60,8 +60,9 @@ def _serve(settings: Settings, folder: Path, read: Callable[[], Settings]) -> in
     """Run the daemon with absolute paths, whatever happens to ``folder``; messages show the paths as given."""
     from walletd.cli.announcement import announcement
     from walletd.daemon import serving as daemon
+    from walletd.daemon.launch import Announcement
 
-    def announce(serving: daemon.Announcement) -> None:
+    def announce(serving: Announcement) -> None:
         if not is_journal(sys.stdout):
             try:
                 print(announcement(serving._replace(settings=settings)), flush=True)

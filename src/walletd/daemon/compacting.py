@@ -1,38 +1,26 @@
 """Compaction and a full disk as states of the daemon: when they begin, whom they concern, and how they end.
 
-compaction = compacting(settings, core, services, lifecycle)
+compaction = compacting(launch, store, engine)
 await nursery.start(compaction.run)
 """
 
 from datetime import timedelta
 
-from walletd.daemon.engine import Core
-from walletd.gateway.services import Services
+from walletd.daemon.engine import Engine
+from walletd.daemon.launch import Launch
+from walletd.daemon.limits import MEBIBYTE
 from walletd.journal.sqlite.store import SqliteJournalStore
-from walletd.protocol.messages.journal import CompactionStatus
 from walletd.runtime.lifecycle import Lifecycle
 from walletd.settings.settings import Settings
 from walletd.upkeep.compaction import Compaction, CompactionPolicy
 from walletd.vocabulary.states import DaemonState
 
-MEBIBYTE = 1024 * 1024
 
-
-def compacting(settings: Settings, core: Core, services: Services, lifecycle: Lifecycle) -> Compaction:
+def compacting(launch: Launch, store: SqliteJournalStore, engine: Engine) -> Compaction:
     """The compaction of this journal: a separate state, which begins only while the daemon serves."""
-    policy = CompactionPolicy(
-        settings.compact_keep_entries,
-        settings.compact_when_mebibytes * MEBIBYTE or None,
-        timedelta(days=settings.compact_when_days) or None,
-        settings.compact_at or None,
-    )
-    assert isinstance(core.store, SqliteJournalStore)
-    floor = settings.space_floor_mebibytes * MEBIBYTE
-    compaction = Compaction(
-        core.store, core.projector, settings.data, policy, clock=core.clock, space_floor_bytes=floor
-    )
+    settings, lifecycle = launch.settings, launch.lifecycle
 
-    def begin() -> bool:
+    def may_begin() -> bool:
         is_serving = lifecycle.state is DaemonState.SERVING
         if is_serving:
             lifecycle.move(DaemonState.COMPACTING)
@@ -42,19 +30,30 @@ def compacting(settings: Settings, core: Core, services: Services, lifecycle: Li
         if lifecycle.state is DaemonState.COMPACTING:
             lifecycle.move(DaemonState.SERVING)
 
-    def compact(keep_entries: int | None) -> CompactionStatus | None:
-        if lifecycle.state not in (DaemonState.SERVING, DaemonState.COMPACTING):
-            return None
-        compaction.request(keep_entries)
-        return compaction.status
-
-    compaction.on_begin, compaction.on_end = begin, end
-    _follow_the_journal(core, lifecycle, compaction)
-    services.compact, services.compaction = compact, lambda: compaction.status
+    compaction = Compaction(
+        store,
+        engine.projector,
+        settings.data,
+        _policy_of(settings),
+        clock=engine.clock,
+        space_floor_bytes=settings.space_floor_mebibytes * MEBIBYTE,
+        may_begin=may_begin,
+    )
+    compaction.on_end.add(end)
+    _follow_the_journal(engine, lifecycle, compaction)
     return compaction
 
 
-def _follow_the_journal(core: Core, lifecycle: Lifecycle, compaction: Compaction) -> None:
+def _policy_of(settings: Settings) -> CompactionPolicy:
+    return CompactionPolicy(
+        settings.compact_keep_entries,
+        settings.compact_when_mebibytes * MEBIBYTE or None,
+        timedelta(days=settings.compact_when_days) or None,
+        settings.compact_at or None,
+    )
+
+
+def _follow_the_journal(engine: Engine, lifecycle: Lifecycle, compaction: Compaction) -> None:
     """A full disk degrades the daemon; free space lets it serve again."""
 
     def degraded() -> None:
@@ -66,4 +65,5 @@ def _follow_the_journal(core: Core, lifecycle: Lifecycle, compaction: Compaction
         if lifecycle.state is DaemonState.DEGRADED:
             lifecycle.move(DaemonState.SERVING)
 
-    core.on_degraded, core.on_writable = degraded, writable
+    engine.on_degraded.add(degraded)
+    engine.on_writable.add(writable)

@@ -1,6 +1,6 @@
-"""The core: the parts that decide, write, project and publish, wired to each other, without a socket.
+"""The engine: the parts that decide, write, project and publish, wired to each other, without a socket.
 
-    async with Core(settings, store, recovered, readings, head).running(): ...
+    async with Engine(store, recovered, readings, head, engine_limits(settings)).running(): ...
 
 The daemon puts the gateway in front of it; tests drive it as it is.
 """
@@ -8,15 +8,13 @@ The daemon puts the gateway in front of it; tests drive it as it is.
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from time import perf_counter
 from typing import NoReturn, Protocol
 
 import trio
 
-from walletd.journal.failures import (
-    JournalFull,
-)
+from walletd.daemon.limits import EngineLimits
+from walletd.journal.failures import JournalFull
 from walletd.journal.history import DurableEntry, History
 from walletd.journal.queue import Pending
 from walletd.journal.store import Head, JournalStore
@@ -24,11 +22,12 @@ from walletd.journal.writer import JournalWriter, WriterLimits
 from walletd.ledger.book import Books
 from walletd.ledger.client_book import ClientBook, is_in_force
 from walletd.runtime.ending import end_process
+from walletd.runtime.hook import Hook
 from walletd.runtime.silence_watch import Watch
-from walletd.settings.settings import Settings
+from walletd.runtime.wall_clock import Clock, wall_clock
 from walletd.streams.publisher import Publisher
 from walletd.tables.command_ids import CommandIndex
-from walletd.tables.file import Caches, ReadTablesRotten
+from walletd.tables.file import ReadTablesRotten
 from walletd.tables.projector import Projector
 from walletd.tables.queries.holds import Expiry, Key
 from walletd.tables.queries.wallets import Readings
@@ -51,57 +50,55 @@ from walletd.wallets.submission import Answer, Foreseen, NotDecided, Submission
 from walletd.wallets.timers import Timers
 from walletd.wallets.visibility import Visibility
 
-Clock = Callable[[], datetime]
-
 log = logging.getLogger("walletd.daemon")
 
 
-def wall_clock() -> datetime:
-    """The time, in UTC."""
-    return datetime.now(UTC)
+class Engine:
+    """The parts that decide, write, project and publish, each built from those before it.
 
-
-def caches_of(settings: Settings) -> Caches:
-    """How much of the read tables each connection keeps in memory."""
-    return Caches(settings.writer_cache_kibibytes, settings.reader_cache_kibibytes, settings.rebuild_cache_kibibytes)
-
-
-class Core:
-    """The parts that decide, write, project and publish, wired to each other."""
+    ``on_degraded`` is called when the journal takes no more writes and ``on_writable`` when it takes them again,
+    ``on_idle`` when everything is answered, ``on_clients_changed`` right after an entry about clients became durable.
+    """
 
     def __init__(
         self,
-        settings: Settings,
         store: JournalStore,
         recovered: Recovered,
         readings: Readings,
         head: Head,
+        limits: EngineLimits,
+        *,
         clock: Clock = wall_clock,
         die: Callable[[str], NoReturn] = end_process,
     ) -> None:
+        tables = recovered.tables.path
         self.store = store
         self.readings = readings
-        self.audits = BooksAudits(recovered.tables.path, settings.reader_cache_kibibytes)
+        self.clock = clock
+        self.on_degraded: Hook[[]] = Hook()
+        self.on_writable: Hook[[]] = Hook()
+        self.on_idle: Hook[[]] = Hook()
+        self.on_clients_changed: Hook[[Sequence[ClientRecord]]] = Hook()
+        self.audits = BooksAudits(tables, limits.reader_cache_kibibytes)
         self.books = Books()
         self.books.histories = store.histories
         self.clients = ClientBook()
         """The clients as the durable journal has them: who is let in, and who is not any more."""
         self.history = History(store)
-        self.index = CommandIndex(recovered.tables.path, recovered.progress.sequence, settings.reader_cache_kibibytes)
+        self.index = CommandIndex(tables, recovered.progress.sequence, limits.reader_cache_kibibytes)
         self.command_ids = CommandIds(self.index, self.history.entry)
         self.history_clock = HistoryClock(clock, recovered.progress.time)
         projecting = Watch("the writes of the read tables", die)
-        readings.watch = Watch("the reads of the read tables", die)
         self._watches = (projecting, readings.watch)
         self.projector = projector = Projector(
             recovered.tables,
             recovered.progress,
-            max_backlog=settings.max_unprojected_entries,
+            max_backlog=limits.max_unprojected_entries,
             on_projected=self._projected,
             watch=projecting,
         )
         self.publisher = Publisher(
-            self.history.entries_after, head.sequence, heartbeat_seconds=settings.heartbeat_seconds
+            self.history.entries_after, head.sequence, heartbeat_seconds=limits.heartbeat_seconds
         )
         self.writer: JournalWriter[Submission] = JournalWriter(
             store,
@@ -109,7 +106,7 @@ class Core:
             head,
             outcome=self,
             pace=projector,
-            limits=WriterLimits(max_queue_entries=settings.max_queued_entries),
+            limits=WriterLimits(max_queue_entries=limits.max_queued_entries),
             die=die,
             seconds=perf_counter,  # trio's own clock leaves standstills out.
         )
@@ -118,9 +115,9 @@ class Core:
         self.roster = Roster(
             self.books,
             loading.load,
-            max_warm_wallets=settings.max_warm_wallets,
-            max_mailbox=settings.max_mailbox,
-            idle_seconds=settings.idle_wallet_seconds,
+            max_warm_wallets=limits.max_warm_wallets,
+            max_mailbox=limits.max_mailbox,
+            idle_seconds=limits.idle_wallet_seconds,
             settled_sequence=lambda: projector.sequence,
         )
         self.load = Load(self.writer, projector)
@@ -146,13 +143,8 @@ class Core:
             self.clients,
             self.counters,
             follow_holds=self.timers.follow,
-            follow_clients=self._clients_changed,
+            follow_clients=self.on_clients_changed,
         )
-        readings.clock = self.clock = clock
-        self.on_clients_changed: Callable[[Sequence[ClientRecord]], None] = lambda records: None
-        self.on_degraded: Callable[[], None] = lambda: None
-        self.on_writable: Callable[[], None] = lambda: None
-        self.on_idle: Callable[[], None] = lambda: None
 
     # --- what became of entries ------------------------------------------------------------------------------------
 
@@ -177,9 +169,6 @@ class Core:
         self.command_ids.note(entries)
         self.roster.retire_some(len(entries))
 
-    def _clients_changed(self, records: Sequence[ClientRecord]) -> None:
-        self.on_clients_changed(records)
-
     def _expire(self, command: ExpireHold, decided: Callable[[bool], None]) -> None:
         self.decisions.submit(Submission(command, DAEMON, lambda answer: decided(isinstance(answer, Answer))))
 
@@ -191,6 +180,7 @@ class Core:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """All parts at work.  At the end what is queued is written, then everything stops."""
+        self.books.assets.update({asset.asset: asset for asset in await self.readings.assets()})
         for record in await self.readings.clients():
             self.clients.put(record)
             self.books.clients.put(record)

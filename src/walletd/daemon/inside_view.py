@@ -1,6 +1,6 @@
 """The view of a running daemon's parts in a report: states, queues, the heads of the last entries, the settings.
 
-    reports.sections = lambda: inside_view(core, lifecycle, traffic, settings)
+    reports.show(lambda: inside_view(engine, lifecycle, traffic, settings))
 
 No amount, no balance, no wallet's name and no secret: a report may be sent to others for help.
 """
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from walletd.daemon.engine import Core
+from walletd.daemon.engine import Engine
 from walletd.gateway.network.counters import TrafficCounters
 from walletd.journal.history import DurableEntry
 from walletd.runtime.fault_reports import lines_of
@@ -20,12 +20,14 @@ from walletd.settings.settings import Settings
 SHOWN_ENTRIES = 20
 
 
-def inside_view(core: Core, lifecycle: Lifecycle, traffic: TrafficCounters, settings: Settings) -> Mapping[str, str]:
+def inside_view(
+    engine: Engine, lifecycle: Lifecycle, traffic: TrafficCounters, settings: Settings
+) -> Mapping[str, str]:
     """One text for each section."""
     return {
         "lifecycle": _lifecycle(lifecycle),
-        "queues": _queues(core, traffic),
-        "last entries": "\n".join(map(_head, core.publisher.recent(SHOWN_ENTRIES))) or "none",
+        "queues": _queues(engine, traffic),
+        "last entries": "\n".join(map(_head, engine.publisher.recent(SHOWN_ENTRIES))) or "none",
         "configuration": configuration_lines(settings),
     }
 
@@ -47,8 +49,8 @@ def _lifecycle(lifecycle: Lifecycle) -> str:
     return lines_of({"state": lifecycle.state.value, "since": lifecycle.since.isoformat(), "moves": moves or "none"})
 
 
-def _queues(core: Core, traffic: TrafficCounters) -> str:
-    writer, projector, roster = core.writer, core.projector, core.roster
+def _queues(engine: Engine, traffic: TrafficCounters) -> str:
+    writer, projector, roster = engine.writer, engine.projector, engine.roster
     actors = {state.value: count for state, count in roster.states().items() if count}
     return lines_of(
         {
@@ -56,12 +58,12 @@ def _queues(core: Core, traffic: TrafficCounters) -> str:
             "journal": "takes no writes: " + str(writer.degraded) if writer.degraded else "takes writes",
             "commits": f"{writer.counters.commits}, {writer.counters.rollbacks} rolled back",
             "read tables": f"at {projector.sequence}, {projector.backlog} behind",
-            "command ids in memory": len(core.command_ids),
+            "command ids in memory": len(engine.command_ids),
             "wallets in memory": actors or "none",
             "waiting for a wallet": sum(roster.mailbox_depths()),
             "connections": f"{traffic.open} open, {traffic.accepted} accepted, refused {dict(traffic.refused)}",
             "closed": dict(traffic.closes),
-            "streams": f"{len(core.publisher)}, {core.publisher.events} events sent",
+            "streams": f"{len(engine.publisher)}, {engine.publisher.events} events sent",
         }
     )
 

@@ -10,19 +10,17 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from walletd.daemon.descriptors import most_connections
+from walletd.daemon.limits import MEBIBYTE
 from walletd.gateway.network.bounds import Bounds, Deadlines
 from walletd.gateway.network.server import Caps, Network
 from walletd.gateway.network.tls import CertificateFiles, Certificates
 from walletd.gateway.network.unix_socket import UnixSocket
 from walletd.gateway.websocket.allow_lists import canonical_origin, configured_host
 from walletd.gateway.websocket.handshake import LOOPBACK_HOSTS, Page, Policy
-from walletd.protocol.envelope import Limits
 from walletd.sessions.rates import RateBook, Rates
 from walletd.settings.settings import ConfigurationError, Settings
 
-MEBIBYTE = 1024 * 1024
-
-log = logging.getLogger("walletd.daemon")
+log = logging.getLogger(__name__)
 
 
 class Doors(NamedTuple):
@@ -108,23 +106,6 @@ def proxies_of(settings: Settings) -> tuple[Network, ...]:
         raise ConfigurationError(
             f'proxy_protocol_from takes addresses and networks such as "10.0.0.7" or "10.1.0.0/16": {error}'
         ) from None
-
-
-def limits_of(settings: Settings) -> Limits:
-    """The limits that a session is told in its hello."""
-    return Limits(
-        max_frame_bytes=settings.max_frame_bytes,
-        max_in_flight=settings.max_in_flight,
-        max_subscriptions=settings.max_subscriptions,
-        rate=settings.max_requests_per_second,
-        principal_rate=settings.max_requests_per_second_of_principal,
-        guest_rate=settings.max_requests_per_second_of_guest,
-        max_in_flight_bytes=settings.max_in_flight_bytes,
-        max_fragments=settings.max_fragments,
-        pings_per_second=settings.max_pings_per_second,
-        authentication_ms=int(settings.authentication_seconds * 1000),
-        write_stall_ms=int(settings.write_stall_seconds * 1000),
-    )
 
 
 def rates_of(settings: Settings) -> Rates:

@@ -1,7 +1,7 @@
 """Metrics for Prometheus: what the parts count as plain integers, read when somebody asks.
 
     metrics = MetricsPage(StartCollector(lifecycle, operations, version), others)     # metrics.page, from the start on
-    metrics.show(DaemonCollector(core, traffic, services, doors, compaction))     # once it serves
+    metrics.show(DaemonCollector(engine, traffic, services, doors, compaction))     # once it serves
 
 Nothing on the way of a command touches a metric object; ``collect`` turns the integers into families.  No label ever
 names a wallet, a principal or a command id.
@@ -23,7 +23,7 @@ from prometheus_client.core import (
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from walletd.daemon.engine import Core
+from walletd.daemon.engine import Engine
 from walletd.daemon.listeners import Doors
 from walletd.daemon.operations import Operations
 from walletd.gateway.network.counters import TrafficCounters
@@ -178,9 +178,9 @@ class DaemonCollector(Collector):
     """The families of a daemon that serves."""
 
     def __init__(
-        self, core: Core, traffic: TrafficCounters, services: Services, doors: Doors, compaction: Compaction
+        self, engine: Engine, traffic: TrafficCounters, services: Services, doors: Doors, compaction: Compaction
     ) -> None:
-        self._core = core
+        self._engine = engine
         self._traffic = traffic
         self._services = services
         self._doors = doors
@@ -188,8 +188,8 @@ class DaemonCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Read everything once.  O(warm wallets) for the states of their actors."""
-        yield from self._commands(self._core.counters)
-        yield from self._journal(self._core.writer.counters)
+        yield from self._commands(self._engine.counters)
+        yield from self._journal(self._engine.writer.counters)
         yield from self._compactions()
         yield from self._wallets()
         yield from self._streams()
@@ -223,7 +223,7 @@ class DaemonCollector(Collector):
             "Commands answered from the journal because their id had been used.",
             counters.replays,
         )
-        remembered = len(self._core.command_ids)
+        remembered = len(self._engine.command_ids)
         yield _gauge(
             "walletd_command_ids_in_memory", "Command ids in memory that are not in the read tables yet.", remembered
         )
@@ -238,7 +238,7 @@ class DaemonCollector(Collector):
         )
 
     def _journal(self, commits: CommitCounters) -> Iterator[Metric]:
-        writer, projector, counters = self._core.writer, self._core.projector, self._core.counters
+        writer, projector, counters = self._engine.writer, self._engine.projector, self._engine.counters
         yield _gauge("walletd_journal_head", "Sequence of the last durable entry.", writer.durable_head)
         yield _gauge(
             "walletd_journal_queued_entries", "Entries that are not durable yet.", writer.head - writer.durable_head
@@ -271,7 +271,7 @@ class DaemonCollector(Collector):
         yield _gauge("walletd_journal_archived_sequence", "Sequence of the last archived entry.", status.archived)
 
     def _wallets(self) -> Iterator[Metric]:
-        roster = self._core.roster
+        roster = self._engine.roster
         actors = GaugeMetricFamily("walletd_wallet_actors", "Wallets in memory, by state.", labels=["state"])
         for state, count in roster.states().items():
             actors.add_metric([state.value], count)
@@ -282,12 +282,12 @@ class DaemonCollector(Collector):
         yield _counter("walletd_wallet_loads", "Wallets loaded from the read tables.", roster.loads)
         yield _counter("walletd_wallet_retirements", "Idle wallets dropped from memory.", roster.retirements)
         yield _counter("walletd_wallet_waits", "Claims that waited for another command's turn.", roster.waits)
-        timers = self._core.timers
+        timers = self._engine.timers
         yield _gauge("walletd_hold_timers", "Open holds with an expiry.", len(timers))
         yield _counter("walletd_hold_expiries", "Expiries submitted for recording.", timers.submitted)
 
     def _streams(self) -> Iterator[Metric]:
-        publisher = self._core.publisher
+        publisher = self._engine.publisher
         lags = publisher.lags()
         yield _gauge("walletd_subscriptions", "Open streams.", len(publisher))
         yield _gauge("walletd_subscriptions_behind", "Streams that are catching up.", sum(lag > 0 for lag in lags))

@@ -53,6 +53,19 @@ class Operating(Protocol):
         ...
 
 
+class Compacting(Protocol):
+    """The compaction of the journal."""
+
+    @property
+    def status(self) -> CompactionStatus:
+        """What it does now, and how the last one ended."""
+        ...
+
+    def request(self, keep_entries: int | None = None) -> None:
+        """Have one begin, if none is under way."""
+        ...
+
+
 class Services:
     """The daemon as its endpoints see it."""
 
@@ -74,6 +87,7 @@ class Services:
         books: Books,
         admission: Admission,
         operations: Operating,
+        compaction: Compacting,
         limits: Limits,
         clock: Callable[[], datetime],
         lifecycle: Callable[[], DaemonState],
@@ -102,6 +116,7 @@ class Services:
         self.admission = admission
         self.register = admission.register
         self.operations = operations
+        self.compaction = compaction
         self.limits = limits
         self.clock = clock
         self.lifecycle = lifecycle
@@ -113,9 +128,6 @@ class Services:
         self.events = EventFrames(epoch)
         self.heartbeat_ms = heartbeat_ms
         self.max_event_bytes = max_event_bytes
-        self.compact: Callable[[int | None], CompactionStatus | None] = lambda keep_entries: None
-        """Begins a compaction and says how far it is; None where none may begin now."""
-        self.compaction: Callable[[], CompactionStatus | None] = lambda: None
         self.shed: Counter[str] = Counter()
         """Requests answered with overloaded, by what was full."""
         self.endpoints = admission.guests

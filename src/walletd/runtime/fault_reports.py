@@ -56,16 +56,20 @@ class FaultReports:
 
     def __init__(self, folder: Path, sections: Sections = dict, clock: Callable[[], float] = time.time) -> None:
         self.folder = folder
-        self.sections = sections
+        self._sections = sections
         self._clock = clock
         self.written = 0
+
+    def show(self, sections: Sections) -> None:
+        """Show what these parts say, from now on."""
+        self._sections = sections
 
     def text(self, why: str, failure: BaseException | None = None) -> str:
         """A whole report, at most ``MAX_REPORT_CHARACTERS`` long."""
         parts = {"why": why}
         if failure is not None:
             parts["failure"] = "".join(traceback.format_exception(failure))
-        parts |= self._said("parts", self.sections)
+        parts |= self._said("parts", self._sections)
         for title, say in (("process", _process), ("versions", _versions), ("threads", _threads), ("tasks", _tasks)):
             parts |= self._said(title, lambda title=title, say=say: {title: say()})  # type: ignore[misc]
         text = "\n".join(f"== {title}\n{body.rstrip()}\n" for title, body in parts.items())

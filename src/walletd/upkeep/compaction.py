@@ -39,6 +39,7 @@ from walletd.journal.failures import (
 from walletd.journal.history import READ_BYTES, entries_of
 from walletd.journal.sqlite.directory import free_bytes, make_directory
 from walletd.protocol.messages.journal import CompactionStatus
+from walletd.runtime.hook import Hook
 from walletd.runtime.threads import in_thread
 from walletd.tables.file import FILE_NAME
 from walletd.tables.projector import Projector
@@ -92,7 +93,9 @@ class Compaction:
         *,
         clock: Callable[[], datetime],
         space_floor_bytes: int = 0,
+        may_begin: Callable[[], bool] = lambda: True,
     ) -> None:
+        """``may_begin`` says whether a compaction may begin now; it then has begun, until ``on_end`` is called."""
         self._store = store
         self._projector = projector
         self._directory = directory
@@ -104,9 +107,8 @@ class Compaction:
         self._asked_last = clock()
         self._failed_in_a_row = 0
         self._scope = trio.CancelScope()
-        self.on_begin: Callable[[], bool] = lambda: True
-        """Returns whether a compaction may begin now; if so, it has begun."""
-        self.on_end: Callable[[], None] = lambda: None
+        self._may_begin = may_begin
+        self.on_end: Hook[[]] = Hook()
         self.step = "idle"
         self.done = 0
         self.whole = 0
@@ -185,7 +187,7 @@ class Compaction:
         return since < now.replace(hour=hour, minute=minute, second=0, microsecond=0) <= now
 
     async def _run_once(self) -> None:
-        if not self.on_begin():
+        if not self._may_begin():
             self.step = "idle"
             return
         self._scope = trio.CancelScope()

@@ -41,6 +41,7 @@ from walletd.tables.file import ReadTablesRotten
 from walletd.tables.writer import ReadTablesStand
 from walletd.vocabulary.histories import about_lost, given_up
 from walletd.vocabulary.reasons import Reason
+from walletd.vocabulary.states import DaemonState
 from walletd.wallets.entries import unavailable
 from walletd.wallets.submission import Behind, Submission
 
@@ -168,12 +169,13 @@ def daemon_status(endpoint: ClientEndpoint, call: Call) -> None:
 
 def daemon_compact(endpoint: ClientEndpoint, call: Call) -> None:
     """Begin a compaction."""
-    status = endpoint.services.compact(call.params.keep_entries)
-    if status is None:
-        state = endpoint.services.lifecycle().value
-        endpoint.refuse(call, Reason.UNAVAILABLE, {"why": f"the daemon is {state}", "retry_after_ms": 1000})
+    state, compaction = endpoint.services.lifecycle(), endpoint.services.compaction
+    if state in (DaemonState.SERVING, DaemonState.COMPACTING):
+        compaction.request(call.params.keep_entries)
+        endpoint.reply(call, compaction.status)
     else:
-        endpoint.reply(call, status)
+        facts = {"why": f"the daemon is {state.value}", "retry_after_ms": 1000}
+        endpoint.refuse(call, Reason.UNAVAILABLE, facts)
 
 
 def stream_unsubscribe(endpoint: ClientEndpoint, call: Call) -> None:

@@ -9,12 +9,12 @@ shown.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import msgspec
 import trio
@@ -25,6 +25,7 @@ from walletd.protocol.messages.holds import HoldPage, HoldView
 from walletd.protocol.pages import PageRoom
 from walletd.runtime.ending import end_process
 from walletd.runtime.silence_watch import Watch
+from walletd.runtime.wall_clock import Clock, wall_clock
 from walletd.tables.file import READER_CACHE_KIBIBYTES, Tables
 from walletd.tables.queries.books import BookLoading, load_books
 from walletd.tables.queries.holds import Expiry, Key, find_hold, freed_by_expiry, next_expiries, page_of_holds
@@ -75,12 +76,14 @@ _FIRST = (WalletId(""), AssetCode(""))
 class Readings:
     """The read tables' two reading connections: one for single statements, one for queries of several."""
 
-    def __init__(self, single: ConsistentReads, consistent: ConsistentReads) -> None:
-        self.watch = Watch("the reads of the read tables", end_process)
+    def __init__(
+        self, single: ConsistentReads, consistent: ConsistentReads, clock: Clock, die: Callable[[str], NoReturn]
+    ) -> None:
+        """``clock``: the present time, for holds and freezes end exactly when their time comes."""
+        self.watch = Watch("the reads of the read tables", die)
         self._single = single
         self._consistent = consistent
-        self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
-        """The present time: holds and freezes end exactly when their time comes."""
+        self.clock = clock
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -205,11 +208,17 @@ class Readings:
             return await self._single.rows(sql, values, is_small=is_small)
 
 
-async def open_readings(path: Path, cache_kibibytes: int = READER_CACHE_KIBIBYTES) -> Readings:
-    """Open the read tables for reading; they must exist."""
+async def open_readings(
+    path: Path,
+    cache_kibibytes: int = READER_CACHE_KIBIBYTES,
+    *,
+    clock: Clock = wall_clock,
+    die: Callable[[str], NoReturn] = end_process,
+) -> Readings:
+    """Open the read tables for reading; they must exist.  ``die`` ends the process where a read is never answered."""
     single = await open_consistent_reads(path, cache_kibibytes)
     try:
-        return Readings(single, await open_consistent_reads(path, cache_kibibytes))
+        return Readings(single, await open_consistent_reads(path, cache_kibibytes), clock, die)
     except BaseException:
         with trio.CancelScope(shield=True):
             await single.aclose()

@@ -1,0 +1,65 @@
+"""The clients' listener: the server on their addresses, an endpoint for each connection, and what a reload changes."""
+
+from walletd.daemon.admin_listener import Ways, status_pages
+from walletd.daemon.descriptors import SPARED_BY_CLIENTS
+from walletd.daemon.launch import Launch
+from walletd.daemon.listeners import terms_of
+from walletd.gateway.endpoint import ClientEndpoint
+from walletd.gateway.methods import dispatch
+from walletd.gateway.network.bounds import Deadlines
+from walletd.gateway.network.connection import Connection
+from walletd.gateway.network.server import Caps, GatewayServer
+from walletd.gateway.services import Services, connection_id
+from walletd.gateway.websocket.handshake import Handshake, Policy
+from walletd.logs.context import about_connection
+from walletd.sessions.session import Session
+from walletd.settings.settings import Settings
+from walletd.vocabulary.states import DaemonState
+from walletd.wallets.commit_at_once import CommitAtOnce
+
+
+def client_listener(launch: Launch, ways: Ways, services: Services, turns: CommitAtOnce) -> GatewayServer:
+    """The server that clients connect to; with every reload it lets in by the new settings."""
+    settings, doors = launch.settings, ways.doors
+
+    def open_endpoint(connection: Connection, handshake: Handshake) -> ClientEndpoint:
+        grant = None
+        if handshake.token is not None:
+            grant = services.register.grant_of(handshake.token)
+        elif connection.certified is not None:
+            grant = services.register.grant_of_principal(connection.certified)
+        session = Session(services.register, services.limits, grant, doors.rates.throttle())
+        endpoint = ClientEndpoint(services, session, connection, connection_id(), dispatch.answer)
+        about_connection(endpoint.connection_id)
+        return endpoint
+
+    policy, deadlines, caps = _terms(settings, launch, services)
+    server = GatewayServer(
+        settings.host,
+        settings.port,
+        policy,
+        deadlines,
+        doors.bounds,
+        caps,
+        open_endpoint,
+        ways.inherited,
+        reserved=ways.reserved,
+        certificates=doors.certificates,
+        unix_socket=doors.unix_socket,
+        turns=turns,
+        proxies=doors.proxies,
+        spares_descriptors=SPARED_BY_CLIENTS,
+    )
+    launch.operations.takers.append(lambda taken: doors.refresh())
+    launch.operations.takers.append(lambda taken: server.amend(*_terms(taken, launch, services)))
+    return server
+
+
+def _terms(settings: Settings, launch: Launch, services: Services) -> tuple[Policy, Deadlines, Caps]:
+    """The reloadable terms: which connections are admitted, and the time limits of a peer."""
+    return terms_of(
+        settings,
+        status_pages(launch.lifecycle, launch.operations).page,
+        admits=lambda token: services.register.grant_of(token) is not None,
+        is_draining=lambda: launch.lifecycle.state is DaemonState.DRAINING,
+    )

@@ -1,0 +1,51 @@
+"""What the parts of the daemon are handed of the settings: plain values.
+
+engine = Engine(store, recovered, readings, head, engine_limits(settings))
+"""
+
+from typing import NamedTuple
+
+from walletd.protocol.envelope import Limits
+from walletd.settings.settings import Settings
+from walletd.tables.file import Caches
+
+MEBIBYTE = 1024 * 1024
+
+
+class EngineLimits(NamedTuple):
+    """How much the engine takes in and keeps in memory."""
+
+    max_warm_wallets: int
+    max_mailbox: int
+    idle_wallet_seconds: float
+    max_queued_entries: int
+    max_unprojected_entries: int
+    heartbeat_seconds: float
+    reader_cache_kibibytes: int
+
+
+def engine_limits(settings: Settings) -> EngineLimits:
+    """The settings that the engine is handed, by the same names."""
+    return EngineLimits(*(getattr(settings, name) for name in EngineLimits._fields))
+
+
+def caches_of(settings: Settings) -> Caches:
+    """How much of the read tables each connection keeps in memory."""
+    return Caches(settings.writer_cache_kibibytes, settings.reader_cache_kibibytes, settings.rebuild_cache_kibibytes)
+
+
+def session_limits(settings: Settings) -> Limits:
+    """The limits that a session is told in its hello."""
+    return Limits(
+        max_frame_bytes=settings.max_frame_bytes,
+        max_in_flight=settings.max_in_flight,
+        max_subscriptions=settings.max_subscriptions,
+        rate=settings.max_requests_per_second,
+        principal_rate=settings.max_requests_per_second_of_principal,
+        guest_rate=settings.max_requests_per_second_of_guest,
+        max_in_flight_bytes=settings.max_in_flight_bytes,
+        max_fragments=settings.max_fragments,
+        pings_per_second=settings.max_pings_per_second,
+        authentication_ms=int(settings.authentication_seconds * 1000),
+        write_stall_ms=int(settings.write_stall_seconds * 1000),
+    )
