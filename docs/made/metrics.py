@@ -15,6 +15,7 @@ from walletd.daemon.limits import engine_limits
 from walletd.daemon.metrics import DaemonCollector, StartCollector
 from walletd.gateway.network.counters import TrafficCounters
 from walletd.gateway.pages.status import RecoveryProgress
+from walletd.gateway.services import RequestCounters
 from walletd.journal.memory.store import MemoryJournalStore
 from walletd.protocol.messages.journal import CompactionStatus
 from walletd.runtime.lifecycle import Lifecycle
@@ -59,7 +60,7 @@ async def _families() -> list[Metric]:
 
 
 def _collected(engine: Engine, folder: Path) -> Iterator[Metric]:
-    services: Any = SimpleNamespace(rejected={}, shed={}, endpoints=set())
+    services: Any = SimpleNamespace(counters=RequestCounters(), admission=SimpleNamespace(guests=set()))
     certificates = SimpleNamespace(expires_at=None, loaded=0, refused=0)
     doors: Any = SimpleNamespace(certificates=certificates, rates=RateBook(Rates(session=1, principal=1, guest=1)))
     operations: Any = SimpleNamespace(

@@ -14,7 +14,6 @@ SOURCE = ROOT / "src" / "walletd"
 MOST_ATTRIBUTES = 15
 """Of a class that is no plain record: one that keeps more has a second thought in it."""
 CROWDED = {
-    "Services": 37,
     "Projector": 22,
     "Connection": 20,
     "Compaction": 20,

@@ -64,7 +64,7 @@ class Answers:
     queued_bytes = 0
 
     def __init__(self, desk: Desk) -> None:
-        session = Session(desk.services.register, desk.services.limits, ADMIN)
+        session = Session(desk.services.admission.register, desk.services.terms.limits, ADMIN)
         self.endpoint = ClientEndpoint(desk.services, session, self, "fuzz", dispatch.answer)
         self.answered = 0
         self.sequences: set[int] = set()

@@ -20,7 +20,7 @@ from walletd.daemon.engine import Engine
 from walletd.gateway.admission import Admission
 from walletd.gateway.endpoint import ClientEndpoint
 from walletd.gateway.methods import dispatch
-from walletd.gateway.services import Services
+from walletd.gateway.services import About, Operator, Services, SessionTerms, Stored, Wallets
 from walletd.journal.store import JournalStore
 from walletd.protocol.envelope import Limits
 from walletd.protocol.messages.journal import CompactionStatus
@@ -39,7 +39,7 @@ class Client:
     """A client and the wire to its endpoint.  While the wire sticks, what is sent stays queued."""
 
     def __init__(self, services: Services, grant: Grant | None) -> None:
-        session = Session(services.register, services.limits, grant)
+        session = Session(services.admission.register, services.terms.limits, grant)
         self.endpoint = ClientEndpoint(services, session, self, "test", dispatch.answer)
         self.is_stuck = False
         self.most_queued = 0
@@ -180,37 +180,26 @@ class Desk:
         self.core = core
         clock = settings.get("clock", wall_clock)
         self.register = TokenRegister(core.clients, clock)
-        self.admission = Admission(self.register)
+        self.admission = Admission(self.register, settings.get("authentication_seconds", 10))
         core.on_clients_changed.add(self.admission.review)
         self.lifecycle = DaemonState.SERVING
+        limits = Limits(256 * 1024, settings.get("max_in_flight", 4096), settings.get("max_subscriptions", 100))
         self.services = Services(
-            decisions=core.decisions,
-            command_ids=core.command_ids,
-            reads=core.reads,
-            visibility=core.visibility,
-            history_clock=core.history_clock,
-            load=core.load,
-            publisher=core.publisher,
-            projector=core.projector,
-            readings=core.readings,
-            audits=core.audits,
-            history=core.history,
-            index=core.index,
-            books=core.books,
-            admission=self.admission,
-            operations=self,
-            compaction=NoCompaction(),
-            limits=Limits(256 * 1024, settings.get("max_in_flight", 4096), settings.get("max_subscriptions", 100)),
-            clock=clock,
-            lifecycle=lambda: self.lifecycle,
-            status=self.status,
-            server_version="0",
-            instance=core.store.instance,
-            created_at=core.store.created_at,
-            epoch=core.store.epoch,
-            heartbeat_ms=10_000,
-            max_event_bytes=settings.get("max_event_bytes", 256 * 1024),
-            authentication_seconds=settings.get("authentication_seconds", 10),
+            Wallets(
+                core.decisions,
+                core.command_ids,
+                core.reads,
+                core.visibility,
+                core.history_clock,
+                core.load,
+                core.books,
+            ),
+            Stored(core.readings, core.history, core.index, core.audits),
+            core.publisher,
+            self.admission,
+            Operator(self, NoCompaction(), lambda: self.lifecycle, self.status),
+            About("0", core.store.instance, core.store.created_at, core.store.epoch),
+            SessionTerms(limits, heartbeat_ms=10_000, max_event_bytes=settings.get("max_event_bytes", 256 * 1024)),
         )
 
     def log_level(self, component: str | None, level: str | None) -> dict[str, str]:
@@ -243,7 +232,7 @@ class Desk:
             head=self.core.writer.durable_head,
             projected=self.core.projector.sequence,
             warm_wallets=len(self.core.roster),
-            sessions=len(self.services.endpoints),
+            sessions=len(self.services.admission.guests),
             started_at=wall_clock(),
         )
 

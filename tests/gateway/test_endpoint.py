@@ -236,7 +236,7 @@ async def test_while_the_daemon_is_pressed_nobody_has_more_than_a_share_under_wa
         assert {(data["reason"], data["outcome"], data["what"]) for data in shed} == {
             ("overloaded", "not_applied", "the session's share of what is under way")
         }
-        assert desk.services.shed["the session's share of what is under way"] == 5
+        assert desk.services.counters.shed["the session's share of what is under way"] == 5
         assert (await modest.call("transfer.post", **payment("m1", to="bob")))["sequence"] > 0
         assert all("result" in answer for answer in await greedy.all_replies(again))
         assert [answer["result"]["replayed"] for answer in await greedy.all_replies(known)] == [True, True]

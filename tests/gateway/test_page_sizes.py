@@ -71,7 +71,7 @@ async def furnish(client: Client) -> None:
         record = ClientRecord(
             client=Principal(f"c{number:02}"), scopes=scopes, tokens=(), created_by=Principal("admin"), created_at=NOW
         )
-        client.endpoint.services.register.clients.put(record)
+        client.endpoint.services.admission.register.clients.put(record)
 
 
 def after(page: dict[str, Any]) -> dict[str, Any]:

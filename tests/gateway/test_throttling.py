@@ -93,7 +93,7 @@ async def test_the_bytes_of_unanswered_requests_are_bounded(tmp_path: Path, jour
         replies = [await client.reply(request_id) for request_id in ids]
         shed = [reply["error"]["data"]["reason"] for reply in replies if "error" in reply]
         assert shed == ["overloaded"] * (10 - 2)
-        assert desk.services.shed["the session's window of unanswered requests"] == 8
+        assert desk.services.counters.shed["the session's window of unanswered requests"] == 8
         assert (session.in_flight, session.in_flight_bytes) == (0, 0)
         huge = {
             **payment("huge"),

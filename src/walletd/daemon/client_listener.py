@@ -25,10 +25,10 @@ def client_listener(launch: Launch, ways: Ways, services: Services, turns: Commi
     def open_endpoint(connection: Connection, handshake: Handshake) -> ClientEndpoint:
         grant = None
         if handshake.token is not None:
-            grant = services.register.grant_of(handshake.token)
+            grant = services.admission.register.grant_of(handshake.token)
         elif connection.certified is not None:
-            grant = services.register.grant_of_principal(connection.certified)
-        session = Session(services.register, services.limits, grant, doors.rates.throttle())
+            grant = services.admission.register.grant_of_principal(connection.certified)
+        session = Session(services.admission.register, services.terms.limits, grant, doors.rates.throttle())
         endpoint = ClientEndpoint(services, session, connection, connection_id(), dispatch.answer)
         about_connection(endpoint.connection_id)
         return endpoint
@@ -60,6 +60,6 @@ def _terms(settings: Settings, launch: Launch, services: Services) -> tuple[Poli
     return terms_of(
         settings,
         status_pages(launch.lifecycle, launch.operations).page,
-        admits=lambda token: services.register.grant_of(token) is not None,
+        admits=lambda token: services.admission.register.grant_of(token) is not None,
         is_draining=lambda: launch.lifecycle.state is DaemonState.DRAINING,
     )

@@ -24,7 +24,7 @@ async def drain(engine: Engine, services: Services, server: GatewayServer, opera
         hurrying.start_soon(_hurry, operations.stop, patience, server)
         with patience:
             await engine.writer.drain()
-            await services.answered()
+            await services.admission.answered()
         left = 0 if operations.stop.hurried.is_set() else begun + seconds - trio.current_time()
         late = await server.drain(max(left, LAST_WORDS_SECONDS), random.Random())
         if late:

@@ -216,7 +216,7 @@ class DaemonCollector(Collector):
             "walletd_requests_rejected",
             "Requests answered with an error, by reason.",
             "reason",
-            {reason.value: 0 for reason in Reason} | self._services.rejected,
+            {reason.value: 0 for reason in Reason} | self._services.counters.rejected,
         )
         yield _counter(
             "walletd_command_replays",
@@ -301,9 +301,9 @@ class DaemonCollector(Collector):
     def _connections(self) -> Iterator[Metric]:
         traffic = self._traffic
         sessions = GaugeMetricFamily("walletd_sessions", "Open sessions, by authentication.", labels=["state"])
-        known = sum(guest.session.grant is not None for guest in self._services.endpoints)
+        known = sum(guest.session.grant is not None for guest in self._services.admission.guests)
         sessions.add_metric(["authenticated"], known)
-        sessions.add_metric(["unauthenticated"], len(self._services.endpoints) - known)
+        sessions.add_metric(["unauthenticated"], len(self._services.admission.guests) - known)
         yield sessions
         yield _gauge("walletd_connections", "Open connections.", traffic.open)
         yield _counter("walletd_connections_accepted", "Connections accepted.", traffic.accepted)
@@ -328,7 +328,10 @@ class DaemonCollector(Collector):
             traffic.held_bytes,
         )
         yield _labelled(
-            "walletd_requests_overloaded", "Requests shed, by the queue that was full.", "what", self._services.shed
+            "walletd_requests_overloaded",
+            "Requests shed, by the queue that was full.",
+            "what",
+            self._services.counters.shed,
         )
         rates = self._doors.rates
         yield _counter("walletd_requests_rate_limited", "Requests refused because they came too fast.", rates.limited)

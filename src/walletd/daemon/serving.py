@@ -28,7 +28,7 @@ from walletd.daemon.limits import MEBIBYTE, caches_of, engine_limits, session_li
 from walletd.daemon.metrics import DaemonCollector
 from walletd.daemon.operations import Operations, refuse_unknown_components
 from walletd.gateway.admission import Admission
-from walletd.gateway.services import Services
+from walletd.gateway.services import About, Operator, Services, SessionTerms, Stored, Wallets
 from walletd.journal.sqlite.store import SqliteJournalStore, open_journal
 from walletd.logs.setup import set_levels
 from walletd.protocol.envelope import LifecycleNotice
@@ -240,40 +240,29 @@ def _services(launch: Launch, engine: Engine, compaction: Compaction) -> Service
             compaction=compaction.status,
         )
 
-    admission = Admission(TokenRegister(engine.clients, engine.clock))
+    admission = Admission(TokenRegister(engine.clients, engine.clock), settings.authentication_seconds)
     engine.on_clients_changed.add(admission.review)
+    store = engine.store
     return Services(
-        decisions=engine.decisions,
-        command_ids=engine.command_ids,
-        reads=engine.reads,
-        visibility=engine.visibility,
-        history_clock=engine.history_clock,
-        load=engine.load,
-        publisher=engine.publisher,
-        projector=engine.projector,
-        readings=engine.readings,
-        audits=engine.audits,
-        history=engine.history,
-        index=engine.index,
-        books=engine.books,
-        admission=admission,
-        operations=launch.operations,
-        compaction=compaction,
-        limits=session_limits(settings),
-        clock=engine.clock,
-        lifecycle=lambda: lifecycle.state,
-        status=status,
-        server_version=VERSION,
-        instance=engine.store.instance,
-        created_at=engine.store.created_at,
-        epoch=engine.store.epoch,
-        heartbeat_ms=int(settings.heartbeat_seconds * 1000),
-        max_event_bytes=settings.max_event_bytes,
-        authentication_seconds=settings.authentication_seconds,
+        Wallets(
+            engine.decisions,
+            engine.command_ids,
+            engine.reads,
+            engine.visibility,
+            engine.history_clock,
+            engine.load,
+            engine.books,
+        ),
+        Stored(engine.readings, engine.history, engine.index, engine.audits),
+        engine.publisher,
+        admission,
+        Operator(launch.operations, compaction, lambda: lifecycle.state, status),
+        About(VERSION, store.instance, store.created_at, store.epoch),
+        SessionTerms(session_limits(settings), int(settings.heartbeat_seconds * 1000), settings.max_event_bytes),
     )
 
 
 def _tell_sessions(services: Services, state: DaemonState) -> None:
     notice = LifecycleNotice(state, RESTART_RETRY_MS if state is DaemonState.DRAINING else None)
-    for endpoint in services.endpoints:
+    for endpoint in services.admission.guests:
         endpoint.notify("lifecycle", notice)

@@ -1,13 +1,15 @@
 """Admission: who is let in, and whose open sessions end when a token is revoked, rotated out or expires.
 
-    admission = Admission(register)
-    admission.guests.add(endpoint)
+    admission = Admission(register, authentication_seconds=10)
+    admission.enter(endpoint)                           # shown out unless it authenticates in time
     admission.review(records)                           # right after an entry about clients became durable
     await nursery.start(admission.run)                  # ends sessions at the moment their token expires
+    await admission.answered()                          # at the end: no request is unanswered
 
 A session is judged by its token at each request too: these two make silent ones, such as streams, end in time.
 """
 
+from collections import OrderedDict
 from collections.abc import Iterable, Sequence, Set
 from datetime import datetime
 from heapq import heapify, heappop, heappush
@@ -46,16 +48,41 @@ class Guest(Protocol):
         """Serve nothing more, end its streams and close the connection."""
         ...
 
+    async def answered(self) -> None:
+        """Return once no request of it is unanswered, or once it has left."""
+        ...
+
 
 class Admission:
     """The register of tokens, the open connections, and the moments at which tokens expire."""
 
-    def __init__(self, register: TokenRegister) -> None:
+    def __init__(self, register: TokenRegister, authentication_seconds: float = 10) -> None:
         self.register = register
         self.guests: set[Guest] = set()
+        self._authentication_seconds = authentication_seconds
+        self._unauthenticated: OrderedDict[Guest, float] = OrderedDict()
+        """Until when each may take; in the order in which they came, and so by their deadlines, too."""
+        self._arrival = trio.Event()
         self._moments: list[datetime] = []
         self._known: set[datetime] = set()
         self._changed = trio.Event()
+
+    def enter(self, guest: Guest) -> None:
+        """The connection is open.  Where it has not authenticated yet, it must do so before its deadline."""
+        self.guests.add(guest)
+        if guest.session.grant is None:
+            self._unauthenticated[guest] = trio.current_time() + self._authentication_seconds
+            self._arrival.set()
+
+    def leave(self, guest: Guest) -> None:
+        """The connection is gone: nothing of it is kept."""
+        self.guests.discard(guest)
+        self._unauthenticated.pop(guest, None)
+
+    async def answered(self) -> None:
+        """Return once no session has an unanswered request; for the end, when no new ones are taken."""
+        while busy := [guest for guest in self.guests if guest.session.in_flight]:
+            await busy[0].answered()
 
     def review(self, records: Sequence[ClientRecord]) -> None:
         """These clients changed: end the sessions of their tokens, and of their keys', that are not in force any more.
@@ -70,7 +97,12 @@ class Admission:
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled."""
         self._expect(self.register.clients.records.values())
-        task_status.started()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._end_expired)
+            nursery.start_soon(self._close_unauthenticated)
+            task_status.started()
+
+    async def _end_expired(self) -> None:
         while True:
             self._changed = trio.Event()
             with trio.move_on_after(self._seconds_to_next()):
@@ -78,6 +110,21 @@ class Admission:
             if self._is_due():
                 for guest in list(self.guests):
                     self._judge(guest)
+
+    async def _close_unauthenticated(self) -> None:
+        while True:
+            await self._arrival.wait()
+            self._arrival = trio.Event()
+            while self._unauthenticated:
+                await trio.sleep_until(next(iter(self._unauthenticated.values())))
+                self._close_late(trio.current_time())
+
+    def _close_late(self, now: float) -> None:
+        while self._unauthenticated and next(iter(self._unauthenticated.values())) <= now:
+            guest = next(iter(self._unauthenticated))
+            del self._unauthenticated[guest]
+            if guest.session.grant is None and not guest.session.is_ended:
+                guest.close(CloseCode.AUTHENTICATION_TIMEOUT, "no authentication in time")
 
     @property
     def awaited_moments(self) -> int:

@@ -66,6 +66,7 @@ class ClientEndpoint:
     """A session, the connection that it runs on, its commands under way and its subscriptions."""
 
     __slots__ = (
+        "_all_answered",
         "_answer",
         "_room",
         "connection_id",
@@ -107,6 +108,7 @@ class ClientEndpoint:
         self.subscriptions: dict[int, Subscription] = {}
         self.subscriptions_made = 0
         self._room: trio.Event | None = None
+        self._all_answered: trio.Event | None = None
 
     def park(self, submission: Submission) -> None:
         """Remember a command that was not decided when it came: reads that come after it wait for it."""
@@ -136,20 +138,18 @@ class ClientEndpoint:
     def opened(self) -> None:
         """The handshake is done: the server speaks first."""
         services = self.services
-        services.endpoints.add(self)
-        if self.session.grant is None:
-            services.expect_authentication(self)
+        services.admission.enter(self)
         self.notify(
             "hello",
             Hello(
-                server_version=services.server_version,
-                instance=services.instance,
-                epoch=services.epoch,
-                lifecycle=services.lifecycle(),
+                server_version=services.about.server_version,
+                instance=services.about.instance,
+                epoch=services.about.epoch,
+                lifecycle=services.operator.lifecycle(),
                 connection=self.connection_id,
                 auth=self._terms(),
                 limits=self.session.limits,
-                heartbeat_ms=services.heartbeat_ms,
+                heartbeat_ms=services.terms.heartbeat_ms,
             ),
         )
 
@@ -166,19 +166,20 @@ class ClientEndpoint:
         throttle = self.session.throttle
         if throttle is not None:
             throttle.now = trio.current_time()
-        shed, unread, knows = self.session.shed, self.session.shed_unread, self.services.command_ids.knows
+        shed, unread = self.session.shed, self.session.shed_unread
+        counters, knows = self.services.counters, self.services.wallets.command_ids.knows
         for message in messages:
             call = self.session.receive(message, knows if self._has_its_share() else None)
             if isinstance(call, bytes):
                 if rejected := _REASON.search(call):
-                    self.services.rejected[rejected[1].decode()] += 1
+                    counters.rejected[rejected[1].decode()] += 1
                 self.send(call)
             else:
                 self._dispatch(call)
         if self.session.shed > shed:
-            self.services.shed["the session's window of unanswered requests"] += self.session.shed - shed
+            counters.shed["the session's window of unanswered requests"] += self.session.shed - shed
         if self.session.shed_unread > unread:
-            self.services.shed[SHARE_USED["what"]] += self.session.shed_unread - unread
+            counters.shed[SHARE_USED["what"]] += self.session.shed_unread - unread
         if throttle is not None:
             self._heed(throttle)
 
@@ -190,8 +191,8 @@ class ClientEndpoint:
         services, in_flight = self.services, self.session.in_flight
         return (
             in_flight >= SMALLEST_SHARE
-            and services.load.is_pressed
-            and in_flight * len(services.endpoints) >= ALL_SHARES
+            and services.wallets.load.is_pressed
+            and in_flight * len(services.admission.guests) >= ALL_SHARES
         )
 
     def _heed(self, throttle: Throttle) -> None:
@@ -217,9 +218,11 @@ class ClientEndpoint:
     def closed(self, code: int | None) -> None:
         """The connection is gone.  Commands under way go on; their answers are kept for whoever asks again."""
         self.is_closed = True
-        self.services.left(self)
+        self.services.admission.leave(self)
         self._end_streams()
         self.drained()
+        if self._all_answered is not None:
+            self._all_answered.set()
 
     def _end_streams(self) -> None:
         for subscription in list(self.subscriptions.values()):
@@ -236,20 +239,26 @@ class ClientEndpoint:
         """Answer a call with a response that is ready for the wire."""
         self.session.answered(call.size)
         self.send(frame)
+        if self._all_answered is not None and not self.session.in_flight:
+            self._all_answered.set()
+
+    async def answered(self) -> None:
+        """Return once no call is unanswered, or the connection is gone."""
+        if self.session.in_flight and not self.is_closed:
+            self._all_answered = trio.Event()
+            await self._all_answered.wait()
 
     def refuse(self, call: Call, reason: Reason, facts: Mapping[str, Any] = {}) -> None:
         """Answer a call with the reason why not."""
         if reason is Reason.OVERLOADED:
-            self.services.shed[str(facts.get("what", ""))] += 1
-        self.session.answered(call.size)
-        self.services.rejected[reason.value] += 1
-        self.send(failure(call.id, reason, with_scale(facts, self.services.books.assets)))
+            self.services.counters.shed[str(facts.get("what", ""))] += 1
+        self.services.counters.rejected[reason.value] += 1
+        self.answer(call, failure(call.id, reason, with_scale(facts, self.services.wallets.books.assets)))
 
     def refuse_params(self, call: Call, error: InvalidParams) -> None:
         """Answer a call whose params do not fit together."""
-        self.session.answered(call.size)
-        self.services.rejected[Reason.INVALID_PARAMS.value] += 1
-        self.send(invalid_params(call.id, error))
+        self.services.counters.rejected[Reason.INVALID_PARAMS.value] += 1
+        self.answer(call, invalid_params(call.id, error))
 
     def notify(self, method: str, params: Any) -> None:
         """Say something unasked."""
@@ -285,7 +294,7 @@ class ClientEndpoint:
 
     def has_room(self) -> bool:
         """Whether the outbox takes another event."""
-        return self.wire.queued_bytes < self.services.max_event_bytes
+        return self.wire.queued_bytes < self.services.terms.max_event_bytes
 
     async def wait_for_room(self) -> None:
         """Return once the outbox takes events again, or the connection is gone."""
@@ -300,4 +309,4 @@ class ClientEndpoint:
 
     def send_heartbeat(self, subscription: Subscription, head: int) -> None:
         """Queue a heartbeat."""
-        self.notify("stream.heartbeat", StreamHeartbeat(subscription.id, self.services.epoch, head))
+        self.notify("stream.heartbeat", StreamHeartbeat(subscription.id, self.services.about.epoch, head))

@@ -30,7 +30,7 @@ def command(endpoint: ClientEndpoint, call: Call) -> None:
     check_batch(call.params)
     check_moments(call.params)
     check_limits(call.params)
-    if endpoint.services.lifecycle() is DaemonState.DRAINING:
+    if endpoint.services.operator.lifecycle() is DaemonState.DRAINING:
         endpoint.refuse(call, Reason.DRAINING, {"retry_after_ms": 1000})
         return
 
@@ -48,7 +48,7 @@ def command(endpoint: ClientEndpoint, call: Call) -> None:
                 endpoint.refuse(call, reason, facts)
 
     submission = Submission(call.params, call.principal, reply)
-    endpoint.services.decisions.submit(submission)
+    endpoint.services.wallets.decisions.submit(submission)
     if submission.sequence:
         endpoint.wrote(submission.sequence)
     elif not (submission.is_settled or call.params.dry_run):
@@ -80,7 +80,7 @@ def _reply_answer(endpoint: ClientEndpoint, call: Call, answer: Answer) -> None:
     assert entry.effects is not None
     seen = redacted(entry, grant)
     assert seen.effects is not None
-    outcomes = outcomes_of(seen, endpoint.services.books.assets)
+    outcomes = outcomes_of(seen, endpoint.services.wallets.books.assets)
     applied = m.Applied(
         sequence=entry.sequence,
         time=entry.time,
@@ -107,7 +107,7 @@ def _reply_foreseen(endpoint: ClientEndpoint, call: Call, foreseen: Foreseen) ->
             wallets=effects.wallets,
             balances=effects.balances,
             holds=effects.holds,
-            outcomes=foreseen_outcomes(call.params, effects, endpoint.services.books.assets),
+            outcomes=foreseen_outcomes(call.params, effects, endpoint.services.wallets.books.assets),
             room=tuple(room for room in foreseen.room if any(room.wallet == b.wallet for b in effects.balances)),
             clients=tuple(client_view(record, foreseen.time) for record in effects.clients),
             dry_run=True,

@@ -81,7 +81,7 @@ def _ask(endpoint: ClientEndpoint, call: Call) -> None:
 def _wait(endpoint: ClientEndpoint, asked: Asked) -> None:
     endpoint.reads.append(asked)
     if len(endpoint.reads) == 1:
-        endpoint.services.start(_answer_reads, endpoint)
+        endpoint.services.tasks.start_soon(_answer_reads, endpoint)
 
 
 def _behind(endpoint: ClientEndpoint, call: Call) -> Behind:
@@ -119,7 +119,7 @@ async def _answer_reads(endpoint: ClientEndpoint) -> None:
 
 async def _answer_read(endpoint: ClientEndpoint, asked: Asked) -> None:
     """Raises only what must end the daemon."""
-    call, visibility = asked.call, endpoint.services.visibility
+    call, visibility = asked.call, endpoint.services.wallets.visibility
     while (submission := endpoint.undecided(asked.behind)) is not None:
         await _settled(submission)
     # Where it was behind nothing, it does not wait for what the session wrote since.
@@ -159,17 +159,17 @@ async def _settled(submission: Submission) -> None:
 def ping(endpoint: ClientEndpoint, call: Call) -> None:
     """The time that commands are judged by, and the head."""
     services = endpoint.services
-    endpoint.reply(call, m.Pong(time=services.history_clock.moment(), head=services.publisher.head))
+    endpoint.reply(call, m.Pong(time=services.wallets.clock.moment(), head=services.publisher.head))
 
 
 def daemon_status(endpoint: ClientEndpoint, call: Call) -> None:
     """The daemon at a glance."""
-    endpoint.reply(call, endpoint.services.status())
+    endpoint.reply(call, endpoint.services.operator.status())
 
 
 def daemon_compact(endpoint: ClientEndpoint, call: Call) -> None:
     """Begin a compaction."""
-    state, compaction = endpoint.services.lifecycle(), endpoint.services.compaction
+    state, compaction = endpoint.services.operator.lifecycle(), endpoint.services.operator.compaction
     if state in (DaemonState.SERVING, DaemonState.COMPACTING):
         compaction.request(call.params.keep_entries)
         endpoint.reply(call, compaction.status)
@@ -193,7 +193,7 @@ def stream_unsubscribe(endpoint: ClientEndpoint, call: Call) -> None:
 
 def client_list(endpoint: ClientEndpoint, call: Call) -> None:
     """A page of the clients that this one may know of."""
-    register, grant = endpoint.services.register, grant_of(endpoint)
+    register, grant = endpoint.services.admission.register, grant_of(endpoint)
     endpoint.reply(call, client_page(register.clients, grant, call.params, register.clock()))
 
 
@@ -222,7 +222,7 @@ async def rpc_discover(endpoint: ClientEndpoint, call: Call) -> None:
 
 async def asset_list(endpoint: ClientEndpoint, call: Call) -> None:
     """A page of the assets."""
-    found = await endpoint.services.readings.assets(call.params.after or "", MOST_ASSETS + 1)
+    found = await endpoint.services.stored.tables.assets(call.params.after or "", MOST_ASSETS + 1)
     page = tuple(takewhile(PageRoom().takes, found[:MOST_ASSETS]))
     endpoint.reply(call, m.Assets(assets=page, next=page[-1].asset if len(page) < len(found) else None))
 
@@ -230,17 +230,17 @@ async def asset_list(endpoint: ClientEndpoint, call: Call) -> None:
 async def hold_get(endpoint: ClientEndpoint, call: Call) -> None:
     """A hold as it stands now."""
     params = call.params
-    view = await endpoint.services.readings.hold(params.hold)
+    view = await endpoint.services.stored.tables.hold(params.hold)
     if view is None or view.wallet != params.wallet:
-        lost = about_lost(endpoint.services.books.histories, params.hold)
+        lost = about_lost(endpoint.services.wallets.books.histories, params.hold)
         raise Refused(Reason.HOLD_NOT_FOUND, wallet=params.wallet, hold=params.hold, **lost)
     endpoint.reply(call, view)
 
 
 async def hold_list(endpoint: ClientEndpoint, call: Call) -> None:
     """A page of a wallet's holds."""
-    params, readings = call.params, endpoint.services.readings
-    if params.after is not None and given_up(endpoint.services.books.histories, params.after):
+    params, readings = call.params, endpoint.services.stored.tables
+    if params.after is not None and given_up(endpoint.services.wallets.books.histories, params.after):
         raise Refused(Reason.INVALID_CURSOR, field="after")
     page = await readings.list_holds(params.wallet, params.also_closed, params.after, params.limit)
     if not page.holds and page.next is None and not await readings.has_wallet(params.wallet):
@@ -250,19 +250,19 @@ async def hold_list(endpoint: ClientEndpoint, call: Call) -> None:
 
 async def daemon_audit(endpoint: ClientEndpoint, call: Call) -> None:
     """All balances summed up."""
-    audit = await endpoint.services.audits.report(call.params.after)
-    endpoint.services.operations.audited(len(audit.violations))
+    audit = await endpoint.services.stored.audits.report(call.params.after)
+    endpoint.services.operator.operations.audited(len(audit.violations))
     endpoint.reply(call, audit)
 
 
 async def journal_read(endpoint: ClientEndpoint, call: Call) -> None:
     """Stored segments, packed."""
     services = endpoint.services
-    block = await services.history.block_after(call.params.after)
+    block = await services.stored.history.block_after(call.params.after)
     result = JournalBlock(
-        instance=services.instance,
-        created_ns=services.created_at,
-        epoch=services.epoch,
+        instance=services.about.instance,
+        created_ns=services.about.created_at,
+        epoch=services.about.epoch,
         head=services.publisher.head,
         block=block,
     )
@@ -275,8 +275,8 @@ async def journal_read(endpoint: ClientEndpoint, call: Call) -> None:
 async def stream_subscribe(endpoint: ClientEndpoint, call: Call) -> None:
     """Begin a stream, behind a snapshot, a cursor or at the head."""
     params, services = call.params, endpoint.services
-    if len(endpoint.subscriptions) >= services.limits.max_subscriptions:
-        raise Refused(Reason.TOO_MANY_SUBSCRIPTIONS, limit=services.limits.max_subscriptions)
+    if len(endpoint.subscriptions) >= services.terms.limits.max_subscriptions:
+        raise Refused(Reason.TOO_MANY_SUBSCRIPTIONS, limit=services.terms.limits.max_subscriptions)
     mode, start = "live", services.publisher.head
     wallets: tuple[m.WalletView, ...] = ()
     if params.after is not None:
@@ -294,7 +294,7 @@ async def stream_subscribe(endpoint: ClientEndpoint, call: Call) -> None:
     subscribed = m.Subscribed(
         subscription=subscription.id,
         mode=mode,  # type: ignore[arg-type]
-        epoch=services.epoch,
+        epoch=services.about.epoch,
         start=start,
         head=services.publisher.head,
         wallets=wallets,
@@ -307,15 +307,15 @@ def _check_cursor(endpoint: ClientEndpoint, after: m.Cursor | int) -> int:
     services = endpoint.services
     if isinstance(after, int):
         return 0
-    if after.epoch != services.epoch:
-        raise Refused(Reason.EPOCH_CHANGED, cursor_epoch=after.epoch, epoch=services.epoch)
+    if after.epoch != services.about.epoch:
+        raise Refused(Reason.EPOCH_CHANGED, cursor_epoch=after.epoch, epoch=services.about.epoch)
     if after.sequence > services.publisher.head:
         raise Refused(Reason.FUTURE_CURSOR, cursor=after.sequence, head=services.publisher.head)
     return after.sequence
 
 
 async def _snapshot(endpoint: ClientEndpoint, params: m.Subscribe) -> m.WalletPage:
-    readings = endpoint.services.readings
+    readings = endpoint.services.stored.tables
     if params.wallets is not None:
         page = await readings.some_wallets(params.wallets)
     else:

@@ -47,10 +47,10 @@ async def transfer_get(endpoint: ClientEndpoint, call: Call) -> None:
     """A transfer from its entry."""
     transfer = call.params.transfer
     sequence = sequence_of(transfer)
-    lost = about_lost(endpoint.services.books.histories, transfer)
+    lost = about_lost(endpoint.services.wallets.books.histories, transfer)
     if sequence > endpoint.services.publisher.head:
         raise Refused(Reason.TRANSFER_NOT_FOUND, transfer=transfer, **lost)
-    durable = await endpoint.services.history.entry(sequence)
+    durable = await endpoint.services.stored.history.entry(sequence)
     entry = durable.entry
     grant = grant_of(endpoint)
     sees = sight_of(grant)
@@ -63,7 +63,7 @@ async def transfer_get(endpoint: ClientEndpoint, call: Call) -> None:
     if not movements:
         raise Refused(Reason.TRANSFER_NOT_FOUND, transfer=transfer, **lost)
     command = parts_of(entry.command)[max(0, place_of(transfer)[1])]
-    refunded = await endpoint.services.readings.transfer(transfer)
+    refunded = await endpoint.services.stored.tables.transfer(transfer)
     parts = () if refunded is None else refunded.parts
     view = m.TransferView(
         transfer=transfer,
@@ -87,10 +87,10 @@ async def entry_get(endpoint: ClientEndpoint, call: Call) -> None:
     params, services = call.params, endpoint.services
     sequence = params.sequence
     if sequence is None:
-        sequence = services.index.find(call.principal, params.command_id)
+        sequence = services.stored.index.find(call.principal, params.command_id)
     if sequence is None or not 1 <= sequence <= services.publisher.head:
         raise Refused(Reason.ENTRY_NOT_FOUND, asked=params.command_id if params.sequence is None else params.sequence)
-    durable, grant = await services.history.entry(sequence), grant_of(endpoint)
+    durable, grant = await services.stored.history.entry(sequence), grant_of(endpoint)
     if not concerns(durable.entry, grant):
         raise Refused(Reason.ENTRY_NOT_FOUND, asked=params.sequence)
     endpoint.reply(call, _entry_view(durable, grant))
@@ -104,7 +104,7 @@ async def entry_list(endpoint: ClientEndpoint, call: Call) -> None:
     while (
         len(entries) < params.limit
         and not is_full
-        and (more := await services.history.entries_after(params.after + len(entries)))
+        and (more := await services.stored.history.entries_after(params.after + len(entries)))
     ):
         for durable in more:
             room -= len(durable.record) + AROUND_AN_ENTRY

@@ -12,7 +12,9 @@ def log_level(endpoint: ClientEndpoint, call: Call) -> None:
     """Another level, from now on; or only what the levels are."""
     level = call.params.level
     try:
-        levels = endpoint.services.operations.log_level(call.params.component, None if level is None else level.value)
+        levels = endpoint.services.operator.operations.log_level(
+            call.params.component, None if level is None else level.value
+        )
     except ValueError as error:
         raise InvalidParams("component", str(error)) from error
     endpoint.reply(call, o.LogLevels(levels=dict(levels)))
@@ -21,13 +23,13 @@ def log_level(endpoint: ClientEndpoint, call: Call) -> None:
 def drain(endpoint: ClientEndpoint, call: Call) -> None:
     """The answer is queued before the daemon begins to leave."""
     services = endpoint.services
-    endpoint.reply(call, o.Draining(lifecycle=services.lifecycle(), sessions=len(services.endpoints)))
-    services.operations.drain()
+    endpoint.reply(call, o.Draining(lifecycle=services.operator.lifecycle(), sessions=len(services.admission.guests)))
+    services.operator.operations.drain()
 
 
 def report(endpoint: ClientEndpoint, call: Call) -> None:
     """A report of now."""
-    text, file = endpoint.services.operations.report()
+    text, file = endpoint.services.operator.operations.report()
     endpoint.reply(call, o.FaultReport(report=text, file=file))
 
 

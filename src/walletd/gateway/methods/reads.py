@@ -52,7 +52,7 @@ def wallet_get(endpoint: ClientEndpoint, call: Call, behind: Behind) -> None:
         view = msgspec.structs.replace(view_of(book.record(), records, 0, now), next=rest)
         return lambda sequence: endpoint.reply(call, msgspec.structs.replace(view, room=room, sequence=sequence))
 
-    endpoint.services.reads.read_wallets(
+    endpoint.services.wallets.reads.read_wallets(
         (wallet,), show, lambda reason, facts: endpoint.refuse(call, reason, facts), behind
     )
 
@@ -73,7 +73,7 @@ def _balances_now(endpoint: ClientEndpoint, call: Call, done: Callable[[], None]
     asset, names = params.asset, params.names
 
     def show(books: Mapping[WalletId, Book], now: datetime) -> Callable[[int], None]:
-        if asset is not None and asset not in endpoint.services.books.assets:
+        if asset is not None and asset not in endpoint.services.wallets.books.assets:
             return lambda sequence: fail(Reason.ASSET_NOT_FOUND, {"asset": asset})
         if missing := [name for name in names if name not in books]:
             return lambda sequence: fail(Reason.UNKNOWN_WALLET, {"wallet": missing[0]})
@@ -91,7 +91,7 @@ def _balances_now(endpoint: ClientEndpoint, call: Call, done: Callable[[], None]
         endpoint.refuse(call, reason, facts)
         done()
 
-    endpoint.services.reads.read_wallets(names, show, fail, behind)
+    endpoint.services.wallets.reads.read_wallets(names, show, fail, behind)
 
 
 def _room(books: Mapping[WalletId, Book], records: Iterable[BalanceRecord], now: datetime) -> tuple[Room, ...]:
@@ -157,11 +157,11 @@ async def balances_get(endpoint: ClientEndpoint, call: Call) -> None:
 
 async def _balances_as_of(endpoint: ClientEndpoint, call: Call) -> None:
     params, services = call.params, endpoint.services
-    if params.asset is not None and params.asset not in services.books.assets:
+    if params.asset is not None and params.asset not in services.wallets.books.assets:
         raise Refused(Reason.ASSET_NOT_FOUND, asset=params.asset)
     await _settle(endpoint, "as_of", params.as_of, services.publisher.head)
     after = (WalletId(""), AssetCode("")) if params.after is None else (params.after.wallet, params.after.asset)
-    moment, page = await services.readings.past_balances(params.names, params.asset, params.as_of, after)
+    moment, page = await services.stored.tables.past_balances(params.names, params.asset, params.as_of, after)
     if page.missing is not None:
         raise Refused(Reason.UNKNOWN_WALLET, wallet=page.missing, as_of=params.as_of)
     following = None if page.next is None else m.BalancePlace(*page.next)
@@ -172,19 +172,19 @@ async def _settle(endpoint: ClientEndpoint, field: str, point: int | datetime, l
     """Wait until the tables show all that there will ever be up to this point; a time to come, and a sequence behind
     the last that may be asked for, is refused."""
     services, head = endpoint.services, endpoint.services.publisher.head
-    now = services.history_clock.moment()
+    now = services.wallets.clock.moment()
     if point > now if isinstance(point, datetime) else point > last:
         raise Refused(Reason.FUTURE_MOMENT, field=field, asked=point, head=head, time=now)
     if isinstance(point, datetime):
-        await services.visibility.until_passed(point)
+        await services.wallets.visibility.until_passed(point)
     else:
-        await services.visibility.until_projected(point)
+        await services.wallets.visibility.until_projected(point)
 
 
 async def wallet_list(endpoint: ClientEndpoint, call: Call) -> None:
     """A page of the wallets that fit."""
     asked = call.params
-    page = await endpoint.services.readings.list_wallets(
+    page = await endpoint.services.stored.tables.list_wallets(
         asked.prefix, asked.after, asked.limit, asked.status, asked.metadata
     )
     endpoint.reply(call, page)
@@ -206,22 +206,22 @@ async def statement_get(endpoint: ClientEndpoint, call: Call) -> None:
     if params.since is not None and place is None:
         # What begins right behind the head is what comes next: nothing yet, but no question about the future.
         await _settle(endpoint, "since", params.since, services.publisher.head + 1)
-    if isinstance(params.until, datetime) and params.until <= services.history_clock.moment():
-        await services.visibility.until_passed(params.until)
-    page = await services.readings.statement(question, place, params.limit)
+    if isinstance(params.until, datetime) and params.until <= services.wallets.clock.moment():
+        await services.wallets.visibility.until_passed(params.until)
+    page = await services.stored.tables.statement(question, place, params.limit)
     if page is None:
         raise Refused(Reason.UNKNOWN_WALLET, wallet=params.wallet)
     if page.next is None:
         endpoint.reply(call, page.statement)
         return
-    following = ".".join(map(str, page.next.numbers)) + "." + question.digest(services.epoch)
+    following = ".".join(map(str, page.next.numbers)) + "." + question.digest(services.about.epoch)
     endpoint.reply(call, msgspec.structs.replace(page.statement, next=following))
 
 
 def _place_of(endpoint: ClientEndpoint, cursor: str, question: Question) -> Place:
     """Where the page begins.  Raises Refused for a cursor of another question, or of a history that is not this."""
     place, digest = _numbers_of(cursor)
-    if digest != question.digest(endpoint.services.epoch) or place.end > endpoint.services.publisher.head:
+    if digest != question.digest(endpoint.services.about.epoch) or place.end > endpoint.services.publisher.head:
         raise Refused(Reason.INVALID_CURSOR, field="cursor")
     return place
 
