@@ -67,6 +67,7 @@ STAGES = (
             "gateway/network/socket_stream.py",
             "gateway/network/readiness.py",
             "gateway/network/connection.py",
+            "gateway/network/outbox.py",
             "gateway/endpoint.py",
         ),
     ),

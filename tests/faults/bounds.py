@@ -68,10 +68,8 @@ CONSTANTS: dict[str, dict[str, Bound]] = {
         "KEPT_FOR_OPERATORS": _CONNECTIONS,
         "LEAST": _CONNECTIONS,
     },
-    "gateway.network.connection": {
-        "READ_BYTES": Crossed(512, "bytes sent at once"),
-        "WRITE_BYTES": Crossed(4096, "bytes of the journal"),
-    },
+    "gateway.network.connection": {"READ_BYTES": Crossed(512, "bytes sent at once")},
+    "gateway.network.outbox": {"WRITE_BYTES": Crossed(4096, "bytes of the journal")},
     "gateway.methods.dispatch": {"MOST_ASSETS": Crossed(10, "assets")},
     "gateway.endpoint": {"ALL_SHARES": Crossed(64, "entries"), "SMALLEST_SHARE": Crossed(4, "commands sent at once")},
     "gateway.methods.entries": {"MAX_PAGE_BYTES": Crossed(32 * 1024, "bytes of the journal")},

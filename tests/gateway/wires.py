@@ -8,8 +8,9 @@ import trio
 from websockets.frames import Close, Frame, Opcode
 
 from walletd.gateway.network.bounds import Bounds, Deadlines
-from walletd.gateway.network.connection import Connection, Endpoint, Flusher, Terms
+from walletd.gateway.network.connection import Connection, Endpoint, Terms
 from walletd.gateway.network.counters import TrafficCounters
+from walletd.gateway.network.outbox import Flusher
 from walletd.gateway.network.readiness import NO_TURNS, Readiness
 from walletd.gateway.websocket.frames import FrameProtocol, State
 from walletd.gateway.websocket.handshake import LOOPBACK_HOSTS, Handshake, Policy

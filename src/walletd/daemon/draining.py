@@ -12,7 +12,7 @@ from walletd.gateway.services import Services
 from walletd.runtime.signals import Stop
 from walletd.runtime.systemd import EXTENSION_SECONDS
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("walletd.daemon")
 
 
 async def drain(engine: Engine, services: Services, server: GatewayServer, operations: Operations) -> None:

@@ -20,7 +20,7 @@ from walletd.tables.file import ReadTablesRotten
 EXPLAINED = (ConfigurationError, CertificateUnusable, ListenFailed, JournalFailure, ReadTablesRotten, OSError)
 """Failures whose message says what to do: a traceback would say less."""
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("walletd.daemon")
 
 
 def log_end(failure: BaseException) -> None:

@@ -20,7 +20,7 @@ from walletd.gateway.websocket.handshake import LOOPBACK_HOSTS, Page, Policy
 from walletd.sessions.rates import RateBook, Rates
 from walletd.settings.settings import ConfigurationError, Settings
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("walletd.daemon")
 
 
 class Doors(NamedTuple):

@@ -14,10 +14,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
 
+from walletd.vocabulary.fatal import Fatal
+
 log = logging.getLogger("walletd.journal")
 
 
-class JournalFailure(Exception):
+class JournalFailure(Fatal):
     """Any failure of the journal.  ``advice`` is one sentence for the operator and part of the message."""
 
     advice: ClassVar[str] = "See the preceding log lines."

@@ -26,5 +26,6 @@ class Hook(Generic[P]):
         self._followers.append(follower)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> None:
+        """Call all that was added."""
         for follower in self._followers:
             follower(*args, **kwargs)

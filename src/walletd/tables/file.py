@@ -20,6 +20,7 @@ import apsw
 
 from walletd.tables import log_chain
 from walletd.tables.log_chain import SUM_BYTES
+from walletd.vocabulary.fatal import Fatal
 
 try:
     from apsw import sqlite_extra
@@ -88,7 +89,7 @@ class Caches(NamedTuple):
 DEFAULT_CACHES = Caches()
 
 
-class ReadTablesRotten(Exception):
+class ReadTablesRotten(Fatal):
     """Some part of state.db is not what was written.  The daemon removes the file and ends; a start rebuilds it."""
 
     def __init__(self, what: str) -> None:

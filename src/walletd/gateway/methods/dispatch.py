@@ -28,7 +28,6 @@ from walletd.gateway.methods.reads import (
     wallet_get,
     wallet_list,
 )
-from walletd.journal.failures import JournalFailure
 from walletd.protocol import messages as m
 from walletd.protocol.errors import InvalidParams
 from walletd.protocol.messages.journal import JournalBlock
@@ -37,8 +36,8 @@ from walletd.protocol.pages import PageRoom
 from walletd.sessions.client_view import client_page
 from walletd.sessions.session import Call
 from walletd.streams.publisher import Subscription, Watched
-from walletd.tables.file import ReadTablesRotten
 from walletd.tables.writer import ReadTablesStand
+from walletd.vocabulary.fatal import FATAL
 from walletd.vocabulary.histories import about_lost, given_up
 from walletd.vocabulary.reasons import Reason
 from walletd.vocabulary.states import DaemonState
@@ -139,7 +138,7 @@ async def _answer_read(endpoint: ClientEndpoint, asked: Asked) -> None:
         endpoint.refuse(call, refused.reason, refused.facts)
     except ReadTablesStand as full:
         endpoint.refuse(call, Reason.UNAVAILABLE, unavailable(full))
-    except (ReadTablesRotten, JournalFailure, MemoryError):
+    except FATAL:
         raise
     except Exception:
         # It changed nothing, and nobody else asked it.

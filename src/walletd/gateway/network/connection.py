@@ -1,17 +1,14 @@
 """A connection: the websocket over a trio stream, with a deadline for everything that a peer can delay.
 
-What has come on a plain socket is read in the turn of the server's one task for that (``readiness``); another stream
-has a task that reads.  One task writes.  ``send`` only queues: however many messages are queued in one turn of the
-event loop, they are written in one piece.  What a read gave rise to at once is written by whoever read.  What comes
-later, as the answers of a whole commit do, the server's one flusher hands to all the peers in its turn, as far as the
-kernel takes it at once; only the rest is the writing task's.  A peer that does not read is not read from either, and is
-closed after a while; one that says nothing is pinged, and given up when it does not answer.
-
     connection = Connection(stream, terms)
     nursery.start_soon(connection.run)
     connection.tick(trio.current_time())                # once a second, for all deadlines: no timer per connection
 
-Reading and writing hold no data while they wait: an idle connection has no buffers.
+A plain socket is read in the server's one task for that (``readiness``); another stream has a task that reads.  What a
+read causes at once is written by the reader; the ``outbox`` writes everything else.  A peer that does not read is not
+read from either, and is closed after a while; a silent one is pinged, and dropped when it does not answer.
+
+Reading holds no data while it waits: an idle connection has no buffers.
 """
 
 import logging
@@ -24,21 +21,17 @@ import trio
 
 from walletd.gateway.network.bounds import Bounds, Deadlines
 from walletd.gateway.network.counters import TrafficCounters
+from walletd.gateway.network.outbox import Flusher, Outbox
 from walletd.gateway.network.readiness import Readiness
 from walletd.gateway.network.socket_stream import SocketStream
 from walletd.gateway.network.tls import SecureStream
 from walletd.gateway.websocket.frames import FrameProtocol, State
 from walletd.gateway.websocket.handshake import Handshake, Policy, Refusal
 from walletd.protocol.close_codes import CloseCode
-from walletd.tables.file import ReadTablesRotten
-from walletd.vocabulary.sizes import MAX_FRAME_BYTES
+from walletd.vocabulary.fatal import FATAL
 
 READ_BYTES = 16384
 """Taken in at a time: about a hundred requests are one client's turn, before the others have theirs."""
-
-WRITE_BYTES = 65536
-"""Written at a time: the progress of a slow reader is seen at each of these."""
-
 
 log = logging.getLogger(__name__)
 
@@ -76,38 +69,8 @@ class Terms:
     bounds: Bounds
     open_endpoint: Callable[["Connection", Handshake], Endpoint]
     traffic: TrafficCounters
-    flusher: "Flusher"
+    flusher: Flusher
     readiness: Readiness
-
-
-class Flusher:
-    """Writes for all the connections that have something to say, in one task's turn instead of one for each."""
-
-    def __init__(self) -> None:
-        self._waiting: list[Connection] = []
-        self._wake = trio.Event()
-
-    def add(self, connection: "Connection") -> None:
-        """Have the connection flushed once whoever runs now has said everything."""
-        self._waiting.append(connection)
-        self._wake.set()
-
-    async def run(self) -> None:
-        """Flush until cancelled."""
-        while True:
-            await self._wake.wait()
-            self._wake = trio.Event()
-            self.flush()
-
-    def flush(self) -> None:
-        """Flush now: for whoever knows that nothing else is to be said in this turn."""
-        waiting, self._waiting = self._waiting, []
-        for connection in waiting:
-            try:
-                connection.flush()
-            except Exception:
-                log.exception("connection closed after an internal error")
-                connection.abort()
 
 
 class Connection:
@@ -120,20 +83,14 @@ class Connection:
         "_failure",
         "_frames",
         "_heard_at",
-        "_is_flushed_soon",
-        "_is_taking",
         "_is_watched",
-        "_oversize",
+        "_outbox",
         "_pinged_at",
         "_read_on",
         "_read_over",
         "_scope",
         "_stream",
         "_terms",
-        "_unsent",
-        "_wake",
-        "_writing",
-        "last_progress",
     )
 
     def __init__(self, stream: trio.abc.Stream, terms: Terms, turned_away: Refusal | None = None) -> None:
@@ -142,27 +99,19 @@ class Connection:
         self._frames = FrameProtocol(terms.policy, turned_away, trio.current_time)
         self._endpoint: Endpoint | None = None
         self._scope: trio.CancelScope | None = None
-        self._wake = trio.Event()
+        self._outbox = Outbox(stream, self._frames, terms.bounds, terms.traffic, terms.flusher, self)
         self._read_on: trio.Event | None = None
         """While it is not read, because of what is queued for it: set when it is read again."""
         self._read_over = trio.Event()
         self._is_watched = False
         self._failure: BaseException | None = None
         """What reading met, for the connection's own task."""
-        self._is_taking = False
-        """While what was read is handled: what is sent then need not wake the writing task."""
-        self._is_flushed_soon = False
-        self._oversize = 0
-        """The largest of what is queued, if it is an entry of an earlier version that no bound knows."""
-        self._unsent = b""
-        """What the flusher took from the queue and the kernel did not take from it."""
-        self._writing = 0
-        """How much is being written; unless it is 0, one of the two tasks is at it."""
         self._begun_at = self._heard_at = trio.current_time()
         self._pinged_at = inf
         self._closing_at = inf
-        self.last_progress = self._begun_at
-        """When the peer last took something of what was written to it."""
+
+    def __repr__(self) -> str:
+        return f"<Connection {self._frames.state.value}, {self._outbox!r}>"
 
     # --- for the endpoint ------------------------------------------------------------------------------------------
 
@@ -173,68 +122,37 @@ class Connection:
 
     @property
     def queued_bytes(self) -> int:
-        """How much is queued and not handed to the network yet."""
-        return self._frames.pending_bytes + len(self._unsent) + self._writing
+        """The bytes queued and not handed to the network yet."""
+        return self._outbox.queued_bytes
 
     @property
     def held_bytes(self) -> int:
-        """How much is kept for this peer, in both directions."""
-        return self._frames.held_bytes + len(self._unsent) + self._writing
+        """The bytes kept for this peer, in both directions."""
+        return self._frames.held_bytes + self._outbox.in_hand_bytes
 
     def send(self, payload: bytes) -> None:
         """Queue one text message; nothing once the connection is closing."""
-        if self._frames.state is not State.OPEN:
-            return
-        self._frames.send_text(payload)
-        self._terms.traffic.messages_out += 1
-        if not (self._is_taking or self._writing or self._is_flushed_soon):
-            if isinstance(self._stream, SocketStream):
-                self._is_flushed_soon = True
-                self._terms.flusher.add(self)
-            else:
-                self._wake.set()
-        if len(payload) > MAX_FRAME_BYTES:
-            self._oversize = max(self._oversize, len(payload))
-        if self._frames.pending_bytes - self._oversize > self._terms.bounds.most:
+        if self._frames.state is State.OPEN and not self._outbox.send(payload):
             self._close_as_slow()
 
     def close(self, code: int, reason: str) -> None:
         """Close behind what is queued; the peer has some seconds to take it and to answer."""
         self._frames.close(code, reason)
-        self._wake.set()
+        self._outbox.wake()
 
     def abort(self) -> None:
         """Give the connection up at once."""
         if self._scope is not None:
             self._scope.cancel()
 
-    def flush(self) -> None:
-        """Write what is queued, as far as the kernel takes it at once; the writing task does the rest."""
-        self._is_flushed_soon = False
-        if self._writing or self._unsent or not isinstance(self._stream, SocketStream):
-            self._wake.set()
-            return
-        data = self._frames.data_to_send()
-        if not data:
-            return
-        try:
-            sent = self._stream.send_now(data)
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            self.abort()
-            return
-        self._unsent = data[sent:]
-        self._count_written(sent)
-        if self._unsent or self._frames.is_finished:
-            self._wake.set()
-
     # --- the life of a connection ----------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Serve the peer until either side is done.  Raises what ends the daemon: ReadTablesRotten, MemoryError."""
+        """Serve the peer until either side is done.  Raises what is FATAL."""
         try:
             async with trio.open_nursery() as nursery:
                 self._scope = nursery.cancel_scope
-                nursery.start_soon(self._write)
+                nursery.start_soon(self._outbox.run)
                 if isinstance(self._stream, SocketStream):
                     await self._be_read(self._stream)
                 elif await self._is_secured():
@@ -254,7 +172,7 @@ class Connection:
                     self._terms.traffic.refused["handshake_timeout"] += 1
                     self.abort()
             case State.OPEN:
-                if self._writing and now - self.last_progress >= deadlines.write_stall_seconds:
+                if self._outbox.writing and now - self._outbox.last_progress >= deadlines.write_stall_seconds:
                     self._close_as_slow()
                 else:
                     self._tick_liveness(now, deadlines)
@@ -264,7 +182,7 @@ class Connection:
                     self.abort()
 
     def _tick_liveness(self, now: float, deadlines: Deadlines) -> None:
-        if self._writing or self._read_on is not None:
+        if self._outbox.writing or self._read_on is not None:
             self._pinged_at = inf  # Our ping, or its answer, stands in a queue: progress is the sign of life now.
             return
         if self._pinged_at <= self._heard_at:
@@ -274,7 +192,7 @@ class Connection:
         elif self._pinged_at == inf and now - self._heard_at >= deadlines.ping_seconds:
             self._pinged_at = now
             self._frames.ping()
-            self._wake.set()
+            self._outbox.wake()
 
     async def _is_secured(self) -> bool:
         """Do the handshake of TLS, where there is one; its time is part of that for the whole handshake."""
@@ -317,10 +235,10 @@ class Connection:
             if data is None:
                 return
             is_more = self._take(data)
-            if self._frames.pending_bytes and not self._writing:
-                self.flush()
+            if self._frames.pending_bytes and not self._outbox.writing:
+                self._outbox.flush()
             elif self._frames.is_finished:
-                self._wake.set()
+                self._outbox.wake()
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             self._unwatch(stream)
             self.abort()
@@ -332,15 +250,15 @@ class Connection:
             if not is_more:
                 self._unwatch(stream)
                 self._read_over.set()
-            elif self._unsent or self.queued_bytes > self._terms.bounds.high:
+            elif self._outbox.unsent or self.queued_bytes > self._terms.bounds.high:
                 self._unwatch(stream)
                 self._read_on = trio.Event()
 
     async def _read(self) -> None:
         try:
             while self._take(await self._stream.receive_some(READ_BYTES)):
-                if not self._writing:
-                    await self._write_out()
+                if not self._outbox.writing:
+                    await self._outbox.write_out()
                 while self.queued_bytes > self._terms.bounds.high:
                     self._read_on = trio.Event()
                     await self._read_on.wait()
@@ -351,19 +269,19 @@ class Connection:
         """Whether there may be more to read."""
         if not data:
             self._frames.receive_eof()
-            self._wake.set()
+            self._outbox.wake()
             return False
         self._heard_at = trio.current_time()
         self._terms.traffic.bytes_in += len(data)
-        self._is_taking = True
+        self._outbox.is_corked = True
         try:
             self._hand_on(self._frames.receive(bytes(data)))
-        except (ReadTablesRotten, MemoryError):
+        except FATAL:
             raise
         except Exception:
             log.exception("connection closed after an internal error")
             self.close(CloseCode.INTERNAL_ERROR, "internal error")
-        self._is_taking = False
+        self._outbox.is_corked = False
         return True
 
     def _hand_on(self, messages: list[bytes]) -> None:
@@ -379,54 +297,18 @@ class Connection:
             self._endpoint = self._terms.open_endpoint(self, handshake)
             self._endpoint.opened()
 
-    # --- writing ---------------------------------------------------------------------------------------------------
+    # --- for the outbox --------------------------------------------------------------------------------------------
 
-    async def _write(self) -> None:
-        try:
-            while self._writing or self._unsent or not self._frames.is_finished:
-                await self._wake.wait()
-                self._wake = trio.Event()
-                if not self._writing:
-                    await self._write_out()
-            if isinstance(self._stream, trio.abc.HalfCloseableStream):
-                await self._stream.send_eof()
-            else:
-                await self._stream.aclose()
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            self.abort()
-
-    async def _write_out(self) -> None:
-        """Write what is queued, and what is queued meanwhile."""
-        while self._unsent or self._frames.pending_bytes:
-            data, self._unsent = self._unsent + self._frames.data_to_send(), b""
-            await self._write_in_pieces(data)
-        if self._frames.is_finished:
-            self._wake.set()
-
-    async def _write_in_pieces(self, data: bytes) -> None:
-        assert not self._writing
-        self._writing = len(data)
-        self.last_progress = trio.current_time()
-        for start in range(0, len(data), WRITE_BYTES):
-            piece = data if len(data) <= WRITE_BYTES else memoryview(data)[start : start + WRITE_BYTES]
-            await self._stream.send_all(piece)
-            self._writing -= len(piece)
-            self._count_written(len(piece))
-
-    def _count_written(self, count: int) -> None:
-        self._terms.traffic.bytes_out += count
-        self.last_progress = trio.current_time()
-        queued = self.queued_bytes
-        if self._read_on is not None and queued <= self._terms.bounds.high:
+    def written(self, queued_bytes: int) -> None:
+        """The peer took something: read from it again, and tell the endpoint, as soon as little enough is queued."""
+        if self._read_on is not None and queued_bytes <= self._terms.bounds.high:
             self._go_on_reading(self._read_on)
-        if queued <= self._terms.bounds.low:
-            self._oversize = 0
-            if self._endpoint is not None:
-                self._endpoint.drained()
+        if queued_bytes <= self._terms.bounds.low and self._endpoint is not None:
+            self._endpoint.drained()
 
     def _go_on_reading(self, read_on: trio.Event) -> None:
         if isinstance(self._stream, SocketStream):
-            if self._unsent or self._writing:
+            if self._outbox.unsent or self._outbox.writing:
                 return
             self._watch(self._stream)
         self._read_on = None
@@ -445,6 +327,7 @@ class Connection:
         elif self._frames.state is not State.OPENING:
             traffic.count_close(self._frames.close_code)
         self._frames.forget()
+        self._outbox.forget()
         endpoint, self._endpoint = self._endpoint, None
         if endpoint is not None:
             endpoint.closed(self._frames.close_code)

@@ -24,8 +24,9 @@ from typing import Any
 import trio
 
 from walletd.gateway.network.bounds import Bounds, Deadlines
-from walletd.gateway.network.connection import Connection, Endpoint, Flusher, Terms
+from walletd.gateway.network.connection import Connection, Endpoint, Terms
 from walletd.gateway.network.counters import TrafficCounters
+from walletd.gateway.network.outbox import Flusher
 from walletd.gateway.network.proxy_header import NoProxyHeader, read_proxy_header
 from walletd.gateway.network.readiness import NO_TURNS, Readiness, Turns
 from walletd.gateway.network.socket_stream import SocketStream
@@ -34,7 +35,7 @@ from walletd.gateway.network.unix_socket import UnixSocket, UnixSocketFailed
 from walletd.gateway.websocket.handshake import DRAINING, FULL, Handshake, Policy, Refusal
 from walletd.protocol.close_codes import CloseCode
 from walletd.runtime.ending import end_process
-from walletd.tables.file import ReadTablesRotten
+from walletd.vocabulary.fatal import Fatal
 
 JITTER_SECONDS_PER_CONNECTION = 0.002
 MAX_JITTER_SECONDS = 2.0
@@ -166,7 +167,7 @@ class GatewayServer:
         self.traffic.open += 1
         try:
             await connection.run()
-        except* ReadTablesRotten:
+        except* Fatal:
             raise
         except* MemoryError:
             # Other tasks that were refused memory may wait without end, and it is impossible to tell which.
