@@ -10,6 +10,7 @@ more, another type or a new word, unless the list of words may grow.
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -49,7 +50,7 @@ def _operations(old: dict[str, Any], new: dict[str, Any]) -> Iterator[Change]:
             continue
         if before["action"] != after["action"]:
             yield Change(name, "goes the other way", True)
-        if before.get("x-needs") != after.get("x-needs"):
+        if _scopes(before.get("x-needs")) != _scopes(after.get("x-needs")):
             yield Change(name, f"needs {after.get('x-needs')} instead of {before.get('x-needs')}", True)
         for reason in after.get("x-errors", []):
             if reason not in before.get("x-errors", []):
@@ -64,13 +65,26 @@ def _operations(old: dict[str, Any], new: dict[str, Any]) -> Iterator[Change]:
             yield Change(name, "is new", False)
 
 
+def _scopes(needs: str | None) -> list[str]:
+    """The scopes that a sentence about access names, in their order; how the sentence is worded breaks nothing."""
+    return re.findall(r"`(\w+)`", needs or "")
+
+
+def _advice(sentence: str) -> str:
+    """Whether a client should reconnect: "yes", "no", or "" if it may do as it likes."""
+    return word.group() if (word := re.match(r"yes|no\b", sentence)) else ""
+
+
 def _rows(old: dict[str, Any], new: dict[str, Any]) -> Iterator[Change]:
     for table, key, held in (("x-errors", "reason", ("code", "retry")), ("x-close-codes", "code", ("reconnect",))):
         before, after = ({row[key]: row for row in document[table]} for document in (old, new))
         for name, row in before.items():
             if name in after:
                 for word in held:
-                    if row[word] != after[name][word]:
+                    held_before, held_after = row[word], after[name][word]
+                    if word == "reconnect":
+                        held_before, held_after = _advice(held_before), _advice(held_after)
+                    if held_before != held_after:
                         yield Change(str(name), f"{word} was {row[word]} and is {after[name][word]}", True)
                 if gone := sorted(set(row.get("facts", [])) - set(after[name].get("facts", []))):
                     yield Change(str(name), f"says no longer: {', '.join(gone)}", True)
