@@ -77,7 +77,7 @@ def _admin(settings: Settings, metrics: MetricsPage, inherited: Sequence[socket]
     """The listener for operators: metrics and status pages over plain HTTP, without websockets."""
 
     def no_endpoint(connection: Connection, handshake: Handshake) -> NoReturn:
-        raise AssertionError("nobody can be let in here")
+        raise AssertionError("this listener admits no client")
 
     policy = Policy(
         allowed_hosts=frozenset(),

@@ -1,4 +1,4 @@
-"""The clients' listener: the server on their addresses, an endpoint for each connection, and what a reload changes."""
+"""The clients' listener: the server on their addresses, an endpoint for each connection, and the effect of a reload."""
 
 from walletd.daemon.admin_listener import Ways, status_pages
 from walletd.daemon.descriptors import SPARED_BY_CLIENTS
@@ -19,7 +19,7 @@ from walletd.wallets.commit_at_once import CommitAtOnce
 
 
 def client_listener(launch: Launch, ways: Ways, services: Services, turns: CommitAtOnce) -> GatewayServer:
-    """The server that clients connect to; with every reload it lets in by the new settings."""
+    """The server for clients; each reload gives it new terms of admission."""
     settings, doors = launch.settings, ways.doors
 
     def open_endpoint(connection: Connection, handshake: Handshake) -> ClientEndpoint:

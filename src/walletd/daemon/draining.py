@@ -1,4 +1,4 @@
-"""The end in order: what is under way is answered, then every session is closed."""
+"""The graceful end: requests in progress are answered, then every session is closed."""
 
 import logging
 import random
@@ -16,7 +16,9 @@ log = logging.getLogger("walletd.daemon")
 
 
 async def drain(engine: Engine, services: Services, server: GatewayServer, operations: Operations) -> None:
-    """Answer what is under way, then close everybody; both within ``drain_seconds``, or at once on a second wish."""
+    """Answer the requests in progress, then close all connections; both within ``drain_seconds``, or at once on a
+    second request.
+    """
     seconds, begun = operations.settings.drain_seconds, trio.current_time()
     operations.manager.extend(seconds + EXTENSION_SECONDS)
     async with trio.open_nursery() as hurrying:

@@ -1,8 +1,8 @@
-"""The engine: the parts that decide, write, project and publish, wired to each other, without a socket.
+"""The engine: the parts that decide, write, project and publish, connected to each other, without a socket.
 
     async with Engine(store, recovered, readings, head, engine_limits(settings)).running(): ...
 
-The daemon puts the gateway in front of it; tests drive it as it is.
+The daemon puts the gateway in front of it; tests drive it directly.
 """
 
 import logging
@@ -56,7 +56,7 @@ log = logging.getLogger("walletd.daemon")
 class Engine:
     """The parts that decide, write, project and publish, each built from those before it.
 
-    ``on_degraded`` is called when the journal takes no more writes and ``on_writable`` when it takes them again,
+    ``on_degraded`` is called when the journal stops accepting writes and ``on_writable`` when it accepts them again,
     ``on_idle`` when everything is answered, ``on_clients_changed`` right after an entry about clients became durable.
     """
 
@@ -83,7 +83,7 @@ class Engine:
         self.books = Books()
         self.books.histories = store.histories
         self.clients = ClientBook()
-        """The clients as the durable journal has them: who is let in, and who is not any more."""
+        """The clients as in the durable journal: those admitted, and those no longer admitted."""
         self.history = History(store)
         self.index = CommandIndex(tables, recovered.progress.sequence, limits.reader_cache_kibibytes)
         self.command_ids = CommandIds(self.index, self.history.entry)
@@ -146,7 +146,7 @@ class Engine:
             follow_clients=self.on_clients_changed,
         )
 
-    # --- what became of entries ------------------------------------------------------------------------------------
+    # --- outcomes of entries -----------------------------------------------------------------------------------------
 
     def durable(self, commit: Sequence[Pending[Submission]]) -> None:
         """A segment is durable."""
@@ -158,11 +158,11 @@ class Engine:
         self.on_degraded()
 
     def writable(self) -> None:
-        """The journal takes entries again."""
+        """The journal accepts entries again."""
         self.on_writable()
 
     def idle(self) -> None:
-        """Nothing is left to be committed."""
+        """Nothing is left to commit."""
         self.on_idle()
 
     def _projected(self, entries: Sequence[DurableEntry]) -> None:
@@ -173,13 +173,13 @@ class Engine:
         self.decisions.submit(Submission(command, DAEMON, lambda answer: decided(isinstance(answer, Answer))))
 
     async def _next_expiries(self, after: Key | None, limit: int) -> list[Expiry]:
-        """As the tables have them, once they show every entry that is durable now."""
+        """The next expiries from the tables, once they show every entry that is durable now."""
         await self.projector.reach(self.writer.durable_head)
         return await self.readings.expiries(after, limit)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """All parts at work.  At the end what is queued is written, then everything stops."""
+        """All parts at work.  At the end the queued entries are written, then everything stops."""
         self.books.assets.update({asset.asset: asset for asset in await self.readings.assets()})
         for record in await self.readings.clients():
             self.clients.put(record)
@@ -201,19 +201,19 @@ class Engine:
         self.index.close()
 
     async def open_external(self) -> None:
-        """The first entry of every journal opens the wallet through which money comes in and goes out.
+        """The first entry of every journal opens the wallet through which money enters and leaves.
 
-        Raises JournalFull where the disk does not take it: what has not begun need not go on degraded.
+        Raises JournalFull if the disk does not accept it: a daemon that has not begun need not continue degraded.
         """
         answer = await self._submit(OpenWallet(command_id=CommandId("open-external"), wallet=EXTERNAL))
         if isinstance(answer, NotDecided):
             raise JournalFull(f"the first entry cannot be written: {answer.facts['why']}")
 
     async def admit_operator(self, token_sha256: str) -> bool:
-        """Let the operator in by the token in its file; whether it is let in.
+        """Admit the operator by the token in its file; returns whether it is admitted.
 
-        A token that the journal does not know makes the operator an admin, also one that was revoked: whoever can
-        write the file and start the daemon is the operator.
+        A token that the journal does not know makes the operator an admin, even a revoked one: a person who can write
+        the file and start the daemon is the operator.
         """
         known = self.books.clients.records.get(OPERATOR)
         if known is not None and any(token.sha256 == token_sha256 for token in known.tokens):
@@ -228,7 +228,7 @@ class Engine:
         return isinstance(answer, Answer) and answer.durable.entry.effects is not None
 
     async def _submit(self, command: AnyCommand) -> Answer | Foreseen | NotDecided:
-        """What becomes of a command of the daemon's own."""
+        """The outcome of a command of the daemon itself."""
         answers: list[Answer | Foreseen | NotDecided] = []
         answered = trio.Event()
 
@@ -246,7 +246,7 @@ class _Part(Protocol):
 
 
 async def _run_part(part: _Part, task_status: trio.TaskStatus[None]) -> None:
-    """Run a part; a fault of it is said while everything else is still as it was, before it ends the daemon."""
+    """Run a part; a failure is logged while everything else is still unchanged, before it ends the daemon."""
     try:
         await part.run(task_status)
     except ReadTablesRotten:

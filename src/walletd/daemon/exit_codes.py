@@ -1,4 +1,4 @@
-"""How the daemon ended, as an exit code and a line in the log."""
+"""The daemon's end as an exit code and a line in the log."""
 
 import logging
 
@@ -24,7 +24,9 @@ log = logging.getLogger("walletd.daemon")
 
 
 def log_end(failure: BaseException) -> None:
-    """Log in one line what ended the daemon; with its traceback where it is a fault.  For an ``except`` clause."""
+    """Log in one line what ended the daemon, with its traceback if it is an internal error.  For an ``except``
+    clause.
+    """
     if isinstance(failure, EXPLAINED):
         log.error("%s", failure)
     elif is_of_threads(failure):
@@ -34,7 +36,7 @@ def log_end(failure: BaseException) -> None:
 
 
 def exit_code_of(failure: BaseException) -> int:
-    """The exit code that says what ended the daemon."""
+    """The exit code for the failure that ended the daemon."""
     match failure:
         case ConfigurationError() | CertificateUnusable():
             return EXIT_CONFIGURATION

@@ -1,4 +1,4 @@
-"""What a start is about: the settings, the operator's wishes, the states, and who is told how far it is."""
+"""The context of a start: the settings, the operator's requests, the states, and the receivers of progress."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from walletd.upkeep.recovery import Report
 
 
 class Announcement(NamedTuple):
-    """What a person who started the daemon wants to know once it serves."""
+    """The facts for the person who started the daemon, once it serves."""
 
     url: str
     settings: Settings
@@ -28,9 +28,9 @@ class Launch:
     """The same for every step of a start."""
 
     settings: Settings
-    """Those that the daemon was started with; ``operations`` has those that a reload left in force."""
+    """The settings at the start; ``operations`` has those after a reload."""
     operations: Operations
     lifecycle: Lifecycle
     announce: Announce
     report: Report
-    """Told how far a recovery is."""
+    """Called with the progress of a recovery."""

@@ -1,4 +1,4 @@
-"""What the parts of the daemon are handed of the settings: plain values.
+"""The settings for the parts of the daemon, as plain values.
 
 engine = Engine(store, recovered, readings, head, engine_limits(settings))
 """
@@ -13,7 +13,7 @@ MEBIBYTE = 1024 * 1024
 
 
 class EngineLimits(NamedTuple):
-    """How much the engine takes in and keeps in memory."""
+    """The engine's limits on work and on memory."""
 
     max_warm_wallets: int
     max_mailbox: int
@@ -25,12 +25,12 @@ class EngineLimits(NamedTuple):
 
 
 def engine_limits(settings: Settings) -> EngineLimits:
-    """The settings that the engine is handed, by the same names."""
+    """The settings of the engine, by the same names."""
     return EngineLimits(*(getattr(settings, name) for name in EngineLimits._fields))
 
 
 def caches_of(settings: Settings) -> Caches:
-    """How much of the read tables each connection keeps in memory."""
+    """The share of the read tables that each connection keeps in memory."""
     return Caches(settings.writer_cache_kibibytes, settings.reader_cache_kibibytes, settings.rebuild_cache_kibibytes)
 
 

@@ -1,10 +1,10 @@
-"""Metrics for Prometheus: what the parts count as plain integers, read when somebody asks.
+"""Metrics for Prometheus: the parts count plain integers, which are read on request.
 
     metrics = MetricsPage(StartCollector(lifecycle, operations, version), others)     # metrics.page, from the start on
     metrics.show(DaemonCollector(engine, traffic, services, doors, compaction))     # once it serves
 
-Nothing on the way of a command touches a metric object; ``collect`` turns the integers into families.  No label ever
-names a wallet, a principal or a command id.
+No command touches a metric object on its way; ``collect`` turns the integers into families.  No label ever names a
+wallet, a principal or a command id.
 """
 
 import platform
@@ -48,14 +48,14 @@ from walletd.wallets.counters import CommandCounters
 METHOD_OF_COMMAND: dict[type, str] = {
     method.params: name for name, method in METHODS.items() if method.kind is Kind.COMMAND
 } | {ExpireHold: "hold.expire"}
-"""The method that each kind of command came by; the daemon's own have a name that no client can ask for."""
+"""The method of each kind of command; the daemon's own commands have a name that no client can call."""
 
 SHED_REASONS = (Reason.OVERLOADED, Reason.UNAVAILABLE, Reason.WALLET_QUARANTINED, Reason.INTERNAL_ERROR)
 ABNORMAL = 1006
-"""What RFC 6455 calls the end of a connection on which nobody said a close code."""
+"""RFC 6455's code for the end of a connection without a close code."""
 
 CLOSE_CODES = (*(code.value for code in CloseCode), ABNORMAL)
-"""Shown from the start, so that a first one is seen as a rise; what else a client closes with is counted together."""
+"""Shown from the start, so that the first one appears as a rise; other codes of clients are counted together."""
 
 FILES = ("journal.db", "journal.db-wal", "journal.ballast", "state.db", "state.db-wal")
 
@@ -65,7 +65,7 @@ Page = Callable[[str], tuple[int, Mapping[str, str], bytes] | None]
 
 
 class MetricsPage:
-    """The page ``/metrics``, before the pages of somebody else."""
+    """The page ``/metrics``, before the other pages."""
 
     def __init__(self, start: Collector, others: Page) -> None:
         self._registry = CollectorRegistry()
@@ -75,18 +75,18 @@ class MetricsPage:
         self._others = others
 
     def show(self, collector: Collector) -> None:
-        """These, too, from now on."""
+        """Show these, too, from now on."""
         self._registry.register(collector)
 
     def page(self, path: str) -> tuple[int, Mapping[str, str], bytes] | None:
-        """The metrics in Prometheus' text format; else what the others have."""
+        """The metrics in Prometheus' text format; otherwise one of the other pages."""
         if path == "/metrics":
             return 200, {"Content-Type": CONTENT_TYPE}, generate_latest(self._registry)
         return self._others(path)
 
 
 class StartCollector(Collector):
-    """The families that there are from the first second on: the process, its configuration and its files."""
+    """The families that exist from the first second on: the process, its configuration and its files."""
 
     def __init__(self, lifecycle: Lifecycle, operations: Operations, version: str) -> None:
         self._lifecycle = lifecycle
@@ -163,7 +163,7 @@ class StartCollector(Collector):
         yield _gauge("walletd_recovery_done_entries", "Entries that this start has folded so far.", recovery.done)
 
     def _files(self) -> Iterator[Metric]:
-        """What is on the disk now; a file that is not there has no size."""
+        """The files on the disk now; a missing file has no size."""
         folder = self._operations.settings.data
         sizes = GaugeMetricFamily("walletd_file_size_bytes", "Size of a file in the data folder.", labels=["file"])
         for name in FILES:

@@ -1,10 +1,10 @@
-"""The daemon: everything that walletd is made of, put together in one place.
+"""The daemon: all parts of walletd, put together in one place.
 
     exit_code = serve(settings, announce, report, read)
 
-Reads from top to bottom like a table of contents.  Only this package knows everyone; it owns the clock and the
-randomness, and moves the lifecycle.  The nesting is the order of the end: first nobody new is let in, then what is
-under way is answered, then the journal is closed.
+It reads from top to bottom like a table of contents.  Only this package knows all parts; it owns the clock and the
+randomness, and performs the lifecycle's transitions.  The nesting is the order of the shutdown: first no more
+connections are admitted, then the requests in progress are answered, then the journal is closed.
 """
 
 import logging
@@ -60,9 +60,9 @@ RESTART_RETRY_MS = 1000
 
 
 def serve(settings: Settings, announce: Announce, report: Report, read: Callable[[], Settings] | None = None) -> int:
-    """Run the daemon until it is told to stop.  Returns the exit code; what ended it is logged in one line.
+    """Run the daemon until it is stopped.  Returns the exit code; the reason of the end is logged in one line.
 
-    ``read`` reads the configuration again, when the daemon is told to.
+    ``read`` reads the configuration again, on a reload.
     """
     show_threads_on_request()
     manager, reports = ServiceManager(), FaultReports(settings.data / "reports")
@@ -216,7 +216,7 @@ async def _serve(
 
 
 def _journal_progress(engine: Engine) -> JournalProgress:
-    """What systemd's watchdog is fed for: the loop turns, and the journal writes what it has to write."""
+    """The condition for feeding systemd's watchdog: the loop turns, and the journal writes its queue."""
     writer = engine.writer
     return JournalProgress(
         lambda: writer.head - writer.durable_head, lambda: writer.counters.commits + writer.counters.rollbacks

@@ -1,12 +1,12 @@
-"""Admission: who is let in, and whose open sessions end when a token is revoked, rotated out or expires.
+"""Admission: the open connections, and the end of their sessions when a token is revoked, rotated out or expires.
 
     admission = Admission(register, authentication_seconds=10)
-    admission.enter(endpoint)                           # shown out unless it authenticates in time
+    admission.enter(endpoint)                           # closed unless it authenticates in time
     admission.review(records)                           # right after an entry about clients became durable
     await nursery.start(admission.run)                  # ends sessions at the moment their token expires
     await admission.answered()                          # at the end: no request is unanswered
 
-A session is judged by its token at each request too: these two make silent ones, such as streams, end in time.
+A session's token is also checked at each request: these two make silent ones, such as streams, end in time.
 """
 
 from collections import OrderedDict
@@ -24,20 +24,20 @@ from walletd.vocabulary.entries import ClientRecord
 from walletd.vocabulary.identifiers import owner_of
 
 LONGEST_SLEEP_SECONDS = 60.0
-"""The wall clock may be put forward while the task sleeps: a silent session outlasts its token by at most so much."""
+"""The wall clock may be set forward while the task sleeps: a silent session outlasts its token by at most this long."""
 
 MOMENTS_UNPRUNED = 64
-"""Up to so many moments more than there are tokens may be those of tokens that are rotated out or revoked."""
+"""The number of moments beyond the number of tokens that may belong to tokens rotated out or revoked."""
 
 
 class Guest(Protocol):
-    """An open connection, as far as it is let in or shown out."""
+    """An open connection, as admission sees it."""
 
     session: Session
     is_closed: bool
 
     def notify(self, method: str, params: Any) -> None:
-        """Say something unasked."""
+        """Send a notification."""
         ...
 
     def close(self, code: int, reason: str) -> None:
@@ -61,14 +61,14 @@ class Admission:
         self.guests: set[Guest] = set()
         self._authentication_seconds = authentication_seconds
         self._unauthenticated: OrderedDict[Guest, float] = OrderedDict()
-        """Until when each may take; in the order in which they came, and so by their deadlines, too."""
+        """The deadline of each; in the order of their arrival, and so of their deadlines, too."""
         self._arrival = trio.Event()
         self._moments: list[datetime] = []
         self._known: set[datetime] = set()
         self._changed = trio.Event()
 
     def enter(self, guest: Guest) -> None:
-        """The connection is open.  Where it has not authenticated yet, it must do so before its deadline."""
+        """Note that the connection is open.  If it has not authenticated yet, it must do so before its deadline."""
         self.guests.add(guest)
         if guest.session.grant is None:
             self._unauthenticated[guest] = trio.current_time() + self._authentication_seconds
@@ -80,14 +80,15 @@ class Admission:
         self._unauthenticated.pop(guest, None)
 
     async def answered(self) -> None:
-        """Return once no session has an unanswered request; for the end, when no new ones are taken."""
+        """Return once no session has an unanswered request; for the end, when no new ones are accepted."""
         while busy := [guest for guest in self.guests if guest.session.in_flight]:
             await busy[0].answered()
 
     def review(self, records: Sequence[ClientRecord]) -> None:
-        """These clients changed: end the sessions of their tokens, and of their keys', that are not in force any more.
+        """Note that these clients changed: end the sessions of their tokens, and of their keys', that are no longer
+        valid.
 
-        Sessions go on with what their token permits now: an overlap gives it another end.  O(sessions + tokens).
+        Sessions continue with what their token permits now: an overlap gives it another end.  O(sessions + tokens).
         """
         changed = {record.client for record in records}
         for guest in [guest for guest in self.guests if _is_one_of(guest.session, changed)]:
@@ -128,7 +129,7 @@ class Admission:
 
     @property
     def awaited_moments(self) -> int:
-        """At how many moments sessions may have to end."""
+        """The number of moments at which sessions may have to end."""
         return len(self._moments)
 
     def _judge(self, guest: Guest) -> None:
@@ -154,7 +155,7 @@ class Admission:
             self._forget_moments_of_no_token(now)
 
     def _forget_moments_of_no_token(self, now: datetime) -> None:
-        """Tokens that live long and are rotated soon would leave a moment each.  So often that each costs O(1)."""
+        """Remove the moments of tokens that live long and are rotated soon; rarely enough that each costs O(1)."""
         records = self.register.clients.records.values()
         ends = {token.expires_at for record in records for token in record.tokens}
         self._known = {moment for moment in ends if moment is not None and moment > now}
@@ -175,6 +176,6 @@ class Admission:
 
 
 def _is_one_of(session: Session, clients: Set[str]) -> bool:
-    """Whether the session is one of these clients', or of a viewing key of one."""
+    """True if the session belongs to one of these clients, or to a viewing key of one."""
     grant = session.grant
     return grant is not None and (grant.principal in clients or owner_of(grant.principal) in clients)

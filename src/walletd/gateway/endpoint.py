@@ -1,7 +1,7 @@
-"""One client's end of a connection: frames in, calls handed to who answers them, replies and events out.
+"""One client's end of a connection: frames in, calls passed to the functions that answer, replies and events out.
 
-Everything here is synchronous: all frames of one read are handled together, and what they give rise to is queued on
-the connection, which writes it out in one piece.  An endpoint is also the outlet of its subscriptions.
+Everything here is synchronous: all frames of one read are handled together, and the resulting frames are queued on the
+connection, which writes them in one piece.  An endpoint is also the outlet of its subscriptions.
 """
 
 import re
@@ -23,23 +23,23 @@ from walletd.vocabulary.reasons import Reason
 from walletd.wallets.submission import Submission
 
 _REASON = re.compile(rb'"data":\{"reason":"(\w+)"')
-"""Where the session's own error responses, which come ready for the wire, name their reason."""
+"""The place of the reason in the session's own error responses, which are already encoded."""
 
 ALL_SHARES = 2_048
-"""Commands under way in all while the daemon is pressed, the same number for each session."""
+"""The limit on all unanswered commands while the daemon is pressed, divided equally among the sessions."""
 
 SMALLEST_SHARE = 16
-"""Commands that each session may have under way, however many sessions there are."""
+"""The commands that each session may have unanswered, however many sessions there are."""
 
 TOO_FAST = "requests keep arriving too fast although they are being refused: wait for retry_after_ms"
 
 
 class Wire(Protocol):
-    """What an endpoint needs of its connection."""
+    """The part of a connection that an endpoint needs."""
 
     @property
     def queued_bytes(self) -> int:
-        """How much is queued and not written yet."""
+        """The number of bytes queued and not written yet."""
         ...
 
     def send(self, payload: bytes) -> None:
@@ -47,23 +47,22 @@ class Wire(Protocol):
         ...
 
     def close(self, code: int, reason: str) -> None:
-        """Close after what is queued."""
+        """Close after the queued frames."""
         ...
 
 
 class Asked(NamedTuple):
-    """A read that waits for its turn, and what it must show: what there was to be seen when it was asked, however much
-    comes after."""
+    """A read that waits for its turn, and the state that it must show: that of its arrival, however much follows."""
 
     call: Call
     sequence: int
-    """The last entry that was acknowledged to anybody, or decided for this session."""
+    """The last entry that was acknowledged to any client, or decided for this session."""
     behind: int
-    """The number of the last command that was parked before it; 0 where none is."""
+    """The number of the last command that was parked before it; 0 if there is none."""
 
 
 class ClientEndpoint:
-    """A session, the connection that it runs on, its commands under way and its subscriptions."""
+    """A session, its connection, its unanswered commands and its subscriptions."""
 
     __slots__ = (
         "_all_answered",
@@ -99,10 +98,11 @@ class ClientEndpoint:
         self.written = 0
         """The last sequence that a command of this session was given."""
         self.parked: dict[Submission, int] = {}
-        """Commands of this session that were not decided when they came, oldest first, each with its number among them.
-        Those that are answered are not here any more, nor the oldest where they are decided."""
+        """Commands of this session that were not decided on arrival, oldest first, each with its number among them.
+        Answered ones are removed, and the oldest once they are decided.
+        """
         self.parked_ever = 0
-        """How many commands of this session were not decided when they came."""
+        """The number of this session's commands that were not decided on arrival."""
         self.reads: deque[Asked] = deque()
         """Reads that are not answered yet, oldest first: of the tables, of the journal, or behind a parked command."""
         self.subscriptions: dict[int, Subscription] = {}
@@ -111,18 +111,19 @@ class ClientEndpoint:
         self._all_answered: trio.Event | None = None
 
     def park(self, submission: Submission) -> None:
-        """Remember a command that was not decided when it came: reads that come after it wait for it."""
+        """Remember a command that was not decided on arrival: later reads wait for it."""
         self.parked_ever += 1
         self.parked[submission] = self.parked_ever
 
     def wrote(self, sequence: int) -> None:
-        """A command of this session has this entry: later reads show it."""
+        """Note that a command of this session has this entry: later reads show it."""
         if sequence > self.written:
             self.written = sequence
 
     def undecided(self, behind: int) -> Submission | None:
-        """The oldest parked command that has no place in the order of things yet, where its number is not beyond
-        ``behind``; ``written`` covers those before it.  O(1) for each parked command, over all calls."""
+        """The oldest parked command that is not decided yet and whose number is at most ``behind``; ``written`` covers
+        those before it.  O(1) for each parked command, over all calls.
+        """
         while self.parked:
             submission, number = next(iter(self.parked.items()))
             if number > behind:
@@ -136,7 +137,7 @@ class ClientEndpoint:
     # --- what the connection says ----------------------------------------------------------------------------------
 
     def opened(self) -> None:
-        """The handshake is done: the server speaks first."""
+        """The handshake is done: the server sends the first message."""
         services = self.services
         services.admission.enter(self)
         self.notify(
@@ -184,9 +185,9 @@ class ClientEndpoint:
             self._heed(throttle)
 
     def _has_its_share(self) -> bool:
-        """Whether the daemon is pressed and this session has as much under way as is its due.
+        """True if the daemon is pressed and this session has its full share of unanswered commands.
 
-        What is let in beyond that would only make everybody wait: 64 sessions with 16 each keep the daemon busy.
+        More commands would only make all sessions wait: 64 sessions with 16 each keep the daemon busy.
         """
         services, in_flight = self.services, self.session.in_flight
         return (
@@ -196,7 +197,7 @@ class ClientEndpoint:
         )
 
     def _heed(self, throttle: Throttle) -> None:
-        """Warn, and then close, who goes on although it is refused."""
+        """Warn, and then close, a session that continues although it is refused."""
         if throttle.is_worn_out:
             self.close(CloseCode.RATE, TOO_FAST)
         elif throttle.needs_warning():
@@ -209,14 +210,16 @@ class ClientEndpoint:
             self._room = None
 
     def slow_close(self) -> tuple[int, str]:
-        """The peer reads nothing: with which code and reason to close."""
+        """The code and reason for closing a peer that reads nothing."""
         if self.subscriptions:
             last = max(subscription.previous for subscription in self.subscriptions.values())
             return CloseCode.SLOW_CONSUMER, f"slow consumer; last sequence {last}"
         return CloseCode.WRITE_STALLED, "the client does not read its replies"
 
     def closed(self, code: int | None) -> None:
-        """The connection is gone.  Commands under way go on; their answers are kept for whoever asks again."""
+        """The connection is gone.  Unanswered commands continue; their answers are kept for a client that asks
+        again.
+        """
         self.is_closed = True
         self.services.admission.leave(self)
         self._end_streams()
@@ -236,7 +239,7 @@ class ClientEndpoint:
         self.answer(call, success(call.id, result))
 
     def answer(self, call: Call, frame: bytes) -> None:
-        """Answer a call with a response that is ready for the wire."""
+        """Answer a call with an encoded response."""
         self.session.answered(call.size)
         self.send(frame)
         if self._all_answered is not None and not self.session.in_flight:
@@ -249,7 +252,7 @@ class ClientEndpoint:
             await self._all_answered.wait()
 
     def refuse(self, call: Call, reason: Reason, facts: Mapping[str, Any] = {}) -> None:
-        """Answer a call with the reason why not."""
+        """Answer a call with the reason why it failed."""
         if reason is Reason.OVERLOADED:
             self.services.counters.shed[str(facts.get("what", ""))] += 1
         self.services.counters.rejected[reason.value] += 1
@@ -261,26 +264,26 @@ class ClientEndpoint:
         self.answer(call, invalid_params(call.id, error))
 
     def notify(self, method: str, params: Any) -> None:
-        """Say something unasked."""
+        """Send a notification."""
         self.send(notification(method, params))
 
     def close(self, code: int, reason: str) -> None:
-        """Close the connection behind what is queued."""
+        """Close the connection after the queued frames."""
         self.wire.close(code, reason)
 
     def end(self, code: int, reason: str) -> None:
-        """Serve nothing more, end the streams, and close behind what is queued."""
+        """Serve nothing more, end the streams, and close after the queued frames."""
         self.session.end()
         self._end_streams()
         self.close(code, reason)
 
     @property
     def is_over(self) -> bool:
-        """Whether nobody is there any more whom an answer is for."""
+        """True if the peer is gone, so that answers have no destination."""
         return self.is_closed or self.session.is_ended
 
     def send(self, frame: bytes) -> None:
-        """Queue a frame; nothing once the connection is gone."""
+        """Queue a frame; does nothing once the connection is gone."""
         if not self.is_closed:
             self.wire.send(frame)
 
@@ -293,11 +296,11 @@ class ClientEndpoint:
     # --- outlet of subscriptions -----------------------------------------------------------------------------------
 
     def has_room(self) -> bool:
-        """Whether the outbox takes another event."""
+        """True if the outbox accepts another event."""
         return self.wire.queued_bytes < self.services.terms.max_event_bytes
 
     async def wait_for_room(self) -> None:
-        """Return once the outbox takes events again, or the connection is gone."""
+        """Return once the outbox accepts events again, or the connection is gone."""
         while not (self.has_room() or self.is_closed):
             if self._room is None:
                 self._room = trio.Event()

@@ -1,4 +1,4 @@
-"""What every endpoint is handed: the parts of the daemon that answer calls, by subject.
+"""The services of every endpoint: the parts of the daemon that answer calls, by subject.
 
 services = Services(wallets, stored, publisher, admission, operator, about, terms)
 nursery.start_soon(services.run)
@@ -35,7 +35,7 @@ from walletd.wallets.visibility import Visibility
 
 
 class Wallets(NamedTuple):
-    """Commands, and reads of this moment: what is answered from the books in memory."""
+    """Commands, and reads of the present, answered from the books in memory."""
 
     decisions: Decisions
     command_ids: CommandIds
@@ -48,7 +48,7 @@ class Wallets(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What is answered from the disk."""
+    """Reads answered from the disk."""
 
     tables: Readings
     history: History
@@ -57,22 +57,22 @@ class Stored:
 
 
 class Operating(Protocol):
-    """What an operator can do to the running daemon."""
+    """An operator's actions on the running daemon."""
 
     def log_level(self, component: str | None, level: str | None) -> Mapping[str, str]:
-        """Change a level; the levels of all components.  Raises ValueError for a component that is none."""
+        """Change a level; returns the levels of all components.  Raises ValueError for an unknown component."""
         ...
 
     def drain(self) -> None:
-        """Stop in order."""
+        """Stop gracefully."""
         ...
 
     def audited(self, violations: int) -> None:
-        """The books were summed up, with so many violations."""
+        """Note that the books were audited, with this many violations."""
         ...
 
     def report(self) -> tuple[str, str | None]:
-        """A report of now, and the file that it was written to."""
+        """A report of the present state, and the file that it was written to."""
         ...
 
 
@@ -81,16 +81,16 @@ class Compacting(Protocol):
 
     @property
     def status(self) -> CompactionStatus:
-        """What it does now, and how the last one ended."""
+        """The present step, and the last outcome."""
         ...
 
     def request(self, keep_entries: int | None = None) -> None:
-        """Have one begin, if none is under way."""
+        """Start a compaction, unless one is running."""
         ...
 
 
 class Operator(NamedTuple):
-    """What an operator asks for, and the daemon's state."""
+    """An operator's requests, and the daemon's state."""
 
     operations: Operating
     compaction: Compacting
@@ -99,7 +99,7 @@ class Operator(NamedTuple):
 
 
 class About(NamedTuple):
-    """Which daemon this is, and which journal it serves."""
+    """The identity of this daemon, and of the journal that it serves."""
 
     server_version: str
     instance: str
@@ -108,22 +108,22 @@ class About(NamedTuple):
 
 
 class SessionTerms(NamedTuple):
-    """What every session is told and held to."""
+    """The terms of every session, as told in its hello."""
 
     limits: Limits
     heartbeat_ms: int
     max_event_bytes: int
-    """So much may be queued for a client before a stream waits."""
+    """The bytes that may be queued for a client before a stream waits."""
 
 
 @dataclass(slots=True)
 class RequestCounters:
-    """What was not served, since the start of this process."""
+    """Counters of requests that were not served, since the start of this process."""
 
     rejected: Counter[str] = field(default_factory=Counter)
-    """Requests that were answered with an error, by its reason."""
+    """Requests answered with an error, by its reason."""
     shed: Counter[str] = field(default_factory=Counter)
-    """Requests answered with overloaded, by what was full."""
+    """Requests answered with overloaded, by the queue that was full."""
 
 
 class Services:
@@ -150,7 +150,7 @@ class Services:
         self.redactions = Redactions()
         self.counters = RequestCounters()
         self.tasks = TaskHome()
-        """Calls that wait: for the read tables, for the journal, for room."""
+        """Calls that wait: for the read tables, for the journal, for space."""
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled."""
@@ -161,5 +161,5 @@ class Services:
 
 
 def connection_id() -> str:
-    """A fresh name for a connection, as it stands in hello and in the log."""
+    """A fresh name for a connection, as it appears in hello and in the log."""
     return secrets.token_hex(6)

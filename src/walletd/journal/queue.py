@@ -1,4 +1,4 @@
-"""The queue of a journal: entries that are appended and not durable yet, and everybody who waits for them.
+"""The queue of a journal: entries that are appended but not durable yet, and the callbacks that wait for them.
 
     queue.append(pending)                              # the head moves
     queue.when_durable(pending.sequence, reply)
@@ -6,7 +6,7 @@
     queue.durable(batch)                               # the durable head moves
     undone, waiters = queue.undo(batch)                # or nothing was written, and the head moves back
 
-Its room is bounded: what cannot be appended must not be decided.
+Its space is bounded: an entry that cannot be appended must not be decided.
 """
 
 from collections import deque
@@ -36,7 +36,7 @@ class Pending(Generic[Context]):
 
 
 class Queue(Generic[Context]):
-    """Where the journal ends, for what is durable and for what is appended."""
+    """The journal's end: the durable head, the appended head, and the entries in between."""
 
     __slots__ = (
         "_max_bytes",
@@ -52,14 +52,14 @@ class Queue(Generic[Context]):
 
     def __init__(self, head: int, max_entries: int, max_bytes: int) -> None:
         self.head = head
-        """The tentative head: the last sequence given out."""
+        """The tentative head: the last sequence issued."""
         self.durable_head = head
         self.entries: deque[Pending[Context]] = deque()
-        """Those that are in no segment yet."""
+        """Entries that are in no segment yet."""
         self.undurable_bytes = 0
-        """Of all entries behind the durable head."""
+        """The size of all entries after the durable head."""
         self.degraded: JournalFull | None = None
-        """Why no entries are accepted now, or None."""
+        """The reason why no entries are accepted now, or None."""
         self.is_closed = False
         self._max_entries = max_entries
         self._max_bytes = max_bytes
@@ -67,7 +67,7 @@ class Queue(Generic[Context]):
 
     @property
     def is_waited_for(self) -> bool:
-        """True if somebody waits for an entry to be durable."""
+        """True if a waiter waits for an entry to become durable."""
         return bool(self._waiters)
 
     def has_room(self) -> bool:
@@ -80,7 +80,7 @@ class Queue(Generic[Context]):
         )
 
     def append(self, pending: Pending[Context]) -> None:
-        """Take in the next entry."""
+        """Append the next entry."""
         self.entries.append(pending)
         self.undurable_bytes += len(pending.record)
         self.head = pending.sequence
@@ -105,11 +105,11 @@ class Queue(Generic[Context]):
         assert self.durable_head <= self.head
 
     def waiters_for(self, sequence: int) -> list[Waiter]:
-        """Who waits for this entry; they are not asked for again."""
+        """The callbacks that wait for this entry; the queue drops them."""
         return self._waiters.pop(sequence, [])
 
     def undo(self, batch: list[Pending[Context]]) -> tuple[list[Pending[Context]], list[Waiter]]:
-        """Nothing of these entries was written: take back everything tentative.  Also returns who waited for it."""
+        """Nothing of these entries was written: take back everything tentative.  Also returns its callbacks."""
         undone = [*batch, *self.entries]
         assert undone[-1].sequence == self.head
         self.entries.clear()

@@ -34,7 +34,7 @@ GENESIS = Head(sequence=0, epoch=FIRST_EPOCH, root=EMPTY_ROOT)
 
 
 class JournalStore(Protocol):
-    """What a backend implements.  Every method may be cancelled, except an ``append`` whose outcome must be known."""
+    """The interface of a backend.  Every method may be cancelled, except an ``append`` whose outcome must be known."""
 
     @property
     def instance(self) -> str:

@@ -16,7 +16,7 @@ log = logging.getLogger("walletd.journal")
 
 
 class Watchdog:
-    """Ends the process where nothing in memory may be trusted any more."""
+    """Ends the process when nothing in memory may be trusted any more."""
 
     __slots__ = ("_die", "_seconds")
 
@@ -27,7 +27,7 @@ class Watchdog:
     async def call(self, function: Callable[..., Awaitable[None]], *arguments: object) -> None:
         """Await a call of the store, shielded.  JournalFull passes; any other failure, or silence, ends the process.
 
-        The deadline is there because a dead worker thread never answers, and its callers would wait forever.
+        The deadline exists because a dead worker thread never answers.
         """
         patience = trio.CancelScope(deadline=trio.current_time() + self._seconds, shield=True)
         try:

@@ -93,7 +93,7 @@ class _Sealed(NamedTuple, Generic[Context]):
 
 
 class WriterLimits(NamedTuple):
-    """How much may wait, how much is written at once, and how long anything may take."""
+    """The limits on the queue, on one segment, and on time."""
 
     max_queue_entries: int = MAX_QUEUE_ENTRIES
     max_queue_bytes: int = MAX_QUEUE_BYTES
@@ -144,7 +144,7 @@ class JournalWriter(Generic[Context]):
         self._housekeeping = store if isinstance(store, KeepsHouse) else None
         self._turns: _Turns[Context] = _Turns(store)
         self._frontier = frontier.copy()
-        """Of what is durable."""
+        """Of the durable entries."""
         self._queue: Queue[Context] = Queue(head.sequence, limits.max_queue_entries, limits.max_queue_bytes)
         self._outcome = outcome
         self._pace = pace

@@ -61,7 +61,7 @@ class FaultReports:
         self.written = 0
 
     def show(self, sections: Sections) -> None:
-        """Show what these parts say, from now on."""
+        """Include these parts' descriptions from now on."""
         self._sections = sections
 
     def text(self, why: str, failure: BaseException | None = None) -> str:

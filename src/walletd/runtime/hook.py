@@ -1,8 +1,7 @@
-"""A hook: what one part of the daemon says, and the functions of other parts that want to hear it.
+"""A hook: an event of one part of the daemon, and the functions of other parts that follow it.
 
-    durable: Hook[[Sequence[Pending]]] = Hook()
-    writer = JournalWriter(..., on_durable=durable)     # a part is handed the hook when it is built
-    durable.add(decisions.on_durable)                   # a part that is built later adds what it does
+    on_idle: Hook[[]] = Hook()                          # a part receives the hook when it is built
+    on_idle.add(server.flush)                           # a part that is built later adds its function
 
 Parts that call each other are built one after the other this way, and none is changed from outside.
 """
@@ -14,7 +13,7 @@ P = ParamSpec("P")
 
 
 class Hook(Generic[P]):
-    """Calls what was added, in the order in which it was added; nothing, as long as nothing was."""
+    """Calls the added functions, in the order in which they were added."""
 
     __slots__ = ("_followers",)
 
@@ -22,10 +21,10 @@ class Hook(Generic[P]):
         self._followers: list[Callable[P, None]] = []
 
     def add(self, follower: Callable[P, None]) -> None:
-        """Have this called from now on, too."""
+        """Call this function, too, from now on."""
         self._followers.append(follower)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> None:
-        """Call all that was added."""
+        """Call all added functions."""
         for follower in self._followers:
             follower(*args, **kwargs)

@@ -1,4 +1,4 @@
-"""The wall clock: the machine's word about what moment it is."""
+"""The wall clock: the machine's present time."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -7,5 +7,5 @@ Clock = Callable[[], datetime]
 
 
 def wall_clock() -> datetime:
-    """The time, in UTC."""
+    """The present time, in UTC."""
     return datetime.now(UTC)

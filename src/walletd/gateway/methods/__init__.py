@@ -1,1 +1,1 @@
-"""The answers to requests, a module a subject."""
+"""The answers to requests, one module per subject."""

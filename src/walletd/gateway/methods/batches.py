@@ -1,4 +1,4 @@
-"""Batches at the edge: what the types cannot say of their params, and the answer for each of their commands."""
+"""Batches at the edge: checks of their params beyond the types, and the answer for each of their commands."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,7 +19,7 @@ _MEANINGS = {reason.value: reason.meaning for reason in Reason}
 
 
 def outcomes_of(entry: Entry, assets: Assets) -> tuple[m.BatchOutcome, ...]:
-    """What came of each command of a batch; nothing for any other entry."""
+    """The outcome of each command of a batch; empty for any other entry."""
     if not isinstance(entry.command, ExecuteBatch) or entry.effects is None:
         return ()
     transfers = {movement.transfer for movement in movements_of(entry)}
@@ -44,7 +44,7 @@ def _error(refusal: Refusal | None, assets: Assets) -> m.ErrorObject | None:
 
 
 def foreseen_outcomes(command: AnyCommand, effects: Effects, assets: Assets) -> tuple[m.BatchOutcome, ...]:
-    """What would come of each command of a batch that is run dry: its refusal or nothing, for no id is given out."""
+    """The expected outcome of each command of a dry-run batch: its refusal or nothing, because no id is issued."""
     if not isinstance(command, ExecuteBatch):
         return ()
     refusals = effects.outcomes or (None,) * len(command.commands)
@@ -55,7 +55,7 @@ def foreseen_outcomes(command: AnyCommand, effects: Effects, assets: Assets) -> 
 
 
 def in_brief(outcomes: tuple[m.BatchOutcome, ...]) -> tuple[m.BatchOutcome, ...]:
-    """The same outcomes, where each error has its reason's one line in place of a sentence with its facts."""
+    """The same outcomes, with the reason's one line in place of each error's sentence."""
     return tuple(outcome if outcome.error is None else _in_brief(outcome, outcome.error) for outcome in outcomes)
 
 
@@ -65,7 +65,7 @@ def _in_brief(outcome: m.BatchOutcome, error: m.ErrorObject) -> m.BatchOutcome:
 
 
 def check_limits(command: Any) -> None:
-    """Raises InvalidParams where limits say twice how low a balance may go."""
+    """Raises InvalidParams if limits set the lowest balance twice."""
     for index, inner in enumerate(parts_of(command)):
         if isinstance(inner, UpdateWallet):
             for asset, limits in inner.limits.items():
@@ -78,7 +78,7 @@ def check_limits(command: Any) -> None:
 
 
 def check_batch(command: Any) -> None:
-    """Raises InvalidParams unless each command of a batch has an id of its own and none is run dry by itself."""
+    """Raises InvalidParams unless each command of a batch has its own id and none is a dry run by itself."""
     if not isinstance(command, ExecuteBatch):
         return
     seen = {command.command_id}

@@ -1,4 +1,4 @@
-"""Commands: from a permitted call to its submission, and from what came of it to the reply."""
+"""Commands: from a permitted call to its submission, and from the outcome to the reply."""
 
 import logging
 
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 def command(endpoint: ClientEndpoint, call: Call) -> None:
-    """Submit a command; its reply is queued when it is durable."""
+    """Submit a command; its reply is queued once it is durable."""
     check_batch(call.params)
     check_moments(call.params)
     check_limits(call.params)
@@ -56,7 +56,7 @@ def command(endpoint: ClientEndpoint, call: Call) -> None:
 
 
 def _tell(endpoint: ClientEndpoint, call: Call, outcome: Answer | Foreseen | NotDecided) -> None:
-    """A line about a command and what came of it, without what is in it."""
+    """Log a command and its outcome, without its contents."""
     match outcome:
         case Answer(durable):
             refusal = durable.entry.refusal
@@ -119,8 +119,9 @@ def _reply_foreseen(endpoint: ClientEndpoint, call: Call, foreseen: Foreseen) ->
 
 
 def _reply(endpoint: ClientEndpoint, call: Call, applied: m.Applied) -> None:
-    """Answer what was applied.  Its records fit into a message, for their entry does; the sentences of a thousand
-    refusals and the room of as many balances are left out where they do not."""
+    """Answer an applied command.  Its records fit into a message, because its entry does; the sentences of a thousand
+    refusals and the room of as many balances are left out if they do not fit.
+    """
     frame = success(call.id, applied)
     if len(frame) > MAX_FRAME_BYTES:
         frame = success(call.id, msgspec.structs.replace(applied, outcomes=in_brief(applied.outcomes), room=()))
@@ -128,5 +129,5 @@ def _reply(endpoint: ClientEndpoint, call: Call, applied: m.Applied) -> None:
 
 
 def _grant_of(endpoint: ClientEndpoint, call: Call) -> Grant:
-    """What the session may see now; nothing, where its token was revoked while the command was written."""
+    """The rights that the session has now; none if its token was revoked while the command was written."""
     return endpoint.session.grant or Grant(call.principal, ())

@@ -1,9 +1,9 @@
-"""Dispatch: from a permitted call to whoever answers it.
+"""Dispatch: from a permitted call to the function that answers it.
 
-One function for each method of the protocol; the tables at the end are complete by an assertion at import.  A command
-or a read of one wallet as it is now is answered from memory, without a task; what needs the read tables or the
-journal runs as a task.  Every read of the books stands behind the commands that the same session sent before it and
-behind all that was acknowledged to anybody; where such a command is not decided yet, one from memory waits for it, too.
+One function for each method of the protocol; the tables at the end are complete by an assertion at import.  A command,
+or a read of one wallet's present state, is answered from memory, without a task; a call that needs the read tables or
+the journal runs as a task.  Every read of the books follows the commands that the same session sent before it and
+everything acknowledged to any client; if such a command is not decided yet, even a read from memory waits for it.
 """
 
 import logging
@@ -47,11 +47,11 @@ from walletd.wallets.submission import Behind, Submission
 log = logging.getLogger(__name__)
 
 MOST_ASSETS = 10_000
-"""Of one page: some 50 ms of a thread."""
+"""The limit of one page: some 50 ms of a thread."""
 
 
 def answer(endpoint: ClientEndpoint, call: Call) -> None:
-    """Have the call answered, now or later, exactly once.  Raises InvalidParams where params do not fit together."""
+    """Have the call answered, now or later, exactly once.  Raises InvalidParams if params do not fit together."""
     name = call.method.name
     if call.method.kind is Kind.COMMAND:
         if endpoint.parked and call.params.dry_run:
@@ -72,7 +72,7 @@ def answer(endpoint: ClientEndpoint, call: Call) -> None:
 
 
 def _ask(endpoint: ClientEndpoint, call: Call) -> None:
-    """Have the read answered behind what it has to show."""
+    """Have the read answered after the entries that it must show."""
     behind = endpoint.parked_ever if endpoint.parked else 0
     _wait(endpoint, Asked(call, max(endpoint.written, endpoint.services.publisher.head), behind))
 
@@ -84,9 +84,10 @@ def _wait(endpoint: ClientEndpoint, asked: Asked) -> None:
 
 
 def _behind(endpoint: ClientEndpoint, call: Call) -> Behind:
-    """What a read of books must not lie before, once it has its wallets' turns: then a command that was sent before it
-    to one of these wallets is decided, and none that was sent after it.  Where one to other wallets is not decided,
-    the read waits for that and is made again."""
+    """The entry that a read of books must not precede, once it has its wallets' turns: then a command that was sent
+    before it to one of these wallets is decided, and none that was sent after it.  If one to other wallets is not
+    decided, the read waits for that and is made again.
+    """
     if not endpoint.parked:
         written = endpoint.written
         return lambda: written
@@ -102,10 +103,10 @@ def _behind(endpoint: ClientEndpoint, call: Call) -> Behind:
 
 
 async def _answer_reads(endpoint: ClientEndpoint) -> None:
-    """One after the other, and each only when there is room for its answer.
+    """One after the other, each only when there is space for its answer.
 
-    A few bytes can ask for a megabyte: a session that pipelines thousands of pages has one of them read at a time, so
-    that it fills neither the memory nor the queue in front of the disk, where others wait too.
+    A few bytes can request a megabyte: of a session that pipelines thousands of pages, one is read at a time, so that
+    it fills neither the memory nor the queue before the disk, where others wait too.
     """
     while endpoint.reads:
         await endpoint.wait_for_room()
@@ -117,11 +118,11 @@ async def _answer_reads(endpoint: ClientEndpoint) -> None:
 
 
 async def _answer_read(endpoint: ClientEndpoint, asked: Asked) -> None:
-    """Raises only what must end the daemon."""
+    """Raises only failures that must end the daemon."""
     call, visibility = asked.call, endpoint.services.wallets.visibility
     while (submission := endpoint.undecided(asked.behind)) is not None:
         await _settled(submission)
-    # Where it was behind nothing, it does not wait for what the session wrote since.
+    # A read behind no command does not wait for entries that the session wrote since.
     sequence = max(asked.sequence, endpoint.written) if asked.behind else asked.sequence
     try:
         if call.method.kind is Kind.COMMAND:
@@ -141,7 +142,7 @@ async def _answer_read(endpoint: ClientEndpoint, asked: Asked) -> None:
     except FATAL:
         raise
     except Exception:
-        # It changed nothing, and nobody else asked it.
+        # It changed nothing, and concerns no other session.
         log.exception("internal error in %s", call.method.name)
         endpoint.refuse(call, Reason.INTERNAL_ERROR)
 
@@ -167,7 +168,7 @@ def daemon_status(endpoint: ClientEndpoint, call: Call) -> None:
 
 
 def daemon_compact(endpoint: ClientEndpoint, call: Call) -> None:
-    """Begin a compaction."""
+    """Start a compaction."""
     state, compaction = endpoint.services.operator.lifecycle(), endpoint.services.operator.compaction
     if state in (DaemonState.SERVING, DaemonState.COMPACTING):
         compaction.request(call.params.keep_entries)
@@ -191,7 +192,7 @@ def stream_unsubscribe(endpoint: ClientEndpoint, call: Call) -> None:
 
 
 def client_list(endpoint: ClientEndpoint, call: Call) -> None:
-    """A page of the clients that this one may know of."""
+    """A page of the clients that this one may see."""
     register, grant = endpoint.services.admission.register, grant_of(endpoint)
     endpoint.reply(call, client_page(register.clients, grant, call.params, register.clock()))
 
@@ -200,7 +201,7 @@ def client_list(endpoint: ClientEndpoint, call: Call) -> None:
 
 
 def check_params(call: Call) -> None:
-    """What the types cannot say: params that exclude or need each other.  Raises InvalidParams."""
+    """Check params that exclude or require each other.  Raises InvalidParams."""
     params = call.params
     if isinstance(params, m.Subscribe):
         if [params.wallets is not None, params.prefix is not None, params.all].count(True) != 1:
@@ -215,7 +216,7 @@ def check_params(call: Call) -> None:
 
 
 async def rpc_discover(endpoint: ClientEndpoint, call: Call) -> None:
-    """The contract, encoded once; it is long, and so is sent like a page, when there is room for it."""
+    """The contract, encoded once; it is long, and therefore sent like a page, when there is space for it."""
     endpoint.reply(call, msgspec.Raw(contract.encoded()))
 
 
@@ -227,7 +228,7 @@ async def asset_list(endpoint: ClientEndpoint, call: Call) -> None:
 
 
 async def hold_get(endpoint: ClientEndpoint, call: Call) -> None:
-    """A hold as it stands now."""
+    """A hold's present state."""
     params = call.params
     view = await endpoint.services.stored.tables.hold(params.hold)
     if view is None or view.wallet != params.wallet:
@@ -248,7 +249,7 @@ async def hold_list(endpoint: ClientEndpoint, call: Call) -> None:
 
 
 async def daemon_audit(endpoint: ClientEndpoint, call: Call) -> None:
-    """All balances summed up."""
+    """The sums of all balances."""
     audit = await endpoint.services.stored.audits.report(call.params.after)
     endpoint.services.operator.operations.audited(len(audit.violations))
     endpoint.reply(call, audit)
@@ -272,7 +273,7 @@ async def journal_read(endpoint: ClientEndpoint, call: Call) -> None:
 
 
 async def stream_subscribe(endpoint: ClientEndpoint, call: Call) -> None:
-    """Begin a stream, behind a snapshot, a cursor or at the head."""
+    """Begin a stream, after a snapshot, from a cursor or at the head."""
     params, services = call.params, endpoint.services
     if len(endpoint.subscriptions) >= services.terms.limits.max_subscriptions:
         raise Refused(Reason.TOO_MANY_SUBSCRIPTIONS, limit=services.terms.limits.max_subscriptions)

@@ -1,4 +1,4 @@
-"""Entries and transfers as a session may see them: whole, or without what is other wallets' own business."""
+"""Entries and transfers as a session may see them: whole, or without the parts that belong to other wallets."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,10 +20,12 @@ from walletd.vocabulary.reasons import Reason
 from walletd.vocabulary.sizes import ENVELOPE_BYTES, MAX_FRAME_BYTES
 
 MAX_PAGE_BYTES = MAX_FRAME_BYTES - ENVELOPE_BYTES
-"""Of the entries in one page, with what stands around each; only one that is larger by itself makes a larger page."""
+"""The limit on the entries in one page, with the parts around each; only one that is larger by itself makes a larger
+page.
+"""
 
 AROUND_AN_ENTRY = 128
-"""Bytes: its hash and its place in the page, and that it was redacted."""
+"""Bytes for its hash and its place in the page, and for the mark of a redaction."""
 
 
 class Refused(Exception):
@@ -36,7 +38,7 @@ class Refused(Exception):
 
 
 def shown_to(endpoint: ClientEndpoint, grant: Grant) -> Callable[[Entry, bytes], bytes] | None:
-    """What of an entry's stored bytes goes to a stream of this client; None: all of it."""
+    """The function that redacts an entry's stored bytes for this client's streams; None: nothing is redacted."""
     if grant.sees_everything:
         return None
     redactions = endpoint.services.redactions
@@ -118,7 +120,7 @@ async def entry_list(endpoint: ClientEndpoint, call: Call) -> None:
 
 
 def grant_of(endpoint: ClientEndpoint) -> Grant:
-    """What the session may see now; nothing, where its token was revoked while it waited."""
+    """The rights that the session has now; none if its token was revoked while it waited."""
     return endpoint.session.grant or Grant(Principal(HIDDEN), ())
 
 

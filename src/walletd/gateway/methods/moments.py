@@ -1,4 +1,4 @@
-"""Moments at the edge: a command names one or counts the seconds to it, never both."""
+"""Times at the edge: a command names a time or counts the seconds to it, never both."""
 
 from typing import Any, get_args
 
@@ -10,7 +10,7 @@ from walletd.vocabulary.sameness import ABSOLUTE
 
 
 def check_moments(command: Any) -> None:
-    """Raises InvalidParams where the command, or one in a batch, says a moment twice, or a new expiry not at all."""
+    """Raises InvalidParams if the command, or one in a batch, gives a time twice, or no new expiry at all."""
     _check(command, "")
     if isinstance(command, ExecuteBatch):
         for index, inner in enumerate(command.commands):
@@ -31,7 +31,9 @@ def _check(command: Any, place: str) -> None:
 
 
 def _pairs_of(kind: Any) -> tuple[tuple[str, str, Any], ...]:
-    """Its fields that count seconds, each with the one that names the moment, and what that is where it is not said."""
+    """Its fields that count seconds, each with the field that names the time, and that field's value if it is left
+    out.
+    """
     defaults = {field.name: field.default for field in msgspec.structs.fields(kind)}
     return tuple((counted, named, defaults[named]) for counted, named in ABSOLUTE.items() if counted in defaults)
 

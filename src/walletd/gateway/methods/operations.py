@@ -9,7 +9,7 @@ from walletd.sessions.session import Call
 
 
 def log_level(endpoint: ClientEndpoint, call: Call) -> None:
-    """Another level, from now on; or only what the levels are."""
+    """Set a level from now on; or only report the levels."""
     level = call.params.level
     try:
         levels = endpoint.services.operator.operations.log_level(
@@ -21,14 +21,14 @@ def log_level(endpoint: ClientEndpoint, call: Call) -> None:
 
 
 def drain(endpoint: ClientEndpoint, call: Call) -> None:
-    """The answer is queued before the daemon begins to leave."""
+    """The answer is queued before the daemon begins to stop."""
     services = endpoint.services
     endpoint.reply(call, o.Draining(lifecycle=services.operator.lifecycle(), sessions=len(services.admission.guests)))
     services.operator.operations.drain()
 
 
 def report(endpoint: ClientEndpoint, call: Call) -> None:
-    """A report of now."""
+    """A report of the present state."""
     text, file = endpoint.services.operator.operations.report()
     endpoint.reply(call, o.FaultReport(report=text, file=file))
 

@@ -1,7 +1,7 @@
-"""Reads at the edge: balances now and at a point before, wallets searched for, statements page by page.
+"""Reads at the edge: balances now and at an earlier point, searches for wallets, statements page by page.
 
-What is asked of this moment comes from the books in memory, what is asked of the past from the read tables; a time is
-answered only once no other entry of that time can come, so that an answer about the past never changes.
+Reads of the present use the books in memory, reads of the past the read tables; a time is answered only once no other
+entry of that time can come, so that an answer about the past never changes.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -28,7 +28,7 @@ from walletd.vocabulary.room import Room
 from walletd.wallets.submission import Behind
 
 ROOM_BYTES = 512
-"""What a balance's room takes in an answer at most, and as much each of its windows."""
+"""The largest size of a balance's room in an answer, and of each of its windows."""
 
 _CURSOR_NUMBERS = 3
 _MAX_DIGITS = 16
@@ -58,7 +58,7 @@ def wallet_get(endpoint: ClientEndpoint, call: Call, behind: Behind) -> None:
 
 
 def is_small(params: Any) -> bool:
-    """Whether the read is of one wallet as it is now, and so is answered at once."""
+    """True if the read concerns the present state of one wallet, and is therefore answered at once."""
     return not isinstance(params, m.GetBalance) or (params.wallets is None and params.as_of is None)
 
 
@@ -68,7 +68,7 @@ def balance_get(endpoint: ClientEndpoint, call: Call, behind: Behind) -> None:
 
 
 def _balances_now(endpoint: ClientEndpoint, call: Call, done: Callable[[], None], behind: Behind) -> None:
-    """Have the balances of wallets answered from their books, seen together; ``done`` is called right after it."""
+    """Have the balances of wallets answered from their books, at one moment; ``done`` is called right after it."""
     params = call.params
     asset, names = params.asset, params.names
 
@@ -95,7 +95,7 @@ def _balances_now(endpoint: ClientEndpoint, call: Call, done: Callable[[], None]
 
 
 def _room(books: Mapping[WalletId, Book], records: Iterable[BalanceRecord], now: datetime) -> tuple[Room, ...]:
-    """What is left of the limits of those balances that have any.  O(their windows), nothing without limits."""
+    """The room of those balances that have limits.  O(their windows), nothing without limits."""
     limited = [(record.wallet, record.asset) for record in records if record.asset in books[record.wallet].limits]
     if not limited:
         return ()
@@ -107,7 +107,7 @@ def _room(books: Mapping[WalletId, Book], records: Iterable[BalanceRecord], now:
 def _records(
     book: Book, asset: AssetCode | None, now: datetime, after: m.BalancePlace | None
 ) -> Iterable[BalanceRecord]:
-    """The wallet's balances that are asked for, behind this place among those of all wallets."""
+    """The wallet's requested balances, after this place among those of all wallets."""
     if after is not None and (book.wallet, asset or AssetCode("")) < (after.wallet, AssetCode("")):
         return ()
     behind = after.asset if after is not None and book.wallet == after.wallet else AssetCode("")
@@ -119,7 +119,7 @@ def _records(
 def _fitting(
     books: Mapping[WalletId, Book], records: Iterable[BalanceRecord], space: PageRoom
 ) -> tuple[tuple[BalanceRecord, ...], m.BalancePlace | None]:
-    """As many of the balances as there is space for with their room, and the last where there are more."""
+    """The balances that fit with their room, and the last of them if there are more."""
     found: list[BalanceRecord] = []
     for record in records:
         limits = books[record.wallet].limits.get(record.asset)
@@ -134,7 +134,7 @@ def _fitting(
 
 
 def check_reads(params: Any) -> None:
-    """What the types cannot say of these params.  Raises InvalidParams."""
+    """Check these params beyond their types.  Raises InvalidParams."""
     if isinstance(params, m.GetBalance) and (params.wallet is None) == (params.wallets is None):
         raise InvalidParams("wallet", "give exactly one of 'wallet' and 'wallets'")
     if isinstance(params, m.GetStatement):
@@ -145,7 +145,7 @@ def check_reads(params: Any) -> None:
 
 
 async def balances_get(endpoint: ClientEndpoint, call: Call) -> None:
-    """Wallets' balances, now or as they stood at a point before."""
+    """Wallets' balances, now or at an earlier point."""
     if call.params.as_of is None:
         answered = trio.Event()
         written = endpoint.written
@@ -169,8 +169,9 @@ async def _balances_as_of(endpoint: ClientEndpoint, call: Call) -> None:
 
 
 async def _settle(endpoint: ClientEndpoint, field: str, point: int | datetime, last: int) -> None:
-    """Wait until the tables show all that there will ever be up to this point; a time to come, and a sequence behind
-    the last that may be asked for, is refused."""
+    """Wait until the tables show everything that there will ever be up to this point; a future time, and a sequence
+    after the last permitted one, is refused.
+    """
     services, head = endpoint.services, endpoint.services.publisher.head
     now = services.wallets.clock.moment()
     if point > now if isinstance(point, datetime) else point > last:
@@ -182,7 +183,7 @@ async def _settle(endpoint: ClientEndpoint, field: str, point: int | datetime, l
 
 
 async def wallet_list(endpoint: ClientEndpoint, call: Call) -> None:
-    """A page of the wallets that fit."""
+    """A page of the matching wallets."""
     asked = call.params
     page = await endpoint.services.stored.tables.list_wallets(
         asked.prefix, asked.after, asked.limit, asked.status, asked.metadata
@@ -204,7 +205,7 @@ async def statement_get(endpoint: ClientEndpoint, call: Call) -> None:
     )
     place = None if params.cursor is None else _place_of(endpoint, params.cursor, question)
     if params.since is not None and place is None:
-        # What begins right behind the head is what comes next: nothing yet, but no question about the future.
+        # A range that begins right after the head contains nothing yet, but does not concern the future.
         await _settle(endpoint, "since", params.since, services.publisher.head + 1)
     if isinstance(params.until, datetime) and params.until <= services.wallets.clock.moment():
         await services.wallets.visibility.until_passed(params.until)
@@ -219,7 +220,7 @@ async def statement_get(endpoint: ClientEndpoint, call: Call) -> None:
 
 
 def _place_of(endpoint: ClientEndpoint, cursor: str, question: Question) -> Place:
-    """Where the page begins.  Raises Refused for a cursor of another question, or of a history that is not this."""
+    """The beginning of the page.  Raises Refused for a cursor of another query, or of another history."""
     place, digest = _numbers_of(cursor)
     if digest != question.digest(endpoint.services.about.epoch) or place.end > endpoint.services.publisher.head:
         raise Refused(Reason.INVALID_CURSOR, field="cursor")

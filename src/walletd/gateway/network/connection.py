@@ -31,13 +31,13 @@ from walletd.protocol.close_codes import CloseCode
 from walletd.vocabulary.fatal import FATAL
 
 READ_BYTES = 16384
-"""Taken in at a time: about a hundred requests are one client's turn, before the others have theirs."""
+"""The bytes read at a time: about a hundred requests are one client's turn, before the others have theirs."""
 
 log = logging.getLogger(__name__)
 
 
 class Endpoint(Protocol):
-    """Who speaks on a connection.  Everything is synchronous; ``closed`` is called once, after ``opened``."""
+    """The endpoint of a connection.  Everything is synchronous; ``closed`` is called once, after ``opened``."""
 
     def opened(self) -> None:
         """The handshake is done."""
@@ -56,13 +56,13 @@ class Endpoint(Protocol):
         ...
 
     def closed(self, code: int) -> None:
-        """The connection is gone; the code is that of whoever closed first, 1006 where nobody did."""
+        """The connection is gone; the code is that of the side that closed first, 1006 if neither did."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """On which all connections of a server are served."""
+    """The common terms of all connections of a server."""
 
     policy: Policy
     deadlines: Deadlines
@@ -74,7 +74,7 @@ class Terms:
 
 
 class Connection:
-    """One peer, from its first byte to its last.  ``turned_away``: it is answered, but not let in."""
+    """One peer, from its first byte to its last.  ``turned_away``: it is answered, but not admitted."""
 
     __slots__ = (
         "_begun_at",
@@ -101,11 +101,11 @@ class Connection:
         self._scope: trio.CancelScope | None = None
         self._outbox = Outbox(stream, self._frames, terms.bounds, terms.traffic, terms.flusher, self)
         self._read_on: trio.Event | None = None
-        """While it is not read, because of what is queued for it: set when it is read again."""
+        """Present while it is not read because too much is queued for it; set when it is read again."""
         self._read_over = trio.Event()
         self._is_watched = False
         self._failure: BaseException | None = None
-        """What reading met, for the connection's own task."""
+        """A failure of reading, for the connection's own task."""
         self._begun_at = self._heard_at = trio.current_time()
         self._pinged_at = inf
         self._closing_at = inf
@@ -117,7 +117,7 @@ class Connection:
 
     @property
     def certified(self) -> str | None:
-        """The principal that the client's certificate stands for, if it showed one."""
+        """The principal of the client's certificate, if it presented one."""
         return self._stream.principal if isinstance(self._stream, SecureStream) else None
 
     @property
@@ -131,24 +131,24 @@ class Connection:
         return self._frames.held_bytes + self._outbox.in_hand_bytes
 
     def send(self, payload: bytes) -> None:
-        """Queue one text message; nothing once the connection is closing."""
+        """Queue one text message; does nothing once the connection is closing."""
         if self._frames.state is State.OPEN and not self._outbox.send(payload):
             self._close_as_slow()
 
     def close(self, code: int, reason: str) -> None:
-        """Close behind what is queued; the peer has some seconds to take it and to answer."""
+        """Close after the queued frames; the peer has some seconds to accept them and to answer."""
         self._frames.close(code, reason)
         self._outbox.wake()
 
     def abort(self) -> None:
-        """Give the connection up at once."""
+        """Drop the connection at once."""
         if self._scope is not None:
             self._scope.cancel()
 
     # --- the life of a connection ----------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Serve the peer until either side is done.  Raises what is FATAL."""
+        """Serve the peer until either side is done.  Raises FATAL failures."""
         try:
             async with trio.open_nursery() as nursery:
                 self._scope = nursery.cancel_scope
@@ -164,7 +164,7 @@ class Connection:
                 self._end()
 
     def tick(self, now: float) -> None:
-        """Look at every deadline."""
+        """Check every deadline."""
         deadlines = self._terms.deadlines
         match self._frames.state:
             case State.OPENING:
@@ -183,7 +183,7 @@ class Connection:
 
     def _tick_liveness(self, now: float, deadlines: Deadlines) -> None:
         if self._outbox.writing or self._read_on is not None:
-            self._pinged_at = inf  # Our ping, or its answer, stands in a queue: progress is the sign of life now.
+            self._pinged_at = inf  # Our ping, or its answer, waits in a queue: progress is the sign of life now.
             return
         if self._pinged_at <= self._heard_at:
             self._pinged_at = inf
@@ -195,7 +195,7 @@ class Connection:
             self._outbox.wake()
 
     async def _is_secured(self) -> bool:
-        """Do the handshake of TLS, where there is one; its time is part of that for the whole handshake."""
+        """Perform the handshake of TLS, if there is one; its time is part of that for the whole handshake."""
         if isinstance(self._stream, SecureStream):
             try:
                 await self._stream.shake_hands()
@@ -208,7 +208,7 @@ class Connection:
     # --- reading ---------------------------------------------------------------------------------------------------
 
     async def _be_read(self, stream: SocketStream) -> None:
-        """Have the socket read whenever something has come, until nothing will come any more."""
+        """Have the socket read whenever something has arrived, until nothing more will."""
         self._watch(stream)
         try:
             await self._read_over.wait()
@@ -227,7 +227,7 @@ class Connection:
             self._terms.readiness.forget(stream.fileno())
 
     def _read_now(self, stream: SocketStream) -> None:
-        """One read, and what it gives rise to.  Then whoever does not take its answers is not read for a while."""
+        """One read and its results.  A peer that does not accept its answers is then not read for a while."""
         if not self._is_watched:
             return
         try:
@@ -266,7 +266,7 @@ class Connection:
             self.abort()
 
     def _take(self, data: bytes | bytearray) -> bool:
-        """Whether there may be more to read."""
+        """Handle the bytes; returns whether there may be more to read."""
         if not data:
             self._frames.receive_eof()
             self._outbox.wake()

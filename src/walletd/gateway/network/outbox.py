@@ -1,14 +1,14 @@
-"""The outgoing half of a connection: the frames that are queued for a peer, and the ways in which they are written.
+"""The outgoing half of a connection: the frames queued for a peer, and the ways to write them.
 
     outbox = Outbox(stream, frames, bounds, traffic, flusher, owner)
     nursery.start_soon(outbox.run)
-    outbox.send(payload)                                # only queues; False where the peer has let too much pile up
+    outbox.send(payload)                                # only queues; False if the peer has let too much pile up
 
-However many messages are queued in one pass of the event loop, they are written in one piece:
+All messages queued in one pass of the event loop are written in one piece:
 
-- corked, while the owner handles what it has read: the owner flushes when it is done;
-- on a plain socket the server's one flusher hands the queues of all peers to the kernel, as far as that accepts them at
-  once; the task ``run`` writes only the rest;
+- corked, while the owner handles a read: the owner flushes when it is done;
+- on a plain socket the server's one flusher passes the queues of all peers to the kernel, as far as that accepts them
+  at once; the task ``run`` writes only the rest;
 - on any other stream ``run`` writes everything.
 
 Waiting holds no data: the outbox of an idle connection is empty.
@@ -26,7 +26,7 @@ from walletd.gateway.websocket.frames import FrameProtocol
 from walletd.vocabulary.sizes import MAX_FRAME_BYTES
 
 WRITE_BYTES = 65536
-"""Written at a time: the progress of a slow reader is seen at each of these."""
+"""The bytes written at a time: a slow reader's progress is visible at each of these."""
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class Owner(Protocol):
     """The connection that an outbox belongs to."""
 
     def written(self, queued_bytes: int) -> None:
-        """The peer took something; so much is left."""
+        """The peer accepted something; this much is left."""
         ...
 
     def abort(self) -> None:
@@ -74,7 +74,7 @@ class Flusher:
 
 
 class Outbox:
-    """What is queued for one peer.  ``is_corked``: the owner flushes by itself, so that a message need not cause it."""
+    """The queue for one peer.  ``is_corked``: the owner flushes by itself, so that a message need not cause it."""
 
     __slots__ = (
         "_bounds",
@@ -113,11 +113,11 @@ class Outbox:
         """The largest queued message, if it is an entry of an earlier version that no bound covers."""
         self.is_corked = False
         self.unsent = b""
-        """What ``flush`` took from the queue and the kernel did not accept."""
+        """The bytes that ``flush`` took from the queue and the kernel did not accept."""
         self.writing = 0
         """The bytes being written; unless 0, one of the connection's two tasks is writing."""
         self.last_progress = trio.current_time()
-        """When the peer last took something of what was written to it."""
+        """The time when the peer last accepted something."""
 
     def __repr__(self) -> str:
         state = "writing" if self.writing else "stalled" if self.unsent else "idle" if self.is_empty else "queued"
@@ -162,11 +162,11 @@ class Outbox:
             self._owner.abort()
 
     def forget(self) -> None:
-        """The connection is over: let go of its owner, so that both are freed by reference count."""
+        """The connection is over: drop the reference to its owner, so that both are freed by reference count."""
         self._owner = None
 
     def flush(self) -> None:
-        """Write what is queued, as far as the kernel accepts it at once; ``run`` writes the rest."""
+        """Write the queue, as far as the kernel accepts it at once; ``run`` writes the rest."""
         self._is_flushed_soon = False
         if self.writing or self.unsent or not isinstance(self._stream, SocketStream):
             self._wake.set()
@@ -200,7 +200,7 @@ class Outbox:
             self.abort()
 
     async def write_out(self) -> None:
-        """Write what is queued, and what is queued meanwhile.  Raises what the stream raises."""
+        """Write the queue, and messages queued meanwhile.  Raises the stream's errors."""
         while self.unsent or self._frames.pending_bytes:
             data, self.unsent = self.unsent + self._frames.data_to_send(), b""
             await self._write_in_pieces(data)

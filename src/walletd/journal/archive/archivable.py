@@ -1,4 +1,4 @@
-"""What compaction needs of a store: segments leave it for archive files, and it gives their space back.
+"""The part of a store that compaction needs: segments leave it for archive files, and it returns their space.
 
 boundary = await store.boundary(keep_entries=10_000)   # everything up to here may be archived
 while await store.prune():                             # and is deleted once it is
@@ -17,11 +17,11 @@ class Archivable(JournalStore, Protocol):
 
     @property
     def archive(self) -> Archive:
-        """The entries that compaction took out of the store: all up to its head."""
+        """The entries that compaction removed from the store: all up to its head."""
         ...
 
     async def boundary(self, keep_entries: int) -> int:
-        """Up to where the journal can be archived so that at least so many entries stay: a segment's end, or 0."""
+        """The end of the last segment that can be archived so that this many entries stay, or 0."""
         ...
 
     async def oldest(self) -> Segment | None:
@@ -33,20 +33,20 @@ class Archivable(JournalStore, Protocol):
         ...
 
     async def prepare_to_prune(self) -> None:
-        """Make sure that nothing in the store depends on what ``prune`` deletes.  Raises JournalUnreadable."""
+        """Make sure that the store does not depend on what ``prune`` deletes.  Raises JournalUnreadable."""
         ...
 
     async def prune(self) -> bool:
-        """Delete a megabyte or so of what is archived from the store; False if nothing was left.
+        """Delete about a megabyte of archived segments from the store; False if nothing was left.
 
-        Raises JournalFull where the disk is, and OutcomeUnknown where nothing is certain about the store any more.
+        Raises JournalFull if the disk is full, and OutcomeUnknown if nothing is certain about the store any more.
         """
         ...
 
     async def shrink(self, *, is_serving: bool = True) -> bool:
-        """Give free space back, if that is done at once; otherwise it is reused.  Raises like ``prune``."""
+        """Return free space, if that takes no time; otherwise it is reused.  Raises like ``prune``."""
         ...
 
     async def used_bytes(self) -> int:
-        """What the store holds, without the space that waits to be used again."""
+        """The bytes used in the store, without the space that waits for reuse."""
         ...

@@ -46,7 +46,7 @@ class Frame(NamedTuple):
 
 
 def wal_path(database: Path) -> Path:
-    """Where SQLite keeps the log of this database."""
+    """The path of SQLite's log for this database."""
     return database.with_name(database.name + "-wal")
 
 
