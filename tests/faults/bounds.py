@@ -71,7 +71,6 @@ CONSTANTS: dict[str, dict[str, Bound]] = {
     "gateway.network.connection": {"READ_BYTES": Crossed(512, "bytes sent at once")},
     "gateway.network.outbox": {"WRITE_BYTES": Crossed(4096, "bytes of the journal")},
     "gateway.methods.dispatch": {"MOST_ASSETS": Crossed(10, "assets")},
-    "gateway.endpoint": {"ALL_SHARES": Crossed(64, "entries"), "SMALLEST_SHARE": Crossed(4, "commands sent at once")},
     "gateway.methods.entries": {"MAX_PAGE_BYTES": Crossed(32 * 1024, "bytes of the journal")},
     "gateway.admission": {"MOMENTS_UNPRUNED": Elsewhere("clients, not data: tests/gateway/test_clients.py")},
     "gateway.websocket.fragments": {"MAX_FRAGMENTS": _MESSAGES},
@@ -181,7 +180,12 @@ CONSTANTS: dict[str, dict[str, Bound]] = {
         "MAX_VISITED": Crossed(40, "lines of one statement"),
         "MAX_STATED": Crossed(20, "assets"),
     },
-    "wallets.load": {"MOST_WAITING": Crossed(128, "entries"), "PRESSED_BY": Crossed(64, "entries")},
+    "wallets.load": {
+        "ALL_SHARES": Crossed(64, "entries"),
+        "MOST_WAITING": Crossed(128, "entries"),
+        "PRESSED_BY": Crossed(64, "entries"),
+        "SMALLEST_SHARE": Crossed(4, "commands sent at once"),
+    },
     "tables.file": {
         "WRITER_CACHE_KIBIBYTES": Elsewhere("the default of a setting"),
         "READER_CACHE_KIBIBYTES": Crossed(64, "KiB of read tables"),

@@ -15,7 +15,7 @@ from walletd.journal.memory.store import MemoryJournalStore
 from walletd.sessions.access import Grant
 from walletd.vocabulary.identifiers import Principal
 from walletd.vocabulary.states import DaemonState
-from walletd.wallets.load import Load
+from walletd.wallets.load import Level, Load
 from walletd.wallets.visibility import Visibility
 
 
@@ -221,14 +221,14 @@ async def test_more_unanswered_requests_than_allowed_are_refused_and_answered_on
 async def test_while_the_daemon_is_pressed_nobody_has_more_than_a_share_under_way(
     tmp_path: Path, journal: MemoryJournalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("walletd.gateway.endpoint.SMALLEST_SHARE", 4)
-    monkeypatch.setattr("walletd.gateway.endpoint.ALL_SHARES", 16)
+    monkeypatch.setattr("walletd.wallets.load.SMALLEST_SHARE", 4)
+    monkeypatch.setattr("walletd.wallets.load.ALL_SHARES", 16)
     async with open_desk(tmp_path, journal) as desk:
         greedy, modest = desk.client(), desk.client()
         await furnish(modest, "alice", "bob")
         many = greedy.ask(*[("transfer.post", payment(f"g{number}")) for number in range(20)])
         assert all("result" in answer for answer in await greedy.all_replies(many)), "nobody is pressed"
-        monkeypatch.setattr(Load, "is_pressed", True)
+        monkeypatch.setattr(Load, "level", Level.PRESSED)
         again = greedy.ask(*[("transfer.post", payment(f"h{number}")) for number in range(8)])
         beyond = greedy.ask(*[("transfer.post", payment(f"i{number}")) for number in range(5)])
         known = greedy.ask(("transfer.post", payment("g3")), ("transfer.post", payment("h3")))

@@ -15,6 +15,7 @@ from walletd.daemon.engine import Engine
 from walletd.journal.history import DurableEntry
 from walletd.journal.memory.store import MemoryJournalStore
 from walletd.ledger.book import Book
+from walletd.tables.projector import Projector
 from walletd.vocabulary.commands import AnyCommand
 from walletd.vocabulary.identifiers import Principal, Version, WalletId
 from walletd.vocabulary.reasons import Reason
@@ -70,7 +71,7 @@ async def test_under_overload_a_new_command_takes_no_place_and_an_old_one_is_ans
     await funded(core, "alice", "bob")
     done = submit(core, transfer("t1", ("alice", "bob", 100)))
     await answered(done)
-    monkeypatch.setattr(core.projector, "_max_backlog", 0)
+    monkeypatch.setattr(Projector, "taken", 1)
     warm, ids = len(core.roster), len(core.command_ids)
     shed = submit(core, transfer("t2", ("alice", "carol", 1)))
     again = submit(core, transfer("t1", ("alice", "bob", 100)))

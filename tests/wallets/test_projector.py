@@ -21,7 +21,6 @@ from walletd.tables.folding import (
 )
 from walletd.tables.projector import (
     LINGER_SECONDS,
-    PACE_SECONDS,
 )
 from walletd.tables.queries.statements import Question
 from walletd.tables.reader import progress_of
@@ -51,31 +50,6 @@ async def test_a_reader_that_waits_cuts_the_lingering_short(autojump_clock: Any)
         await recorded.projector.reach(2)
         assert trio.current_time() == start
         assert recorded.projector.sequence == 3
-
-
-async def test_who_would_go_on_waits_while_the_projector_is_behind(autojump_clock: Any) -> None:
-    recorded = Recorded(seconds=0.01, max_backlog=8)
-    async with recorded.running():
-        recorded.projector.extend(*commit(1, 5))
-        begun = trio.current_time()
-        await recorded.projector.catch_up()
-        assert trio.current_time() == begun, "three quarters are not full yet"
-        recorded.projector.extend(*commit(6, 6))
-        assert recorded.projector.is_behind
-        await recorded.projector.catch_up()
-        assert not recorded.projector.is_behind
-        assert trio.current_time() - begun < PACE_SECONDS
-
-
-async def test_a_projector_that_cannot_write_holds_nobody_up_for_long(autojump_clock: Any) -> None:
-    recorded = Recorded(max_backlog=4)
-    recorded.tables.is_full = True
-    async with recorded.running():
-        recorded.projector.extend(*commit(1, 4))
-        begun = trio.current_time()
-        await recorded.projector.catch_up()
-        assert trio.current_time() - begun == pytest.approx(PACE_SECONDS)
-        assert recorded.projector.is_behind
 
 
 async def test_what_is_projected_already_is_reached_at_once(autojump_clock: Any) -> None:
@@ -137,13 +111,13 @@ async def test_a_transaction_is_bounded_by_whole_commits(autojump_clock: Any, mo
 async def test_the_backlog_is_bounded(autojump_clock: Any) -> None:
     recorded = Recorded(max_backlog=4)
     projector = recorded.projector
-    assert projector.has_room
+    assert projector.taken == 0
     projector.extend(*commit(1, 3))
-    assert (projector.backlog, projector.has_room) == (3, True)
+    assert (projector.backlog, projector.taken) == (3, 0.75)
     projector.extend(*commit(4, 4))
-    assert (projector.backlog, projector.has_room) == (4, False)
+    assert (projector.backlog, projector.taken) == (4, 1)
     await projector.drain()
-    assert (projector.backlog, projector.has_room) == (0, True)
+    assert (projector.backlog, projector.taken) == (0, 0)
 
 
 async def test_each_progress_has_the_frontier_of_its_entries(autojump_clock: Any) -> None:

@@ -16,7 +16,7 @@ import trio
 from walletd.daemon.limits import EngineLimits
 from walletd.journal.failures import JournalFull
 from walletd.journal.history import DurableEntry, History
-from walletd.journal.queue import Pending
+from walletd.journal.queue import Pending, Queue
 from walletd.journal.store import Head, JournalStore
 from walletd.journal.writer import JournalWriter, WriterLimits
 from walletd.ledger.book import Books
@@ -100,13 +100,17 @@ class Engine:
         self.publisher = Publisher(
             self.history.entries_after, head.sequence, heartbeat_seconds=limits.heartbeat_seconds
         )
+        writer_limits = WriterLimits(max_queue_entries=limits.max_queued_entries)
+        queue: Queue[Submission] = writer_limits.queue_after(head.sequence)
+        self.load = Load(queue, projector)
         self.writer: JournalWriter[Submission] = JournalWriter(
             store,
             recovered.frontier,
             head,
             outcome=self,
-            pace=projector,
-            limits=WriterLimits(max_queue_entries=limits.max_queued_entries),
+            queue=queue,
+            pace=self.load,
+            limits=writer_limits,
             die=die,
             seconds=perf_counter,  # trio's own clock leaves standstills out.
         )
@@ -120,7 +124,6 @@ class Engine:
             idle_seconds=limits.idle_wallet_seconds,
             settled_sequence=lambda: projector.sequence,
         )
-        self.load = Load(self.writer, projector)
         self.turns = CommitAtOnce(self.writer, projector, self.load)
         self.reads = Reads(self.books, self.roster, self.writer, self.history_clock)
         self.counters = CommandCounters()

@@ -25,12 +25,6 @@ from walletd.wallets.submission import Submission
 _REASON = re.compile(rb'"data":\{"reason":"(\w+)"')
 """The place of the reason in the session's own error responses, which are already encoded."""
 
-ALL_SHARES = 2_048
-"""The limit on all unanswered commands while the daemon is pressed, divided equally among the sessions."""
-
-SMALLEST_SHARE = 16
-"""The commands that each session may have unanswered, however many sessions there are."""
-
 TOO_FAST = "requests keep arriving too fast although they are being refused: wait for retry_after_ms"
 
 
@@ -185,16 +179,9 @@ class ClientEndpoint:
             self._heed(throttle)
 
     def _has_its_share(self) -> bool:
-        """True if the daemon is pressed and this session has its full share of unanswered commands.
-
-        More commands would only make all sessions wait: 64 sessions with 16 each keep the daemon busy.
-        """
-        services, in_flight = self.services, self.session.in_flight
-        return (
-            in_flight >= SMALLEST_SHARE
-            and services.wallets.load.is_pressed
-            and in_flight * len(services.admission.guests) >= ALL_SHARES
-        )
+        """True if the daemon is pressed and this session has its full share of unanswered commands."""
+        services = self.services
+        return services.wallets.load.exceeds_share(self.session.in_flight, len(services.admission.guests))
 
     def _heed(self, throttle: Throttle) -> None:
         """Warn, and then close, a session that continues although it is refused."""

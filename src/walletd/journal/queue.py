@@ -70,6 +70,11 @@ class Queue(Generic[Context]):
         """True if a waiter waits for an entry to become durable."""
         return bool(self._waiters)
 
+    @property
+    def is_full(self) -> bool:
+        """True if as much waits for the disk as may."""
+        return self.head - self.durable_head >= self._max_entries or self.undurable_bytes >= self._max_bytes
+
     def has_room(self) -> bool:
         """True if an entry may be appended."""
         return (

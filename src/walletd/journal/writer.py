@@ -103,6 +103,10 @@ class WriterLimits(NamedTuple):
     probe_interval_seconds: float = PROBE_INTERVAL_SECONDS
     closing_seconds: float = CLOSING_SECONDS
 
+    def queue_after(self, head: int) -> Queue[Context]:
+        """An empty queue with room for as much."""
+        return Queue(head, self.max_queue_entries, self.max_queue_bytes)
+
 
 DEFAULT_LIMITS = WriterLimits()
 
@@ -132,12 +136,13 @@ class JournalWriter(Generic[Context]):
         head: Head,
         *,
         outcome: Outcome[Context],
+        queue: Queue[Context] | None = None,
         pace: Pace | None = None,
         die: Callable[[str], NoReturn] = end_process,
         limits: WriterLimits = DEFAULT_LIMITS,
         seconds: Callable[[], float] = trio.current_time,
     ) -> None:
-        """``seconds``: the clock that measures the duration of a commit."""
+        """``queue``: given where others look into it.  ``seconds``: the clock that measures how long a commit takes."""
         assert frontier.size == head.sequence
         assert frontier.root() == head.root
         self._store = store
@@ -145,7 +150,8 @@ class JournalWriter(Generic[Context]):
         self._turns: _Turns[Context] = _Turns(store)
         self._frontier = frontier.copy()
         """Of the durable entries."""
-        self._queue: Queue[Context] = Queue(head.sequence, limits.max_queue_entries, limits.max_queue_bytes)
+        self._queue: Queue[Context] = limits.queue_after(head.sequence) if queue is None else queue
+        assert self._queue.head == head.sequence
         self._outcome = outcome
         self._pace = pace
         self._watchdog = Watchdog(die, limits.watchdog_seconds)

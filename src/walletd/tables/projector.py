@@ -8,7 +8,7 @@
 It lingers briefly before each transaction, because a wallet touched a hundred times meanwhile is then written once; a
 waiting reader cuts the lingering short.  Entries are folded as they come, even while a thread writes the previous ones,
 so that a reader waits for the writing only; if many wait, folding takes turns with all other tasks.  The number of
-entries not yet projected is bounded: ``has_room``.
+entries not yet projected is bounded: ``taken``.
 """
 
 import logging
@@ -76,9 +76,6 @@ a thread needs to get the interpreter.
 
 MAX_RELAXED = 64
 """The same if no reader waits."""
-
-PACE_SECONDS = 0.25
-"""The longest time that a commit waits for a projector that is behind: one that cannot write must not block commits."""
 
 log = logging.getLogger("walletd.wallets")
 
@@ -149,32 +146,19 @@ class Projector:
         return self._backlog
 
     @property
-    def has_room(self) -> bool:
-        """True if more may become durable before the projector has caught up."""
-        return self._backlog < self._max_backlog and self._backlog_bytes < MAX_BACKLOG_BYTES
-
-    @property
-    def is_pressed(self) -> bool:
-        """True if more arrives than it can keep up with, so that little more should be admitted."""
-        return self._backlog >= self._max_backlog // 2 or self._backlog_bytes >= MAX_BACKLOG_BYTES // 2
-
-    @property
-    def is_behind(self) -> bool:
-        """True if so little space is left that commits should wait for it."""
-        return self._backlog >= self._max_backlog * 3 // 4 or self._backlog_bytes >= MAX_BACKLOG_BYTES * 3 // 4
+    def taken(self) -> float:
+        """The share of its room that the backlog takes: at 1, no more may become durable before it has caught up."""
+        return max(self._backlog / self._max_backlog, self._backlog_bytes / MAX_BACKLOG_BYTES)
 
     @property
     def _has_a_batch(self) -> bool:
         """True if there is enough for a full transaction."""
         return self._backlog >= MAX_BATCH or self._backlog_bytes >= MAX_BATCH_BYTES
 
-    async def catch_up(self) -> None:
-        """Return once the projector is not behind, or after ``PACE_SECONDS``."""
-        if self.is_behind:
-            with trio.move_on_after(PACE_SECONDS):
-                while self.is_behind:
-                    self._urgent.set()
-                    await self._advanced.wait()
+    async def advance(self) -> None:
+        """Have the next transaction begin, and return when it was made or tried."""
+        self._urgent.set()
+        await self._advanced.wait()
 
     def extend(self, entries: Sequence[DurableEntry], frontier: Frontier) -> None:
         """Add the entries that one commit made durable, and the frontier after it, which no longer changes."""

@@ -11,7 +11,7 @@ append at once is written by the writer's own task.
 
 from walletd.journal.writer import JournalWriter
 from walletd.tables.projector import Projector
-from walletd.wallets.load import Load
+from walletd.wallets.load import Level, Load
 from walletd.wallets.submission import Submission
 
 
@@ -28,7 +28,7 @@ class CommitAtOnce:
     @property
     def is_pressed(self) -> bool:
         """True if more arrives than can be done, so that turns should be short."""
-        return self._load.is_pressed
+        return self._load.level >= Level.PRESSED
 
     def begin_turn(self) -> None:
         """No other task runs until ``end_turn``: commands decided until then are committed there, if the disk is

@@ -1,79 +1,107 @@
-"""Load: how much of the space for entries in progress is taken, in one word.
+"""Load: how much of the room for entries on their way is taken, in one word, and what follows from it.
 
     load.level                                         # Level.EASY | PRESSED | BEHIND | FULL
-    load.obstacle()                                    # why no command may be decided now, or None
+    load.obstacle()                                    # why no command may be decided now, or None: asked by decisions
+    load.exceeds_share(in_flight, sessions)            # asked by sessions
+    load.is_behind, await load.catch_up()              # asked by the writer between two commits
 
-Entries take space twice: until they are durable, in the journal's queue, and until the read tables show them, in the
-projector's backlog.
+Entries take room twice: in the journal's queue until they are durable, and in the projector's backlog until the read
+tables show them.
 """
 
 from enum import IntEnum
-from typing import Any, Final
+from typing import Any
 
-from walletd.journal.writer import JournalWriter
+import trio
+
+from walletd.journal.queue import Queue
 from walletd.tables.projector import Projector
 from walletd.vocabulary.reasons import Reason
 from walletd.wallets.entries import unavailable
 from walletd.wallets.roster import OVERLOADED_RETRY_MS
 from walletd.wallets.submission import Submission
 
-MOST_WAITING: Final = 4_096
-"""The entries that may wait for the disk while the projector is behind and commits wait for it: less than a second's
-work.
-"""
+PRESSED_BY = 2_048
+"""So many entries that wait for the disk are more than the journal keeps up with."""
 
-PRESSED_BY: Final = 2_048
-"""The number of entries waiting for the disk, or half of the projector's space, from which sessions are limited to a
-share.
-"""
+PRESSED_FROM = 0.5
+"""The same for the share of the backlog's room that is taken."""
+
+BEHIND_FROM = 0.75
+"""From here on commits wait for the projector, so that the backlog does not outgrow its room."""
+
+MOST_WAITING = 4_096
+"""Entries that may wait for the disk while commits wait for the projector: less than a second's."""
+
+PACE_SECONDS = 0.25
+"""So long at most a commit waits for a projector that is behind: one that cannot write must not hold anybody up."""
+
+ALL_SHARES = 2_048
+"""The limit on all unanswered commands while the daemon is pressed, divided equally among the sessions."""
+
+SMALLEST_SHARE = 16
+"""The commands that each session may have unanswered, however many sessions there are."""
 
 
 class Level(IntEnum):
-    """From little to much: each level includes the measures of the one before."""
+    """From little to much."""
 
     EASY = 0
-    """There is space for any load."""
+    """There is room for whatever comes."""
     PRESSED = 1
-    """More arrives than the journal or the read tables can absorb: sessions keep to their shares, turns are short."""
+    """More comes than the journal or the read tables can take in: sessions keep to their shares, turns are short."""
     BEHIND = 2
-    """So little space is left in the backlog that commits wait for the projector."""
+    """So little room is left in the backlog that commits wait for the projector."""
     FULL = 3
     """No command is decided."""
 
 
 class Load:
-    """Asks the writer and the projector how much waits for them."""
+    """Asks the journal's queue and the projector how much waits for them."""
 
-    __slots__ = ("_projector", "_writer")
+    __slots__ = ("_projector", "_queue")
 
-    def __init__(self, writer: JournalWriter[Submission], projector: Projector) -> None:
-        self._writer = writer
+    def __init__(self, queue: Queue[Submission], projector: Projector) -> None:
+        self._queue = queue
         self._projector = projector
 
     @property
     def level(self) -> Level:
-        """The present load.  O(1)."""
-        if self.obstacle() is not None:
+        """The load now.  O(1)."""
+        queue, taken = self._queue, self._projector.taken
+        waiting = queue.head - queue.durable_head
+        if taken >= 1 or queue.is_full or (taken >= BEHIND_FROM and waiting >= MOST_WAITING):
             return Level.FULL
-        if self._projector.is_behind:
+        if taken >= BEHIND_FROM:
             return Level.BEHIND
-        return Level.PRESSED if self._projector.is_pressed or self._waiting > PRESSED_BY else Level.EASY
-
-    @property
-    def is_pressed(self) -> bool:
-        """True if more arrives than the journal or the read tables can absorb."""
-        return self._projector.is_pressed or self._waiting > PRESSED_BY
+        return Level.PRESSED if taken >= PRESSED_FROM or waiting > PRESSED_BY else Level.EASY
 
     def obstacle(self) -> tuple[Reason, dict[str, Any]] | None:
-        """The reason why no command may be decided now, with the facts; None if one may."""
-        if self._writer.degraded is not None:
-            return Reason.UNAVAILABLE, unavailable(self._writer.degraded)
-        if not self._writer.has_room():
+        """Why no command may be decided now, with the facts; None where one may."""
+        queue = self._queue
+        if queue.degraded is not None:
+            return Reason.UNAVAILABLE, unavailable(queue.degraded)
+        if not queue.has_room():
             return Reason.OVERLOADED, {"what": "the journal's queue", "retry_after_ms": OVERLOADED_RETRY_MS}
-        if not self._projector.has_room or (self._projector.is_behind and self._waiting >= MOST_WAITING):
+        if self.level is Level.FULL:
             return Reason.OVERLOADED, {"what": "the projector's backlog", "retry_after_ms": OVERLOADED_RETRY_MS}
         return None
 
+    def exceeds_share(self, in_flight: int, sessions: int) -> bool:
+        """True if one of so many sessions, with so many unanswered commands, has its full share of a pressed daemon.
+
+        More commands would only make all sessions wait: 64 sessions with 16 each keep the daemon busy.
+        """
+        return in_flight >= SMALLEST_SHARE and in_flight * sessions >= ALL_SHARES and self.level >= Level.PRESSED
+
     @property
-    def _waiting(self) -> int:
-        return self._writer.head - self._writer.durable_head
+    def is_behind(self) -> bool:
+        """Whether commits should wait for the projector."""
+        return self._projector.taken >= BEHIND_FROM
+
+    async def catch_up(self) -> None:
+        """Return once commits need not wait any more, or after ``PACE_SECONDS``."""
+        if self.is_behind:
+            with trio.move_on_after(PACE_SECONDS):
+                while self.is_behind:
+                    await self._projector.advance()
