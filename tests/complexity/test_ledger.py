@@ -14,6 +14,7 @@ from tests.ledger.cases import (
     capture,
     close,
     define,
+    expire,
     extend,
     freeze,
     limit,
@@ -29,9 +30,11 @@ from tests.ledger.cases import (
     window,
 )
 from walletd.ledger.book import apply
+from walletd.ledger.entry_size import most_expiring
 from walletd.ledger.rules import decide
 from walletd.vocabulary.commands import AnyCommand
 from walletd.vocabulary.entries import Effects
+from walletd.vocabulary.identifiers import HoldId
 
 pytestmark = pytest.mark.interpreted  # what is compiled takes no steps of Python's
 
@@ -147,6 +150,28 @@ def test_expiries_that_holds_were_moved_away_from_are_let_go() -> None:
     assert len(book.expiries) <= 2 * len(book.holds) + 64
     assert [hold.hold for hold in book.lapsed(NOW + SECOND)] == [f"h{len(ledger.entries) - MANY - 1}"]
     assert len(book.lapsed(NOW + (2 + MANY) * SECOND)) == 2
+
+
+def test_expiries_recorded_by_one_entry_cost_the_same_beside_thousands() -> None:
+    """Holds that end at one time and have much metadata are recorded a few at a time."""
+
+    def tenant(holds: int) -> Ledger:
+        ledger = market().bring("alice", "EUR", 100_000)
+        for _ in range(holds):
+            ledger.at(NOW - SECOND, place("alice", "EUR", 1, expires_at=NOW))
+        return ledger
+
+    def first(ledger: Ledger) -> HoldId:
+        hold: HoldId = next(ledger.books.wallets["alice"].lapsed_in_order(NOW)).hold
+        return hold
+
+    def measured(holds: int) -> int:
+        ledger = tenant(holds)
+        return steps(lambda: most_expiring(ledger.books.wallets["alice"], NOW, first(ledger)))
+
+    few, many = (cost(ledger, expire("alice", first(ledger), most=4)) for ledger in map(tenant, (FEW, MANY)))
+    assert_same(few, many)
+    assert measured(MANY) <= LEEWAY * measured(600)
 
 
 def test_reading_balances_looks_at_expired_holds_once() -> None:

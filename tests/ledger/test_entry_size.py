@@ -7,10 +7,10 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from tests.ledger.cases import NOW, Ledger, define, expire, open_wallet, place
+from tests.ledger.cases import NOW, Ledger, define, expire, extend, open_wallet, place
 from walletd.ledger.book import Book
 from walletd.ledger.clients import MAX_KEYS, MAX_TOKENS
-from walletd.ledger.entry_size import MAX_EXPIRED_BYTES, MAX_RAISES, RECORD_BYTES
+from walletd.ledger.entry_size import MAX_EXPIRED_BYTES, MAX_RAISES, RECORD_BYTES, in_turn
 from walletd.vocabulary import commands as c
 from walletd.vocabulary import entries as e
 from walletd.vocabulary.identifiers import AssetCode, HoldId, Principal, Sequence, TransferId, Version, WalletId
@@ -220,6 +220,21 @@ def test_an_expiry_that_says_how_many_takes_in_the_named_hold_and_of_the_others_
     assert {record.state for record in effects.holds} == {HoldState.EXPIRED}
     assert (effects.balances[0].held, effects.balances[0].available) == ("2", "8")
     assert [record.hold for record in book.lapsed(NOW)] == [lapsed[2], lapsed[4]]
+
+
+def test_expired_holds_are_recorded_in_order_of_expiry_then_of_id() -> None:
+    ledger = Ledger()
+    book = _with_holds(ledger, 10)
+    holds = [record.hold for record in book.lapsed(NOW)]
+    assert {len(hold) for hold in holds} == {2, 3}
+    assert [record.hold for record in book.lapsed_in_order(NOW)] == holds
+    for seconds, hold in enumerate(reversed(holds[:6]), 1):
+        ledger.at(NOW - timedelta(seconds=1), extend("alice", hold, NOW + timedelta(seconds=seconds)))
+    ledger.at(NOW - timedelta(seconds=1), extend("alice", holds[0], NOW))
+    assert [record.hold for record in book.lapsed_in_order(NOW)] == [holds[0], *holds[6:]]
+    later = NOW + timedelta(seconds=6)
+    assert [record.hold for record in book.lapsed_in_order(later)] == [holds[0], *holds[6:], *reversed(holds[1:6])]
+    assert [record.hold for record in in_turn(book, later, HoldId(holds[7]))][:3] == [holds[7], holds[0], holds[6]]
 
 
 def _with_holds(ledger: Ledger, number: int) -> Book:

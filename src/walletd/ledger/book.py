@@ -94,7 +94,7 @@ class Book:
         """Outflows of the assets whose velocity is limited; None if there are none."""
         self.balances: dict[AssetCode, Balance] = {}
         self.holds: dict[HoldId, HoldRecord] = {}
-        self.expiries: list[tuple[datetime, HoldId]] = []
+        self.expiries: list[tuple[datetime, int, HoldId]] = []
         """A heap; the first is an open hold's expiry, so that one look tells whether anything has expired."""
 
     def balance(self, asset: AssetCode) -> Balance:
@@ -122,11 +122,26 @@ class Book:
         while places:
             place = places.pop()
             if place < len(self.expiries) and self.expiries[place][0] <= now:
-                moment, name = self.expiries[place]
+                moment, _, name = self.expiries[place]
                 if _is_due_then(self, moment, name):
                     due[name] = self.holds[name]
                 places += [2 * place + 1, 2 * place + 2]
         return sorted(due.values(), key=lambda hold: (len(hold.hold), hold.hold)) if due else []
+
+    def lapsed_in_order(self, now: datetime) -> Iterator[HoldRecord]:
+        """The same holds in order of expiry, then of id, computed on demand.  O(log holds) for each."""
+        seen: set[HoldId] = set()
+        candidates = [(self.expiries[0], 0)] if self.expiries else []
+        while candidates:
+            (moment, _, name), place = heappop(candidates)
+            if moment > now:
+                return
+            if name not in seen and _is_due_then(self, moment, name):
+                seen.add(name)
+                yield self.holds[name]
+            for child in (2 * place + 1, 2 * place + 2):
+                if child < len(self.expiries):
+                    heappush(candidates, (self.expiries[child], child))
 
     def freeze_at(self, now: datetime) -> Freeze | None:
         """The freeze that is effective at this time."""
@@ -341,8 +356,8 @@ def _apply_hold(book: Book, record: HoldRecord) -> None:
         assert reserved(record) > 0
         book.holds[record.hold] = record
         if record.expires_at is not None and (known is None or known.expires_at != record.expires_at):
-            heappush(book.expiries, (record.expires_at, record.hold))
-    while book.expiries and not _is_due_then(book, *book.expiries[0]):
+            heappush(book.expiries, _expiry_of(record.expires_at, record.hold))
+    while book.expiries and not _is_due_then(book, book.expiries[0][0], book.expiries[0][2]):
         heappop(book.expiries)
     if len(book.expiries) > 2 * len(book.holds) + EXPIRIES_UNPRUNED:
         book.expiries = _expiries_of(book)
@@ -377,8 +392,13 @@ def _apply_outflow(book: Book, record: OutflowRecord) -> None:
         outflows.prune(record.time - timedelta(seconds=book.limits[record.asset].longest_window))
 
 
-def _expiries_of(book: Book) -> list[tuple[datetime, HoldId]]:
-    expiries = [(hold.expires_at, hold.hold) for hold in book.holds.values() if hold.expires_at is not None]
+def _expiry_of(moment: datetime, hold: HoldId) -> tuple[datetime, int, HoldId]:
+    """The place of a hold in the order of expiries; ids of one length are in order as text."""
+    return moment, len(hold), hold
+
+
+def _expiries_of(book: Book) -> list[tuple[datetime, int, HoldId]]:
+    expiries = [_expiry_of(hold.expires_at, hold.hold) for hold in book.holds.values() if hold.expires_at is not None]
     heapify(expiries)
     return expiries
 

@@ -10,7 +10,7 @@ are refused.  A command that gives money back is never refused for its size.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
@@ -64,10 +64,9 @@ def expiries_before(books: Books, wallets: Iterable[WalletId], now: datetime) ->
         if book is None or not book.expiries or book.expiries[0][0] > now:
             continue
         share = share or _Share()
-        lapsed = sorted(book.lapsed(now), key=_by_expiry)
-        count = share.take(book, lapsed)
+        count = share.take(book, book.lapsed_in_order(now))
         if count:
-            found.append(Expiry(wallet, lapsed[0].hold, count))
+            found.append(Expiry(wallet, next(book.lapsed_in_order(now)).hold, count))
         if share.is_full:
             return found
     return []
@@ -75,20 +74,23 @@ def expiries_before(books: Books, wallets: Iterable[WalletId], now: datetime) ->
 
 def most_expiring(book: Book, now: datetime, hold: HoldId) -> int:
     """The number of holds that the entry for this one's expiry records: at least one."""
-    return max(1, _Share().take(book, in_turn(book.lapsed(now), hold)))
+    return max(1, _Share().take(book, in_turn(book, now, hold)))
 
 
-def in_turn(lapsed: Sequence[HoldRecord], first: HoldId) -> list[HoldRecord]:
-    """The holds in the order in which entries record them: this one, then the others by expiry.
+def in_turn(book: Book, now: datetime, first: HoldId) -> Iterator[HoldRecord]:
+    """The expired holds in the order in which entries record them: this one, then the others by expiry.
 
     ``past_balances`` relies on that order to find holds that had expired at a time but were recorded later.
     """
-    return sorted(lapsed, key=lambda hold: (hold.hold != first, _by_expiry(hold)))
+    if has_lapsed(book, now, first):
+        yield book.holds[first]
+    yield from (hold for hold in book.lapsed_in_order(now) if hold.hold != first)
 
 
-def _by_expiry(hold: HoldRecord) -> tuple[datetime, int, HoldId]:
-    assert hold.expires_at is not None
-    return hold.expires_at, len(hold.hold), hold.hold
+def has_lapsed(book: Book, now: datetime, hold: HoldId) -> bool:
+    """True if this hold has expired, but not yet by an entry."""
+    expires_at = book.holds[hold].expires_at if hold in book.holds else None
+    return expires_at is not None and expires_at <= now
 
 
 class _Share:
@@ -99,9 +101,10 @@ class _Share:
         self.holds = MAX_EXPIRED
         self.is_full = False
 
-    def take(self, book: Book, lapsed: Sequence[HoldRecord]) -> int:
+    def take(self, book: Book, lapsed: Iterable[HoldRecord]) -> int:
         """The number of these holds that fit; the very first always fits."""
-        for count, hold in enumerate(lapsed):
+        count = 0
+        for hold in lapsed:
             weight = _weight(book, hold)
             is_first = self.holds == MAX_EXPIRED
             if not is_first and (self.holds == 0 or weight > self.bytes):
@@ -109,8 +112,9 @@ class _Share:
                 return count
             self.holds -= 1
             self.bytes -= weight
+            count += 1
         self.is_full = self.bytes < 0
-        return len(lapsed)
+        return count
 
 
 def _weight(book: Book, hold: HoldRecord) -> int:

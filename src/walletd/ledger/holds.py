@@ -7,12 +7,13 @@ counts.
 """
 
 from datetime import datetime
+from itertools import islice
 
 import msgspec
 
 from walletd.ledger.book import MAX_OPEN_HOLDS, Books, reserved
 from walletd.ledger.draft import Draft, Origin
-from walletd.ledger.entry_size import in_turn
+from walletd.ledger.entry_size import has_lapsed, in_turn
 from walletd.ledger.guards import (
     Verdict,
     asset_guard,
@@ -182,13 +183,13 @@ def expire_hold(books: Books, command: ExpireHold, now: datetime) -> Verdict:
     """
     if refusal := wallet_guard(books, command.wallet) or conditions_guard(books, command, now):
         return refusal
-    lapsed = books.wallets[command.wallet].lapsed(now)
-    if command.hold not in (hold.hold for hold in lapsed):
+    book = books.wallets[command.wallet]
+    if not has_lapsed(book, now, command.hold):
         return _not_open(books, command.wallet, command.hold)
     # After this point it must succeed.
     draft = Draft(books, now)
-    taken_in = {hold.hold for hold in in_turn(lapsed, command.hold)[: command.most]}
-    draft.expire(command.wallet, [hold for hold in lapsed if hold.hold in taken_in])
+    taken_in = islice(in_turn(book, now, command.hold), command.most)
+    draft.expire(command.wallet, sorted(taken_in, key=lambda hold: (len(hold.hold), hold.hold)))
     return draft.effects()
 
 
