@@ -105,20 +105,20 @@ BUGS_IN_THE_RULES: list[Bug] = [
     Bug(
         "a payment does not offset an earlier one",
         "draft",
-        "self._change(source, asset)[0] -= amount",
-        "self._change(source, asset)[0] = -amount",
+        "self._change(source, asset).posted -= amount",
+        "self._change(source, asset).posted = -amount",
     ),
     Bug(
         "a receipt does not add to an earlier one",
         "draft",
-        "self._change(to, asset)[0] += amount",
-        "self._change(to, asset)[0] = amount",
+        "self._change(to, asset).posted += amount",
+        "self._change(to, asset).posted = amount",
     ),
     Bug(
         "the payee gets one unit more",
         "draft",
-        "self._change(to, asset)[0] += amount",
-        "self._change(to, asset)[0] += amount + 1",
+        "self._change(to, asset).posted += amount",
+        "self._change(to, asset).posted += amount + 1",
     ),
     Bug("amounts go through a float", "transfers", "int(posting.amount)", "int(float(posting.amount))"),
     Bug(
@@ -244,7 +244,7 @@ BUGS_IN_THE_RULES: list[Bug] = [
         model=False,
     ),
     Bug("a hold lives one moment longer", "book", "self.expiries[place][0] <= now", "self.expiries[place][0] < now"),
-    Bug("an expired hold still reserves", "draft", "[2] += reserved(hold)", "[2] += 0"),
+    Bug("an expired hold still reserves", "draft", ".freed += reserved(hold)", ".freed += 0"),
     Bug(
         "what expired is not recorded",
         "draft",

@@ -32,6 +32,17 @@ class Origin(NamedTuple):
     command: int = 0
 
 
+class Change:
+    """The change of a balance: of posted, of held, and the amount that its expired holds free."""
+
+    __slots__ = ("freed", "held", "posted")
+
+    def __init__(self) -> None:
+        self.posted = 0
+        self.held = 0
+        self.freed = 0
+
+
 class Draft:
     """Changes to books, not made yet."""
 
@@ -45,8 +56,7 @@ class Draft:
         self._outflows: dict[tuple[Place, Key], OutflowRecord] = {}
         self._keys: dict[Place, dict[Key, None]] = {}
         """For each balance, the outflows that this command records."""
-        self.changes: dict[Place, list[int]] = {}
-        """For each balance: the change of posted, the additional amount held, and the amount freed by expired holds."""
+        self.changes: dict[Place, Change] = {}
         self._holds: dict[HoldId, HoldRecord] = {}
         self._wallets: dict[WalletId, WalletRecord] = {}
         self._touched: set[WalletId] = set()
@@ -64,20 +74,20 @@ class Draft:
         self._touched.add(wallet)
         for hold in lapsed:
             self.put_hold(msgspec.structs.replace(hold, state=HoldState.EXPIRED))
-            self._change(wallet, hold.asset)[2] += reserved(hold)
+            self._change(wallet, hold.asset).freed += reserved(hold)
             self.give_back(hold, reserved(hold))
 
     def move(self, source: WalletId, to: WalletId, asset: AssetCode, amount: int) -> None:
         """Move posted money from one wallet to another."""
         self.touch(source)
-        self._change(source, asset)[0] -= amount
+        self._change(source, asset).posted -= amount
         self.touch(to)
-        self._change(to, asset)[0] += amount
+        self._change(to, asset).posted += amount
 
     def reserve(self, wallet: WalletId, asset: AssetCode, amount: int) -> None:
         """Hold more of a wallet's money; less, if the amount is negative."""
         self.touch(wallet)
-        self._change(wallet, asset)[1] += amount
+        self._change(wallet, asset).held += amount
 
     def let_go(
         self, wallet: WalletId, asset: AssetCode, amount: int, origin: Origin, hold: HoldId | None = None
@@ -154,12 +164,12 @@ class Draft:
 
     def posted(self, wallet: WalletId, asset: AssetCode) -> int:
         """The posted balance after the command."""
-        return self.touch(wallet).balance(asset).posted + self._changed(wallet, asset)[0]
+        return self.touch(wallet).balance(asset).posted + self._changed(wallet, asset).posted
 
     def held(self, wallet: WalletId, asset: AssetCode) -> int:
         """The held amount after the command."""
-        _, more, freed = self._changed(wallet, asset)
-        return self.touch(wallet).balance(asset).held + more - freed
+        change = self._changed(wallet, asset)
+        return self.touch(wallet).balance(asset).held + change.held - change.freed
 
     def available(self, wallet: WalletId, asset: AssetCode) -> int | None:
         """The available balance after the command, negative if it takes too much; None without a floor."""
@@ -183,19 +193,27 @@ class Draft:
         )
 
     def _balances_after(self) -> Iterator[BalanceRecord]:
-        for (wallet, asset), (posted, more, freed) in self.changes.items():
+        for (wallet, asset), change in self.changes.items():
             balance = self._books.wallets[wallet].balance(asset)
             version = self._books.wallets[wallet].version + 1
-            held = balance.held + more - freed
-            yield balance_record(wallet, asset, balance.posted + posted, held, version, self.floor(wallet, asset))
+            posted = balance.posted + change.posted
+            held = balance.held + change.held - change.freed
+            yield balance_record(wallet, asset, posted, held, version, self.floor(wallet, asset))
 
     def _put_outflow(self, place: Place, key: Key, record: OutflowRecord) -> None:
         self._outflows[place, key] = record
         self._keys.setdefault(place, {})[key] = None
 
-    def _change(self, wallet: WalletId, asset: AssetCode) -> list[int]:
-        return self.changes.setdefault((wallet, asset), [0, 0, 0])
+    def _change(self, wallet: WalletId, asset: AssetCode) -> Change:
+        place = wallet, asset
+        change = self.changes.get(place)
+        if change is None:
+            change = self.changes[place] = Change()
+        return change
 
-    def _changed(self, wallet: WalletId, asset: AssetCode) -> list[int]:
+    def _changed(self, wallet: WalletId, asset: AssetCode) -> Change:
         self.touch(wallet)
-        return self.changes.get((wallet, asset), [0, 0, 0])
+        return self.changes.get((wallet, asset), _NO_CHANGE)
+
+
+_NO_CHANGE = Change()

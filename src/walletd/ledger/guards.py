@@ -128,8 +128,8 @@ def postings_guard(books: Books, postings: Iterable[Posting], now: datetime) -> 
 
 def funds_guard(draft: Draft) -> Refusal | None:
     """Every wallet that loses or holds more has that amount available."""
-    for (wallet, asset), (posted, held, _) in draft.changes.items():
-        taken = held - posted
+    for (wallet, asset), change in draft.changes.items():
+        taken = change.held - change.posted
         if taken > 0 and (refusal := covered_guard(draft, wallet, asset, taken)):
             return refusal
     return None
@@ -221,8 +221,8 @@ def _window_fits_at(
 
 def maximum_guard(books: Books, draft: Draft) -> Refusal | None:
     """No wallet that gains anything exceeds its maximum afterwards."""
-    for (wallet, asset), (gained, _, _) in draft.changes.items():
-        if gained > 0 and (refusal := gain_guard(books, draft, wallet, asset)):
+    for (wallet, asset), change in draft.changes.items():
+        if change.posted > 0 and (refusal := gain_guard(books, draft, wallet, asset)):
             return refusal
     return None
 
