@@ -12,7 +12,8 @@ from prometheus_client.metrics_core import Metric
 
 from walletd.daemon.engine import Engine
 from walletd.daemon.limits import engine_limits
-from walletd.daemon.metrics import DaemonCollector, StartCollector
+from walletd.daemon.metrics import StartCollector
+from walletd.daemon.metrics_of_parts import families_of
 from walletd.gateway.network.counters import TrafficCounters
 from walletd.gateway.pages.status import RecoveryProgress
 from walletd.gateway.services import RequestCounters
@@ -79,7 +80,8 @@ def _collected(engine: Engine, folder: Path) -> Iterator[Metric]:
     lifecycle = Lifecycle(lambda: datetime.now(UTC))
     compaction: Any = SimpleNamespace(status=CompactionStatus(step="idle", archived=0))
     yield from StartCollector(lifecycle, operations, "").collect()
-    yield from DaemonCollector(engine, TrafficCounters(), services, doors, compaction).collect()
+    for families in families_of(engine, TrafficCounters(), services, doors, compaction):
+        yield from families()
 
 
 SECTIONS: dict[str, Callable[[], str]] = {"metrics": metrics}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from walletd.daemon.metrics import METHOD_OF_COMMAND
+from walletd.daemon.metrics_of_parts import METHOD_OF_COMMAND
 from walletd.journal.sqlite import charter
 from walletd.protocol.methods import METHODS
 from walletd.settings.settings import Settings

@@ -25,7 +25,7 @@ from walletd.daemon.exit_codes import exit_code_of, log_end
 from walletd.daemon.inside_view import inside_view
 from walletd.daemon.launch import Announce, Announcement, Launch
 from walletd.daemon.limits import MEBIBYTE, caches_of, engine_limits, session_limits
-from walletd.daemon.metrics import DaemonCollector
+from walletd.daemon.metrics_of_parts import families_of
 from walletd.daemon.operations import Operations, refuse_unknown_components
 from walletd.gateway.admission import Admission
 from walletd.gateway.services import About, Operator, Services, SessionTerms, Stored, Wallets
@@ -195,7 +195,7 @@ async def _serve(
     async with trio.open_nursery() as edge:
         await edge.start(services.run)
         addresses = await edge.start(server.serve)
-        ways.metrics.show(DaemonCollector(engine, server.traffic, services, doors, compaction))
+        ways.metrics.show(*families_of(engine, server.traffic, services, doors, compaction))
         collect_garbage_rarely()
         lifecycle.move(DaemonState.SERVING)
         await edge.start(compaction.run)
