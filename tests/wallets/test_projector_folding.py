@@ -1,14 +1,15 @@
 """The projector folds what has come while a thread writes what came before."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
 import trio.testing
 
-from tests.wallets.conftest import answered, define, submit
+from tests.journal.writing import QuickMemoryStore
+from tests.wallets.conftest import answered, define, open_core, submit
 from tests.wallets.projecting import Recorded, commit
-from walletd.daemon.engine import Engine
 from walletd.tables import projector as projector_module
 from walletd.tables.file import ReadTablesRotten
 from walletd.tables.folding import (
@@ -143,17 +144,18 @@ async def test_an_entry_whose_fold_failed_is_not_passed_over(
 
 
 async def test_what_a_turn_of_the_sockets_made_durable_is_folded_at_its_end(
-    core: Engine, folded_at: list[tuple[float, int]]
+    tmp_path: Path, folded_at: list[tuple[float, int]]
 ) -> None:
-    await answered(submit(core, define("EUR")))
-    await core.projector.reach(2)
-    await trio.testing.wait_all_tasks_blocked()
-    folded_at.clear()
-    core.turns.begin_turn()
-    submit(core, define("USD"))
-    core.turns.end_turn()
-    assert (core.writer.durable_head, core.projector.sequence) == (3, 2)
-    assert [sequence for _, sequence in folded_at] == [3]
+    async with open_core(tmp_path, QuickMemoryStore()) as core:
+        await answered(submit(core, define("EUR")))
+        await core.projector.reach(2)
+        await trio.testing.wait_all_tasks_blocked()
+        folded_at.clear()
+        core.turns.begin_turn()
+        submit(core, define("USD"))
+        core.turns.end_turn()
+        assert (core.writer.durable_head, core.projector.sequence) == (3, 2)
+        assert [sequence for _, sequence in folded_at] == [3]
 
 
 @pytest.mark.parametrize("is_ended", [False, True])
