@@ -47,7 +47,7 @@ from walletd.tables.queries import (
     wallets as readings,
 )
 from walletd.tables.queries.statements import Question
-from walletd.tables.queries.wallets import open_readings
+from walletd.tables.queries.wallets import Readings, open_readings
 from walletd.tables.writer import delete_read_tables
 from walletd.upkeep import books_audit, recovery
 from walletd.upkeep.books_audit import BooksAudits
@@ -104,7 +104,7 @@ async def served(directory: Path) -> Served:
             await recovered.tables.aclose()
 
 
-async def _asked(history: History, views: Any, tables: Path) -> Served:
+async def _asked(history: History, views: Readings, tables: Path) -> Served:
     index = CommandIndex(tables)
     try:
         await index.survey()
@@ -120,7 +120,7 @@ async def _asked(history: History, views: Any, tables: Path) -> Served:
             tuple([await views.statement(Question(WalletId(name)), None, READ_LIMIT) for name in wallets]),
             tuple([await views.hold(HoldId(hold)) for hold in holds]),
             tuple(index.find(entry.principal, entry.command.command_id) for entry in entries),
-            (await views.audit()).totals,
+            (await BooksAudits(tables).report()).totals,
         )
     finally:
         index.close()
