@@ -17,6 +17,9 @@ from typing import Any
 
 import apsw
 
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parents[2]))
+
 from tests.faults.planted import put
 from walletd import __main__
 from walletd.cli import restore

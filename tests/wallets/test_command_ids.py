@@ -16,6 +16,8 @@ from walletd.wallets.command_ids import CommandIds
 from walletd.wallets.entries import entry_of
 from walletd.wallets.submission import Answer, NotDecided, Submission
 
+pytestmark = pytest.mark.interpreted  # Tables stands in for a compiled class.
+
 
 class Tables:
     """The ids that the read tables show, and the entries of the journal."""
