@@ -480,3 +480,19 @@ async def test_deadlines_are_the_hosts_to_set(autojump_clock: MockClock) -> None
     async with served(host) as peer:
         assert await peer.until_eof() == b""
     assert trio.current_time() <= 4
+
+
+async def test_a_connection_shows_its_state_and_what_is_queued() -> None:
+    host = Host()
+    async with served(host, lockstep=True) as peer:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(peer.shake)
+        connection = host.endpoint.connection
+        await wait_all_tasks_blocked()
+        assert repr(connection) == "<Connection open, <Outbox idle, 0 bytes>>"
+        connection.send(b"one")
+        assert repr(connection) == "<Connection open, <Outbox queued, 5 bytes>>"
+        await wait_all_tasks_blocked()
+        assert repr(connection) == "<Connection open, <Outbox writing, 5 bytes>>"
+        await peer.stream.receive_some()
+        await peer.stream.aclose()

@@ -26,7 +26,7 @@ from walletd.gateway.network.readiness import Readiness
 from walletd.gateway.network.socket_stream import SocketStream
 from walletd.gateway.network.tls import SecureStream
 from walletd.gateway.websocket.frames import FrameProtocol, State
-from walletd.gateway.websocket.handshake import Handshake, Policy, Refusal
+from walletd.gateway.websocket.handshake import Handshake, Policy, TurnedAway
 from walletd.protocol.close_codes import CloseCode
 from walletd.vocabulary.fatal import FATAL
 
@@ -93,7 +93,7 @@ class Connection:
         "_terms",
     )
 
-    def __init__(self, stream: trio.abc.Stream, terms: Terms, turned_away: Refusal | None = None) -> None:
+    def __init__(self, stream: trio.abc.Stream, terms: Terms, turned_away: TurnedAway | None = None) -> None:
         self._stream = stream
         self._terms = terms
         self._frames = FrameProtocol(terms.policy, turned_away, trio.current_time)

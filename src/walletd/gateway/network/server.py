@@ -32,7 +32,7 @@ from walletd.gateway.network.readiness import NO_TURNS, Readiness, Turns
 from walletd.gateway.network.socket_stream import SocketStream
 from walletd.gateway.network.tls import Certificates
 from walletd.gateway.network.unix_socket import UnixSocket, UnixSocketFailed
-from walletd.gateway.websocket.handshake import DRAINING, FULL, Handshake, Policy, Refusal
+from walletd.gateway.websocket.handshake import DRAINING, FULL, Handshake, Policy, TurnedAway
 from walletd.protocol.close_codes import CloseCode
 from walletd.runtime.ending import end_process
 from walletd.vocabulary.fatal import Fatal
@@ -276,7 +276,7 @@ class GatewayServer:
             self.traffic.cut_off += 1
             connection.abort()
 
-    def _turned_away(self, address: str) -> Refusal | None:
+    def _turned_away(self, address: str) -> TurnedAway | None:
         if self._is_draining:
             return DRAINING
         if len(self._connections) >= self._caps.connections:

@@ -29,7 +29,7 @@ from walletd.gateway.websocket.handshake import (
     FAULT,
     Handshake,
     Policy,
-    Refusal,
+    TurnedAway,
     choose_subprotocol,
     is_admitted,
 )
@@ -88,7 +88,7 @@ class FrameProtocol:
     )
 
     def __init__(
-        self, policy: Policy, turned_away: Refusal | None = None, clock: Callable[[], float] = time.monotonic
+        self, policy: Policy, turned_away: TurnedAway | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._policy = policy
         self._clock = clock

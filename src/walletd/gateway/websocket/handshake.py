@@ -3,7 +3,7 @@
     verdict = judge(request, policy, turned_away=None)
     match verdict:
         case Handshake(): ...                    # it may become a websocket
-        case Refusal(): ...                      # a status and a sentence that says what to do
+        case TurnedAway(): ...                   # a status and a sentence that says what to do
         case Response(): ...                     # a status page
 
 A browser sends ``Origin`` and cannot set ``Authorization``; any other client can set headers and sends no ``Origin``.
@@ -75,7 +75,7 @@ class Handshake:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class TurnedAway:
     """An HTTP answer instead of a websocket: a word for the counters, and a sentence that says what to do."""
 
     word: str
@@ -90,40 +90,40 @@ class Refusal:
         return http_response(self.status, {"Content-Type": "text/plain", **self.headers}, f"{self.sentence}\n".encode())
 
 
-MALFORMED = Refusal("malformed", HTTPStatus.BAD_REQUEST, "This is not a valid HTTP request.")
-HEAD_TOO_LARGE = Refusal("malformed", HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The headers are too large.")
-TLS_HELLO = Refusal(
+MALFORMED = TurnedAway("malformed", HTTPStatus.BAD_REQUEST, "This is not a valid HTTP request.")
+HEAD_TOO_LARGE = TurnedAway("malformed", HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The headers are too large.")
+TLS_HELLO = TurnedAway(
     "malformed",
     HTTPStatus.BAD_REQUEST,
     "A client started TLS on a port without TLS: connect with ws:// or http://, or set tls_certificate.",
     is_for_the_operator=True,
 )
-NOT_A_WEBSOCKET = Refusal(
+NOT_A_WEBSOCKET = TurnedAway(
     "not_a_websocket",
     HTTPStatus.UPGRADE_REQUIRED,
     "This is a websocket: connect with a websocket client, such as `python -m websockets URL`.",
     {"Upgrade": "websocket", "Connection": "Upgrade, close"},
 )
-DRAINING = Refusal(
+DRAINING = TurnedAway(
     "draining", HTTPStatus.SERVICE_UNAVAILABLE, "The daemon is stopping; try again soon.", {"Retry-After": "2"}
 )
-FAULT = Refusal("fault", HTTPStatus.INTERNAL_SERVER_ERROR, "Internal error in the daemon; see its log.")
-FULL = Refusal(
+FAULT = TurnedAway("fault", HTTPStatus.INTERNAL_SERVER_ERROR, "Internal error in the daemon; see its log.")
+FULL = TurnedAway(
     "full", HTTPStatus.SERVICE_UNAVAILABLE, "There are too many connections; try again soon.", {"Retry-After": "5"}
 )
-TOKEN_REFUSED = Refusal(
+TOKEN_REFUSED = TurnedAway(
     "token", HTTPStatus.UNAUTHORIZED, "The token is unknown, expired or revoked.", {"WWW-Authenticate": "Bearer"}
 )
 
 
-def judge(request: Request, policy: Policy, turned_away: Refusal | None) -> Handshake | Refusal | Response:
+def judge(request: Request, policy: Policy, turned_away: TurnedAway | None) -> Handshake | TurnedAway | Response:
     """Tell a handshake that may continue from a request that plain HTTP answers.  ``turned_away`` is for lack of
     room.
     """
     headers = request.headers
     for name in ("Host", "Origin", "Authorization", "User-Agent"):
         if len(headers.get_all(name)) > 1:
-            return Refusal("malformed", HTTPStatus.BAD_REQUEST, f"The header {name} appears more than once.")
+            return TurnedAway("malformed", HTTPStatus.BAD_REQUEST, f"The header {name} appears more than once.")
     if not any("websocket" in value.lower() for value in headers.get_all("Upgrade")):
         return _plain(request, policy)
     if turned_away is not None:
@@ -141,9 +141,9 @@ def judge(request: Request, policy: Policy, turned_away: Refusal | None) -> Hand
     return handshake
 
 
-def _not_allowed(header: str, value: str, setting: str) -> Refusal:
+def _not_allowed(header: str, value: str, setting: str) -> TurnedAway:
     sentence = f"{header} {value[:SHOWN_OF_A_HEADER]!r} is not allowed here; {ALLOW_IT.format(setting)}"
-    return Refusal(header.lower(), HTTPStatus.FORBIDDEN, sentence, is_for_the_operator=True)
+    return TurnedAway(header.lower(), HTTPStatus.FORBIDDEN, sentence, is_for_the_operator=True)
 
 
 def is_admitted(handshake: Handshake, policy: Policy) -> bool:
@@ -174,7 +174,7 @@ def http_response(status: int, headers: Mapping[str, str], body: bytes, *, is_he
     return Response(int(status), HTTPStatus(status).phrase, Headers(fields), b"" if is_head else body)
 
 
-def _plain(request: Request, policy: Policy) -> Response | Refusal:
+def _plain(request: Request, policy: Policy) -> Response | TurnedAway:
     path = _path(request.path)
     page = policy.page(READINESS if _is_check(request, path) else path)
     if page is None or request.method not in ("GET", "HEAD", "OPTIONS"):

@@ -27,7 +27,7 @@ from walletd.gateway.websocket.handshake import (
     TLS_HELLO,
     Handshake,
     Policy,
-    Refusal,
+    TurnedAway,
     choose_subprotocol,
     judge,
 )
@@ -65,7 +65,7 @@ class Opening:
         "response",
     )
 
-    def __init__(self, policy: Policy, turned_away: Refusal | None) -> None:
+    def __init__(self, policy: Policy, turned_away: TurnedAway | None) -> None:
         self._policy = policy
         self._turned_away = turned_away
         self._library = ServerProtocol(
@@ -104,7 +104,7 @@ class Opening:
             self._take_request()
         return data[cut:]
 
-    def refuse(self, refusal: Refusal) -> None:
+    def refuse(self, refusal: TurnedAway) -> None:
         """Answer with this refusal, whatever was requested."""
         if refusal.is_for_the_operator:
             log.warning("connection refused: %s", refusal.sentence)
@@ -131,7 +131,7 @@ class Opening:
         match verdict:
             case Handshake():
                 self._accept(request, verdict)
-            case Refusal():
+            case TurnedAway():
                 self.refuse(verdict)
             case Response():
                 self.refused = "page"
