@@ -334,7 +334,7 @@ def a_full_disk_degrades_and_heals() -> str:
         assert (failure.word, failure.outcome.value) == ("unavailable", "not_applied"), failure
         assert failure.facts["retry_after_ms"]
         status, pid = shown("StatusText"), shown("MainPID")
-        assert status.startswith("reads only"), status
+        assert status.startswith("read-only"), status
         assert talking.balance("alice", "EUR").balances[0].posted == "100"
         (small / "filler").unlink()
         seconds = wait_until(lambda: shown("StatusText") == "serving", "serving again")
