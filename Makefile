@@ -49,7 +49,7 @@ else
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PROOFS:%=--ignore %)
 endif
 
-prove: $(READY) ## hunt for faults: crashes, power cuts, fuzzing, simulation, planted bugs; about twelve minutes on two cores
+prove: $(READY) ## hunt for faults: crashes, power cuts, fuzzing, simulation, planted bugs; about a quarter of an hour on two cores
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(filter-out tests/attacks,$(PROOFS)) $(ALONE:%=--ignore %)
 	$(BIN)/python -m pytest $(ALONE)
 
