@@ -118,6 +118,7 @@ CONSTANTS: dict[str, dict[str, Bound]] = {
         "MAX_READ_WALLETS": _RULE,
     },
     "protocol.pages": {"PAGE_BYTES": Crossed(16 * 1024, "bytes of the journal")},
+    "runtime.fair_queue": {"KEPT": Elsewhere("principals, not data: tests/runtime/test_fair_queue.py")},
     "sessions.rates": {"KEPT_PRINCIPALS": _RATES},
     "protocol.strict_json": {"MOST_OF_A_NAME": _MESSAGES},
     "vocabulary.commands": {

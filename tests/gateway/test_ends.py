@@ -17,6 +17,8 @@ from walletd.tables.file import ReadTablesRotten
 class FailingEndpoint:
     """Its daemon meets a fault while it answers."""
 
+    payer = ""
+
     def __init__(self, fault: Exception) -> None:
         self.fault = fault
         self.is_closed = False

@@ -126,6 +126,82 @@ async def test_others_have_the_loop_while_many_have_something(turn: str, monkeyp
     readiness.close()
 
 
+class Costs(Turns):
+    """Sockets of principals; a call for each takes as long as the principal's requests cost, on a clock of its own."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, **costs: float) -> None:
+        super().__init__()
+        self.now = 0.0
+        self.costs = costs
+        self.charged: list[tuple[str, float]] = []
+        monkeypatch.setattr("walletd.gateway.network.readiness.perf_counter", lambda: self.now)
+        self.readiness = Readiness(self, lambda payer, seconds: self.charged.append((payer, seconds)))
+        self.pairs: list[tuple[socket.socket, socket.socket]] = []
+
+    def connect(self, payer: str, data: bytes) -> None:
+        near, far = socket.socketpair()
+        self.pairs.append((near, far))
+        far.send(data)
+        self.readiness.watch(near.fileno(), partial(self.serve, payer, near), lambda: payer)
+
+    def serve(self, payer: str, near: socket.socket) -> None:
+        near.recv(1)
+        self.now += self.costs[payer]
+        self.seen.append(payer)
+
+    async def run(self) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.readiness.run)
+            await wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()
+        for near, far in self.pairs:
+            self.readiness.forget(near.fileno())
+            near.close()
+            far.close()
+        self.readiness.close()
+
+
+async def test_a_principal_with_many_connections_has_the_share_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    costs = Costs(monkeypatch, greedy=0.010, honest=0.0001)
+    for _ in range(30):
+        costs.connect("greedy", b"xxxxx")
+    costs.connect("honest", b"xxx")
+    await costs.run()
+    assert costs.seen.count("greedy") == 150
+    places = [place for place, one in enumerate(costs.seen) if one == "honest"]
+    assert len(places) == 3
+    for place in (0, *places):
+        assert "honest" in costs.seen[place : place + 4] or place == places[-1], "it waits for one call of the other"
+
+
+async def test_a_turn_ends_before_a_principal_has_a_second_quantum_while_another_waits_for_the_commit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    costs = Costs(monkeypatch, greedy=0.006, honest=0.0001)
+    costs.connect("greedy", b"xxxx")
+    costs.connect("honest", b"x")
+    await costs.run()
+    turns = ",".join(map(str, costs.seen)).split("end")
+    (with_honest,) = [turn for turn in turns if "honest" in turn]
+    assert with_honest.count("greedy") <= 1
+
+
+async def test_one_principal_alone_has_whole_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    costs = Costs(monkeypatch, alone=0.006)
+    for _ in range(4):
+        costs.connect("alone", b"xx")
+    await costs.run()
+    assert costs.seen == [*["alone"] * 8, "end"]
+
+
+async def test_the_time_of_each_call_is_charged_to_its_payer(monkeypatch: pytest.MonkeyPatch) -> None:
+    costs = Costs(monkeypatch, alice=0.25, bob=0.5)
+    costs.connect("alice", b"xx")
+    costs.connect("bob", b"x")
+    await costs.run()
+    assert sorted(costs.charged) == [("alice", 0.25), ("alice", 0.25), ("bob", 0.5)]
+
+
 async def test_a_peer_that_does_not_read_is_not_read_from_and_the_others_are(
     pair: tuple[socket.socket, socket.socket],
 ) -> None:

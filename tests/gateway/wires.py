@@ -109,6 +109,8 @@ def sent_close(data: bytes) -> int | None:
 class NotingEndpoint:
     """Echoes, and notes what it was told."""
 
+    payer = ""
+
     def __init__(self, connection: Connection, handshake: Handshake) -> None:
         self.connection = connection
         self.handshake = handshake

@@ -128,6 +128,12 @@ class ClientEndpoint:
             self.wrote(submission.sequence)
         return None
 
+    @property
+    def payer(self) -> str:
+        """The principal that pays for what is received and answered; empty for a guest."""
+        grant = self.session.grant
+        return "" if grant is None else grant.principal
+
     # --- what the connection says ----------------------------------------------------------------------------------
 
     def opened(self) -> None:

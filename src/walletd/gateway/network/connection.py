@@ -39,6 +39,11 @@ log = logging.getLogger(__name__)
 class Endpoint(Protocol):
     """The endpoint of a connection.  Everything is synchronous; ``closed`` is called once, after ``opened``."""
 
+    @property
+    def payer(self) -> str:
+        """The principal that pays for what is received; empty for a guest."""
+        ...
+
     def opened(self) -> None:
         """The handshake is done."""
         ...
@@ -219,7 +224,10 @@ class Connection:
 
     def _watch(self, stream: SocketStream) -> None:
         self._is_watched = True
-        self._terms.readiness.watch(stream.fileno(), lambda: self._read_now(stream))
+        self._terms.readiness.watch(stream.fileno(), lambda: self._read_now(stream), self._payer)
+
+    def _payer(self) -> str:
+        return "" if self._endpoint is None else self._endpoint.payer
 
     def _unwatch(self, stream: SocketStream) -> None:
         if self._is_watched:
@@ -256,7 +264,7 @@ class Connection:
 
     async def _read(self) -> None:
         try:
-            while self._take(await self._stream.receive_some(READ_BYTES)):
+            while await self._take_in_turn(await self._stream.receive_some(READ_BYTES)):
                 if not self._outbox.writing:
                     await self._outbox.write_out()
                 while self.queued_bytes > self._terms.bounds.high:
@@ -264,6 +272,10 @@ class Connection:
                     await self._read_on.wait()
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             self.abort()
+
+    async def _take_in_turn(self, data: bytes | bytearray) -> bool:
+        async with self._terms.readiness.turn(self._payer()):
+            return self._take(data)
 
     def _take(self, data: bytes | bytearray) -> bool:
         """Handle the bytes; returns whether there may be more to read."""

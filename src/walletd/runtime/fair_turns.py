@@ -1,0 +1,155 @@
+"""Fair turns: a few places, granted to those that wait for one by deficit round robin over keys.
+
+    turns = FairTurns(places=8, places_of_one=2)
+    async with turns.turn("alice"):
+        ...                                            # bounded work: others wait
+
+The cost of a turn is the time for which it keeps its place.  A key has ``places_of_one`` at most, so that what it does
+slowly leaves places for the others.  While a place is free and the key has not used up its quantum, a turn begins at
+once, in the same step of the event loop; otherwise other tasks run first.
+"""
+
+from collections import deque
+from collections.abc import Callable, Hashable
+from time import perf_counter
+from types import TracebackType
+from typing import Generic, TypeVar
+
+import trio
+
+from walletd.runtime.fair_queue import FairQueue
+
+QUANTUM_SECONDS = 0.005
+"""The time of a round that each key may use: some small reads of the tables, or one step of a long one."""
+
+Key = TypeVar("Key", bound=Hashable)
+Charge = Callable[[Key, float], None]
+
+
+class _Waiter:
+    """One that waits for its turn."""
+
+    __slots__ = ("granted", "is_gone", "is_granted")
+
+    def __init__(self) -> None:
+        self.granted = trio.Event()
+        self.is_granted = False
+        self.is_gone = False
+
+
+class Turn(Generic[Key]):
+    """One turn, from ``async with`` to its end."""
+
+    __slots__ = ("_began", "_key", "_turns")
+
+    def __init__(self, turns: "FairTurns[Key]", key: Key) -> None:
+        self._turns = turns
+        self._key = key
+        self._began = 0.0
+
+    async def __aenter__(self) -> None:
+        await self._turns.enter(self._key)
+        self._began = self._turns.seconds()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self._turns.leave(self._key, self._turns.seconds() - self._began)
+
+
+class FairTurns(Generic[Key]):
+    """The places, those that hold one, and those that wait.
+
+    ``charge`` is told the seconds of each turn, with its key.
+    """
+
+    def __init__(
+        self,
+        places: int,
+        places_of_one: int,
+        charge: Charge[Key] = lambda key, seconds: None,
+        *,
+        seconds: Callable[[], float] = perf_counter,
+    ) -> None:
+        assert 1 <= places_of_one <= places
+        self._places = places
+        self._places_of_one = places_of_one
+        self._charge = charge
+        self.seconds = seconds
+        self._queue: FairQueue[Key, _Waiter] = FairQueue(QUANTUM_SECONDS)
+        self._held = 0
+        self._admitted: dict[Key, int] = {}
+        """For each key, the turns that it holds and those of its waiters that are in the queue."""
+        self._behind: dict[Key, deque[_Waiter]] = {}
+        """The waiters beyond ``places_of_one``, which are not in the queue yet."""
+
+    def __len__(self) -> int:
+        """The number of turns that are held."""
+        return self._held
+
+    @property
+    def waiting(self) -> int:
+        """The number of those that wait, including some that have given up.  O(keys that wait)."""
+        return len(self._queue) + sum(map(len, self._behind.values()))
+
+    def turn(self, key: Key) -> Turn[Key]:
+        """The next turn of this key, as an asynchronous context."""
+        return Turn(self, key)
+
+    async def enter(self, key: Key) -> None:
+        """Wait for a turn; ``leave`` ends it."""
+        admitted = self._admitted.get(key, 0)
+        if admitted < self._places_of_one:
+            self._admitted[key] = admitted + 1
+            if self._held < self._places and not len(self._queue) and not self._queue.owes(key):
+                self._held += 1
+                return
+            waiter = _Waiter()
+            self._queue.put(key, waiter)
+            self._grant()
+        else:
+            waiter = _Waiter()
+            self._behind.setdefault(key, deque()).append(waiter)
+        try:
+            await waiter.granted.wait()
+        except BaseException:
+            waiter.is_gone = True
+            if waiter.is_granted:
+                self._end(key)
+            raise
+
+    def leave(self, key: Key, seconds: float) -> None:
+        """End a turn of this key, which took this long."""
+        self._queue.charge(key, seconds)
+        self._charge(key, seconds)
+        self._end(key)
+
+    def _end(self, key: Key) -> None:
+        self._held -= 1
+        self._withdraw(key)
+        self._grant()
+
+    def _withdraw(self, key: Key) -> None:
+        """One of those that the key has admitted is done: the next one behind them follows."""
+        behind = self._behind.get(key)
+        while behind:
+            waiter = behind.popleft()
+            if not behind:
+                del self._behind[key]
+            if not waiter.is_gone:
+                self._queue.put(key, waiter)
+                return
+        if self._admitted[key] > 1:
+            self._admitted[key] -= 1
+        else:
+            del self._admitted[key]
+
+    def _grant(self) -> None:
+        while self._held < self._places and len(self._queue):
+            key, waiter = self._queue.take()
+            if waiter.is_gone:
+                self._withdraw(key)
+            else:
+                self._held += 1
+                waiter.is_granted = True
+                waiter.granted.set()
