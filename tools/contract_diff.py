@@ -126,7 +126,8 @@ class _Walk:
                 yield from self.schemas(f"{place}[]", before[part], after[part])
             elif before.get(part) != after.get(part):
                 yield Change(place, f"{part} is another", True)
-        yield from self._choices(place, before.get("anyOf", []), after.get("anyOf", []))
+        is_a_command = before.get("discriminator") == "method"
+        yield from self._choices(place, before.get("anyOf", []), after.get("anyOf", []), is_a_command=is_a_command)
 
     def _words(self, place: str, before: dict[str, Any], after: dict[str, Any]) -> Iterator[Change]:
         for word in SAID:
@@ -168,7 +169,10 @@ class _Walk:
                 is_demanded = self.is_sent_by_client and name in is_certain
                 yield Change(f"{place}.{name}", "is new" + (" and required" if is_demanded else ""), is_demanded)
 
-    def _choices(self, place: str, before: list[dict[str, Any]], after: list[dict[str, Any]]) -> Iterator[Change]:
+    def _choices(
+        self, place: str, before: list[dict[str, Any]], after: list[dict[str, Any]], *, is_a_command: bool
+    ) -> Iterator[Change]:
+        """Entries may have commands of new kinds, as there may be new methods; of anything else, no new kinds."""
         known = {_kind(self.old, choice): choice for choice in before}
         given = {_kind(self.new, choice): choice for choice in after}
         for kind, choice in known.items():
@@ -178,7 +182,7 @@ class _Walk:
                 yield Change(place, f"is never {kind} any more", self.is_sent_by_client)
         for kind in given:
             if kind not in known:
-                yield Change(place, f"may be {kind}", not self.is_sent_by_client)
+                yield Change(place, f"may be {kind}", not self.is_sent_by_client and not is_a_command)
 
 
 def _resolved(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:

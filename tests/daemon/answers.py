@@ -273,7 +273,7 @@ def answers_about(everybody: Sessions, entries: list[dict[str, Any]]) -> dict[st
         transfer = "-".join([f"t{entry['sequence']}", *([entry["history"]] if "history" in entry else [])])
         found[f"transfer {transfer}"] = operator.ask("transfer.get", transfer=transfer)
         sender = everybody.get(entry["principal"])
-        if sender is not None:
+        if sender is not None and entry["command"]["method"] != "refused":  # Of those only a digest is kept.
             found[f"again {entry['principal']} {entry['command']['command_id']}"] = again(sender, entry)
     return {name: without_id(answer) for name, answer in found.items()}
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from walletd.daemon.metrics_of_parts import METHOD_OF_COMMAND
+from walletd.daemon.metrics_of_parts import COMMANDS
 from walletd.journal.sqlite import charter
 from walletd.protocol.methods import METHODS
 from walletd.settings.settings import Settings
@@ -132,7 +132,7 @@ def test_every_setting_and_every_metric_is_in_the_documents() -> None:
 
 
 def test_the_daemons_own_commands_are_among_the_events() -> None:
-    own = set(METHOD_OF_COMMAND.values()) - set(METHODS)
+    own = set(COMMANDS) - set(METHODS)
     assert own <= {event.name for event in other_events.TIMERS}
 
 

@@ -29,6 +29,7 @@ _CONNECTIONS = Elsewhere("connections, not data: tests/gateway/test_ends.py, row
 _MESSAGES = Elsewhere("one message, whatever the ledger's size: tests/gateway/test_frames.py, row 11")
 _PROXY_HEADER = Elsewhere("one header, whatever the ledger's size: tests/gateway/test_proxy_header.py")
 _RATES = Elsewhere("requests a second, not data: tests/gateway/test_throttling.py and row 9")
+_BUDGETS = Elsewhere("what one principal may take, not data: tests/protocol/test_budgets.py")
 _DISK = Elsewhere("a full disk: row 13")
 _RULE = Elsewhere("a rule that each request is held to: tests/protocol/test_requests.py, rows 6 and 11")
 _FORMAT = Elsewhere("the shape of what is stored, no bound")
@@ -119,6 +120,7 @@ CONSTANTS: dict[str, dict[str, Bound]] = {
     },
     "protocol.pages": {"PAGE_BYTES": Crossed(16 * 1024, "bytes of the journal")},
     "runtime.fair_queue": {"KEPT": Elsewhere("principals, not data: tests/runtime/test_fair_queue.py")},
+    "sessions.budgets": {"KEPT_ACCOUNTS": _BUDGETS},
     "sessions.rates": {"KEPT_PRINCIPALS": _RATES},
     "protocol.strict_json": {"MOST_OF_A_NAME": _MESSAGES},
     "vocabulary.commands": {

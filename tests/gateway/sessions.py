@@ -197,6 +197,7 @@ class Desk:
             Stored(core.readings, core.history, core.index, core.audits),
             core.publisher,
             self.admission,
+            core.decisions.budgets,
             Operator(self, NoCompaction(), lambda: self.lifecycle, self.status),
             About("0", core.store.instance, core.store.created_at, core.store.epoch),
             SessionTerms(limits, heartbeat_ms=10_000, max_event_bytes=settings.get("max_event_bytes", 256 * 1024)),

@@ -34,7 +34,7 @@ from tests.ledger.cases import (
 from tests.ledger.core import REAL, Core
 from walletd.ledger import audit
 from walletd.ledger.book import Balance, Books
-from walletd.vocabulary.commands import AnyCommand, CaptureHold, ExecuteBatch, Limits, PostTransfer
+from walletd.vocabulary.commands import AnyCommand, CaptureHold, ExecuteBatch, Limits, PostTransfer, RefusedCommand
 from walletd.vocabulary.entries import ClientRecord, Effects, Entry, Refusal, decode_entry, encode_entry
 from walletd.vocabulary.identifiers import AssetCode, CommandId, Principal, WalletId, hold_id
 from walletd.vocabulary.reasons import Reason
@@ -151,6 +151,7 @@ def test_the_audit_counts_what_was_applied_and_what_was_refused() -> None:
 def test_the_audit_arrives_at_the_books_of_the_ledger() -> None:
     ledger, checker = Ledger(), audit.Audit()
     for record in honest_history():
+        assert not isinstance(record.command, RefusedCommand)
         ledger.run(record.command, record.time)
         checker.fold(record)
     assert snapshot(checker.books) == snapshot(ledger.books)

@@ -17,6 +17,7 @@ from walletd.ledger.client_book import ClientBook, is_in_force
 from walletd.ledger.clients import MAX_TOKENS
 from walletd.sessions.access import Grant
 from walletd.sessions.redaction import concerns, redacted, shown_facts
+from walletd.vocabulary.commands import RefusedCommand
 from walletd.vocabulary.entries import Effects, Entry, decode_entry
 from walletd.vocabulary.identifiers import Principal, owner_of
 from walletd.vocabulary.scopes import Need, ownership_of, permitted
@@ -124,7 +125,7 @@ def assert_shown_to(shown: Entry, entry: Entry, grant: Grant) -> None:
     assert shown.redacted == (shown != entry)
     if entry.principal != grant.principal and shown.redacted:
         assert (shown.principal, shown.command.command_id) == ("-", "-")
-        assert not shown.command.if_balance
+        assert isinstance(shown.command, RefusedCommand) or not shown.command.if_balance
     if shown.effects is None:
         return
     effects = shown.effects

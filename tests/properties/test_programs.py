@@ -12,7 +12,15 @@ from tests.properties import times
 from tests.properties.model import APPLIED, Model
 from tests.properties.programs import PRELUDE, Run, Step, find_disagreement, programs
 from walletd.ledger.statement import lines_of, movements_of
-from walletd.vocabulary.commands import DefineAsset, OpenWallet, PlaceHold, PostTransfer, UpdateWallet, wallets_of
+from walletd.vocabulary.commands import (
+    DefineAsset,
+    OpenWallet,
+    PlaceHold,
+    PostTransfer,
+    RefusedCommand,
+    UpdateWallet,
+    wallets_of,
+)
 from walletd.vocabulary.entries import Entry
 from walletd.vocabulary.histories import given_up
 from walletd.vocabulary.identifiers import HoldId, TransferId, sequence_of
@@ -64,6 +72,7 @@ def test_a_book_restored_at_any_step_goes_on_as_if_nothing_had_happened(program:
 @given(program=programs)
 def test_the_wallets_that_an_entry_touches_are_among_those_its_command_claims(program: list[Step]) -> None:
     for entry in _run(program).entries:
+        assert not isinstance(entry.command, RefusedCommand)
         claimed = wallets_of(entry.command)
         assert claimed == sorted(set(claimed))
         if entry.effects is not None:

@@ -24,6 +24,7 @@ FACTS: dict[Reason, set[str]] = {
     Reason.RATE_LIMITED: {"what", "retry_after_ms"},
     Reason.UNAVAILABLE: {"why", "retry_after_ms"},
     Reason.WALLET_QUARANTINED: {"wallet"},
+    Reason.QUOTA_EXCEEDED: {"budget", "limit", "retry_after_ms"},
     Reason.ENTRY_NOT_FOUND: {"asked"},
     Reason.TRANSFER_NOT_FOUND: {"transfer"},
     Reason.UNKNOWN_WALLET: {"wallet"},

@@ -16,11 +16,11 @@ from walletd.journal.segment import Segment, records
 from walletd.ledger.book import Book
 from walletd.ledger.guards import Verdict
 from walletd.protocol.messages import Statement, WalletPage, WalletView
-from walletd.vocabulary.commands import AnyCommand, wallets_of
+from walletd.vocabulary.commands import AnyCommand, RecordedCommand, RefusedCommand, wallets_of
 from walletd.vocabulary.entries import BalanceRecord, Effects, Entry, decode_entry
 from walletd.vocabulary.identifiers import DAEMON
 from walletd.vocabulary.reasons import Reason
-from walletd.vocabulary.sameness import first_difference
+from walletd.vocabulary.sameness import first_difference, kept_of
 from walletd.wallets.submission import Answer, Foreseen, NotDecided
 
 Outcome = Answer | Foreseen | NotDecided
@@ -80,6 +80,8 @@ class Oracle:
         self.model = Model()
         self.records: list[bytes] = []
         self.entries: list[Entry] = []
+        self.commands: list[RecordedCommand] = []
+        """The command of each entry, whole."""
         self.keys: dict[Key, int] = {}
         self.assets: dict[str, int] = {}
         """The entry that defined each asset."""
@@ -111,29 +113,33 @@ class Oracle:
         check(entry.sequence == self.head + 1, f"entry {entry.sequence} follows entry {self.head}")
         check(not self.entries or entry.time >= self.entries[-1].time, f"the time of entry {entry.sequence} went back")
         check(key not in self.keys, f"{key} was decided at {self.keys.get(key)} and again at {entry.sequence}")
-        self._is_owed(entry, key)
+        command = self._owed(entry, key)
+        self.commands.append(command)
         said = APPLIED if entry.refusal is None else entry.refusal.reason.value
-        expected = self.model.run(entry.command, entry.time)
-        check(said == expected, f"entry {entry.sequence} says {said}, the model {expected}: {entry.command}")
+        if not isinstance(command, RefusedCommand):  # Of its own refused expiries, the daemon alone had the command.
+            expected = self.model.run(command, entry.time)
+            check(said == expected, f"entry {entry.sequence} says {said}, the model {expected}: {command}")
         self.records.append(record)
         self.entries.append(entry)
         self.keys[key] = entry.sequence
         if entry.effects is not None:
             self._effects(entry, entry.effects)
 
-    def _is_owed(self, entry: Entry, key: Key) -> None:
-        """Somebody waits for exactly this, and it is his turn in each of the wallets."""
+    def _owed(self, entry: Entry, key: Key) -> RecordedCommand:
+        """Somebody waits for exactly this, and it is his turn in each of the wallets.  Returns the whole command."""
         if entry.principal == DAEMON:
-            return
+            return entry.command
         owner = next((a for a in self.attempts.get(key, ()) if a.is_open), None)
         check(owner is not None, f"nobody waits for entry {entry.sequence} of {key}")
         assert owner is not None
-        check(owner.command == entry.command, f"entry {entry.sequence} is not what was asked")
-        for wallet in wallets_of(entry.command):
+        recorded = owner.command if entry.refusal is None else kept_of(owner.command)
+        check(recorded == entry.command, f"entry {entry.sequence} is not what was asked")
+        for wallet in wallets_of(owner.command):
             life, order = self._turns.get(wallet, (0, 0))
             check(life < owner.life or order < owner.order, f"{owner} overtook {order} at {wallet}")
             self._turns[wallet] = owner.life, owner.order
         self._orders[entry.sequence] = owner.order
+        return owner.command
 
     def _effects(self, entry: Entry, effects: Effects) -> None:
         for defined in effects.assets:
@@ -188,12 +194,17 @@ class Oracle:
             decode_entry(record) == entry and leaf == leaf_hash(record), f"the answer to {attempt} contradicts itself"
         )
         check(self.keys.get(attempt.key) == entry.sequence, f"{attempt} is answered with another one's entry")
-        difference = first_difference(entry.command, attempt.command)
+        difference = self._difference(entry.sequence, attempt)
         check(difference is None, f"{attempt} is answered though {difference} differs")
         if not answer.replayed:
             check(attempt.key not in self.acknowledged, f"{attempt} is answered as new once more")
             check(entry.sequence > attempt.head, f"{attempt} is answered as new and was durable before")
         self.acknowledged.add(attempt.key)
+
+    def _difference(self, sequence: int, attempt: Attempt) -> str | None:
+        command = self.commands[sequence - 1]
+        assert not isinstance(command, RefusedCommand), "a client's"
+        return first_difference(command, attempt.command)
 
     def _not_decided(self, attempt: Attempt, outcome: NotDecided) -> None:
         match outcome.reason:
@@ -201,9 +212,11 @@ class Oracle:
                 sequence = self.keys.get(attempt.key)
                 check(sequence is not None, f"{attempt} is called reused, but nothing of this id is durable")
                 assert sequence is not None
-                field = first_difference(self.entries[sequence - 1].command, attempt.command)
+                field = self._difference(sequence, attempt)
                 check(field is not None, f"{attempt} is called reused and is the same")
                 facts = {"command_id": attempt.command.command_id, "field": field, "sequence": sequence}
+                if self.entries[sequence - 1].refusal is not None and "field" not in outcome.facts:
+                    del facts["field"]  # The refused command was no longer in memory.
                 check(outcome.facts == facts, f"{attempt} is called reused with {outcome.facts}")
             case Reason.OVERLOADED | Reason.UNAVAILABLE:
                 is_known = attempt.key in self.keys and not attempt.command.dry_run

@@ -14,6 +14,7 @@ from walletd.daemon.limits import engine_limits
 from walletd.journal.memory.store import MemoryJournalStore
 from walletd.journal.store import JournalStore
 from walletd.runtime.wall_clock import Clock, wall_clock
+from walletd.sessions.budgets import USUAL, Defaults
 from walletd.settings.settings import Settings
 from walletd.tables.queries.wallets import open_readings
 from walletd.upkeep.recovery import recover
@@ -28,14 +29,14 @@ CLIENT = Principal("client")
 
 @asynccontextmanager
 async def open_core(
-    directory: Path, store: JournalStore, *, clock: Clock = wall_clock, **settings: Any
+    directory: Path, store: JournalStore, *, clock: Clock = wall_clock, budgets: Defaults = USUAL, **settings: Any
 ) -> AsyncIterator[Engine]:
     """The core at work over this journal, with its read tables in the directory."""
     recovered = await recover(store, directory, lambda done, whole: None)
     readings = await open_readings(recovered.tables.path, clock=clock)
     try:
         limits = engine_limits(Settings(data=directory, **settings))
-        core = Engine(store, recovered, readings, await store.head(), limits, clock=clock)
+        core = Engine(store, recovered, readings, await store.head(), limits, budgets=budgets, clock=clock)
         async with core.running():
             if core.writer.head == 0:
                 await core.open_external()

@@ -22,6 +22,7 @@ from walletd.vocabulary.commands import (
     Posting,
     PostTransfer,
     RefundTransfer,
+    RefusedCommand,
     RevokeClient,
     RotateClient,
     parts_of,
@@ -112,6 +113,8 @@ def event_line(entry: Entry, scales: Mapping[str, int], named: Collection[str] =
 
 def happened(entry: Entry, scales: Mapping[str, int]) -> str:
     """An entry in a few words; for a batch, each of its commands in a few words."""
+    if isinstance(entry.command, RefusedCommand):
+        return entry.command.kind
     parts = [_words(command, scales) for command in parts_of(entry.command)]
     moved = entry.effects.moved if entry.effects is not None else ()
     parts += [f"{m.source} → {m.to}  {amount(m.amount, m.asset, scales)} {m.asset}" for m in moved]

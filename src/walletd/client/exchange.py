@@ -13,7 +13,7 @@ from walletd.client.errors import ClientError, NotReachable, OutcomeUnknown, Ref
 from walletd.client.requests import Answer, Ask
 from walletd.vocabulary.reasons import Outcome, Reason, Retry
 
-BUSY = {Reason.DRAINING, Reason.OVERLOADED, Reason.RATE_LIMITED, Reason.UNAVAILABLE}
+BUSY = {Reason.DRAINING, Reason.OVERLOADED, Reason.RATE_LIMITED, Reason.UNAVAILABLE, Reason.QUOTA_EXCEEDED}
 """Answers that mean "not now": nothing was decided, and the same request is welcome later."""
 
 _encode = msgspec.json.Encoder().encode

@@ -40,6 +40,7 @@ FACTS: dict[str, dict[str, Any]] = {
     "wallet": _fact("string", "the wallet that the error is about"),
     "wallets": _fact("array", "the wallets that were quarantined", items={"type": "string"}),
     "to": _fact("string", "the wallet that would receive the money"),
+    "budget": _fact("string", "the budget that is used up, by the name of its field"),
     "asset": _fact("string", "the asset that the error is about"),
     "scale": _fact("integer", "the decimal places of the asset's main unit: 1250 of EUR with 2 are 12.50 EUR"),
     "hold": _fact("string", "the hold that the error is about"),

@@ -19,6 +19,7 @@ OF_A_CALL = (
     R.FORBIDDEN,
     R.OVERLOADED,
     R.RATE_LIMITED,
+    R.QUOTA_EXCEEDED,
 )
 """The reasons of every method but session.authenticate."""
 

@@ -25,6 +25,7 @@ from walletd.runtime.ending import end_process
 from walletd.runtime.hook import Hook
 from walletd.runtime.silence_watch import Watch
 from walletd.runtime.wall_clock import Clock, wall_clock
+from walletd.sessions.budgets import USUAL, Budgets, Defaults
 from walletd.streams.publisher import Publisher
 from walletd.tables.command_ids import CommandIndex
 from walletd.tables.file import ReadTablesRotten
@@ -68,6 +69,7 @@ class Engine:
         head: Head,
         limits: EngineLimits,
         *,
+        budgets: Defaults = USUAL,
         clock: Clock = wall_clock,
         die: Callable[[str], NoReturn] = end_process,
     ) -> None:
@@ -84,6 +86,8 @@ class Engine:
         self.books.histories = store.histories
         self.clients = ClientBook()
         """The clients as in the durable journal: those admitted, and those no longer admitted."""
+        accounts = Budgets(trio.current_time, self.clients.records, budgets)
+        self.on_clients_changed.add(accounts.review)
         self.history = History(store)
         self.index = CommandIndex(tables, recovered.progress.sequence, limits.reader_cache_kibibytes)
         self.command_ids = CommandIds(self.index, self.history.entry)
@@ -136,6 +140,7 @@ class Engine:
             self.command_ids,
             self.history_clock,
             self.load,
+            accounts,
             self.counters,
         )
         self.timers = Timers(self._expire, clock, self._next_expiries, is_busy=lambda: self.writer.is_busy)

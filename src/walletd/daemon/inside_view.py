@@ -16,6 +16,7 @@ from walletd.journal.history import DurableEntry
 from walletd.runtime.fault_reports import lines_of
 from walletd.runtime.lifecycle import Lifecycle
 from walletd.settings.settings import Settings
+from walletd.vocabulary.commands import kind_of
 
 SHOWN_ENTRIES = 20
 
@@ -72,5 +73,5 @@ def _head(durable: DurableEntry) -> str:
     """An entry without its movements."""
     entry = durable.entry
     came = "applied" if entry.refusal is None else entry.refusal.reason.value
-    kind = type(entry.command).__name__
+    kind = kind_of(entry.command)
     return f"{entry.sequence}  {entry.time.isoformat()}  {kind}  {came}  {durable.leaf.hex()[:16]}"

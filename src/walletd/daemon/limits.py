@@ -6,8 +6,10 @@ engine = Engine(store, recovered, readings, head, engine_limits(settings))
 from typing import NamedTuple
 
 from walletd.protocol.envelope import Limits
+from walletd.sessions.budgets import Defaults
 from walletd.settings.settings import Settings
 from walletd.tables.file import Caches
+from walletd.vocabulary.budgets import STRANGERS, TRUSTED, Budget
 
 MEBIBYTE = 1024 * 1024
 
@@ -27,6 +29,15 @@ class EngineLimits(NamedTuple):
 def engine_limits(settings: Settings) -> EngineLimits:
     """The settings of the engine, by the same names."""
     return EngineLimits(*(getattr(settings, name) for name in EngineLimits._fields))
+
+
+def budgets_of(settings: Settings) -> Defaults:
+    """The budgets of clients that have none of their own."""
+    requests = Budget(requests_per_second=settings.max_requests_per_second_of_principal)
+    return Defaults(
+        strangers=Budget(**settings.budget).over(requests.over(STRANGERS)),
+        trusted=Budget(**settings.trusted_budget).over(requests.over(TRUSTED)),
+    )
 
 
 def caches_of(settings: Settings) -> Caches:

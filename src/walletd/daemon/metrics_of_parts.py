@@ -24,19 +24,22 @@ from walletd.sessions.rates import RateBook
 from walletd.streams.publisher import Publisher
 from walletd.tables.projector import Projector
 from walletd.upkeep.compaction import Compaction
-from walletd.vocabulary.commands import ExpireHold
 from walletd.vocabulary.reasons import Reason
 from walletd.wallets.counters import CommandCounters
 from walletd.wallets.roster import Roster
 from walletd.wallets.submission import Submission
 from walletd.wallets.timers import Timers
 
-METHOD_OF_COMMAND: dict[type, str] = {
-    method.params: name for name, method in METHODS.items() if method.kind is Kind.COMMAND
-} | {ExpireHold: "hold.expire"}
+COMMANDS = (*(name for name, method in METHODS.items() if method.kind is Kind.COMMAND), "hold.expire")
 """The method of each kind of command; the daemon's own commands have a name that no client can call."""
 
-SHED_REASONS = (Reason.OVERLOADED, Reason.UNAVAILABLE, Reason.WALLET_QUARANTINED, Reason.INTERNAL_ERROR)
+SHED_REASONS = (
+    Reason.OVERLOADED,
+    Reason.UNAVAILABLE,
+    Reason.WALLET_QUARANTINED,
+    Reason.QUOTA_EXCEEDED,
+    Reason.INTERNAL_ERROR,
+)
 ABNORMAL = 1006
 """RFC 6455's code for the end of a connection without a close code."""
 
@@ -69,11 +72,11 @@ def of_commands(counters: CommandCounters, rejected: Mapping[str, int], remember
         "Commands decided and durable, by method and outcome.",
         labels=["method", "outcome", "reason"],
     )
-    for kind, method in METHOD_OF_COMMAND.items():
-        commands.add_metric([method, "applied", ""], counters.outcomes.get((kind, None), 0))
-    for (kind, reason), count in counters.outcomes.items():
+    for method in COMMANDS:
+        commands.add_metric([method, "applied", ""], counters.outcomes.get((method, None), 0))
+    for (method, reason), count in counters.outcomes.items():
         if reason is not None:
-            commands.add_metric([METHOD_OF_COMMAND[kind], "refused", reason.value], count)
+            commands.add_metric([method, "refused", reason.value], count)
     yield commands
     shed = {reason.value: counters.shed.get(reason, 0) for reason in SHED_REASONS}
     shed |= {reason.value: count for reason, count in counters.shed.items()}

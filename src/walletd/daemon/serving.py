@@ -24,7 +24,7 @@ from walletd.daemon.engine import Engine
 from walletd.daemon.exit_codes import exit_code_of, log_end
 from walletd.daemon.inside_view import inside_view
 from walletd.daemon.launch import Announce, Announcement, Launch
-from walletd.daemon.limits import MEBIBYTE, caches_of, engine_limits, session_limits
+from walletd.daemon.limits import MEBIBYTE, budgets_of, caches_of, engine_limits, session_limits
 from walletd.daemon.metrics_of_parts import families_of
 from walletd.daemon.operations import Operations, refuse_unknown_components
 from walletd.gateway.admission import Admission
@@ -141,8 +141,8 @@ async def _recover_and_serve(launch: Launch, ways: Ways, store: SqliteJournalSto
             clock = operations.clock = begin_here(settings.data, last, settings.max_clock_gap_days)
             die = _die_with_a_report(operations)
             async with _reading(recovered, settings.reader_cache_kibibytes, clock, die) as readings:
-                limits = engine_limits(settings)
-                engine = Engine(store, recovered, readings, await store.head(), limits, clock=clock, die=die)
+                limits, budgets, head = engine_limits(settings), budgets_of(settings), await store.head()
+                engine = Engine(store, recovered, readings, head, limits, budgets=budgets, clock=clock, die=die)
                 async with engine.running():
                     await _admit_operator(engine, operator_sha256, settings)
                     await _serve(launch, ways, store, engine, audit, is_rebuilt=recovered.rebuilt)
@@ -256,6 +256,7 @@ def _services(launch: Launch, engine: Engine, compaction: Compaction) -> Service
         Stored(engine.readings, engine.history, engine.index, engine.audits),
         engine.publisher,
         admission,
+        engine.decisions.budgets,
         Operator(launch.operations, compaction, lambda: lifecycle.state, status),
         About(VERSION, store.instance, store.created_at, store.epoch),
         SessionTerms(session_limits(settings), int(settings.heartbeat_seconds * 1000), settings.max_event_bytes),

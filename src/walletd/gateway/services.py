@@ -1,6 +1,6 @@
 """The services of every endpoint: the parts of the daemon that answer calls, by subject.
 
-services = Services(wallets, stored, publisher, admission, operator, about, terms)
+services = Services(wallets, stored, publisher, admission, budgets, operator, about, terms)
 nursery.start_soon(services.run)
 """
 
@@ -19,6 +19,7 @@ from walletd.protocol.envelope import Limits
 from walletd.protocol.messages.journal import CompactionStatus
 from walletd.protocol.messages.operator import DaemonStatus
 from walletd.runtime.task_home import TaskHome
+from walletd.sessions.budgets import Budgets
 from walletd.sessions.redaction import Redactions
 from walletd.streams.event_frames import EventFrames
 from walletd.streams.publisher import Publisher
@@ -135,6 +136,7 @@ class Services:
         stored: Stored,
         publisher: Publisher,
         admission: Admission,
+        budgets: Budgets,
         operator: Operator,
         about: About,
         terms: SessionTerms,
@@ -143,6 +145,7 @@ class Services:
         self.stored = stored
         self.publisher = publisher
         self.admission = admission
+        self.budgets = budgets
         self.operator = operator
         self.about = about
         self.terms = terms

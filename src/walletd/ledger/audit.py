@@ -18,7 +18,7 @@ from walletd.ledger.entry_size import too_large
 from walletd.ledger.guards import Verdict
 from walletd.ledger.refunds import remember_transfers
 from walletd.ledger.rules import decide
-from walletd.vocabulary.commands import ids_of, is_short_lived, parts_of
+from walletd.vocabulary.commands import RefusedCommand, ids_of, is_short_lived, parts_of
 from walletd.vocabulary.entries import AssetRecord, Effects, Entry, Refusal, encode_entry
 from walletd.vocabulary.histories import begun_by
 from walletd.vocabulary.identifiers import AssetCode, owner_of
@@ -128,7 +128,10 @@ def violations(books: Books) -> list[str]:
 
 
 class Audit:
-    """A fold of the whole journal that trusts nothing: it decides each entry again and expects the same outcome."""
+    """A fold of the whole journal that trusts nothing: it decides each entry again and expects the same outcome.
+
+    A refusal of which only a digest is kept changed nothing, and cannot be decided again.
+    """
 
     def __init__(self) -> None:
         self.books = Books()
@@ -156,8 +159,12 @@ class Audit:
         shut_out = self.books.clients.is_shut_out(entry.principal, entry.time)
         self._expect(not shut_out, entry, f"was decided for {entry.principal}, which was revoked or expired before")
         self._expect(not entry.redacted, entry, "is not whole")
-        self._expect(not entry.command.dry_run, entry, "is a dry run, which is never journaled")
         self._expect((entry.effects is None) != (entry.refusal is None), entry, "has not exactly one outcome")
+        if isinstance(entry.command, RefusedCommand):
+            self._expect(entry.effects is None, entry, "has effects, but only the digest of its command")
+            self.refused += 1
+            return
+        self._expect(not entry.command.dry_run, entry, "is a dry run, which is never journaled")
         verdict = self._decided_again(entry)
         if entry.effects is not None:
             self._expect(_agree(verdict, entry.effects), entry, f"has other effects than its command: {verdict}")
@@ -193,6 +200,7 @@ class Audit:
         return earlier if _agree(earlier, entry.refusal) else verdict
 
     def _decided(self, entry: Entry, *, leniently: bool) -> Verdict:
+        assert not isinstance(entry.command, RefusedCommand)
         return decide(
             self.books,
             entry.command,
@@ -222,6 +230,7 @@ class Audit:
 
 def _received(entry: Entry) -> datetime | None:
     """The arrival time of a command that its own seconds had made too late, from its refusal; None for any other."""
+    assert not isinstance(entry.command, RefusedCommand)
     if not is_short_lived(entry.command):
         return None
     inner = parts_of(entry.command)

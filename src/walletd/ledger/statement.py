@@ -13,6 +13,7 @@ from walletd.vocabulary.commands import (
     ExecuteBatch,
     PostTransfer,
     RefundTransfer,
+    RefusedCommand,
 )
 from walletd.vocabulary.entries import Entry, Moved
 from walletd.vocabulary.identifiers import AssetCode, TransferId, WalletId, transfer_id
@@ -49,15 +50,16 @@ class Line(NamedTuple):
 
 def movements_of(entry: Entry) -> list[Movement]:
     """All money that the entry moved, in order; none if it was refused."""
-    if entry.effects is None:
+    command = entry.command
+    if entry.effects is None or isinstance(command, RefusedCommand):
         return []
-    if not isinstance(entry.command, ExecuteBatch):
-        return _movements(entry.command, entry.effects.moved, transfer_id(entry.sequence, None, entry.history), 0)
+    if not isinstance(command, ExecuteBatch):
+        return _movements(command, entry.effects.moved, transfer_id(entry.sequence, None, entry.history), 0)
     unsaid: dict[int | None, list[Moved]] = {}
     for moved in entry.effects.moved:
         unsaid.setdefault(moved.command, []).append(moved)
     movements: list[Movement] = []
-    for index, inner in enumerate(entry.command.commands):
+    for index, inner in enumerate(command.commands):
         if entry.effects.outcomes and entry.effects.outcomes[index] is not None:
             continue
         transfer = transfer_id(entry.sequence, index, entry.history)

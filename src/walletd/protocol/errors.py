@@ -33,6 +33,10 @@ SENTENCES: dict[Reason, str] = {
     Reason.WALLET_QUARANTINED: (
         "wallet {wallet} is quarantined: its state violates an invariant; an operator has to investigate"
     ),
+    Reason.QUOTA_EXCEEDED: (
+        "the client's budget {budget} of {limit} is used up; "
+        "try again after {retry_after_ms} ms with the same command id"
+    ),
     Reason.ENTRY_NOT_FOUND: "there is no entry {asked}",
     Reason.TRANSFER_NOT_FOUND: "there is no transfer {transfer}",
     Reason.UNKNOWN_WALLET: "there is no wallet {wallet}",
@@ -102,6 +106,12 @@ SENTENCES: dict[Reason, str] = {
 
 GIVEN_UP = "; the id belongs to a history that a restore discarded"
 """The end of the sentence if an id belongs to entries that a restore left out."""
+
+_REFUSED_BEFORE = (
+    "command id {command_id!r} was already used for another command, which was refused (entry {sequence}); "
+    "use a new command id"
+)
+"""The first field that differs is not known any more: the journal keeps only the digest of a refused command."""
 
 _ASKED_FOR_AGAIN = (
     "command id {command_id!r} was already used for this command with another {field} (entry {sequence}); "
@@ -218,6 +228,8 @@ def with_scale(facts: Mapping[str, Any], assets: Mapping[Any, AssetRecord]) -> M
 def sentence(reason: Reason, facts: Mapping[str, Any]) -> str:
     """The failure in words: with its facts if they are complete, otherwise the reason's meaning."""
     template = _ASKED_FOR_AGAIN if _asks_for_the_same(reason, facts) else SENTENCES.get(reason)
+    if reason is Reason.COMMAND_ID_REUSED and "field" not in facts:
+        template = _REFUSED_BEFORE
     if template is None:
         return reason.meaning
     try:

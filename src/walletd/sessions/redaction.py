@@ -64,7 +64,7 @@ def redacted(entry: Entry, grant: Grant) -> Entry:
     is_own = entry.principal == grant.principal
     effects = None if entry.effects is None else shown_effects(entry.effects, grant)
     refusal = None if entry.refusal is None else _shown_refusal(entry.refusal, grant)
-    command: c.AnyCommand | None = entry.command
+    command: c.RecordedCommand | None = entry.command
     if not is_own:
         command, effects = _shown_of_others(entry.command, effects, sees)
     if command is entry.command and effects == entry.effects and refusal == entry.refusal:
@@ -138,8 +138,8 @@ def _shown_transfer(record: TransferRecord, sees: Sees) -> TransferRecord:
 
 
 def _shown_of_others(
-    command: c.AnyCommand, effects: Effects | None, sees: Sees
-) -> tuple[c.AnyCommand | None, Effects | None]:
+    command: c.RecordedCommand, effects: Effects | None, sees: Sees
+) -> tuple[c.RecordedCommand | None, Effects | None]:
     """Another client's command and its effects; of a batch, the commands that touch visible wallets, numbered again."""
     if not isinstance(command, c.ExecuteBatch):
         return _shown_command(command, sees), effects
@@ -157,7 +157,7 @@ def _shown_of_others(
     return batch, msgspec.structs.replace(effects, moved=moved, outcomes=outcomes)
 
 
-def _shown_command(command: c.AnyCommand, sees: Sees) -> Any:
+def _shown_command(command: c.RecordedCommand, sees: Sees) -> Any:
     """The part of the command about visible wallets; None if there is none."""
     match command:
         case c.PostTransfer(postings=postings) | c.RefundTransfer(postings=postings):
@@ -170,7 +170,7 @@ def _shown_command(command: c.AnyCommand, sees: Sees) -> Any:
             return _anonymous(command) if sees(wallet) or (target is not None and sees(target)) else None
         case c.DefineAsset():
             return _anonymous(command)
-        case c.CreateClient() | c.RotateClient() | c.RevokeClient() | c.ExecuteBatch():
+        case c.CreateClient() | c.RotateClient() | c.RevokeClient() | c.ExecuteBatch() | c.RefusedCommand():
             return None
         case _:
             return _anonymous(command) if sees(command.wallet) else None

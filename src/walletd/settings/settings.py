@@ -10,6 +10,7 @@ from typing import Annotated
 
 import msgspec
 
+from walletd.vocabulary.budgets import Allowed, BudgetField
 from walletd.vocabulary.sizes import MAX_REQUEST_BYTES
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
@@ -71,6 +72,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     write_stall_seconds: Seconds = 30
     ping_seconds: Seconds = 20
     heartbeat_seconds: Seconds = 10
+
+    budget: dict[BudgetField, Allowed] = {}
+    trusted_budget: dict[BudgetField, Allowed] = {}
 
     max_warm_wallets: Positive = 20_000
     max_mailbox: Positive = 10_000

@@ -342,6 +342,30 @@ class ExecuteBatch(Command, frozen=True, kw_only=True, tag_field="method", tag="
 AnyCommand = BatchedCommand | ExpireHold | ExecuteBatch | ClientCommand
 
 
+class RefusedCommand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="method", tag="refused"):
+    """What the journal keeps of a command that it refused: enough to know it again, however large it was.
+
+    ``kind`` is its method and ``sha256`` the digest of what it asks for; ``commands`` are the ids of the commands in a
+    batch, which it used up.  Entries of earlier versions have the whole command instead.
+    """
+
+    command_id: CommandId
+    kind: str
+    sha256: str
+    commands: tuple[CommandId, ...] = ()
+
+
+RecordedCommand = AnyCommand | RefusedCommand
+"""A command as its entry has it."""
+
+
+def kind_of(command: RecordedCommand) -> str:
+    """The command's method."""
+    if isinstance(command, RefusedCommand):
+        return command.kind
+    return str(command.__struct_config__.tag)
+
+
 def wallets_of(command: AnyCommand) -> list[WalletId]:
     """Every wallet whose turn the command needs, sorted and without duplicates: the order in which they are claimed."""
     match command:
@@ -382,8 +406,10 @@ def parts_of(command: AnyCommand) -> tuple[AnyCommand, ...]:
     return command.commands if isinstance(command, ExecuteBatch) else (command,)
 
 
-def ids_of(command: AnyCommand) -> list[CommandId]:
+def ids_of(command: RecordedCommand) -> list[CommandId]:
     """The command ids that the command uses up: its own first, then those of the commands in it."""
+    if isinstance(command, RefusedCommand):
+        return [command.command_id, *command.commands]
     if isinstance(command, ExecuteBatch):
         return [command.command_id, *(inner.command_id for inner in command.commands)]
     return [command.command_id]

@@ -1,16 +1,16 @@
 """Entries: the journal's records, one per decided command.  Past facts, never changed.
 
-An entry holds the command exactly as sent, and either the refusal or the records *after* it: each asset, wallet and
-balance that it touched, as of then.  Applying an entry therefore computes nothing, and means the same under every later
-version of the rules.  The stored bytes are the JSON that subscribers receive; the entry's hash is the RFC 6962 leaf
-hash over exactly these bytes.
+An entry holds the command exactly as sent and the records *after* it: each asset, wallet and balance that it touched,
+as of then.  Of a command that was refused it holds the refusal, the id and a digest.  Applying an entry therefore
+computes nothing, and means the same under every later version of the rules.  The stored bytes are the JSON that
+subscribers receive; the entry's hash is the RFC 6962 leaf hash over exactly these bytes.
 """
 
 from typing import Annotated, Any
 
 import msgspec
 
-from walletd.vocabulary.commands import AnyCommand, Instant, Limits, Metadata
+from walletd.vocabulary.commands import Instant, Limits, Metadata, RecordedCommand
 from walletd.vocabulary.identifiers import (
     HISTORY_MARK_PATTERN,
     AssetCode,
@@ -201,7 +201,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     history: Annotated[str, msgspec.Meta(pattern=HISTORY_MARK_PATTERN)] = ""
     time: Instant
     principal: Principal
-    command: AnyCommand
+    command: RecordedCommand
     refusal: Refusal | None = None
     effects: Effects | None = None
     redacted: bool = False

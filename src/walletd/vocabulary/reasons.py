@@ -75,6 +75,12 @@ class Reason(enum.Enum):
         Retry.SAME_COMMAND_ID,
         "The wallet's state violates an invariant; an operator has to investigate before it moves again.",
     )
+    QUOTA_EXCEEDED = (
+        "quota_exceeded",
+        1009,
+        Retry.SAME_COMMAND_ID,
+        "The client has used up one of its budgets; try again after retry_after_ms.",
+    )
 
     # Reads and streams.
     ENTRY_NOT_FOUND = "entry_not_found", 2001, Retry.NEVER, "The journal has no entry with this sequence or command id."
@@ -110,8 +116,9 @@ class Reason(enum.Enum):
         "command_id_reused",
         3001,
         Retry.NEW_COMMAND_ID,
-        "This command id was already used for another command; the first differing field is named. If only expiries or "
-        "conditions differ, `retry` is `never`: repeat the command exactly as first sent.",
+        "This command id was already used for another command; the first differing field is named, unless that command "
+        "was refused some time ago. If only expiries or conditions differ, `retry` is `never`: repeat the command "
+        "exactly as first sent.",
     )
     COMMAND_EXPIRED = (
         "command_expired",

@@ -2,14 +2,26 @@
 
 >>> first_difference(PostTransfer(..., reference="a"), PostTransfer(..., reference="b"))
 'reference'
+
+Of a refused command only the digest is kept: equal exactly if there is no first difference.
 """
 
+import hashlib
 import re
 from typing import Any
 
 import msgspec
 
-from walletd.vocabulary.commands import AnyCommand, ExecuteBatch
+from walletd.vocabulary.commands import (
+    AnyCommand,
+    ExecuteBatch,
+    ExpireHold,
+    RefusedCommand,
+    ids_of,
+    kind_of,
+)
+
+_encode = msgspec.json.Encoder(order="deterministic").encode
 
 ABSOLUTE = {
     "valid_for_seconds": "valid_until",
@@ -41,6 +53,35 @@ def first_difference(one: AnyCommand, other: AnyCommand) -> str | None:
     return _difference(_without(one, CIRCUMSTANCES), _without(other, CIRCUMSTANCES)) or _difference(
         _without(one, VALIDITY), _without(other, VALIDITY)
     )
+
+
+def kept_of(command: AnyCommand) -> RefusedCommand:
+    """What an entry keeps of the command if it is refused."""
+    return RefusedCommand(
+        command_id=command.command_id,
+        kind=kind_of(command),
+        sha256=digest_of(command),
+        commands=tuple(ids_of(command)[1:]),
+    )
+
+
+def digest_of(command: AnyCommand) -> str:
+    """The SHA-256, in hexadecimal, of what the command asks for: its JSON with sorted names, without defaults and
+    without the fields of ``VALIDITY``.
+    """
+    if isinstance(command, ExecuteBatch):
+        lasting = tuple(_lasting(inner) for inner in command.commands)
+        command = msgspec.structs.replace(command, commands=lasting)
+    return hashlib.sha256(_encode(_lasting(command))).hexdigest()
+
+
+def _lasting(command: Any) -> Any:
+    """The command without the end of its validity; an expiry without the number of holds, which is chosen later."""
+    if isinstance(command, ExpireHold) and command.most is not None:
+        command = msgspec.structs.replace(command, most=None)
+    if command.valid_until is None and command.valid_for_seconds is None:
+        return command
+    return msgspec.structs.replace(command, valid_until=None, valid_for_seconds=None)
 
 
 def is_circumstance(path: str) -> bool:

@@ -100,12 +100,12 @@ class CommandIds:
     def _repeat(self, earlier: Submission, submission: Submission) -> None:
         if earlier.is_settled:
             assert earlier.durable is not None
-            submission.settle(answer_again(earlier.durable, submission.command))
+            submission.settle(answer_again(earlier.durable, submission.command, earlier.command))
             return
 
         def follow(answer: Answer | Foreseen | NotDecided) -> None:
             if isinstance(answer, Answer):
-                answer = answer_again(answer.durable, submission.command)
+                answer = answer_again(answer.durable, submission.command, earlier.command)
             submission.settle(answer)
 
         earlier.followers.append(follow)

@@ -4,6 +4,7 @@ Durations are measured with the processor's clock, which no decision sees.
 """
 
 from walletd.runtime.histogram import DECISION_SECONDS, GROUP_ENTRIES, LATENCY_SECONDS, Histogram
+from walletd.vocabulary.commands import kind_of
 from walletd.vocabulary.entries import Entry
 from walletd.vocabulary.reasons import Reason
 
@@ -14,8 +15,8 @@ class CommandCounters:
     __slots__ = ("decide_seconds", "group_entries", "outcomes", "queue_seconds", "replays", "reply_seconds", "shed")
 
     def __init__(self) -> None:
-        self.outcomes: dict[tuple[type, Reason | None], int] = {}
-        """Decided and durable commands, by kind and by the reason of the refusal; None: applied."""
+        self.outcomes: dict[tuple[str, Reason | None], int] = {}
+        """Decided and durable commands, by method and by the reason of the refusal; None: applied."""
         self.shed: dict[Reason, int] = {}
         """Commands that never reached a decision, by reason."""
         self.replays = 0
@@ -30,5 +31,5 @@ class CommandCounters:
 
     def count_durable(self, entry: Entry) -> None:
         """Count the outcome of a command."""
-        kind = type(entry.command), None if entry.refusal is None else entry.refusal.reason
+        kind = kind_of(entry.command), None if entry.refusal is None else entry.refusal.reason
         self.outcomes[kind] = self.outcomes.get(kind, 0) + 1

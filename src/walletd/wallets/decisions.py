@@ -20,6 +20,7 @@ from walletd.ledger.book import Books, apply
 from walletd.ledger.client_book import ClientBook
 from walletd.ledger.entry_size import expiries_before
 from walletd.ledger.room import room_after
+from walletd.sessions.budgets import Budgets
 from walletd.vocabulary.commands import ExpireHold, claims_of, is_short_lived
 from walletd.vocabulary.identifiers import DAEMON, CommandId, WalletId
 from walletd.vocabulary.identifiers import Sequence as SequenceNumber
@@ -50,6 +51,7 @@ class Decisions:
         "_roster",
         "_seen_by_all",
         "_writer",
+        "budgets",
         "counters",
     )
 
@@ -63,6 +65,7 @@ class Decisions:
         ids: CommandIds,
         clock: HistoryClock,
         load: Load,
+        budgets: Budgets,
         counters: CommandCounters,
     ) -> None:
         """``clients`` are as in the durable journal: a roll-back returns to these."""
@@ -76,6 +79,8 @@ class Decisions:
         self._load = load
         self._seen_by_all = 0
         """The last entry that changed what every decision sees: the assets, the clients."""
+        self.budgets = budgets
+        """The accounts of those who send commands."""
         self.counters = counters
 
     # --- submit ----------------------------------------------------------------------------------------------------
@@ -96,7 +101,7 @@ class Decisions:
         if reused is not None:
             submission.settle(reused)
             return
-        obstacle = self._load.obstacle()
+        obstacle = self._load.obstacle() or self._quota(submission)
         if obstacle is not None:
             # It would be found when the turn is in hand, but a refusal must be as cheap as possible.
             self._give_up(submission, *obstacle)
@@ -116,7 +121,7 @@ class Decisions:
 
         def run() -> object:
             """Have the command judged, once its wallets' expired holds leave its entry enough space."""
-            obstacle = self._load.obstacle()
+            obstacle = self._load.obstacle() or self._quota(submission)
             if obstacle is not None and not submission.command.dry_run:
                 self._give_up(submission, *obstacle)
             elif obstacle is None and self._expire_first(submission, claim):
@@ -132,6 +137,13 @@ class Decisions:
             command_id=submission.command.command_id,
         )
         self._roster.claim(claim)
+
+    def _quota(self, submission: Submission) -> tuple[Reason, dict[str, Any]] | None:
+        """Why the sender may journal nothing now, with the facts; None if it may, and for a dry run."""
+        if submission.command.dry_run:
+            return None
+        spent = self.budgets.journal_refusal(submission.principal)
+        return None if spent is None else (Reason.QUOTA_EXCEEDED, spent)
 
     def _expire_first(self, submission: Submission, claim: Claim) -> bool:
         """Record the expiry of some holds by separate entries of the daemon, if the command's entry has no space for
@@ -177,6 +189,7 @@ class Decisions:
         # After this point it must succeed: the entry is on its way to the disk.
         self._clock.entered(now)
         pending = self._writer.append(sequence, record, submission)
+        self.budgets.charge_journal(submission.principal, len(record))
         submission.sequence = sequence
         submission.durable = DurableEntry(entry, record, pending.leaf)
         submission.decided = perf_counter()

@@ -14,6 +14,7 @@ from walletd.tables.writer import ReadTablesStand
 from walletd.vocabulary.commands import AnyCommand, ExpireHold
 from walletd.vocabulary.entries import Effects, Entry, Refusal, encode_entry
 from walletd.vocabulary.identifiers import Principal, Sequence
+from walletd.vocabulary.sameness import kept_of
 from walletd.wallets.submission import Submission
 
 UNAVAILABLE_RETRY_MS = 1000
@@ -54,13 +55,13 @@ def verdict_of(entry: Entry) -> Verdict:
 def entry_of(
     sequence: Sequence, history: str, now: datetime, principal: Principal, command: AnyCommand, verdict: Verdict
 ) -> Entry:
-    """The entry that records a decision, in the history with this mark."""
+    """The entry that records a decision, in the history with this mark; of a refused command, only what is kept."""
     return Entry(
         sequence=sequence,
         history=history,
         time=now,
         principal=principal,
-        command=command,
+        command=kept_of(command) if isinstance(verdict, Refusal) else command,
         refusal=verdict if isinstance(verdict, Refusal) else None,
         effects=verdict if isinstance(verdict, Effects) else None,
     )

@@ -20,7 +20,7 @@ from walletd.ledger.book import Book, Books
 from walletd.ledger.refunds import remember_transfers
 from walletd.logs.context import about_command
 from walletd.tables.writer import ReadTablesStand
-from walletd.vocabulary.commands import TRANSFER_MARK, ExecuteBatch, parts_of
+from walletd.vocabulary.commands import TRANSFER_MARK, ExecuteBatch, RefusedCommand, parts_of
 from walletd.vocabulary.entries import Entry, TransferRecord
 from walletd.vocabulary.identifiers import WalletId, transfer_id
 from walletd.vocabulary.reasons import Reason
@@ -136,7 +136,7 @@ class Roster:
 
     def remember_awaited(self, entry: Entry) -> None:
         """If a refund asked for a transfer before it existed, its actor must know of it now."""
-        if not self._transfers:
+        if not self._transfers or isinstance(entry.command, RefusedCommand):
             return
         for index in range(len(parts_of(entry.command))):
             place = index if isinstance(entry.command, ExecuteBatch) else None

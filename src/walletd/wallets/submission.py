@@ -13,11 +13,11 @@ import msgspec
 
 from walletd.journal.history import DurableEntry
 from walletd.ledger.guards import Verdict
-from walletd.vocabulary.commands import AnyCommand, ExecuteBatch, ExpireHold, ids_of
+from walletd.vocabulary.commands import AnyCommand, ExecuteBatch, ExpireHold, RefusedCommand, ids_of
 from walletd.vocabulary.identifiers import CommandId, Principal
 from walletd.vocabulary.reasons import Reason
 from walletd.vocabulary.room import Room
-from walletd.vocabulary.sameness import first_difference
+from walletd.vocabulary.sameness import first_difference, kept_of
 
 
 class Answer(NamedTuple):
@@ -109,9 +109,20 @@ class Submission:
         self.followers.clear()
 
 
-def answer_again(durable: DurableEntry, command: AnyCommand) -> Answer | NotDecided:
-    """The answer to a repeated command: the same as before, or the difference."""
+def answer_again(durable: DurableEntry, command: AnyCommand, warm: AnyCommand | None = None) -> Answer | NotDecided:
+    """The answer to a repeated command: the same as before, or the difference.
+
+    ``warm``: the first command, while it is in memory.  Without it, only a digest tells whether a refused command is
+    repeated, and the first field that differs is not known.
+    """
     decided = durable.entry.command
+    if isinstance(decided, RefusedCommand):
+        if decided == kept_of(command):
+            return Answer(durable, replayed=True)
+        if warm is None:
+            facts = {"command_id": command.command_id, "sequence": durable.entry.sequence}
+            return NotDecided(Reason.COMMAND_ID_REUSED, facts)
+        decided = warm
     if isinstance(command, ExpireHold) and isinstance(decided, ExpireHold):
         command = msgspec.structs.replace(command, most=decided.most)  # It is chosen when the command is decided.
     difference = first_difference(decided, command)

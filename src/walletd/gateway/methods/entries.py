@@ -12,7 +12,7 @@ from walletd.protocol import messages as m
 from walletd.sessions.access import Grant
 from walletd.sessions.redaction import HIDDEN, concerns, redacted, sight_of
 from walletd.sessions.session import Call
-from walletd.vocabulary.commands import RefundTransfer, parts_of
+from walletd.vocabulary.commands import RefundTransfer, RefusedCommand, parts_of
 from walletd.vocabulary.entries import Entry
 from walletd.vocabulary.histories import about_lost
 from walletd.vocabulary.identifiers import Principal, place_of, sequence_of
@@ -64,6 +64,7 @@ async def transfer_get(endpoint: ClientEndpoint, call: Call) -> None:
     ]
     if not movements:
         raise Refused(Reason.TRANSFER_NOT_FOUND, transfer=transfer, **lost)
+    assert not isinstance(entry.command, RefusedCommand), "it moved money"
     command = parts_of(entry.command)[max(0, place_of(transfer)[1])]
     refunded = await endpoint.services.stored.tables.transfer(transfer)
     parts = () if refunded is None else refunded.parts
