@@ -13,6 +13,7 @@ HELP_FLAGS = {"-h", "--help"}
 
 def main() -> None:
     """Run the command that the arguments name, and end the process with its exit code."""
+    os.umask(0o077)  # Before anything can be written: journals, backups and tokens are their owner's alone.
     # Until something has begun, Ctrl-C ends the process as the kernel does; if it is ignored (nohup), it stays ignored.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -13,8 +13,8 @@ from tests.complexity.counting import Connection, rounds_counted
 from tests.ledger import cases
 from tests.names import EUR
 from tests.state_file import fold_into, tables_in_memory
-from walletd.journal.sqlite.charter import SCHEMA as JOURNAL_SCHEMA
 from walletd.journal.sqlite.rows import AFTER, HOLDING, LAST
+from walletd.journal.sqlite.schema import SCHEMA as JOURNAL_SCHEMA
 from walletd.tables.command_ids import PROBE
 from walletd.tables.queries import books, holds
 from walletd.tables.queries import wallets as readings

@@ -10,6 +10,7 @@ from walletd.settings.operator_token import operator_token
 from walletd.settings.settings import ConfigurationError
 
 OURS = 1000
+STRANGER = 1001
 
 
 @pytest.fixture
@@ -20,15 +21,13 @@ def file(tmp_path: Path) -> Path:
 
 def as_user(user: int, owner: int, mode: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The file's owner and mode as they are told, and who asks: a test may run as root or not."""
-    plain = os.stat
+    plain = os.fstat
 
-    def stat(path: object, *arguments: object, **more: object) -> os.stat_result:
-        found = plain(path, *arguments, **more)  # type: ignore[arg-type]
-        if str(path).endswith("operator.token"):
-            return os.stat_result((0o100000 | mode, found.st_ino, found.st_dev, 1, owner, 0, *found[6:]))
-        return found
+    def fstat(descriptor: int) -> os.stat_result:
+        found = plain(descriptor)
+        return os.stat_result((0o100000 | mode, found.st_ino, found.st_dev, 1, owner, 0, *found[6:]))
 
-    monkeypatch.setattr(os, "stat", stat)
+    monkeypatch.setattr(os, "fstat", fstat)
     monkeypatch.setattr(os, "geteuid", lambda: user)
 
 
@@ -50,6 +49,9 @@ REFUSED = [
     ("others write what is read only", OURS, OURS, 0o446, "go-w"),
     ("one's own that all read", OURS, OURS, 0o644, "chmod 600"),
     ("one's own that a group reads", OURS, OURS, 0o640, "chmod 600"),
+    ("a stranger's", OURS, STRANGER, 0o644, "planted"),
+    ("a stranger's, for the daemon's eyes", OURS, STRANGER, 0o444, "planted"),
+    ("a stranger's, for root", 0, STRANGER, 0o444, "planted"),
 ]
 
 
@@ -86,6 +88,8 @@ def test_a_file_on_a_read_only_mount_is_taken(file: Path, monkeypatch: pytest.Mo
     as_user(OURS, OURS, 0o644, monkeypatch)
     monkeypatch.setattr(module, "_is_read_only", lambda file: True)
     assert operator_token(file, is_named=True) == "secret"
+    as_user(OURS, STRANGER, 0o644, monkeypatch)
+    assert operator_token(file, is_named=True) == "secret"
     as_user(OURS, OURS, 0o666, monkeypatch)
     with pytest.raises(ConfigurationError, match="go-w"):
         operator_token(file, is_named=True)
@@ -95,3 +99,30 @@ def test_what_is_missing_is_made_for_its_owner_alone(tmp_path: Path) -> None:
     token = operator_token(tmp_path / "new.token", is_named=True)
     assert (tmp_path / "new.token").stat().st_mode & 0o777 == 0o600
     assert operator_token(tmp_path / "new.token", is_named=True) == token
+
+
+def test_a_planted_token_makes_no_operator(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    as_user(OURS, STRANGER, 0o600, monkeypatch)
+    with pytest.raises(ConfigurationError, match="belongs to user 1001, who may have planted it"):
+        operator_token(file)
+
+
+@pytest.mark.parametrize("leads_to", ["other", "nothing"])
+def test_only_a_file_that_was_named_may_be_a_symbolic_link(tmp_path: Path, leads_to: str) -> None:
+    """Kubernetes mounts secrets as links; in the data folder the daemon itself makes the file."""
+    (tmp_path / "other").write_text("walletd_other\n")
+    (tmp_path / "other").chmod(0o600)
+    (tmp_path / "operator.token").symlink_to(tmp_path / leads_to)
+    with pytest.raises(ConfigurationError, match="symbolic link"):
+        operator_token(tmp_path / "operator.token")
+    if leads_to == "other":
+        assert operator_token(tmp_path / "operator.token", is_named=True) == "walletd_other"
+
+
+@pytest.mark.parametrize("is_named", [False, True])
+def test_a_pipe_or_a_folder_is_no_token_and_is_not_waited_for(tmp_path: Path, is_named: bool) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    for name in ("pipe", "folder"):
+        with pytest.raises(ConfigurationError, match="it is not a file"):
+            operator_token(tmp_path / name, is_named=is_named)

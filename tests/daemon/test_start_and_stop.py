@@ -46,6 +46,30 @@ def test_a_token_that_others_can_read_is_refused(tmp_path: Path) -> None:
     assert "secret" not in stderr
 
 
+def test_whatever_the_umask_is_others_can_read_nothing_of_a_daemons_folder(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path / "data")
+    daemon.popen["umask"] = 0
+    with daemon, daemon.client() as client:
+        furnish(client, "alice", amount=5)
+        daemon.signal(signal.SIGUSR1)
+        while not list(daemon.data.glob("reports/*.txt")):
+            client.call("session.ping")
+        modes = {path: stat.S_IMODE(path.lstat().st_mode) for path in daemon.data.rglob("*")}
+        assert {mode & 0o077 for mode in modes.values()} == {0}, modes
+        assert {"journal.db", "journal.db-wal", "state.db", "state.db-wal"} <= {path.name for path in modes}
+
+
+def test_a_folder_that_others_can_write_is_refused(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    data.chmod(0o777)
+    (data / "operator.token").write_text("planted\n")
+    (data / "operator.token").chmod(0o600)
+    code, stderr = run_to_its_end(data)
+    assert code == 78
+    assert f"others can write {data}: run: chmod go-w {data}" in one_line(stderr)
+
+
 def test_a_second_daemon_on_the_same_data_is_refused(tmp_path: Path) -> None:
     with Daemon(tmp_path / "data") as daemon:
         code, stderr = run_to_its_end(daemon.data)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from walletd.daemon.metrics_of_parts import COMMANDS
-from walletd.journal.sqlite import charter
+from walletd.journal.sqlite import schema as journal_schema
 from walletd.protocol.methods import METHODS
 from walletd.settings.settings import Settings
 from walletd.tables import schema
@@ -116,7 +116,7 @@ def test_every_state_is_in_the_document() -> None:
 
 
 def test_every_table_is_in_the_document() -> None:
-    tables = TABLE.findall(schema.SCHEMA) + TABLE.findall("".join(charter.SCHEMA))
+    tables = TABLE.findall(schema.SCHEMA) + TABLE.findall("".join(journal_schema.SCHEMA))
     assert len(tables) > 12
     for table in tables:
         assert re.search(rf"\btables? [^.;]*`{table}`|`{table}`", COMPONENT), table

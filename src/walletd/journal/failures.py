@@ -118,6 +118,12 @@ class JournalUnsupported(JournalFailure):
     )
 
 
+class JournalExposed(JournalUnsupported):
+    """Another user of this machine owns, or can write, a part of the journal's directory."""
+
+    advice = "walletd opens no file that another user of this machine could have put there or changed."
+
+
 @contextmanager
 def damage_is_the_copys(copy: str) -> Iterator[None]:
     """Turn damage found in freshly written data into CopyDamaged: the journal itself is not in question."""

@@ -21,6 +21,8 @@ from walletd.journal.sqlite import wal
 from walletd.journal.sqlite.charter import Charter, charter_of
 from walletd.journal.sqlite.connection import translated
 from walletd.journal.sqlite.directory import DATABASE_NAME, unlocked
+from walletd.journal.sqlite.distrust import SCHEMA_ROWS, bounded, distrust, refuse_foreign_schema
+from walletd.journal.sqlite.private import refuse_irregular
 from walletd.journal.sqlite.rows import COLUMNS, segment_from
 
 
@@ -85,22 +87,39 @@ def read_offline(database: Path) -> Iterator[Segment]:
 
     Raises JournalLocked while a daemon holds it, JournalUnreadable, JournalUnsupported, or JournalCorrupt.
     """
-    with _opened(database) as connection, translated(f"{database} could not be read"):
-        charter_of(connection)
+    with (
+        _opened(database) as connection,
+        translated(f"{database} could not be read"),
+        bounded(connection) as patience,
+    ):
+        _charter(connection)
+        last = 0
         for row in connection.execute(f"SELECT {COLUMNS} FROM segment ORDER BY first_sequence"):
-            yield segment_from(row)
+            patience.renew()
+            segment = segment_from(row)
+            if segment.first_sequence <= last:  # The pages of a forged table can lead in a circle.
+                raise JournalCorrupt(f"entry {segment.first_sequence} comes after entry {last} in {database}")
+            last = segment.last_sequence
+            yield segment
 
 
 def charter_offline(database: Path) -> Charter:
     """The charter of the journal in this file.  Raises like ``read_offline``."""
-    with _opened(database) as connection, translated(f"{database} could not be read"):
-        return charter_of(connection)
+    with _opened(database) as connection, translated(f"{database} could not be read"), bounded(connection):
+        return _charter(connection)
+
+
+def _charter(connection: sqlite3.Connection) -> Charter:
+    """The charter, once it is certain that what is read are tables of ours."""
+    refuse_foreign_schema(connection.execute(SCHEMA_ROWS).fetchall())
+    return charter_of(connection)
 
 
 @contextmanager
 def _opened(database: Path) -> Iterator[sqlite3.Connection]:
-    if not database.is_file():
+    if not database.exists():
         raise JournalUnreadable(f"there is no file {database}")
+    size_bytes = sum(_size_of(file) for file in _files_of(database))
     with unlocked(database.parent):
         wal.inspect(database)
         # Without a log the file is complete, and this flag lets SQLite read it in a directory that it cannot write to.
@@ -109,4 +128,21 @@ def _opened(database: Path) -> Iterator[sqlite3.Connection]:
         with translated(f"{database} could not be opened"):
             connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=0)
         with closing(connection):
+            with translated(f"{database} could not be opened"):
+                distrust(connection, size_bytes)
             yield connection
+
+
+def _files_of(database: Path) -> list[Path]:
+    """The files that SQLite may open."""
+    return [database, *(database.with_name(f"{database.name}-{kind}") for kind in ("wal", "shm", "journal"))]
+
+
+def _size_of(file: Path) -> int:
+    """Its size, 0 if it is not there.  Raises JournalCorrupt if it is no file: SQLite would wait for a pipe."""
+    try:
+        status = file.stat()
+    except FileNotFoundError:
+        return 0
+    refuse_irregular(file, status)
+    return status.st_size

@@ -20,6 +20,8 @@ from walletd.vocabulary.histories import Histories
 READ_LIMIT_BYTES = 4 * 1024 * 1024
 """One read occupies the journal's connection for some milliseconds."""
 FIRST_EPOCH = 1
+LAST_EPOCH = 2**62
+"""A larger one is forged: a restore takes the next, and SQLite stores 64 bits."""
 
 
 class Head(msgspec.Struct, frozen=True):

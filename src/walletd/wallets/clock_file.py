@@ -10,6 +10,7 @@ is the confirmation that the wall clock is right: it is valid for an hour, for a
 
 import json
 import logging
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -57,10 +58,8 @@ def read_seen(data: Path) -> Seen | None:
 
 def write_seen(data: Path, seen: Seen) -> None:
     """Record the clock's reading; a folder that cannot be written loses nothing but this."""
-    unfinished = data / f"{SEEN_NAME}.unfinished"
     with suppress(OSError):
-        unfinished.write_bytes(msgspec.json.encode(seen))
-        unfinished.replace(data / SEEN_NAME)
+        _write(data / SEEN_NAME, msgspec.json.encode(seen))
 
 
 def machine_time(wall: Microseconds = wall_microseconds) -> datetime:
@@ -71,8 +70,21 @@ def machine_time(wall: Microseconds = wall_microseconds) -> datetime:
 def accept(data: Path, wall: Microseconds = wall_microseconds) -> datetime:
     """Leave the confirmation that the wall clock is right; returns its time.  Raises OSError."""
     now = machine_time(wall)
-    (data / ACCEPTED_NAME).write_text(json.dumps({"accepted": now.isoformat()}), encoding="utf-8")
+    _write(data / ACCEPTED_NAME, json.dumps({"accepted": now.isoformat()}).encode())
     return now
+
+
+def _write(file: Path, content: bytes) -> None:
+    """Write the file whole, for the owner of its folder alone.  Raises OSError."""
+    unfinished = file.with_name(f"{file.name}.unfinished")
+    unfinished.unlink(missing_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with open(os.open(unfinished, flags, 0o600), "wb") as output:
+        output.write(content)
+        owner = os.stat(file.parent)
+        if os.geteuid() != owner.st_uid:  # Root's, for a daemon of another user, which has to read and remove it.
+            os.fchown(output.fileno(), owner.st_uid, owner.st_gid)
+    unfinished.replace(file)
 
 
 def take_word(data: Path, wall: Microseconds = wall_microseconds) -> bool:

@@ -30,6 +30,7 @@ from walletd.journal.failures import JournalCorrupt, JournalLocked
 from walletd.journal.merkle import Frontier
 from walletd.journal.segment import Segment, records
 from walletd.journal.sqlite.directory import make_directory
+from walletd.journal.sqlite.private import close_to_others, open_regular, refuse_exposed
 from walletd.journal.store import READ_LIMIT_BYTES, Head
 
 ARCHIVE_DIRECTORY = "archive"
@@ -149,10 +150,12 @@ def open_archive(directory: Path) -> Archive:
 def archive_for_writing(directory: Path) -> Iterator[Archive]:
     """The archive in the directory, created if missing, for this process alone; unfinished files are removed.
 
-    Raises JournalLocked if another process writes it, JournalCorrupt, JournalUnsupported or OSError.
+    Raises JournalLocked if another process writes it, JournalExposed, JournalCorrupt, JournalUnsupported or OSError.
     """
     make_directory(directory)
-    descriptor = os.open(directory / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    refuse_exposed(directory)
+    close_to_others(directory)
+    descriptor = open_regular(directory / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -25,7 +25,7 @@ from hashlib import sha256
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Annotated, Self
 
 import msgspec
 
@@ -33,8 +33,9 @@ from walletd.journal.failures import JournalCorrupt, JournalUnsupported, damage_
 from walletd.journal.merkle import EMPTY_ROOT, Frontier
 from walletd.journal.segment import Segment
 from walletd.journal.sqlite.directory import sync_directory
+from walletd.journal.sqlite.private import open_regular
 from walletd.journal.sqlite.rows import row_of, segment_from
-from walletd.journal.store import Head
+from walletd.journal.store import LAST_EPOCH, Head
 from walletd.journal.verification import advance_in_steps
 from walletd.vocabulary.sizes import MAX_SEGMENT_BYTES
 
@@ -65,19 +66,22 @@ _LEVEL = 3
 """The level of zlib: entries shrink to an eighth of their size; twice the time would save a tenth more."""
 
 
+Count = Annotated[int, msgspec.Meta(ge=0, lt=2**62)]
+
+
 class Origin(msgspec.Struct, frozen=True):
     """The journal that the segments come from."""
 
     instance: str
-    created_at: int  # nanoseconds since 1970, UTC
+    created_at: Count  # nanoseconds since 1970, UTC
 
 
 class Block(msgspec.Struct, frozen=True, array_like=True):
     """The place of some segments in the file, in bytes."""
 
-    first_sequence: int
-    offset: int
-    length: int
+    first_sequence: Count
+    offset: Count
+    length: Count
 
 
 class Contents(msgspec.Struct, frozen=True):
@@ -85,9 +89,9 @@ class Contents(msgspec.Struct, frozen=True):
 
     format: int
     origin: Origin
-    first_sequence: int
-    last_sequence: int
-    epoch: int  # of the last segment
+    first_sequence: Count
+    last_sequence: Count
+    epoch: Count  # of the last segment
     before: bytes
     frontier: bytes
     blocks: tuple[Block, ...]
@@ -145,7 +149,8 @@ class ArchiveWriter:
         self._places: list[tuple[int, int]] = []
         self._blocks: list[Block] = []
         self._path = directory / f"{frontier.size + 1:015d}{UNFINISHED_SUFFIX}"
-        self._file = self._path.open("w+b")
+        flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+        self._file = os.fdopen(open_regular(self._path, flags), "w+b")
         self._file.write(_FIRST_LINE)
         self.size_bytes = len(_FIRST_LINE)
         self._unsynced = 0
@@ -254,7 +259,7 @@ class OpenFiles:
     @contextmanager
     def borrowed(self, path: Path) -> Iterator[FileIO]:
         """The file, for this reader alone.  Raises OSError."""
-        file = self._taken(path) or path.open("rb", buffering=0)
+        file = self._taken(path) or FileIO(open_regular(path), "rb")
         try:
             yield file
         except Exception:
@@ -298,17 +303,32 @@ class ArchiveFile:
         Raises JournalCorrupt or OSError.
         """
         begin = max(0, bisect_right(self._firsts, after + 1) - 1)
+        segment: Segment | None = None
         with (opened or OpenFiles(0)).borrowed(self.path) as file:
             for block in self.contents.blocks[begin:]:
-                found = os.pread(file.fileno(), block.length, block.offset)
-                for segment in unpack(found):
+                found = unpack(os.pread(file.fileno(), block.length, block.offset))
+                if not found or found[0].first_sequence != block.first_sequence:
+                    raise JournalCorrupt(f"a block of {self.path} does not begin with entry {block.first_sequence}")
+                for segment in found:
                     if segment.last_sequence > after:
                         yield segment
+        self._refuse_other_end(segment)
+
+    def _refuse_other_end(self, last: Segment | None) -> None:
+        """Raise JournalCorrupt unless the file ends with the segment that its contents name."""
+        contents = self.contents
+        root = frontier_of(contents.frontier, self.path).root()
+        if last is None or (last.last_sequence, last.epoch, last.root) != (
+            contents.last_sequence,
+            contents.epoch,
+            root,
+        ):
+            raise JournalCorrupt(f"the segments in {self.path} do not end where its contents say")
 
 
 def open_archive_file(path: Path) -> ArchiveFile:
     """Read the contents of a file.  Raises JournalCorrupt, JournalUnsupported or OSError."""
-    with path.open("rb") as file:
+    with open(open_regular(path), "rb") as file:
         if file.read(len(_FIRST_LINE)) != _FIRST_LINE:
             raise JournalUnsupported(f"{path} is no archive of walletd")
         size = file.seek(0, os.SEEK_END)
@@ -316,16 +336,41 @@ def open_archive_file(path: Path) -> ArchiveFile:
             raise JournalCorrupt(f"{path} is cut off")
         file.seek(size - _TAIL.size)
         length, digest, end = _TAIL.unpack(file.read(_TAIL.size))
-        if end != _END or length > size - _TAIL.size - len(_FIRST_LINE):
+        if end != _END or length > min(size - _TAIL.size - len(_FIRST_LINE), MAX_UNPACKED_BYTES):
             raise JournalCorrupt(f"{path} does not end as an archive does")
         file.seek(size - _TAIL.size - length)
         encoded = file.read(length)
     if sha256(encoded).digest() != digest:
         raise JournalCorrupt(f"the contents of {path} do not have the digest that they were stored with")
-    contents = _decode_contents(encoded)
+    try:
+        contents = _decode_contents(encoded)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise JournalCorrupt(f"the contents of {path} cannot be read: {error}") from error
     if contents.format != ARCHIVE_FORMAT:
         raise JournalUnsupported(f"{path} has format {contents.format}, this version knows format {ARCHIVE_FORMAT}")
+    _refuse_impossible(path, contents, size - _TAIL.size - length)
     return ArchiveFile(path, contents)
+
+
+def _refuse_impossible(path: Path, contents: Contents, end: int) -> None:
+    """Raise JournalCorrupt unless the blocks lie one after the other up to this place and hold what the contents
+    claim.
+    """
+    at, sequence = len(_FIRST_LINE), contents.first_sequence
+    for block in contents.blocks:
+        if block.offset != at or not 0 < block.length <= MAX_ROW_BYTES or block.first_sequence < sequence:
+            raise JournalCorrupt(f"the contents of {path} cannot be: a block is not where the one before it ends")
+        at, sequence = at + block.length, block.first_sequence + 1
+    sizes = [frontier_of(stored, path).size for stored in (contents.before, contents.frontier)]
+    if (
+        not contents.blocks
+        or at != end
+        or contents.blocks[0].first_sequence != contents.first_sequence
+        or sizes != [contents.first_sequence - 1, contents.last_sequence]
+        or not contents.first_sequence <= contents.last_sequence
+        or not 1 <= contents.epoch <= LAST_EPOCH
+    ):
+        raise JournalCorrupt(f"the contents of {path} cannot be: its blocks do not hold the entries that it claims")
 
 
 def frontier_of(stored: bytes, path: Path) -> Frontier:

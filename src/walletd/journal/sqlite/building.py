@@ -7,6 +7,7 @@ recognised, and no id is issued twice.
     head = build_journal(directory, origin, segments, epoch, lambda head: (*kept, History(head + 1, new_mark())))
 """
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
@@ -17,11 +18,12 @@ from walletd.journal.archive.file import Origin
 from walletd.journal.failures import JournalCorrupt, JournalFailure, damage_is_the_copys
 from walletd.journal.merkle import Frontier
 from walletd.journal.segment import FORMAT_VERSION, Segment, records, seal
-from walletd.journal.sqlite.charter import APPLICATION_ID, SCHEMA
 from walletd.journal.sqlite.connection import translated
 from walletd.journal.sqlite.directory import DATABASE_NAME, make_directory, sync_directory, sync_file
 from walletd.journal.sqlite.mark import MARK_NAME
+from walletd.journal.sqlite.private import close_to_others, refuse_exposed
 from walletd.journal.sqlite.rows import COLUMNS, row_of, segment_from
+from walletd.journal.sqlite.schema import APPLICATION_ID, SCHEMA
 from walletd.journal.store import GENESIS, Head
 from walletd.journal.verification import advance
 from walletd.vocabulary.histories import FIRST_HISTORY, Histories
@@ -63,9 +65,11 @@ def build_journal(
     *,
     keep: Keep = lambda segment: segment.count,
     progress: Progress = lambda head: None,
+    confirm: Progress = lambda head: None,
 ) -> Head:
     """Make a journal of these segments, which begin with entry 1, up to the first that is not kept whole.
 
+    ``confirm`` is called with its head when it is whole, before it counts; what it raises leaves nothing behind.
     Returns its head.  Raises JournalThere, JournalCorrupt, CopyDamaged, JournalUnreadable (no space, no permission), or
     the errors of reading the segments.
     """
@@ -74,12 +78,15 @@ def build_journal(
     unfinished = final.with_name(final.name + UNFINISHED_SUFFIX)
     with translated(f"{final} could not be written"):
         make_directory(directory)
+        refuse_exposed(directory)
+        close_to_others(directory)
         unfinished.unlink(missing_ok=True)
         try:
             head = _write(unfinished, origin, _kept(segments, keep, progress), epoch, histories)
             sync_file(unfinished)
             with damage_is_the_copys(f"the journal for {directory}"):
                 _read_back(unfinished, head)
+            confirm(head)
             refuse_occupied(directory)
             unfinished.rename(final)
             sync_directory(directory)
@@ -106,8 +113,8 @@ def _kept(segments: Iterable[Segment], keep: Keep, progress: Progress) -> Iterat
 
 def _write(file: Path, origin: Origin, segments: Iterable[Segment], epoch: int, histories: HistoriesAt) -> Head:
     head = GENESIS
+    os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
     with closing(sqlite3.connect(file, isolation_level=None)) as connection:
-        file.chmod(0o600)
         connection.execute("PRAGMA journal_mode = OFF")  # A file that fails is discarded whole.
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("BEGIN")

@@ -7,13 +7,16 @@ by that, and is completed.
 
 import sqlite3
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
 from walletd.journal.failures import JournalCorrupt, JournalUnreadable, JournalUnsupported
 from walletd.journal.segment import FORMAT_VERSION
 from walletd.journal.sqlite.connection import SqliteConnection, is_full
-from walletd.journal.store import FIRST_EPOCH
+from walletd.journal.sqlite.distrust import FOREIGN, SCHEMA_ROWS, refuse_foreign_schema
+from walletd.journal.sqlite.schema import APPLICATION_ID, SCHEMA
+from walletd.journal.store import FIRST_EPOCH, LAST_EPOCH
 from walletd.vocabulary.histories import FIRST_HISTORY, Histories, History
 
 # The exclusive lock is requested before WAL, so that SQLite keeps the index of its log in memory and admits no other
@@ -32,42 +35,11 @@ _SETTINGS = (
     ("mmap_size", "0", 0),
 )
 
-SCHEMA = (
-    """
-    CREATE TABLE journal (
-        singleton  INTEGER PRIMARY KEY CHECK (singleton = 1),
-        format     INTEGER NOT NULL,
-        instance   TEXT    NOT NULL,
-        epoch      INTEGER NOT NULL CHECK (epoch >= 1),
-        created_at INTEGER NOT NULL -- nanoseconds since 1970, UTC
-    ) STRICT
-    """,
-    """
-    CREATE TABLE history (
-        first_sequence INTEGER NOT NULL CHECK (first_sequence >= 1),
-        mark           TEXT    PRIMARY KEY
-    ) STRICT, WITHOUT ROWID
-    """,
-    """
-    CREATE TABLE segment (
-        first_sequence INTEGER PRIMARY KEY CHECK (first_sequence >= 1),
-        entry_count    INTEGER NOT NULL CHECK (entry_count >= 1),
-        epoch          INTEGER NOT NULL,
-        format         INTEGER NOT NULL,
-        root           BLOB    NOT NULL CHECK (length(root) = 32),
-        digest         BLOB    NOT NULL CHECK (length(digest) = 32),
-        body           BLOB    NOT NULL
-    ) STRICT
-    """,
-)
-CHARTER = "SELECT format, instance, epoch, created_at FROM journal"
+CHARTER = "SELECT format, instance, epoch, created_at FROM journal LIMIT 2"
 HAS_HISTORIES = "SELECT 1 FROM sqlite_schema WHERE name = 'history'"
 """A journal from before there were histories has no such table; its entries belong to the first."""
 HISTORIES = "SELECT first_sequence, mark FROM history ORDER BY first_sequence"
 """The histories after the first."""
-
-APPLICATION_ID = 0x77616C6A
-""""walj" in ASCII, by which file(1) can recognise a journal."""
 
 
 class Charter(msgspec.Struct, frozen=True):
@@ -148,24 +120,36 @@ def charter_of(connection: sqlite3.Connection) -> Charter:
     return charter_from(rows, connection.execute(HISTORIES).fetchall() if has_histories else [])
 
 
-def charter_from(rows: list[tuple[int, str, int, int]], histories: list[tuple[int, str]]) -> Charter:
-    """The charter from its single row, if its format is known, and the later histories."""
+def charter_from(rows: list[tuple[Any, ...]], histories: list[tuple[Any, ...]]) -> Charter:
+    """The charter from its single row, if its format is known, and the later histories.
+
+    A forged file may have values of other types than its tables declare.
+    """
     if len(rows) != 1:
-        raise JournalCorrupt(f"the journal has {len(rows)} charters")
-    charter = Charter(*rows[0], (*FIRST_HISTORY, *(History(*row) for row in histories)))
+        raise JournalCorrupt(f"the journal has {'no charter' if not rows else 'more than one charter'}")
+    if [type(value) for value in rows[0]] != [int, str, int, int] or any(
+        [type(value) for value in row] != [int, str] for row in histories
+    ):
+        raise JournalCorrupt("the journal's charter has values of other types than it was stored with")
+    version, instance, epoch, created_at = rows[0]
+    later = (History(first_sequence, mark) for first_sequence, mark in histories)
+    charter = Charter(version, instance, epoch, created_at, (*FIRST_HISTORY, *later))
     if charter.format != FORMAT_VERSION:
         raise JournalUnsupported(f"the journal has format {charter.format}, this version knows format {FORMAT_VERSION}")
+    if not (1 <= charter.epoch <= LAST_EPOCH and charter.created_at >= 0):
+        raise JournalCorrupt("the journal's charter has values that cannot be")
     return charter
 
 
 async def _is_empty(connection: SqliteConnection) -> bool:
-    """True if nothing is there, not even a table of another application."""
-    tables = {row[0] for row in await connection.rows("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    """True if nothing is there.  Raises JournalUnsupported if anything is there that a journal does not have."""
+    tables = await connection.rows(SCHEMA_ROWS)
     ((application_id,),) = await connection.rows("PRAGMA application_id")
     if not tables and application_id == 0:
         return True
-    if application_id != APPLICATION_ID or not {"journal", "segment"} <= tables:
-        raise JournalUnsupported("the file is a SQLite database, but not a journal of walletd")
+    if application_id != APPLICATION_ID:
+        raise JournalUnsupported(FOREIGN)
+    refuse_foreign_schema(tables)
     return False
 
 

@@ -12,7 +12,7 @@ never leaves a transaction open.  A commit needs no hop if the disk is fast (``b
 import errno
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -30,6 +30,7 @@ from walletd.journal.failures import (
     JournalUnsupported,
 )
 from walletd.journal.sqlite.asyncio_loop import open_aiosqlite
+from walletd.journal.sqlite.distrust import bounded
 from walletd.runtime.blocking_calls import OnLoop
 
 Row = tuple[Any, ...]
@@ -84,6 +85,10 @@ class SqliteConnection:
 
     def _change_now(self, statement: str, parameters: Parameters) -> int:
         return self._sqlite.execute(statement, parameters).rowcount
+
+    def bounded(self) -> AbstractContextManager[object]:
+        """Every statement in the block ends with an error if it takes far more steps than a journal's statements do."""
+        return bounded(self._sqlite)
 
     @property
     def in_transaction(self) -> bool:
@@ -151,6 +156,8 @@ def translated(doing: str) -> Iterator[None]:
 _TRANSLATIONS: dict[int, type[JournalFailure]] = {
     sqlite3.SQLITE_FULL: JournalFull,
     sqlite3.SQLITE_CORRUPT: JournalCorrupt,
+    sqlite3.SQLITE_INTERRUPT: JournalCorrupt,  # It took more steps than anything of ours does (``distrust``).
+    sqlite3.SQLITE_TOOBIG: JournalCorrupt,
     sqlite3.SQLITE_NOTADB: JournalUnsupported,
     sqlite3.SQLITE_BUSY: JournalLocked,
     sqlite3.SQLITE_LOCKED: JournalLocked,

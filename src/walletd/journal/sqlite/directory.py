@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from walletd.journal.failures import JournalLocked, JournalUnsupported
+from walletd.journal.sqlite.private import open_regular
 
 DATABASE_NAME = "journal.db"
 LOCK_NAME = "journal.lock"
@@ -51,7 +52,7 @@ def sync_file(path: Path, flags: int = os.O_RDWR) -> None:
 @contextmanager
 def locked(directory: Path) -> Iterator[None]:
     """Hold the journal while the body runs; raises JournalLocked at once if another process holds it."""
-    descriptor = os.open(directory / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = open_regular(directory / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -72,7 +73,7 @@ def locked(directory: Path) -> Iterator[None]:
 def unlocked(directory: Path) -> Iterator[None]:
     """Keep daemons out while the body reads the files; raises JournalLocked if one is running."""
     try:
-        descriptor = os.open(directory / LOCK_NAME, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = open_regular(directory / LOCK_NAME, os.O_RDONLY | os.O_NOFOLLOW)
     except FileNotFoundError:  # a copy, where no daemon ever ran
         yield
         return
@@ -140,7 +141,7 @@ class Ballast:
         """
         if not self.missing_bytes:
             return
-        with self._path.open("ab") as file:
+        with open(open_regular(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW), "ab") as file:
             while self.missing_bytes:
                 file.write(os.urandom(min(_CHUNK_BYTES, self.missing_bytes)))
                 file.flush()

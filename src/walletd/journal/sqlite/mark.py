@@ -13,10 +13,13 @@ from pathlib import Path
 import msgspec
 
 from walletd.journal.failures import JournalReplaced
+from walletd.journal.sqlite.private import open_regular
 
 MARK_NAME = "journal.mark"
 
 _SUM_DIGITS = 64
+_LONGEST_BYTES = 4096
+"""A mark is some two hundred bytes long."""
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -31,7 +34,7 @@ def write_mark(directory: Path, mark: Mark) -> None:
     """Write the mark over the old one, in place: a full disk must not prevent it.  A torn write makes it unreadable."""
     content = msgspec.json.encode(mark)
     line = sha256(content).hexdigest().encode() + content + b"\n"
-    descriptor = os.open(directory / MARK_NAME, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = open_regular(directory / MARK_NAME, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW)
     try:
         os.pwrite(descriptor, line, 0)
         os.ftruncate(descriptor, len(line))
@@ -41,15 +44,19 @@ def write_mark(directory: Path, mark: Mark) -> None:
 
 
 def read_mark(directory: Path) -> Mark | None:
-    """The mark, or None if there is no valid one."""
+    """The mark, or None if there is no valid one.  Raises JournalCorrupt if its name is not a file's, or OSError."""
     try:
-        line = (directory / MARK_NAME).read_bytes()
+        with open(open_regular(directory / MARK_NAME, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+            line = file.read(_LONGEST_BYTES)
     except FileNotFoundError:
         return None
     content = line[_SUM_DIGITS:-1]
     if line[:_SUM_DIGITS] != sha256(content).hexdigest().encode():
         return None
-    return msgspec.json.decode(content, type=Mark)
+    try:
+        return msgspec.json.decode(content, type=Mark)
+    except msgspec.DecodeError:
+        return None
 
 
 def refuse_missing(database: Path) -> None:

@@ -48,6 +48,7 @@ from walletd.journal.sqlite.directory import (
 )
 from walletd.journal.sqlite.mark import Mark, read_mark, refuse_missing, refuse_replaced, write_mark
 from walletd.journal.sqlite.presence import Presence
+from walletd.journal.sqlite.private import close_to_others, refuse_exposed
 from walletd.journal.sqlite.rows import AFTER, APPEND, FIRST, HOLDING, LAST, PRUNE, row_of, segment_from
 from walletd.journal.store import GENESIS, READ_LIMIT_BYTES, Head
 from walletd.runtime.ending import end_process
@@ -407,7 +408,9 @@ async def open_journal(
     database = directory / DATABASE_NAME
     with translated(f"the journal in {directory} could not be opened"):
         make_directory(directory)
+        refuse_exposed(directory)
     with locked(directory):
+        close_to_others(directory)
         refuse_network_file_system(directory)
         with translated(f"{database} could not be read"):
             refuse_missing(database)
@@ -420,7 +423,7 @@ async def open_journal(
             connection = await connect(database, silence_seconds=limits.silence_seconds)
         try:
             ballast = Ballast(directory, limits.ballast_bytes)
-            with translated(f"the journal in {directory} could not be prepared"):
+            with translated(f"the journal in {directory} could not be prepared"), connection.bounded():
                 charter = await prepare(
                     connection, recoverable_frames, new_instance=new_instance, now=now, make_room=ballast.drop
                 )

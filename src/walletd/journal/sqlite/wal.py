@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from walletd.journal.failures import JournalCorrupt
+from walletd.journal.sqlite.private import open_regular
 
 _HEADER = struct.Struct(">8I")
 """Magic, version, page size, checkpoint number, two salts, two sums."""
@@ -55,7 +56,7 @@ def inspect(database: Path) -> int:
     log = wal_path(database)
     if not log.exists() or log.stat().st_size <= _HEADER.size:
         return 0
-    with log.open("rb") as file:
+    with open(open_regular(log), "rb") as file:
         header = file.read(_HEADER.size)
         magic, version, page_bytes, _, salt_1, salt_2, sum_1, sum_2 = _HEADER.unpack(header)
         big_endian = bool(magic & 1)
@@ -64,6 +65,8 @@ def inspect(database: Path) -> int:
             return _inspect_without_header(database, file)
         if version != _VERSION:
             raise JournalCorrupt(f"the log {log.name} has version {version}, which no known SQLite writes")
+        if not _is_page_size(page_bytes):
+            raise JournalCorrupt(f"the header of {log.name} claims pages of {page_bytes} bytes")
         salts = (salt_1, salt_2)
         recovered = _recoverable(file, page_bytes, salts, (sum_1, sum_2), big_endian)
         commits = _commits(frame for frame in _frames(file, page_bytes) if frame.salts == salts)
@@ -118,7 +121,7 @@ def _inspect_without_header(database: Path, file: BinaryIO) -> int:
     """
     if not _is_database(database):
         raise JournalCorrupt(f"both {database.name} and the header of {wal_path(database).name} are damaged")
-    with database.open("rb") as pages:
+    with open(open_regular(database), "rb") as pages:
         page_bytes = _page_bytes(pages)
         frames = list(_frames(file, page_bytes))
         if not frames:
@@ -164,7 +167,7 @@ def _length(file: BinaryIO) -> int:
 def _is_database(database: Path) -> bool:
     if not database.exists():
         return False
-    with database.open("rb") as file:
+    with open(open_regular(database), "rb") as file:
         return file.read(len(_DATABASE_MAGIC)) == _DATABASE_MAGIC
 
 
@@ -173,9 +176,14 @@ def _page_bytes(database: BinaryIO) -> int:
     database.seek(16)
     stored = int.from_bytes(database.read(2), "big")
     page_bytes = 65536 if stored == 1 else stored
-    if page_bytes < 512 or page_bytes & (page_bytes - 1):
+    if not _is_page_size(page_bytes):
         raise JournalCorrupt(f"the database's header claims pages of {page_bytes} bytes")
     return page_bytes
+
+
+def _is_page_size(page_bytes: int) -> bool:
+    """True for the powers of two from 512 to 65,536."""
+    return 512 <= page_bytes <= 65536 and not page_bytes & (page_bytes - 1)
 
 
 def _sum(content: bytes, sums: Sums, big_endian: bool) -> Sums:
