@@ -23,6 +23,7 @@ from walletd.cli.groups import DAEMON, LOOKING, MONEY, MORE
 from walletd.cli.holds import hold, refund
 from walletd.cli.looking import balance, discover, entry, statement, status, transfer
 from walletd.cli.operations import audit, drain, log_level, report
+from walletd.cli.output import say
 from walletd.cli.payments import pay
 from walletd.cli.restore import restore
 from walletd.cli.surroundings import OUTPUT_FAILURES, drop_output
@@ -159,7 +160,7 @@ def _failed(sentence: str, exit_code: int) -> int:
         sys.stdout.flush()
     except OSError:
         drop_output()
-    sys.stderr.write(f"walletd: {sentence}\n")
+    say(f"walletd: {sentence}")
     return exit_code
 
 

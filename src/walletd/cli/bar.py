@@ -32,4 +32,8 @@ class Bar:
         return lambda done, entries: self._bar.update(self._task, completed=done, entries=entries)
 
     def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Remove it, before the task's end perhaps: a question follows."""
         self._bar.stop()

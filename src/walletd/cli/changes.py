@@ -6,7 +6,6 @@ return submit(connection, options, make, lambda applied: "done")
 import math
 import re
 import shlex
-import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -18,7 +17,7 @@ from rich.console import Group, RenderableType
 from walletd.cli.connection import Connection, talk
 from walletd.cli.failures import UsageError
 from walletd.cli.groups import CONDITIONS
-from walletd.cli.output import Output, again, balances_table, room_lines
+from walletd.cli.output import Output, again, balances_table, room_lines, say
 from walletd.client import Applied, Client, new_command_id
 from walletd.protocol.errors import explain
 from walletd.vocabulary.commands import MAX_SECONDS, AnyCommand
@@ -91,9 +90,9 @@ def submit(
     except (KeyboardInterrupt, OSError) as cause:
         if not options.dry_run:
             what = "interrupted" if isinstance(cause, KeyboardInterrupt) else "not answered"
-            sys.stderr.write(
+            say(
                 f"walletd: {what}, and it may or may not have been applied; "
-                f"to find out, repeat it with --command-id {shlex.quote(command_id)}\n"
+                f"to find out, repeat it with --command-id {shlex.quote(command_id)}"
             )
         raise
 

@@ -3,7 +3,6 @@
 Neither opens the journal or a port, so both may run beside a daemon, or before one starts.
 """
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +10,7 @@ import msgspec
 from cyclopts import App, Parameter
 
 from walletd.cli.groups import DAEMON
-from walletd.cli.output import write_json
+from walletd.cli.output import say, write_json
 from walletd.runtime.ending import EXIT_CONFIGURATION
 from walletd.settings.layers import DEFAULT, Configuration, load
 from walletd.settings.settings import RELOADABLE, ConfigurationError
@@ -86,7 +85,7 @@ def _loaded(file: Path | None) -> Configuration | None:
     try:
         return load(file)
     except ConfigurationError as error:
-        sys.stderr.write(f"walletd: {error}\n")
+        say(f"walletd: {error}")
         return None
 
 

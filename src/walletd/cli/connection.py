@@ -7,7 +7,6 @@ A flag overrides the environment, and the environment overrides the default.
 
 import os
 import ssl
-import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +28,7 @@ from walletd.cli.defaults import (
 )
 from walletd.cli.failures import Told, told
 from walletd.cli.groups import COMMON
-from walletd.cli.output import Output
+from walletd.cli.output import Output, say
 from walletd.client import AuthenticationFailed, Client, ClientError, NotReachable, RequestFailed, connect
 
 Action = Callable[[Client, Output], Awaitable[int]]
@@ -119,7 +118,7 @@ def tell(failure: Told, output: Output) -> int:
     """Report the failure, to people on stderr and to scripts as JSON, and return the exit code."""
     if output.as_json:
         output.document({"error": failure.document})
-    sys.stderr.write(f"walletd: {failure.sentence}\n")
+    say(f"walletd: {failure.sentence}")
     return failure.exit_code
 
 

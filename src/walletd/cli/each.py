@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from walletd.cli.connection import Connection, scales_of, talk
 from walletd.cli.failures import UsageError, told
-from walletd.cli.output import Output, again, new_console
+from walletd.cli.output import Output, again, say
 from walletd.client import Applied, Client, ClientError, RequestFailed
 
 One = TypeVar("One")
@@ -35,7 +35,7 @@ def each(
             except ClientError as error:
                 failure = told(error, await scales_of(client))
                 documents.append({"error": failure.document})
-                new_console(stderr=True).print(f"walletd: {failure.sentence}", soft_wrap=True)
+                say(f"walletd: {failure.sentence}")
                 exit_code = max(exit_code, failure.exit_code)
                 if not isinstance(error, RequestFailed):
                     break

@@ -8,7 +8,7 @@ from walletd.cli.changes import PLAIN, Options, check_movement, command, only_lo
 from walletd.cli.connection import DEFAULT, Connection, talk
 from walletd.cli.failures import UsageError
 from walletd.cli.groups import MONEY
-from walletd.cli.output import Output, amount, clean, moment, new_table
+from walletd.cli.output import Output, amount, moment, new_table
 from walletd.cli.views import show_hold
 from walletd.client import Applied, Client
 from walletd.vocabulary.commands import AnyCommand
@@ -264,7 +264,7 @@ def list_(
                 amount(found.captured, found.asset, scales),
                 found.asset,
                 "" if found.expires_at is None else moment(found.expires_at),
-                clean(found.reference),
+                found.reference or "",
             )
         output.answer({"holds": holds}, lambda: table)
         return 0

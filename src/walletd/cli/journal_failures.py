@@ -1,14 +1,13 @@
 """A failure of the journal's files, for people and scripts: a sentence, an error, an exit code."""
 
-import sys
-
-from walletd.cli.output import Output
+from walletd.cli.output import Output, say
 from walletd.journal.failures import JournalCorrupt, JournalFailure, JournalLocked, JournalUnsupported
 from walletd.runtime.ending import (
     EXIT_CONFIGURATION,
     EXIT_DAMAGED,
     EXIT_INPUT_OUTPUT,
     EXIT_NO_INPUT,
+    EXIT_REFUSED,
     EXIT_TRY_LATER,
 )
 
@@ -19,16 +18,24 @@ class JournalMissing(JournalFailure):
     advice = "Give a data directory such as var, a backup's directory, or a journal's file."
 
 
+class NotConfirmed(JournalFailure):
+    """A person who was asked did not agree."""
+
+    advice = "Nothing was restored."
+
+
 def failed(failure: JournalFailure | OSError, output: Output) -> int:
     """Report the failure, to people on stderr and to scripts as JSON, and return the exit code."""
     if output.as_json:
         output.document({"error": {"reason": type(failure).__name__, "message": _sentence(failure)}})
-    sys.stderr.write(f"walletd: {_sentence(failure)}\n")
+    say(f"walletd: {_sentence(failure)}")
     match failure:
         case JournalLocked():
             return EXIT_TRY_LATER
         case JournalUnsupported():
             return EXIT_CONFIGURATION
+        case NotConfirmed():
+            return EXIT_REFUSED
         case JournalMissing():
             return EXIT_NO_INPUT
         case JournalCorrupt():

@@ -15,7 +15,7 @@ from rich.text import Text
 from walletd.cli.connection import DEFAULT, Connection, talk
 from walletd.cli.failures import UsageError
 from walletd.cli.groups import LOOKING
-from walletd.cli.output import Output, amount, balances_table, clean, moment, new_table, room_lines
+from walletd.cli.output import Output, amount, balances_table, moment, new_table, room_lines
 from walletd.cli.views import show_transfer
 from walletd.client import Client
 from walletd.protocol.messages import StatementBalance, StatementLine
@@ -189,7 +189,7 @@ def statement_table(
             signed(line, scales),
             line.asset,
             amount(line.posted, line.asset, scales),
-            clean(line.reference),
+            line.reference or "",
         )
     _end_rows(table, *last, scales)
     return table
@@ -243,7 +243,9 @@ def entry(
         record = msgspec.json.encode(view.entry).decode()
         missing = "no hash: the balances of other wallets are left out"
         hashed = Text(missing if view.entry_hash is None else f"hash {view.entry_hash}", style="dim")
-        output.answer(view, lambda: Group(JSON(record, highlight=output.console.is_terminal), hashed))
+        is_escaped = output.console.is_terminal or not record.isprintable()
+        shown = JSON(record, highlight=output.console.is_terminal, ensure_ascii=is_escaped)
+        output.answer(view, lambda: Group(shown, hashed))
         return 0
 
     return talk(connection, show)
@@ -289,7 +291,7 @@ def status(*, connection: Connection = DEFAULT) -> int:
             done = f", {seen.compaction.done:,} of {seen.compaction.whole:,} entries" if seen.compaction.whole else ""
             table.add_row("compaction", f"{seen.compaction.step}{done}")
         if seen.compaction is not None and seen.compaction.last_failure is not None:
-            table.add_row("last compaction", f"not done: {clean(seen.compaction.last_failure)}")
+            table.add_row("last compaction", f"not done: {seen.compaction.last_failure}")
         table.add_row("wallets in memory", f"{seen.warm_wallets:,}")
         table.add_row("sessions", f"{seen.sessions:,}")
         output.answer(seen, lambda: table)

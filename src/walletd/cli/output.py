@@ -13,12 +13,15 @@ from typing import Any
 
 import msgspec
 from rich import box
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.measure import Measurement
+from rich.segment import Segment
+from rich.style import StyleType
 from rich.table import Table
 from rich.text import Text
 
 from walletd.client import Applied
+from walletd.logs.plain import ascii_json, plain, plain_lines
 from walletd.vocabulary.entries import BalanceRecord
 from walletd.vocabulary.money import format_amount
 from walletd.vocabulary.room import Room
@@ -71,9 +74,17 @@ class Output:
             self.console.print(line, soft_wrap=True)
 
 
+def say(sentence: str, end: str = "\n") -> None:
+    """One line on stderr, or the beginning of one, with the words of a peer made plain."""
+    sys.stderr.write(f"{plain(sentence)}{end}")
+    sys.stderr.flush()
+
+
 def write_json(document: Any) -> None:
-    """One JSON document on one line of stdout: in UTF-8 (RFC 8259), whatever the locale."""
+    """One JSON document on one line of stdout: in UTF-8 (RFC 8259), whatever the locale; for a terminal in ASCII."""
     line = msgspec.json.encode(document) + b"\n"
+    if sys.stdout.isatty():
+        line = ascii_json(line.decode()[:-1]).encode() + b"\n"
     sys.stdout.flush()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.buffer.write(line)
@@ -111,12 +122,31 @@ def new_console(*, stderr: bool = False) -> Console:
     """A console on stdout or stderr that prints exactly what it is given."""
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else PIPE_WIDTH
-    return Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
+    return PlainConsole(file=stream, width=width, highlight=False, markup=False, emoji=False)
+
+
+class PlainConsole(Console):
+    """A console on which text moves no cursor, whatever it contains; its own styles and progress bars are untouched."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """The segments, with the text of each made plain."""
+        for segment in super().render(renderable, options):
+            is_plain = segment.control or segment.text.isprintable()
+            yield segment if is_plain else Segment(plain_lines(segment.text), segment.style)
+
+
+class PlainTable(Table):
+    """A table whose cells are plain before they are measured, so that nothing is cut."""
+
+    def add_row(self, *cells: RenderableType | None, style: StyleType | None = None, end_section: bool = False) -> None:
+        """Add a row; each cell is one line."""
+        words = (plain(cell) if isinstance(cell, str) else cell for cell in cells)
+        super().add_row(*words, style=style, end_section=end_section)
 
 
 def new_table(*columns: str, right: Collection[str] = (), folding: Collection[str] = ()) -> Table:
     """An empty table; columns of amounts are aligned ``right``, those of free text are ``folding``."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    table = PlainTable(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column, justify="right" if column in right else "left", no_wrap=column not in folding)
     return table
@@ -164,10 +194,3 @@ def amount(units: str, asset: str, scales: Mapping[str, int]) -> str:
 def moment(time: datetime) -> str:
     """A time in the machine's own zone, to the second."""
     return time.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-
-
-def clean(words: str | None) -> str:
-    """A client's own words, made safe for a terminal: unprintable characters are escaped."""
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in words or ""
-    )

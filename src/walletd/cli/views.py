@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from walletd.cli.output import Output, amount, balances_table, clean, moment, new_table
+from walletd.cli.output import Output, amount, balances_table, moment, new_table
 from walletd.client import Client
 from walletd.protocol.messages import TransferView, WalletView
 from walletd.protocol.messages.holds import HoldView
@@ -83,7 +83,7 @@ def metadata_table(words: Mapping[str, str]) -> Table:
     """A client's own words, under a separate heading, so that none of them looks like the daemon's."""
     table = new_table("metadata", "", folding=("",))
     for key, word in words.items():
-        table.add_row(clean(key), clean(word))
+        table.add_row(key, word)
     return table
 
 
@@ -190,7 +190,7 @@ def _facts(rows: Iterable[tuple[str, str]]) -> Table:
     table.show_header = False
     for name, word in rows:
         if word:
-            table.add_row(name, clean(word))
+            table.add_row(name, word)
     return table
 
 

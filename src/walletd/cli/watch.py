@@ -9,8 +9,9 @@ from rich.text import Text
 
 from walletd.cli.connection import DEFAULT, Connection, talk
 from walletd.cli.failures import UsageError
-from walletd.cli.output import Output, amount, clean, new_console
+from walletd.cli.output import Output, amount, new_console
 from walletd.client import Client, Event
+from walletd.logs.plain import plain
 from walletd.vocabulary.commands import (
     AnyCommand,
     CaptureHold,
@@ -98,7 +99,7 @@ def event_line(entry: Entry, scales: Mapping[str, int], named: Collection[str] =
     line.append(happened(entry, scales), style="bold")
     reference = getattr(entry.command, "reference", None)
     if reference is not None:
-        line.append(f"  “{clean(reference)}”")
+        line.append(f"  “{plain(reference)}”")
     if entry.refusal is not None:
         line.append(f"  refused: {entry.refusal.reason.value}", style="red")
     after = [

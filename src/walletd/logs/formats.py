@@ -8,16 +8,15 @@ Every format shows one complete event, with the ids of its context; none lets a 
 import json
 import logging
 import os
-import re
 import sys
 import time
 from typing import Any, TextIO
 
 from walletd.logs.context import context_of
+from walletd.logs.plain import plain, plain_json, plain_lines
 from walletd.logs.redaction import redacted
 
 ROOT = "walletd."
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class ConsoleFormatter(logging.Formatter):
@@ -56,7 +55,7 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             document["traceback"] = self.formatException(record.exc_info)
         cleaned = {key: redacted(value) if isinstance(value, str) else value for key, value in document.items()}
-        return json.dumps(cleaned, ensure_ascii=False, separators=(",", ":"))
+        return plain_json(json.dumps(cleaned, ensure_ascii=False, separators=(",", ":")))
 
 
 FORMATS = {"console": ConsoleFormatter, "json": JsonFormatter, "journald": JournaldFormatter}
@@ -105,13 +104,9 @@ def _component(record: logging.LogRecord) -> str:
 
 def _body(formatter: logging.Formatter, record: logging.LogRecord) -> str:
     """The message on one line, which client text in it cannot forge; then the ids, then the traceback."""
-    words = [_CONTROLS.sub(_escaped, record.getMessage().replace("\n", "\\n"))]
-    words += [f"{name}={value}" for name, value in context_of(record).items()]
+    words = [plain(record.getMessage())]
+    words += [f"{name}={plain(value)}" for name, value in context_of(record).items()]
     if repeats := getattr(record, "repeats", 0):
         words.append(f"({repeats} more like this suppressed)")
     text = " ".join(words)
-    return f"{text}\n{formatter.formatException(record.exc_info)}" if record.exc_info else text
-
-
-def _escaped(found: re.Match[str]) -> str:
-    return found.group().encode("unicode_escape").decode()
+    return f"{text}\n{plain_lines(formatter.formatException(record.exc_info))}" if record.exc_info else text
