@@ -51,7 +51,7 @@ def journal_of(path: Path) -> list[bytes]:
 
 def restored(source: Path, data: Path, token: str, *arguments: str) -> Path:
     """A data directory from this backup, with the operator's token of the daemon that it is of."""
-    done("restore", str(source), str(data), *arguments)
+    done("restore", str(source), str(data), "--yes", *arguments)
     file = data / "operator.token"
     file.touch(0o600)
     file.write_text(token)

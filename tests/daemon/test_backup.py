@@ -173,7 +173,7 @@ def test_without_the_old_token_a_restored_daemon_makes_one_and_one_entry_for_it(
         before = every_entry(client)
         done("backup", str(tmp_path / "backup"), daemon=daemon)
     daemon.kill()
-    done("restore", str(tmp_path / "backup"), str(tmp_path / "restored"))
+    done("restore", str(tmp_path / "backup"), str(tmp_path / "restored"), "--yes")
     with Daemon(tmp_path / "restored") as again, again.client() as client:
         assert again.token != daemon.token
         entries = every_entry(client)
@@ -233,7 +233,7 @@ def test_a_point_in_time_by_sequence_and_by_moment(tmp_path: Path, daemon: Daemo
         assert client.call("transfer.post", **transfer("t20", "alice", "bob", 1))["replayed"] is True
         assert "replayed" not in client.call("transfer.post", **transfer("t21", "alice", "bob", 1))
     moment = replies[20]["time"]
-    done("restore", str(tmp_path / "backup"), str(tmp_path / "then"), "--to-time", moment)
+    done("restore", str(tmp_path / "backup"), str(tmp_path / "then"), "--to-time", moment, "--yes")
     kept = [view for view in entries if view["entry"]["time"] <= moment]
     assert len(journal_of(tmp_path / "then")) == len(kept) >= wanted
 
@@ -247,7 +247,7 @@ def test_a_point_in_time_by_sequence_and_by_moment(tmp_path: Path, daemon: Daemo
 )
 def test_a_point_that_is_not_there_is_refused(tmp_path: Path, daemon: Daemon, arguments: list[str], says: str) -> None:
     done("backup", str(tmp_path / "backup"), daemon=daemon)
-    ended = walletd("restore", str(tmp_path / "backup"), str(tmp_path / "new"), *arguments)
+    ended = walletd("restore", str(tmp_path / "backup"), str(tmp_path / "new"), *arguments, "--yes")
     assert ended.returncode == 74
     assert says in ended.stderr
     assert not list((tmp_path / "new").glob("journal*"))
@@ -257,7 +257,7 @@ def test_a_restore_overwrites_nothing(tmp_path: Path, daemon: Daemon) -> None:
     done("backup", str(tmp_path / "backup"), daemon=daemon)
     daemon.kill()
     before = {file.name: file.read_bytes() for file in daemon.data.iterdir() if file.is_file()}
-    ended = walletd("restore", str(tmp_path / "backup"), str(daemon.data))
+    ended = walletd("restore", str(tmp_path / "backup"), str(daemon.data), "--yes")
     assert ended.returncode == 74
     assert "is there already" in ended.stderr
     assert {file.name: file.read_bytes() for file in daemon.data.iterdir() if file.is_file()} == before
@@ -270,7 +270,7 @@ def test_an_old_copy_put_back_by_hand_is_refused_and_a_restored_one_is_not(tmp_p
         client.call("wallet.open", command_id="later", wallet="later")
     daemon.signal(15)
     assert daemon.wait() == 0
-    done("restore", str(tmp_path / "backup"), str(tmp_path / "restored"))
+    done("restore", str(tmp_path / "backup"), str(tmp_path / "restored"), "--yes")
     for file in daemon.data.glob("journal.db*"):
         file.unlink()
     (daemon.data / "journal.db").write_bytes((tmp_path / "restored/journal.db").read_bytes())
@@ -285,7 +285,7 @@ def test_a_backup_of_another_life_is_left_alone(tmp_path: Path, daemon: Daemon) 
         done("backup", str(backup), daemon=daemon)
         client.call("wallet.open", command_id="later", wallet="later")
         done("backup", str(backup), daemon=daemon)
-    done("restore", str(backup), str(tmp_path / "restored"), "--to-sequence", "3")
+    done("restore", str(backup), str(tmp_path / "restored"), "--to-sequence", "3", "--yes")
     before = journal_of(backup)
     for data in (tmp_path / "restored", tmp_path / "fresh"):
         with Daemon(data) as other, other.client() as client:
@@ -342,7 +342,7 @@ def test_rot_in_a_backup_is_found_and_never_restored(tmp_path: Path, daemon: Dae
     for place in sorted(chance.sample(range(len(content)), 12)):
         file.write_bytes(content[:place] + bytes([content[place] ^ 1 << chance.randrange(8)]) + content[place + 1 :])
         assert walletd("verify", str(backup)).returncode != 0, place
-        assert walletd("restore", str(backup), str(tmp_path / "new")).returncode != 0, place
+        assert walletd("restore", str(backup), str(tmp_path / "new"), "--yes").returncode != 0, place
         assert not (tmp_path / "new/journal.db").exists()
     file.write_bytes(content[:-1])
     assert walletd("verify", str(backup)).returncode == 65
@@ -359,7 +359,7 @@ def test_a_restore_that_is_killed_leaves_nothing_that_a_daemon_takes_for_a_journ
     chance = random.Random(3)
     for cycle in range(6):
         data = tmp_path / f"new-{cycle}"
-        command = [sys.executable, "-m", "walletd", "restore", str(tmp_path / "backup"), str(data)]
+        command = [sys.executable, "-m", "walletd", "restore", str(tmp_path / "backup"), str(data), "--yes"]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         try:
             process.wait(timeout=chance.uniform(0.2, 0.6))
@@ -369,7 +369,7 @@ def test_a_restore_that_is_killed_leaves_nothing_that_a_daemon_takes_for_a_journ
         if (data / "journal.db").exists():
             assert journal_of(data) == journal_of(tmp_path / "backup")
         else:
-            done("restore", str(tmp_path / "backup"), str(data))
+            done("restore", str(tmp_path / "backup"), str(data), "--yes")
 
 
 def test_a_token_without_admin_gets_no_journal(daemon: Daemon) -> None:

@@ -72,7 +72,7 @@ def test_a_compaction_archives_much_and_takes_nothing_away(tmp_path: Path) -> No
         assert (found["entries"], found["violations"]) == (whole, [])
         assert found["archived"] == status["archived"]
         assert journal_of(tmp_path / "backup") == journal_of(daemon.data)
-        done("restore", str(daemon.data), str(tmp_path / "restored"))
+        done("restore", str(daemon.data), str(tmp_path / "restored"), "--yes")
         assert journal_of(tmp_path / "restored") == journal_of(daemon.data)
 
 

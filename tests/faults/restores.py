@@ -233,11 +233,11 @@ class Lives:
         self._lives += 1
         data = self._directory / f"data-{self._lives}"
         touch = self._chance.choice([0, self._chance.randrange(1, 8), self._chance.randrange(8, 300)])
-        ended = self._begin("restore", str(self._backup), str(data), *arguments, dies_at=touch)
+        ended = self._begin("restore", str(self._backup), str(data), "--yes", *arguments, dies_at=touch)
         if ended.wait(timeout=120) != 0:
             self.seen["restores killed"] += 1
             if not (data / "journal.db").exists():
-                assert self._begin("restore", str(self._backup), str(data), *arguments).wait(timeout=120) == 0
+                assert self._begin("restore", str(self._backup), str(data), "--yes", *arguments).wait(timeout=120) == 0
         assert journal_of(data) == expected, "a restored journal is a prefix of the journal"
         shutil.copy(self._daemon.data / "operator.token", data)
         return self._daemon_on(data)

@@ -293,7 +293,7 @@ class Life:
 
     def _restore(self) -> None:
         restored = self._directory / "restored"
-        self._walletd("restore", str(self._directory / "backup"), str(restored))
+        self._walletd("restore", str(self._directory / "backup"), str(restored), "--yes")
         shutil.copy(self._daemon.data / "operator.token", restored)
         self._daemon = self._daemon_on(restored)
         self._daemon.start()

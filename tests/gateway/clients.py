@@ -14,7 +14,7 @@ import trio.testing
 from tests.gateway.sessions import PATIENCE_SECONDS, Client, Desk, furnish, open_desk, payment
 from walletd.journal.memory.store import MemoryJournalStore
 from walletd.sessions.access import Grant, token_hash
-from walletd.vocabulary.identifiers import DAEMON, Principal
+from walletd.vocabulary.identifiers import OPERATOR, Principal
 
 ROOT = Grant(Principal("root"), ("admin",))
 
@@ -24,7 +24,7 @@ async def open_town(directory: Path, journal: MemoryJournalStore) -> AsyncIterat
     """EUR; shop-1, shop-2 and bob with 100 each; root, an admin by the token "root"."""
     async with open_desk(directory, journal) as opened:
         await opened.core.admit_operator(token_hash("operator"))
-        operator = opened.client(Grant(DAEMON, ("admin",)))
+        operator = opened.client(Grant(OPERATOR, ("admin",)))
         await let_in(operator, "root", "admin")
         await furnish(operator, "shop-1", "shop-2", "bob")
         for wallet in ("shop-1", "shop-2", "bob"):

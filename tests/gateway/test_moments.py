@@ -10,8 +10,8 @@ import pytest
 from tests.gateway.clients import HandClock
 from tests.gateway.sessions import Client, Desk, furnish, open_desk, payment
 from walletd.journal.memory.store import MemoryJournalStore
-from walletd.sessions.access import Grant
-from walletd.vocabulary.identifiers import DAEMON
+from walletd.sessions.access import Grant, token_hash
+from walletd.vocabulary.identifiers import OPERATOR
 
 HASH = "0123456789abcdef" * 4
 
@@ -29,7 +29,8 @@ async def client(tmp_path: Path, clock: HandClock) -> AsyncIterator[Client]:
 
 
 async def furnished(desk: Desk) -> Client:
-    client = desk.client(Grant(DAEMON, ("admin",)))
+    await desk.core.admit_operator(token_hash("operator"))
+    client = desk.client(Grant(OPERATOR, ("admin",)))
     await furnish(client, "alice", "bob")
     await client.call("transfer.post", **payment("funds", "alice", 1000))
     return client

@@ -50,7 +50,7 @@ def revoke(client: str, **conditions: Any) -> RevokeClient:
 def with_office(ledger: Ledger) -> Ledger:
     """This ledger with some clients: root, an admin, sends the commands that follow."""
     before = ledger.principal
-    ledger.sent_by("@walletd").after(create("operator", "admin"), create("root", "admin"))
+    ledger.sent_by("@walletd").after(create("operator", "admin")).sent_by("operator").after(create("root", "admin"))
     ledger.sent_by("root").after(
         revoke("operator"),
         create("shop", "spend:shop-*", "spend:till"),
@@ -82,6 +82,13 @@ CLIENT_REFUSALS: tuple[RefusalCase, ...] = (
         create("friend", "view:shop-1"),
         {"field": "client", "principal": "shop", "needs": "only an admin; a key is named shop/WORD"},
         by("shop"),
+    ),
+    RefusalCase(
+        Reason.BEYOND_OWN_ACCESS,
+        "in the daemon's name there is only the operator: another admin is forged",
+        create("mallory", "admin"),
+        {"field": "client", "principal": "@walletd", "needs": "the daemon creates only operator"},
+        by("@walletd"),
     ),
     RefusalCase(
         Reason.BEYOND_OWN_ACCESS,
@@ -189,6 +196,27 @@ CLIENT_REFUSALS: tuple[RefusalCase, ...] = (
         by("busy"),
     ),
     RefusalCase(
+        Reason.CLIENT_NOT_FOUND,
+        "the daemon has no right over any client but the operator",
+        rotate("root", "forged"),
+        {"client": "root"},
+        by("@walletd"),
+    ),
+    RefusalCase(
+        Reason.CLIENT_NOT_FOUND,
+        "nor does it revoke",
+        revoke("root"),
+        {"client": "root"},
+        by("@walletd"),
+    ),
+    RefusalCase(
+        Reason.KEPT_IN_FILE,
+        "the daemon leaves no earlier token of the operator in force",
+        rotate("operator", "forged", overlap_until=LATER),
+        {"client": "operator"},
+        by("@walletd"),
+    ),
+    RefusalCase(
         Reason.KEPT_IN_FILE,
         "also for an admin",
         rotate("operator", "fresh"),
@@ -201,13 +229,6 @@ CLIENT_REFUSALS: tuple[RefusalCase, ...] = (
         rotate("gone", "fresh"),
         {"client": "gone", "revoked_at": "2030-01-01T12:00:00Z"},
         with_office,
-    ),
-    RefusalCase(
-        Reason.CLIENT_REVOKED,
-        "not even by the daemon, which brings back the operator alone",
-        rotate("gone", "fresh"),
-        {"client": "gone", "revoked_at": "2030-01-01T12:00:00Z"},
-        by("@walletd"),
     ),
     RefusalCase(
         Reason.CLIENT_REVOKED,

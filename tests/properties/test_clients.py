@@ -44,8 +44,10 @@ _histories = st.lists(
 @settings(max_examples=times(3), deadline=None)
 @given(history=_histories)
 def test_whoever_sends_whatever_the_clients_stay_sound(history: list[tuple[str, Any, int]]) -> None:
-    ledger, now = Ledger().sent_by("@walletd").after(create("operator", "admin"), create("root", "admin")), NOW
-    ledger.after(create("shop", "spend:shop-*")).sent_by("shop").after(create("shop/a", "view:shop-1"))
+    ledger, now = Ledger().sent_by("@walletd").after(create("operator", "admin")), NOW
+    ledger.sent_by("operator").after(create("root", "admin"), create("shop", "spend:shop-*")).sent_by("shop").after(
+        create("shop/a", "view:shop-1")
+    )
     for by, command, seconds in history:
         now += timedelta(seconds=seconds)
         clients: ClientBook = ledger.books.clients
@@ -65,6 +67,8 @@ def test_whoever_sends_whatever_the_clients_stay_sound(history: list[tuple[str, 
             sender = before[Principal(by)]
             for record in verdict.clients:
                 assert "admin" in sender.scopes or owner_of(record.client) == by
+        elif isinstance(verdict, Effects):
+            assert {record.client for record in verdict.clients} == {"operator"}
     audit = Audit()
     for entry in ledger.entries:
         audit.fold(entry)

@@ -30,7 +30,7 @@ from walletd.vocabulary.commands import (
     Limits,
     Window,
 )
-from walletd.vocabulary.identifiers import DAEMON, CommandId, Principal
+from walletd.vocabulary.identifiers import DAEMON, OPERATOR, CommandId
 from walletd.vocabulary.states import FrozenSide
 
 TABLES = [line.split()[2] for line in SCHEMA.splitlines() if line.startswith("CREATE TABLE")]
@@ -43,8 +43,8 @@ async def a_row_of_every_kind(core: Engine) -> None:
     back = cases.refund("t5", cases.posting("bob", "alice", "EUR", 1), command_id="r")
     create = CreateClient(
         command_id=CommandId("c"),
-        client=Principal("shop"),
-        scopes=("operate",),
+        client=OPERATOR,
+        scopes=("admin",),
         token_sha256=sha256(b"token").hexdigest(),
     )
     for command, principal in (

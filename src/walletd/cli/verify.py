@@ -3,7 +3,6 @@
 It checks each segment's digest and Merkle root, decides each entry again by the rules, and checks the resulting books.
 """
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -12,8 +11,9 @@ from cyclopts import Parameter
 from rich.console import Group, RenderableType
 
 from walletd.cli.bar import Bar
+from walletd.cli.entries import expected_root, read_entry
 from walletd.cli.journal_failures import JournalMissing, failed
-from walletd.cli.output import Output, amount, new_table
+from walletd.cli.output import Output, amount, new_table, say
 from walletd.journal.archive.archive import is_archive
 from walletd.journal.failures import JournalCorrupt, JournalFailure
 from walletd.journal.merkle import Frontier
@@ -26,9 +26,15 @@ from walletd.journal.store import GENESIS
 from walletd.journal.verification import advance
 from walletd.ledger.audit import Audit, totals
 from walletd.runtime.ending import EXIT_DAMAGED, EXIT_OK
-from walletd.vocabulary.entries import Entry, decode_entry
+from walletd.vocabulary.entries import Entry
 
 LISTED_VIOLATIONS = 20
+
+IMPOSSIBLE = (
+    *(ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError, TypeError, ValueError),
+    msgspec.MsgspecError,
+)
+"""What values that no daemon writes can raise in the rules."""
 
 
 class AssetSum(msgspec.Struct, frozen=True):
@@ -68,6 +74,7 @@ def verify(
     path: Path,
     /,
     *,
+    root: str | None = None,
     as_json: Annotated[bool, Parameter(name="--json", negative="", show_default=False)] = False,
 ) -> int:
     """Check a journal that no daemon has open, or a backup: digests, Merkle roots, every decision, every book.
@@ -78,30 +85,37 @@ def verify(
 
         $ walletd verify var
         $ walletd verify /backup/walletd --json
+        $ walletd verify /backup/walletd --root "$(cat /elsewhere/root)"
 
     Parameters
     ----------
     path
         A data directory, a backup, or a journal's file.
+    root
+        The Merkle root that the journal must have, as backup and verify printed it.  Keep it elsewhere: a person
+        who can write the files can append entries whose digests and roots fit.
     as_json
         Answer with one JSON document, for scripts.
     """
     output = Output(as_json)
+    root = expected_root(root)
     database = path / DATABASE_NAME if path.is_dir() and not is_archive(path) else path
-    if not database.exists() and read_mark(database.parent) is None:
-        return failed(JournalMissing(f"there is no journal at {database}"), output)
     found = Verification(journal=str(database))
     try:
+        if not database.exists() and read_mark(database.parent) is None:
+            return failed(JournalMissing(f"there is no journal at {database}"), output)
         _verify(database, found)
     except JournalCorrupt as corrupt:
         found.violations.append(str(corrupt))
-    except JournalFailure as failure:
+    except (JournalFailure, OSError) as failure:
         return failed(failure, output)
+    if root is not None and found.root != root:
+        found.violations.append(f"the root at entry {found.head} is {found.root}, not the expected {root}")
     output.answer(found, lambda: _drawn(found))
     for violation in found.violations[:LISTED_VIOLATIONS]:
-        sys.stderr.write(f"walletd: {violation}\n")
+        say(f"walletd: {violation}")
     if len(found.violations) > LISTED_VIOLATIONS:
-        sys.stderr.write(f"walletd: and {len(found.violations) - LISTED_VIOLATIONS} more violations\n")
+        say(f"walletd: and {len(found.violations) - LISTED_VIOLATIONS} more violations")
     return EXIT_DAMAGED if found.violations else EXIT_OK
 
 
@@ -123,7 +137,7 @@ def _verify(database: Path, found: Verification) -> None:
             _refuse_foreign_epoch(segment, charter)
             head = advance(head, frontier, segment)
             for index, record in enumerate(records(segment)):
-                audit.fold(_entry(record, segment.first_sequence + index))
+                _fold(audit, _entry(record, segment.first_sequence + index))
             if mark is not None and head.sequence == mark.sequence:
                 root_at_mark = head.root
             _count(found, segment, audit)
@@ -141,13 +155,20 @@ def _refuse_foreign_epoch(segment: Segment, charter: Charter) -> None:
 
 
 def _entry(record: bytes, sequence: int) -> Entry:
-    try:
-        entry = decode_entry(record)
-    except msgspec.DecodeError as error:
-        raise JournalCorrupt(f"entry {sequence} cannot be read: {error}") from error
+    entry = read_entry(record, sequence)
     if (entry.refusal is None) == (entry.effects is None):
         raise JournalCorrupt(f"entry {sequence} does not have exactly one outcome")
     return entry
+
+
+def _fold(audit: Audit, entry: Entry) -> None:
+    """Decide the entry again.  What the rules cannot even consider was not written by them."""
+    try:
+        audit.fold(entry)
+    except IMPOSSIBLE as error:
+        raise JournalCorrupt(
+            f"entry {entry.sequence} cannot be decided again: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _count(found: Verification, segment: Segment, audit: Audit) -> None:

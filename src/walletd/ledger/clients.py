@@ -1,7 +1,9 @@
 """The rules of clients: creating and revoking them, and replacing their tokens.
 
 An admin creates clients and changes any of them.  Any client with a spend scope may create viewing keys.  A key sees at
-most what its owner may spend and ends no later than the owner's access.  The owner and any admin may revoke it.
+most what its owner may spend and ends no later than the owner's access.  The owner and any admin may revoke it.  The
+daemon itself creates the operator and replaces its token, and has no right over any other client: an entry in the
+daemon's name that makes another admin is forged.
 """
 
 from datetime import datetime
@@ -66,7 +68,8 @@ def rotate_client(books: Books, command: RotateClient, now: datetime, by: Princi
     known = _own(clients, command, by)
     if isinstance(known, Refusal):
         return known
-    if known.client == OPERATOR and by != DAEMON:
+    overlaps = command.overlap_until is not None or command.overlap_for_seconds is not None
+    if known.client == OPERATOR and (by != DAEMON or overlaps):
         return refuse(Reason.KEPT_IN_FILE, client=known.client)
     expires_at = moment_from(command.expires_at, command.expires_in_seconds, now)
     overlap_until = moment_from(command.overlap_until, command.overlap_for_seconds, now)
@@ -113,7 +116,9 @@ def _gift_guard(clients: ClientBook, command: CreateClient, by: Principal) -> Re
     """The creator has the rights that it grants: an admin all of them, the owner of a viewing key each scope."""
     owner = owner_of(command.client)
     mine = clients.records.get(by)
-    scopes = ("admin",) if by == DAEMON else mine.scopes if mine is not None else ()
+    scopes = mine.scopes if mine is not None else ()
+    if by == DAEMON:
+        return None if command.client == OPERATOR else _beyond("client", by, f"the daemon creates only {OPERATOR}")
     if owner is None:
         return None if permitted(scopes, ADMIN) else _beyond("client", by, f"only an admin; a key is named {by}/WORD")
     if owner != by:
@@ -132,9 +137,12 @@ def _beyond(field: str, by: Principal, needs: str) -> Refusal:
 
 
 def _own(clients: ClientBook, command: ClientCommand, by: Principal) -> ClientRecord | Refusal:
-    """The client that the command is about; for a sender without rights over it, it does not exist."""
+    """The client that the command is about; for a sender without rights over it, it does not exist.
+
+    The daemon itself has rights over the operator alone.
+    """
     known, mine = clients.records.get(command.client), clients.records.get(by)
-    is_admin = by == DAEMON or (mine is not None and permitted(mine.scopes, ADMIN))
+    is_admin = command.client == OPERATOR if by == DAEMON else mine is not None and permitted(mine.scopes, ADMIN)
     if known is None or not (is_admin or owner_of(known.client) == by):
         return refuse(Reason.CLIENT_NOT_FOUND, client=command.client)
     return known
