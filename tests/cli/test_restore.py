@@ -21,7 +21,7 @@ from walletd.journal.sqlite.store import open_journal
 from walletd.vocabulary.commands import AnyCommand
 from walletd.vocabulary.entries import ClientRecord, Effects, Entry, TokenRecord, decode_entry, encode_entry
 from walletd.vocabulary.histories import FIRST_HISTORY
-from walletd.vocabulary.identifiers import DAEMON, OPERATOR, Principal
+from walletd.vocabulary.identifiers import DAEMON, OPERATOR, Principal, Sequence
 
 
 @pytest.fixture
@@ -74,7 +74,9 @@ def appended(data: Path, command: AnyCommand, by: Principal, *clients: ClientRec
         sequence, epoch, last = segment.last_sequence, segment.epoch, records(segment)[-1]
         seal(frontier, segment.first_sequence, segment.epoch, records(segment))
     time = decode_entry(last).time
-    entry = Entry(sequence=sequence + 1, time=time, principal=by, command=command, effects=Effects(clients=clients))
+    entry = Entry(
+        sequence=Sequence(sequence + 1), time=time, principal=by, command=command, effects=Effects(clients=clients)
+    )
     forged = seal(frontier, sequence + 1, epoch, [encode_entry(entry)])
     with closing(sqlite3.connect(data / "journal.db", isolation_level=None)) as connection:
         connection.execute(f"INSERT INTO segment ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", row_of(forged))
@@ -162,7 +164,7 @@ def test_an_admin_is_listed_however_its_entry_is_written(walletd: Walletd, data:
     for segment in open_offline(data).segments():
         seal(frontier, segment.first_sequence, segment.epoch, records(segment))
     entry = Entry(
-        sequence=8,
+        sequence=Sequence(8),
         time=client("x").created_at,
         principal=DAEMON,
         command=create("mallory", "admin"),

@@ -203,7 +203,8 @@ def test_the_commands_of_a_page_work_in_their_order(tmp_path: Path, page: str, c
     with Daemon(tmp_path / "data") as daemon:
         environment = {**os.environ, "WALLETD_URL": daemon.url, "WALLETD_TOKEN": daemon.token}
         for words in [["walletd", "asset", "define", "EUR/2"], ["walletd", "wallet", "open", "alice"], *lines]:
-            command = [sys.executable, "-m", *words]
+            consent = ["--yes"] if words[1] == "restore" and "--yes" not in words else []
+            command = [sys.executable, "-m", *words, *consent]
             done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
             assert done.returncode == 0, f"{words}\n{done.stdout}\n{done.stderr}"
 
