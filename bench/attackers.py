@@ -248,7 +248,7 @@ ATTACKS: dict[str, Callable[[Target], Iterator[None]]] = {
 
 COUNTED_BY: dict[str, tuple[str, ...]] = {
     "slow_loris": ('walletd_connections_refused_total{reason="handshake_timeout"}',),
-    "connection_flood": ('walletd_connections_refused_total{reason="full"}',),
+    "connection_flood": ("walletd_guests_dropped_total", 'walletd_connections_refused_total{reason="full"}'),
     "half_open": ('walletd_connections_refused_total{reason="gone"}',),
     "ping_flood": ('walletd_connections_closed_total{close_code="4529"}',),
     "fragment_flood": ('walletd_connections_closed_total{close_code="1009"}',),

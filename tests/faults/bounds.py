@@ -25,8 +25,9 @@ class Elsewhere(NamedTuple):
 
 Bound = Crossed | Elsewhere
 
-_CONNECTIONS = Elsewhere("connections, not data: tests/gateway/test_ends.py, row 9 and row 15")
+_CONNECTIONS = Elsewhere("connections, not data: tests/gateway/test_places.py, row 9 and row 15")
 _MESSAGES = Elsewhere("one message, whatever the ledger's size: tests/gateway/test_frames.py, row 11")
+_HEAD = Elsewhere("the head of one request, whatever the ledger's size: tests/gateway/test_handshake.py")
 _PROXY_HEADER = Elsewhere("one header, whatever the ledger's size: tests/gateway/test_proxy_header.py")
 _RATES = Elsewhere("requests a second, not data: tests/gateway/test_throttling.py and row 9")
 _BUDGETS = Elsewhere("what one principal may take, not data: tests/protocol/test_budgets.py")
@@ -39,6 +40,7 @@ _SHEDDING = Elsewhere("what waits under overload: tests/wallets/test_roster.py, 
 SETTINGS: dict[str, Bound] = {
     "max_connections": _CONNECTIONS,
     "max_connections_per_address": _CONNECTIONS,
+    "max_connections_of_guests": _CONNECTIONS,
     "max_frame_bytes": _MESSAGES,
     "max_fragments": _MESSAGES,
     "max_pings_per_second": _RATES,
@@ -75,9 +77,9 @@ CONSTANTS: dict[str, dict[str, Bound]] = {
     "gateway.methods.entries": {"MAX_PAGE_BYTES": Crossed(32 * 1024, "bytes of the journal")},
     "gateway.admission": {"MOMENTS_UNPRUNED": Elsewhere("clients, not data: tests/gateway/test_clients.py")},
     "gateway.websocket.fragments": {"MAX_FRAGMENTS": _MESSAGES},
-    "gateway.websocket.opening": {"MAX_HEAD_BYTES": _MESSAGES},
+    "gateway.websocket.opening": {"MAX_HEAD_BYTES": _HEAD, "MAX_HEAD_PARTS": _HEAD, "MAX_HEAD_PIECES": _HEAD},
     "gateway.network.proxy_header": {"MAX_BODY_BYTES": _PROXY_HEADER, "MAX_LINE_BYTES": _PROXY_HEADER},
-    "gateway.network.server": {"TURNED_AWAY_AT_ONCE": _CONNECTIONS},
+    "gateway.network.places": {"TURNED_AWAY_AT_ONCE": _CONNECTIONS},
     "journal.archive.file": {
         "MAX_BLOCK_BYTES": _FOLLOWS,
         "MAX_ROW_BYTES": Elsewhere("what SQLite takes as one row: tests/journal/test_blocks.py"),

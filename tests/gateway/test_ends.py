@@ -9,7 +9,8 @@ from tests.gateway.wires import policy, request, text
 from walletd.gateway.network import server
 from walletd.gateway.network.bounds import Bounds, Deadlines
 from walletd.gateway.network.connection import Connection
-from walletd.gateway.network.server import Caps, GatewayServer
+from walletd.gateway.network.places import Caps
+from walletd.gateway.network.server import GatewayServer
 from walletd.gateway.websocket.handshake import Handshake
 from walletd.tables.file import ReadTablesRotten
 
@@ -45,7 +46,7 @@ async def serve_one(endpoint: FailingEndpoint) -> None:
     def open_endpoint(connection: Connection, handshake: Handshake) -> FailingEndpoint:
         return endpoint
 
-    gateway = GatewayServer("127.0.0.1", 0, policy(), Deadlines(), Bounds(), Caps(10, 10), open_endpoint)
+    gateway = GatewayServer("127.0.0.1", 0, policy(), Deadlines(), Bounds(), Caps(10, 10, 10), open_endpoint)
     with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
             (address,) = await nursery.start(gateway.serve)

@@ -7,6 +7,7 @@ import pytest
 from tests.gateway.wires import TOKEN, bearer, closing, policy, request, sent_close, sent_texts, text
 from walletd.gateway.websocket.frames import FrameProtocol, State
 from walletd.gateway.websocket.handshake import FULL
+from walletd.gateway.websocket.opening import MAX_HEAD_BYTES, MAX_HEAD_PARTS, MAX_HEAD_PIECES, Opening
 
 PLAIN = {"Connection": None, "Upgrade": None}
 
@@ -109,10 +110,11 @@ def test_a_handshake_may_come_in_any_pieces() -> None:
         assert frames.receive(whole[:cut]) + frames.receive(whole[cut:]) == [b"first"]
 
 
-def test_a_handshake_may_come_byte_by_byte() -> None:
+def test_a_handshake_may_come_in_very_small_pieces() -> None:
     frames = FrameProtocol(policy())
     whole = request() + text(b"first")
-    assert [message for at in range(len(whole)) for message in frames.receive(whole[at : at + 1])] == [b"first"]
+    pieces = [whole[at : at + 2] for at in range(0, len(whole), 2)]
+    assert [message for piece in pieces for message in frames.receive(piece)] == [b"first"]
 
 
 def test_frames_behind_the_request_wait_for_the_switch() -> None:
@@ -271,3 +273,89 @@ def test_a_line_of_the_log_about_a_header_is_short_and_one_line(caplog: pytest.L
 def test_a_token_that_is_wrong_is_no_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
     answer(request({"Authorization": "Bearer no"}))
     assert not caplog.records
+
+
+# --- what a head may cost ------------------------------------------------------------------------------------------
+
+
+class Fed:
+    """Counts the parses of an opening's head, and the bytes that were parsed."""
+
+    def __init__(self, opening: Opening) -> None:
+        self.opening = opening
+        self.parses: list[int] = []
+        feed = opening._library.receive_data
+
+        def counted(data: bytes | bytearray) -> None:
+            self.parses.append(len(data))
+            feed(data)
+
+        opening._library.receive_data = counted  # type: ignore[method-assign]
+
+    def receive(self, data: bytes, size: int) -> bytes:
+        """The response to the data, which arrives in pieces of this size; the rest is not sent once there is one."""
+        for at in range(0, len(data), size):
+            if self.opening.response:
+                break
+            self.opening.receive(data[at : at + size])
+        return bytes(self.opening.response)
+
+
+def fed(data: bytes, size: int = 16384) -> tuple[bytes, list[int]]:
+    """The status and the sizes of all parses."""
+    reading = Fed(Opening(policy(), None))
+    return reading.receive(data, size)[9:12], reading.parses
+
+
+FILLED = request({f"X-{number}": "x" * 500 for number in range(15)})
+
+
+@pytest.mark.parametrize("size", [1, 2, 64, 100, 1000, len(FILLED), 16384])
+def test_a_head_is_parsed_once_however_it_arrives(size: int) -> None:
+    status, parses = fed(FILLED, size)
+    is_in_few = len(FILLED) / size <= MAX_HEAD_PIECES
+    assert (status, parses) == ((b"101", [len(FILLED)]) if is_in_few else (b"400", []))
+
+
+COSTLY = {
+    "nine kilobytes": (request({f"X-{number}": "x" * 900 for number in range(10)}), b"431"),
+    "sixteen kilobytes of one-letter headers": (request()[:-2] + b"a:\r\n" * 4096 + b"\r\n", b"431"),
+    "a hundred and ninety headers": (request()[:-2] + b"a:\r\n" * 190 + b"\r\n", b"431"),
+    "a list of thousands": (request({"Sec-WebSocket-Protocol": ",".join("a" * 3000)}), b"431"),
+    "thousands of extensions": (request({"Sec-WebSocket-Extensions": "a;" * 3000 + "a"}), b"431"),
+    "no request at all": (b"hello\r\n" * 100 + b"\r\n\r\n", b"400"),
+}
+
+
+@pytest.mark.parametrize("name", COSTLY)
+def test_a_head_that_would_cost_much_is_refused_by_its_counts_and_never_parsed(name: str) -> None:
+    data, expected = COSTLY[name]
+    for size in (100, 1000, 16384):
+        status, parses = fed(data, size)
+        assert status == expected
+        assert sum(parses) <= 8192
+        if expected == b"431":
+            assert parses == []
+
+
+@pytest.mark.parametrize(
+    "line", [b"hello\r\n", b"GET /\r\n", b"GET / HTTP/2.0\r\n", b"GET / HTTP/1.1\n", b"\r\n", b"\n"]
+)
+def test_a_line_that_begins_no_request_is_refused_before_the_rest_arrives(line: bytes) -> None:
+    assert fed(line) == (b"400", [])
+
+
+def test_a_browsers_head_is_far_from_every_limit() -> None:
+    head = request(
+        {
+            "User-Agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0",
+            "Accept-Language": "de-DE,de;q=0.9,en-US;q=0.8,en;q=0.7",
+            "Cookie": "; ".join(f"name{number}={'v' * 40}" for number in range(20)),
+            "Origin": "https://shop.example",
+            "Sec-WebSocket-Protocol": f"walletd.v1, {bearer('t' * 60)}",
+            "Sec-WebSocket-Extensions": "permessage-deflate; client_max_window_bits",
+        }
+    )
+    assert len(head) * 3 < MAX_HEAD_BYTES
+    assert sum(map(head.count, (b"\n", b",", b";"))) * 2 < MAX_HEAD_PARTS
+    assert fed(head, 64)[0] == b"101"

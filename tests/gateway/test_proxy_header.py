@@ -11,8 +11,9 @@ import trio
 from tests.gateway.test_server import ROOM, http, serving, until
 from tests.gateway.wires import Host, policy, request
 from walletd.gateway.network.bounds import Bounds, Deadlines
+from walletd.gateway.network.places import Caps
 from walletd.gateway.network.proxy_header import MAX_BODY_BYTES, SIGNATURE, NoProxyHeader, read_proxy_header
-from walletd.gateway.network.server import Caps, GatewayServer
+from walletd.gateway.network.server import GatewayServer
 
 BEHIND = b"the rest"
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -90,7 +91,7 @@ async def test_a_balancers_clients_are_served(header: bytes) -> None:
 
 
 async def test_clients_behind_one_balancer_are_counted_by_their_own_addresses() -> None:
-    server = behind_a_proxy(Host(), "127.0.0.1", caps=Caps(connections=10, connections_per_address=1))
+    server = behind_a_proxy(Host(), "127.0.0.1", caps=Caps(connections=10, connections_per_address=1, guests=10))
     async with serving(server) as address:
         name, _, port = address.rpartition(":")
         streams = [await trio.open_tcp_stream(name, int(port)) for _ in range(3)]

@@ -17,12 +17,13 @@ from websockets.typing import Subprotocol
 
 from tests.gateway.wires import Host, page, policy, request, sent_close, text
 from walletd.gateway.network.bounds import Bounds, Deadlines
-from walletd.gateway.network.server import Caps, GatewayServer, ListenFailed, _peer
+from walletd.gateway.network.places import Caps
+from walletd.gateway.network.server import GatewayServer, ListenFailed, _peer
 from walletd.gateway.pages.status import StatusPages
 from walletd.vocabulary.states import DaemonState
 
 CHANCE = random.Random(7)
-ROOM = Caps(connections=100, connections_per_address=100)
+ROOM = Caps(connections=100, connections_per_address=100, guests=100)
 
 
 def gateway(host: Host, caps: Caps = ROOM, port: int = 0, address: str = "127.0.0.1") -> GatewayServer:
@@ -149,7 +150,7 @@ async def test_a_client_that_is_too_large_reads_1009_although_it_goes_on_sending
 
 
 async def test_a_full_server_says_so_over_http_and_has_room_again_later() -> None:
-    server = gateway(Host(), Caps(connections=2, connections_per_address=100))
+    server = gateway(Host(), Caps(connections=2, connections_per_address=100, guests=2))
     async with serving(server) as address:
         async with connect(f"ws://{address}/"), connect(f"ws://{address}/"):
             with pytest.raises(InvalidStatus) as refused:
@@ -165,7 +166,7 @@ async def test_a_full_server_says_so_over_http_and_has_room_again_later() -> Non
 
 
 async def test_one_address_has_its_own_cap() -> None:
-    server = gateway(Host(), Caps(connections=100, connections_per_address=1))
+    server = gateway(Host(), Caps(connections=100, connections_per_address=1, guests=100))
     async with serving(server) as address:
         async with connect(f"ws://{address}/"):
             with pytest.raises(InvalidStatus):
@@ -185,16 +186,20 @@ async def test_one_address_has_its_own_cap() -> None:
 
 
 async def test_a_flood_beyond_the_cap_is_cut_off_unheard() -> None:
-    server = gateway(Host(), Caps(connections=1, connections_per_address=1000))
+    server = gateway(Host(), Caps(connections=1, connections_per_address=1000, guests=1))
     ends = []
     async with trio.open_nursery() as nursery:
+        stays, far = memory_stream_pair()
+        nursery.start_soon(server.serve_stream, far)
+        await stays.send_all(request())
+        await wait_all_tasks_blocked()
         for _ in range(100):
             near, far = memory_stream_pair()
             ends.append(near)
             nursery.start_soon(server.serve_stream, far)
         await wait_all_tasks_blocked()
         assert len(server) == 1 + 64
-        assert server.traffic.refused == {"flood": 35}
+        assert server.traffic.refused == {"flood": 36}
         nursery.cancel_scope.cancel()
     assert server.traffic.open == 0
 
@@ -216,7 +221,7 @@ async def test_an_address_of_ipv6_is_its_network() -> None:
         "2001:db8:1:2::/64",
         "fe80::/64",
         "192.0.2.7",
-        "",
+        "gone",
     ]
 
 
@@ -318,7 +323,7 @@ async def test_while_draining_who_knocks_is_told_503_and_pages_are_answered(auto
 
 async def test_closes_are_spread_and_who_does_not_leave_is_cut_off(autojump_clock: MockClock) -> None:
     host = Host()
-    server = gateway(host, Caps(5000, 5000))
+    server = gateway(host, Caps(5000, 5000, 5000))
     ends = []
     async with trio.open_nursery() as nursery:
         await nursery.start(server.serve)
@@ -425,7 +430,7 @@ async def test_a_drain_in_a_hurry_tells_everybody_at_once_and_waits_no_longer_th
     autojump_clock: MockClock,
 ) -> None:
     host = Host()
-    server = gateway(host, Caps(5000, 5000))
+    server = gateway(host, Caps(5000, 5000, 5000))
     async with trio.open_nursery() as nursery:
         await nursery.start(server.serve)
         ends = []
@@ -450,7 +455,7 @@ async def test_other_terms_hold_for_whoever_comes_from_now_on() -> None:
     server = gateway(Host())
     async with serving(server) as address, connect(f"ws://{address}/") as first:
         assert await first.recv() == "hello"
-        server.amend(policy(), Deadlines(), Caps(1, 1))
+        server.amend(policy(), Deadlines(), Caps(1, 1, 1))
         with pytest.raises(InvalidStatus) as refused:
             async with connect(f"ws://{address}/"):
                 pass

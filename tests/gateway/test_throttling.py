@@ -10,7 +10,8 @@ from websockets.frames import Opcode
 from tests.gateway.sessions import ADMIN, Client, Desk, furnish, open_desk, payment
 from tests.gateway.wires import Host, frame, opened, policy, request, text
 from walletd.gateway.network.bounds import Bounds, Deadlines
-from walletd.gateway.network.server import Caps, GatewayServer
+from walletd.gateway.network.places import Caps
+from walletd.gateway.network.server import GatewayServer
 from walletd.gateway.websocket.frames import FrameProtocol
 from walletd.journal.memory.store import MemoryJournalStore
 from walletd.protocol.close_codes import CloseCode
@@ -105,7 +106,7 @@ async def test_the_bytes_of_unanswered_requests_are_bounded(tmp_path: Path, jour
 async def test_all_peers_together_may_make_the_server_keep_only_so_much(autojump_clock: MockClock) -> None:
     host = Host()
     bounds = Bounds(in_all=1_000_000)
-    caps = Caps(100, 100)
+    caps = Caps(100, 100, 100)
     server = GatewayServer(
         "127.0.0.1", 0, policy(max_message_bytes=1024 * 1024), Deadlines(), bounds, caps, host.open_endpoint
     )

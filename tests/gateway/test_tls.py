@@ -21,7 +21,8 @@ from tests.gateway.authorities import Authority
 from tests.gateway.test_server import serving, until
 from tests.gateway.wires import Host, closing, frame, policy, request, sent_close, sent_texts, text
 from walletd.gateway.network.bounds import Bounds, Deadlines
-from walletd.gateway.network.server import Caps, GatewayServer
+from walletd.gateway.network.places import Caps
+from walletd.gateway.network.server import GatewayServer
 from walletd.gateway.network.tls import LOOK_SECONDS, CertificateFiles, Certificates, CertificateUnusable, principal_of
 
 
@@ -37,7 +38,7 @@ def gateway(host: Host, certificates: Certificates) -> GatewayServer:
         policy(max_message_bytes=1024 * 1024),
         Deadlines(),
         Bounds(),
-        Caps(100, 100),
+        Caps(100, 100, 100),
         host.open_endpoint,
         certificates=certificates,
     )

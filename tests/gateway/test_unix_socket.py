@@ -12,12 +12,13 @@ from websockets.sync.client import unix_connect
 from tests.gateway.test_server import serving
 from tests.gateway.wires import Host, policy
 from walletd.gateway.network.bounds import Bounds, Deadlines
-from walletd.gateway.network.server import Caps, GatewayServer, ListenFailed
+from walletd.gateway.network.places import Caps
+from walletd.gateway.network.server import GatewayServer, ListenFailed
 from walletd.gateway.network.unix_socket import UnixSocket
 
 
 def gateway(host: Host, path: Path, mode: int = 0o600, most: int = 100) -> GatewayServer:
-    caps = Caps(most, 1)
+    caps = Caps(most, 1, most)
     door = UnixSocket(path, mode)
     return GatewayServer("127.0.0.1", 0, policy(), Deadlines(), Bounds(), caps, host.open_endpoint, unix_socket=door)
 

@@ -9,7 +9,7 @@ import trio.testing
 
 from tests.gateway.test_server import gateway, serving, until
 from tests.gateway.wires import Host, request
-from walletd.gateway.network.server import Caps
+from walletd.gateway.network.places import Caps
 
 CONNECTIONS = 200
 MOST_BYTES = 12 * 1024
@@ -17,7 +17,7 @@ MOST_BYTES = 12 * 1024
 
 async def test_an_idle_connection_weighs_at_most_12_kibibytes() -> None:
     host = Host()
-    server = gateway(host, Caps(1000, 1000))
+    server = gateway(host, Caps(1000, 1000, 1000))
     async with serving(server) as address:
         name, _, port = address.rpartition(":")
         clients = [socket.socket() for _ in range(CONNECTIONS)]

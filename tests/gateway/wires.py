@@ -11,6 +11,7 @@ from walletd.gateway.network.bounds import Bounds, Deadlines
 from walletd.gateway.network.connection import Connection, Endpoint, Terms
 from walletd.gateway.network.counters import TrafficCounters
 from walletd.gateway.network.outbox import Flusher
+from walletd.gateway.network.places import Caps, Places
 from walletd.gateway.network.readiness import NO_TURNS, Readiness
 from walletd.gateway.websocket.frames import FrameProtocol, State
 from walletd.gateway.websocket.handshake import LOOPBACK_HOSTS, Handshake, Policy
@@ -119,6 +120,7 @@ class NotingEndpoint:
 
     def opened(self) -> None:
         self.noted.append("opened")
+        assert self.connection.take_place("someone", has_reserve=False) is None
         self.connection.send(b"hello")
 
     def received(self, messages: list[bytes]) -> None:
@@ -152,6 +154,7 @@ class Host:
             self.traffic,
             Flusher(),
             Readiness(NO_TURNS),
+            Places(Caps(100, 100, 100), self.traffic),
         )
 
     def open_endpoint(self, connection: Connection, handshake: Handshake) -> Endpoint:

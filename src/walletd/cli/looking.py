@@ -294,6 +294,8 @@ def status(*, connection: Connection = DEFAULT) -> int:
             table.add_row("last compaction", f"not done: {seen.compaction.last_failure}")
         table.add_row("wallets in memory", f"{seen.warm_wallets:,}")
         table.add_row("sessions", f"{seen.sessions:,}")
+        dropped = f", {seen.guests_dropped:,} dropped for newcomers" if seen.guests_dropped else ""
+        table.add_row("guests", f"{seen.guests:,}{dropped}")
         output.answer(seen, lambda: table)
         return 0
 

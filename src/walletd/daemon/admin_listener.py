@@ -21,7 +21,8 @@ from walletd.daemon.metrics import MetricsPage, StartCollector
 from walletd.daemon.operations import Operations
 from walletd.gateway.network.bounds import Bounds, Deadlines
 from walletd.gateway.network.connection import Connection
-from walletd.gateway.network.server import Caps, GatewayServer, ListenFailed, reserve
+from walletd.gateway.network.places import Caps
+from walletd.gateway.network.server import GatewayServer, ListenFailed, reserve
 from walletd.gateway.network.unix_socket import UnixSocketFailed
 from walletd.gateway.pages.status import StatusPages
 from walletd.gateway.websocket.handshake import Handshake, Policy
@@ -33,6 +34,7 @@ from walletd.settings.settings import Settings
 VERSION = version("walletd")
 """From a file, once."""
 MAX_ADMIN_CONNECTIONS = 64
+"""The oldest one is dropped for a newcomer: Prometheus is served, whatever else is connected."""
 
 log = logging.getLogger("walletd.daemon")
 
@@ -88,7 +90,7 @@ def _admin(settings: Settings, metrics: MetricsPage, inherited: Sequence[socket]
         is_draining=lambda: False,
     )
     deadlines = Deadlines(handshake_seconds=settings.handshake_seconds)
-    caps = Caps(MAX_ADMIN_CONNECTIONS, MAX_ADMIN_CONNECTIONS)
+    caps = Caps(MAX_ADMIN_CONNECTIONS, MAX_ADMIN_CONNECTIONS, MAX_ADMIN_CONNECTIONS)
     address = settings.admin_host, settings.admin_listen_port
     return GatewayServer(
         *address, policy, deadlines, Bounds(), caps, no_endpoint, inherited, spares_descriptors=SPARED_BY_OPERATORS

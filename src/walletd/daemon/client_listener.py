@@ -8,10 +8,12 @@ from walletd.gateway.endpoint import ClientEndpoint
 from walletd.gateway.methods import dispatch
 from walletd.gateway.network.bounds import Deadlines
 from walletd.gateway.network.connection import Connection
-from walletd.gateway.network.server import Caps, GatewayServer
+from walletd.gateway.network.places import Caps
+from walletd.gateway.network.server import GatewayServer
 from walletd.gateway.services import Services, connection_id
 from walletd.gateway.websocket.handshake import Handshake, Policy
 from walletd.logs.context import about_connection
+from walletd.sessions.access import OPERATE, Grant
 from walletd.sessions.session import Session
 from walletd.settings.settings import Settings
 from walletd.vocabulary.states import DaemonState
@@ -28,7 +30,12 @@ def client_listener(launch: Launch, ways: Ways, services: Services, turns: Commi
             grant = services.admission.register.grant_of(handshake.token)
         elif connection.certified is not None:
             grant = services.admission.register.grant_of_principal(connection.certified)
-        session = Session(services.admission.register, services.terms.limits, grant, doors.rates.throttle())
+
+        def take_place(grant: Grant) -> str | None:
+            return connection.take_place(grant.principal, has_reserve=grant.permits(OPERATE))
+
+        register, limits = services.admission.register, services.terms.limits
+        session = Session(register, limits, grant, doors.rates.throttle(), take_place)
         endpoint = ClientEndpoint(services, session, connection, connection_id(), dispatch.answer)
         about_connection(endpoint.connection_id)
         return endpoint
@@ -49,6 +56,7 @@ def client_listener(launch: Launch, ways: Ways, services: Services, turns: Commi
         turns=turns,
         proxies=doors.proxies,
         spares_descriptors=SPARED_BY_CLIENTS,
+        traffic=doors.traffic,
     )
     launch.operations.takers.append(lambda taken: doors.refresh())
     launch.operations.takers.append(lambda taken: server.amend(*_terms(taken, launch, services)))

@@ -12,7 +12,7 @@ import logging
 import resource
 import sys
 
-from walletd.gateway.network.server import TURNED_AWAY_AT_ONCE
+from walletd.gateway.network.places import TURNED_AWAY_AT_ONCE
 from walletd.settings.settings import ConfigurationError
 
 KEPT_FOR_THE_DAEMON = 40

@@ -12,7 +12,9 @@ from typing import NamedTuple
 from walletd.daemon.descriptors import most_connections
 from walletd.daemon.limits import MEBIBYTE
 from walletd.gateway.network.bounds import Bounds, Deadlines
-from walletd.gateway.network.server import Caps, Network
+from walletd.gateway.network.counters import TrafficCounters
+from walletd.gateway.network.places import Caps
+from walletd.gateway.network.server import Network
 from walletd.gateway.network.tls import CertificateFiles, Certificates
 from walletd.gateway.network.unix_socket import UnixSocket
 from walletd.gateway.websocket.allow_lists import canonical_origin, configured_host
@@ -31,6 +33,7 @@ class Doors(NamedTuple):
     bounds: Bounds
     rates: RateBook
     proxies: tuple[Network, ...]
+    traffic: TrafficCounters
 
     def refresh(self) -> None:
         """Load a new certificate, if there is one."""
@@ -46,7 +49,12 @@ def doors_of(settings: Settings) -> Doors:
         in_all=settings.max_buffered_mebibytes * MEBIBYTE,
     )
     return Doors(
-        certificates_of(settings), unix_socket_of(settings), bounds, RateBook(rates_of(settings)), proxies_of(settings)
+        certificates_of(settings),
+        unix_socket_of(settings),
+        bounds,
+        RateBook(rates_of(settings)),
+        proxies_of(settings),
+        TrafficCounters(),
     )
 
 
@@ -71,7 +79,18 @@ def terms_of(
         ping_seconds=settings.ping_seconds,
         ping_timeout_seconds=settings.ping_seconds,
     )
-    return policy, deadlines, Caps(most_connections(settings.max_connections), settings.max_connections_per_address)
+    return policy, deadlines, caps_of(settings)
+
+
+def caps_of(settings: Settings) -> Caps:
+    """The limits on connections, each as far as there are so many in all."""
+    most = most_connections(settings.max_connections)
+    return Caps(
+        connections=most,
+        connections_per_address=settings.max_connections_per_address,
+        guests=min(most, settings.max_connections_of_guests),
+        reserved=min(most // 2, settings.connections_for_operators),
+    )
 
 
 def certificates_of(settings: Settings) -> Certificates | None:

@@ -177,6 +177,8 @@ def of_connections(
     sessions.add_metric(["unauthenticated"], len(guests) - known)
     yield sessions
     yield gauge("walletd_connections", "Open connections.", traffic.open)
+    yield gauge("walletd_guests", "Open connections that have not authenticated.", traffic.guests)
+    yield counter("walletd_guests_dropped", "Guests dropped so that a newcomer had a place.", traffic.dropped_guests)
     yield counter("walletd_connections_accepted", "Connections accepted.", traffic.accepted)
     yield counter(
         "walletd_accept_failures",

@@ -28,6 +28,7 @@ from walletd.daemon.limits import MEBIBYTE, budgets_of, caches_of, engine_limits
 from walletd.daemon.metrics_of_parts import families_of
 from walletd.daemon.operations import Operations, refuse_unknown_components
 from walletd.gateway.admission import Admission
+from walletd.gateway.network.counters import TrafficCounters
 from walletd.gateway.services import About, Operator, Services, SessionTerms, Stored, Wallets
 from walletd.journal.sqlite.store import SqliteJournalStore, open_journal
 from walletd.logs.setup import set_levels
@@ -187,7 +188,7 @@ async def _serve(
 ) -> None:
     settings, operations, lifecycle, doors = launch.settings, launch.operations, launch.lifecycle, ways.doors
     compaction = compacting(launch, store, engine)
-    services = _services(launch, engine, compaction)
+    services = _services(launch, engine, compaction, doors.traffic)
     server = client_listener(launch, ways, services, engine.turns)
     engine.on_idle.add(server.flush)
     operations.reports.show(lambda: inside_view(engine, lifecycle, server.traffic, operations.settings))
@@ -223,7 +224,7 @@ def _journal_progress(engine: Engine) -> JournalProgress:
     )
 
 
-def _services(launch: Launch, engine: Engine, compaction: Compaction) -> Services:
+def _services(launch: Launch, engine: Engine, compaction: Compaction, traffic: TrafficCounters) -> Services:
     settings, lifecycle = launch.settings, launch.lifecycle
 
     def status() -> DaemonStatus:
@@ -236,6 +237,8 @@ def _services(launch: Launch, engine: Engine, compaction: Compaction) -> Service
             projected=engine.projector.sequence,
             warm_wallets=len(engine.roster),
             sessions=len(admission.guests),
+            guests=traffic.guests,
+            guests_dropped=traffic.dropped_guests,
             started_at=lifecycle.started_at,
             compaction=compaction.status,
         )

@@ -137,8 +137,12 @@ class ClientEndpoint:
     # --- what the connection says ----------------------------------------------------------------------------------
 
     def opened(self) -> None:
-        """The handshake is done: the server sends the first message."""
-        services = self.services
+        """The handshake is done: the server sends the first message, unless there is no place for the client."""
+        services, grant = self.services, self.session.grant
+        if grant is not None and self.session.take_place(grant) is not None:
+            self.session.end()
+            self.close(CloseCode.NO_PLACE, "too many connections; come back in a moment")
+            return
         services.admission.enter(self)
         self.notify(
             "hello",

@@ -37,6 +37,7 @@ class CloseCode(enum.IntEnum):
     AUTHENTICATION_FAILED = 4401, "the token is unknown, expired or revoked", "with another token"
     UNKNOWN_SUBPROTOCOL = 4406, "only unknown subprotocols were offered", "no: offer `walletd.v1`"
     AUTHENTICATION_TIMEOUT = 4408, "no authentication in time", "yes, and authenticate"
+    NO_PLACE = 4503, "the token is valid, but too many connections are open", "yes, with backoff"
     SLOW_CONSUMER = (
         4508,
         "a subscriber read nothing for too long; the close reason has its last sequence",

@@ -27,6 +27,9 @@ from walletd.vocabulary.reasons import Reason
 
 Knows = Callable[[Principal, CommandId], bool]
 
+TakePlace = Callable[[Grant], str | None]
+"""Count the connection as this client's from now on, or tell what is full."""
+
 
 class _Named(msgspec.Struct):
     """The part of a command's params that identifies a repetition."""
@@ -37,6 +40,9 @@ class _Named(msgspec.Struct):
 _request_decoder = msgspec.json.Decoder(Request)
 _name_decoder = msgspec.json.Decoder(_Named)
 _encode = msgspec.json.Encoder().encode
+
+CROWDED_RETRY_MS = 1000
+"""The milliseconds to wait that a client is told that finds no place for its connection."""
 
 OVERLOAD_RETRY_MS = 50
 """The milliseconds to wait that a session at its limit of unanswered requests is told."""
@@ -79,11 +85,17 @@ class Session:
         "limits",
         "shed",
         "shed_unread",
+        "take_place",
         "throttle",
     )
 
     def __init__(
-        self, register: TokenRegister, limits: Limits, grant: Grant | None = None, throttle: Throttle | None = None
+        self,
+        register: TokenRegister,
+        limits: Limits,
+        grant: Grant | None = None,
+        throttle: Throttle | None = None,
+        take_place: TakePlace = lambda grant: None,
     ) -> None:
         self._register = register
         self.limits = limits
@@ -91,6 +103,7 @@ class Session:
         self.is_ended = False
         self.throttle = throttle
         """None: no rate limit."""
+        self.take_place = take_place
         self.in_flight = 0
         self.in_flight_bytes = 0
         self.shed = 0
@@ -164,6 +177,9 @@ class Session:
             return failure(request_id, Reason.AUTHENTICATION_FAILED)
         if self.grant is not None and self.grant.principal != grant.principal:
             return failure(request_id, Reason.FORBIDDEN, {"method": "session.authenticate"}, message=ONE_PRINCIPAL)
+        if self.grant is None and (full := self.take_place(grant)) is not None:
+            facts = {"what": full, "retry_after_ms": CROWDED_RETRY_MS}
+            return failure(request_id, Reason.OVERLOADED, facts)
         self.grant = grant
         return success(
             request_id, Authenticated(principal=grant.principal, scopes=grant.scopes, expires_at=grant.expires_at)

@@ -54,6 +54,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     max_connections: Positive = 10_000
     max_connections_per_address: Positive = 5_000
+    max_connections_of_guests: Positive = 1_000
+    connections_for_operators: Annotated[int, msgspec.Meta(ge=0)] = 32
     compression: bool = False
     max_frame_bytes: Annotated[int, msgspec.Meta(ge=4096, le=MAX_REQUEST_BYTES)] = 256 * 1024
     max_fragments: Positive = 128
@@ -131,6 +133,8 @@ RELOADABLE = frozenset(
         "log_levels",
         "max_connections",
         "max_connections_per_address",
+        "max_connections_of_guests",
+        "connections_for_operators",
         "handshake_seconds",
         "write_stall_seconds",
         "drain_seconds",

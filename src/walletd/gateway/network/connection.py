@@ -22,6 +22,7 @@ import trio
 from walletd.gateway.network.bounds import Bounds, Deadlines
 from walletd.gateway.network.counters import TrafficCounters
 from walletd.gateway.network.outbox import Flusher, Outbox
+from walletd.gateway.network.places import Places
 from walletd.gateway.network.readiness import Readiness
 from walletd.gateway.network.socket_stream import SocketStream
 from walletd.gateway.network.tls import SecureStream
@@ -76,6 +77,7 @@ class Terms:
     traffic: TrafficCounters
     flusher: Flusher
     readiness: Readiness
+    places: Places
 
 
 class Connection:
@@ -134,6 +136,13 @@ class Connection:
     def held_bytes(self) -> int:
         """The bytes kept for this peer, in both directions."""
         return self._frames.held_bytes + self._outbox.in_hand_bytes
+
+    def take_place(self, principal: str, *, has_reserve: bool) -> str | None:
+        """The client has authenticated: its connection is no guest any more.  Otherwise the word for what is full.
+
+        ``has_reserve``: it may take one of the last places, which are reserved for operators.
+        """
+        return self._terms.places.admit(self, principal, has_reserve=has_reserve)
 
     def send(self, payload: bytes) -> None:
         """Queue one text message; does nothing once the connection is closing."""

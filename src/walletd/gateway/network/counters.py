@@ -15,8 +15,8 @@ _OURS = frozenset(CloseCode)
 
 
 class TrafficCounters:
-    """Counted since the start of this process; ``open`` is the present number, and ``held_bytes`` that of the last
-    second.
+    """Counted since the start of this process; ``open`` and ``guests`` are present numbers, ``held_bytes`` that of the
+    last second.
 
     ``refused`` counts by the word of the refusal, status pages as ``page``; ``closes`` by the close code of the side
     that closed first, ``PEERS_OWN`` for unknown codes of peers.  Bytes are those of the network, frames and handshakes
@@ -30,6 +30,8 @@ class TrafficCounters:
         "bytes_out",
         "closes",
         "cut_off",
+        "dropped_guests",
+        "guests",
         "held_bytes",
         "messages_in",
         "messages_out",
@@ -42,6 +44,10 @@ class TrafficCounters:
         self.open = 0
         self.accept_failures = 0
         """How often the process was out of file descriptors or memory when a client connected."""
+        self.guests = 0
+        """Connections that have a place and have not authenticated."""
+        self.dropped_guests = 0
+        """Guests dropped so that a newcomer has a place."""
         self.held_bytes = 0
         self.cut_off = 0
         """Connections ended because all together held too much."""

@@ -4,9 +4,8 @@
     addresses = await nursery.start(server.serve)
     await server.drain(seconds, chance)                 # serve() returns
 
-When full, the server answers with HTTP 503.  Even that takes a connection, so beyond ``TURNED_AWAY_AT_ONCE`` further
-ones are dropped unanswered.  The last file descriptors of the process are not given to connections, because the daemon
-itself needs some.
+``places`` decides which connections have a place; when there is none, the server answers with HTTP 503.  The last file
+descriptors of the process are not given to connections, because the daemon itself needs some.
 """
 
 import errno
@@ -16,9 +15,8 @@ import random
 import resource
 import socket
 import sys
-from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import trio
@@ -27,12 +25,13 @@ from walletd.gateway.network.bounds import Bounds, Deadlines
 from walletd.gateway.network.connection import Connection, Endpoint, Terms
 from walletd.gateway.network.counters import TrafficCounters
 from walletd.gateway.network.outbox import Flusher
+from walletd.gateway.network.places import TURNED_AWAY_AT_ONCE, Caps, Places
 from walletd.gateway.network.proxy_header import NoProxyHeader, read_proxy_header
 from walletd.gateway.network.readiness import NO_TURNS, Readiness, Turns
 from walletd.gateway.network.socket_stream import SocketStream
 from walletd.gateway.network.tls import Certificates
 from walletd.gateway.network.unix_socket import UnixSocket, UnixSocketFailed
-from walletd.gateway.websocket.handshake import DRAINING, FULL, Handshake, Policy, TurnedAway
+from walletd.gateway.websocket.handshake import DRAINING, Handshake, Policy
 from walletd.protocol.close_codes import CloseCode
 from walletd.runtime.ending import end_process
 from walletd.vocabulary.fatal import Fatal
@@ -43,12 +42,13 @@ LAST_WORDS_SECONDS = 0.5
 """The time that a peer that is cut off has to read its close frame."""
 
 BACKLOG = 1024
-TURNED_AWAY_AT_ONCE = 64
-"""Connections beyond the caps that are read, so that they can be told why they are refused."""
 
 TICK_SECONDS = 1.0
 OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 OUT_OF_RESOURCES_PAUSE_SECONDS = 0.1
+
+GONE = "gone"
+"""The address of a peer that left before it was asked for."""
 
 ADVICE = {
     errno.EADDRINUSE: "the address is in use, perhaps by another walletd; stop that or choose another port with --port",
@@ -63,14 +63,6 @@ log = logging.getLogger(__name__)
 
 class ListenFailed(Exception):
     """Listening on the address failed; the message says which address and what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Caps:
-    """The limits on open connections: in all, and from one address (for IPv6, one /64 network)."""
-
-    connections: int
-    connections_per_address: int
 
 
 class GatewayServer:
@@ -93,6 +85,7 @@ class GatewayServer:
         turns: Turns = NO_TURNS,
         proxies: Sequence[Network] = (),
         spares_descriptors: int = 0,
+        traffic: TrafficCounters | None = None,
     ) -> None:
         """``spares_descriptors``: the number of file descriptors of the process that no connection may take.
 
@@ -107,11 +100,12 @@ class GatewayServer:
         self._unix_socket = unix_socket
         self._host = host
         self._port = port
-        self._caps = caps
-        self.traffic = TrafficCounters()
-        self._terms = Terms(policy, deadlines, bounds, open_endpoint, self.traffic, Flusher(), Readiness(turns))
+        self.traffic = traffic or TrafficCounters()
+        self.places = Places(caps, self.traffic)
+        self._terms = Terms(
+            policy, deadlines, bounds, open_endpoint, self.traffic, Flusher(), Readiness(turns), self.places
+        )
         self._connections: set[Connection] = set()
-        self._per_address: Counter[str] = Counter()
         self._is_draining = False
         self._scope = trio.CancelScope()
         self._accepting: list[trio.CancelScope] = []
@@ -155,15 +149,18 @@ class GatewayServer:
                 self._unix_socket.remove()
 
     async def serve_stream(self, stream: trio.abc.Stream, address: str = "") -> None:
-        """Serve a stream that did not come through the listeners, under the same caps; until it ends."""
+        """Serve a stream that did not come through the listeners, under the same caps; until it ends.
+
+        ``address`` is empty for a local one, as over the unix socket.
+        """
         self.traffic.accepted += 1
-        if len(self._connections) >= self._caps.connections + TURNED_AWAY_AT_ONCE:
-            self.traffic.refused["flood"] += 1
-            await trio.aclose_forcefully(stream)
-            return
-        connection = Connection(stream, self._terms, self._turned_away(address))
+        refusal = DRAINING if self._is_draining else self.places.make_room(address)
+        connection = Connection(stream, self._terms, refusal)
         self._connections.add(connection)
-        self._per_address[address] += 1
+        if refusal is None:
+            self.places.enter(connection, address)
+        else:
+            self.places.turn_away(connection)
         self.traffic.open += 1
         try:
             await connection.run()
@@ -175,7 +172,7 @@ class GatewayServer:
         except* Exception:
             log.exception("connection closed after an internal error")
         finally:
-            self._leave(connection, address)
+            self._leave(connection)
 
     async def _accept(self, listener: trio.SocketListener, connections: trio.Nursery) -> None:
         async with listener:
@@ -193,7 +190,8 @@ class GatewayServer:
                 self._count_accept_failure(error)
                 await trio.sleep(OUT_OF_RESOURCES_PAUSE_SECONDS)
             else:
-                if stream.socket.fileno() >= _limit_of_descriptors() - self._spares_descriptors:
+                is_scarce = stream.socket.fileno() >= _limit_of_descriptors() - self._spares_descriptors
+                if is_scarce and not self.places.drop_oldest_guest():
                     self._count_accept_failure(OSError(errno.EMFILE, "the remaining file descriptors are reserved"))
                     await trio.aclose_forcefully(stream)
                     continue
@@ -217,7 +215,7 @@ class GatewayServer:
 
     async def _serve_proxied(self, stream: trio.SocketStream) -> None:
         """Serve a client behind a balancer, counted under the client's own address."""
-        if self._arriving >= self._caps.connections + TURNED_AWAY_AT_ONCE:
+        if self._arriving >= self.places.caps.connections + TURNED_AWAY_AT_ONCE:
             self.traffic.refused["flood"] += 1
             await trio.aclose_forcefully(stream)
             return
@@ -276,21 +274,10 @@ class GatewayServer:
             self.traffic.cut_off += 1
             connection.abort()
 
-    def _turned_away(self, address: str) -> TurnedAway | None:
-        if self._is_draining:
-            return DRAINING
-        if len(self._connections) >= self._caps.connections:
-            return FULL
-        if address and self._per_address[address] >= self._caps.connections_per_address:
-            return FULL
-        return None
-
-    def _leave(self, connection: Connection, address: str) -> None:
+    def _leave(self, connection: Connection) -> None:
         self.traffic.open -= 1
         self._connections.discard(connection)
-        self._per_address[address] -= 1
-        if not self._per_address[address]:
-            del self._per_address[address]
+        self.places.leave(connection)
         self._left.set()
 
     # --- draining --------------------------------------------------------------------------------------------------
@@ -346,7 +333,7 @@ class GatewayServer:
 
     def amend(self, policy: Policy, deadlines: Deadlines, caps: Caps) -> None:
         """Serve later connections under these terms; present ones keep the old terms."""
-        self._caps = caps
+        self.places.caps = caps
         self._terms = replace(self._terms, policy=policy, deadlines=deadlines)
 
 
@@ -411,11 +398,11 @@ def _limit_of_descriptors() -> int:
 
 
 def _peer(stream: trio.SocketStream) -> str:
-    """The address under which a connection is counted; empty for one over a unix socket, or one already gone."""
+    """The address under which a connection is counted; empty for one over a unix socket."""
     try:
         name = stream.socket.getpeername()
     except OSError:
-        return ""
+        return GONE
     if not isinstance(name, tuple):
         return ""
     return _counted_as(str(name[0]))

@@ -92,6 +92,7 @@ class TurnedAway:
 
 MALFORMED = TurnedAway("malformed", HTTPStatus.BAD_REQUEST, "This is not a valid HTTP request.")
 HEAD_TOO_LARGE = TurnedAway("malformed", HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The headers are too large.")
+LINE_TOO_LONG = TurnedAway("malformed", HTTPStatus.REQUEST_URI_TOO_LONG, "The request line is too long.")
 TLS_HELLO = TurnedAway(
     "malformed",
     HTTPStatus.BAD_REQUEST,

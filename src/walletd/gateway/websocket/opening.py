@@ -6,11 +6,13 @@
         await stream.send_all(opening.response)
         opening.handshake                               # None if the response is the end
 
-The library parses the head and checks the handshake's headers; the policy decides on admission.  Nothing of the request
-is kept after it: it holds the client's token.
+Anybody can send a request, so it costs little: its bytes, pieces and parts are counted before any of it is parsed, and
+the library parses the head once, when it is whole.  It checks the handshake's headers; the policy decides on admission.
+Nothing of the request is kept after it: it holds the client's token.
 """
 
 import logging
+import re
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import assert_never
@@ -23,6 +25,7 @@ from websockets.typing import Subprotocol
 
 from walletd.gateway.websocket.handshake import (
     HEAD_TOO_LARGE,
+    LINE_TOO_LONG,
     MALFORMED,
     TLS_HELLO,
     Handshake,
@@ -32,10 +35,14 @@ from walletd.gateway.websocket.handshake import (
     judge,
 )
 
-MAX_HEAD_BYTES = 32 * 1024
-"""The limit on a request line and its headers; the library alone would keep a megabyte for a client that is not
-admitted.
-"""
+MAX_HEAD_BYTES = 8 * 1024
+"""The limit on a request line and its headers, as of other servers; a browser's head has less than two kilobytes."""
+
+MAX_HEAD_PARTS = 128
+"""The limit on its lines, and on the elements of lists in them: each costs time; a browser's head has about 50."""
+
+MAX_HEAD_PIECES = 128
+"""The limit on the reads in which it arrives: even a client that sends each word of it by itself needs fewer."""
 
 SILENT = logging.getLogger("walletd.gateway.websockets_library")
 """At DEBUG the library logs every header and frame, tokens included: this logger must never be that verbose."""
@@ -48,19 +55,22 @@ TLS_RECORD = b"\x16"
 log = logging.getLogger(__name__)
 
 _END_OF_HEAD = b"\r\n\r\n"
+_REQUEST_LINE = re.compile(rb"[!-~]+ [^ \r\n]+ HTTP/1\.[01]\r\Z")
+_SEPARATORS = (b"\n", b",", b";")
 
 
 class Opening:
     """One connection's request and the response to it."""
 
     __slots__ = (
+        "_has_line",
+        "_head",
         "_library",
+        "_pieces",
         "_policy",
-        "_tail",
         "_turned_away",
         "extensions",
         "handshake",
-        "head_bytes",
         "refused",
         "response",
     )
@@ -73,9 +83,10 @@ class Opening:
             extensions=[ServerPerMessageDeflateFactory()] if policy.compresses else None,
             logger=SILENT,
         )
-        self.head_bytes = 0
-        self._tail = b""
-        """The last bytes of the head so far: its end may come in two pieces."""
+        self._head = bytearray()
+        self._pieces = 0
+        self._has_line = False
+        """True once the request line is whole and looks like one."""
         self.response = b""
         """Empty until the request is whole, or refused before that."""
         self.handshake: Handshake | None = None
@@ -85,24 +96,43 @@ class Opening:
         """The word for the reason why this is not a websocket; ``page`` for a status page."""
 
     def receive(self, data: bytes) -> bytes:
-        """Feed the library the request and nothing after it; returns the bytes after it."""
+        """Take the next bytes of the request and nothing after it; returns the bytes after it."""
         assert not self.response
-        if not self.head_bytes and data[:1] == TLS_RECORD:
-            self.head_bytes = len(data)
+        head, known = self._head, len(self._head)
+        self._pieces += 1
+        if not known and data[:1] == TLS_RECORD:
             self.refuse(TLS_HELLO)
             return b""
-        known = len(self._tail)
-        seen = self._tail + data
-        end = seen.find(_END_OF_HEAD)
-        cut = len(data) if end < 0 else end + len(_END_OF_HEAD) - known
-        self._tail = seen[-len(_END_OF_HEAD) + 1 :]
-        self.head_bytes += cut
-        if self.head_bytes > MAX_HEAD_BYTES:
+        head += data[: MAX_HEAD_BYTES + 1 - known]
+        end = head.find(_END_OF_HEAD, max(0, known - len(_END_OF_HEAD) + 1))
+        if end < 0:
+            self._judge_part(head, known)
+            return b""
+        del head[end + len(_END_OF_HEAD) :]
+        if len(head) > MAX_HEAD_BYTES or sum(map(head.count, _SEPARATORS)) > MAX_HEAD_PARTS:
             self.refuse(HEAD_TOO_LARGE)
         else:
-            self._library.receive_data(data[:cut])
+            self._library.receive_data(head)
             self._take_request()
-        return data[cut:]
+        self._head = bytearray()
+        return data[len(head) - known :]
+
+    @property
+    def head_bytes(self) -> int:
+        """The number of bytes kept of a head that is not whole."""
+        return len(self._head)
+
+    def _judge_part(self, head: bytearray, known: int) -> None:
+        """Refuse what can become no request: too much, in too many pieces, or no request line."""
+        if not self._has_line and (end := head.find(b"\n", known)) >= 0:
+            self._has_line = _REQUEST_LINE.match(head, 0, end) is not None
+            if not self._has_line:
+                self.refuse(MALFORMED)
+                return
+        if len(head) > MAX_HEAD_BYTES:
+            self.refuse(HEAD_TOO_LARGE if self._has_line else LINE_TOO_LONG)
+        elif self._pieces >= MAX_HEAD_PIECES:
+            self.refuse(MALFORMED)
 
     def refuse(self, refusal: TurnedAway) -> None:
         """Answer with this refusal, whatever was requested."""
@@ -112,7 +142,8 @@ class Opening:
         self.response = refusal.response().serialize()
 
     def forget(self) -> None:
-        """Release the library, whose objects refer to each other."""
+        """Release the library, whose objects refer to each other, and the head."""
+        self._head = bytearray()
         self._library.handshake_exc = self._library.parser_exc = None
         self._library.extensions = []
         self._library.parser.close()

@@ -61,6 +61,10 @@ class DaemonStatus(Result, frozen=True, kw_only=True):
     projected: int
     warm_wallets: int
     sessions: int
+    guests: int = 0
+    """Connections that have not authenticated."""
+    guests_dropped: int = 0
+    """Such connections dropped for newcomers, since the start."""
     started_at: Instant
     compaction: CompactionStatus | None = None
 
