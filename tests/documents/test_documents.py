@@ -109,8 +109,9 @@ def _with_ids_of(printed: str, command: str) -> str:
     return command
 
 
-def test_the_examples_of_the_page_on_access_work_as_printed(tmp_path: Path) -> None:
-    lines = [line for block in SHELL.findall((DOCS / "do" / "access.md").read_text()) for line in block.splitlines()]
+@pytest.mark.parametrize("page", ["access.md", "scopes.md"])
+def test_the_examples_of_the_pages_on_access_work_as_printed(tmp_path: Path, page: str) -> None:
+    lines = [line for block in SHELL.findall((DOCS / "do" / page).read_text()) for line in block.splitlines()]
     assert len(lines) >= 15
     with Daemon(tmp_path / "data") as daemon:
         environment = {
@@ -188,6 +189,7 @@ OF_SYSTEMD = ("systemctl", "journalctl")
 RUN_ELSEWHERE = {
     "systemd.md": "as root, in a Debian with systemd: tests/systemd/boot.py",
     "access.md": "by a test of its own",
+    "scopes.md": "by the same test",
     "reliability.md": "make, for as long as they take",
     "README.md": "in docs and in the root: by tests of their own",
 }

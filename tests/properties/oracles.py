@@ -19,8 +19,8 @@ from tests.ledger.test_holds import situations_against
 from tests.ledger.test_refusals import precedence_violations
 from tests.ledger.test_transfers import CONDITIONS_THAT_HOLD, IN_ORDER
 from tests.properties.programs import Step, find_disagreement, programs
-from tests.protocol.test_access import NEEDS, PERMITTED, REQUESTS, SCOPES
-from tests.protocol.words import EXAMPLES, LIMITS, request
+from tests.protocol.test_access import NEEDS, PERMITTED, REQUESTS, SCOPES, unconditional
+from tests.protocol.words import LIMITS, request
 from walletd.vocabulary.entries import Refusal
 from walletd.vocabulary.identifiers import Principal
 
@@ -117,7 +117,7 @@ def access_against(modules: dict[str, ModuleType]) -> list[str]:
             found.append(f"{scope} {need}")
     for method, row in PERMITTED.items():
         for scope, expected in zip(SCOPES, row.split(), strict=True):
-            if _permitted(modules, method, EXAMPLES[method], scope) != (expected == "yes"):
+            if _permitted(modules, method, unconditional(method), scope) != (expected == "yes"):
                 found.append(f"{scope} {method}")
     for name, method, params, scopes, permitted in REQUESTS:
         command_id = {"command_id": "c1"} if method == "transfer.post" else {}

@@ -420,11 +420,19 @@ BUGS_IN_THE_PROTOCOL: list[tuple[str, str, str, str]] = [
     (
         "an operator owns the system's wallets",
         "needs",
-        "(ADMIN if is_system_wallet",
-        "(OPERATE if is_system_wallet",
+        "return ADMIN if is_system_wallet",
+        "return OPERATE if is_system_wallet",
     ),
     ("anybody makes clients", "needs", "return (ADMIN,)", "return (KEYS,)"),
-    ("every client may read the metrics", "scopes", 'return "metrics" in scopes', "return True"),
+    ("every client may read the metrics", "scopes", "return need.right.value in scopes", "return True"),
+    ("a star mints", "scopes", "need.right is Right.MINT and not is_system_wallet(pattern)", "False"),
+    ("who opens may freeze", "scopes", '("open", Right.OPEN),', '("open", Right.OPEN), ("open", Right.FREEZE),'),
+    (
+        "system wallets are anybody's",
+        "scopes",
+        "Right.MINT if is_system_wallet(wallet) else Right.SPEND",
+        "Right.SPEND",
+    ),
     (
         "one of several needs is enough",
         "session",
@@ -452,7 +460,7 @@ BUGS_IN_THE_PROTOCOL: list[tuple[str, str, str, str]] = [
         "(Need.view_prefix(params.prefix),)\n\n\ndef _views_sub",
         "(Need.view(params.prefix),)\n\n\ndef _views_sub",
     ),
-    ("anybody opens wallets", "needs", '"wallet.open": _operates', '"wallet.open": _authenticated'),
+    ("anybody opens wallets", "needs", '"wallet.open": _opens', '"wallet.open": _authenticated'),
     (
         "anybody reads the journal",
         "needs",

@@ -6,7 +6,7 @@ import pytest
 
 from tests.protocol.words import EXAMPLES, POSTING, error_of, grant, request, session
 from walletd.protocol.methods import METHODS
-from walletd.sessions.access import KEYS, METRICS, OPERATE, Grant, Need, Right, TokenRegister, token_hash
+from walletd.sessions.access import DEFINE, KEYS, METRICS, OPERATE, Grant, Need, Right, TokenRegister, token_hash
 from walletd.sessions.session import Call
 from walletd.vocabulary.reasons import Reason
 
@@ -19,55 +19,65 @@ SCOPES = (
     "spend:shop:1",
     "spend:shop:*",
     "spend:*",
+    "open:shop:*",
+    "freeze:shop:*",
+    "mint",
+    "define",
     "operate",
     "admin",
 )
 
 # The requests of EXAMPLES are about the wallet shop:1; those of wallet.list about the prefix "shop:".
-#                        metrics       view:shop:1     view:*          spend:shop:*     operate
-#                        |    view:bob |    view:shop:*|    spend:shop:1|    spend:*    |    admin
+#                        metrics        view:shop:*    spend:shop:*   freeze:shop:*  operate
+#                        |    view:bob  |    view:*    |    spend:*   |    mint      |    admin
+#                        |    |    view:shop:1    spend:shop:1   open:shop:*    define    |
 PERMITTED: dict[str, str] = {
-    "session.ping":       "yes  yes  yes  yes  yes  yes  yes  yes  yes  yes",
-    "rpc.discover":       "yes  yes  yes  yes  yes  yes  yes  yes  yes  yes",
-    "asset.define":       "no   no   no   no   no   no   no   no   yes  yes",
-    "asset.list":         "yes  yes  yes  yes  yes  yes  yes  yes  yes  yes",
-    "wallet.open":        "no   no   no   no   no   no   no   no   yes  yes",
-    "wallet.update":      "no   no   no   no   no   no   no   no   yes  yes",
-    "wallet.freeze":      "no   no   no   no   no   no   no   no   yes  yes",
-    "wallet.unfreeze":    "no   no   no   no   no   no   no   no   yes  yes",
-    "wallet.close":       "no   no   no   no   no   no   no   no   yes  yes",
-    "wallet.get":         "no   no   yes  yes  yes  yes  yes  yes  yes  yes",
-    "wallet.list":        "no   no   no   yes  yes  no   yes  yes  yes  yes",
-    "transfer.post":      "no   no   no   no   no   yes  yes  yes  yes  yes",
-    "transfer.refund":    "no   no   no   no   no   yes  yes  yes  yes  yes",
-    "transfer.get":       "yes  yes  yes  yes  yes  yes  yes  yes  yes  yes",  # of what it sees
-    "hold.place":         "no   no   no   no   no   yes  yes  yes  yes  yes",
-    "hold.capture":       "no   no   no   no   no   yes  yes  yes  yes  yes",
-    "hold.extend":        "no   no   no   no   no   yes  yes  yes  yes  yes",
-    "hold.adjust":        "no   no   no   no   no   yes  yes  yes  yes  yes",
-    "hold.void":          "no   no   no   no   no   yes  yes  yes  yes  yes",
-    "hold.get":           "no   no   yes  yes  yes  yes  yes  yes  yes  yes",
-    "hold.list":          "no   no   yes  yes  yes  yes  yes  yes  yes  yes",
-    "batch.execute":      "no   no   no   no   no   yes  yes  yes  yes  yes",
-    "balance.get":        "no   no   yes  yes  yes  yes  yes  yes  yes  yes",
-    "statement.get":      "no   no   yes  yes  yes  yes  yes  yes  yes  yes",
-    "entry.get":          "yes  yes  yes  yes  yes  yes  yes  yes  yes  yes",  # of what it sees
-    "entry.list":         "no   no   no   no   no   no   no   no   yes  yes",
-    "stream.subscribe":   "no   no   yes  yes  yes  yes  yes  yes  yes  yes",
-    "stream.unsubscribe": "yes  yes  yes  yes  yes  yes  yes  yes  yes  yes",
-    "client.create":      "no   no   no   no   no   no   no   no   no   yes",
-    "client.list":        "yes  yes  yes  yes  yes  yes  yes  yes  yes  yes",  # itself and its keys
-    "client.rotate":      "no   no   no   no   no   yes  yes  yes  yes  yes",  # its keys
-    "client.revoke":      "no   no   no   no   no   yes  yes  yes  yes  yes",  # its keys
-    "daemon.status":      "yes  no   no   no   no   no   no   no   yes  yes",
-    "daemon.audit":       "no   no   no   no   no   no   no   no   yes  yes",
-    "daemon.compact":     "no   no   no   no   no   no   no   no   no   yes",
-    "journal.read":       "no   no   no   no   no   no   no   no   no   yes",
-    "daemon.log_level":   "no   no   no   no   no   no   no   no   no   yes",
-    "daemon.drain":       "no   no   no   no   no   no   no   no   no   yes",
-    "daemon.report":      "no   no   no   no   no   no   no   no   no   yes",
+    "session.ping":       "yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes",
+    "rpc.discover":       "yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes",
+    "asset.define":       "no   no   no   no   no   no   no   no   no   no   no   yes  yes  yes",
+    "asset.list":         "yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes",
+    "wallet.open":        "no   no   no   no   no   no   no   no   yes  no   no   no   yes  yes",
+    "wallet.update":      "no   no   no   no   no   no   no   no   no   no   no   no   yes  yes",
+    "wallet.freeze":      "no   no   no   no   no   no   no   no   no   yes  no   no   yes  yes",
+    "wallet.unfreeze":    "no   no   no   no   no   no   no   no   no   yes  no   no   yes  yes",
+    "wallet.close":       "no   no   no   no   no   no   no   no   no   no   no   no   yes  yes",
+    "wallet.get":         "no   no   yes  yes  yes  yes  yes  yes  no   no   no   no   yes  yes",
+    "wallet.list":        "no   no   no   yes  yes  no   yes  yes  no   no   no   no   yes  yes",
+    "transfer.post":      "no   no   no   no   no   yes  yes  yes  no   no   no   no   yes  yes",
+    "transfer.refund":    "no   no   no   no   no   yes  yes  yes  no   no   no   no   yes  yes",
+    "transfer.get":       "yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes",  # of what it sees
+    "hold.place":         "no   no   no   no   no   yes  yes  yes  no   no   no   no   yes  yes",
+    "hold.capture":       "no   no   no   no   no   yes  yes  yes  no   no   no   no   yes  yes",
+    "hold.extend":        "no   no   no   no   no   yes  yes  yes  no   no   no   no   yes  yes",
+    "hold.adjust":        "no   no   no   no   no   yes  yes  yes  no   no   no   no   yes  yes",
+    "hold.void":          "no   no   no   no   no   yes  yes  yes  no   no   no   no   yes  yes",
+    "hold.get":           "no   no   yes  yes  yes  yes  yes  yes  no   no   no   no   yes  yes",
+    "hold.list":          "no   no   yes  yes  yes  yes  yes  yes  no   no   no   no   yes  yes",
+    "batch.execute":      "no   no   no   no   no   yes  yes  yes  no   no   no   no   yes  yes",
+    "balance.get":        "no   no   yes  yes  yes  yes  yes  yes  no   no   no   no   yes  yes",
+    "statement.get":      "no   no   yes  yes  yes  yes  yes  yes  no   no   no   no   yes  yes",
+    "entry.get":          "yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes",  # of what it sees
+    "entry.list":         "no   no   no   no   no   no   no   no   no   no   no   no   yes  yes",
+    "stream.subscribe":   "no   no   yes  yes  yes  yes  yes  yes  no   no   no   no   yes  yes",
+    "stream.unsubscribe": "yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes",
+    "client.create":      "no   no   no   no   no   no   no   no   no   no   no   no   no   yes",
+    "client.list":        "yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes",  # itself and its keys
+    "client.rotate":      "no   no   no   no   no   yes  yes  yes  no   no   no   no   yes  yes",  # its keys
+    "client.revoke":      "no   no   no   no   no   yes  yes  yes  no   no   no   no   yes  yes",  # its keys
+    "daemon.status":      "yes  no   no   no   no   no   no   no   no   no   no   no   yes  yes",
+    "daemon.audit":       "no   no   no   no   no   no   no   no   no   no   no   no   yes  yes",
+    "daemon.compact":     "no   no   no   no   no   no   no   no   no   no   no   no   no   yes",
+    "journal.read":       "no   no   no   no   no   no   no   no   no   no   no   no   no   yes",
+    "daemon.log_level":   "no   no   no   no   no   no   no   no   no   no   no   no   no   yes",
+    "daemon.drain":       "no   no   no   no   no   no   no   no   no   no   no   no   no   yes",
+    "daemon.report":      "no   no   no   no   no   no   no   no   no   no   no   no   no   yes",
 }  # fmt: skip
 ANSWERED_BY_THE_SESSION = {"session.authenticate"}
+
+
+def unconditional(method: str) -> dict[str, Any]:
+    """The example without its conditions, each of which needs ``view`` by itself."""
+    return {name: value for name, value in EXAMPLES[method].items() if name not in ("if_version", "if_balance")}
 
 
 def is_permitted(method: str, params: Any, *scopes: str) -> bool:
@@ -85,7 +95,7 @@ def test_every_method_has_its_row() -> None:
 
 @pytest.mark.parametrize("method", PERMITTED)
 def test_each_scope_permits_a_method_or_forbids_it_as_its_row_says(method: str) -> None:
-    permitted = ["yes" if is_permitted(method, EXAMPLES[method], scope) else "no" for scope in SCOPES]
+    permitted = ["yes" if is_permitted(method, unconditional(method), scope) else "no" for scope in SCOPES]
     assert dict(zip(SCOPES, permitted, strict=True)) == dict(zip(SCOPES, PERMITTED[method].split(), strict=True))
 
 
@@ -164,6 +174,29 @@ REQUESTS: list[tuple[str, str, dict[str, Any], tuple[str, ...], bool]] = [
         ("view:shop:1",),
         False,
     ),
+    ("all customers are not the outside", "transfer.post", {"postings": FROM_A_SYSTEM_WALLET}, ("spend:*",), False),
+    ("who mints brings money in", "transfer.post", {"postings": FROM_A_SYSTEM_WALLET}, ("mint",), True),
+    ("who names the outside spends from it", "transfer.post", {"postings": FROM_A_SYSTEM_WALLET}, ("spend:@*",), True),
+    ("who mints takes from no customer", "transfer.post", {"postings": [POSTING]}, ("mint",), False),
+    (
+        "a hold on the outside is money of the outside",
+        "hold.place",
+        {"command_id": "c1", "wallet": "@external", "asset": "EUR", "amount": "1"},
+        ("spend:*",),
+        False,
+    ),
+    ("a sign-up opens users", "wallet.open", {"command_id": "c1", "wallet": "user-1"}, ("open:user-*",), True),
+    ("and nothing else", "wallet.open", {"command_id": "c1", "wallet": "shop-1"}, ("open:user-*",), False),
+    ("nor a system wallet", "wallet.open", {"command_id": "c1", "wallet": "@user-1"}, ("open:*",), False),
+    ("nor sets limits", "wallet.update", {"command_id": "c1", "wallet": "user-1"}, ("open:*",), False),
+    (
+        "a support desk freezes no system wallet",
+        "wallet.freeze",
+        {"command_id": "c1", "wallet": "@fees", "why": "w"},
+        ("freeze:*",),
+        False,
+    ),
+    ("nor closes a wallet", "wallet.close", {"command_id": "c1", "wallet": "user-1"}, ("freeze:*",), False),
     ("all of the prefix", "wallet.list", {"prefix": "shop:"}, ("view:shop:*",), True),
     ("a part of the prefix", "wallet.list", {"prefix": "shop:1"}, ("view:shop:*",), True),
     ("more than the prefix", "wallet.list", {"prefix": "shop"}, ("view:shop:*",), False),
@@ -294,7 +327,36 @@ NEEDS: list[tuple[str, Need, bool]] = [
     ("spend:shop", Need.view("shop"), True),
     ("spend:shop", Need.spend("shop"), True),
     ("view:shop", Need.spend("shop"), False),
-    ("spend:*", Need.spend("@external"), True),
+    ("spend:*", Need.spend("@external"), False),
+    ("spend:*", Need.view("@external"), True),
+    ("spend:@external", Need.spend("@external"), True),
+    ("spend:@external", Need.spend("@fees"), False),
+    ("mint", Need.spend("@external"), True),
+    ("mint", Need.spend("@fees"), True),
+    ("mint", Need.view("@fees"), True),
+    ("mint", Need.view_prefix("@"), True),
+    ("mint", Need.view_prefix(""), False),
+    ("mint", Need.spend("shop"), False),
+    ("mint", Need.view("shop"), False),
+    ("mint", KEYS, False),
+    ("mint:*", Need.spend("@external"), False),
+    ("open:shop-*", Need.open("shop-1"), True),
+    ("open:shop-*", Need.open("shop"), False),
+    ("open:shop", Need.open("shop"), True),
+    ("open:*", Need.open("shop"), True),
+    ("open:*", Need.freeze("shop"), False),
+    ("open:*", Need.view("shop"), False),
+    ("open:*", OPERATE, False),
+    ("freeze:shop-*", Need.freeze("shop-1"), True),
+    ("freeze:*", Need.open("shop"), False),
+    ("freeze:*", Need.view("shop"), False),
+    ("define", DEFINE, True),
+    ("define", OPERATE, False),
+    ("operate", DEFINE, True),
+    ("operate", Need.open("shop"), True),
+    ("operate", Need.freeze("shop"), True),
+    ("spend:*", Need.open("shop"), False),
+    ("spend:*", DEFINE, False),
     ("spend:*", OPERATE, False),
     ("spend:*", Need(Right.ADMIN), False),
     ("view:*", OPERATE, False),

@@ -49,7 +49,8 @@ def create(
     name
         The client's name, which is never reused.
     scope
-        Its rights: admin, operate, metrics, spend:WALLET, spend:PREFIX*, view:WALLET or view:PREFIX*; repeatable.
+        Its rights: admin, operate, metrics, mint, define, or spend:, view:, open: or freeze: with a WALLET or PREFIX*;
+        repeatable.
     expires
         When the token expires: 30m, 12h or 90d from now, or a time such as 2030-01-31T12:00:00Z; default never.
     out

@@ -32,7 +32,9 @@ FACTS: dict[str, dict[str, Any]] = {
     "replayed": _fact("boolean", "true if this repeats an earlier answer to the same command id"),
     "dry_run": _fact("boolean", "true if the command was a dry run"),
     "method": _fact("string", "the requested method"),
-    "right": _fact("string", "the missing right: view, spend, operate, metrics or admin"),
+    "right": _fact(
+        "string", "the missing right: view, spend, mint, open, freeze, define, keys, operate, metrics or admin"
+    ),
     "scope": _fact("string", "a scope that would suffice"),
     "what": _fact("string", "the queue that is full, the sender that is too fast, or the part that is too large"),
     "number": _fact("integer", "how many the command would record"),

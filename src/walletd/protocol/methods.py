@@ -46,10 +46,15 @@ _METERS = "`metrics`"
 _ADMINISTERS = "`admin`"
 _NOTHING = "none: it carries the token"
 _SHOWN = "any token; shows only what the token may see"
-_SPENDS_FROM_ALL = "`spend` of each wallet that a posting takes from; any wallet may be paid"
-_SPENDS_FROM_WALLET = "`spend` of the wallet whose money is held; a capture may pay any wallet"
+_DEFINES = "`define`"
+_SPENDS_FROM_ALL = "`spend` of each wallet that a posting takes from, `mint` for system wallets; any wallet may be paid"
+_SPENDS_FROM_WALLET = (
+    "`spend` of the wallet whose money is held, `mint` for a system wallet; a capture may pay any wallet"
+)
 _EACH = "the rights that each of its commands needs"
-_OPENS = "`operate`; `admin` for a system wallet, through which all money enters and leaves"
+_CHANGES = "`operate`; `admin` for a system wallet, through which all money enters and leaves"
+_OPENS = "`open` of the wallet; `admin` for a system wallet"
+_FREEZES = "`freeze` of the wallet; `admin` for a system wallet"
 _GIVES = "`admin`; for a viewing key of its own, `spend` of all that it shows"
 _HAS_KEYS = "`admin`; for a viewing key of its own, `spend` of anything"
 _VIEWS_WALLET = "`view` of the wallet"
@@ -61,7 +66,7 @@ _ROWS: tuple[tuple[str, Kind, type, type, str, str], ...] = (
     ("session.authenticate", Kind.SESSION, m.Authenticate, m.Authenticated, _NOTHING, "Authenticate with a token."),
     ("session.ping", Kind.SESSION, m.NoParams, m.Pong, _ANY_TOKEN, "Ask whether the daemon answers."),
     ("rpc.discover", Kind.SESSION, m.NoParams, d.Contract, _ANY_TOKEN, "Fetch this contract."),
-    ("asset.define", Kind.COMMAND, c.DefineAsset, m.Applied, _OPERATES, "Define an asset and its scale."),
+    ("asset.define", Kind.COMMAND, c.DefineAsset, m.Applied, _DEFINES, "Define an asset and its scale."),
     ("asset.list", Kind.READ, m.ListAssets, m.Assets, _ANY_TOKEN, "List the assets."),
     ("wallet.open", Kind.COMMAND, c.OpenWallet, m.Applied, _OPENS, "Open a wallet."),
     (
@@ -69,7 +74,7 @@ _ROWS: tuple[tuple[str, Kind, type, type, str, str], ...] = (
         Kind.COMMAND,
         c.UpdateWallet,
         m.Applied,
-        _OPENS,
+        _CHANGES,
         "Change a wallet's limits or metadata.",
     ),
     (
@@ -77,11 +82,11 @@ _ROWS: tuple[tuple[str, Kind, type, type, str, str], ...] = (
         Kind.COMMAND,
         c.FreezeWallet,
         m.Applied,
-        _OPENS,
+        _FREEZES,
         "Stop money into or out of a wallet.",
     ),
-    ("wallet.unfreeze", Kind.COMMAND, c.UnfreezeWallet, m.Applied, _OPENS, "End a freeze."),
-    ("wallet.close", Kind.COMMAND, c.CloseWallet, m.Applied, _OPENS, "Close a wallet permanently."),
+    ("wallet.unfreeze", Kind.COMMAND, c.UnfreezeWallet, m.Applied, _FREEZES, "End a freeze."),
+    ("wallet.close", Kind.COMMAND, c.CloseWallet, m.Applied, _CHANGES, "Close a wallet permanently."),
     ("wallet.get", Kind.READ, m.GetWallet, m.WalletView, _VIEWS_WALLET, "Show a wallet with its balances."),
     ("wallet.list", Kind.READ, m.ListWallets, m.WalletPage, _VIEWS_PREFIX, "Search for wallets."),
     ("transfer.post", Kind.COMMAND, c.PostTransfer, m.Applied, _SPENDS_FROM_ALL, "Move money, all or nothing."),

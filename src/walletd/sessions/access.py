@@ -19,6 +19,7 @@ from walletd.vocabulary.identifiers import Principal
 from walletd.vocabulary.scopes import (
     ADMIN,
     AUTHENTICATED,
+    DEFINE,
     KEYS,
     METRICS,
     OPERATE,
@@ -29,7 +30,7 @@ from walletd.vocabulary.scopes import (
     sees_everything,
 )
 
-__all__ = ["ADMIN", "AUTHENTICATED", "KEYS", "METRICS", "OPERATE", "Grant", "Need", "Right", "TokenRegister"]
+__all__ = ["ADMIN", "AUTHENTICATED", "DEFINE", "KEYS", "METRICS", "OPERATE", "Grant", "Need", "Right", "TokenRegister"]
 
 _BEGINNING = datetime.fromtimestamp(0, UTC)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from walletd.protocol import messages as m
 from walletd.protocol.methods import METHODS, Kind
-from walletd.sessions.access import ADMIN, AUTHENTICATED, KEYS, METRICS, OPERATE, Need
+from walletd.sessions.access import ADMIN, AUTHENTICATED, DEFINE, KEYS, METRICS, OPERATE, Need
 from walletd.vocabulary import commands as c
 from walletd.vocabulary.identifiers import is_system_wallet, owner_of
 from walletd.vocabulary.scopes import ownership_of
@@ -47,9 +47,29 @@ def _needs_all(params: c.ExecuteBatch) -> Iterable[Need]:
     return needs + _views_conditions(params)
 
 
+def _or_admin(wallet: str, need: Need) -> Need:
+    """The need or, for a system wallet, `admin`."""
+    return ADMIN if is_system_wallet(wallet) else need
+
+
 def _operates(params: Any) -> Iterable[Need]:
     """`operate`; `admin` for a system wallet, through which all money enters and leaves."""
-    return (ADMIN if is_system_wallet(params.wallet) else OPERATE,)
+    return (_or_admin(params.wallet, OPERATE),)
+
+
+def _opens(params: c.OpenWallet) -> Iterable[Need]:
+    """`open` of the wallet; `admin` for a system wallet."""
+    return (_or_admin(params.wallet, Need.open(params.wallet)), *_views_conditions(params))
+
+
+def _freezes(params: c.FreezeWallet | c.UnfreezeWallet) -> Iterable[Need]:
+    """`freeze` of the wallet; `admin` for a system wallet."""
+    return (_or_admin(params.wallet, Need.freeze(params.wallet)), *_views_conditions(params))
+
+
+def _defines(params: c.DefineAsset) -> Iterable[Need]:
+    """`define`."""
+    return (DEFINE, *_views_conditions(params))
 
 
 def _gives(params: c.CreateClient) -> Iterable[Need]:
@@ -96,12 +116,12 @@ NEEDS: dict[str, Rule] = {
     "session.authenticate": _authenticated,
     "session.ping": _authenticated,
     "rpc.discover": _authenticated,
-    "asset.define": _operates_all,
+    "asset.define": _defines,
     "asset.list": _authenticated,
-    "wallet.open": _operates,
+    "wallet.open": _opens,
     "wallet.update": _operates,
-    "wallet.freeze": _operates,
-    "wallet.unfreeze": _operates,
+    "wallet.freeze": _freezes,
+    "wallet.unfreeze": _freezes,
     "wallet.close": _operates,
     "wallet.get": _views_wallet,
     "wallet.list": _views_prefix,

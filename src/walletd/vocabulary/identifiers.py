@@ -30,7 +30,11 @@ HOLD_ID_PATTERN = r"^h[1-9][0-9]{0,15}(\.[0-9]{1,3})?(-[0-9a-z]{8})?\Z"
 HISTORY_MARK_PATTERN = r"^([0-9a-z]{8})?\Z"
 CLIENT_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,62}(/[A-Za-z0-9][A-Za-z0-9._:-]{0,62})?\Z"
 TOKEN_HASH_PATTERN = r"^[0-9a-f]{64}\Z"
-SCOPE_PATTERN = r"^(admin|operate|metrics|(spend|view):(@?[A-Za-z0-9][A-Za-z0-9._:/-]{0,62}\*?|@?\*))\Z"
+SCOPE_PATTERN = (
+    r"^(admin|operate|metrics|mint|define|(spend|view):(@?[A-Za-z0-9][A-Za-z0-9._:/-]{0,62}\*?|@?\*)"
+    r"|(open|freeze):([A-Za-z0-9][A-Za-z0-9._:/-]{0,62}\*?|\*))\Z"
+)
+"""Only admins open and freeze system wallets, so no other scope names them."""
 WALLET_PREFIX_PATTERN = r"^(|@|@?[A-Za-z0-9][A-Za-z0-9._:/-]{0,62})\Z"
 
 WalletName = Annotated[WalletId, msgspec.Meta(pattern=WALLET_ID_PATTERN)]

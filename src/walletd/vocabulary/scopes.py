@@ -2,13 +2,17 @@
 
     permitted(("view:shop-*", "spend:shop-1"), Need.view("shop-2"))
 
-``admin``; ``operate`` (all wallets); ``spend:<wallet or prefix*>``; ``view:<wallet or prefix*>``; ``metrics``.
-Spending a wallet includes viewing it; ``admin`` includes all the others, and ``operate`` everything about wallets.
+``admin``; ``operate`` (all wallets); ``spend:``, ``view:``, ``open:`` and ``freeze:`` with a wallet or ``prefix*``;
+``mint`` (money out of system wallets); ``define`` (assets); ``metrics``.  Spending a wallet includes viewing it;
+``admin`` includes all the others, and ``operate`` everything about wallets.  ``*`` alone stands for the customers'
+wallets: money is taken out of a system wallet with ``mint``, or with ``spend:`` and a pattern that begins with ``@``.
 """
 
 import enum
 from collections.abc import Sequence
 from typing import NamedTuple, Self
+
+from walletd.vocabulary.identifiers import is_system_wallet
 
 
 class Right(enum.Enum):
@@ -18,6 +22,11 @@ class Right(enum.Enum):
     METRICS = "metrics"
     VIEW = "view"
     SPEND = "spend"
+    MINT = "mint"
+    """To take money out of a system wallet: it is new to the customers."""
+    OPEN = "open"
+    FREEZE = "freeze"
+    DEFINE = "define"
     KEYS = "keys"
     """To have viewing keys: a client that may spend may grant others a view."""
     OPERATE = "operate"
@@ -44,28 +53,43 @@ class Need(NamedTuple):
     @classmethod
     def spend(cls, wallet: str) -> Self:
         """The right to take money out of this wallet."""
-        return cls(Right.SPEND, wallet)
+        return cls(Right.MINT if is_system_wallet(wallet) else Right.SPEND, wallet)
+
+    @classmethod
+    def open(cls, wallet: str) -> Self:
+        """The right to open this wallet, which is no system wallet."""
+        return cls(Right.OPEN, wallet)
+
+    @classmethod
+    def freeze(cls, wallet: str) -> Self:
+        """The right to freeze this wallet, which is no system wallet, and to end its freeze."""
+        return cls(Right.FREEZE, wallet)
 
     @property
     def scope(self) -> str:
         """The smallest scope that covers it."""
-        if self.right in (Right.VIEW, Right.SPEND):
+        if self.right in _OF_A_WALLET:
             return f"{self.right.value}:{self.wallet}{'*' if self.is_prefix else ''}"
         return "spend:WALLET" if self.right is Right.KEYS else self.right.value
 
 
 OPERATE = Need(Right.OPERATE)
 ADMIN = Need(Right.ADMIN)
+DEFINE = Need(Right.DEFINE)
 METRICS = Need(Right.METRICS)
 KEYS = Need(Right.KEYS)
 AUTHENTICATED = Need(Right.NOTHING)
 
 _RIGHTS_OF_SCOPES = {
     ("spend", Right.SPEND),
+    ("spend", Right.MINT),
     ("spend", Right.VIEW),
     ("spend", Right.KEYS),
     ("view", Right.VIEW),
+    ("open", Right.OPEN),
+    ("freeze", Right.FREEZE),
 }
+_OF_A_WALLET = {Right.VIEW, Right.SPEND, Right.OPEN, Right.FREEZE}
 
 
 def permitted(scopes: Sequence[str], need: Need) -> bool:
@@ -76,8 +100,10 @@ def permitted(scopes: Sequence[str], need: Need) -> bool:
         return False
     if "operate" in scopes:
         return True
-    if need.right is Right.METRICS:
-        return "metrics" in scopes
+    if need.right in (Right.METRICS, Right.DEFINE):
+        return need.right.value in scopes
+    if is_system_wallet(need.wallet) and need.right in (Right.MINT, Right.VIEW) and "mint" in scopes:
+        return True
     return any(_covers(scope, need) for scope in scopes)
 
 
@@ -105,6 +131,8 @@ def _covers(scope: str, need: Need) -> bool:
         return False
     if need.right is Right.KEYS:
         return True
+    if need.right is Right.MINT and not is_system_wallet(pattern):
+        return False
     if pattern.endswith("*"):
         return need.wallet.startswith(pattern[:-1])
     return not need.is_prefix and need.wallet == pattern
