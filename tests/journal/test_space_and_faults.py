@@ -142,6 +142,12 @@ def fill(disk: Path, free_pages: int) -> Path:
     return filler
 
 
+def top_up(filler: Path, disk: Path) -> None:
+    """Fill what has become free since."""
+    with filler.open("ab", buffering=0) as file:
+        file.write(bytes(free_bytes(disk)))
+
+
 async def append_until_full(store: SqliteJournalStore, chain: Chain, *, at_once: bool = False) -> None:
     """Append until the store refuses; the chain then ends where the store must end."""
     while True:
@@ -210,6 +216,52 @@ async def test_without_folding_the_log_away_it_would_come_back(
         async with open_journal(crashed, ballast_bytes=0) as store:
             came_back += (await store.head()).sequence > chain.head
     assert came_back > 0
+
+
+@pytest.mark.parametrize("free_pages", range(4))
+async def test_on_a_full_disk_the_reserve_takes_entries_until_it_is_used_up(
+    small_disk: Path, crash: Crash, free_pages: int
+) -> None:
+    chain = Chain()
+    directory = small_disk / "journal"
+    kept = 128 * KIBIBYTE
+    async with open_journal(directory, space_floor_bytes=0, ballast_bytes=kept, reserve_bytes=kept) as store:
+        await chain.append_to(store, padding=300)
+        filler = fill(small_disk, free_pages)
+        await append_until_full(store, chain)
+        top_up(filler, small_disk)
+        taken = 0
+        while True:
+            frontier, head = chain.frontier.copy(), chain.head
+            try:
+                await store.append_reserved(head, chain.next(padding=300))
+            except JournalFull:
+                chain.frontier = frontier
+                break
+            taken += 1
+            if taken % 8 == 1:  # A kill at this moment, and a start.
+                async with open_journal(crash(directory), space_floor_bytes=0, ballast_bytes=0) as again:
+                    assert (await again.head()).sequence == chain.head
+        assert taken >= 8
+        assert (await store.head()).root == chain.frontier.root()
+
+        filler.unlink()
+        await store.probe()
+        await chain.append_to(store, padding=300)
+        assert (directory / BALLAST_NAME).stat().st_size == 2 * kept
+    async with open_journal(directory, space_floor_bytes=0, ballast_bytes=0) as store:
+        assert (await store.head()).root == chain.frontier.root()
+
+
+async def test_below_the_floor_the_reserve_is_not_touched_while_there_is_space(tmp_path: Path) -> None:
+    chain = Chain()
+    async with open_journal(tmp_path, space_floor_bytes=2**60, ballast_bytes=0, reserve_bytes=64 * KIBIBYTE) as store:
+        store._ballast.restore()
+        with pytest.raises(JournalFull):
+            await Chain().append_to(store)
+        await store.append_reserved(0, chain.next(padding=300))
+        assert (tmp_path / BALLAST_NAME).stat().st_size == 64 * KIBIBYTE
+        assert (await store.head()).sequence == 1
 
 
 async def test_a_full_disk_without_ballast_is_not_certain(small_disk: Path) -> None:

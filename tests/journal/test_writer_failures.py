@@ -11,6 +11,7 @@ from tests.journal.chains import record
 from tests.journal.writing import Died, Gate, Observed, stored
 from walletd.journal.failures import JournalFull
 from walletd.journal.memory.store import Fault, MemoryJournalStore
+from walletd.journal.queue import RESERVED_PLACES
 from walletd.journal.segment import Segment
 
 
@@ -67,6 +68,46 @@ async def test_a_degraded_writer_probes_and_goes_on(autojump_clock: Any, nursery
     observed.append(3)
     await observed.writer.drain()
     assert stored(observed.store.disk) == [record(n) for n in (1, 2, 3, 4, 5)]
+
+
+async def test_on_a_full_journal_reserved_entries_become_durable_until_the_reserve_is_used_up(
+    autojump_clock: Any, nursery: trio.Nursery
+) -> None:
+    observed = Observed(MemoryJournalStore(), probe_interval_seconds=1)
+    observed.store.reserve = 2
+    await nursery.start(observed.writer.run)
+    observed.append(2)
+    await observed.writer.drain()
+    observed.store.is_full = True
+    observed.append(1)
+    await observed.writer.drain()
+    assert not observed.writer.has_room()
+    assert observed.writer.has_room(reserved=True)
+    for sequence in (3, 4):
+        observed.writer.append(sequence, record(sequence), None, reserved=True)
+        await observed.writer.drain()
+    assert stored(observed.store.disk) == [record(n) for n in (1, 2, 3, 4)]
+    observed.story.clear()
+    observed.writer.append(5, record(5), None, reserved=True)
+    await observed.writer.drain()
+    assert observed.told("rolled back") == [[5]]
+    assert observed.writer.degraded is not None
+
+    observed.store.is_full = False
+    await trio.sleep(1.5)
+    observed.append(1)
+    await observed.writer.drain()
+    assert stored(observed.store.disk) == [record(n) for n in (1, 2, 3, 4, 5)]
+
+
+async def test_some_places_of_a_full_queue_are_reserved(autojump_clock: Any) -> None:
+    observed = Observed(MemoryJournalStore(), max_queue_entries=2)
+    observed.append(2)
+    assert not observed.writer.has_room()
+    for sequence in range(3, 3 + RESERVED_PLACES):
+        assert observed.writer.has_room(reserved=True)
+        observed.writer.append(sequence, record(sequence), None, reserved=True)
+    assert not observed.writer.has_room(reserved=True)
 
 
 async def test_who_drains_while_the_journal_fills_up_is_released(autojump_clock: Any, nursery: trio.Nursery) -> None:

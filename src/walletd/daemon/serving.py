@@ -30,7 +30,7 @@ from walletd.daemon.operations import Operations, refuse_unknown_components
 from walletd.gateway.admission import Admission
 from walletd.gateway.network.counters import TrafficCounters
 from walletd.gateway.services import About, Operator, Services, SessionTerms, Stored, Wallets
-from walletd.journal.sqlite.store import SqliteJournalStore, open_journal
+from walletd.journal.sqlite.store import RESERVE_BYTES, SqliteJournalStore, open_journal
 from walletd.logs.setup import set_levels
 from walletd.protocol.envelope import LifecycleNotice
 from walletd.protocol.messages.operator import DaemonStatus
@@ -100,7 +100,7 @@ async def _run(launch: Launch) -> None:
             await nursery.start(listen, operations.stop, operations.reload, operations.reports.write)
             ways = await ways_in(settings, lifecycle, operations, nursery)
             async with open_journal(
-                settings.data, space_floor_bytes=settings.space_floor_mebibytes * MEBIBYTE
+                settings.data, space_floor_bytes=settings.space_floor_mebibytes * MEBIBYTE, reserve_bytes=RESERVE_BYTES
             ) as store:
                 operator_sha256 = _operator_sha256(settings)
                 lifecycle.move(DaemonState.RECOVERING)

@@ -17,6 +17,9 @@ from walletd.journal.failures import JournalFull
 
 Context = TypeVar("Context")
 
+RESERVED_PLACES = 64
+"""Entries that may be queued beyond the limit by those who must always be heard."""
+
 Waiter = Callable[[bool], None]
 
 
@@ -75,13 +78,14 @@ class Queue(Generic[Context]):
         """True if as much waits for the disk as may."""
         return self.head - self.durable_head >= self._max_entries or self.undurable_bytes >= self._max_bytes
 
-    def has_room(self) -> bool:
-        """True if an entry may be appended."""
+    def has_room(self, *, reserved: bool = False) -> bool:
+        """True if an entry may be appended.  ``reserved``: to the places kept for such, and on a full disk, too."""
+        more = RESERVED_PLACES if reserved else 0
         return (
-            self.degraded is None
+            (self.degraded is None or reserved)
             and not self.is_closed
-            and self.head - self.durable_head < self._max_entries
-            and self.undurable_bytes < self._max_bytes
+            and self.head - self.durable_head < self._max_entries + more
+            and (self.undurable_bytes < self._max_bytes or reserved)
         )
 
     def append(self, pending: Pending[Context]) -> None:

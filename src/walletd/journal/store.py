@@ -111,6 +111,15 @@ class AppendsAtOnce(Protocol):
 
 
 @runtime_checkable
+class HasReserve(Protocol):
+    """A store that keeps some space for entries that must be possible on a full disk."""
+
+    async def append_reserved(self, expected_head: int, segment: Segment) -> None:
+        """``append`` in the reserve's space, after JournalFull.  Raises JournalFull again once that is used up."""
+        ...
+
+
+@runtime_checkable
 class KeepsHouse(Protocol):
     """A store that needs a moment now and then for its appends to stay fast; the writer grants it between commits."""
 

@@ -32,7 +32,7 @@ from walletd.journal.failures import (
 from walletd.journal.merkle import Frontier, leaf_hash
 from walletd.journal.queue import Context, Pending, Queue, Waiter
 from walletd.journal.segment import Segment, is_record, seal
-from walletd.journal.store import AppendsAtOnce, Head, JournalStore, KeepsHouse
+from walletd.journal.store import AppendsAtOnce, HasReserve, Head, JournalStore, KeepsHouse
 from walletd.journal.watchdog import Watchdog
 from walletd.runtime.ending import end_process
 from walletd.vocabulary.sizes import MAX_SEGMENT_BYTES
@@ -185,21 +185,24 @@ class JournalWriter(Generic[Context]):
         """The reason why no entries are accepted now, or None."""
         return self._queue.degraded
 
-    def has_room(self) -> bool:
+    def has_room(self, *, reserved: bool = False) -> bool:
         """True if an entry may be appended.  Ask before deciding: an entry that cannot be appended must not be
         decided.
         """
-        return self._queue.has_room()
+        return self._queue.has_room(reserved=reserved)
 
     @property
     def is_busy(self) -> bool:
         """True if a full commit waits for the disk: work that can wait had better not be appended."""
         return self._queue.undurable_bytes >= self._limits.max_segment_bytes
 
-    def append(self, sequence: int, record: bytes, context: Context) -> Pending[Context]:
-        """Queue the next entry; ``sequence`` is the one in the record and must be the head's successor."""
+    def append(self, sequence: int, record: bytes, context: Context, *, reserved: bool = False) -> Pending[Context]:
+        """Queue the next entry; ``sequence`` is the one in the record and must be the head's successor.
+
+        ``reserved``: it may use the places, and on a full disk the space, that are kept for such entries.
+        """
         queue = self._queue
-        assert queue.has_room()
+        assert queue.has_room(reserved=reserved)
         assert sequence == queue.head + 1
         assert is_record(record)
         pending = Pending(sequence, record, leaf_hash(record), context)
@@ -256,8 +259,10 @@ class JournalWriter(Generic[Context]):
         try:
             while True:
                 if queue.degraded is not None:
-                    await trio.sleep(self._limits.probe_interval_seconds)
-                    await self._probe()
+                    if not queue.entries:
+                        with trio.move_on_after(self._limits.probe_interval_seconds):
+                            await self._work.wait()
+                    await (self._commit_reserved() if queue.entries else self._probe())
                 else:
                     turns.is_idle = not self._work.is_set()
                     await self._work.wait()
@@ -275,7 +280,7 @@ class JournalWriter(Generic[Context]):
     async def _commit_queue(self) -> None:
         """Commit until nothing is queued, no faster than ``pace`` lets it; a cancellation gets its turn in between."""
         await self._keep_house()
-        while self._queue.entries or self._turns.failed:
+        while self._turns.failed or (self._queue.entries and self._queue.degraded is None):
             await self._commit()
             await self._keep_house()
             await trio.lowlevel.checkpoint_if_cancelled()
@@ -301,6 +306,19 @@ class JournalWriter(Generic[Context]):
             else:
                 assert self._turns.store is not None
                 await self._watchdog.call(self._turns.store.explain, failed[1])
+        except JournalFull as full:
+            self._roll_back(sealed.batch, full)
+            return
+        self._committed(sealed)
+
+    async def _commit_reserved(self) -> None:
+        """Make one segment of the entries that a full disk must take, in the reserve's space."""
+        sealed = self._sealed()
+        self._work = trio.Event()
+        try:
+            if not isinstance(self._store, HasReserve):
+                raise JournalFull("the journal has no reserve")
+            await self._watchdog.call(self._store.append_reserved, self.durable_head, sealed.segment)
         except JournalFull as full:
             self._roll_back(sealed.batch, full)
             return

@@ -237,6 +237,11 @@ class Budgets:
         account = self._accounts.get(principal)
         return account if account is not None else self._opened(principal)
 
+    def is_trusted(self, principal: Principal) -> bool:
+        """True if the principal is a client with one of ``TRUSTED_SCOPES``."""
+        record = self._records.get(principal)
+        return record is not None and any(scope in TRUSTED_SCOPES for scope in record.scopes)
+
     def journal_refusal(self, principal: Principal) -> dict[str, Any] | None:
         """The facts of the refusal if the principal has nothing left to journal; None if it may."""
         account = self.account(principal)

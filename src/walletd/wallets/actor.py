@@ -25,7 +25,7 @@ class Claim:
     returns ``KEEP``, they are not: it runs again when the roster is told to ``resume`` the claim.
     """
 
-    __slots__ = ("command_id", "fail", "lacking", "run", "wallets")
+    __slots__ = ("command_id", "fail", "is_vital", "lacking", "run", "wallets")
 
     def __init__(
         self,
@@ -33,7 +33,11 @@ class Claim:
         run: Callable[[], object],
         fail: Callable[[Reason, dict[str, Any]], None],
         command_id: str | None = None,
+        *,
+        is_vital: bool = False,
     ) -> None:
+        """``is_vital``: it may use the places of a mailbox that are kept for such claims."""
+        self.is_vital = is_vital
         self.command_id = command_id
         self.wallets = wallets
         self.run = run

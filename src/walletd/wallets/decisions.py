@@ -21,7 +21,14 @@ from walletd.ledger.client_book import ClientBook
 from walletd.ledger.entry_size import expiries_before
 from walletd.ledger.room import room_after
 from walletd.sessions.budgets import Budgets
-from walletd.vocabulary.commands import ExpireHold, claims_of, is_short_lived
+from walletd.vocabulary.commands import (
+    ExpireHold,
+    FreezeWallet,
+    RevokeClient,
+    RotateClient,
+    claims_of,
+    is_short_lived,
+)
 from walletd.vocabulary.identifiers import DAEMON, CommandId, WalletId
 from walletd.vocabulary.identifiers import Sequence as SequenceNumber
 from walletd.vocabulary.reasons import Reason
@@ -34,6 +41,9 @@ from walletd.wallets.history_clock import HistoryClock
 from walletd.wallets.load import Load
 from walletd.wallets.roster import Roster
 from walletd.wallets.submission import Foreseen, NotDecided, Submission
+
+VITAL = (RevokeClient, RotateClient, FreezeWallet)
+"""The commands that have a reserve of space and places, if one with `operate` or `admin` sends them."""
 
 Failed = Callable[[Reason, dict[str, Any]], None]
 
@@ -101,7 +111,7 @@ class Decisions:
         if reused is not None:
             submission.settle(reused)
             return
-        obstacle = self._load.obstacle() or self._quota(submission)
+        obstacle = self._obstacle(submission)
         if obstacle is not None:
             # It would be found when the turn is in hand, but a refusal must be as cheap as possible.
             self._give_up(submission, *obstacle)
@@ -121,10 +131,10 @@ class Decisions:
 
         def run() -> object:
             """Have the command judged, once its wallets' expired holds leave its entry enough space."""
-            obstacle = self._load.obstacle() or self._quota(submission)
+            obstacle = self._obstacle(submission)
             if obstacle is not None and not submission.command.dry_run:
                 self._give_up(submission, *obstacle)
-            elif obstacle is None and self._expire_first(submission, claim):
+            elif obstacle is None and self._writer.has_room() and self._expire_first(submission, claim):
                 return KEEP
             else:
                 act(submission, wallets)
@@ -135,8 +145,22 @@ class Decisions:
             run=run,
             fail=lambda reason, facts: self._give_up(submission, reason, facts),
             command_id=submission.command.command_id,
+            is_vital=isinstance(submission.command, VITAL) and self._is_vital(submission),
         )
         self._roster.claim(claim)
+
+    def _obstacle(self, submission: Submission) -> tuple[Reason, dict[str, Any]] | None:
+        """Why the command may not be decided now, with the facts; None if it may."""
+        obstacle = self._load.obstacle()
+        if obstacle is None:
+            return self._quota(submission)
+        return None if self._is_vital(submission) and self._writer.has_room(reserved=True) else obstacle
+
+    def _is_vital(self, submission: Submission) -> bool:
+        """True if an operator must be able to do this on a full disk and under any load: shut someone out."""
+        if not isinstance(submission.command, VITAL):
+            return False
+        return submission.principal == DAEMON or self.budgets.is_trusted(submission.principal)
 
     def _quota(self, submission: Submission) -> tuple[Reason, dict[str, Any]] | None:
         """Why the sender may journal nothing now, with the facts; None if it may, and for a dry run."""
@@ -188,7 +212,7 @@ class Decisions:
                 self._seen_by_all = sequence
         # After this point it must succeed: the entry is on its way to the disk.
         self._clock.entered(now)
-        pending = self._writer.append(sequence, record, submission)
+        pending = self._writer.append(sequence, record, submission, reserved=isinstance(submission.command, VITAL))
         self.budgets.charge_journal(submission.principal, len(record))
         submission.sequence = sequence
         submission.durable = DurableEntry(entry, record, pending.leaf)

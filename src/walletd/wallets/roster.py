@@ -38,6 +38,9 @@ RETIREMENTS_PER_CLAIM = 4
 more.
 """
 
+RESERVED_MAILBOX_PLACES = 16
+"""Places of a mailbox beyond its limit, for those who must always be heard."""
+
 OVERLOADED_RETRY_MS = 100
 
 LoadBooks = Callable[[Iterable[WalletId]], Awaitable[Mapping[WalletId, Book | TransferRecord]]]
@@ -162,11 +165,12 @@ class Roster:
 
     def _wait(self, claim: Claim, actors: list[Actor]) -> None:
         """Enter the mailboxes of all the wallets at once, or none."""
+        most = self._max_mailbox + (RESERVED_MAILBOX_PLACES if claim.is_vital else 0)
         for actor in actors:
             if actor.state is ActorState.QUARANTINED:
                 claim.fail(Reason.WALLET_QUARANTINED, {"wallet": actor.wallet})
                 return
-            if len(actor.mailbox) >= self._max_mailbox:
+            if len(actor.mailbox) >= most:
                 full = {"what": "the mailbox of a wallet", "wallet": actor.wallet, "limit": self._max_mailbox}
                 claim.fail(Reason.OVERLOADED, {**full, "retry_after_ms": OVERLOADED_RETRY_MS})
                 return

@@ -38,6 +38,7 @@ class MemoryJournalStore:
         self.disk: list[Segment] = [] if disk is None else disk
         self.faults: deque[Fault | None] = deque()  # one for each append to come; None: that append succeeds
         self.is_full = False  # while true, appends and probes raise JournalFull
+        self.reserve = 0  # the number of entries that may be appended although it is full
         self.fenced_by_epoch: int | None = None  # the epoch of a later writer that has taken over
         self._instance = instance
         self._epoch = epoch
@@ -78,6 +79,17 @@ class MemoryJournalStore:
         self.disk.append(segment)
         if fault == "unknown_applied":
             raise OutcomeUnknown("the memory does not say")
+
+    async def append_reserved(self, expected_head: int, segment: Segment) -> None:
+        await trio.lowlevel.checkpoint()
+        if self.reserve < segment.count:
+            raise JournalFull("the reserve of the memory is used up")
+        is_full, self.is_full = self.is_full, False
+        try:
+            self._append(expected_head, segment)
+        finally:
+            self.is_full = is_full
+        self.reserve -= segment.count
 
     async def read(self, after: int, limit: int = READ_LIMIT_BYTES) -> list[Segment]:
         assert after >= 0

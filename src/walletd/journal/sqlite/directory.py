@@ -122,17 +122,25 @@ def free_bytes(directory: Path | str) -> int:
 
 
 class Ballast:
-    """A file of real blocks that is dropped when the disk is full, so that pending work can be cleaned up."""
+    """A file of real blocks that is dropped when the disk is full, so that pending work can be cleaned up.
 
-    def __init__(self, directory: Path, size_bytes: int) -> None:
+    ``reserve_bytes`` of it stay then, for the entries that must be possible on a full disk.
+    """
+
+    def __init__(self, directory: Path, size_bytes: int, reserve_bytes: int = 0) -> None:
         self._path = directory / BALLAST_NAME
-        self._size_bytes = size_bytes
+        self._size_bytes = size_bytes + reserve_bytes
+        self._reserve_bytes = reserve_bytes
+
+    @property
+    def held_bytes(self) -> int:
+        """The number of bytes that it occupies."""
+        return self._path.stat().st_size if self._path.exists() else 0
 
     @property
     def missing_bytes(self) -> int:
         """The number of bytes missing from it."""
-        held = self._path.stat().st_size if self._path.exists() else 0
-        return max(0, self._size_bytes - held)
+        return max(0, self._size_bytes - self.held_bytes)
 
     def restore(self) -> None:
         """Write the missing part, by real writes: a hole or compressible zeros would reserve nothing.
@@ -149,6 +157,22 @@ class Ballast:
         sync_directory(self._path.parent)
 
     def drop(self) -> None:
-        """Release the blocks, durably, because some file systems reuse them only then."""
+        """Release the blocks except the reserve, durably, because some file systems reuse them only then."""
+        if self._reserve_bytes:
+            self._shorten(self._reserve_bytes)
+        else:
+            self.drop_all()
+
+    def drop_all(self) -> None:
+        """Release the reserve, too."""
         self._path.unlink(missing_ok=True)
         sync_directory(self._path.parent)
+
+    def spend(self, count: int) -> None:
+        """Release so many bytes of the reserve, or as many as are left."""
+        self._shorten(max(0, self.held_bytes - count))
+
+    def _shorten(self, size: int) -> None:
+        if self.held_bytes > size:
+            os.truncate(self._path, size)
+            sync_file(self._path)

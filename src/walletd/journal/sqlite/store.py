@@ -64,6 +64,10 @@ _CHECKPOINT_FAILURES_BORNE = 3
 """One may be a passing fault; three in a row mean a disk that needs attention."""
 _RECOVERY_MARGIN = 8
 """An eighth above the floor, so that the journal does not flap at the limit."""
+RESERVE_BYTES = 4 * MEBIBYTE
+"""What the daemon keeps of the ballast for operators: some five hundred revocations on a full disk."""
+RESERVED_APPEND_BYTES = 64 * 1024
+"""The room for an entry on a full disk, beside its body: the log's frames, and the pages into which it is folded."""
 PRUNE_BYTES = 1024 * 1024
 """The bytes deleted by one step of pruning: a few milliseconds between two commits."""
 PRUNE_FRAMES = 160
@@ -87,6 +91,7 @@ class Limits(msgspec.Struct, frozen=True):
 
     space_floor_bytes: int  # below this much free space the journal takes no writes
     ballast_bytes: int
+    reserve_bytes: int  # more ballast, for the entries that must be possible on a full disk
     checkpoint_bytes: int  # the log is folded into the database when it has grown by this much
     silence_seconds: float  # the time limit of a read or a checkpoint
 
@@ -113,7 +118,7 @@ class SqliteJournalStore:
         """The same as a string, for the checks before each commit."""
         self._charter = charter
         self._limits = limits
-        self._ballast = Ballast(directory, limits.ballast_bytes)
+        self._ballast = Ballast(directory, limits.ballast_bytes, limits.reserve_bytes)
         self._presence = Presence(directory)
         self._bytes_in_log = 0
         self._checkpoint_failures = 0
@@ -146,6 +151,25 @@ class SqliteJournalStore:
             self._appended(expected_head, segment, await append(APPEND, self._row(expected_head, segment)))
         except Exception as error:
             await self.explain(error)
+
+    async def append_reserved(self, expected_head: int, segment: Segment) -> None:
+        try:
+            self._presence.refuse_detached()
+            self._draw_on_reserve(len(segment.body))
+            self._appended(
+                expected_head, segment, await self._connection.change(APPEND, self._row(expected_head, segment))
+            )
+        except Exception as error:
+            await self.explain(error)
+        await self.checkpoint()  # The log's space is used again, so that the reserve lasts for many.
+
+    def _draw_on_reserve(self, body_bytes: int) -> None:
+        """Make room for a segment of this size, below the floor.  Raises JournalFull once the reserve is used up."""
+        missing = body_bytes + RESERVED_APPEND_BYTES - free_bytes(self._folder)
+        if missing > self._ballast.held_bytes:
+            raise JournalFull(f"the reserve of {self._limits.reserve_bytes} bytes is used up")
+        if missing > 0:
+            self._ballast.spend(missing)
 
     def is_quick(self, body_bytes: int) -> bool:
         return body_bytes <= SMALL_BYTES and self._connection.is_quick
@@ -365,11 +389,21 @@ class SqliteJournalStore:
         if not (isinstance(error, sqlite3.Error) and is_full(error)) or self._connection.in_transaction:
             raise OutcomeUnknown(f"the segment could not be written: {error}") from error
         try:
-            self._ballast.drop()
-            await self._empty_log()
+            await self._make_certain()
         except Exception as worse:
             raise OutcomeUnknown(f"the disk is full, and the log could not be cleaned up: {worse}") from worse
         raise JournalFull(f"the segment could not be written: {error}") from error
+
+    async def _make_certain(self) -> None:
+        """Fold the log in the ballast's space; if that does not suffice, in the reserve's."""
+        self._ballast.drop()
+        try:
+            await self._empty_log()
+        except Exception:
+            if not self._ballast.held_bytes:
+                raise
+            self._ballast.drop_all()
+            await self._empty_log()
 
     async def _empty_log(self) -> None:
         """Fold and empty the log, and make the emptiness durable too, which SQLite does not guarantee."""
@@ -393,6 +427,7 @@ async def open_journal(
     *,
     space_floor_bytes: int = 64 * MEBIBYTE,
     ballast_bytes: int = 8 * MEBIBYTE,
+    reserve_bytes: int = 0,
     checkpoint_bytes: int = 4 * MEBIBYTE,
     silence_seconds: float = 30.0,
     new_instance: Callable[[], str] = lambda: secrets.token_hex(8),
@@ -404,7 +439,7 @@ async def open_journal(
     Raises JournalLocked, JournalUnsupported, JournalCorrupt, JournalUnreadable or JournalFull, before anything is
     served.  The store outlives a cancellation of the body until the body has ended; then it closes, shielded.
     """
-    limits = Limits(space_floor_bytes, ballast_bytes, checkpoint_bytes, silence_seconds)
+    limits = Limits(space_floor_bytes, ballast_bytes, reserve_bytes, checkpoint_bytes, silence_seconds)
     database = directory / DATABASE_NAME
     with translated(f"the journal in {directory} could not be opened"):
         make_directory(directory)
@@ -422,10 +457,10 @@ async def open_journal(
         with translated(f"{database} could not be opened"):
             connection = await connect(database, silence_seconds=limits.silence_seconds)
         try:
-            ballast = Ballast(directory, limits.ballast_bytes)
+            ballast = Ballast(directory, limits.ballast_bytes, limits.reserve_bytes)
             with translated(f"the journal in {directory} could not be prepared"), connection.bounded():
                 charter = await prepare(
-                    connection, recoverable_frames, new_instance=new_instance, now=now, make_room=ballast.drop
+                    connection, recoverable_frames, new_instance=new_instance, now=now, make_room=ballast.drop_all
                 )
                 sync_directory(directory)
                 await _fill(ballast, directory, limits)
