@@ -14,6 +14,7 @@ from walletd.daemon.engine import Engine
 from walletd.daemon.limits import engine_limits
 from walletd.daemon.metrics import StartCollector
 from walletd.daemon.metrics_of_parts import families_of
+from walletd.gateway.audit_trail import AuditTrail
 from walletd.gateway.network.counters import TrafficCounters
 from walletd.gateway.pages.status import RecoveryProgress
 from walletd.gateway.services import RequestCounters
@@ -61,7 +62,9 @@ async def _families() -> list[Metric]:
 
 
 def _collected(engine: Engine, folder: Path) -> Iterator[Metric]:
-    services: Any = SimpleNamespace(counters=RequestCounters(), admission=SimpleNamespace(guests=set()))
+    services: Any = SimpleNamespace(
+        counters=RequestCounters(), admission=SimpleNamespace(guests=set()), audit=AuditTrail()
+    )
     certificates = SimpleNamespace(expires_at=None, loaded=0, refused=0)
     doors: Any = SimpleNamespace(certificates=certificates, rates=RateBook(Rates(session=1, principal=1, guest=1)))
     operations: Any = SimpleNamespace(

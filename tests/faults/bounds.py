@@ -27,6 +27,7 @@ Bound = Crossed | Elsewhere
 
 _CONNECTIONS = Elsewhere("connections, not data: tests/gateway/test_places.py, row 9 and row 15")
 _MESSAGES = Elsewhere("one message, whatever the ledger's size: tests/gateway/test_frames.py, row 11")
+_AUDIT = Elsewhere("causes of lines of a log, not data: tests/gateway/test_audit_trail.py")
 _HEAD = Elsewhere("the head of one request, whatever the ledger's size: tests/gateway/test_handshake.py")
 _PROXY_HEADER = Elsewhere("one header, whatever the ledger's size: tests/gateway/test_proxy_header.py")
 _RATES = Elsewhere("requests a second, not data: tests/gateway/test_throttling.py and row 9")
@@ -75,6 +76,7 @@ CONSTANTS: dict[str, dict[str, Bound]] = {
     "gateway.network.outbox": {"WRITE_BYTES": Crossed(4096, "bytes of the journal")},
     "gateway.methods.dispatch": {"MOST_ASSETS": Crossed(10, "assets")},
     "gateway.methods.entries": {"MAX_PAGE_BYTES": Crossed(32 * 1024, "bytes of the journal")},
+    "gateway.audit_trail": {"KEPT_WINDOWS": _AUDIT, "KEPT_PRINCIPALS": _AUDIT},
     "gateway.admission": {"MOMENTS_UNPRUNED": Elsewhere("clients, not data: tests/gateway/test_clients.py")},
     "gateway.websocket.fragments": {"MAX_FRAGMENTS": _MESSAGES},
     "gateway.websocket.opening": {"MAX_HEAD_BYTES": _HEAD, "MAX_HEAD_PARTS": _HEAD, "MAX_HEAD_PIECES": _HEAD},

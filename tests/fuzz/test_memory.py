@@ -62,6 +62,7 @@ class Answers:
     """A wire that counts: every request is answered once, and each sequence is given to one command."""
 
     queued_bytes = 0
+    peer = "192.0.2.1"
 
     def __init__(self, desk: Desk) -> None:
         session = Session(desk.services.admission.register, desk.services.terms.limits, ADMIN)

@@ -41,6 +41,7 @@ class Client:
     def __init__(self, services: Services, grant: Grant | None) -> None:
         session = Session(services.admission.register, services.terms.limits, grant)
         self.endpoint = ClientEndpoint(services, session, self, "test", dispatch.answer)
+        self.peer = "192.0.2.1"
         self.is_stuck = False
         self.most_queued = 0
         self.closed_with: tuple[int, str] | None = None
@@ -72,6 +73,7 @@ class Client:
 
     def unstick(self) -> None:
         """Everything queued is delivered, and the wire is free."""
+        self.peer = "192.0.2.1"
         self.is_stuck = False
         for payload in self._queue:
             self._deliver(payload)

@@ -18,7 +18,7 @@ from websockets.typing import Subprotocol
 from tests.gateway.wires import Host, page, policy, request, sent_close, text
 from walletd.gateway.network.bounds import Bounds, Deadlines
 from walletd.gateway.network.places import Caps
-from walletd.gateway.network.server import GatewayServer, ListenFailed, _peer
+from walletd.gateway.network.server import GatewayServer, ListenFailed, _counted_as, _peer
 from walletd.gateway.pages.status import StatusPages
 from walletd.vocabulary.states import DaemonState
 
@@ -216,7 +216,7 @@ async def test_an_address_of_ipv6_is_its_network() -> None:
             return (self.address, 1)
 
     peers = ["192.0.2.7", "2001:db8:1:2:3:4:5:6", "fe80::1%eth0", "::ffff:192.0.2.7", ""]
-    assert [_peer(Peer(address)) for address in peers] == [  # type: ignore[arg-type]
+    assert [_counted_as(_peer(Peer(address))) for address in peers] == [  # type: ignore[arg-type]
         "192.0.2.7",
         "2001:db8:1:2::/64",
         "fe80::/64",

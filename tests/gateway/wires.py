@@ -155,6 +155,7 @@ class Host:
             Flusher(),
             Readiness(NO_TURNS),
             Places(Caps(100, 100, 100), self.traffic),
+            lambda peer: None,
         )
 
     def open_endpoint(self, connection: Connection, handshake: Handshake) -> Endpoint:

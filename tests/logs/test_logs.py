@@ -205,12 +205,12 @@ def levels_restored() -> Iterator[None]:
 @pytest.mark.usefixtures("levels_restored")
 def test_a_component_has_a_level_of_its_own_until_it_is_taken_away() -> None:
     setup.set_levels("warning", {"journal": "debug"})
-    assert setup.levels() == dict.fromkeys(setup.COMPONENTS, "warning") | {"journal": "debug"}
+    assert setup.levels() == dict.fromkeys(setup.COMPONENTS, "warning") | {"audit": "info", "journal": "debug"}
     assert logging.getLogger("walletd.gateway.network.server").getEffectiveLevel() == logging.WARNING
     setup.set_level("gateway", "error")
     assert logging.getLogger("walletd.gateway.network.server").getEffectiveLevel() == logging.ERROR
     setup.set_level(None, "debug")
-    assert setup.levels() == dict.fromkeys(setup.COMPONENTS, "debug") | {"gateway": "error"}
+    assert setup.levels() == dict.fromkeys(setup.COMPONENTS, "debug") | {"audit": "info", "gateway": "error"}
     assert logging.getLogger().level == logging.INFO
     setup.set_levels("info", {})
     assert setup.levels() == dict.fromkeys(setup.COMPONENTS, "info")

@@ -109,7 +109,8 @@ def test_every_histogram_is_whole(page: str) -> None:
 def test_no_label_names_a_wallet_or_a_command(page: str) -> None:
     labels = set(re.findall(r'[{,](\w+)="', page))
     assert labels <= {
-        *("method", "outcome", "reason", "state", "from", "to", "file", "le", "close_code", "direction"),
+        *("method", "outcome", "reason", "state", "from", "to", "file", "le", "close_code", "direction", "event"),
+        "principal",
         *("version", "python", "sqlite", "compiled", "walletd_lifecycle_state", "generation"),
     }
     assert "secretive" not in page

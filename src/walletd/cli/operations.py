@@ -88,7 +88,8 @@ def log_level(level: Level | None = None, component: str | None = None, /, *, co
     level
         The level.
     component
-        One component: configuration, daemon, gateway, journal, lifecycle, report or wallets; default all.
+        One component: audit, configuration, daemon, gateway, journal, lifecycle, report or wallets; default all but
+        audit.
     """
 
     async def change(client: Client, answer: Output) -> int:

@@ -4,6 +4,7 @@ from walletd.daemon.admin_listener import Ways, status_pages
 from walletd.daemon.descriptors import SPARED_BY_CLIENTS
 from walletd.daemon.launch import Launch
 from walletd.daemon.listeners import terms_of
+from walletd.gateway.audit_trail import SHOWN_OF_A_HASH, Visit
 from walletd.gateway.endpoint import ClientEndpoint
 from walletd.gateway.methods import dispatch
 from walletd.gateway.network.bounds import Deadlines
@@ -32,13 +33,17 @@ def client_listener(launch: Launch, ways: Ways, services: Services, turns: Commi
             grant = services.admission.register.grant_of_principal(connection.certified)
 
         def take_place(grant: Grant) -> str | None:
-            return connection.take_place(grant.principal, has_reserve=grant.permits(OPERATE))
+            full = connection.take_place(grant.principal, has_reserve=grant.permits(OPERATE))
+            if full is None:
+                token = grant.token_sha256[:SHOWN_OF_A_HASH]
+                services.audit.begun(name, Visit(grant.principal, token, connection.peer, handshake.user_agent))
+            return full
 
+        name = connection_id()
         register, limits = services.admission.register, services.terms.limits
         session = Session(register, limits, grant, doors.rates.throttle(), take_place)
-        endpoint = ClientEndpoint(services, session, connection, connection_id(), dispatch.answer)
-        about_connection(endpoint.connection_id)
-        return endpoint
+        about_connection(name)
+        return ClientEndpoint(services, session, connection, name, dispatch.answer)
 
     policy, deadlines, caps = _terms(settings, launch, services)
     server = GatewayServer(
@@ -57,6 +62,7 @@ def client_listener(launch: Launch, ways: Ways, services: Services, turns: Commi
         proxies=doors.proxies,
         spares_descriptors=SPARED_BY_CLIENTS,
         traffic=doors.traffic,
+        token_refused=services.audit.refused,
     )
     launch.operations.takers.append(lambda taken: doors.refresh())
     launch.operations.takers.append(lambda taken: server.amend(*_terms(taken, launch, services)))

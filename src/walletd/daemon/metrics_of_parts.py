@@ -13,6 +13,7 @@ from walletd.daemon.listeners import Doors
 from walletd.daemon.metric_shapes import counter, gauge, histogram, labelled
 from walletd.daemon.metrics import Families
 from walletd.gateway.admission import Guest
+from walletd.gateway.audit_trail import AuditTrail
 from walletd.gateway.network.counters import TrafficCounters
 from walletd.gateway.network.tls import Certificates
 from walletd.gateway.services import Services
@@ -59,6 +60,7 @@ def families_of(
         lambda: of_wallets(engine.roster, engine.timers),
         lambda: of_streams(engine.publisher),
         lambda: of_connections(traffic, services.admission.guests, counters.shed, doors.rates),
+        lambda: of_audit(services.audit),
     ]
     if certificates is not None:
         parts.append(lambda: of_certificates(certificates))
@@ -212,6 +214,20 @@ def of_connections(
     yield counter("walletd_messages_sent", "Messages sent.", traffic.messages_out)
     yield counter("walletd_network_received_bytes", "Bytes received.", traffic.bytes_in)
     yield counter("walletd_network_sent_bytes", "Bytes sent.", traffic.bytes_out)
+
+
+def of_audit(audit: AuditTrail) -> Iterator[Metric]:
+    """The families of the audit log."""
+    acts = CounterMetricFamily(
+        "walletd_operator_acts",
+        "Acts that no entry records, and parts of reads of the whole ledger, by principal and method.",
+        labels=["principal", "method"],
+    )
+    for (principal, method), count in audit.acts.items():
+        acts.add_metric([principal, method], count)
+    yield acts
+    refusals = dict.fromkeys(("token_refused", "forbidden"), 0) | dict(audit.refusals)
+    yield labelled("walletd_audit_refusals", "Refused tokens and forbidden attempts.", "event", refusals)
 
 
 def of_certificates(certificates: Certificates) -> Iterator[Metric]:

@@ -9,8 +9,10 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
+import msgspec
 import trio
 
+from walletd.gateway.audit_trail import ABNORMAL
 from walletd.gateway.services import Services
 from walletd.protocol.close_codes import CloseCode
 from walletd.protocol.envelope import AuthenticationTerms, Hello, WarningNotice
@@ -30,6 +32,9 @@ TOO_FAST = "requests keep arriving too fast although they are being refused: wai
 
 class Wire(Protocol):
     """The part of a connection that an endpoint needs."""
+
+    peer: str
+    """The address of the other end."""
 
     @property
     def queued_bytes(self) -> int:
@@ -178,6 +183,7 @@ class ClientEndpoint:
             if isinstance(call, bytes):
                 if rejected := _REASON.search(call):
                     counters.rejected[rejected[1].decode()] += 1
+                    self._note_refusal(rejected[1].decode(), call)
                 self.send(call)
             else:
                 self._dispatch(call)
@@ -187,6 +193,14 @@ class ClientEndpoint:
             counters.shed[SHARE_USED["what"]] += self.session.shed_unread - unread
         if throttle is not None:
             self._heed(throttle)
+
+    def _note_refusal(self, reason: str, frame: bytes) -> None:
+        """Have the audit log tell of a token that is not valid, and of what the scopes do not permit."""
+        if reason == Reason.AUTHENTICATION_FAILED.value:
+            self.services.audit.refused(self.wire.peer)
+        elif reason == Reason.FORBIDDEN.value:
+            facts = msgspec.json.decode(frame)["error"]["data"]
+            self.services.audit.forbidden(self.connection_id, facts["method"], facts.get("scope", ""))
 
     def _has_its_share(self) -> bool:
         """True if the daemon is pressed and this session has its full share of unanswered commands."""
@@ -219,6 +233,7 @@ class ClientEndpoint:
         """
         self.is_closed = True
         self.services.admission.leave(self)
+        self.services.audit.ended(self.connection_id, code or ABNORMAL, self.session.calls)
         self._end_streams()
         self.drained()
         if self._all_answered is not None:

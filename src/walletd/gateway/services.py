@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 import trio
 
 from walletd.gateway.admission import Admission
+from walletd.gateway.audit_trail import AuditTrail
 from walletd.journal.history import History
 from walletd.ledger.book import Books
 from walletd.protocol.envelope import Limits
@@ -152,6 +153,7 @@ class Services:
         self.events = EventFrames(about.epoch)
         self.redactions = Redactions()
         self.counters = RequestCounters()
+        self.audit = AuditTrail()
         self.tasks = TaskHome()
         """Calls that wait: for the read tables, for the journal, for space."""
 
@@ -160,6 +162,7 @@ class Services:
         async with trio.open_nursery() as nursery:
             await nursery.start(self.tasks.run)
             await nursery.start(self.admission.run)
+            await nursery.start(self.audit.run)
             task_status.started()
 
 

@@ -50,6 +50,7 @@ class JsonFormatter(logging.Formatter):
             "event": record.getMessage(),
             **context_of(record),
         }
+        document |= getattr(record, "audited", {})
         if repeats := getattr(record, "repeats", 0):
             document["repeats"] = repeats
         if record.exc_info:

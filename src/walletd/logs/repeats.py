@@ -9,11 +9,14 @@ import logging
 import time
 from collections.abc import Callable
 
+AUDIT = "walletd.audit"
+"""The logger whose lines all pass: it bounds them itself, by their causes."""
+
 
 class LimitRepeats(logging.Filter):
     """Lets ``burst`` alike lines pass in a window; the first of a later window reports how many were suppressed.
 
-    Critical lines always pass.  The memory is bounded by the number of places that log.
+    Critical lines and those of the audit log always pass.  The memory is bounded by the number of places that log.
     """
 
     def __init__(self, burst: int, window_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -26,7 +29,7 @@ class LimitRepeats(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """True if this line is written."""
-        if record.levelno >= logging.CRITICAL:
+        if record.levelno >= logging.CRITICAL or record.name == AUDIT:
             return True
         now = self._clock()
         window = self._places.setdefault((record.name, record.levelno, record.lineno), _Window(now))

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from walletd.logs.context import AddContext
 from walletd.logs.formats import formatter_of
 from walletd.logs.outlet import Outlet, OutletHandler
-from walletd.logs.repeats import LimitRepeats
+from walletd.logs.repeats import AUDIT, LimitRepeats
 
-COMPONENTS = ("configuration", "daemon", "gateway", "journal", "lifecycle", "report", "wallets")
+COMPONENTS = ("audit", "configuration", "daemon", "gateway", "journal", "lifecycle", "report", "wallets")
 """The components with a level of their own: a logger ``walletd.NAME`` and all below it."""
 
 REPEATS_BURST = 20
@@ -35,14 +35,17 @@ def set_up(outlet: Outlet, form: str, level: str, levels: Mapping[str, str] = {}
 
 
 def set_levels(level: str, levels: Mapping[str, str] = {}) -> None:
-    """Log at ``level``, and each named component at its own level.  Raises ValueError for an unknown component."""
+    """Log at ``level``, and each named component at its own level; the audit log at ``info``, unless it is named.
+
+    Raises ValueError for an unknown component.
+    """
     for component in levels:
         if component not in COMPONENTS:
             raise ValueError(f"there is no component {component!r}; there are {', '.join(COMPONENTS)}")
     logging.getLogger().setLevel(max(logging.INFO, _number(level)))  # details of libraries do not belong here
     logging.getLogger("walletd").setLevel(_number(level))
     for component in COMPONENTS:
-        own = levels.get(component)
+        own = levels.get(component, "info" if f"walletd.{component}" == AUDIT else None)
         logging.getLogger(f"walletd.{component}").setLevel(logging.NOTSET if own is None else _number(own))
 
 

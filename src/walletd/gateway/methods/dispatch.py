@@ -14,6 +14,7 @@ import msgspec
 import trio
 
 from walletd.contract import document as contract
+from walletd.gateway.audit_trail import ACTS, WHOLE_READS
 from walletd.gateway.endpoint import Asked, ClientEndpoint
 from walletd.gateway.methods.batches import check_batch
 from walletd.gateway.methods.commands import command
@@ -61,6 +62,8 @@ def answer(endpoint: ClientEndpoint, call: Call) -> None:
             command(endpoint, call)
         return
     check_params(call)
+    if name in ACTS or name in WHOLE_READS:
+        _note(endpoint, call)
     if name in AT_ONCE:
         AT_ONCE[name](endpoint, call)
     elif name in FROM_BOOKS and is_small(call.params):
@@ -69,6 +72,13 @@ def answer(endpoint: ClientEndpoint, call: Call) -> None:
         FROM_MEMORY[name](endpoint, call)
     else:
         _ask(endpoint, call)
+
+
+def _note(endpoint: ClientEndpoint, call: Call) -> None:
+    """Have the audit log tell of the call; of streams, only of those of the whole ledger."""
+    if isinstance(call.params, m.Subscribe) and not call.params.all:
+        return
+    endpoint.services.audit.acted(endpoint.connection_id, call.method.name, msgspec.to_builtins(call.params))
 
 
 def _ask(endpoint: ClientEndpoint, call: Call) -> None:

@@ -27,7 +27,7 @@ from walletd.gateway.network.readiness import Readiness
 from walletd.gateway.network.socket_stream import SocketStream
 from walletd.gateway.network.tls import SecureStream
 from walletd.gateway.websocket.frames import FrameProtocol, State
-from walletd.gateway.websocket.handshake import Handshake, Policy, TurnedAway
+from walletd.gateway.websocket.handshake import TOKEN_REFUSED, Handshake, Policy, TurnedAway
 from walletd.protocol.close_codes import CloseCode
 from walletd.vocabulary.fatal import FATAL
 
@@ -66,6 +66,10 @@ class Endpoint(Protocol):
         ...
 
 
+TokenRefused = Callable[[str], None]
+"""A peer at this address presented a token that is not valid."""
+
+
 @dataclass(frozen=True, slots=True)
 class Terms:
     """The common terms of all connections of a server."""
@@ -78,6 +82,7 @@ class Terms:
     flusher: Flusher
     readiness: Readiness
     places: Places
+    token_refused: TokenRefused
 
 
 class Connection:
@@ -98,9 +103,14 @@ class Connection:
         "_scope",
         "_stream",
         "_terms",
+        "peer",
     )
 
-    def __init__(self, stream: trio.abc.Stream, terms: Terms, turned_away: TurnedAway | None = None) -> None:
+    def __init__(
+        self, stream: trio.abc.Stream, terms: Terms, turned_away: TurnedAway | None = None, peer: str = ""
+    ) -> None:
+        self.peer = peer
+        """The address of the other end."""
         self._stream = stream
         self._terms = terms
         self._frames = FrameProtocol(terms.policy, turned_away, trio.current_time)
@@ -317,6 +327,8 @@ class Connection:
         if self._frames.state is State.OPEN:
             self._endpoint = self._terms.open_endpoint(self, handshake)
             self._endpoint.opened()
+        elif self._frames.close_code == CloseCode.AUTHENTICATION_FAILED:
+            self._terms.token_refused(self.peer)
 
     # --- for the outbox --------------------------------------------------------------------------------------------
 
@@ -345,6 +357,8 @@ class Connection:
         traffic = self._terms.traffic
         if self._frames.refused is not None:
             traffic.refused[self._frames.refused] += 1
+            if self._frames.refused == TOKEN_REFUSED.word:
+                self._terms.token_refused(self.peer)
         elif self._frames.state is not State.OPENING:
             traffic.count_close(self._frames.close_code)
         self._frames.forget()

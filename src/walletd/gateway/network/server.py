@@ -22,7 +22,7 @@ from typing import Any
 import trio
 
 from walletd.gateway.network.bounds import Bounds, Deadlines
-from walletd.gateway.network.connection import Connection, Endpoint, Terms
+from walletd.gateway.network.connection import Connection, Endpoint, Terms, TokenRefused
 from walletd.gateway.network.counters import TrafficCounters
 from walletd.gateway.network.outbox import Flusher
 from walletd.gateway.network.places import TURNED_AWAY_AT_ONCE, Caps, Places
@@ -46,6 +46,9 @@ BACKLOG = 1024
 TICK_SECONDS = 1.0
 OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 OUT_OF_RESOURCES_PAUSE_SECONDS = 0.1
+
+LOCAL = "unix"
+"""The address of a peer over the unix socket, in words."""
 
 GONE = "gone"
 """The address of a peer that left before it was asked for."""
@@ -86,6 +89,7 @@ class GatewayServer:
         proxies: Sequence[Network] = (),
         spares_descriptors: int = 0,
         traffic: TrafficCounters | None = None,
+        token_refused: TokenRefused = lambda peer: None,
     ) -> None:
         """``spares_descriptors``: the number of file descriptors of the process that no connection may take.
 
@@ -103,7 +107,15 @@ class GatewayServer:
         self.traffic = traffic or TrafficCounters()
         self.places = Places(caps, self.traffic)
         self._terms = Terms(
-            policy, deadlines, bounds, open_endpoint, self.traffic, Flusher(), Readiness(turns), self.places
+            policy,
+            deadlines,
+            bounds,
+            open_endpoint,
+            self.traffic,
+            Flusher(),
+            Readiness(turns),
+            self.places,
+            token_refused,
         )
         self._connections: set[Connection] = set()
         self._is_draining = False
@@ -154,11 +166,12 @@ class GatewayServer:
         ``address`` is empty for a local one, as over the unix socket.
         """
         self.traffic.accepted += 1
-        refusal = DRAINING if self._is_draining else self.places.make_room(address)
-        connection = Connection(stream, self._terms, refusal)
+        counted = _counted_as(address)
+        refusal = DRAINING if self._is_draining else self.places.make_room(counted)
+        connection = Connection(stream, self._terms, refusal, address or LOCAL)
         self._connections.add(connection)
         if refusal is None:
-            self.places.enter(connection, address)
+            self.places.enter(connection, counted)
         else:
             self.places.turn_away(connection)
         self.traffic.open += 1
@@ -236,7 +249,7 @@ class GatewayServer:
             return
         finally:
             self._arriving -= 1
-        address = _peer(stream) if behind is None else _counted_as(behind)
+        address = _peer(stream) if behind is None else behind
         await self.serve_stream(self._secured(stream), address)
 
     def _secured(self, stream: trio.SocketStream) -> trio.abc.HalfCloseableStream:
@@ -398,14 +411,14 @@ def _limit_of_descriptors() -> int:
 
 
 def _peer(stream: trio.SocketStream) -> str:
-    """The address under which a connection is counted; empty for one over a unix socket."""
+    """The address of the other end; empty for one over a unix socket."""
     try:
         name = stream.socket.getpeername()
     except OSError:
         return GONE
     if not isinstance(name, tuple):
         return ""
-    return _counted_as(str(name[0]))
+    return str(name[0])
 
 
 async def _receive_exactly(stream: trio.SocketStream, size: int) -> bytes:
@@ -420,7 +433,7 @@ async def _receive_exactly(stream: trio.SocketStream, size: int) -> bytes:
 
 
 def _counted_as(address: str) -> str:
-    """An IPv4 address, or the network of an IPv6 address."""
+    """What a connection from there is counted under: an IPv4 address, or the network of an IPv6 address."""
     if ":" not in address:
         return address
     mapped = ipaddress.IPv6Address(address.partition("%")[0]).ipv4_mapped
