@@ -173,6 +173,7 @@ CONSTANTS: dict[str, dict[str, Bound]] = {
         "MAX_RECENT": Crossed(32, "entries"),
         "MAX_RECENT_BYTES": Crossed(32 * 1024, "bytes of the journal"),
         "BURST": Crossed(5, "entries"),
+        "MOST_INDEXED": Elsewhere("wallets of one stream, not data: tests/wallets/test_publisher.py"),
     },
     "tables.writer": {"TURN_ENTRIES": Crossed(8, "entries"), "LOG_PAGES": Crossed(100, "KiB of read tables")},
     "tables.queries.holds": {"MAX_VISITED": Crossed(40, "holds that end at one moment")},
@@ -181,6 +182,7 @@ CONSTANTS: dict[str, dict[str, Bound]] = {
         "READ_BYTES": Crossed(16 * 1024, "bytes of the journal"),
         "MANY_ENTRIES": Crossed(500, "entries"),
     },
+    "tables.queries.touching": {"MOST_FOUND": Crossed(20, "lines of one statement")},
     "wallets.roster": {"TURNS_BETWEEN_CHECKPOINTS": Crossed(3, "entries")},
     "upkeep.snapshot": {"STEP_PAGES": Crossed(7, "KiB of read tables")},
     "tables.queries.statements": {

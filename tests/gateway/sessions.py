@@ -197,6 +197,7 @@ class Desk:
                 core.books,
             ),
             Stored(core.readings, core.history, core.index, core.audits),
+            core.publisher.turns,
             core.publisher,
             self.admission,
             core.decisions.budgets,

@@ -18,7 +18,7 @@ from walletd.tables.file import ReadTablesRotten
 class FailingEndpoint:
     """Its daemon meets a fault while it answers."""
 
-    payer = ""
+    payer = None
 
     def __init__(self, fault: Exception) -> None:
         self.fault = fault

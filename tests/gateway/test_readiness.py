@@ -135,8 +135,15 @@ class Costs(Turns):
         self.costs = costs
         self.charged: list[tuple[str, float]] = []
         monkeypatch.setattr("walletd.gateway.network.readiness.perf_counter", lambda: self.now)
-        self.readiness = Readiness(self, lambda payer, seconds: self.charged.append((payer, seconds)))
+        self.waits: dict[str, float] = {}
+        self.readiness = Readiness(self)
         self.pairs: list[tuple[socket.socket, socket.socket]] = []
+
+    def charge(self, payer: str, seconds: float) -> None:
+        self.charged.append((payer, seconds))
+
+    def wait(self, payer: str) -> float:
+        return self.waits.pop(payer, 0.0)
 
     def connect(self, payer: str, data: bytes) -> None:
         near, far = socket.socketpair()
@@ -200,6 +207,35 @@ async def test_the_time_of_each_call_is_charged_to_its_payer(monkeypatch: pytest
     costs.connect("bob", b"x")
     await costs.run()
     assert sorted(costs.charged) == [("alice", 0.25), ("alice", 0.25), ("bob", 0.5)]
+
+
+async def test_a_principal_that_has_to_wait_is_not_read_until_then(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+) -> None:
+    costs = Costs(monkeypatch, greedy=0.001, honest=0.001)
+    costs.waits = {"greedy": 5.0}
+    costs.connect("greedy", b"xx")
+    costs.connect("honest", b"x")
+    near, far = costs.pairs[0]
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(costs.readiness.run)
+        await trio.sleep(4.9)
+        assert costs.seen == ["honest", "end"]
+        costs.connect("honest", b"x")
+        await trio.sleep(0.05)
+        assert costs.seen == ["honest", "end"] * 2, "others are served meanwhile"
+        await trio.sleep(0.1)
+        assert costs.seen.count("greedy") == 2, "its time has come"
+        costs.waits = {"greedy": 5.0}
+        far.send(b"x")
+        await wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    assert costs.seen.count("greedy") == 2
+    for near, far in costs.pairs:
+        costs.readiness.forget(near.fileno())
+        near.close()
+        far.close()
+    costs.readiness.close()
 
 
 async def test_a_peer_that_does_not_read_is_not_read_from_and_the_others_are(

@@ -110,7 +110,7 @@ def sent_close(data: bytes) -> int | None:
 class NotingEndpoint:
     """Echoes, and notes what it was told."""
 
-    payer = ""
+    payer = None
 
     def __init__(self, connection: Connection, handshake: Handshake) -> None:
         self.connection = connection

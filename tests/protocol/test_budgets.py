@@ -148,3 +148,53 @@ def test_a_client_that_changes_goes_on_with_its_new_budget() -> None:
     records[Principal("user")] = client("user", "operate")
     seen.review(records.values())
     assert account.budget == TRUSTED
+
+
+def crowd() -> tuple[Budgets, list[float]]:
+    """Two strangers, each with a quarter of the processor, and the time."""
+    now = [0.0]
+    known = {record.client: record for record in (client("mallory", "spend:m"), client("alice", "spend:a"))}
+    return Budgets(lambda: now[0], known, Defaults(strangers=SMALL)), now
+
+
+def test_the_processor_is_rationed_only_while_others_use_it() -> None:
+    budgets, now = crowd()
+    mallory, alice = budgets.account(Principal("mallory")), budgets.account(Principal("alice"))
+    for _ in range(100):
+        budgets.charge_processor(mallory, 1.0)
+        now[0] += 1.0
+    assert budgets.processor_wait(mallory) == 0, "what is left over belongs to the one that asks for it"
+    budgets.charge_processor(alice, 0.001)
+    budgets.charge_processor(mallory, 0.5)
+    assert budgets.processor_wait(alice) == 0
+    assert budgets.processor_wait(mallory) == pytest.approx(1.0, abs=0.01)
+    assert budgets.processor_refusal(mallory) == {
+        "budget": "processor_ms_per_second",
+        "limit": 250,
+        "retry_after_ms": 1001,
+    }
+    assert budgets.refused == {"processor_ms_per_second": 1}
+    now[0] += 0.5
+    budgets.charge_processor(alice, 0.001)
+    assert 0.4 < budgets.processor_wait(mallory) < 0.6
+    now[0] += 1.5
+    assert budgets.processor_wait(mallory) == 0
+    assert mallory.processor_seconds == 100.5
+
+
+def test_the_other_that_uses_the_processor_may_be_a_guest() -> None:
+    budgets, _ = crowd()
+    mallory = budgets.account(Principal("mallory"))
+    budgets.charge_processor(None, 0.1)
+    budgets.charge_processor(mallory, 3.0)
+    assert budgets.processor_wait(mallory) > 0
+    assert budgets.processor_wait(None) == 0
+
+
+def test_a_trusted_client_is_never_held_back_for_its_use_of_the_processor() -> None:
+    shop = budgets(client("shop", "operate"))
+    account = shop.account(Principal("shop"))
+    shop.charge_processor(None, 0.1)
+    shop.charge_processor(account, 1000.0)
+    assert shop.processor_wait(account) == 0
+    assert shop.processor_refusal(account) is None

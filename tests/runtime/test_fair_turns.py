@@ -157,3 +157,45 @@ async def test_one_that_is_cancelled_as_its_turn_comes_passes_it_on() -> None:
         impatient.cancel_scope.cancel()
     assert done[-1:] == ["third"]
     assert len(turns) == 0
+
+
+async def test_a_key_that_has_to_wait_holds_up_only_itself(autojump_clock: trio.testing.MockClock) -> None:
+    until = {"greedy": 10.0}
+    turns: FairTurns[str] = FairTurns(2, 1, wait=lambda key: max(0.0, until.get(key, 0.0) - trio.current_time()))
+    began: list[tuple[str, float]] = []
+    start = trio.current_time()
+    until["greedy"] += start
+
+    async def work(key: str) -> None:
+        async with turns.turn(key):
+            began.append((key, trio.current_time() - start))
+            if key == "greedy":
+                until["greedy"] = trio.current_time() + 3
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(3):
+            nursery.start_soon(work, "greedy")
+        await trio.sleep(1)
+        nursery.start_soon(work, "honest")
+    assert began == [("honest", 1), ("greedy", 10), ("greedy", 13), ("greedy", 16)]
+    assert len(turns) == turns.waiting == 0
+
+
+async def test_one_that_gives_up_while_its_key_has_to_wait_leaves_nothing_behind(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    is_late = True
+    turns: FairTurns[str] = FairTurns(1, 1, wait=lambda key: 5.0 * is_late)
+
+    async def work() -> None:
+        async with turns.turn("a"):
+            pass
+
+    with trio.move_on_after(3):
+        async with trio.open_nursery() as nursery:
+            for _ in range(3):
+                nursery.start_soon(work)
+    is_late = False
+    await work()
+    assert len(turns) == turns.waiting == 0
+    assert not turns._admitted

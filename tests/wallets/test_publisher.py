@@ -517,3 +517,48 @@ def calls_of(act: Callable[[], object]) -> int:
     finally:
         sys.setprofile(None)
     return counted
+
+
+async def test_a_stream_of_a_few_wallets_reads_only_their_entries(
+    shop: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found by the read tables: nothing is read of a thousand entries that touch other wallets."""
+    await answered(submit(shop, opening("carol")))
+    await answered(*pay(shop, 1, to="carol"))
+    await answered(*pay(shop, 60, to="bob"))
+    await answered(submit(shop, transfer("one", ("@external", "carol", 5), ("@external", "carol", 6))))
+    await shop.projector.reach(shop.publisher.head)
+    monkeypatch.setattr(publisher_module, "MAX_RECENT", 2)
+    await answered(*pay(shop, 5, to="bob"))
+    read: list[int] = []
+    plain = shop.history.entries_after
+
+    async def counted(sequence: int) -> list[DurableEntry]:
+        read.append(sequence)
+        return await plain(sequence)
+
+    monkeypatch.setattr(shop.publisher, "_read_after", counted)
+    subscriber, _ = subscribe(shop, Watched([WalletId("carol")]), after=0)
+    await subscriber.see(73)
+    assert subscriber.sequences == [11, 12, 73]
+    assert subscriber.is_chained_from(0)
+    assert all(sequence >= 73 for sequence in read), "what the tables do not show yet is read from the journal"
+
+
+async def test_a_stream_of_a_few_wallets_shows_what_one_of_everything_shows(shop: Engine) -> None:
+    await answered(*pay(shop, 300, to="bob", prefix="b"), *pay(shop, 300, prefix="a"), *pay(shop, 300, to="bob"))
+    await shop.projector.reach(shop.publisher.head)
+    entries = [
+        durable for start in range(0, shop.publisher.head, 1000) for durable in await shop.history.entries_after(start)
+    ]
+    for watched in (Watched([ALICE]), Watched([ALICE, BOB]), Watched([WalletId("nobody")])):
+        expected = [durable.entry.sequence for durable in entries if watched.covers(durable.entry)]
+        for after in (0, 5, 311, 600):
+            position, seen = after, list[int]()
+            while position < shop.publisher.head:
+                assert shop.publisher._read_touching is not None
+                found, reached = await shop.publisher._read_touching(watched.wallets, position)
+                seen += [durable.entry.sequence for durable in found]
+                assert reached > position
+                position = reached
+            assert seen == [sequence for sequence in expected if sequence > after]

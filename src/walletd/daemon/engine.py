@@ -9,7 +9,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from time import perf_counter
-from typing import NoReturn, Protocol
+from typing import Any, NoReturn, Protocol
 
 import trio
 
@@ -22,6 +22,7 @@ from walletd.journal.writer import JournalWriter, WriterLimits
 from walletd.ledger.book import Books
 from walletd.ledger.client_book import ClientBook, is_in_force
 from walletd.runtime.ending import end_process
+from walletd.runtime.fair_turns import FairTurns
 from walletd.runtime.hook import Hook
 from walletd.runtime.silence_watch import Watch
 from walletd.runtime.wall_clock import Clock, wall_clock
@@ -45,11 +46,18 @@ from walletd.wallets.decisions import Decisions
 from walletd.wallets.delivery import Delivery
 from walletd.wallets.history_clock import HistoryClock
 from walletd.wallets.load import Load
+from walletd.wallets.past_entries import PastEntries
 from walletd.wallets.reads import Reads
 from walletd.wallets.roster import Roster
 from walletd.wallets.submission import Answer, Foreseen, NotDecided, Submission
 from walletd.wallets.timers import Timers
 from walletd.wallets.visibility import Visibility
+
+READING_PLACES = 6
+"""What is read for clients at the same time: pages, old entries, steps of streams that catch up."""
+
+PLACES_OF_ONE = 2
+"""Those of them that one principal may have: its slow reads leave places for the others."""
 
 log = logging.getLogger("walletd.daemon")
 
@@ -90,7 +98,10 @@ class Engine:
         self.on_clients_changed.add(accounts.review)
         self.history = History(store)
         self.index = CommandIndex(tables, recovered.progress.sequence, limits.reader_cache_kibibytes)
-        self.command_ids = CommandIds(self.index, self.history.entry)
+        reading: FairTurns[Any] = FairTurns(
+            READING_PLACES, PLACES_OF_ONE, accounts.charge_processor, accounts.processor_wait
+        )
+        self.command_ids = CommandIds(self.index, self.history.entry, reading, accounts.account)
         self.history_clock = HistoryClock(clock, recovered.progress.time)
         projecting = Watch("the writes of the read tables", die)
         self._watches = (projecting, readings.watch)
@@ -102,7 +113,11 @@ class Engine:
             watch=projecting,
         )
         self.publisher = Publisher(
-            self.history.entries_after, head.sequence, heartbeat_seconds=limits.heartbeat_seconds
+            self.history.entries_after,
+            head.sequence,
+            heartbeat_seconds=limits.heartbeat_seconds,
+            read_touching=PastEntries(readings, self.history).touching,
+            turns=reading,
         )
         writer_limits = WriterLimits(max_queue_entries=limits.max_queued_entries)
         queue: Queue[Submission] = writer_limits.queue_after(head.sequence)
@@ -128,7 +143,7 @@ class Engine:
             idle_seconds=limits.idle_wallet_seconds,
             settled_sequence=lambda: projector.sequence,
         )
-        self.turns = CommitAtOnce(self.writer, projector, self.load)
+        self.turns = CommitAtOnce(self.writer, projector, self.load, accounts)
         self.reads = Reads(self.books, self.roster, self.writer, self.history_clock)
         self.counters = CommandCounters()
         self.decisions = Decisions(

@@ -257,6 +257,7 @@ def _services(launch: Launch, engine: Engine, compaction: Compaction, traffic: T
             engine.books,
         ),
         Stored(engine.readings, engine.history, engine.index, engine.audits),
+        engine.publisher.turns,
         engine.publisher,
         admission,
         engine.decisions.budgets,

@@ -18,6 +18,7 @@ from walletd.protocol.close_codes import CloseCode
 from walletd.protocol.envelope import AuthenticationTerms, Hello, WarningNotice
 from walletd.protocol.errors import InvalidParams, failure, invalid_params, with_scale
 from walletd.protocol.messages import StreamHeartbeat
+from walletd.sessions.budgets import Account
 from walletd.sessions.rates import Throttle
 from walletd.sessions.session import SHARE_USED, Call, Session, notification, success
 from walletd.streams.publisher import Subscription
@@ -134,10 +135,10 @@ class ClientEndpoint:
         return None
 
     @property
-    def payer(self) -> str:
-        """The principal that pays for what is received and answered; empty for a guest."""
+    def payer(self) -> Account | None:
+        """The account that pays for what is received and answered; None for a guest."""
         grant = self.session.grant
-        return "" if grant is None else grant.principal
+        return None if grant is None else self.services.budgets.account(grant.principal)
 
     # --- what the connection says ----------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 """The services of every endpoint: the parts of the daemon that answer calls, by subject.
 
-services = Services(wallets, stored, publisher, admission, budgets, operator, about, terms)
+services = Services(wallets, stored, reading, publisher, admission, budgets, operator, about, terms)
 nursery.start_soon(services.run)
 """
 
@@ -8,7 +8,7 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import trio
 
@@ -19,6 +19,7 @@ from walletd.ledger.book import Books
 from walletd.protocol.envelope import Limits
 from walletd.protocol.messages.journal import CompactionStatus
 from walletd.protocol.messages.operator import DaemonStatus
+from walletd.runtime.fair_turns import FairTurns
 from walletd.runtime.task_home import TaskHome
 from walletd.sessions.budgets import Budgets
 from walletd.sessions.redaction import Redactions
@@ -135,6 +136,7 @@ class Services:
         self,
         wallets: Wallets,
         stored: Stored,
+        reading: FairTurns[Any],
         publisher: Publisher,
         admission: Admission,
         budgets: Budgets,
@@ -144,6 +146,8 @@ class Services:
     ) -> None:
         self.wallets = wallets
         self.stored = stored
+        self.reading = reading
+        """The turns of reads from the disk, by the accounts that pay for them."""
         self.publisher = publisher
         self.admission = admission
         self.budgets = budgets

@@ -5,6 +5,8 @@ await history.entries_after(120)                   # the next entries, as many a
 await history.entry(17)
 """
 
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -20,6 +22,9 @@ from walletd.vocabulary.entries import Entry, decode_entry
 
 READ_BYTES = 256 * 1024
 """The bytes that one step of a long read takes: a few milliseconds between two commits."""
+
+NEAR = 256
+"""The entries of about half a read."""
 
 READS_AT_ONCE = 2
 """The reads that a commit may find before it on the one connection; ten thousand resuming streams would block it."""
@@ -45,6 +50,21 @@ class History:
         async with self._turns:
             segments = await self._store.read(after=sequence, limit=READ_BYTES)
         return [durable for segment in segments for durable in entries_of(segment) if durable.entry.sequence > sequence]
+
+    async def entries_among(self, wanted: Sequence[int]) -> list[DurableEntry]:
+        """Of these durable entries, in ascending order, those that one read of the journal returns: the first at
+        least.  The fewer of the entries after the first are wanted, the less is read.
+        """
+        near = bisect_right(wanted, wanted[0] + NEAR)
+        async with self._turns:
+            segments = await self._store.read(after=wanted[0] - 1, limit=max(1, READ_BYTES * near // NEAR))
+        found = []
+        for segment in segments:
+            inside = wanted[bisect_left(wanted, segment.first_sequence) : bisect_right(wanted, segment.last_sequence)]
+            if inside:
+                stored = records(segment)
+                found += [_durable_entry(stored[sequence - segment.first_sequence], sequence) for sequence in inside]
+        return found
 
     async def block_after(self, sequence: int) -> bytes:
         """Segments after the sequence, as a block of an archive file; empty at the head."""

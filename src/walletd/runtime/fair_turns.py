@@ -29,10 +29,11 @@ Charge = Callable[[Key, float], None]
 class _Waiter:
     """One that waits for its turn."""
 
-    __slots__ = ("granted", "is_gone", "is_granted")
+    __slots__ = ("is_gone", "is_granted", "moved")
 
     def __init__(self) -> None:
-        self.granted = trio.Event()
+        self.moved = trio.Event()
+        """It is granted its turn or, if it was behind others of its key that has to wait, it is admitted."""
         self.is_granted = False
         self.is_gone = False
 
@@ -60,7 +61,8 @@ class Turn(Generic[Key]):
 class FairTurns(Generic[Key]):
     """The places, those that hold one, and those that wait.
 
-    ``charge`` is told the seconds of each turn, with its key.
+    ``charge`` is told the seconds of each turn, with its key.  ``wait`` says for how many seconds the next turn of
+    a key must not begin.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class FairTurns(Generic[Key]):
         places: int,
         places_of_one: int,
         charge: Charge[Key] = lambda key, seconds: None,
+        wait: Callable[[Key], float] = lambda key: 0.0,
         *,
         seconds: Callable[[], float] = perf_counter,
     ) -> None:
@@ -75,6 +78,7 @@ class FairTurns(Generic[Key]):
         self._places = places
         self._places_of_one = places_of_one
         self._charge = charge
+        self._wait = wait
         self.seconds = seconds
         self._queue: FairQueue[Key, _Waiter] = FairQueue(QUANTUM_SECONDS)
         self._held = 0
@@ -101,21 +105,48 @@ class FairTurns(Generic[Key]):
         admitted = self._admitted.get(key, 0)
         if admitted < self._places_of_one:
             self._admitted[key] = admitted + 1
-            if self._held < self._places and not len(self._queue) and not self._queue.owes(key):
-                self._held += 1
+            if not self._wait(key):
+                if self._held < self._places and not len(self._queue) and not self._queue.owes(key):
+                    self._held += 1
+                    return
+                waiter = _Waiter()
+                self._queue.put(key, waiter)
+                self._grant()
+                await self._granted(key, waiter)
                 return
-            waiter = _Waiter()
-            self._queue.put(key, waiter)
-            self._grant()
         else:
             waiter = _Waiter()
             self._behind.setdefault(key, deque()).append(waiter)
+            await self._granted(key, waiter)
+            if waiter.is_granted:
+                return
+        await self._enter_later(key)
+
+    async def _enter_later(self, key: Key) -> None:
+        """The key has admitted this one, and has to wait."""
         try:
-            await waiter.granted.wait()
+            while True:
+                seconds = self._wait(key)
+                if not seconds:
+                    break
+                await trio.sleep(seconds)
+        except BaseException:
+            self._withdraw(key)
+            raise
+        waiter = _Waiter()
+        self._queue.put(key, waiter)
+        self._grant()
+        await self._granted(key, waiter)
+
+    async def _granted(self, key: Key, waiter: _Waiter) -> None:
+        try:
+            await waiter.moved.wait()
         except BaseException:
             waiter.is_gone = True
             if waiter.is_granted:
                 self._end(key)
+            elif waiter.moved.is_set():
+                self._withdraw(key)
             raise
 
     def leave(self, key: Key, seconds: float) -> None:
@@ -136,9 +167,13 @@ class FairTurns(Generic[Key]):
             waiter = behind.popleft()
             if not behind:
                 del self._behind[key]
-            if not waiter.is_gone:
+            if waiter.is_gone:
+                continue
+            if self._wait(key):
+                waiter.moved.set()
+            else:
                 self._queue.put(key, waiter)
-                return
+            return
         if self._admitted[key] > 1:
             self._admitted[key] -= 1
         else:
@@ -152,4 +187,4 @@ class FairTurns(Generic[Key]):
             else:
                 self._held += 1
                 waiter.is_granted = True
-                waiter.granted.set()
+                waiter.moved.set()

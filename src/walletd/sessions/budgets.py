@@ -32,6 +32,9 @@ SWEPT_ACCOUNTS: Final = 16
 PROCESSOR_BURST_SECONDS: Final = 1.0
 """The seconds' worth of the processor that a principal may use at once after a quiet time."""
 
+CROWD_SECONDS: Final = 1.0
+"""Others wait for the processor if they used it within this time: then shares count."""
+
 DAY_SECONDS: Final = 86_400.0
 
 PLACE_RETRY_SECONDS: Final = 0.1
@@ -98,6 +101,7 @@ class Account:
         "_second",
         "budget",
         "is_bounded",
+        "is_rationed",
         "journaled",
         "name",
         "processor_seconds",
@@ -124,6 +128,8 @@ class Account:
         """True if its bytes of the journal have a limit."""
         share = (budget.processor_ms_per_second or 0) / 1000
         self._processor = Allowance(share, share * PROCESSOR_BURST_SECONDS)
+        self.is_rationed = not self._processor.is_unlimited
+        """True if its share of the processor has a limit."""
         rate = budget.requests_per_second or 0
         self.requests = TokenBucket(rate, rate * BURST_SECONDS) if rate else None
         """The bucket of requests; None: no limit."""
@@ -210,7 +216,17 @@ class Budgets:
     ``records``: the clients as they are now.  ``seconds``: the clock of all accounts.
     """
 
-    __slots__ = ("_accounts", "_records", "defaults", "guests", "refused", "seconds")
+    __slots__ = (
+        "_accounts",
+        "_last",
+        "_last_at",
+        "_others_at",
+        "_records",
+        "defaults",
+        "guests",
+        "refused",
+        "seconds",
+    )
 
     def __init__(
         self,
@@ -226,6 +242,9 @@ class Budgets:
         """The account of all sessions that have not authenticated."""
         self.refused: dict[str, int] = {}
         """The number of refusals, by the budget that was exceeded."""
+        self._last = self.guests
+        """The account that used the processor last, when that was, and when another one did before it."""
+        self._last_at = self._others_at = -CROWD_SECONDS
 
     def __len__(self) -> int:
         return len(self._accounts)
@@ -259,6 +278,40 @@ class Budgets:
             account.charge_journal(count, self.seconds())
         else:
             account.journaled += count
+
+    def charge_processor(self, account: Account | None, seconds: float) -> None:
+        """Settle the measured time of a step; None: the guests'.  It counts only while others use the processor, too:
+        what is left over belongs to the one that asks for it.
+        """
+        account = account if account is not None else self.guests
+        now = self.seconds()
+        if account is not self._last:
+            self._last, self._others_at = account, self._last_at
+        self._last_at = now
+        if now - self._others_at < CROWD_SECONDS:
+            account.charge_processor(seconds, now)
+        else:
+            account.processor_seconds += seconds
+
+    def processor_wait(self, account: Account | None) -> float:
+        """The seconds until the account is within its share of the processor again; 0 if it is, or if no other account
+        has used the processor lately.
+        """
+        account = account if account is not None else self.guests
+        if not account.is_rationed:
+            return 0.0
+        now = self.seconds()
+        others_at = self._others_at if account is self._last else self._last_at
+        return account.due(now) if now - others_at < CROWD_SECONDS else 0.0
+
+    def processor_refusal(self, account: Account) -> dict[str, Any] | None:
+        """The facts of the refusal if the account is beyond its share of the processor; None if it is not."""
+        wait = self.processor_wait(account)
+        if not wait:
+            return None
+        facts = _facts("processor_ms_per_second", account.budget.processor_ms_per_second, wait)
+        self.note(facts)
+        return facts
 
     def note(self, facts: Mapping[str, Any]) -> None:
         """Count a refusal with these facts."""

@@ -4,16 +4,20 @@ A subscription is a cursor that moves along the journal.  While it is at the hea
 each event straight into its connection's outbox.  If the outbox is full, or if it starts from a cursor in the past, a
 separate task reads on from the recent entries or the journal until it is at the head again.  Nothing is ever skipped,
 and a slow subscriber delays nothing else.
+
+Each step of such a task takes a turn among all that is read for clients, so that a thousand streams of one client from
+the beginning delay the others by no more than one of them would.  A stream of a few wallets reads only their entries.
 """
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, KeysView, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, KeysView, Sequence
 from itertools import islice
-from typing import Protocol
+from typing import Any, Protocol
 
 import trio
 
 from walletd.journal.history import DurableEntry
+from walletd.runtime.fair_turns import FairTurns
 from walletd.vocabulary.entries import Entry
 from walletd.vocabulary.identifiers import WalletId
 
@@ -26,8 +30,13 @@ MAX_RECENT_BYTES = 32 * 1024 * 1024
 BURST = 256
 """The events that a catching-up subscription sends before other tasks run."""
 
+MOST_INDEXED = 16
+"""The wallets of a stream whose entries are found by an index; for more of them the journal is read."""
+
 Shown = Callable[[Entry, bytes], bytes]
 ReadAfter = Callable[[int], Awaitable[Sequence[DurableEntry]]]
+ReadTouching = Callable[[frozenset[WalletId], int], Awaitable[tuple[Sequence[DurableEntry], int]]]
+"""Some of the entries that touch these wallets after a position, and the position up to which there are no others."""
 
 
 class Outlet(Protocol):
@@ -75,14 +84,22 @@ class Watched:
 class Subscription:
     """One stream of one session."""
 
-    __slots__ = ("id", "is_live", "is_new", "outlet", "position", "previous", "scope", "shown", "watched")
+    __slots__ = ("id", "is_live", "is_new", "outlet", "payer", "position", "previous", "scope", "shown", "watched")
 
     def __init__(
-        self, subscription_id: int, watched: Watched, outlet: Outlet, position: int, shown: Shown | None = None
+        self,
+        subscription_id: int,
+        watched: Watched,
+        outlet: Outlet,
+        position: int,
+        shown: Shown | None = None,
+        payer: Hashable = None,
     ) -> None:
         self.id = subscription_id
         self.watched = watched
         self.outlet = outlet
+        self.payer = payer
+        """The one in whose turns it reads what it missed."""
         self.position = position
         """Every entry up to here was sent or does not belong to this subscription."""
         self.previous = position
@@ -105,8 +122,19 @@ class Subscription:
 class Publisher:
     """All subscriptions, and the recent entries."""
 
-    def __init__(self, read_after: ReadAfter, head: int, *, heartbeat_seconds: float) -> None:
+    def __init__(
+        self,
+        read_after: ReadAfter,
+        head: int,
+        *,
+        heartbeat_seconds: float,
+        read_touching: ReadTouching | None = None,
+        turns: FairTurns[Any] | None = None,
+    ) -> None:
+        """``turns``: those of all that is read for clients; ``read_touching`` reads for streams of a few wallets."""
         self._read_after = read_after
+        self._read_touching = read_touching
+        self.turns: FairTurns[Any] = turns if turns is not None else FairTurns(1, 1)
         self._heartbeat_seconds = heartbeat_seconds
         self._recent: deque[DurableEntry] = deque()
         self._recent_bytes = 0
@@ -236,16 +264,17 @@ class Publisher:
                 await trio.lowlevel.checkpoint()
                 if not subscription.outlet.has_room():
                     await subscription.outlet.wait_for_room()
-                entries = await self._entries_after(subscription.position)
-                if subscription.scope.cancel_called:
-                    return  # An unsubscription after the end of the wait does not cancel it.
-                self._send_some(subscription, entries)
+                async with self.turns.turn(subscription.payer):
+                    entries, reached = await self._next_after(subscription.position, subscription.watched)
+                    if subscription.scope.cancel_called:
+                        return  # An unsubscription after the end of the wait does not cancel it.
+                    self._send_some(subscription, entries, reached)
         if not subscription.scope.cancel_called:
             assert subscription.position == self.head
             subscription.is_live = True
 
-    def _send_some(self, subscription: Subscription, entries: Sequence[DurableEntry]) -> None:
-        """Move the subscription along these entries, as far as there is space."""
+    def _send_some(self, subscription: Subscription, entries: Sequence[DurableEntry], reached: int) -> None:
+        """Move the subscription along these entries and up to ``reached``, as far as there is space."""
         for durable in entries:
             if subscription.watched.covers(durable.entry):
                 if not subscription.outlet.has_room():
@@ -253,16 +282,34 @@ class Publisher:
                 subscription.send(durable.entry, durable.record)
                 self.events += 1
             subscription.position = durable.entry.sequence
+        subscription.position = max(subscription.position, reached)
+
+    async def _next_after(self, position: int, watched: Watched) -> tuple[Sequence[DurableEntry], int]:
+        """Some entries after the position, and the position up to which no others are covered."""
+        if (
+            self._read_touching is not None
+            and 0 < len(watched.wallets) <= MOST_INDEXED
+            and not self._is_recent(position)
+        ):
+            found, reached = await self._read_touching(watched.wallets, position)
+            if reached > position:
+                return [durable for durable in found if durable.entry.sequence <= self.head], min(reached, self.head)
+        entries = await self._entries_after(position)
+        return entries, entries[-1].entry.sequence if entries else position
 
     async def _entries_after(self, position: int) -> Sequence[DurableEntry]:
         """Some entries after the position, up to the head: the journal may contain more than was published yet."""
-        if self._recent and self._recent[0].entry.sequence <= position + 1:
+        if self._is_recent(position):
             start = position + 1 - self._recent[0].entry.sequence
             return [self._recent[index] for index in range(start, min(start + BURST, len(self._recent)))]
         entries = await self._read_after(position)
         assert entries
         assert entries[0].entry.sequence == position + 1
         return [durable for durable in entries if durable.entry.sequence <= self.head]
+
+    def _is_recent(self, position: int) -> bool:
+        """True if what follows the position is in memory."""
+        return bool(self._recent) and self._recent[0].entry.sequence <= position + 1
 
     def _heartbeat(self) -> None:
         for subscription in self._all:

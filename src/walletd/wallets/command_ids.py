@@ -12,11 +12,13 @@ the read tables show its entry; from then on ``CommandIndex`` finds it there.  S
 are entries that the tables lack.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from typing import Any
 
 import trio
 
 from walletd.journal.history import DurableEntry
+from walletd.runtime.fair_turns import FairTurns
 from walletd.runtime.task_home import TaskHome
 from walletd.tables.command_ids import CommandIndex
 from walletd.vocabulary.commands import ExecuteBatch, ids_of
@@ -32,11 +34,20 @@ ReadEntry = Callable[[int], Awaitable[DurableEntry]]
 class CommandIds:
     """The used ids: in memory those that the read tables lack, in the index all others."""
 
-    __slots__ = ("_index", "_read_entry", "_recent", "_tasks")
+    __slots__ = ("_index", "_payer", "_read_entry", "_recent", "_tasks", "_turns")
 
-    def __init__(self, index: CommandIndex, read_entry: ReadEntry) -> None:
+    def __init__(
+        self,
+        index: CommandIndex,
+        read_entry: ReadEntry,
+        turns: FairTurns[Any] | None = None,
+        payer: Callable[[Principal], Hashable] = lambda principal: principal,
+    ) -> None:
+        """``turns``: those of all that is read for clients, by their payers."""
         self._index = index
         self._read_entry = read_entry
+        self._turns: FairTurns[Any] = turns if turns is not None else FairTurns(1, 1)
+        self._payer = payer
         self._recent: dict[Key, Submission] = {}
         self._tasks = TaskHome()
         """The tasks that read old entries for repeated commands."""
@@ -111,4 +122,5 @@ class CommandIds:
         earlier.followers.append(follow)
 
     async def _replay(self, sequence: int, submission: Submission) -> None:
-        submission.settle(answer_again(await self._read_entry(sequence), submission.command))
+        async with self._turns.turn(self._payer(submission.principal)):
+            submission.settle(answer_again(await self._read_entry(sequence), submission.command))

@@ -1,6 +1,6 @@
 """Commits in the turn of their decision, if the disk is so fast that a hop to a thread is not worthwhile.
 
-    turns = CommitAtOnce(writer, projector, load)
+    turns = CommitAtOnce(writer, projector, load, budgets)
     turns.begin_turn()                                 # no other task runs until
     ...                                                # everything that the sockets brought is decided
     turns.end_turn()                                   # and committed here
@@ -10,6 +10,7 @@ append at once is written by the writer's own task.
 """
 
 from walletd.journal.writer import JournalWriter
+from walletd.sessions.budgets import Account, Budgets
 from walletd.tables.projector import Projector
 from walletd.wallets.load import Level, Load
 from walletd.wallets.submission import Submission
@@ -18,17 +19,26 @@ from walletd.wallets.submission import Submission
 class CommitAtOnce:
     """Notified by the gateway when it begins and ends a turn of the event loop."""
 
-    __slots__ = ("_load", "_projector", "_writer")
+    __slots__ = ("_budgets", "_load", "_projector", "_writer")
 
-    def __init__(self, writer: JournalWriter[Submission], projector: Projector, load: Load) -> None:
+    def __init__(self, writer: JournalWriter[Submission], projector: Projector, load: Load, budgets: Budgets) -> None:
         self._writer = writer
         self._projector = projector
         self._load = load
+        self._budgets = budgets
 
     @property
     def is_pressed(self) -> bool:
         """True if more arrives than can be done, so that turns should be short."""
         return self._load.level >= Level.PRESSED
+
+    def charge(self, payer: Account | None, seconds: float) -> None:
+        """Reading for this payer took so long."""
+        self._budgets.charge_processor(payer, seconds)
+
+    def wait(self, payer: Account | None) -> float:
+        """The seconds for which nothing should be read for this payer."""
+        return self._budgets.processor_wait(payer)
 
     def begin_turn(self) -> None:
         """No other task runs until ``end_turn``: commands decided until then are committed there, if the disk is

@@ -88,6 +88,14 @@ def _ask(endpoint: ClientEndpoint, call: Call) -> None:
 
 
 def _wait(endpoint: ClientEndpoint, asked: Asked) -> None:
+    """Have the read answered after those before it; refuse it if they are more than the client's share is enough for:
+    a client that sends one read at a time has to wait, one that sends thousands is told so.
+    """
+    if endpoint.reads and (payer := endpoint.payer) is not None:
+        spent = endpoint.services.budgets.processor_refusal(payer)
+        if spent is not None:
+            endpoint.refuse(asked.call, Reason.QUOTA_EXCEEDED, spent)
+            return
     endpoint.reads.append(asked)
     if len(endpoint.reads) == 1:
         endpoint.services.tasks.start_soon(_answer_reads, endpoint)
@@ -129,14 +137,15 @@ async def _answer_reads(endpoint: ClientEndpoint) -> None:
 
 async def _answer_read(endpoint: ClientEndpoint, asked: Asked) -> None:
     """Raises only failures that must end the daemon."""
-    call, visibility = asked.call, endpoint.services.wallets.visibility
+    call, visibility, turns = asked.call, endpoint.services.wallets.visibility, endpoint.services.reading
     while (submission := endpoint.undecided(asked.behind)) is not None:
         await _settled(submission)
     # A read behind no command does not wait for entries that the session wrote since.
     sequence = max(asked.sequence, endpoint.written) if asked.behind else asked.sequence
     try:
         if call.method.kind is Kind.COMMAND:
-            command(endpoint, call)
+            async with turns.turn(endpoint.payer):
+                command(endpoint, call)
         elif call.method.name in FROM_BOOKS and is_small(call.params):
             FROM_BOOKS[call.method.name](endpoint, call, lambda: sequence)
         elif call.method.name in FROM_MEMORY:
@@ -144,7 +153,8 @@ async def _answer_read(endpoint: ClientEndpoint, asked: Asked) -> None:
             FROM_MEMORY[call.method.name](endpoint, call)
         else:
             await visibility.until_projected(sequence)
-            await FROM_TABLES[call.method.name](endpoint, call)
+            async with turns.turn(endpoint.payer):
+                await FROM_TABLES[call.method.name](endpoint, call)
     except Refused as refused:
         endpoint.refuse(call, refused.reason, refused.facts)
     except ReadTablesStand as full:
@@ -299,7 +309,9 @@ async def stream_subscribe(endpoint: ClientEndpoint, call: Call) -> None:
         return
     endpoint.subscriptions_made += 1
     watched = Watched(params.wallets or (), prefix=params.prefix, everything=params.all)
-    subscription = Subscription(endpoint.subscriptions_made, watched, endpoint, start, shown_to(endpoint, grant))
+    subscription = Subscription(
+        endpoint.subscriptions_made, watched, endpoint, start, shown_to(endpoint, grant), endpoint.payer
+    )
     endpoint.subscriptions[subscription.id] = subscription
     subscribed = m.Subscribed(
         subscription=subscription.id,

@@ -23,7 +23,7 @@ from walletd.gateway.network.bounds import Bounds, Deadlines
 from walletd.gateway.network.counters import TrafficCounters
 from walletd.gateway.network.outbox import Flusher, Outbox
 from walletd.gateway.network.places import Places
-from walletd.gateway.network.readiness import Readiness
+from walletd.gateway.network.readiness import Payer, Readiness
 from walletd.gateway.network.socket_stream import SocketStream
 from walletd.gateway.network.tls import SecureStream
 from walletd.gateway.websocket.frames import FrameProtocol, State
@@ -41,8 +41,8 @@ class Endpoint(Protocol):
     """The endpoint of a connection.  Everything is synchronous; ``closed`` is called once, after ``opened``."""
 
     @property
-    def payer(self) -> str:
-        """The principal that pays for what is received; empty for a guest."""
+    def payer(self) -> Payer:
+        """The one that pays for what is received; None for a guest."""
         ...
 
     def opened(self) -> None:
@@ -245,8 +245,8 @@ class Connection:
         self._is_watched = True
         self._terms.readiness.watch(stream.fileno(), lambda: self._read_now(stream), self._payer)
 
-    def _payer(self) -> str:
-        return "" if self._endpoint is None else self._endpoint.payer
+    def _payer(self) -> Payer:
+        return None if self._endpoint is None else self._endpoint.payer
 
     def _unwatch(self, stream: SocketStream) -> None:
         if self._is_watched:

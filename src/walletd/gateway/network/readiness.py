@@ -12,9 +12,10 @@ client with a thousand connections, or with requests that cost a thousand times 
 """
 
 import selectors
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from heapq import heappop, heappush
 from time import perf_counter
-from typing import Protocol
+from typing import Any, Protocol
 
 import trio
 
@@ -31,8 +32,8 @@ PRESSED_TURN_SECONDS = 0.010
 QUANTUM_SECONDS = 0.005
 """The time of a turn that each principal may use while others wait: a read of 16 KiB, about a hundred requests."""
 
-Payer = Callable[[], str]
-"""The principal that a socket is read for, as of now; guests together are one, with the empty name."""
+Payer = Hashable
+"""The one that a socket is read for: a principal's account; guests together are one, ``None``."""
 
 
 class Turns(Protocol):
@@ -41,6 +42,14 @@ class Turns(Protocol):
     @property
     def is_pressed(self) -> bool:
         """True if more arrives than can be done, so that turns should be short."""
+        ...
+
+    def charge(self, payer: Any, seconds: float) -> None:
+        """A call for this payer took so long."""
+        ...
+
+    def wait(self, payer: Any) -> float:
+        """The seconds for which nothing should be read for this payer, because others need the time."""
         ...
 
     def begin_turn(self) -> None:
@@ -57,6 +66,13 @@ class NoTurns:
 
     is_pressed = False
 
+    def charge(self, payer: Any, seconds: float) -> None:
+        """Does nothing."""
+
+    def wait(self, payer: Any) -> float:
+        """Nothing waits."""
+        return 0.0
+
     def begin_turn(self) -> None:
         """Does nothing."""
 
@@ -68,38 +84,48 @@ NO_TURNS = NoTurns()
 
 
 class _Watched:
-    """A socket's owner; ``is_ready`` while it waits to be called."""
+    """A socket and its owner; ``is_ready`` while it waits to be called."""
 
-    __slots__ = ("is_ready", "on_ready", "payer")
+    __slots__ = ("fileno", "is_forgotten", "is_held_back", "is_ready", "on_ready", "payer")
 
-    def __init__(self, on_ready: Callable[[], None], payer: Payer) -> None:
+    def __init__(self, fileno: int, on_ready: Callable[[], None], payer: Callable[[], Payer]) -> None:
+        self.fileno = fileno
         self.on_ready = on_ready
         self.payer = payer
         self.is_ready = False
+        self.is_held_back = False
+        self.is_forgotten = False
 
 
 class Readiness:
-    """The sockets that can be read from.  ``charge`` is told the seconds of each call, with its payer."""
+    """The sockets that can be read from, and those that are held back because their payers have to wait."""
 
-    def __init__(self, turns: Turns, charge: Callable[[str, float], None] = lambda payer, seconds: None) -> None:
+    def __init__(self, turns: Turns) -> None:
         self._turns = turns
-        self._charge = charge
         self._selector = selectors.DefaultSelector()
-        self._ready: FairQueue[str, _Watched] = FairQueue(QUANTUM_SECONDS)
-        self._streams: FairTurns[str] = FairTurns(1, 1, charge)
+        self._watched: dict[int, _Watched] = {}
+        self._ready: FairQueue[Payer, _Watched] = FairQueue(QUANTUM_SECONDS)
+        self._held_back: list[tuple[float, int, _Watched]] = []
+        """By the time at which they may be read again, soonest first; a number tells those of one time apart."""
+        self._ever_held_back = 0
+        self._streams: FairTurns[Payer] = FairTurns(1, 1, turns.charge, turns.wait)
 
-    def watch(self, fileno: int, on_ready: Callable[[], None], payer: Payer = lambda: "") -> None:
+    def watch(self, fileno: int, on_ready: Callable[[], None], payer: Callable[[], Payer] = lambda: None) -> None:
         """Call ``on_ready`` whenever there is something to read, and perhaps once after ``forget``.
 
         It must not raise.
         """
-        self._selector.register(fileno, selectors.EVENT_READ, _Watched(on_ready, payer))
+        watched = self._watched[fileno] = _Watched(fileno, on_ready, payer)
+        self._selector.register(fileno, selectors.EVENT_READ, watched)
 
     def forget(self, fileno: int) -> None:
         """Stop watching this socket."""
-        self._selector.unregister(fileno)
+        watched = self._watched.pop(fileno)
+        watched.is_forgotten = True
+        if not watched.is_held_back:
+            self._selector.unregister(fileno)
 
-    def turn(self, payer: str) -> Turn[str]:
+    def turn(self, payer: Payer) -> Turn[Payer]:
         """The turn of a stream that has a task of its own, among all those of its kind."""
         return self._streams.turn(payer)
 
@@ -108,8 +134,13 @@ class Readiness:
         while True:
             if len(self._ready):
                 await trio.lowlevel.checkpoint()
+            elif self._held_back:
+                with trio.move_on_at(self._held_back[0][0]):
+                    await trio.lowlevel.wait_readable(self._selector.fileno())
             else:
                 await trio.lowlevel.wait_readable(self._selector.fileno())
+            if self._held_back:
+                self._release()
             self._turns.begin_turn()
             self._turn()
             self._turns.end_turn()
@@ -117,9 +148,9 @@ class Readiness:
     def _turn(self) -> None:
         """Call the owners of what is ready, until the turn is long enough for the others that wait for its end."""
         self._find_ready()
-        ready, turns, charge = self._ready, self._turns, self._charge
+        ready, turns = self._ready, self._turns
         begun = before = perf_counter()
-        payers: set[str] = set()
+        payers: set[Payer] = set()
         while len(ready):
             if ready.is_round_over:
                 if len(payers) > 1:
@@ -127,10 +158,13 @@ class Readiness:
                 self._find_ready()
             payer, watched = ready.take()
             watched.is_ready = False
+            if seconds := turns.wait(payer):
+                self._hold_back(watched, seconds)
+                continue
             watched.on_ready()
             now = perf_counter()
             ready.charge(payer, now - before)
-            charge(payer, now - before)
+            turns.charge(payer, now - before)
             payers.add(payer)
             if now - begun > (PRESSED_TURN_SECONDS if turns.is_pressed else TURN_SECONDS):
                 break
@@ -143,6 +177,23 @@ class Readiness:
             if not watched.is_ready:
                 watched.is_ready = True
                 self._ready.put(watched.payer(), watched)
+
+    def _hold_back(self, watched: _Watched, seconds: float) -> None:
+        """Leave the socket's data to the kernel for so long: its peer waits, and nothing of it takes memory here."""
+        if not watched.is_forgotten:
+            watched.is_held_back = True
+            self._selector.unregister(watched.fileno)
+            self._ever_held_back += 1
+            heappush(self._held_back, (trio.current_time() + seconds, self._ever_held_back, watched))
+
+    def _release(self) -> None:
+        """Watch those again whose time has come."""
+        now = trio.current_time()
+        while self._held_back and self._held_back[0][0] <= now:
+            _, _, watched = heappop(self._held_back)
+            if not watched.is_forgotten:
+                watched.is_held_back = False
+                self._selector.register(watched.fileno, selectors.EVENT_READ, watched)
 
     def close(self) -> None:
         """Release the kernel's list, when no socket is watched any more."""

@@ -33,6 +33,7 @@ from walletd.tables.queries.moments import Moment, sequence_at, time_of
 from walletd.tables.queries.past_balances import PastPage, last_version, page_at
 from walletd.tables.queries.search import Search, find_wallets, status_at
 from walletd.tables.queries.statements import Page, Place, Question, read_statement
+from walletd.tables.queries.touching import Touching, entries_touching
 from walletd.tables.reader import ConsistentReads, Found, open_consistent_reads, progress_of
 from walletd.tables.seals import (
     check_seal,
@@ -198,6 +199,10 @@ class Readings:
         """A page of a wallet's statement; None for a wallet that does not exist."""
         is_small = limit <= SMALL_PAGE and question.counterparty is None and question.kind is None
         return await self._look(lambda tables: read_statement(tables, question, place, limit), is_small=is_small)
+
+    async def touching(self, wallets: Iterable[WalletId], after: int) -> Touching:
+        """The next entries after this one that touch any of the wallets."""
+        return await self._look(lambda tables: entries_touching(tables, wallets, after), is_small=True)
 
     async def _look(self, look: Callable[[Tables], Found], *, is_small: bool = False) -> Found:
         with self.watch.waiting():

@@ -1,0 +1,220 @@
+"""An honest client beside a hostile one: what it asks, one thing after the other, and what it waits for each.
+
+    scene = furnish(daemon)                            # two clients, their wallets and their past
+    honest = Honest(daemon, scene)
+    waits = honest.do(20)                              # by act: seconds of the clock and of the daemon's processor
+
+A wait in seconds of the daemon's processor is what the daemon itself worked between the question and its answer, for
+whomever: on a machine that does nothing else it is the time on the clock, and on a busy one it is the same.
+"""
+
+import hashlib
+import itertools
+import json
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from bench.daemon import Daemon
+from bench.tenants import MALLORY, OLD_COMMANDS, old_payment
+from bench.wire import Connection, request
+
+HONEST = "alice"
+STREAM_EVENTS = 50
+"""The events that a resume catches up with."""
+
+PIPELINED = 500
+CPU_CLOCK = 2
+
+
+class Scene(NamedTuple):
+    """The tokens of the two clients, and the cursor of an old stream of the honest one."""
+
+    honest: str
+    hostile: str
+    cursor: dict[str, int]
+
+
+class Wait(NamedTuple):
+    """What one act took: on the clock, and of the daemon's processor."""
+
+    clock: float
+    processor: float
+
+
+def furnish(daemon: Daemon) -> Scene:
+    """Make the clients and their past: payments of both, the hostile one's wallet empty in the end."""
+    operator = daemon.connect()
+    operator.call("asset.define", {"command_id": "EUR", "asset": "EUR", "scale": 2})
+    tokens = {}
+    for name in (HONEST, MALLORY):
+        tokens[name] = hashlib.sha256(name.encode()).hexdigest()
+        params = {
+            "command_id": f"client-{name}",
+            "client": name,
+            "scopes": [f"spend:{name}*", f"view:{name}*"],
+            "token_sha256": hashlib.sha256(tokens[name].encode()).hexdigest(),
+        }
+        _done(operator.call("client.create", params))
+        for wallet in (name, f"{name}:b"):
+            _done(operator.call("wallet.open", {"command_id": f"open-{wallet}", "wallet": wallet}))
+    _fund(operator, HONEST, 1_000_000_000)
+    _fund(operator, MALLORY, OLD_COMMANDS)
+    honest, hostile = Connection(daemon.address, tokens[HONEST]), Connection(daemon.address, tokens[MALLORY])
+    _pay(honest, HONEST, range(100))
+    status = operator.call("daemon.status", {})["result"]
+    cursor = {"epoch": status["epoch"], "sequence": status["head"]}
+    _pay(honest, HONEST, range(100, 100 + STREAM_EVENTS))
+    _pay(hostile, MALLORY, range(OLD_COMMANDS))
+    for number in range(3):
+        commands = [
+            {"method": "wallet.open", "command_id": f"other-{number}-{index}", "wallet": f"other:{number}:{index}"}
+            for index in range(1000)
+        ]
+        _done(operator.call("batch.execute", {"command_id": f"others-{number}", "commands": commands}))
+    for connection in (operator, honest, hostile):
+        connection.close()
+    return Scene(tokens[HONEST], tokens[MALLORY], cursor)
+
+
+def _fund(operator: Connection, wallet: str, amount: int) -> None:
+    posting = {"from": "@external", "to": wallet, "asset": "EUR", "amount": str(amount)}
+    _done(operator.call("transfer.post", {"command_id": f"fund-{wallet}", "postings": [posting]}))
+
+
+def _pay(connection: Connection, wallet: str, numbers: range) -> None:
+    for start in range(0, len(numbers), PIPELINED):
+        some = numbers[start : start + PIPELINED]
+        connection.send([request(1, "transfer.post", old_payment(wallet, number)) for number in some])
+        left = len(some)
+        while left:
+            for message in connection.take():
+                assert b'"error"' not in message, message
+                left -= 1
+
+
+def _done(response: dict[str, Any]) -> None:
+    assert "result" in response, response
+
+
+class Honest:
+    """One session of the honest client."""
+
+    def __init__(self, daemon: Daemon, scene: Scene) -> None:
+        self._daemon = daemon
+        self._scene = scene
+        self._connection = Connection(daemon.address, scene.honest)
+        self._numbers = itertools.count(1)
+        self._arrived: list[bytes] = []
+
+    def do(self, times: int) -> dict[str, list[Wait]]:
+        """Every act in turn, so many times; what each waited."""
+        waits: dict[str, list[Wait]] = defaultdict(list)
+        acts = (self.payment, self.repetition, self.statement, self.resume, self.subscription)
+        for _ in range(times):
+            for act in acts:
+                waits[act.__name__].append(self.timed(act))
+        return waits
+
+    def timed(self, act: Callable[[], None]) -> Wait:
+        """Do it, and measure."""
+        began, used = time.perf_counter(), processor_seconds(self._daemon.process.pid)
+        act()
+        return Wait(time.perf_counter() - began, processor_seconds(self._daemon.process.pid) - used)
+
+    def payment(self) -> None:
+        """A payment of a cent."""
+        self._ask("transfer.post", self._fresh_payment())
+
+    def repetition(self) -> None:
+        """A payment that was made long ago, sent again."""
+        answer = self._ask("transfer.post", old_payment(HONEST, next(self._numbers) % 100))
+        assert answer.get("replayed"), answer
+
+    def statement(self) -> None:
+        """Fifty lines of a statement."""
+        assert len(self._ask("statement.get", {"wallet": HONEST, "limit": 50})["lines"]) == 50
+
+    def resume(self) -> None:
+        """A stream that goes on from an old cursor, until it has sent some events."""
+        asked = self._ask("stream.subscribe", {"wallets": [f"{HONEST}:b"], "after": self._scene.cursor})
+        self._take_events(STREAM_EVENTS)
+        self._ask("stream.unsubscribe", {"subscription": asked["subscription"]})
+        self._arrived.clear()
+
+    def subscription(self) -> None:
+        """A stream from now on, and the event of a payment."""
+        asked = self._ask("stream.subscribe", {"wallets": [HONEST]})
+        self._ask("transfer.post", self._fresh_payment())
+        self._take_events(1)
+        self._ask("stream.unsubscribe", {"subscription": asked["subscription"]})
+        self._arrived.clear()
+
+    def _fresh_payment(self) -> dict[str, object]:
+        posting = {"from": HONEST, "to": f"{HONEST}:b", "asset": "EUR", "amount": "1"}
+        return {"command_id": f"new-{time.time_ns()}", "postings": [posting]}
+
+    def _ask(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
+        number = next(self._numbers)
+        self._connection.send([request(number, method, params)])
+        response = json.loads(self._next(lambda message: message.startswith(b'{"jsonrpc":"2.0","id":%d,' % number)))
+        assert "result" in response, response
+        result: dict[str, Any] = response["result"]
+        return result
+
+    def _take_events(self, count: int) -> None:
+        for _ in range(count):
+            self._next(lambda message: b'"stream.event"' in message[:60])
+
+    def _next(self, is_wanted: Callable[[bytes], bool]) -> bytes:
+        """The next such message; others that arrive meanwhile are kept."""
+        while True:
+            for place, message in enumerate(self._arrived):
+                if is_wanted(message):
+                    return self._arrived.pop(place)
+            self._arrived += self._connection.take()
+
+
+@contextmanager
+def hostile(daemon: Daemon, scene: Scene, kinds: tuple[str, ...]) -> Iterator[list[subprocess.Popen[str]]]:
+    """A process for each of these kinds, at work until the end of the block."""
+    program = str(Path(__file__).parent / "tenants.py")
+    attackers = [
+        subprocess.Popen(
+            [sys.executable, program, kind, daemon.address, scene.hostile],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for kind in kinds
+    ]
+    try:
+        for attacker in attackers:
+            assert attacker.stdout is not None
+            assert attacker.stdout.readline() == "ready\n"
+        yield attackers
+        assert all(attacker.poll() is None for attacker in attackers), "an attacker gave up"
+    finally:
+        for attacker in attackers:
+            assert attacker.stdin is not None
+            assert attacker.stdout is not None
+            attacker.stdin.close()
+            attacker.kill()
+            attacker.wait()
+            attacker.stdout.close()
+
+
+def processor_seconds(pid: int) -> float:
+    """The processor time of all threads of a process so far, to the nanosecond: its clock, as Linux numbers it."""
+    return time.clock_gettime((~pid << 3) | CPU_CLOCK)
+
+
+def quantile(values: list[float], part: float) -> float:
+    """The value that this part of all does not exceed."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * part))]
