@@ -157,6 +157,12 @@ CONSTANTS: dict[str, dict[str, Bound]] = {
     },
     "journal.history": {"READ_BYTES": Crossed(8 * 1024, "bytes of the journal")},
     "tables.id_filter": {"_LEAST_IDS": Crossed(64, "entries")},
+    "wallets.decisions": {"MAX_CLAIMED": _RULE},
+    "wallets.roster": {
+        "TURNS_BETWEEN_CHECKPOINTS": Crossed(3, "entries"),
+        "BOOKS_AT_ONCE": Crossed(8, "wallets"),
+        "MAX_LOADING": Elsewhere("claims on cold wallets, which are shed: tests/wallets/test_roster.py"),
+    },
     "wallets.ledger_clock": {"MOST_AT_ONCE": Elsewhere("time, not data: tests/wallets/test_ledger_clock.py")},
     "tables.log_chain": {"PAGE_BYTES": _FORMAT, "SUM_BYTES": _FORMAT},
     "tables.projector": {
@@ -183,7 +189,6 @@ CONSTANTS: dict[str, dict[str, Bound]] = {
         "MANY_ENTRIES": Crossed(500, "entries"),
     },
     "tables.queries.touching": {"MOST_FOUND": Crossed(20, "lines of one statement")},
-    "wallets.roster": {"TURNS_BETWEEN_CHECKPOINTS": Crossed(3, "entries")},
     "upkeep.snapshot": {"STEP_PAGES": Crossed(7, "KiB of read tables")},
     "tables.queries.statements": {
         "MAX_VISITED": Crossed(40, "lines of one statement"),

@@ -3,12 +3,15 @@
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from tests.names import ALICE, EUR
 from tests.wallets.conftest import answered, define, open_core, opening, submit, transfer
 from walletd.journal.memory.store import MemoryJournalStore
 from walletd.vocabulary.commands import AnyCommand, BatchedCommand, ExecuteBatch
 from walletd.vocabulary.identifiers import CommandId
 from walletd.vocabulary.reasons import Reason
+from walletd.wallets.decisions import MAX_CLAIMED
 from walletd.wallets.submission import Answer, NotDecided
 
 
@@ -68,3 +71,23 @@ async def test_of_an_atomic_batch_nothing_is_applied_when_one_command_is_refused
         each = await outcome(core, batch("each", pays[1], poor, atomic=False))
         assert [r is None for r in each.durable.entry.effects.outcomes] == [True, False]
         assert core.books.wallets[ALICE].balance(EUR).posted == 5
+
+
+async def test_a_batch_that_names_more_wallets_than_an_entry_could_record_is_declined_before_any_is_looked_up(
+    tmp_path: Path,
+) -> None:
+    async with open_core(tmp_path, MemoryJournalStore()) as core:
+        await answered(submit(core, define()), submit(core, opening("alice")))
+        head = core.writer.head
+        payments = (
+            transfer(f"t{n}", *(("alice", f"payee{n}-{place}", 1) for place in range(100)))
+            for n in range(MAX_CLAIMED // 100 + 1)
+        )
+        many = batch("many", *payments)
+        for command in (many, msgspec.structs.replace(many, dry_run=True)):
+            declined = submit(core, command)
+            assert isinstance(declined[0], NotDecided)
+            assert declined.declined.reason is Reason.ENTRY_TOO_LARGE
+            assert declined.declined.facts["number"] > MAX_CLAIMED
+        assert core.writer.head == head
+        assert len(core.roster) < 10

@@ -15,7 +15,7 @@ from walletd.vocabulary.identifiers import Version, WalletId
 from walletd.vocabulary.reasons import Reason
 from walletd.vocabulary.states import ActorState, WalletStatus
 from walletd.wallets.actor import Claim
-from walletd.wallets.roster import Roster
+from walletd.wallets.roster import BOOKS_AT_ONCE, MAX_LOADING, Roster
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 
@@ -177,6 +177,69 @@ async def test_many_cold_wallets_are_loaded_by_one_read(autojump_clock: trio.abc
         await trio.sleep(1)
         nursery.cancel_scope.cancel()
     assert reads == [500]
+
+
+async def absent(wallets: Iterable[WalletId]) -> dict[WalletId, Book]:
+    """Read tables that know none of the wallets."""
+    await trio.sleep(0.01)
+    return {}
+
+
+async def test_names_of_no_wallet_leave_nothing_and_take_one_task(autojump_clock: trio.abc.Clock) -> None:
+    roster, ran = roster_over(absent, idle_seconds=3600.0), []
+    async with trio.open_nursery() as nursery:
+        await nursery.start(roster.run)
+        before = trio.lowlevel.current_statistics().tasks_living
+        for number in range(500):
+            name = WalletId(f"nobody{number}")
+            roster.claim(Claim([name], lambda: ran.append(1), lambda *failed: pytest.fail(str(failed))))
+        assert trio.lowlevel.current_statistics().tasks_living <= before + 1
+        await trio.sleep(1)
+        assert (len(ran), len(roster)) == (500, 0)
+        nursery.cancel_scope.cancel()
+
+
+async def test_beyond_so_many_wallets_that_load_claims_on_cold_ones_are_shed_and_take_no_memory(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    roster = roster_over(SlowTables(1).load, max_warm_wallets=100_000)
+    ran: list[str] = []
+    shed: list[tuple[Reason, Any]] = []
+
+    def fail(reason: Reason, facts: dict[str, Any]) -> None:
+        shed.append((reason, facts["what"]))
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(roster.run)
+        roster.claim(Claim([WalletId("warm")], lambda: ran.append("first"), fail))
+        await trio.sleep(1)
+        roster.claim(Claim([WalletId(f"w{n}") for n in range(MAX_LOADING)], lambda: ran.append("many"), fail))
+        roster.claim(Claim([WalletId("cold")], lambda: ran.append("cold"), fail))
+        roster.claim(Claim([WalletId("warm")], lambda: ran.append("warm"), fail))
+        assert shed == [(Reason.OVERLOADED, "the loading of wallets")]
+        assert len(roster) == MAX_LOADING + 1
+        await trio.sleep(60)
+        roster.claim(Claim([WalletId("cold")], lambda: ran.append("again"), fail))
+        await trio.sleep(1)
+        nursery.cancel_scope.cancel()
+    assert ran == ["first", "warm", "many", "again"]
+
+
+async def test_many_books_are_read_some_at_a_time(autojump_clock: trio.abc.Clock) -> None:
+    reads: list[int] = []
+
+    async def load(wallets: Iterable[WalletId]) -> dict[WalletId, Book]:
+        reads.append(len(list(wallets)))
+        return {}
+
+    roster, ran = roster_over(load), []
+    async with trio.open_nursery() as nursery:
+        await nursery.start(roster.run)
+        names = [WalletId(f"w{n}") for n in range(2 * BOOKS_AT_ONCE + 1)]
+        roster.claim(Claim(names, lambda: ran.append(1), lambda *failed: pytest.fail(str(failed))))
+        await trio.sleep(1)
+        nursery.cancel_scope.cancel()
+    assert (ran, reads) == ([1], [BOOKS_AT_ONCE, BOOKS_AT_ONCE, 1])
 
 
 async def test_claims_on_many_wallets_at_once_do_not_leave_more_warm_than_may_be(

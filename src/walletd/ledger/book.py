@@ -244,6 +244,10 @@ class Books:
         else:
             self.wallets[name] = found
 
+    def has(self, name: WalletId) -> bool:
+        """True if a wallet or, under its marked name, a transfer is at hand."""
+        return name in self.wallets if name[:1] != TRANSFER_MARK else TransferId(name[1:]) in self.transfers
+
     def drop(self, name: WalletId) -> None:
         """Drop a wallet or a transfer, if it is at hand."""
         if name.startswith(TRANSFER_MARK):

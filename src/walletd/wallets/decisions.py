@@ -45,6 +45,9 @@ from walletd.wallets.submission import Foreseen, NotDecided, Submission
 VITAL = (RevokeClient, RotateClient, FreezeWallet)
 """The commands that have a reserve of space and places, if one with `operate` or `admin` sends them."""
 
+MAX_CLAIMED = 8_192
+"""The wallets and refunded transfers that one command may name: the records of more would exceed an entry."""
+
 Failed = Callable[[Reason, dict[str, Any]], None]
 
 
@@ -128,6 +131,10 @@ class Decisions:
 
     def _claim(self, submission: Submission, act: Callable[[Submission, list[WalletId]], None]) -> None:
         wallets = claims_of(submission.command)
+        if len(wallets) > MAX_CLAIMED:
+            facts = {"what": "wallets and transfers", "number": len(wallets), "limit": MAX_CLAIMED}
+            self._give_up(submission, Reason.ENTRY_TOO_LARGE, facts)
+            return
 
         def run() -> object:
             """Have the command judged, once its wallets' expired holds leave its entry enough space."""

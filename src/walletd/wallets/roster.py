@@ -2,10 +2,10 @@
 
     roster.claim(Claim(["alice", "bob"], run, fail))   # runs at once if both are warm and free
 
-A dormant wallet has no actor and costs nothing here.  The first claim on it makes an actor whose task loads its book;
-until then claims wait in its bounded mailbox, and the task then drains it in order of arrival.  An actor has no task
-while no claim waits.  It retires after a long idle time, or if it is the least recently used of too many, once the read
-tables contain everything that it knows.
+A dormant wallet has no actor and costs nothing here.  The first claim on it makes an actor, and one task loads the
+books of all actors that want one; until then claims wait in its bounded mailbox, which the task then drains in order of
+arrival.  An actor whose name is no wallet's ends when no claim waits.  Others retire after a long idle time, or if they
+are the least recently used of too many, once the read tables contain everything that they know.
 """
 
 import logging
@@ -37,6 +37,12 @@ RETIREMENTS_PER_CLAIM = 4
 """While too many are warm, a claim looks at as many of the least recently used actors as it names, and this many
 more.
 """
+
+MAX_LOADING = 20_000
+"""The actors whose books may be loading at once, about a kilobyte each; beyond it, claims on cold wallets are shed."""
+
+BOOKS_AT_ONCE = 1_000
+"""The books loaded by one read, so that others get their turn at the read tables."""
 
 RESERVED_MAILBOX_PLACES = 16
 """Places of a mailbox beyond its limit, for those who must always be heard."""
@@ -73,7 +79,10 @@ class Roster:
         self._transfers: set[WalletId] = set()
         """Those of the actors that represent transfers."""
         self._ready: deque[Claim] = deque()
-        self._wanted: list[tuple[Actor, trio.Event]] = []
+        self._wanted: list[Actor] = []
+        """Actors whose books are in no read yet."""
+        self._loading = 0
+        """The number of actors whose books are not loaded yet."""
         self._nursery: trio.Nursery | None = None
         self.loads = 0
         self.retirements = 0
@@ -109,6 +118,10 @@ class Roster:
 
     def claim(self, claim: Claim) -> None:
         """Have the claim run when it has the turn of each of its wallets: at once, if all are warm and free."""
+        if self._loading >= MAX_LOADING and not all(wallet in self._actors for wallet in claim.wallets):
+            full = {"what": "the loading of wallets", "limit": MAX_LOADING}
+            claim.fail(Reason.OVERLOADED, {**full, "retry_after_ms": OVERLOADED_RETRY_MS})
+            return
         actors = [self._actor(wallet) for wallet in claim.wallets]
         for actor in actors:
             if not actor.is_free:
@@ -157,8 +170,10 @@ class Roster:
             actor = self._actors[wallet] = Actor(wallet)
             if wallet.startswith(TRANSFER_MARK):
                 self._transfers.add(wallet)
-            if self._nursery is not None:  # At the end of the daemon nothing is loaded, and claims wait.
-                self._nursery.start_soon(self._serve, actor, name=f"wallet {wallet}")
+            self._loading += 1
+            self._wanted.append(actor)
+            if len(self._wanted) == 1 and self._nursery is not None:  # At the end of the daemon claims wait.
+                self._nursery.start_soon(self._load_wanted, name="wallets that load")
         else:
             self._actors.move_to_end(wallet)
         return actor
@@ -192,39 +207,36 @@ class Roster:
             self._quarantine(claim, broken)
             return None
 
-    # --- the actor's task ------------------------------------------------------------------------------------------
-
-    async def _serve(self, actor: Actor) -> None:
-        """Have the book loaded, together with those of all actors that ask meanwhile; then run the waiting claims."""
-        loaded = trio.Event()
-        self._wanted.append((actor, loaded))
-        if len(self._wanted) == 1:
-            await self._load_wanted()
-        else:
-            await loaded.wait()
-        if self._actors.get(actor.wallet) is actor:
-            if actor.lost is None:
-                actor.state = ActorState.ACTIVE
-            self._pass_on(actor)
-            await self._run_ready()
+    # --- loading ---------------------------------------------------------------------------------------------------
 
     async def _load_wanted(self) -> None:
-        """One read of the tables for all actors that want a book."""
+        """Load the books of all actors that want one by now, some at a time, and run the claims that waited."""
         await trio.lowlevel.checkpoint()
         wanted, self._wanted = self._wanted, []
+        for start in range(0, len(wanted), BOOKS_AT_ONCE):
+            await self._load_some(wanted[start : start + BOOKS_AT_ONCE])
+            await self._run_ready()
+
+    async def _load_some(self, wanted: list[Actor]) -> None:
+        """One read of the tables for these actors."""
         books: Mapping[WalletId, Book | TransferRecord] = {}
         lost = None
         try:
-            books = await self._load([actor.wallet for actor, _ in wanted])
+            books = await self._load([actor.wallet for actor in wanted])
         except ReadTablesStand as full:
             lost = unavailable(full)
         self.loads += len(wanted)
-        for actor, loaded in wanted:
+        self._loading -= len(wanted)
+        for actor in wanted:
+            if self._actors.get(actor.wallet) is not actor:
+                continue
             actor.lost = lost
+            if lost is None:
+                actor.state = ActorState.ACTIVE
             book = books.get(actor.wallet)
-            if book is not None and self._actors.get(actor.wallet) is actor:
+            if book is not None:
                 self._books.put(actor.wallet, book)
-            loaded.set()
+            self._pass_on(actor)
 
     async def _run_ready(self) -> None:
         turns = 0
@@ -248,8 +260,13 @@ class Roster:
         for actor in actors:
             actor.leave(claim)
             self._pass_on(actor)
-            if actor.lost is not None and not actor.mailbox:
+            if not actor.mailbox and (actor.lost is not None or self._is_of_nothing(actor)):
                 self._remove(actor)
+
+    def _is_of_nothing(self, actor: Actor) -> bool:
+        """True if its name is that of no wallet and no transfer: the next claim on it looks again."""
+        is_known = actor.last_sequence > 0 or actor.state is not ActorState.ACTIVE
+        return not is_known and not self._books.has(actor.wallet)
 
     def _pass_on(self, actor: Actor) -> None:
         """Give this wallet's turn to the first claim in the mailbox."""
