@@ -31,9 +31,17 @@ Walletd = Callable[..., Ended]
 @pytest.fixture(autouse=True)
 def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No variable and no token file but those that a test makes."""
-    for name in ("WALLETD_URL", "WALLETD_TOKEN", "WALLETD_TOKEN_FILE", "WALLETD_CONFIG", "CREDENTIALS_DIRECTORY"):
+    for name in (
+        "WALLETD_URL",
+        "WALLETD_TOKEN",
+        "WALLETD_TOKEN_FILE",
+        "WALLETD_CONFIG",
+        "WALLETD_PLAIN_TEXT",
+        "CREDENTIALS_DIRECTORY",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("walletd.cli.connection.SERVICE_TOKEN_FILE", tmp_path / "service/operator.token")
+    monkeypatch.setattr("walletd.cli.connection.SERVICE_SOCKET", tmp_path / "service/walletd.sock")
     monkeypatch.chdir(tmp_path)
 
 

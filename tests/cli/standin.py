@@ -58,7 +58,9 @@ class StandIn:
         self.violations: tuple[str, ...] = ()
 
     @asynccontextmanager
-    async def connect(self, url: str, *, token: str | None, tls: object = None) -> AsyncIterator["StandIn"]:
+    async def connect(
+        self, url: str, *, token: str | None, tls: object = None, vet: object = None
+    ) -> AsyncIterator["StandIn"]:
         self.connected_with = {"url": url, "token": token}
         self._note("connect")
         yield self

@@ -18,6 +18,7 @@ def test_the_shipped_file_names_every_setting_with_its_default() -> None:
     assert [name for name in documented if name not in shipped] == [
         "operator_token_file",
         "admin_port",
+        "admin_unix_socket",
         "tls_certificate",
         "tls_key",
         "tls_client_authority",

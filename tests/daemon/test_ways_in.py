@@ -3,9 +3,12 @@
 import json
 import os
 import signal
+import socket
 import ssl
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -156,12 +159,95 @@ def test_the_library_and_the_command_line_come_over_the_unix_socket_also_after_a
         assert json.loads(shown.stdout)
         daemon.signal(signal.SIGTERM)
         assert daemon.wait() == 0
-        assert not path.exists()
+        assert path.is_socket(), "clients turn to no other place"
         gone = command("status", "--url", url, "--token", "t")
         assert gone.returncode == 69
         assert "Traceback" not in gone.stderr
 
 
-def test_plain_text_beyond_loopback_is_warned_of(tmp_path: Path) -> None:
-    with Daemon(tmp_path / "data", "--host", "0.0.0.0") as daemon:
+def test_plain_text_beyond_loopback_needs_a_setting_and_is_warned_of(tmp_path: Path) -> None:
+    code, said = run_to_its_end(tmp_path / "data", "--host", "0.0.0.0")
+    assert code == 78
+    assert "plain_text = true" in said
+    assert not (tmp_path / "data").exists()
+    with Daemon(tmp_path / "data", "--host", "0.0.0.0", environment={"WALLETD_PLAIN_TEXT": "true"}) as daemon:
         assert "without TLS" in daemon.log()
+    authority = Authority(tmp_path)
+    with Daemon(tmp_path / "data", "--host", "0.0.0.0", environment=tls(authority)) as daemon:
+        assert "without TLS" not in daemon.log().rpartition("starting")[2]
+
+
+def test_the_command_line_finds_the_socket_of_a_daemon_here(tmp_path: Path) -> None:
+    """Also while another program has the daemon's port."""
+    with Daemon(tmp_path / "var") as daemon:
+        shown = subprocess.run(
+            [sys.executable, "-m", "walletd", "status"], capture_output=True, text=True, check=False, cwd=tmp_path
+        )
+        assert shown.returncode == 0, shown.stderr
+        assert "at unix:var/walletd.sock" in shown.stdout
+        daemon.signal(signal.SIGTERM)
+        assert daemon.wait() == 0
+        gone = subprocess.run(
+            [sys.executable, "-m", "walletd", "status"], capture_output=True, text=True, check=False, cwd=tmp_path
+        )
+        assert gone.returncode == 69
+        assert "unix:var/walletd.sock" in gone.stderr
+
+
+def test_where_the_folder_takes_no_socket_the_daemon_serves_without_one(tmp_path: Path) -> None:
+    deep = tmp_path / ("x" * 100)
+    deep.mkdir(mode=0o700)
+    with Daemon(deep / "data") as daemon, daemon.client() as client:
+        client.call("session.ping")
+        assert "serving without a unix socket" in daemon.log()
+
+
+def test_operators_can_have_a_unix_socket_and_no_port(tmp_path: Path) -> None:
+    path = tmp_path / "admin.sock"
+    environment = {"WALLETD_ADMIN_UNIX_SOCKET": str(path), "WALLETD_ADMIN_PORT": ""}
+    daemon = Daemon(tmp_path / "data", environment=environment)
+    daemon.launch()
+    try:
+        process = daemon.process
+        assert process is not None
+        assert process.stdout is not None
+        metrics = next(line for line in process.stdout if "metrics" in line)
+        assert f"curl --unix-socket {path} http://localhost/metrics" in metrics
+        with socket.socket(socket.AF_UNIX) as asking:
+            asking.connect(str(path))
+            asking.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+            assert b" 200 " in asking.recv(4096)
+        assert "listening for operators at unix:" in daemon.log()
+    finally:
+        daemon.kill()
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [("127.0.0.1:1", 200), ("localhost", 200), ("[::1]:9", 200), ("metrics.example:80", 200), ("evil.example", 403)],
+)
+def test_operators_are_served_under_allowed_names_only(tmp_path: Path, host: str, status: int) -> None:
+    """A page of another site that has its name resolve to this address reads nothing."""
+    with Daemon(tmp_path / "data", environment={"WALLETD_ALLOWED_HOSTS": "metrics.example"}) as daemon:
+        for path in ("/metrics", "/healthz", "/readyz"):
+            asked = urllib.request.Request(f"{daemon.admin_url}{path}", headers={"Host": host})
+            try:
+                with urllib.request.urlopen(asked) as answer:
+                    found = answer.status
+            except urllib.error.HTTPError as error:
+                found = error.code
+            assert found == status, path
+
+
+def test_where_operators_are_served_at_every_address_each_literal_one_is_allowed(tmp_path: Path) -> None:
+    """As the kubelet asks, by the address of the pod; a page of another site has a name."""
+    with Daemon(tmp_path / "data", environment={"WALLETD_ADMIN_HOST": "0.0.0.0"}) as daemon:
+        port = daemon.admin_url.rpartition(":")[2]
+        for host, status in (("10.1.2.3:7879", 200), ("pod.example", 403)):
+            asked = urllib.request.Request(f"http://127.0.0.1:{port}/readyz", headers={"Host": host})
+            try:
+                with urllib.request.urlopen(asked) as answer:
+                    found = answer.status
+            except urllib.error.HTTPError as error:
+                found = error.code
+            assert found == status, host

@@ -29,7 +29,7 @@ def greeted(path: Path) -> str | bytes:
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o660, 0o666])
-async def test_the_socket_has_its_mode_whatever_the_umask_is_and_goes_with_the_server(
+async def test_the_socket_has_its_mode_whatever_the_umask_is_and_stays_when_the_server_goes(
     mode: int, tmp_path: Path
 ) -> None:
     path = tmp_path / "walletd.sock"
@@ -40,7 +40,9 @@ async def test_the_socket_has_its_mode_whatever_the_umask_is_and_goes_with_the_s
             assert await trio.to_thread.run_sync(greeted, path) == "hello"
     finally:
         os.umask(before)
-    assert not path.exists()
+    assert path.is_socket(), "clients turn to no other place"
+    with pytest.raises(ConnectionRefusedError):
+        await trio.to_thread.run_sync(greeted, path)
 
 
 async def test_connections_over_it_count_in_all_and_for_no_address(tmp_path: Path) -> None:

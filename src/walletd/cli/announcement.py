@@ -29,10 +29,10 @@ def announcement(serving: Announcement) -> str:
             f"walletd {version('walletd')} is serving",
             f"  process    {os.getpid()}",
             f"  websocket  {serving.url}",
-            *([f"  unix       unix:{serving.settings.unix_socket}"] if serving.settings.unix_socket else []),
+            *([f"  unix       unix:{serving.settings.socket}"] if serving.settings.socket.is_socket() else []),
             f"  token      {token_file} (readable by its owner only)",
             f"  journal    {serving.settings.data}, at entry {serving.head:,}{rebuilt}",
-            *([f"  metrics    {serving.admin_url}/metrics"] if serving.admin_url else []),
+            *([f"  metrics    {_metrics(serving.admin_url)}"] if serving.admin_url else []),
             "",
             "Try in a second terminal:",
             f"  {walletd} asset define EUR/2{flags}",
@@ -49,6 +49,13 @@ def _authenticate(token_file: Path) -> str:
     """A shell command that prints the frame that authenticates a session; the command does not contain the token."""
     frame = '{"jsonrpc":"2.0","id":1,"method":"session.authenticate","params":{"token":"%s"}}'
     return f"printf '{frame}\\n' \"$(cat {shlex.quote(str(token_file))})\""
+
+
+def _metrics(admin_url: str) -> str:
+    """The address of the metrics, or the command that reads them from a unix socket."""
+    if not admin_url.startswith("unix:"):
+        return f"{admin_url}/metrics"
+    return f"curl --unix-socket {shlex.quote(admin_url.removeprefix('unix:'))} http://localhost/metrics"
 
 
 def _flags(url: str, token_file: Path) -> str:

@@ -7,10 +7,13 @@ A flag overrides the environment, and the environment overrides the default.
 
 import os
 import ssl
+import sys
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import trio
 from cyclopts import Parameter
@@ -19,8 +22,11 @@ from walletd.cli.defaults import (
     CA_VARIABLE,
     CREDENTIAL_NAME,
     CREDENTIALS_VARIABLE,
+    DEFAULT_SOCKET,
     DEFAULT_TOKEN_FILE,
     DEFAULT_URL,
+    PLAIN_TEXT_VARIABLE,
+    SERVICE_SOCKET,
     SERVICE_TOKEN_FILE,
     TOKEN_FILE_VARIABLE,
     TOKEN_VARIABLE,
@@ -29,6 +35,7 @@ from walletd.cli.defaults import (
 from walletd.cli.failures import Told, told
 from walletd.cli.groups import COMMON
 from walletd.cli.output import Output, say
+from walletd.cli.peers import ROOT_USER, refuse_plain_text, vetted
 from walletd.client import AuthenticationFailed, Client, ClientError, NotReachable, RequestFailed, connect
 
 Action = Callable[[Client, Output], Awaitable[int]]
@@ -37,19 +44,36 @@ CommandId = Annotated[str | None, Parameter(name="--command-id")]
 """The same id sent again returns the first answer; without one, a fresh id is made."""
 
 
+STANDARD_INPUT = "-"
+
+
+class Secret(NamedTuple):
+    """A token, and the owner of the file that it came from."""
+
+    token: str
+    owner: int | None = None
+
+
 @Parameter(name="*")
 @dataclass(frozen=True)
 class Connection:
     """Where the daemon is, which token to use, and how to answer."""
 
     url: Annotated[str | None, Parameter(group=COMMON)] = None
-    """The daemon's address, ws://, wss:// or unix:/path; default WALLETD_URL, then ws://127.0.0.1:7878."""
+    """The daemon's address, unix:/path, wss:// or ws://; default WALLETD_URL, then the unix socket of a daemon started
+    here or of the systemd service, then ws://127.0.0.1:7878.
+    """
 
     token: Annotated[str | None, Parameter(group=COMMON)] = None
-    """The token; default the one in --token-file, then WALLETD_TOKEN."""
+    """The token, which every user of this machine can read among your arguments; prefer --token-file."""
 
-    token_file: Annotated[Path | None, Parameter(group=COMMON)] = None
-    """A file with the token; default WALLETD_TOKEN_FILE, then var/operator.token, then that of the systemd service."""
+    token_file: Annotated[Path | None, Parameter(group=COMMON, allow_leading_hyphen=True)] = None
+    """A file with the token, - for standard input; default WALLETD_TOKEN_FILE, then var/operator.token, then that of
+    the systemd service.
+    """
+
+    plain_text: Annotated[bool, Parameter(negative="", show_default=False, group=COMMON)] = False
+    """Send the token over ws:// to another machine, or to a program of another user; default WALLETD_PLAIN_TEXT."""
 
     ca: Annotated[Path | None, Parameter(group=COMMON)] = None
     """The authority of the daemon's certificate, as a PEM file; default WALLETD_CA, then the machine's authorities."""
@@ -65,7 +89,14 @@ class Connection:
 
     def address(self) -> str:
         """The daemon's address."""
-        return self.url or os.environ.get(URL_VARIABLE) or DEFAULT_URL
+        return self.url or os.environ.get(URL_VARIABLE) or _default_address()
+
+    def vet(self, secret: Secret | None) -> Callable[[trio.SocketStream], None]:
+        """The check of the program that would be told the token.  Raises NotTold if a network would see it."""
+        if secret is None or self.plain_text or os.environ.get(PLAIN_TEXT_VARIABLE, "").lower() in ("true", "1"):
+            return told_nothing
+        refuse_plain_text(self.address())
+        return vetted(self.address(), secret.owner)
 
     def tls(self) -> ssl.SSLContext | None:
         """The authority to trust and the certificate to present; None if neither was given.  Raises NotReachable."""
@@ -83,21 +114,27 @@ class Connection:
                 raise NotReachable(f"cannot use the certificate {self.certificate}: {error.strerror}") from None
         return context
 
-    def secret(self) -> str | None:
+    def connected(self) -> AbstractAsyncContextManager[Client]:
+        """A client of the daemon.  Raises like ``secret``, ``tls`` and ``vet``; entering it like ``connect``."""
+        secret = self.secret()
+        token = None if secret is None else secret.token
+        return connect(self.address(), token=token, tls=self.tls(), vet=self.vet(secret))
+
+    def secret(self) -> Secret | None:
         """The token; None if a certificate is presented, or nothing was given.  Raises AuthenticationFailed."""
         if self.token is not None:
-            return self.token
+            return Secret(self.token)
         if self.token_file is not None:
             return _token_in(self.token_file)
         if token := os.environ.get(TOKEN_VARIABLE):
-            return token
+            return Secret(token)
         if named := os.environ.get(TOKEN_FILE_VARIABLE):
             return _token_in(Path(named))
         if self.certificate is not None:
             return None
         for file in _default_token_files():
             if _is_there(file):
-                return _token_in(file)
+                return _token_in(file, is_here=file == DEFAULT_TOKEN_FILE)
         return None
 
 
@@ -124,7 +161,7 @@ def tell(failure: Told, output: Output) -> int:
 
 def _unwrapped(connection: Connection, action: Action, output: Output) -> int:
     async def main() -> int:
-        async with connect(connection.address(), token=connection.secret(), tls=connection.tls()) as client:
+        async with connection.connected() as client:
             try:
                 if output.as_json:
                     output.scales = await scales_of(client)
@@ -164,15 +201,44 @@ def _is_there(file: Path) -> bool:
         return True
 
 
-def _token_in(file: Path) -> str:
+def told_nothing(stream: trio.SocketStream) -> None:
+    """No check."""
+
+
+@cache
+def _standard_input() -> bytes:
+    """All of it, read once for every connection."""
+    return sys.stdin.buffer.read()
+
+
+def _default_address() -> str:
+    """The socket of a daemon started here or of the service, if there is one that this user may open.
+
+    It stays when the daemon ends: then the command fails, and does not turn to a port that any program may have taken.
+    """
+    for path in (DEFAULT_SOCKET, SERVICE_SOCKET):
+        if path.is_socket() and os.access(path, os.W_OK):
+            return f"unix:{path}"
+    return DEFAULT_URL
+
+
+def _token_in(file: Path, *, is_here: bool = False) -> Secret:
+    """The token in the file; one that was found here, and not named, must be ours.  Raises AuthenticationFailed."""
     try:
-        token = file.read_text(encoding="utf-8-sig").strip()
+        if str(file) == STANDARD_INPUT:
+            owner, content = None, _standard_input()
+        else:
+            with open(os.open(file, os.O_RDONLY | os.O_CLOEXEC | (os.O_NOFOLLOW if is_here else 0)), "rb") as opened:
+                owner, content = os.fstat(opened.fileno()).st_uid, opened.read()
+        token = content.decode("utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not text"
         raise AuthenticationFailed(f"cannot read the token in {file}: {why}") from None
+    if is_here and owner not in (os.geteuid(), ROOT_USER):
+        raise AuthenticationFailed(f"{file} belongs to user {owner}, who may have planted it; to use it, name it")
     if not token:
         raise AuthenticationFailed(f"the token file {file} is empty")
-    return token
+    return Secret(token, owner)
 
 
 def _first(failure: BaseException) -> BaseException:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+from walletd.cli.peers import NotTold
 from walletd.client import (
     AuthenticationFailed,
     ClientError,
@@ -55,6 +56,8 @@ def told(error: ClientError, scales: Mapping[str, int] = {}) -> Told:
         case RequestFailed():
             facts = scaled(error.facts, scales)
             return Told(_refusal_sentence(error, facts), _error_object(error, facts), _exit_code(error))
+        case NotTold():
+            return _plain("token_not_sent", str(error), EXIT_AUTHENTICATION)
         case AuthenticationFailed():
             advice = (
                 "give the daemon's token with --token-file, or run this in the directory where the daemon was started"

@@ -15,7 +15,7 @@ import trio
 from walletd.client.conversation import Core
 from walletd.client.errors import AuthenticationFailed, ClientError, ClosedForGood, NotReachable
 from walletd.client.reconnection import Backoff, Lost, final_error
-from walletd.client.wire import Dial, Hangup, Wire, open_wire
+from walletd.client.wire import Dial, Hangup, Vet, Wire, anyone, open_wire
 
 CLOSE_SECONDS = 1.0
 
@@ -52,6 +52,7 @@ class Link:
         open_seconds: float,
         dial: Dial,
         tls: ssl.SSLContext | None,
+        vet: Vet = anyone,
     ) -> None:
         self._url = url
         self._token = token
@@ -61,6 +62,7 @@ class Link:
         self._patience = patience_within(open_seconds)
         self._dial = dial
         self._tls = tls
+        self._vet = vet
         self._work = trio.Event()
 
     def wake(self) -> None:
@@ -94,7 +96,7 @@ class Link:
             following = await self._reopen(lost)
 
     async def _open(self) -> Wire:
-        wire = await open_wire(self._url, self._token, self._dial, self._tls)
+        wire = await open_wire(self._url, self._token, self._dial, self._tls, self._vet)
         try:
             while not self._core.is_greeted:
                 self._receive(await wire.receive())

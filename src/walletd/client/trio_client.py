@@ -29,7 +29,7 @@ from walletd.client.paging import all_balances, all_scales, whole_audit, whole_w
 from walletd.client.reconnection import Backoff
 from walletd.client.requests import Answer, Ask, Range
 from walletd.client.results import Amount, Applied, EntryPage, EntryView, Leg, main_units, needs_scale, smallest_units
-from walletd.client.wire import Dial
+from walletd.client.wire import Dial, Vet, anyone
 from walletd.protocol import envelope
 from walletd.protocol import messages as m
 from walletd.protocol.messages import operator as o
@@ -50,6 +50,7 @@ async def connect(
     retry_busy: bool = True,
     tls: ssl.SSLContext | None = None,
     dial: Dial = trio.open_tcp_stream,
+    vet: Vet = anyone,
 ) -> AsyncGenerator["Client"]:
     """A client that stays connected until the block ends.
 
@@ -58,13 +59,14 @@ async def connect(
     it, and unanswered requests are sent again on the next.  With ``retry_busy``, a request that the daemon answers with
     overloaded, rate_limited, unavailable or draining is sent again within the deadline.  ``tls`` is for a wss address
     whose certificate has its own authority, or for a client certificate; ``dial`` is for tunnels and tests.  The
-    address of a unix socket is ``unix:/path``.
+    address of a unix socket is ``unix:/path``.  ``vet`` is called with each new connection before anything is sent, and
+    raises a ClientError to send nothing.
 
     Raises AuthenticationFailed or NotReachable if the first connection cannot be made.
     """
     chance = random.SystemRandom().random  # Processes that forked have the same state of the common generator.
     core = Core(random=chance, retry_busy=retry_busy, token=token)
-    link = Link(url, token, core, Backoff(chance), open_seconds=deadline_seconds, dial=dial, tls=tls)
+    link = Link(url, token, core, Backoff(chance), open_seconds=deadline_seconds, dial=dial, tls=tls, vet=vet)
     wire = await link.open()
     failure: BaseException | None = None
     async with trio.open_nursery() as nursery:

@@ -42,6 +42,13 @@ UNIX_SCHEME = "unix:"
 Dial = Callable[[str, int], Awaitable[trio.abc.Stream]]
 """Opens a byte stream to a host and a port; TLS, if the address asks for it, goes on top."""
 
+Vet = Callable[[trio.SocketStream], None]
+"""Raises if nothing may be sent over this connection, which is a socket's."""
+
+
+def anyone(stream: trio.SocketStream) -> None:
+    """Send to any program at the address."""
+
 
 class Hangup(Exception):
     """The connection is over; ``lost`` describes the end."""
@@ -172,13 +179,15 @@ class Wire:
         return Lost(received.code, received.reason) if received is not None else Lost(ABNORMAL_CLOSURE, "")
 
 
-async def open_wire(url: str, token: str | None, dial: Dial, tls: ssl.SSLContext | None) -> Wire:
+async def open_wire(url: str, token: str | None, dial: Dial, tls: ssl.SSLContext | None, vet: Vet = anyone) -> Wire:
     """Connect and shake hands.  Raises AuthenticationFailed, NotReachable, or OSError from the network."""
     uri, path = _parse(url)
     if token is not None and not (token.isascii() and token.isprintable() and " " not in token and token):
         raise AuthenticationFailed("the token is empty or contains characters that tokens cannot have, such as a space")
     stream: trio.abc.Stream = await dial(uri.host, uri.port) if path is None else await trio.open_unix_socket(path)
     try:
+        if isinstance(stream, trio.SocketStream):
+            vet(stream)
         if uri.secure:
             context = tls or ssl.create_default_context()
             secured = trio.SSLStream(stream, context, server_hostname=uri.host, https_compatible=True)

@@ -16,7 +16,7 @@ from typing import NamedTuple, NoReturn
 import trio
 
 from walletd.daemon.descriptors import SPARED_BY_OPERATORS
-from walletd.daemon.listeners import Doors, doors_of
+from walletd.daemon.listeners import Doors, admin_socket_of, doors_of
 from walletd.daemon.metrics import MetricsPage, StartCollector
 from walletd.daemon.operations import Operations
 from walletd.gateway.network.bounds import Bounds, Deadlines
@@ -25,7 +25,8 @@ from walletd.gateway.network.places import Caps
 from walletd.gateway.network.server import GatewayServer, ListenFailed, reserve
 from walletd.gateway.network.unix_socket import UnixSocketFailed
 from walletd.gateway.pages.status import StatusPages
-from walletd.gateway.websocket.handshake import Handshake, Policy
+from walletd.gateway.websocket.allow_lists import configured_host
+from walletd.gateway.websocket.handshake import LOOPBACK_HOSTS, Handshake, Policy
 from walletd.journal.sqlite.directory import unlocked
 from walletd.runtime.lifecycle import Lifecycle
 from walletd.runtime.systemd import inherited_sockets
@@ -35,6 +36,8 @@ VERSION = version("walletd")
 """From a file, once."""
 MAX_ADMIN_CONNECTIONS = 64
 """The oldest one is dropped for a newcomer: Prometheus is served, whatever else is connected."""
+ADMIN_CAPS = Caps(MAX_ADMIN_CONNECTIONS, MAX_ADMIN_CONNECTIONS, MAX_ADMIN_CONNECTIONS)
+ANY_ADDRESS = frozenset({"0.0.0.0", "::"})
 
 log = logging.getLogger("walletd.daemon")
 
@@ -48,7 +51,8 @@ class Ways(NamedTuple):
     reserved: Sequence[socket]
     """The clients' future addresses; connections before that are refused."""
     metrics: MetricsPage
-    admin_address: str
+    admin_url: str
+    """http://HOST:PORT, or unix:PATH."""
 
 
 async def ways_in(settings: Settings, lifecycle: Lifecycle, operations: Operations, nursery: trio.Nursery) -> Ways:
@@ -56,18 +60,22 @@ async def ways_in(settings: Settings, lifecycle: Lifecycle, operations: Operatio
 
     Raises ConfigurationError, CertificateUnusable, ListenFailed; JournalLocked if that is why an address is in use.
     """
-    doors, sockets = doors_of(settings), inherited_sockets()
+    sockets = inherited_sockets()
+    doors = doors_of(settings, sockets["ws"])
     metrics = MetricsPage(StartCollector(lifecycle, operations, VERSION), status_pages(lifecycle, operations).page)
     try:
-        (admin_address, *_) = await nursery.start(_serve_operators, _admin(settings, metrics, sockets["admin"]))
-        log.info("listening for operators at http://%s", admin_address)
+        admin = _admin(settings, metrics, sockets["admin"])
+        (admin_address, *_) = await nursery.start(_serve_operators, admin)
+        operations.takers.append(lambda taken: admin.amend(*_admin_terms(taken, metrics)))
+        admin_url = admin_address if admin_address.startswith("unix:") else f"http://{admin_address}"
+        log.info("listening for operators at %s", admin_url)
         reserved = () if sockets["ws"] else await reserve(settings.host, settings.port)
-        if doors.unix_socket is not None:
+        if doors.unix_socket.is_needed:
             doors.unix_socket.make_room()
     except (ListenFailed, UnixSocketFailed) as error:
         with unlocked(settings.data):
             raise ListenFailed(str(error)) from error
-    return Ways(doors, sockets["ws"], reserved, metrics, admin_address)
+    return Ways(doors, sockets["ws"], reserved, metrics, admin_url)
 
 
 def status_pages(lifecycle: Lifecycle, operations: Operations) -> StatusPages:
@@ -81,20 +89,36 @@ def _admin(settings: Settings, metrics: MetricsPage, inherited: Sequence[socket]
     def no_endpoint(connection: Connection, handshake: Handshake) -> NoReturn:
         raise AssertionError("this listener admits no client")
 
+    host = settings.admin_host if settings.has_admin_port else ""
+    return GatewayServer(
+        host,
+        settings.admin_listen_port,
+        *_admin_terms(settings, metrics)[:2],
+        Bounds(),
+        ADMIN_CAPS,
+        no_endpoint,
+        inherited,
+        unix_socket=admin_socket_of(settings),
+        spares_descriptors=SPARED_BY_OPERATORS,
+    )
+
+
+def _admin_terms(settings: Settings, metrics: MetricsPage) -> tuple[Policy, Deadlines, Caps]:
+    """The operators' terms.  A page of another site can be made to resolve to this address, but not to be a literal
+    address: where the daemon listens on all of them, each is allowed.
+    """
+    hosts = (settings.admin_host, *settings.allowed_hosts)
     policy = Policy(
-        allowed_hosts=frozenset(),
+        allowed_hosts=LOOPBACK_HOSTS | {configured_host(host) for host in hosts},
         allowed_origins=frozenset(),
         max_message_bytes=settings.max_frame_bytes,
         page=metrics.page,
         admits=lambda token: False,
         is_draining=lambda: False,
+        allows_addresses=settings.admin_host in ANY_ADDRESS,
+        checks_pages=True,
     )
-    deadlines = Deadlines(handshake_seconds=settings.handshake_seconds)
-    caps = Caps(MAX_ADMIN_CONNECTIONS, MAX_ADMIN_CONNECTIONS, MAX_ADMIN_CONNECTIONS)
-    address = settings.admin_host, settings.admin_listen_port
-    return GatewayServer(
-        *address, policy, deadlines, Bounds(), caps, no_endpoint, inherited, spares_descriptors=SPARED_BY_OPERATORS
-    )
+    return policy, Deadlines(handshake_seconds=settings.handshake_seconds), ADMIN_CAPS
 
 
 async def _serve_operators(admin: GatewayServer, task_status: trio.TaskStatus[list[str]]) -> None:

@@ -6,7 +6,8 @@ policy, deadlines, caps = terms_of(settings, ...)  # at the start, and with ever
 
 import ipaddress
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from socket import socket
 from typing import NamedTuple
 
 from walletd.daemon.descriptors import most_connections
@@ -29,7 +30,7 @@ class Doors(NamedTuple):
     """The parts that are made once and last."""
 
     certificates: Certificates | None
-    unix_socket: UnixSocket | None
+    unix_socket: UnixSocket
     bounds: Bounds
     rates: RateBook
     proxies: tuple[Network, ...]
@@ -41,8 +42,13 @@ class Doors(NamedTuple):
             self.certificates.refresh()
 
 
-def doors_of(settings: Settings) -> Doors:
-    """The listeners' lasting parts.  Raises ConfigurationError and CertificateUnusable."""
+def doors_of(settings: Settings, inherited: Sequence[socket] = ()) -> Doors:
+    """The listeners' lasting parts; ``inherited`` are the clients' listeners that systemd opened.
+
+    Raises ConfigurationError and CertificateUnusable.
+    """
+    if settings.tls_certificate is None:
+        _refuse_plain_text(settings, inherited)
     bounds = Bounds(
         high=settings.max_reply_bytes,
         low=min(64 * 1024, settings.max_reply_bytes),
@@ -99,7 +105,6 @@ def certificates_of(settings: Settings) -> Certificates | None:
         for name in ("tls_key", "tls_client_authority"):
             if getattr(settings, name) is not None:
                 raise ConfigurationError(f"{name} is set but tls_certificate is not: set the certificate, too")
-        _warn_of_plain_text(settings.host)
     if settings.certificate_principals and settings.tls_client_authority is None:
         raise ConfigurationError(
             "certificate_principals needs tls_client_authority, which names the authority to trust"
@@ -110,11 +115,18 @@ def certificates_of(settings: Settings) -> Certificates | None:
     return Certificates(files, settings.certificate_principals)
 
 
-def unix_socket_of(settings: Settings) -> UnixSocket | None:
-    """The unix socket to listen on, if one is configured."""
+def unix_socket_of(settings: Settings) -> UnixSocket:
+    """The clients' unix socket; the default one is for the daemon's user only, and not needed."""
     if settings.unix_socket is None:
-        return None
+        return UnixSocket(settings.socket, is_needed=False)
     return UnixSocket(settings.unix_socket, int(settings.unix_socket_mode, 8))
+
+
+def admin_socket_of(settings: Settings) -> UnixSocket | None:
+    """The operators' unix socket, if one is configured."""
+    if settings.admin_unix_socket is None:
+        return None
+    return UnixSocket(settings.admin_unix_socket, int(settings.unix_socket_mode, 8))
 
 
 def proxies_of(settings: Settings) -> tuple[Network, ...]:
@@ -136,10 +148,23 @@ def rates_of(settings: Settings) -> Rates:
     )
 
 
-def _warn_of_plain_text(host: str) -> None:
-    try:
-        is_loopback = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        is_loopback = host == "localhost"
-    if not is_loopback:
+def _refuse_plain_text(settings: Settings, inherited: Sequence[socket]) -> None:
+    """Raise ConfigurationError if tokens would cross a network in plain text, unless the configuration says so."""
+    names = [one.getsockname() for one in inherited]
+    hosts = [str(name[0]) for name in names if isinstance(name, tuple)] if names else [settings.host]
+    beyond = [host for host in hosts if not _is_loopback(host)]
+    if beyond and not settings.plain_text:
+        raise ConfigurationError(
+            f"{beyond[0]} can be reached from other machines without TLS, so tokens could be read in transit: set "
+            "tls_certificate, or, if something before walletd encrypts or the network is trusted, plain_text = true "
+            "(WALLETD_PLAIN_TEXT=true)"
+        )
+    for host in beyond:
         log.warning("%s is reachable without TLS, so tokens can be read in transit; set tls_certificate", host)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -207,8 +207,8 @@ async def _serve(
         if doors.certificates is not None:
             edge.start_soon(doors.certificates.watch)
         scheme = "ws" if doors.certificates is None else "wss"
-        url, admin_url = f"{scheme}://{addresses[0]}", f"http://{ways.admin_address}"
-        launch.announce(Announcement(url, settings, engine.writer.durable_head, is_rebuilt, admin_url))
+        url = f"{scheme}://{addresses[0]}"
+        launch.announce(Announcement(url, settings, engine.writer.durable_head, is_rebuilt, ways.admin_url))
         await operations.stop.wished.wait()
         lifecycle.move(DaemonState.DRAINING)
         compaction.stop()

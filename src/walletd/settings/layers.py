@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from walletd.settings.settings import ConfigurationError, Settings
+from walletd.settings.settings import SOCKET_NAME, ConfigurationError, Settings
 
 SYSTEM_FILE = Path("/etc/walletd/walletd.toml")
 FRAGMENTS = "conf.d"
@@ -133,10 +133,12 @@ def _fragments(folder: Path) -> list[Path]:
 
 
 def _of_systemd(environment: Mapping[str, str]) -> _Layer:
-    """The settings from a unit: a folder for the data, and perhaps the operator's token."""
+    """The settings from a unit: a folder for the data, one for the socket, and perhaps the operator's token."""
     values = {}
     if states := environment.get("STATE_DIRECTORY"):
         values["data"] = states.split(":")[0]
+    if runtime := environment.get("RUNTIME_DIRECTORY"):
+        values["unix_socket"] = f"{runtime.split(':')[0]}/{SOCKET_NAME}"
     token = Path(environment.get("CREDENTIALS_DIRECTORY") or "/nowhere", TOKEN_CREDENTIAL)
     if token.exists():
         values["operator_token_file"] = str(token)

@@ -37,10 +37,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     port: Port = 7878
     admin_host: str = "127.0.0.1"
     admin_port: Port | None = None
+    admin_unix_socket: Path | None = None
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
     proxy_protocol_from: tuple[str, ...] = ()
 
+    plain_text: bool = False
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     tls_client_authority: Path | None = None
@@ -103,6 +105,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return self.port + 1 if 0 < self.port < 65535 else 0
 
     @property
+    def has_admin_port(self) -> bool:
+        """False if operators are served on a unix socket only: one is configured, and no port."""
+        return self.admin_unix_socket is None or self.admin_port is not None
+
+    @property
+    def socket(self) -> Path:
+        """The unix socket for clients: by default in the data folder, where only its owner can reach it."""
+        return self.unix_socket or self.data / SOCKET_NAME
+
+    @property
     def token_file(self) -> Path:
         """The file of the operator's token, readable by its owner only; created if it is missing."""
         return self.operator_token_file or self.data / "operator.token"
@@ -114,6 +126,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         paths = {name: path for name in FILES if isinstance(path := getattr(self, name), Path)}
         return msgspec.structs.replace(self, **{name: _below(folder, path) for name, path in paths.items()})
 
+
+SOCKET_NAME = "walletd.sock"
 
 FILES = ("data", "operator_token_file", "tls_certificate", "tls_key", "tls_client_authority")
 

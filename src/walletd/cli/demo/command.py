@@ -21,7 +21,7 @@ from walletd.cli.demo.town import SCALES, Town, run_name
 from walletd.cli.demo.workload import Extent, Workload
 from walletd.cli.failures import UsageError
 from walletd.cli.output import Output
-from walletd.client import Client, Event, RequestFailed, connect
+from walletd.client import Client, Event, RequestFailed
 from walletd.runtime.ending import EXIT_OK, EXIT_REFUSED
 from walletd.vocabulary.reasons import Reason
 
@@ -87,12 +87,7 @@ async def _play(
     await _define_assets(client)
     workload = Workload(town, seed)
     async with AsyncExitStack() as open_clients:
-        workers = [
-            await open_clients.enter_async_context(
-                connect(connection.address(), token=connection.secret(), tls=connection.tls())
-            )
-            for _ in range(connections)
-        ]
+        workers = [await open_clients.enter_async_context(connection.connected()) for _ in range(connections)]
         stream = await open_clients.enter_async_context(client.subscribe(prefix=town.prefix))
         async with trio.open_nursery() as nursery:
             counter = EventCounter(stream)

@@ -133,19 +133,23 @@ class GatewayServer:
     async def serve(self, task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED) -> None:
         """Listen until drained or cancelled; starts with the addresses of the network, as ``host:port``.
 
-        Inherited sockets are used as they are, and reserved ones listen from now on, instead of the address.  Raises
-        ListenFailed.
+        Without a host it listens on the unix socket only.  Inherited sockets are used as they are, and reserved ones
+        listen from now on, instead of the address.  Raises ListenFailed.
         """
         listeners = [trio.SocketListener(trio.socket.from_stdlib_socket(taken)) for taken in self._inherited]
-        listeners = listeners or _listen(self._reserved or await reserve(self._host, self._port))
+        if not listeners and self._host:
+            listeners = _listen(self._reserved or await reserve(self._host, self._port))
         addresses = [_address(listener.socket.getsockname()) for listener in listeners]
-        try:
-            if self._unix_socket is not None:
+        if self._unix_socket is not None:
+            try:
                 listeners.append(self._unix_socket.open())
-        except UnixSocketFailed as error:
-            for listener in listeners:
-                await listener.aclose()
-            raise ListenFailed(str(error)) from error
+                addresses = addresses or [f"unix:{self._unix_socket.path}"]
+            except UnixSocketFailed as error:
+                if self._unix_socket.is_needed:
+                    for listener in listeners:
+                        await listener.aclose()
+                    raise ListenFailed(str(error)) from error
+                log.info("serving without a unix socket: %s", error)
         try:
             with self._scope:
                 async with trio.open_nursery() as connections:
@@ -157,8 +161,6 @@ class GatewayServer:
                     task_status.started(addresses)
         finally:
             self._terms.readiness.close()
-            if self._unix_socket is not None:
-                self._unix_socket.remove()
 
     async def serve_stream(self, stream: trio.abc.Stream, address: str = "") -> None:
         """Serve a stream that did not come through the listeners, under the same caps; until it ends.

@@ -2,15 +2,15 @@
 
     listener = UnixSocket(Path("/run/walletd/walletd.sock"), 0o600).open()
 
-The file's mode and its folder decide which programs may connect.  The socket of a daemon that was killed is replaced; a
-socket in use, and a file that is not a socket, are left alone.
+The file's mode and its folder decide which programs may connect.  It stays when the daemon ends, so that clients do not
+turn to another place, where another program may have taken its address; the next start replaces it.  A socket in use,
+and a file that is not a socket, are left alone.
 """
 
 import errno
 import os
 import socket
 import stat
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +31,8 @@ class UnixSocket:
 
     path: Path
     mode: int = 0o600
+    is_needed: bool = True
+    """False for the default one: where no socket can be, the daemon serves without it."""
 
     def open(self) -> trio.SocketListener:
         """Listen.  Raises UnixSocketFailed."""
@@ -45,14 +47,8 @@ class UnixSocket:
             raise UnixSocketFailed(f"cannot listen on {self.path}: {error.strerror or error}") from error
         return trio.SocketListener(trio.socket.from_stdlib_socket(listening))
 
-    def remove(self) -> None:
-        """Remove the file, once nothing listens on it."""
-        with suppress(OSError):
-            if _is_dead_socket(self.path):
-                self.path.unlink()
-
     def make_room(self) -> None:
-        """Remove the socket of a daemon that was killed.  Raises UnixSocketFailed if anything else is here."""
+        """Remove the socket of a daemon that has ended.  Raises UnixSocketFailed if anything else is here."""
         try:
             status = self.path.lstat()
         except FileNotFoundError:

@@ -31,6 +31,15 @@ def configured_host(host: str) -> str:
     return _address(host) or host_name(host) or host.lower()
 
 
+def is_address(name: str) -> bool:
+    """True if the name of a Host is a literal address, which no other site's page can have."""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
 def canonical_origin(origin: str) -> str:
     """An origin as a browser sends it; other values, such as ``null``, stay unchanged."""
     found = _ORIGIN.fullmatch(origin)

@@ -22,7 +22,7 @@ from http import HTTPStatus
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
-from walletd.gateway.websocket.allow_lists import canonical_origin, host_name
+from walletd.gateway.websocket.allow_lists import canonical_origin, host_name, is_address
 from walletd.gateway.websocket.fragments import MAX_FRAGMENTS
 from walletd.protocol.messages import SUBPROTOCOL
 
@@ -57,6 +57,10 @@ class Policy:
     is_draining: Callable[[], bool]
     compresses: bool = False
     max_fragments: int = MAX_FRAGMENTS
+    allows_addresses: bool = False
+    """True if every literal address is an allowed Host."""
+    checks_pages: bool = False
+    """True if the status pages, too, are only for an allowed Host."""
     pings_per_second: int = 16
     """Pings and pongs; a client that pings every second is far below.  Four seconds' worth may come at once."""
 
@@ -132,7 +136,7 @@ def judge(request: Request, policy: Policy, turned_away: TurnedAway | None) -> H
     if policy.is_draining():
         return DRAINING
     host, origin = headers.get("Host", ""), headers.get("Origin")
-    if host_name(host) not in policy.allowed_hosts:
+    if not _is_allowed(host, policy):
         return _not_allowed("Host", host, "allowed_hosts")
     if origin is not None and canonical_origin(origin) not in policy.allowed_origins:
         return _not_allowed("Origin", origin, "allowed_origins")
@@ -140,6 +144,11 @@ def judge(request: Request, policy: Policy, turned_away: TurnedAway | None) -> H
     if handshake.has_authorization and not is_admitted(handshake, policy):
         return TOKEN_REFUSED
     return handshake
+
+
+def _is_allowed(host: str, policy: Policy) -> bool:
+    name = host_name(host)
+    return name in policy.allowed_hosts or (policy.allows_addresses and name is not None and is_address(name))
 
 
 def _not_allowed(header: str, value: str, setting: str) -> TurnedAway:
@@ -176,6 +185,9 @@ def http_response(status: int, headers: Mapping[str, str], body: bytes, *, is_he
 
 
 def _plain(request: Request, policy: Policy) -> Response | TurnedAway:
+    host = request.headers.get("Host")
+    if policy.checks_pages and host is not None and not _is_allowed(host, policy):
+        return _not_allowed("Host", host, "allowed_hosts")
     path = _path(request.path)
     page = policy.page(READINESS if _is_check(request, path) else path)
     if page is None or request.method not in ("GET", "HEAD", "OPTIONS"):
