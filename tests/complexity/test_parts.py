@@ -106,7 +106,7 @@ async def test_a_claim_on_a_warm_wallet_costs_the_same_among_thousands(autojump_
         def wish(*names: str) -> Claim:
             return Claim(
                 [WalletId(name) for name in names],
-                lambda: ran.extend(names),
+                lambda claim: ran.extend(names),
                 lambda reason, facts: pytest.fail(str(facts)),
             )
 

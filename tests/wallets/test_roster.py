@@ -53,7 +53,7 @@ async def test_crossing_claims_in_all_directions_all_run_in_order_of_arrival(
     def make(number: int) -> Claim:
         chosen = sorted(chance.sample(wallets, chance.randint(1, 5)))
 
-        def run() -> None:
+        def run(claim: Claim) -> None:
             assert all(roster._actors[wallet].state is ActorState.ACTIVE for wallet in chosen)
             for wallet in chosen:
                 ran[wallet].append(number)
@@ -95,7 +95,7 @@ async def test_whose_book_finds_no_space_is_told_and_the_turns_of_others_go_on(
     ran: list[int] = []
 
     def make(number: int) -> Claim:
-        def run() -> None:
+        def run(claim: Claim) -> None:
             ran.append(number)
             settled.append(number)
 
@@ -131,7 +131,7 @@ async def test_a_full_mailbox_answers_overloaded_and_takes_no_place_anywhere(aut
         told.append(facts)
 
     def claim(name: str, *wallets: str) -> None:
-        roster.claim(Claim([WalletId(wallet) for wallet in wallets], lambda: ran.append(name), fail))
+        roster.claim(Claim([WalletId(wallet) for wallet in wallets], lambda claim: ran.append(name), fail))
 
     async with trio.open_nursery() as nursery:
         await nursery.start(roster.run)
@@ -153,7 +153,9 @@ async def test_an_idle_actor_retires_after_its_time(autojump_clock: trio.abc.Clo
     ran: list[str] = []
     async with trio.open_nursery() as nursery:
         await nursery.start(roster.run)
-        roster.claim(Claim([WalletId("a")], lambda: ran.append("a"), lambda reason, facts: pytest.fail(str(reason))))
+        roster.claim(
+            Claim([WalletId("a")], lambda claim: ran.append("a"), lambda reason, facts: pytest.fail(str(reason)))
+        )
         await trio.sleep(1)
         assert (ran, len(roster)) == (["a"], 1)
         await trio.sleep(10)
@@ -173,7 +175,9 @@ async def test_many_cold_wallets_are_loaded_by_one_read(autojump_clock: trio.abc
     async with trio.open_nursery() as nursery:
         await nursery.start(roster.run)
         for n in range(500):
-            roster.claim(Claim([WalletId(f"w{n:03}")], lambda: None, lambda reason, facts: pytest.fail(str(reason))))
+            roster.claim(
+                Claim([WalletId(f"w{n:03}")], lambda claim: None, lambda reason, facts: pytest.fail(str(reason)))
+            )
         await trio.sleep(1)
         nursery.cancel_scope.cancel()
     assert reads == [500]
@@ -192,7 +196,7 @@ async def test_names_of_no_wallet_leave_nothing_and_take_one_task(autojump_clock
         before = trio.lowlevel.current_statistics().tasks_living
         for number in range(500):
             name = WalletId(f"nobody{number}")
-            roster.claim(Claim([name], lambda: ran.append(1), lambda *failed: pytest.fail(str(failed))))
+            roster.claim(Claim([name], lambda claim: ran.append(1), lambda *failed: pytest.fail(str(failed))))
         assert trio.lowlevel.current_statistics().tasks_living <= before + 1
         await trio.sleep(1)
         assert (len(ran), len(roster)) == (500, 0)
@@ -211,15 +215,15 @@ async def test_beyond_so_many_wallets_that_load_claims_on_cold_ones_are_shed_and
 
     async with trio.open_nursery() as nursery:
         await nursery.start(roster.run)
-        roster.claim(Claim([WalletId("warm")], lambda: ran.append("first"), fail))
+        roster.claim(Claim([WalletId("warm")], lambda claim: ran.append("first"), fail))
         await trio.sleep(1)
-        roster.claim(Claim([WalletId(f"w{n}") for n in range(MAX_LOADING)], lambda: ran.append("many"), fail))
-        roster.claim(Claim([WalletId("cold")], lambda: ran.append("cold"), fail))
-        roster.claim(Claim([WalletId("warm")], lambda: ran.append("warm"), fail))
+        roster.claim(Claim([WalletId(f"w{n}") for n in range(MAX_LOADING)], lambda claim: ran.append("many"), fail))
+        roster.claim(Claim([WalletId("cold")], lambda claim: ran.append("cold"), fail))
+        roster.claim(Claim([WalletId("warm")], lambda claim: ran.append("warm"), fail))
         assert shed == [(Reason.OVERLOADED, "the loading of wallets")]
         assert len(roster) == MAX_LOADING + 1
         await trio.sleep(60)
-        roster.claim(Claim([WalletId("cold")], lambda: ran.append("again"), fail))
+        roster.claim(Claim([WalletId("cold")], lambda claim: ran.append("again"), fail))
         await trio.sleep(1)
         nursery.cancel_scope.cancel()
     assert ran == ["first", "warm", "many", "again"]
@@ -236,7 +240,7 @@ async def test_many_books_are_read_some_at_a_time(autojump_clock: trio.abc.Clock
     async with trio.open_nursery() as nursery:
         await nursery.start(roster.run)
         names = [WalletId(f"w{n}") for n in range(2 * BOOKS_AT_ONCE + 1)]
-        roster.claim(Claim(names, lambda: ran.append(1), lambda *failed: pytest.fail(str(failed))))
+        roster.claim(Claim(names, lambda claim: ran.append(1), lambda *failed: pytest.fail(str(failed))))
         await trio.sleep(1)
         nursery.cancel_scope.cancel()
     assert (ran, reads) == ([1], [BOOKS_AT_ONCE, BOOKS_AT_ONCE, 1])
@@ -247,13 +251,17 @@ async def test_claims_on_many_wallets_at_once_do_not_leave_more_warm_than_may_be
 ) -> None:
     roster = roster_over(SlowTables(1).load, max_warm_wallets=8, idle_seconds=3600.0)
     most = 0
+
+    def claimed(names: list[WalletId]) -> trio.Event:
+        ran = trio.Event()
+        roster.claim(Claim(names, lambda claim: ran.set(), lambda reason, facts: pytest.fail(f"{reason} {facts}")))
+        return ran
+
     async with trio.open_nursery() as nursery:
         await nursery.start(roster.run)
         for number in range(50):
             names = [WalletId(f"w{number:02}-{place:03}") for place in range(100)]
-            ran = trio.Event()
-            roster.claim(Claim(names, ran.set, lambda reason, facts: pytest.fail(f"{reason} {facts}")))
-            await ran.wait()
+            await claimed(names).wait()
             most = max(most, len(roster))
         nursery.cancel_scope.cancel()
     # The wallets of the claim under way cannot be let go, nor those that have just been had.
@@ -263,13 +271,13 @@ async def test_claims_on_many_wallets_at_once_do_not_leave_more_warm_than_may_be
 async def test_where_memory_runs_out_no_wallet_is_to_blame(autojump_clock: trio.abc.Clock) -> None:
     roster = roster_over(SlowTables(1).load)
 
-    def run() -> None:
+    def run(claim: Claim) -> None:
         raise MemoryError
 
     async with trio.open_nursery() as nursery:
         await nursery.start(roster.run)
         warmed = trio.Event()
-        roster.claim(Claim([WalletId("a")], warmed.set, lambda *_: None))
+        roster.claim(Claim([WalletId("a")], lambda claim: warmed.set(), lambda *_: None))
         await warmed.wait()
         with pytest.raises(MemoryError):
             roster.claim(Claim([WalletId("a")], run, lambda *_: pytest.fail("it is nobody's fault")))

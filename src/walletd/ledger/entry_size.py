@@ -52,6 +52,15 @@ class Expiry(NamedTuple):
     most: int
 
 
+def may_expire(books: Books, wallets: Iterable[WalletId]) -> bool:
+    """True if one of these wallets has a hold that ends by itself: then alone its expiries depend on the time."""
+    for wallet in wallets:
+        book = books.wallets.get(wallet)
+        if book is not None and book.expiries:
+            return True
+    return False
+
+
 def expiries_before(books: Books, wallets: Iterable[WalletId], now: datetime) -> list[Expiry]:
     """The expiries to be recorded before a command on these wallets is decided, together at most one entry.
 

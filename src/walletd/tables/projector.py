@@ -148,7 +148,8 @@ class Projector:
     @property
     def taken(self) -> float:
         """The share of its room that the backlog takes: at 1, no more may become durable before it has caught up."""
-        return max(self._backlog / self._max_backlog, self._backlog_bytes / MAX_BACKLOG_BYTES)
+        entries, size = self._backlog / self._max_backlog, self._backlog_bytes / MAX_BACKLOG_BYTES
+        return entries if entries > size else size
 
     @property
     def _has_a_batch(self) -> bool:

@@ -21,8 +21,9 @@ class Claim:
     """A request for the turns of several wallets at once: ``run`` is called with every turn in hand, or ``fail`` with a
     reason.
 
-    ``run`` does not await: no other claim has a turn meanwhile, and the turns are released when it returns.  If it
-    returns ``KEEP``, they are not: it runs again when the roster is told to ``resume`` the claim.
+    ``run`` receives the claim itself, so that it need not hold it: a claim dies by reference count.  It does not
+    await: no other claim has a turn meanwhile, and the turns are released when it returns.  If it returns ``KEEP``,
+    they are not: it runs again when the roster is told to ``resume`` the claim.
     """
 
     __slots__ = ("command_id", "fail", "is_vital", "lacking", "run", "wallets")
@@ -30,7 +31,7 @@ class Claim:
     def __init__(
         self,
         wallets: Sequence[WalletId],
-        run: Callable[[], object],
+        run: Callable[["Claim"], object],
         fail: Callable[[Reason, dict[str, Any]], None],
         command_id: str | None = None,
         *,

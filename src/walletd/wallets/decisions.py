@@ -18,7 +18,7 @@ from walletd.journal.queue import Pending
 from walletd.journal.writer import JournalWriter
 from walletd.ledger.book import Books, apply
 from walletd.ledger.client_book import ClientBook
-from walletd.ledger.entry_size import expiries_before
+from walletd.ledger.entry_size import expiries_before, may_expire
 from walletd.ledger.room import room_after
 from walletd.sessions.budgets import Budgets
 from walletd.vocabulary.commands import (
@@ -136,7 +136,7 @@ class Decisions:
             self._give_up(submission, Reason.ENTRY_TOO_LARGE, facts)
             return
 
-        def run() -> object:
+        def run(claim: Claim) -> object:
             """Have the command judged, once its wallets' expired holds leave its entry enough space."""
             obstacle = self._obstacle(submission)
             if obstacle is not None and not submission.command.dry_run:
@@ -147,14 +147,15 @@ class Decisions:
                 act(submission, wallets)
             return None
 
-        claim = Claim(
-            wallets,
-            run=run,
-            fail=lambda reason, facts: self._give_up(submission, reason, facts),
-            command_id=submission.command.command_id,
-            is_vital=isinstance(submission.command, VITAL) and self._is_vital(submission),
+        self._roster.claim(
+            Claim(
+                wallets,
+                run=run,
+                fail=lambda reason, facts: self._give_up(submission, reason, facts),
+                command_id=submission.command.command_id,
+                is_vital=isinstance(submission.command, VITAL) and self._is_vital(submission),
+            )
         )
-        self._roster.claim(claim)
 
     def _obstacle(self, submission: Submission) -> tuple[Reason, dict[str, Any]] | None:
         """Why the command may not be decided now, with the facts; None if it may."""
@@ -182,7 +183,7 @@ class Decisions:
 
         The claim keeps its turns and is resumed once that is durable, so that other work is done in between.
         """
-        if isinstance(submission.command, ExpireHold):
+        if isinstance(submission.command, ExpireHold) or not may_expire(self._books, claim.wallets):
             return False
         now = self._clock.next_entry_time()
         sequence = 0

@@ -34,6 +34,7 @@ MOST_AT_ONCE_SECONDS = 10
 MOST_AT_ONCE = MOST_AT_ONCE_SECONDS * SECOND
 SAID_SECONDS = 2
 """The difference between two readings from which a jump is logged."""
+SAID = SAID_SECONDS * SECOND
 EARLIEST = datetime(2026, 1, 1, tzinfo=UTC)
 """No ledger is older than its program: a machine without a battery starts in 1970."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -147,6 +148,7 @@ class LedgerClock:
 
     def __call__(self) -> datetime:
         """The ledger's time now.  O(1)."""
+        # Every command asks: no built-in function is called that a comparison can replace.
         steady = self._steady()
         wanted = self._wall() - steady
         passed, self._looked = steady - self._looked, steady
@@ -156,15 +158,22 @@ class LedgerClock:
             self._come_to_its_senses(wanted + steady)
         before = self._lead
         # If readings are rare, a jump must not be taken for the time during which it was caught up.
-        allowed = self._allowance + passed if was_ahead else min(MOST_AT_ONCE, self._allowance + passed)
-        gain = max(0, min(wanted - before, allowed))
-        self._lead += gain
-        self._allowance = min(MOST_AT_ONCE, allowed - gain)
-        if wanted < before:
-            self._lead = max(wanted, before - passed // 2)
-        if abs(hop) >= SAID_SECONDS * SECOND:
+        allowed = self._allowance + passed
+        if allowed > MOST_AT_ONCE and not was_ahead:
+            allowed = MOST_AT_ONCE
+        if wanted >= before:
+            gain = wanted - before
+            if gain > allowed:
+                gain = allowed
+            self._lead = before + gain
+            allowed -= gain
+        else:
+            slowest = before - passed // 2
+            self._lead = wanted if wanted > slowest else slowest
+        self._allowance = MOST_AT_ONCE if allowed > MOST_AT_ONCE else allowed
+        if not -SAID < hop < SAID:
             self._say_jump(hop)
-        elif self._is_apart and abs(wanted - self._lead) < SAID_SECONDS * SECOND:
+        elif self._is_apart and abs(wanted - self._lead) < SAID:
             self._is_apart = False
             log.info("this machine's clock and the ledger's time agree again")
         return self._time(steady)

@@ -83,7 +83,7 @@ class Load:
             return Reason.UNAVAILABLE, unavailable(queue.degraded)
         if not queue.has_room():
             return Reason.OVERLOADED, {"what": "the journal's queue", "retry_after_ms": OVERLOADED_RETRY_MS}
-        if self.level is Level.FULL:
+        if self._projector.taken >= BEHIND_FROM and self.level is Level.FULL:
             return Reason.OVERLOADED, {"what": "the projector's backlog", "retry_after_ms": OVERLOADED_RETRY_MS}
         return None
 

@@ -44,7 +44,7 @@ class Reads:
         """
         names = sorted(set(wallets))
 
-        def read() -> None:
+        def read(claim: Claim) -> None:
             last = behind()
             if last is None:
                 return

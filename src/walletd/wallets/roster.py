@@ -200,7 +200,7 @@ class Roster:
         for actor in actors:
             actor.last_used = now
         try:
-            return claim.run()
+            return claim.run(claim)
         except MemoryError:
             raise
         except Exception as broken:
