@@ -16,7 +16,7 @@ from walletd.journal.merkle import Frontier, leaf_hash
 from walletd.ledger.book import Book, Books
 from walletd.protocol.envelope import Limits
 from walletd.sessions.access import Grant, TokenRegister
-from walletd.sessions.session import Call, Session
+from walletd.sessions.session import Call, Reply, Session
 from walletd.streams.publisher import Publisher, Subscription, Watched
 from walletd.tables.folding import (
     rows_of,
@@ -107,7 +107,7 @@ async def test_a_claim_on_a_warm_wallet_costs_the_same_among_thousands(autojump_
             return Claim(
                 [WalletId(name) for name in names],
                 lambda claim: ran.extend(names),
-                lambda reason, facts: pytest.fail(str(facts)),
+                lambda declined: pytest.fail(str(declined)),
             )
 
         async with trio.open_nursery() as nursery:
@@ -135,11 +135,11 @@ def test_a_token_is_known_at_once_among_thousands_of_clients() -> None:
         frame = json.dumps(
             {"jsonrpc": "2.0", "id": 1, "method": "session.authenticate", "params": {"token": "token 3"}}
         ).encode()
-        answers: list[Call | bytes] = []
+        answers: list[Call | Reply] = []
         count = steps(lambda: answers.append(session.receive(frame)))
         answer = answers[0]
-        assert isinstance(answer, bytes)
-        assert b"client-3" in answer
+        assert isinstance(answer, Reply)
+        assert b"client-3" in answer.frame
         return count
 
     assert_same(authenticate)

@@ -12,6 +12,7 @@ from tests.contract.witness import published
 from tests.fuzz.inputs import change
 from tests.protocol.words import EXAMPLES, session
 from walletd.protocol.methods import METHODS
+from walletd.sessions.session import Reply
 from walletd.vocabulary.reasons import Reason
 
 ROUNDS = 150
@@ -35,10 +36,8 @@ def test_the_contract_permits_what_a_session_takes_and_nothing_else(method: str)
         request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
         faults = published().faults(f"{method}.request", request)
         answer = session("admin").receive(json.dumps(request).encode())
-        reason = (
-            json.loads(answer).get("error", {}).get("data", {}).get("reason") if isinstance(answer, bytes) else None
-        )
-        is_taken = reason != Reason.INVALID_PARAMS.value
+        reason = answer.declined.reason if isinstance(answer, Reply) and answer.declined is not None else None
+        is_taken = reason is not Reason.INVALID_PARAMS
         assert is_taken == (not faults), f"seed {seed}: {params}\nthe session: {answer!r}\nthe contract: {faults}"
         verdicts[is_taken] += 1
     assert verdicts[True] >= 1

@@ -35,12 +35,13 @@ from walletd.settings.settings import Settings
 from walletd.tables import file as table_file
 from walletd.tables import reader as consistent_reads
 from walletd.tables import writer as read_tables
+from walletd.vocabulary.declined import Declined
 from walletd.vocabulary.reasons import Reason
 from walletd.wallets import ledger_clock
 from walletd.wallets.decisions import Decisions
 from walletd.wallets.history_clock import HistoryClock
 from walletd.wallets.roster import Roster
-from walletd.wallets.submission import NotDecided, Submission
+from walletd.wallets.submission import Submission
 
 PROGRAM = [str(Path(__file__))]
 
@@ -304,7 +305,7 @@ def _what_is_shed_is_done() -> None:
             reply = submission.reply
             submission.reply = lambda answer: None
             plain(self, submission)
-            reply(NotDecided(Reason.OVERLOADED, {"what": "nothing", "retry_after_ms": 1}))
+            reply(Declined(Reason.OVERLOADED, {"what": "nothing", "retry_after_ms": 1}))
         else:
             plain(self, submission)
 
@@ -329,7 +330,7 @@ def _full_disks_are_believed() -> None:
 
 
 def _what_was_undone_stays_in_the_books() -> None:
-    Roster.forget_all = lambda self, reason, facts: None  # type: ignore[method-assign]
+    Roster.forget_all = lambda self, declined: None  # type: ignore[method-assign]
 
 
 def _nobody_probes() -> None:

@@ -7,7 +7,7 @@ from tests.contract.witness import published
 from tests.fuzz.oracle import TAKEN, read, verdict
 from tests.gateway.wires import LIMIT, opened, sent_frames
 from tests.protocol.words import session
-from walletd.sessions.session import Call, Session
+from walletd.sessions.session import Call, Reply, Session
 
 CLOSE, PONG = 8, 10
 SCHEMA_EACH = 10
@@ -53,19 +53,21 @@ class Requests:
             found = TAKEN
         else:
             assert (asked.grant, asked.calls, asked.in_flight, asked.in_flight_bytes, asked.is_ended) == before
-            found = self._judge_error(frame, answer)
+            found = self._judge_error(answer)
         self.answers[found] = self.answers.get(found, 0) + 1
         allowed = verdict(frame)
         assert found in allowed, f"{found}, where it ought to be {allowed}: {answer!r}"
 
-    def _judge_error(self, frame: bytes, answer: bytes) -> str:
-        response = json.loads(answer)
+    def _judge_error(self, answer: Reply) -> str:
+        response = json.loads(answer.frame)
         self.judged += 1
         assert self.judged % SCHEMA_EACH or not published().faults("error", response), response
         error = response["error"]
         assert error["message"]
         assert error["data"]["outcome"] == "not_applied"
         reason: str = error["data"]["reason"]
+        assert answer.declined is not None
+        assert answer.declined.reason.value == reason
         assert error["code"] == published().rows[reason]["code"]
         assert (response["id"] is None) >= (reason == "parse_error")
         return TAKEN if reason == "authentication_failed" else reason

@@ -13,11 +13,10 @@ from tests.fuzz.targets import Requests, judge_frames
 from walletd.gateway.websocket import frames
 from walletd.gateway.websocket.fragments import FragmentedText
 from walletd.gateway.websocket.frames import FrameProtocol
-from walletd.protocol.errors import invalid_params
 from walletd.protocol.messages import GetWallet
 from walletd.protocol.methods import METHODS
 from walletd.sessions import session as sessions
-from walletd.sessions.session import Session
+from walletd.sessions.session import Reply, Session
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 ENOUGH = 20_000
@@ -90,7 +89,7 @@ def test_a_bug_of_the_adapter_is_found(plant: Plant, monkeypatch: pytest.MonkeyP
 
 
 def a_text_that_is_no_json_is_not_expected(monkeypatch: pytest.MonkeyPatch) -> None:
-    def malformed(frame: bytes, error: Exception) -> bytes:
+    def malformed(frame: bytes, error: Exception) -> Reply:
         raise error
 
     monkeypatch.setattr(sessions, "_malformed", malformed)
@@ -99,7 +98,7 @@ def a_text_that_is_no_json_is_not_expected(monkeypatch: pytest.MonkeyPatch) -> N
 def depth_is_not_expected(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = sessions._malformed
 
-    def malformed(frame: bytes, error: Exception) -> bytes:
+    def malformed(frame: bytes, error: Exception) -> Reply:
         if isinstance(error, RecursionError):
             raise error
         return plain(frame, error)
@@ -121,7 +120,7 @@ def numbers_are_taken_for_texts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def a_refused_request_stays_in_flight(monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = invalid_params
+    plain = sessions._invalid_params
     asked: list[Session] = []
     receive = Session.receive
 
@@ -129,12 +128,12 @@ def a_refused_request_stays_in_flight(monkeypatch: pytest.MonkeyPatch) -> None:
         asked[:] = [self]
         return receive(self, frame)
 
-    def leaking(request_id: Any, error: Any) -> bytes:
+    def leaking(request_id: Any, error: Any) -> Reply:
         asked[0].in_flight += 1
         return plain(request_id, error)
 
     monkeypatch.setattr(Session, "receive", counting)
-    monkeypatch.setattr(sessions, "invalid_params", leaking)
+    monkeypatch.setattr(sessions, "_invalid_params", leaking)
 
 
 REQUEST_BUGS: list[Plant] = [

@@ -130,15 +130,15 @@ def session_against(modules: dict[str, ModuleType]) -> list[str]:
     """What a session of these modules does with its bound of unanswered calls, with strangers and with odd frames."""
     found = []
     asked = _session(modules, "admin")
-    taken = [not isinstance(asked.receive(request("asset.list", {})), bytes) for _ in range(5)]
+    taken = [_is_call(asked.receive(request("asset.list", {}))) for _ in range(5)]
     if taken != [True] * LIMITS.max_in_flight + [False] * (5 - LIMITS.max_in_flight):
         found.append(f"of five unanswered calls it takes {taken}")
     stranger = _session(modules)
     stranger.grant = None
     try:
-        if not isinstance(stranger.receive(request("asset.list", {})), bytes):
+        if _is_call(stranger.receive(request("asset.list", {}))):
             found.append("a stranger is served")
-        if b"authentication_failed" not in stranger.receive(request("session.authenticate", {"token": "x"})):
+        if b"authentication_failed" not in stranger.receive(request("session.authenticate", {"token": "x"})).frame:
             found.append("any token will do")
         for frame in (b"{", b"[]", b"\xff", DEEP_FRAME, b'{"jsonrpc":"2.0","id":7,"method":"no.such"}'):
             asked.receive(frame)
@@ -148,7 +148,12 @@ def session_against(modules: dict[str, ModuleType]) -> list[str]:
 
 
 def _permitted(modules: dict[str, ModuleType], method: str, params: Any, *scopes: str) -> bool:
-    return not isinstance(_session(modules, *scopes).receive(request(method, params)), bytes)
+    return _is_call(_session(modules, *scopes).receive(request(method, params)))
+
+
+def _is_call(answer: Any) -> bool:
+    """Whether the request may run; the types are those of the modules under test."""
+    return not hasattr(answer, "frame")
 
 
 def _session(modules: dict[str, ModuleType], *scopes: str) -> Any:

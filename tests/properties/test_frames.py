@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.properties import times
 from tests.protocol.words import EXAMPLES, error_of, is_usable, request, session
-from walletd.sessions.session import Call
+from walletd.sessions.session import Call, Reply
 from walletd.vocabulary.reasons import Reason
 
 MUTANTS = times(2000)
@@ -62,12 +62,12 @@ def test_a_mutated_frame_is_a_call_or_gets_the_right_error(seed: int) -> None:
     assert is_usable(asked)
 
 
-def answer_is_right(reply: Call | bytes, frame: bytes) -> None:
+def answer_is_right(reply: Call | Reply, frame: bytes) -> None:
     """A call may be answered with success; an error says malformed, and parse error only for what is not JSON."""
     if isinstance(reply, Call):
         assert msgspec.json.decode(frame)["id"] == reply.id
         return
-    document = json.loads(reply)
+    document = json.loads(reply.frame)
     if "result" in document or document["error"]["data"]["reason"] == Reason.AUTHENTICATION_FAILED.value:
         return
     answer = error_of_any(reply)
@@ -76,9 +76,9 @@ def answer_is_right(reply: Call | bytes, frame: bytes) -> None:
         assert not _is_json(frame)
 
 
-def error_of_any(reply: bytes) -> Reason:
+def error_of_any(reply: Reply) -> Reason:
     """The reason of an error; what it quotes of the frame may hold braces."""
-    document: dict[str, Any] = json.loads(reply)
+    document: dict[str, Any] = json.loads(reply.frame)
     reason = msgspec.convert(document["error"]["data"]["reason"], Reason)
     assert document["error"]["code"] == reason.code
     assert document["error"]["message"]
@@ -110,7 +110,7 @@ def test_any_bytes_are_answered(frame: bytes) -> None:
 @given(document=_json)
 def test_any_json_is_answered(document: Any) -> None:
     reply = session().receive(json.dumps(document).encode())
-    assert isinstance(reply, bytes)
+    assert isinstance(reply, Reply)
     assert error_of_any(reply) in {Reason.PARSE_ERROR, Reason.INVALID_REQUEST}
 
 
@@ -121,7 +121,7 @@ def test_any_json_in_the_place_of_any_field_is_taken_or_refused_by_name(method: 
     field = data.draw(st.sampled_from(sorted(params) or ["surprise"]))
     params[field] = data.draw(_json)
     reply = session().receive(request(method, params))
-    if isinstance(reply, bytes) and error_of_any(reply) is Reason.INVALID_PARAMS:
-        named = json.loads(reply)["error"]["data"]["field"]
+    if isinstance(reply, Reply) and error_of_any(reply) is Reason.INVALID_PARAMS:
+        named = json.loads(reply.frame)["error"]["data"]["field"]
         # The keys of a free object stand in no declared field.
         assert named.startswith(field) or isinstance(params[field], dict)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.ledger.cases import REFUSALS, RefusalCase, shop
 from tests.ledger.client_cases import CLIENT_REFUSALS
-from tests.protocol.words import error_of
+from tests.protocol.words import error_in
 from walletd.protocol.errors import AMOUNTS, SENTENCES, failure, sentence, with_scale
 from walletd.vocabulary.entries import AssetRecord, Refusal
 from walletd.vocabulary.identifiers import AssetCode
@@ -96,7 +96,7 @@ def test_every_reason_can_be_said_with_its_facts_and_without_them(reason: Reason
 def test_a_refusal_of_the_rules_is_said_with_its_own_facts(case: RefusalCase) -> None:
     verdict = case.arrange(shop()).decide(case.command)
     assert isinstance(verdict, Refusal)
-    answer = error_of(failure(7, verdict.reason, verdict.facts))
+    answer = error_in(failure(7, verdict.reason, verdict.facts))
     assert answer.message != case.reason.meaning
     assert {name: answer.data[name] for name in case.facts} == case.facts
     assert set(answer.data) == {"reason", "outcome", "retry", *case.facts}
@@ -128,7 +128,7 @@ def test_people_read_amounts_in_the_main_unit_with_the_code_and_programs_get_uni
     reason: Reason, facts: dict[str, Any], said: str
 ) -> None:
     whole = {"wallet": "alice", "asset": "EUR", "window_seconds": 3600, **facts}
-    answer = error_of(failure(7, reason, with_scale(whole, {AssetCode("EUR"): AssetRecord(AssetCode("EUR"), 2)})))
+    answer = error_in(failure(7, reason, with_scale(whole, {AssetCode("EUR"): AssetRecord(AssetCode("EUR"), 2)})))
     words = answer.message.replace(":", " ").replace(",", " ").replace(";", " ").split()
     assert [number for number, code in pairwise(words) if code == "EUR"] == said.split()
     assert answer.data["scale"] == 2
@@ -177,7 +177,7 @@ def test_any_value_can_be_a_fact(value: Any) -> None:
 )
 def test_another_command_id_is_advised_only_for_another_thing(field: str, retry: str, says: str) -> None:
     facts = {"command_id": "c1", "sequence": 7, "field": field}
-    answer = error_of(failure(7, Reason.COMMAND_ID_REUSED, facts))
+    answer = error_in(failure(7, Reason.COMMAND_ID_REUSED, facts))
     assert answer.data["retry"] == retry
     assert says in answer.message
     assert ("use a new command id" in answer.message) == (retry == "new_command_id")

@@ -10,7 +10,7 @@ from tests.ledger.cases import NOW, TICK
 from tests.protocol.words import EXAMPLES, LIMITS, POSTING, error_of, grant, request
 from walletd.protocol.methods import METHODS
 from walletd.sessions.access import Grant, TokenRegister, token_hash
-from walletd.sessions.session import Call, Session, notification, success
+from walletd.sessions.session import Call, Reply, Session, notification, success
 from walletd.vocabulary.identifiers import Principal
 from walletd.vocabulary.reasons import Reason
 
@@ -25,7 +25,7 @@ def stranger() -> Session:
     return Session(register, LIMITS)
 
 
-def authenticate(asked: Session, token: str) -> Call | bytes:
+def authenticate(asked: Session, token: str) -> Call | Reply:
     """Present a token."""
     return asked.receive(request("session.authenticate", {"token": token}))
 
@@ -45,8 +45,9 @@ def test_a_stranger_is_asked_to_authenticate_whatever_the_method(method: str) ->
 def test_a_token_in_force_makes_the_stranger_its_principal() -> None:
     asked = stranger()
     reply = authenticate(asked, "viewer")
-    assert isinstance(reply, bytes)
-    assert json.loads(reply) == {
+    assert isinstance(reply, Reply)
+    assert reply.declined is None
+    assert json.loads(reply.frame) == {
         "jsonrpc": "2.0",
         "id": 7,
         "result": {"principal": "a client", "scopes": ["view:shop:1"]},
@@ -67,8 +68,8 @@ def test_a_token_that_nobody_issued_fails_and_is_counted(token: str) -> None:
 
 def test_the_answer_to_a_wrong_token_does_not_repeat_it() -> None:
     reply = authenticate(stranger(), "somebody's secret")
-    assert isinstance(reply, bytes)
-    assert b"secret" not in reply
+    assert isinstance(reply, Reply)
+    assert b"secret" not in reply.frame
 
 
 def test_after_a_wrong_token_the_right_one_still_works() -> None:

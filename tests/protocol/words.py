@@ -8,7 +8,7 @@ import msgspec
 from walletd.protocol.envelope import Limits
 from walletd.protocol.errors import ALSO
 from walletd.sessions.access import Grant, TokenRegister
-from walletd.sessions.session import Call, Session
+from walletd.sessions.session import Call, Reply, Session
 from walletd.vocabulary.identifiers import Principal
 from walletd.vocabulary.reasons import Reason
 
@@ -235,17 +235,26 @@ def ask(asked: Session, method: str, params: Any) -> Call | Answer:
     return read(asked.receive(request(method, params)))
 
 
-def read(reply: Call | bytes) -> Call | Answer:
+def read(reply: Call | Reply) -> Call | Answer:
     """The reply, taken apart if it is an error."""
     if isinstance(reply, Call):
         return reply
     return error_of(reply)
 
 
-def error_of(reply: Call | bytes) -> Answer:
+def error_of(reply: Call | Reply) -> Answer:
     """The error that this reply must be, well-formed as every error is."""
-    assert isinstance(reply, bytes), reply
-    document = json.loads(reply)
+    assert isinstance(reply, Reply), reply
+    assert reply.declined is not None
+    answer = error_in(reply.frame)
+    assert answer.reason is reply.declined.reason
+    assert answer.data.items() >= json.loads(msgspec.json.encode(reply.declined.facts)).items()
+    return answer
+
+
+def error_in(frame: bytes) -> Answer:
+    """The error in this frame, well-formed as every error is."""
+    document = json.loads(frame)
     assert set(document) == {"jsonrpc", "id", "error"}, document
     assert document["jsonrpc"] == "2.0"
     assert set(document["error"]) == {"code", "message", "data"}

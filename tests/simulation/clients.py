@@ -25,10 +25,11 @@ from walletd.vocabulary.commands import (
     UpdateWallet,
     Window,
 )
+from walletd.vocabulary.declined import Declined
 from walletd.vocabulary.identifiers import AssetCode, CommandId, Principal, WalletId
 from walletd.vocabulary.reasons import Reason
 from walletd.vocabulary.states import FrozenSide
-from walletd.wallets.submission import Answer, NotDecided, Submission
+from walletd.wallets.submission import Answer, Submission
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -217,10 +218,10 @@ class Client:
             copied = {name: book.copy() for name, book in books.items()}
             return lambda sequence: reply(copied, sequence, moment)
 
-        def failed(reason: Reason, facts: dict[str, Any]) -> None:
+        def failed(declined: Declined) -> None:
             if not process.is_dead:
                 process.reads -= 1
-                world.judge(world.oracle.read_failed, attempt, reason)
+                world.judge(world.oracle.read_failed, attempt, declined.reason)
 
         with contextlib.suppress(Died):
             process.core.reads.read_wallets([wallet], show, failed)
@@ -299,7 +300,7 @@ class Client:
             await attempt.settled.wait()
         if patience.cancelled_caught:
             self.world.blame(f"{attempt} is never answered")
-        if isinstance(attempt.outcome, NotDecided):
+        if isinstance(attempt.outcome, Declined):
             return attempt.outcome.reason not in RETRYABLE
         return isinstance(attempt.outcome, Answer)
 

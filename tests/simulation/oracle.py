@@ -17,13 +17,14 @@ from walletd.ledger.book import Book
 from walletd.ledger.guards import Verdict
 from walletd.protocol.messages import Statement, WalletPage, WalletView
 from walletd.vocabulary.commands import AnyCommand, RecordedCommand, RefusedCommand, wallets_of
+from walletd.vocabulary.declined import Declined
 from walletd.vocabulary.entries import BalanceRecord, Effects, Entry, decode_entry
 from walletd.vocabulary.identifiers import DAEMON
 from walletd.vocabulary.reasons import Reason
 from walletd.vocabulary.sameness import first_difference, kept_of
-from walletd.wallets.submission import Answer, Foreseen, NotDecided
+from walletd.wallets.submission import Answer, Foreseen
 
-Outcome = Answer | Foreseen | NotDecided
+Outcome = Answer | Foreseen | Declined
 Key = tuple[str, str]
 
 
@@ -206,7 +207,7 @@ class Oracle:
         assert not isinstance(command, RefusedCommand), "a client's"
         return first_difference(command, attempt.command)
 
-    def _not_decided(self, attempt: Attempt, outcome: NotDecided) -> None:
+    def _not_decided(self, attempt: Attempt, outcome: Declined) -> None:
         match outcome.reason:
             case Reason.COMMAND_ID_REUSED:
                 sequence = self.keys.get(attempt.key)

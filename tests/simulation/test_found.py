@@ -12,9 +12,10 @@ from tests.wallets.test_publisher import subscribe
 from walletd.daemon.engine import Engine
 from walletd.journal.failures import JournalFull
 from walletd.journal.memory.store import MemoryJournalStore
+from walletd.vocabulary.declined import Declined
 from walletd.vocabulary.entries import Refusal
 from walletd.vocabulary.reasons import Reason
-from walletd.wallets.submission import Foreseen, NotDecided
+from walletd.wallets.submission import Foreseen
 
 
 async def test_a_first_start_on_a_full_disk_ends_with_a_word_about_the_disk(tmp_path: Path) -> None:
@@ -43,7 +44,7 @@ async def test_a_dry_run_over_an_asset_that_a_full_disk_undid_is_not_answered_wi
     submit(core, define())
     foreseen = submit(core, transfer("t", ("@external", "alice", 1), dry_run=True))
     await answered(foreseen)
-    assert isinstance(foreseen[0], NotDecided)
+    assert isinstance(foreseen[0], Declined)
     assert foreseen[0].reason is Reason.UNAVAILABLE
 
 

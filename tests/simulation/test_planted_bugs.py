@@ -19,14 +19,14 @@ from walletd.journal.writer import JournalWriter
 from walletd.streams.publisher import Publisher
 from walletd.tables.command_ids import CommandIndex
 from walletd.tables.projector import Projector
-from walletd.vocabulary.reasons import Reason
+from walletd.vocabulary.declined import Declined
 from walletd.wallets.actor import Actor
 from walletd.wallets.book_loading import BookLoading
 from walletd.wallets.command_ids import CommandIds
 from walletd.wallets.decisions import Decisions
 from walletd.wallets.history_clock import HistoryClock
 from walletd.wallets.roster import Roster
-from walletd.wallets.submission import Answer, NotDecided
+from walletd.wallets.submission import Answer
 
 pytestmark = pytest.mark.interpreted
 
@@ -93,7 +93,7 @@ def commits_beside_the_task(commit_now: Any) -> Any:
 
 
 def reads_at_once(when_durable: Any) -> Any:
-    return lambda self, sequence, act, failed: act()
+    return lambda self, submission, foreseen, sequence: submission.settle(foreseen)
 
 
 def goes_on_after_unknown(watched: Any) -> Any:
@@ -127,8 +127,8 @@ def forgets_the_followers(repeat: Any) -> Any:
 
 
 def refuses_without_the_journal(give_up: Any) -> Any:
-    def wrong(self: Decisions, submission: Any, reason: Reason, facts: Any) -> None:
-        submission.settle(NotDecided(reason, facts))
+    def wrong(self: Decisions, submission: Any, declined: Declined) -> None:
+        submission.settle(declined)
 
     return wrong
 
@@ -190,23 +190,23 @@ def retires_before_it_is_projected(retire: Any) -> Any:
 
 
 def keeps_the_books(forget_all: Any) -> Any:
-    return lambda self, reason, facts: None
+    return lambda self, declined: None
 
 
 def keeps_the_actors(forget_all: Any) -> Any:
-    def wrong(self: Roster, reason: Reason, facts: Any) -> None:
+    def wrong(self: Roster, declined: Declined) -> None:
         kept = dict(self._books.wallets)
-        forget_all(self, reason, facts)
+        forget_all(self, declined)
         self._books.wallets.update(kept)
 
     return wrong
 
 
 def keeps_the_waiting(forget_all: Any) -> Any:
-    def wrong(self: Roster, reason: Reason, facts: Any) -> None:
+    def wrong(self: Roster, declined: Declined) -> None:
         for actor in self._actors.values():
             actor.mailbox = ()
-        forget_all(self, reason, facts)
+        forget_all(self, declined)
 
     return wrong
 
@@ -228,11 +228,11 @@ def keeps_the_assets(roll_back: Any) -> Any:
 
 
 def overloads_after_deciding(give_up: Any) -> Any:
-    def wrong(self: Decisions, submission: Any, reason: Reason, facts: Any) -> None:
+    def wrong(self: Decisions, submission: Any, declined: Declined) -> None:
         if self._load.obstacle() is not None:
             self._roster._retire_idle(float("inf"))
             self._books.wallets.clear()
-        give_up(self, submission, reason, facts)
+        give_up(self, submission, declined)
 
     return wrong
 
@@ -354,7 +354,7 @@ BUGS = [
     Bug("a commit that failed in a turn is delivered", JournalWriter, "commit_now", believes_what_failed_in_a_turn),
     Bug("a commit that failed in a turn is forgotten", JournalWriter, "commit_now", forgets_what_failed_in_a_turn),
     Bug("a turn commits while the task does", JournalWriter, "commit_now", commits_beside_the_task),
-    Bug("a read does not wait for what it saw", Decisions, "_when_durable", reads_at_once),
+    Bug("a read does not wait for what it saw", Decisions, "_settle_when_durable", reads_at_once),
     Bug("an unknown outcome is taken for a failure", Watchdog, "call", goes_on_after_unknown),
     Bug("a duplicate is answered before the first is durable", CommandIds, "_repeat", repeats_settle_early),
     Bug("a duplicate of what is under way is never answered", CommandIds, "_repeat", forgets_the_followers),

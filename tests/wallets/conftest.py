@@ -19,11 +19,12 @@ from walletd.settings.settings import Settings
 from walletd.tables.queries.wallets import open_readings
 from walletd.upkeep.recovery import recover
 from walletd.vocabulary.commands import AnyCommand, DefineAsset, OpenWallet, PostTransfer
+from walletd.vocabulary.declined import Declined
 from walletd.vocabulary.entries import Effects, Entry, Refusal
 from walletd.vocabulary.identifiers import CommandId, Principal
-from walletd.wallets.submission import Answer, Foreseen, NotDecided, Submission
+from walletd.wallets.submission import Answer, Foreseen, Submission
 
-Outcome = Answer | Foreseen | NotDecided
+Outcome = Answer | Foreseen | Declined
 CLIENT = Principal("client")
 
 
@@ -98,10 +99,10 @@ class Outcomes(list[Outcome]):
         return self.entry.refusal
 
     @property
-    def declined(self) -> NotDecided:
+    def declined(self) -> Declined:
         """Why the command was not decided."""
         (outcome,) = self
-        assert isinstance(outcome, NotDecided), outcome
+        assert isinstance(outcome, Declined), outcome
         return outcome
 
     @property

@@ -9,10 +9,11 @@ from tests.names import ALICE, EUR
 from tests.wallets.conftest import answered, define, open_core, opening, submit, transfer
 from walletd.journal.memory.store import MemoryJournalStore
 from walletd.vocabulary.commands import AnyCommand, BatchedCommand, ExecuteBatch
+from walletd.vocabulary.declined import Declined
 from walletd.vocabulary.identifiers import CommandId
 from walletd.vocabulary.reasons import Reason
 from walletd.wallets.decisions import MAX_CLAIMED
-from walletd.wallets.submission import Answer, NotDecided
+from walletd.wallets.submission import Answer
 
 
 def batch(command_id: str, *commands: BatchedCommand, atomic: bool = True) -> ExecuteBatch:
@@ -49,11 +50,11 @@ async def test_an_id_of_a_batch_cannot_be_sent_alone_nor_a_single_id_in_a_batch(
         await answered(sent, alone_at_once)
         await core.projector.reach(core.writer.head)
         for alone in (alone_at_once[0], await outcome(core, inner)):
-            assert isinstance(alone, NotDecided)
+            assert isinstance(alone, Declined)
             assert (alone.reason, alone.facts["field"]) == (Reason.COMMAND_ID_REUSED, "method")
         for other in (batch("b2", opening("bob"), inner), batch("b3", define())):
             refused = await outcome(core, other)
-            assert isinstance(refused, NotDecided)
+            assert isinstance(refused, Declined)
             assert (refused.reason, refused.facts["field"]) == (Reason.COMMAND_ID_REUSED, "commands")
         assert isinstance(await outcome(core, opening("bob")), Answer)
         assert core.books.wallets[ALICE].balance(EUR).posted == 5
@@ -86,7 +87,7 @@ async def test_a_batch_that_names_more_wallets_than_an_entry_could_record_is_dec
         many = batch("many", *payments)
         for command in (many, msgspec.structs.replace(many, dry_run=True)):
             declined = submit(core, command)
-            assert isinstance(declined[0], NotDecided)
+            assert isinstance(declined[0], Declined)
             assert declined.declined.reason is Reason.ENTRY_TOO_LARGE
             assert declined.declined.facts["number"] > MAX_CLAIMED
         assert core.writer.head == head

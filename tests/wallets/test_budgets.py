@@ -13,10 +13,10 @@ from walletd.journal.memory.store import MemoryJournalStore
 from walletd.sessions.budgets import Defaults
 from walletd.vocabulary.budgets import STRANGERS, Budget
 from walletd.vocabulary.commands import PostTransfer
+from walletd.vocabulary.declined import Declined
 from walletd.vocabulary.entries import ClientRecord
 from walletd.vocabulary.identifiers import Principal
 from walletd.vocabulary.reasons import Reason
-from walletd.wallets.submission import NotDecided
 
 STRANGER, BACK_END = Principal("stranger"), Principal("back end")
 SMALL = Budget(journal_bytes_per_second=1_000, journal_burst_bytes=4_000, journal_bytes_per_day=0).over(STRANGERS)
@@ -43,7 +43,7 @@ async def test_beyond_its_budget_a_principal_is_refused_and_nothing_is_journaled
     head = core.writer.head
     sent = [submit(core, poor(number), STRANGER) for number in range(100)]
     await answered(*sent)
-    declined = [outcomes[0] for outcomes in sent if isinstance(outcomes[0], NotDecided)]
+    declined = [outcomes[0] for outcomes in sent if isinstance(outcomes[0], Declined)]
     journaled = core.writer.head - head
     assert journaled == 100 - len(declined)
     assert 5 < journaled < 20

@@ -9,12 +9,13 @@ from tests.ledger import cases
 from tests.wallets.conftest import CLIENT, Outcomes, opening
 from walletd.journal.history import DurableEntry
 from walletd.tables.command_ids import CommandIndex
+from walletd.vocabulary.declined import Declined
 from walletd.vocabulary.entries import Effects, encode_entry
 from walletd.vocabulary.identifiers import CommandId, Principal, Sequence
 from walletd.vocabulary.reasons import Reason
 from walletd.wallets.command_ids import CommandIds
 from walletd.wallets.entries import entry_of
-from walletd.wallets.submission import Answer, NotDecided, Submission
+from walletd.wallets.submission import Answer, Submission
 
 pytestmark = pytest.mark.interpreted  # Tables stands in for a compiled class.
 
@@ -124,6 +125,6 @@ def test_a_batch_may_not_use_the_id_of_a_command_that_was_sent_before(ids: Comma
     ids.remember(first)
     batch, _ = sent(cases.batch(opening("bob"), opening("carol"), command_id="batch"))
     refusal = ids.reused(batch)
-    assert isinstance(refusal, NotDecided)
+    assert isinstance(refusal, Declined)
     assert (refusal.reason, refusal.facts["command_id"]) == (Reason.COMMAND_ID_REUSED, CommandId("b1"))
     assert ids.reused(sent(opening("alice", "b1"))[0]) is None, "a repetition is answered, not refused"

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 import trio
@@ -17,9 +16,10 @@ from walletd.journal.memory.store import MemoryJournalStore
 from walletd.ledger.book import Book
 from walletd.tables.projector import Projector
 from walletd.vocabulary.commands import AnyCommand
+from walletd.vocabulary.declined import Declined
 from walletd.vocabulary.identifiers import Principal, Version, WalletId
 from walletd.vocabulary.reasons import Reason
-from walletd.wallets.submission import Answer, NotDecided
+from walletd.wallets.submission import Answer
 
 NOON = datetime(2030, 1, 31, 12, tzinfo=UTC)
 
@@ -33,8 +33,8 @@ async def funded(core: Engine, *wallets: str) -> None:
     await answered(*submitted)
 
 
-def never(reason: Reason, facts: dict[str, Any]) -> None:
-    pytest.fail(f"{reason} {facts}")
+def never(declined: Declined) -> None:
+    pytest.fail(str(declined))
 
 
 async def read_posted(core: Engine, wallet: str) -> int:
@@ -76,7 +76,7 @@ async def test_under_overload_a_new_command_takes_no_place_and_an_old_one_is_ans
     shed = submit(core, transfer("t2", ("alice", "carol", 1)))
     again = submit(core, transfer("t1", ("alice", "bob", 100)))
     (refused,), (replayed,) = shed, again
-    assert isinstance(refused, NotDecided)
+    assert isinstance(refused, Declined)
     assert (refused.reason, refused.facts["what"]) == (Reason.OVERLOADED, "the projector's backlog")
     assert (len(core.roster), len(core.command_ids)) == (warm, ids)
     assert isinstance(replayed, Answer)
@@ -128,7 +128,7 @@ async def test_the_same_id_with_other_content_is_refused_with_the_field_that_dif
     await answered(reused)
     late = submit(core, transfer("t1", ("alice", "bob", 100), reference="other"))
     for outcomes, field in ((reused, "postings[0].amount"), (late, "reference")):
-        assert isinstance(outcomes[0], NotDecided)
+        assert isinstance(outcomes[0], Declined)
         assert outcomes.declined.reason is Reason.COMMAND_ID_REUSED
         assert outcomes[0].facts["field"] == field
 

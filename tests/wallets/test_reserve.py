@@ -8,9 +8,9 @@ from tests.wallets.conftest import CLIENT, Outcomes, answered, define, open_core
 from walletd.daemon.engine import Engine
 from walletd.journal.memory.store import MemoryJournalStore
 from walletd.vocabulary.commands import AnyCommand, CreateClient, FreezeWallet, RevokeClient, RotateClient
+from walletd.vocabulary.declined import Declined
 from walletd.vocabulary.identifiers import DAEMON, OPERATOR, CommandId, Principal, WalletId
 from walletd.vocabulary.reasons import Reason
-from walletd.wallets.submission import NotDecided
 
 ROOT, STRANGER = Principal("root"), Principal("stranger")
 
@@ -88,7 +88,7 @@ async def test_an_admin_gets_through_a_full_journal_queue_and_a_full_mailbox(tmp
         waiting = [submit(core, transfer(f"w{n}", ("carol", "dave", 1)), CLIENT) for n in range(50)]
         vital = submit(core, freeze("alice"), OPERATOR), submit(core, freeze("carol", "carol"), OPERATOR)
         await answered(*flood, *waiting, *vital)
-        shed = {outcomes[0].reason for outcomes in (*flood, *waiting) if isinstance(outcomes[0], NotDecided)}
+        shed = {outcomes[0].reason for outcomes in (*flood, *waiting) if isinstance(outcomes[0], Declined)}
         assert shed == {Reason.OVERLOADED}
         assert vital[0].effects
         assert vital[1].refusal.reason is Reason.WALLET_NOT_FOUND

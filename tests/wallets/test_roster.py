@@ -1,7 +1,7 @@
 """Turns: never two at once, in order of arrival, and no deadlock whatever crosses whatever."""
 
 import random
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +10,7 @@ import trio
 
 from walletd.ledger.book import Book, Books
 from walletd.tables.writer import ReadTablesFull
+from walletd.vocabulary.declined import Declined
 from walletd.vocabulary.entries import WalletRecord
 from walletd.vocabulary.identifiers import Version, WalletId
 from walletd.vocabulary.reasons import Reason
@@ -61,7 +62,7 @@ async def test_crossing_claims_in_all_directions_all_run_in_order_of_arrival(
 
         for wallet in chosen:
             arrived[wallet].append(number)
-        return Claim(chosen, run, lambda reason, facts: pytest.fail(f"{reason} {facts}"))
+        return Claim(chosen, run, lambda declined: pytest.fail(str(declined)))
 
     async with trio.open_nursery() as nursery:
         await nursery.start(roster.run)
@@ -99,8 +100,8 @@ async def test_whose_book_finds_no_space_is_told_and_the_turns_of_others_go_on(
             ran.append(number)
             settled.append(number)
 
-        def fail(reason: Reason, facts: dict[str, object]) -> None:
-            assert (reason, facts["why"]) == (Reason.UNAVAILABLE, "no space for the read tables")
+        def fail(declined: Declined) -> None:
+            assert (declined.reason, declined.facts["why"]) == (Reason.UNAVAILABLE, "no space for the read tables")
             settled.append(number)
 
         return Claim(sorted(chance.sample(wallets, chance.randint(1, 5))), run, fail)
@@ -124,11 +125,11 @@ async def test_a_full_mailbox_answers_overloaded_and_takes_no_place_anywhere(aut
     roster = roster_over(SlowTables(1).load, max_mailbox=2)
     ran: list[str] = []
     failed: list[Reason] = []
-    told: list[dict[str, object]] = []
+    told: list[Mapping[str, object]] = []
 
-    def fail(reason: Reason, facts: dict[str, object]) -> None:
-        failed.append(reason)
-        told.append(facts)
+    def fail(declined: Declined) -> None:
+        failed.append(declined.reason)
+        told.append(declined.facts)
 
     def claim(name: str, *wallets: str) -> None:
         roster.claim(Claim([WalletId(wallet) for wallet in wallets], lambda claim: ran.append(name), fail))
@@ -153,9 +154,7 @@ async def test_an_idle_actor_retires_after_its_time(autojump_clock: trio.abc.Clo
     ran: list[str] = []
     async with trio.open_nursery() as nursery:
         await nursery.start(roster.run)
-        roster.claim(
-            Claim([WalletId("a")], lambda claim: ran.append("a"), lambda reason, facts: pytest.fail(str(reason)))
-        )
+        roster.claim(Claim([WalletId("a")], lambda claim: ran.append("a"), lambda declined: pytest.fail(str(declined))))
         await trio.sleep(1)
         assert (ran, len(roster)) == (["a"], 1)
         await trio.sleep(10)
@@ -175,9 +174,7 @@ async def test_many_cold_wallets_are_loaded_by_one_read(autojump_clock: trio.abc
     async with trio.open_nursery() as nursery:
         await nursery.start(roster.run)
         for n in range(500):
-            roster.claim(
-                Claim([WalletId(f"w{n:03}")], lambda claim: None, lambda reason, facts: pytest.fail(str(reason)))
-            )
+            roster.claim(Claim([WalletId(f"w{n:03}")], lambda claim: None, lambda declined: pytest.fail(str(declined))))
         await trio.sleep(1)
         nursery.cancel_scope.cancel()
     assert reads == [500]
@@ -210,8 +207,8 @@ async def test_beyond_so_many_wallets_that_load_claims_on_cold_ones_are_shed_and
     ran: list[str] = []
     shed: list[tuple[Reason, Any]] = []
 
-    def fail(reason: Reason, facts: dict[str, Any]) -> None:
-        shed.append((reason, facts["what"]))
+    def fail(declined: Declined) -> None:
+        shed.append((declined.reason, declined.facts["what"]))
 
     async with trio.open_nursery() as nursery:
         await nursery.start(roster.run)
@@ -254,7 +251,7 @@ async def test_claims_on_many_wallets_at_once_do_not_leave_more_warm_than_may_be
 
     def claimed(names: list[WalletId]) -> trio.Event:
         ran = trio.Event()
-        roster.claim(Claim(names, lambda claim: ran.set(), lambda reason, facts: pytest.fail(f"{reason} {facts}")))
+        roster.claim(Claim(names, lambda claim: ran.set(), lambda declined: pytest.fail(str(declined))))
         return ran
 
     async with trio.open_nursery() as nursery:

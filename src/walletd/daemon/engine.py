@@ -36,6 +36,7 @@ from walletd.tables.queries.wallets import Readings
 from walletd.upkeep.books_audit import BooksAudits
 from walletd.upkeep.recovery import Recovered
 from walletd.vocabulary.commands import AnyCommand, CreateClient, ExpireHold, OpenWallet, RotateClient
+from walletd.vocabulary.declined import Declined
 from walletd.vocabulary.entries import ClientRecord
 from walletd.vocabulary.identifiers import DAEMON, EXTERNAL, OPERATOR, CommandId
 from walletd.wallets.book_loading import BookLoading
@@ -49,7 +50,7 @@ from walletd.wallets.load import Load
 from walletd.wallets.past_entries import PastEntries
 from walletd.wallets.reads import Reads
 from walletd.wallets.roster import Roster
-from walletd.wallets.submission import Answer, Foreseen, NotDecided, Submission
+from walletd.wallets.submission import Answer, Foreseen, Submission
 from walletd.wallets.timers import Timers
 from walletd.wallets.visibility import Visibility
 
@@ -229,7 +230,7 @@ class Engine:
         Raises JournalFull if the disk does not accept it: a daemon that has not begun need not continue degraded.
         """
         answer = await self._submit(OpenWallet(command_id=CommandId("open-external"), wallet=EXTERNAL))
-        if isinstance(answer, NotDecided):
+        if isinstance(answer, Declined):
             raise JournalFull(f"the first entry cannot be written: {answer.facts['why']}")
 
     async def admit_operator(self, token_sha256: str) -> bool:
@@ -250,12 +251,12 @@ class Engine:
             answer = await self._submit(RotateClient(command_id=name, client=OPERATOR, token_sha256=token_sha256))
         return isinstance(answer, Answer) and answer.durable.entry.effects is not None
 
-    async def _submit(self, command: AnyCommand) -> Answer | Foreseen | NotDecided:
+    async def _submit(self, command: AnyCommand) -> Answer | Foreseen | Declined:
         """The outcome of a command of the daemon itself."""
-        answers: list[Answer | Foreseen | NotDecided] = []
+        answers: list[Answer | Foreseen | Declined] = []
         answered = trio.Event()
 
-        def reply(answer: Answer | Foreseen | NotDecided) -> None:
+        def reply(answer: Answer | Foreseen | Declined) -> None:
             answers.append(answer)
             answered.set()
 

@@ -4,29 +4,26 @@ Everything here is synchronous: all frames of one read are handled together, and
 connection, which writes them in one piece.  An endpoint is also the outlet of its subscriptions.
 """
 
-import re
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
-import msgspec
 import trio
 
 from walletd.gateway.audit_trail import ABNORMAL
 from walletd.gateway.services import Services
 from walletd.protocol.close_codes import CloseCode
 from walletd.protocol.envelope import AuthenticationTerms, Hello, WarningNotice
-from walletd.protocol.errors import InvalidParams, failure, invalid_params, with_scale
+from walletd.protocol.errors import InvalidParams, failure, with_scale
 from walletd.protocol.messages import StreamHeartbeat
 from walletd.sessions.budgets import Account
 from walletd.sessions.rates import Throttle
-from walletd.sessions.session import SHARE_USED, Call, Session, notification, success
+from walletd.sessions.session import Call, Reply, Session, notification, success
 from walletd.streams.publisher import Subscription
+from walletd.vocabulary.declined import Declined
+from walletd.vocabulary.entries import Refusal
 from walletd.vocabulary.reasons import Reason
 from walletd.wallets.submission import Submission
-
-_REASON = re.compile(rb'"data":\{"reason":"(\w+)"')
-"""The place of the reason in the session's own error responses, which are already encoded."""
 
 TOO_FAST = "requests keep arriving too fast although they are being refused: wait for retry_after_ms"
 
@@ -177,31 +174,26 @@ class ClientEndpoint:
         throttle = self.session.throttle
         if throttle is not None:
             throttle.now = trio.current_time()
-        shed, unread = self.session.shed, self.session.shed_unread
-        counters, knows = self.services.counters, self.services.wallets.command_ids.knows
+        session, knows = self.session, self.services.wallets.command_ids.knows
         for message in messages:
-            call = self.session.receive(message, knows if self._has_its_share() else None)
-            if isinstance(call, bytes):
-                if rejected := _REASON.search(call):
-                    counters.rejected[rejected[1].decode()] += 1
-                    self._note_refusal(rejected[1].decode(), call)
-                self.send(call)
-            else:
-                self._dispatch(call)
-        if self.session.shed > shed:
-            counters.shed["the session's window of unanswered requests"] += self.session.shed - shed
-        if self.session.shed_unread > unread:
-            counters.shed[SHARE_USED["what"]] += self.session.shed_unread - unread
+            match session.receive(message, knows if self._has_its_share() else None):
+                case Call() as call:
+                    self._dispatch(call)
+                case Reply(frame, declined):
+                    if declined is not None:
+                        self.services.counters.count(declined)
+                        self._note_refusal(declined)
+                    self.send(frame)
         if throttle is not None:
             self._heed(throttle)
 
-    def _note_refusal(self, reason: str, frame: bytes) -> None:
+    def _note_refusal(self, declined: Declined) -> None:
         """Have the audit log tell of a token that is not valid, and of what the scopes do not permit."""
-        if reason == Reason.AUTHENTICATION_FAILED.value:
+        if declined.reason is Reason.AUTHENTICATION_FAILED:
             self.services.audit.refused(self.wire.peer)
-        elif reason == Reason.FORBIDDEN.value:
-            facts = msgspec.json.decode(frame)["error"]["data"]
-            self.services.audit.forbidden(self.connection_id, facts["method"], facts.get("scope", ""))
+        elif declined.reason is Reason.FORBIDDEN:
+            facts = declined.facts
+            self.services.audit.forbidden(self.connection_id, facts["method"], str(facts.get("scope", "")))
 
     def _has_its_share(self) -> bool:
         """True if the daemon is pressed and this session has its full share of unanswered commands."""
@@ -264,17 +256,16 @@ class ClientEndpoint:
             self._all_answered = trio.Event()
             await self._all_answered.wait()
 
-    def refuse(self, call: Call, reason: Reason, facts: Mapping[str, Any] = {}) -> None:
-        """Answer a call with the reason why it failed."""
-        if reason is Reason.OVERLOADED:
-            self.services.counters.shed[str(facts.get("what", ""))] += 1
-        self.services.counters.rejected[reason.value] += 1
-        self.answer(call, failure(call.id, reason, with_scale(facts, self.services.wallets.books.assets)))
+    def refuse(self, call: Call, why: Declined | Refusal) -> None:
+        """Answer a call that was declined, or decided against, with the reason."""
+        self.services.counters.count(why)
+        self.answer(call, failure(call.id, why.reason, with_scale(why.facts, self.services.wallets.books.assets)))
 
     def refuse_params(self, call: Call, error: InvalidParams) -> None:
         """Answer a call whose params do not fit together."""
-        self.services.counters.rejected[Reason.INVALID_PARAMS.value] += 1
-        self.answer(call, invalid_params(call.id, error))
+        declined = Declined(Reason.INVALID_PARAMS, {"field": error.field})
+        self.services.counters.count(declined)
+        self.answer(call, failure(call.id, *declined, message=error.sentence))
 
     def notify(self, method: str, params: Any) -> None:
         """Send a notification."""

@@ -28,6 +28,9 @@ from walletd.streams.publisher import Publisher
 from walletd.tables.command_ids import CommandIndex
 from walletd.tables.queries.wallets import Readings
 from walletd.upkeep.books_audit import BooksAudits
+from walletd.vocabulary.declined import Declined
+from walletd.vocabulary.entries import Refusal
+from walletd.vocabulary.reasons import Reason
 from walletd.vocabulary.states import DaemonState
 from walletd.wallets.command_ids import CommandIds
 from walletd.wallets.decisions import Decisions
@@ -127,6 +130,12 @@ class RequestCounters:
     """Requests answered with an error, by its reason."""
     shed: Counter[str] = field(default_factory=Counter)
     """Requests answered with overloaded, by the queue that was full."""
+
+    def count(self, why: Declined | Refusal) -> None:
+        """Count a request that is answered with this error."""
+        self.rejected[why.reason.value] += 1
+        if why.reason is Reason.OVERLOADED:
+            self.shed[str(why.facts.get("what", ""))] += 1
 
 
 class Services:

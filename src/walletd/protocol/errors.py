@@ -255,14 +255,6 @@ def _word(name: str, fact: Any, facts: Mapping[str, Any]) -> Any:
     return f"{format_amount(int(fact), scale)} {asset}" if isinstance(scale, int) else f"{fact} units of {asset}"
 
 
-def invalid_params(request_id: int | str | None, error: msgspec.DecodeError | InvalidParams) -> bytes:
-    """The response to params that do not fit the method: the field, the mistake, the expected value."""
-    if isinstance(error, InvalidParams):
-        return failure(request_id, Reason.INVALID_PARAMS, {"field": error.field}, message=error.sentence)
-    field, message = explain(str(error), "params")
-    return failure(request_id, Reason.INVALID_PARAMS, {"field": field}, message=message)
-
-
 def explain(complaint: str, whole: str) -> tuple[str, str]:
     """The field that a decoding error is about, and a sentence about it.
 

@@ -3,7 +3,7 @@
     session = Session(register, limits)
     match session.receive(frame):
         case Call() as call: ...               # a request that may run: answer it with success() or failure()
-        case bytes() as reply: ...             # malformed, not permitted or a session method: send this
+        case Reply(frame, declined): ...       # malformed, not permitted or a session method: send the frame
 
 A session knows its client and the number of its unanswered calls.  It has no clock and no socket.
 """
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from walletd.protocol.envelope import Limits, Notification, Request, Success
-from walletd.protocol.errors import explain, failure, invalid_params
+from walletd.protocol.errors import explain, failure
 from walletd.protocol.messages import Authenticate, Authenticated, RequestId
 from walletd.protocol.methods import METHODS, Kind, Method
 from walletd.protocol.strict_json import lone_surrogate, repeated_name
@@ -22,6 +22,7 @@ from walletd.protocol.utc import in_utc
 from walletd.sessions.access import Grant, Need, TokenRegister
 from walletd.sessions.needs import NEEDS
 from walletd.sessions.rates import Throttle
+from walletd.vocabulary.declined import Declined
 from walletd.vocabulary.identifiers import CommandId, Principal
 from walletd.vocabulary.reasons import Reason
 
@@ -54,10 +55,9 @@ STANDS_TWICE = "{field!r} appears twice in one object; send each name once"
 
 HALF_A_PAIR = "{field!r} contains half of a surrogate pair, which is not a character; send both halves or leave it out"
 
-SHARE_USED: dict[str, Any] = {
-    "what": "the session's share of what is under way",
-    "retry_after_ms": 100,
-}
+SHARE_USED = Declined(Reason.OVERLOADED, {"what": "the session's share of what is under way", "retry_after_ms": 100})
+
+NO_REQUEST = Declined(Reason.INVALID_REQUEST)
 
 
 class Call(NamedTuple):
@@ -69,6 +69,14 @@ class Call(NamedTuple):
     principal: Principal
     size: int = 0
     """The size of its frame, in bytes."""
+
+
+class Reply(NamedTuple):
+    """The response to a request that the session settles at once."""
+
+    frame: bytes
+    declined: Declined | None = None
+    """What it tells, if it is an error."""
 
 
 class Session:
@@ -83,8 +91,6 @@ class Session:
         "in_flight_bytes",
         "is_ended",
         "limits",
-        "shed",
-        "shed_unread",
         "take_place",
         "throttle",
     )
@@ -106,14 +112,10 @@ class Session:
         self.take_place = take_place
         self.in_flight = 0
         self.in_flight_bytes = 0
-        self.shed = 0
-        """The number of requests answered with overloaded because too many were unanswered."""
-        self.shed_unread = 0
-        """The number of commands answered like that because they were new."""
         self.calls = 0
         self.failed_authentications = 0
 
-    def receive(self, frame: bytes, knows: Knows | None = None) -> Call | bytes:
+    def receive(self, frame: bytes, knows: Knows | None = None) -> Call | Reply:
         """Read one text frame.  A call counts as unanswered until ``answered``.
 
         With ``knows``, only repeated commands are admitted: the others are refused as overload after a look at their
@@ -128,17 +130,16 @@ class Session:
             return _limited(request.id, retry_after_ms)
         method = METHODS.get(request.method)
         if method is None:
-            return failure(request.id, Reason.METHOD_NOT_FOUND, {"method": request.method[:64]})
+            return _declined(request.id, Declined(Reason.METHOD_NOT_FOUND, {"method": request.method[:64]}))
         if knows is not None and self._is_new_command(method, request.params, knows):
-            self.shed_unread += 1
-            return failure(request.id, Reason.OVERLOADED, SHARE_USED)
+            return _declined(request.id, SHARE_USED)
         try:
             params = in_utc(method.decoder.decode(request.params))
             repeated = repeated_name(frame)
         except msgspec.DecodeError as error:
-            return _no_text(frame) or invalid_params(request.id, error)
+            return _no_text(frame) or _invalid_params(request.id, error)
         except (UnicodeDecodeError, RecursionError) as error:
-            return failure(request.id, Reason.INVALID_PARAMS, {"field": ""}, message=f"params: {error}")
+            return _declined(request.id, Declined(Reason.INVALID_PARAMS, {"field": ""}), f"params: {error}")
         if repeated is not None:
             return _faulty(None if repeated == "id" else request.id, repeated, STANDS_TWICE)
         if isinstance(params, Authenticate):
@@ -170,40 +171,34 @@ class Session:
         self.is_ended = True
         self.grant = None
 
-    def _authenticate(self, request_id: int | str, params: Authenticate) -> bytes:
+    def _authenticate(self, request_id: int | str, params: Authenticate) -> Reply:
         grant = self._register.grant_of(params.token)
         if grant is None or self.is_ended:
             self.failed_authentications += 1
-            return failure(request_id, Reason.AUTHENTICATION_FAILED)
+            return _declined(request_id, Declined(Reason.AUTHENTICATION_FAILED))
         if self.grant is not None and self.grant.principal != grant.principal:
-            return failure(request_id, Reason.FORBIDDEN, {"method": "session.authenticate"}, message=ONE_PRINCIPAL)
+            return _declined(request_id, Declined(Reason.FORBIDDEN, {"method": "session.authenticate"}), ONE_PRINCIPAL)
         if self.grant is None and (full := self.take_place(grant)) is not None:
             facts = {"what": full, "retry_after_ms": CROWDED_RETRY_MS}
-            return failure(request_id, Reason.OVERLOADED, facts)
+            return _declined(request_id, Declined(Reason.OVERLOADED, facts))
         self.grant = grant
-        return success(
-            request_id, Authenticated(principal=grant.principal, scopes=grant.scopes, expires_at=grant.expires_at)
-        )
+        authenticated = Authenticated(principal=grant.principal, scopes=grant.scopes, expires_at=grant.expires_at)
+        return Reply(success(request_id, authenticated))
 
-    def _permit(self, request_id: int | str, method: Method, params: Any, size: int) -> Call | bytes:
+    def _permit(self, request_id: int | str, method: Method, params: Any, size: int) -> Call | Reply:
         if self.is_ended:
-            return failure(request_id, Reason.AUTHENTICATION_FAILED)
+            return _declined(request_id, Declined(Reason.AUTHENTICATION_FAILED))
         if self.grant is None:
-            return failure(request_id, Reason.AUTHENTICATION_REQUIRED)
+            return _declined(request_id, Declined(Reason.AUTHENTICATION_REQUIRED))
         if self.grant.expires_at is not None and self._register.clock() >= self.grant.expires_at:
-            return failure(request_id, Reason.AUTHENTICATION_FAILED)
+            return _declined(request_id, Declined(Reason.AUTHENTICATION_FAILED))
         if not self.grant.permits_everything:
             for need in NEEDS[method.name](params):
                 if not self.grant.permits(need):
-                    return failure(request_id, Reason.FORBIDDEN, _lacking(method, need))
+                    return _declined(request_id, Declined(Reason.FORBIDDEN, _lacking(method, need)))
         is_full = self.in_flight_bytes + size > self.limits.max_in_flight_bytes and self.in_flight > 0
         if is_full or self.in_flight >= self.limits.max_in_flight:
-            self.shed += 1
-            facts: dict[str, Any] = {
-                "what": "the session's window of unanswered requests",
-                "retry_after_ms": OVERLOAD_RETRY_MS,
-            }
-            return failure(request_id, Reason.OVERLOADED, facts | {"limit": self.limits.max_in_flight})
+            return _declined(request_id, _window_full(self.limits.max_in_flight))
         self.in_flight += 1
         self.in_flight_bytes += size
         self.calls += 1
@@ -213,6 +208,11 @@ class Session:
 def _lacking(method: Method, need: Need) -> dict[str, Any]:
     facts = {"method": method.name, "right": need.right.value, "scope": need.scope}
     return facts | ({"wallet": need.wallet} if need.wallet else {})
+
+
+def _window_full(limit: int) -> Declined:
+    what = "the session's window of unanswered requests"
+    return Declined(Reason.OVERLOADED, {"what": what, "retry_after_ms": OVERLOAD_RETRY_MS, "limit": limit})
 
 
 def success(request_id: int | str, result: Any) -> bytes:
@@ -225,19 +225,29 @@ def notification(method: str, params: Any) -> bytes:
     return _encode(Notification(method=method, params=params))
 
 
-def _limited(request_id: int | str | None, retry_after_ms: int) -> bytes:
-    return failure(request_id, Reason.RATE_LIMITED, {"what": "the session", "retry_after_ms": retry_after_ms})
+def _declined(request_id: int | str | None, declined: Declined, message: str | None = None) -> Reply:
+    return Reply(failure(request_id, declined.reason, declined.facts, message=message), declined)
 
 
-def _faulty(request_id: int | str | None, path: str, sentence: str) -> bytes:
+def _limited(request_id: int | str | None, retry_after_ms: int) -> Reply:
+    facts = {"what": "the session", "retry_after_ms": retry_after_ms}
+    return _declined(request_id, Declined(Reason.RATE_LIMITED, facts))
+
+
+def _invalid_params(request_id: int | str, error: msgspec.DecodeError) -> Reply:
+    field, message = explain(str(error), "params")
+    return _declined(request_id, Declined(Reason.INVALID_PARAMS, {"field": field}), message)
+
+
+def _faulty(request_id: int | str | None, path: str, sentence: str) -> Reply:
     """The response to a JSON document that violates this protocol, at this path."""
     in_params = path.startswith("params.")
     field = path.removeprefix("params.")
     reason = Reason.INVALID_PARAMS if in_params else Reason.INVALID_REQUEST
-    return failure(request_id, reason, {"field": field}, message=sentence.format(field=field))
+    return _declined(request_id, Declined(reason, {"field": field}), sentence.format(field=field))
 
 
-def _no_text(frame: bytes) -> bytes | None:
+def _no_text(frame: bytes) -> Reply | None:
     """The response to JSON with half of a surrogate pair; None for anything else."""
     found = lone_surrogate(frame)
     if found is None or not isinstance(found[1], Mapping):
@@ -246,25 +256,22 @@ def _no_text(frame: bytes) -> bytes | None:
     return _faulty(None if path == "id" else _readable_id(document), path, HALF_A_PAIR)
 
 
-def _malformed(frame: bytes, error: Exception) -> bytes:
+def _malformed(frame: bytes, error: Exception) -> Reply:
     try:
         document = msgspec.json.decode(frame)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as unreadable:
-        return _no_text(frame) or failure(
-            None, Reason.PARSE_ERROR, message=f"the frame is not a JSON document: {unreadable}"
+        return _no_text(frame) or _declined(
+            None, Declined(Reason.PARSE_ERROR), f"the frame is not a JSON document: {unreadable}"
         )
     if isinstance(document, list):
-        return failure(
-            None, Reason.INVALID_REQUEST, message="JSON-RPC batches are not supported; send one request per frame"
-        )
+        return _declined(None, NO_REQUEST, "JSON-RPC batches are not supported; send one request per frame")
     if not isinstance(document, Mapping):
-        return failure(None, Reason.INVALID_REQUEST, message="a request must be a JSON object")
+        return _declined(None, NO_REQUEST, "a request must be a JSON object")
     if "method" in document and "id" not in document:
-        return failure(
-            None, Reason.INVALID_REQUEST, {"field": "id"}, message="'id' is missing: notifications are not supported"
-        )
+        no_id = Declined(Reason.INVALID_REQUEST, {"field": "id"})
+        return _declined(None, no_id, "'id' is missing: notifications are not supported")
     field, message = explain(str(error), "the request")
-    return failure(_readable_id(document), Reason.INVALID_REQUEST, {"field": field}, message=message)
+    return _declined(_readable_id(document), Declined(Reason.INVALID_REQUEST, {"field": field}), message)
 
 
 def _readable_id(document: Mapping[Any, Any]) -> int | str | None:

@@ -7,10 +7,10 @@ in a circle, and each wallet sees its commands in the order of their arrival.
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Final
 
+from walletd.vocabulary.declined import Declined
 from walletd.vocabulary.identifiers import WalletId
-from walletd.vocabulary.reasons import Reason
 from walletd.vocabulary.states import ActorState
 
 KEEP: Final = "keep"
@@ -19,7 +19,7 @@ KEEP: Final = "keep"
 
 class Claim:
     """A request for the turns of several wallets at once: ``run`` is called with every turn in hand, or ``fail`` with a
-    reason.
+    ``Declined``.
 
     ``run`` receives the claim itself, so that it need not hold it: a claim dies by reference count.  It does not
     await: no other claim has a turn meanwhile, and the turns are released when it returns.  If it returns ``KEEP``,
@@ -32,7 +32,7 @@ class Claim:
         self,
         wallets: Sequence[WalletId],
         run: Callable[["Claim"], object],
-        fail: Callable[[Reason, dict[str, Any]], None],
+        fail: Callable[[Declined], None],
         command_id: str | None = None,
         *,
         is_vital: bool = False,
@@ -60,7 +60,7 @@ class Actor:
         self.last_sequence = 0
         """The last entry that touched the wallet, durable or not; 0 if none did since it was loaded."""
         self.last_used = 0.0
-        self.lost: dict[str, Any] | None = None
+        self.lost: Declined | None = None
         """The reason why its book could not be loaded: waiting claims fail with it, and then the actor ends."""
 
     def enter(self, claim: Claim) -> None:

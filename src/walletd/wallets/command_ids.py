@@ -22,9 +22,10 @@ from walletd.runtime.fair_turns import FairTurns
 from walletd.runtime.task_home import TaskHome
 from walletd.tables.command_ids import CommandIndex
 from walletd.vocabulary.commands import ExecuteBatch, ids_of
+from walletd.vocabulary.declined import Declined
 from walletd.vocabulary.identifiers import CommandId, Principal
 from walletd.vocabulary.reasons import Reason
-from walletd.wallets.submission import Answer, Foreseen, NotDecided, Submission, answer_again
+from walletd.wallets.submission import Answer, Foreseen, Submission, answer_again
 
 Key = tuple[Principal, CommandId]
 
@@ -69,7 +70,7 @@ class CommandIds:
         recent = self._recent.get(key)
         return recent if recent is not None else self._index.find(*key)
 
-    def reused(self, submission: Submission) -> NotDecided | None:
+    def reused(self, submission: Submission) -> Declined | None:
         """The reason why the ids of the commands in a new batch cannot be used: the first that was used before."""
         if not isinstance(submission.command, ExecuteBatch):
             return None
@@ -78,7 +79,7 @@ class CommandIds:
             if used is not None:
                 sequence = used.sequence if isinstance(used, Submission) else used
                 facts = {"command_id": key[1], "field": "commands", "sequence": sequence}
-                return NotDecided(Reason.COMMAND_ID_REUSED, facts)
+                return Declined(Reason.COMMAND_ID_REUSED, facts)
         return None
 
     def remember(self, submission: Submission) -> None:
@@ -114,7 +115,7 @@ class CommandIds:
             submission.settle(answer_again(earlier.durable, submission.command, earlier.command))
             return
 
-        def follow(answer: Answer | Foreseen | NotDecided) -> None:
+        def follow(answer: Answer | Foreseen | Declined) -> None:
             if isinstance(answer, Answer):
                 answer = answer_again(answer.durable, submission.command, earlier.command)
             submission.settle(answer)

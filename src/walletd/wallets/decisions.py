@@ -10,7 +10,6 @@ disk is involved.  ``reply`` is called only once the segment with the entry, and
 
 from collections.abc import Callable, Sequence
 from time import perf_counter
-from typing import Any
 
 from walletd.journal.failures import JournalFull
 from walletd.journal.history import DurableEntry
@@ -29,6 +28,7 @@ from walletd.vocabulary.commands import (
     claims_of,
     is_short_lived,
 )
+from walletd.vocabulary.declined import Declined
 from walletd.vocabulary.identifiers import DAEMON, CommandId, WalletId
 from walletd.vocabulary.identifiers import Sequence as SequenceNumber
 from walletd.vocabulary.reasons import Reason
@@ -40,15 +40,13 @@ from walletd.wallets.entries import bounded, judged, unavailable, verdict_of
 from walletd.wallets.history_clock import HistoryClock
 from walletd.wallets.load import Load
 from walletd.wallets.roster import Roster
-from walletd.wallets.submission import Foreseen, NotDecided, Submission
+from walletd.wallets.submission import Foreseen, Submission
 
 VITAL = (RevokeClient, RotateClient, FreezeWallet)
 """The commands that have a reserve of space and places, if one with `operate` or `admin` sends them."""
 
 MAX_CLAIMED = 8_192
 """The wallets and refunded transfers that one command may name: the records of more would exceed an entry."""
-
-Failed = Callable[[Reason, dict[str, Any]], None]
 
 
 class Decisions:
@@ -117,15 +115,16 @@ class Decisions:
         obstacle = self._obstacle(submission)
         if obstacle is not None:
             # It would be found when the turn is in hand, but a refusal must be as cheap as possible.
-            self._give_up(submission, *obstacle)
+            self._give_up(submission, obstacle)
             return
         self._ids.remember(submission)
         self._claim(submission, self._decide)
 
-    def _give_up(self, submission: Submission, reason: Reason, facts: dict[str, Any]) -> None:
+    def _give_up(self, submission: Submission, declined: Declined) -> None:
+        reason = declined.reason
         self.counters.shed[reason] = self.counters.shed.get(reason, 0) + 1
         self._ids.forget(submission)
-        submission.settle(NotDecided(reason, facts))
+        submission.settle(declined)
 
     # --- claim -----------------------------------------------------------------------------------------------------
 
@@ -133,14 +132,14 @@ class Decisions:
         wallets = claims_of(submission.command)
         if len(wallets) > MAX_CLAIMED:
             facts = {"what": "wallets and transfers", "number": len(wallets), "limit": MAX_CLAIMED}
-            self._give_up(submission, Reason.ENTRY_TOO_LARGE, facts)
+            self._give_up(submission, Declined(Reason.ENTRY_TOO_LARGE, facts))
             return
 
         def run(claim: Claim) -> object:
             """Have the command judged, once its wallets' expired holds leave its entry enough space."""
             obstacle = self._obstacle(submission)
             if obstacle is not None and not submission.command.dry_run:
-                self._give_up(submission, *obstacle)
+                self._give_up(submission, obstacle)
             elif obstacle is None and self._writer.has_room() and self._expire_first(submission, claim):
                 return KEEP
             else:
@@ -151,14 +150,14 @@ class Decisions:
             Claim(
                 wallets,
                 run=run,
-                fail=lambda reason, facts: self._give_up(submission, reason, facts),
+                fail=lambda declined: self._give_up(submission, declined),
                 command_id=submission.command.command_id,
                 is_vital=isinstance(submission.command, VITAL) and self._is_vital(submission),
             )
         )
 
-    def _obstacle(self, submission: Submission) -> tuple[Reason, dict[str, Any]] | None:
-        """Why the command may not be decided now, with the facts; None if it may."""
+    def _obstacle(self, submission: Submission) -> Declined | None:
+        """Why the command may not be decided now; None if it may."""
         obstacle = self._load.obstacle()
         if obstacle is None:
             return self._quota(submission)
@@ -170,12 +169,12 @@ class Decisions:
             return False
         return submission.principal == DAEMON or self.budgets.is_trusted(submission.principal)
 
-    def _quota(self, submission: Submission) -> tuple[Reason, dict[str, Any]] | None:
-        """Why the sender may journal nothing now, with the facts; None if it may, and for a dry run."""
+    def _quota(self, submission: Submission) -> Declined | None:
+        """Why the sender may journal nothing now; None if it may, and for a dry run."""
         if submission.command.dry_run:
             return None
         spent = self.budgets.journal_refusal(submission.principal)
-        return None if spent is None else (Reason.QUOTA_EXCEEDED, spent)
+        return None if spent is None else Declined(Reason.QUOTA_EXCEEDED, spent)
 
     def _expire_first(self, submission: Submission, claim: Claim) -> bool:
         """Record the expiry of some holds by separate entries of the daemon, if the command's entry has no space for
@@ -205,7 +204,7 @@ class Decisions:
         began = perf_counter()
         now = self._clock.next_entry_time()
         if self._books.clients.is_shut_out(submission.principal, now):
-            self._give_up(submission, Reason.AUTHENTICATION_FAILED, {})
+            self._give_up(submission, Declined(Reason.AUTHENTICATION_FAILED))
             return
         if isinstance(submission.command, ExpireHold) and submission.command.most is None:
             submission.command = bounded(self._books, submission.command, now)
@@ -235,18 +234,11 @@ class Decisions:
         effects = entry.effects
         room = () if effects is None else room_after(self._books, submission.command, effects, now)
         foreseen = Foreseen(verdict_of(entry), now, room)
-        self._when_durable(
-            max(self._roster.last_sequence(wallets), self._seen_by_all),
-            lambda: submission.settle(foreseen),
-            lambda reason, facts: submission.settle(NotDecided(reason, facts)),
-        )
+        self._settle_when_durable(submission, foreseen, max(self._roster.last_sequence(wallets), self._seen_by_all))
 
-    def _when_durable(self, sequence: int, act: Callable[[], None], failed: Failed) -> None:
+    def _settle_when_durable(self, submission: Submission, foreseen: Foreseen, sequence: int) -> None:
         def settle(is_durable: bool) -> None:
-            if is_durable:
-                act()
-            else:
-                failed(Reason.UNAVAILABLE, unavailable(self._writer.degraded))
+            submission.settle(foreseen if is_durable else unavailable(self._writer.degraded))
 
         self._writer.when_durable(sequence, settle)
 
@@ -254,7 +246,7 @@ class Decisions:
 
     def roll_back(self, undone: Sequence[Pending[Submission]], why: JournalFull) -> None:
         """These entries are certainly not in the journal: forget what the books know, and report it."""
-        facts = unavailable(why)
+        declined = unavailable(why)
         for pending in undone:
             durable = pending.context.durable
             assert durable is not None
@@ -264,6 +256,6 @@ class Decisions:
         self._books.clients = ClientBook(self._clients.records.values())
         self._loading.start_over()
         self._seen_by_all = min(self._seen_by_all, self._writer.head)
-        self._roster.forget_all(Reason.UNAVAILABLE, facts)
+        self._roster.forget_all(declined)
         for pending in undone:
-            self._give_up(pending.context, Reason.UNAVAILABLE, facts)
+            self._give_up(pending.context, declined)

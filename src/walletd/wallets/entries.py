@@ -1,7 +1,6 @@
 """Turns a verdict into its journal entry and the entry's bytes, or into facts if the journal cannot accept one."""
 
 from datetime import datetime
-from typing import Any
 
 import msgspec
 
@@ -12,17 +11,20 @@ from walletd.ledger.guards import Verdict
 from walletd.ledger.rules import decide
 from walletd.tables.writer import ReadTablesStand
 from walletd.vocabulary.commands import AnyCommand, ExpireHold
+from walletd.vocabulary.declined import Declined
 from walletd.vocabulary.entries import Effects, Entry, Refusal, encode_entry
 from walletd.vocabulary.identifiers import Principal, Sequence
+from walletd.vocabulary.reasons import Reason
 from walletd.vocabulary.sameness import kept_of
 from walletd.wallets.submission import Submission
 
 UNAVAILABLE_RETRY_MS = 1000
 
 
-def unavailable(why: JournalFull | ReadTablesStand | None) -> dict[str, Any]:
-    """The facts about why the journal or the read tables accept nothing now."""
-    return {"why": "no space" if why is None else why.args[0], "retry_after_ms": UNAVAILABLE_RETRY_MS}
+def unavailable(why: JournalFull | ReadTablesStand | None) -> Declined:
+    """Why the journal or the read tables accept nothing now."""
+    what = "no space" if why is None else why.args[0]
+    return Declined(Reason.UNAVAILABLE, {"why": what, "retry_after_ms": UNAVAILABLE_RETRY_MS})
 
 
 def bounded(books: Books, command: ExpireHold, now: datetime) -> ExpireHold:

@@ -10,12 +10,12 @@ tables show them.
 """
 
 from enum import IntEnum
-from typing import Any
 
 import trio
 
 from walletd.journal.queue import Queue
 from walletd.tables.projector import Projector
+from walletd.vocabulary.declined import Declined
 from walletd.vocabulary.reasons import Reason
 from walletd.wallets.entries import unavailable
 from walletd.wallets.roster import OVERLOADED_RETRY_MS
@@ -41,6 +41,9 @@ ALL_SHARES = 2_048
 
 SMALLEST_SHARE = 16
 """The commands that each session may have unanswered, however many sessions there are."""
+
+JOURNAL_FULL = Declined(Reason.OVERLOADED, {"what": "the journal's queue", "retry_after_ms": OVERLOADED_RETRY_MS})
+BACKLOG_FULL = Declined(Reason.OVERLOADED, {"what": "the projector's backlog", "retry_after_ms": OVERLOADED_RETRY_MS})
 
 
 class Level(IntEnum):
@@ -76,15 +79,15 @@ class Load:
             return Level.BEHIND
         return Level.PRESSED if taken >= PRESSED_FROM or waiting > PRESSED_BY else Level.EASY
 
-    def obstacle(self) -> tuple[Reason, dict[str, Any]] | None:
-        """Why no command may be decided now, with the facts; None where one may."""
+    def obstacle(self) -> Declined | None:
+        """Why no command may be decided now; None where one may."""
         queue = self._queue
         if queue.degraded is not None:
-            return Reason.UNAVAILABLE, unavailable(queue.degraded)
+            return unavailable(queue.degraded)
         if not queue.has_room():
-            return Reason.OVERLOADED, {"what": "the journal's queue", "retry_after_ms": OVERLOADED_RETRY_MS}
+            return JOURNAL_FULL
         if self._projector.taken >= BEHIND_FROM and self.level is Level.FULL:
-            return Reason.OVERLOADED, {"what": "the projector's backlog", "retry_after_ms": OVERLOADED_RETRY_MS}
+            return BACKLOG_FULL
         return None
 
     def exceeds_share(self, in_flight: int, sessions: int) -> bool:

@@ -1,16 +1,15 @@
 """Reads of books: wallets at one moment, shown once everything seen is durable.
 
-reads.read_wallets(["alice", "bob"], show, failed) # synchronous; ``show`` is called once their turns are in hand
+reads.read_wallets(["alice", "bob"], show, decline) # synchronous; ``show`` is called once their turns are in hand
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any
 
 from walletd.journal.writer import JournalWriter
 from walletd.ledger.book import Book, Books
+from walletd.vocabulary.declined import Declined
 from walletd.vocabulary.identifiers import WalletId
-from walletd.vocabulary.reasons import Reason
 from walletd.wallets.actor import Claim
 from walletd.wallets.entries import unavailable
 from walletd.wallets.history_clock import HistoryClock
@@ -20,7 +19,7 @@ from walletd.wallets.submission import Behind, Submission
 Show = Callable[[Mapping[WalletId, Book], datetime], Callable[[int], None]]
 """Makes an answer from books and the time; its result sends it, given the entry as of which they were seen."""
 
-Failed = Callable[[Reason, dict[str, Any]], None]
+Decline = Callable[[Declined], None]
 
 
 class Reads:
@@ -34,7 +33,9 @@ class Reads:
         self._writer = writer
         self._clock = clock
 
-    def read_wallets(self, wallets: Iterable[WalletId], show: Show, failed: Failed, behind: Behind = lambda: 0) -> None:
+    def read_wallets(
+        self, wallets: Iterable[WalletId], show: Show, decline: Decline, behind: Behind = lambda: 0
+    ) -> None:
         """Have ``show`` make an answer from those of the wallets that exist, at one moment; its result is called once
         everything it saw is durable.  It must not keep a book.
 
@@ -63,8 +64,8 @@ class Reads:
                 elif seen <= self._writer.durable_head:
                     answer(max(seen, durable))
                 else:
-                    failed(Reason.UNAVAILABLE, unavailable(self._writer.degraded))
+                    decline(unavailable(self._writer.degraded))
 
             self._writer.when_durable(awaited, settle)
 
-        self._roster.claim(Claim(names, run=read, fail=failed))
+        self._roster.claim(Claim(names, run=read, fail=decline))

@@ -12,7 +12,6 @@ import logging
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from itertools import islice
-from typing import Any
 
 import trio
 
@@ -21,6 +20,7 @@ from walletd.ledger.refunds import remember_transfers
 from walletd.logs.context import about_command
 from walletd.tables.writer import ReadTablesStand
 from walletd.vocabulary.commands import TRANSFER_MARK, ExecuteBatch, RefusedCommand, parts_of
+from walletd.vocabulary.declined import Declined
 from walletd.vocabulary.entries import Entry, TransferRecord
 from walletd.vocabulary.identifiers import WalletId, transfer_id
 from walletd.vocabulary.reasons import Reason
@@ -120,7 +120,7 @@ class Roster:
         """Have the claim run when it has the turn of each of its wallets: at once, if all are warm and free."""
         if self._loading >= MAX_LOADING and not all(wallet in self._actors for wallet in claim.wallets):
             full = {"what": "the loading of wallets", "limit": MAX_LOADING}
-            claim.fail(Reason.OVERLOADED, {**full, "retry_after_ms": OVERLOADED_RETRY_MS})
+            claim.fail(Declined(Reason.OVERLOADED, {**full, "retry_after_ms": OVERLOADED_RETRY_MS}))
             return
         actors = [self._actor(wallet) for wallet in claim.wallets]
         for actor in actors:
@@ -183,11 +183,11 @@ class Roster:
         most = self._max_mailbox + (RESERVED_MAILBOX_PLACES if claim.is_vital else 0)
         for actor in actors:
             if actor.state is ActorState.QUARANTINED:
-                claim.fail(Reason.WALLET_QUARANTINED, {"wallet": actor.wallet})
+                claim.fail(Declined(Reason.WALLET_QUARANTINED, {"wallet": actor.wallet}))
                 return
             if len(actor.mailbox) >= most:
                 full = {"what": "the mailbox of a wallet", "wallet": actor.wallet, "limit": self._max_mailbox}
-                claim.fail(Reason.OVERLOADED, {**full, "retry_after_ms": OVERLOADED_RETRY_MS})
+                claim.fail(Declined(Reason.OVERLOADED, {**full, "retry_after_ms": OVERLOADED_RETRY_MS}))
                 return
         self.waits += 1
         for actor in actors:
@@ -220,7 +220,7 @@ class Roster:
     async def _load_some(self, wanted: list[Actor]) -> None:
         """One read of the tables for these actors."""
         books: Mapping[WalletId, Book | TransferRecord] = {}
-        lost = None
+        lost: Declined | None = None
         try:
             books = await self._load([actor.wallet for actor in wanted])
         except ReadTablesStand as full:
@@ -252,9 +252,9 @@ class Roster:
         quarantined = [actor.wallet for actor in actors if actor.state is ActorState.QUARANTINED]
         lost = next((actor.lost for actor in actors if actor.lost is not None), None)
         if quarantined:
-            claim.fail(Reason.WALLET_QUARANTINED, {"wallet": quarantined[0]})
+            claim.fail(Declined(Reason.WALLET_QUARANTINED, {"wallet": quarantined[0]}))
         elif lost is not None:
-            claim.fail(Reason.UNAVAILABLE, lost)
+            claim.fail(lost)
         elif self._run(claim, actors) is KEEP:
             return
         for actor in actors:
@@ -303,7 +303,7 @@ class Roster:
         del self._actors[actor.wallet]
         self._transfers.discard(actor.wallet)
 
-    def forget_all(self, reason: Reason, facts: dict[str, Any]) -> None:
+    def forget_all(self, declined: Declined) -> None:
         """The books know entries that did not become durable: drop them all, and fail all waiting claims.
 
         The next claim on a wallet loads its book again.  Quarantined wallets stay so.
@@ -317,7 +317,7 @@ class Roster:
         self._books.wallets.clear()
         self._books.transfers.clear()
         for claim in waiting:
-            claim.fail(reason, facts)
+            claim.fail(declined)
 
     def _quarantine(self, claim: Claim, broken: Exception) -> None:
         """An invariant broke while the claim ran.  Nothing of it was journaled; its wallets do not move from now on."""
@@ -326,4 +326,4 @@ class Roster:
             log.error("wallet %s is quarantined", wallet, exc_info=broken, extra=about)
             self._actors[wallet].state = ActorState.QUARANTINED
             self._books.drop(wallet)
-        claim.fail(Reason.INTERNAL_ERROR, {"wallets": list(claim.wallets)})
+        claim.fail(Declined(Reason.INTERNAL_ERROR, {"wallets": list(claim.wallets)}))

@@ -7,13 +7,14 @@ submission.settle(Answer(durable, replayed=False))     # calls reply, and those 
 from collections.abc import Callable
 from datetime import datetime
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
 from walletd.journal.history import DurableEntry
 from walletd.ledger.guards import Verdict
 from walletd.vocabulary.commands import AnyCommand, ExecuteBatch, ExpireHold, RefusedCommand, ids_of
+from walletd.vocabulary.declined import Declined
 from walletd.vocabulary.identifiers import CommandId, Principal
 from walletd.vocabulary.reasons import Reason
 from walletd.vocabulary.room import Room
@@ -35,20 +36,14 @@ class Foreseen(NamedTuple):
     room: tuple[Room, ...] = ()
 
 
-class NotDecided(NamedTuple):
-    """The command never reached a decision; its id is still unused."""
-
-    reason: Reason
-    facts: dict[str, Any]
-
-
 Behind = Callable[[], int | None]
 """The entry that a read must not precede; None: an earlier command is not decided, and the read has to ask again."""
 
-Reply = Callable[[Answer | Foreseen | NotDecided], None]
+Settled = Callable[[Answer | Foreseen | Declined], None]
+"""What is told the outcome of a submission."""
 
 
-def _nobody(answer: Answer | Foreseen | NotDecided) -> None:
+def _nobody(answer: Answer | Foreseen | Declined) -> None:
     raise AssertionError("a command is answered once")
 
 
@@ -69,7 +64,7 @@ class Submission:
         "sequence",
     )
 
-    def __init__(self, command: AnyCommand, principal: Principal, reply: Reply) -> None:
+    def __init__(self, command: AnyCommand, principal: Principal, reply: Settled) -> None:
         self.arrived = perf_counter()
         self.decided = 0.0
         self.command = command
@@ -83,7 +78,7 @@ class Submission:
         """The sequence of its entry, once it is decided; 0 before."""
         self.durable: DurableEntry | None = None
         self.is_settled = False
-        self.followers: list[Reply] = []
+        self.followers: list[Settled] = []
 
     @property
     def is_decided(self) -> bool:
@@ -97,7 +92,7 @@ class Submission:
             return [self.key]
         return [(self.principal, name) for name in ids_of(self.command)]
 
-    def settle(self, answer: Answer | Foreseen | NotDecided) -> None:
+    def settle(self, answer: Answer | Foreseen | Declined) -> None:
         """Answer the sender, and then all repetitions sent meanwhile."""
         assert not self.is_settled
         self.is_settled = True
@@ -109,7 +104,7 @@ class Submission:
         self.followers.clear()
 
 
-def answer_again(durable: DurableEntry, command: AnyCommand, warm: AnyCommand | None = None) -> Answer | NotDecided:
+def answer_again(durable: DurableEntry, command: AnyCommand, warm: AnyCommand | None = None) -> Answer | Declined:
     """The answer to a repeated command: the same as before, or the difference.
 
     ``warm``: the first command, while it is in memory.  Without it, only a digest tells whether a refused command is
@@ -121,7 +116,7 @@ def answer_again(durable: DurableEntry, command: AnyCommand, warm: AnyCommand | 
             return Answer(durable, replayed=True)
         if warm is None:
             facts = {"command_id": command.command_id, "sequence": durable.entry.sequence}
-            return NotDecided(Reason.COMMAND_ID_REUSED, facts)
+            return Declined(Reason.COMMAND_ID_REUSED, facts)
         decided = warm
     if isinstance(command, ExpireHold) and isinstance(decided, ExpireHold):
         command = msgspec.structs.replace(command, most=decided.most)  # It is chosen when the command is decided.
@@ -129,4 +124,4 @@ def answer_again(durable: DurableEntry, command: AnyCommand, warm: AnyCommand | 
     if difference is None:
         return Answer(durable, replayed=True)
     facts = {"command_id": command.command_id, "field": difference, "sequence": durable.entry.sequence}
-    return NotDecided(Reason.COMMAND_ID_REUSED, facts)
+    return Declined(Reason.COMMAND_ID_REUSED, facts)

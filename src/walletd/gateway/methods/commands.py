@@ -15,12 +15,13 @@ from walletd.sessions.client_view import client_view
 from walletd.sessions.redaction import redacted, shown_effects, shown_facts
 from walletd.sessions.session import Call, success
 from walletd.vocabulary.commands import PlaceHold
-from walletd.vocabulary.entries import Effects
+from walletd.vocabulary.declined import Declined
+from walletd.vocabulary.entries import Effects, Refusal
 from walletd.vocabulary.identifiers import hold_id
 from walletd.vocabulary.reasons import Reason
 from walletd.vocabulary.sizes import MAX_FRAME_BYTES
 from walletd.vocabulary.states import DaemonState
-from walletd.wallets.submission import Answer, Foreseen, NotDecided, Submission
+from walletd.wallets.submission import Answer, Foreseen, Submission
 
 log = logging.getLogger(__name__)
 
@@ -31,10 +32,10 @@ def command(endpoint: ClientEndpoint, call: Call) -> None:
     check_moments(call.params)
     check_limits(call.params)
     if endpoint.services.operator.lifecycle() is DaemonState.DRAINING:
-        endpoint.refuse(call, Reason.DRAINING, {"retry_after_ms": 1000})
+        endpoint.refuse(call, Declined(Reason.DRAINING, {"retry_after_ms": 1000}))
         return
 
-    def reply(outcome: Answer | Foreseen | NotDecided) -> None:
+    def reply(outcome: Answer | Foreseen | Declined) -> None:
         endpoint.parked.pop(submission, None)
         if log.isEnabledFor(logging.DEBUG):
             _tell(endpoint, call, outcome)
@@ -44,8 +45,8 @@ def command(endpoint: ClientEndpoint, call: Call) -> None:
                 _reply_answer(endpoint, call, outcome)
             case Foreseen():
                 _reply_foreseen(endpoint, call, outcome)
-            case NotDecided(reason, facts):
-                endpoint.refuse(call, reason, facts)
+            case Declined():
+                endpoint.refuse(call, outcome)
 
     submission = Submission(call.params, call.principal, reply)
     endpoint.services.wallets.decisions.submit(submission)
@@ -55,7 +56,7 @@ def command(endpoint: ClientEndpoint, call: Call) -> None:
         endpoint.park(submission)
 
 
-def _tell(endpoint: ClientEndpoint, call: Call, outcome: Answer | Foreseen | NotDecided) -> None:
+def _tell(endpoint: ClientEndpoint, call: Call, outcome: Answer | Foreseen | Declined) -> None:
     """Log a command and its outcome, without its contents."""
     match outcome:
         case Answer(durable):
@@ -63,7 +64,7 @@ def _tell(endpoint: ClientEndpoint, call: Call, outcome: Answer | Foreseen | Not
             came = f"entry {durable.entry.sequence}" + (f", {refusal.reason.value}" if refusal is not None else "")
         case Foreseen():
             came = "dry run"
-        case NotDecided(reason):
+        case Declined(reason):
             came = reason.value
     about = about_command(call.params.command_id) | {"connection": endpoint.connection_id}
     log.debug("%s of %s: %s", call.method.name, call.principal, came, extra=about)
@@ -75,7 +76,7 @@ def _reply_answer(endpoint: ClientEndpoint, call: Call, answer: Answer) -> None:
         facts = {**shown_facts(entry.refusal.facts, grant), "sequence": entry.sequence}
         if answer.replayed:
             facts["replayed"] = True
-        endpoint.refuse(call, entry.refusal.reason, facts)
+        endpoint.refuse(call, Refusal(entry.refusal.reason, facts))
         return
     assert entry.effects is not None
     seen = redacted(entry, grant)
@@ -115,7 +116,7 @@ def _reply_foreseen(endpoint: ClientEndpoint, call: Call, foreseen: Foreseen) ->
         _reply(endpoint, call, applied)
     else:
         facts = shown_facts(foreseen.verdict.facts, _grant_of(endpoint, call))
-        endpoint.refuse(call, foreseen.verdict.reason, {**facts, "dry_run": True})
+        endpoint.refuse(call, Refusal(foreseen.verdict.reason, {**facts, "dry_run": True}))
 
 
 def _reply(endpoint: ClientEndpoint, call: Call, applied: m.Applied) -> None:

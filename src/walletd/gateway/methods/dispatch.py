@@ -18,7 +18,7 @@ from walletd.gateway.audit_trail import ACTS, WHOLE_READS
 from walletd.gateway.endpoint import Asked, ClientEndpoint
 from walletd.gateway.methods.batches import check_batch
 from walletd.gateway.methods.commands import command
-from walletd.gateway.methods.entries import Refused, entry_get, entry_list, grant_of, shown_to, transfer_get
+from walletd.gateway.methods.entries import entry_get, entry_list, grant_of, shown_to, transfer_get
 from walletd.gateway.methods.operations import OPERATIONS
 from walletd.gateway.methods.reads import (
     balance_get,
@@ -38,6 +38,7 @@ from walletd.sessions.client_view import client_page
 from walletd.sessions.session import Call
 from walletd.streams.publisher import Subscription, Watched
 from walletd.tables.writer import ReadTablesStand
+from walletd.vocabulary.declined import Declined
 from walletd.vocabulary.fatal import FATAL
 from walletd.vocabulary.histories import about_lost, given_up
 from walletd.vocabulary.reasons import Reason
@@ -94,7 +95,7 @@ def _wait(endpoint: ClientEndpoint, asked: Asked) -> None:
     if endpoint.reads and (payer := endpoint.payer) is not None:
         spent = endpoint.services.budgets.processor_refusal(payer)
         if spent is not None:
-            endpoint.refuse(asked.call, Reason.QUOTA_EXCEEDED, spent)
+            endpoint.refuse(asked.call, Declined(Reason.QUOTA_EXCEEDED, spent))
             return
     endpoint.reads.append(asked)
     if len(endpoint.reads) == 1:
@@ -154,17 +155,17 @@ async def _answer_read(endpoint: ClientEndpoint, asked: Asked) -> None:
         else:
             await visibility.until_projected(sequence)
             async with turns.turn(endpoint.payer):
-                await FROM_TABLES[call.method.name](endpoint, call)
-    except Refused as refused:
-        endpoint.refuse(call, refused.reason, refused.facts)
+                declined = await FROM_TABLES[call.method.name](endpoint, call)
+            if declined is not None:
+                endpoint.refuse(call, declined)
     except ReadTablesStand as full:
-        endpoint.refuse(call, Reason.UNAVAILABLE, unavailable(full))
+        endpoint.refuse(call, unavailable(full))
     except FATAL:
         raise
     except Exception:
         # It changed nothing, and concerns no other session.
         log.exception("internal error in %s", call.method.name)
-        endpoint.refuse(call, Reason.INTERNAL_ERROR)
+        endpoint.refuse(call, Declined(Reason.INTERNAL_ERROR))
 
 
 async def _settled(submission: Submission) -> None:
@@ -195,14 +196,14 @@ def daemon_compact(endpoint: ClientEndpoint, call: Call) -> None:
         endpoint.reply(call, compaction.status)
     else:
         facts = {"why": f"the daemon is {state.value}", "retry_after_ms": 1000}
-        endpoint.refuse(call, Reason.UNAVAILABLE, facts)
+        endpoint.refuse(call, Declined(Reason.UNAVAILABLE, facts))
 
 
 def stream_unsubscribe(endpoint: ClientEndpoint, call: Call) -> None:
     """End a stream."""
     subscription = endpoint.subscriptions.pop(call.params.subscription, None)
     if subscription is None:
-        endpoint.refuse(call, Reason.SUBSCRIPTION_NOT_FOUND, {"subscription": call.params.subscription})
+        endpoint.refuse(call, Declined(Reason.SUBSCRIPTION_NOT_FOUND, {"subscription": call.params.subscription}))
         return
     endpoint.services.publisher.unsubscribe(subscription)
     endpoint.reply(call, m.Unsubscribed(subscription=subscription.id, sequence=subscription.previous))
@@ -247,25 +248,27 @@ async def asset_list(endpoint: ClientEndpoint, call: Call) -> None:
     endpoint.reply(call, m.Assets(assets=page, next=page[-1].asset if len(page) < len(found) else None))
 
 
-async def hold_get(endpoint: ClientEndpoint, call: Call) -> None:
+async def hold_get(endpoint: ClientEndpoint, call: Call) -> Declined | None:
     """A hold's present state."""
     params = call.params
     view = await endpoint.services.stored.tables.hold(params.hold)
     if view is None or view.wallet != params.wallet:
         lost = about_lost(endpoint.services.wallets.books.histories, params.hold)
-        raise Refused(Reason.HOLD_NOT_FOUND, wallet=params.wallet, hold=params.hold, **lost)
+        return Declined(Reason.HOLD_NOT_FOUND, {"wallet": params.wallet, "hold": params.hold, **lost})
     endpoint.reply(call, view)
+    return None
 
 
-async def hold_list(endpoint: ClientEndpoint, call: Call) -> None:
+async def hold_list(endpoint: ClientEndpoint, call: Call) -> Declined | None:
     """A page of a wallet's holds."""
     params, readings = call.params, endpoint.services.stored.tables
     if params.after is not None and given_up(endpoint.services.wallets.books.histories, params.after):
-        raise Refused(Reason.INVALID_CURSOR, field="after")
+        return Declined(Reason.INVALID_CURSOR, {"field": "after"})
     page = await readings.list_holds(params.wallet, params.also_closed, params.after, params.limit)
     if not page.holds and page.next is None and not await readings.has_wallet(params.wallet):
-        raise Refused(Reason.UNKNOWN_WALLET, wallet=params.wallet)
+        return Declined(Reason.UNKNOWN_WALLET, {"wallet": params.wallet})
     endpoint.reply(call, page)
+    return None
 
 
 async def daemon_audit(endpoint: ClientEndpoint, call: Call) -> None:
@@ -292,21 +295,26 @@ async def journal_read(endpoint: ClientEndpoint, call: Call) -> None:
 # --- streams -------------------------------------------------------------------------------------------------------
 
 
-async def stream_subscribe(endpoint: ClientEndpoint, call: Call) -> None:
+async def stream_subscribe(endpoint: ClientEndpoint, call: Call) -> Declined | None:
     """Begin a stream, after a snapshot, from a cursor or at the head."""
     params, services = call.params, endpoint.services
     if len(endpoint.subscriptions) >= services.terms.limits.max_subscriptions:
-        raise Refused(Reason.TOO_MANY_SUBSCRIPTIONS, limit=services.terms.limits.max_subscriptions)
+        return Declined(Reason.TOO_MANY_SUBSCRIPTIONS, {"limit": services.terms.limits.max_subscriptions})
     mode, start = "live", services.publisher.head
     wallets: tuple[m.WalletView, ...] = ()
     if params.after is not None:
-        mode, start = "replay", _check_cursor(endpoint, params.after)
+        declined = _check_cursor(endpoint, params.after)
+        if declined is not None:
+            return declined
+        mode, start = "replay", 0 if isinstance(params.after, int) else params.after.sequence
     elif params.snapshot:
         page = await _snapshot(endpoint, params)
+        if page is None:
+            return Declined(Reason.SNAPSHOT_TOO_LARGE, {"limit": m.MAX_SNAPSHOT_WALLETS})
         mode, start, wallets = "snapshot", page.sequence, page.wallets
     grant = endpoint.session.grant
     if endpoint.is_over or grant is None:
-        return
+        return None
     endpoint.subscriptions_made += 1
     watched = Watched(params.wallets or (), prefix=params.prefix, everything=params.all)
     subscription = Subscription(
@@ -323,27 +331,29 @@ async def stream_subscribe(endpoint: ClientEndpoint, call: Call) -> None:
     )
     endpoint.reply(call, subscribed)
     services.publisher.subscribe(subscription)
+    return None
 
 
-def _check_cursor(endpoint: ClientEndpoint, after: m.Cursor | int) -> int:
-    services = endpoint.services
+def _check_cursor(endpoint: ClientEndpoint, after: m.Cursor | int) -> Declined | None:
+    epoch, head = endpoint.services.about.epoch, endpoint.services.publisher.head
     if isinstance(after, int):
-        return 0
-    if after.epoch != services.about.epoch:
-        raise Refused(Reason.EPOCH_CHANGED, cursor_epoch=after.epoch, epoch=services.about.epoch)
-    if after.sequence > services.publisher.head:
-        raise Refused(Reason.FUTURE_CURSOR, cursor=after.sequence, head=services.publisher.head)
-    return after.sequence
+        return None
+    if after.epoch != epoch:
+        return Declined(Reason.EPOCH_CHANGED, {"cursor_epoch": after.epoch, "epoch": epoch})
+    if after.sequence > head:
+        return Declined(Reason.FUTURE_CURSOR, {"cursor": after.sequence, "head": head})
+    return None
 
 
-async def _snapshot(endpoint: ClientEndpoint, params: m.Subscribe) -> m.WalletPage:
+async def _snapshot(endpoint: ClientEndpoint, params: m.Subscribe) -> m.WalletPage | None:
+    """The wallets in one message; None if they do not fit."""
     readings = endpoint.services.stored.tables
     if params.wallets is not None:
         page = await readings.some_wallets(params.wallets)
     else:
         page = await readings.list_wallets(params.prefix or "", None, m.MAX_SNAPSHOT_WALLETS)
     if page.next is not None or any(view.next is not None for view in page.wallets):
-        raise Refused(Reason.SNAPSHOT_TOO_LARGE, limit=m.MAX_SNAPSHOT_WALLETS)
+        return None
     return page
 
 
@@ -362,7 +372,7 @@ FROM_BOOKS: dict[str, Callable[[ClientEndpoint, Call, Behind], None]] = {
 
 FROM_MEMORY: dict[str, Callable[[ClientEndpoint, Call], None]] = {"client.list": client_list}
 
-FROM_TABLES: dict[str, Callable[[ClientEndpoint, Call], Awaitable[None]]] = {
+FROM_TABLES: dict[str, Callable[[ClientEndpoint, Call], Awaitable[Declined | None]]] = {
     "rpc.discover": rpc_discover,
     "asset.list": asset_list,
     "balance.get": balances_get,

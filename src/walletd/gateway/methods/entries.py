@@ -1,7 +1,6 @@
 """Entries and transfers as a session may see them: whole, or without the parts that belong to other wallets."""
 
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 
@@ -13,6 +12,7 @@ from walletd.sessions.access import Grant
 from walletd.sessions.redaction import HIDDEN, concerns, redacted, sight_of
 from walletd.sessions.session import Call
 from walletd.vocabulary.commands import RefundTransfer, RefusedCommand, parts_of
+from walletd.vocabulary.declined import Declined
 from walletd.vocabulary.entries import Entry
 from walletd.vocabulary.histories import about_lost
 from walletd.vocabulary.identifiers import Principal, place_of, sequence_of
@@ -28,15 +28,6 @@ AROUND_AN_ENTRY = 128
 """Bytes for its hash and its place in the page, and for the mark of a redaction."""
 
 
-class Refused(Exception):
-    """A read that cannot be answered: the reason and its facts."""
-
-    def __init__(self, reason: Reason, **facts: Any) -> None:
-        super().__init__(reason.value)
-        self.reason = reason
-        self.facts = facts
-
-
 def shown_to(endpoint: ClientEndpoint, grant: Grant) -> Callable[[Entry, bytes], bytes] | None:
     """The function that redacts an entry's stored bytes for this client's streams; None: nothing is redacted."""
     if grant.sees_everything:
@@ -45,13 +36,13 @@ def shown_to(endpoint: ClientEndpoint, grant: Grant) -> Callable[[Entry, bytes],
     return lambda entry, record: redactions.shown(entry, record, grant)
 
 
-async def transfer_get(endpoint: ClientEndpoint, call: Call) -> None:
+async def transfer_get(endpoint: ClientEndpoint, call: Call) -> Declined | None:
     """A transfer from its entry."""
     transfer = call.params.transfer
     sequence = sequence_of(transfer)
     lost = about_lost(endpoint.services.wallets.books.histories, transfer)
     if sequence > endpoint.services.publisher.head:
-        raise Refused(Reason.TRANSFER_NOT_FOUND, transfer=transfer, **lost)
+        return Declined(Reason.TRANSFER_NOT_FOUND, {"transfer": transfer, **lost})
     durable = await endpoint.services.stored.history.entry(sequence)
     entry = durable.entry
     grant = grant_of(endpoint)
@@ -63,7 +54,7 @@ async def transfer_get(endpoint: ClientEndpoint, call: Call) -> None:
         if movement.transfer == transfer and (is_own or sees(movement.source) or sees(movement.to))
     ]
     if not movements:
-        raise Refused(Reason.TRANSFER_NOT_FOUND, transfer=transfer, **lost)
+        return Declined(Reason.TRANSFER_NOT_FOUND, {"transfer": transfer, **lost})
     assert not isinstance(entry.command, RefusedCommand), "it moved money"
     command = parts_of(entry.command)[max(0, place_of(transfer)[1])]
     refunded = await endpoint.services.stored.tables.transfer(transfer)
@@ -83,20 +74,23 @@ async def transfer_get(endpoint: ClientEndpoint, call: Call) -> None:
         metadata=getattr(command, "metadata", {}),
     )
     endpoint.reply(call, view)
+    return None
 
 
-async def entry_get(endpoint: ClientEndpoint, call: Call) -> None:
+async def entry_get(endpoint: ClientEndpoint, call: Call) -> Declined | None:
     """An entry, by sequence or by command id."""
     params, services = call.params, endpoint.services
     sequence = params.sequence
     if sequence is None:
         sequence = services.stored.index.find(call.principal, params.command_id)
     if sequence is None or not 1 <= sequence <= services.publisher.head:
-        raise Refused(Reason.ENTRY_NOT_FOUND, asked=params.command_id if params.sequence is None else params.sequence)
+        asked = params.command_id if params.sequence is None else params.sequence
+        return Declined(Reason.ENTRY_NOT_FOUND, {"asked": asked})
     durable, grant = await services.stored.history.entry(sequence), grant_of(endpoint)
     if not concerns(durable.entry, grant):
-        raise Refused(Reason.ENTRY_NOT_FOUND, asked=params.sequence)
+        return Declined(Reason.ENTRY_NOT_FOUND, {"asked": params.sequence})
     endpoint.reply(call, _entry_view(durable, grant))
+    return None
 
 
 async def entry_list(endpoint: ClientEndpoint, call: Call) -> None:

@@ -12,7 +12,6 @@ import msgspec
 import trio
 
 from walletd.gateway.endpoint import ClientEndpoint
-from walletd.gateway.methods.entries import Refused
 from walletd.ledger.book import Book, Books
 from walletd.ledger.room import room_in
 from walletd.protocol import messages as m
@@ -21,6 +20,7 @@ from walletd.protocol.pages import PageRoom
 from walletd.sessions.session import Call
 from walletd.tables.queries.statements import Place, Question
 from walletd.tables.queries.wallets import AROUND_A_WALLET, view_of
+from walletd.vocabulary.declined import Declined
 from walletd.vocabulary.entries import BalanceRecord
 from walletd.vocabulary.identifiers import AssetCode, WalletId
 from walletd.vocabulary.reasons import Reason
@@ -43,7 +43,7 @@ def wallet_get(endpoint: ClientEndpoint, call: Call, behind: Behind) -> None:
 
     def show(books: Mapping[WalletId, Book], now: datetime) -> Callable[[int], None]:
         if wallet not in books:
-            return lambda sequence: endpoint.refuse(call, Reason.UNKNOWN_WALLET, {"wallet": wallet})
+            return lambda sequence: endpoint.refuse(call, Declined(Reason.UNKNOWN_WALLET, {"wallet": wallet}))
         book, space = books[wallet], PageRoom()
         space.takes(book.record(), AROUND_A_WALLET)
         records, following = _fitting(books, book.balances_after(call.params.after or AssetCode(""), now), space)
@@ -53,7 +53,7 @@ def wallet_get(endpoint: ClientEndpoint, call: Call, behind: Behind) -> None:
         return lambda sequence: endpoint.reply(call, msgspec.structs.replace(view, room=room, sequence=sequence))
 
     endpoint.services.wallets.reads.read_wallets(
-        (wallet,), show, lambda reason, facts: endpoint.refuse(call, reason, facts), behind
+        (wallet,), show, lambda declined: endpoint.refuse(call, declined), behind
     )
 
 
@@ -74,9 +74,9 @@ def _balances_now(endpoint: ClientEndpoint, call: Call, done: Callable[[], None]
 
     def show(books: Mapping[WalletId, Book], now: datetime) -> Callable[[int], None]:
         if asset is not None and asset not in endpoint.services.wallets.books.assets:
-            return lambda sequence: fail(Reason.ASSET_NOT_FOUND, {"asset": asset})
+            return lambda sequence: decline(Declined(Reason.ASSET_NOT_FOUND, {"asset": asset}))
         if missing := [name for name in names if name not in books]:
-            return lambda sequence: fail(Reason.UNKNOWN_WALLET, {"wallet": missing[0]})
+            return lambda sequence: decline(Declined(Reason.UNKNOWN_WALLET, {"wallet": missing[0]}))
         found = (record for name in sorted(books) for record in _records(books[name], asset, now, params.after))
         records, following = _fitting(books, found, PageRoom())
         room = _room(books, records, now)
@@ -87,11 +87,11 @@ def _balances_now(endpoint: ClientEndpoint, call: Call, done: Callable[[], None]
 
         return reply
 
-    def fail(reason: Reason, facts: dict[str, Any]) -> None:
-        endpoint.refuse(call, reason, facts)
+    def decline(declined: Declined) -> None:
+        endpoint.refuse(call, declined)
         done()
 
-    endpoint.services.wallets.reads.read_wallets(names, show, fail, behind)
+    endpoint.services.wallets.reads.read_wallets(names, show, decline, behind)
 
 
 def _room(books: Mapping[WalletId, Book], records: Iterable[BalanceRecord], now: datetime) -> tuple[Room, ...]:
@@ -144,42 +144,46 @@ def check_reads(params: Any) -> None:
             raise InvalidParams("until", "'until' must not lie before 'since'")
 
 
-async def balances_get(endpoint: ClientEndpoint, call: Call) -> None:
+async def balances_get(endpoint: ClientEndpoint, call: Call) -> Declined | None:
     """Wallets' balances, now or at an earlier point."""
     if call.params.as_of is None:
         answered = trio.Event()
         written = endpoint.written
         _balances_now(endpoint, call, answered.set, lambda: written)
         await answered.wait()
-    else:
-        await _balances_as_of(endpoint, call)
+        return None
+    return await _balances_as_of(endpoint, call)
 
 
-async def _balances_as_of(endpoint: ClientEndpoint, call: Call) -> None:
+async def _balances_as_of(endpoint: ClientEndpoint, call: Call) -> Declined | None:
     params, services = call.params, endpoint.services
     if params.asset is not None and params.asset not in services.wallets.books.assets:
-        raise Refused(Reason.ASSET_NOT_FOUND, asset=params.asset)
-    await _settle(endpoint, "as_of", params.as_of, services.publisher.head)
+        return Declined(Reason.ASSET_NOT_FOUND, {"asset": params.asset})
+    declined = await _settle(endpoint, "as_of", params.as_of, services.publisher.head)
+    if declined is not None:
+        return declined
     after = (WalletId(""), AssetCode("")) if params.after is None else (params.after.wallet, params.after.asset)
     moment, page = await services.stored.tables.past_balances(params.names, params.asset, params.as_of, after)
     if page.missing is not None:
-        raise Refused(Reason.UNKNOWN_WALLET, wallet=page.missing, as_of=params.as_of)
+        return Declined(Reason.UNKNOWN_WALLET, {"wallet": page.missing, "as_of": params.as_of})
     following = None if page.next is None else m.BalancePlace(*page.next)
     endpoint.reply(call, m.Balances(balances=page.balances, sequence=moment.sequence, time=moment.time, next=following))
+    return None
 
 
-async def _settle(endpoint: ClientEndpoint, field: str, point: int | datetime, last: int) -> None:
+async def _settle(endpoint: ClientEndpoint, field: str, point: int | datetime, last: int) -> Declined | None:
     """Wait until the tables show everything that there will ever be up to this point; a future time, and a sequence
     after the last permitted one, is refused.
     """
     services, head = endpoint.services, endpoint.services.publisher.head
     now = services.wallets.clock.moment()
     if point > now if isinstance(point, datetime) else point > last:
-        raise Refused(Reason.FUTURE_MOMENT, field=field, asked=point, head=head, time=now)
+        return Declined(Reason.FUTURE_MOMENT, {"field": field, "asked": point, "head": head, "time": now})
     if isinstance(point, datetime):
         await services.wallets.visibility.until_passed(point)
     else:
         await services.wallets.visibility.until_projected(point)
+    return None
 
 
 async def wallet_list(endpoint: ClientEndpoint, call: Call) -> None:
@@ -191,7 +195,7 @@ async def wallet_list(endpoint: ClientEndpoint, call: Call) -> None:
     endpoint.reply(call, page)
 
 
-async def statement_get(endpoint: ClientEndpoint, call: Call) -> None:
+async def statement_get(endpoint: ClientEndpoint, call: Call) -> Declined | None:
     """A page of a wallet's statement."""
     params, services = call.params, endpoint.services
     question = Question(
@@ -203,27 +207,34 @@ async def statement_get(endpoint: ClientEndpoint, call: Call) -> None:
         params.until,
         params.newest_first,
     )
-    place = None if params.cursor is None else _place_of(endpoint, params.cursor, question)
+    place = None
+    if params.cursor is not None:
+        place = _place_of(endpoint, params.cursor, question)
+        if place is None:
+            return Declined(Reason.INVALID_CURSOR, {"field": "cursor"})
     if params.since is not None and place is None:
         # A range that begins right after the head contains nothing yet, but does not concern the future.
-        await _settle(endpoint, "since", params.since, services.publisher.head + 1)
+        declined = await _settle(endpoint, "since", params.since, services.publisher.head + 1)
+        if declined is not None:
+            return declined
     if isinstance(params.until, datetime) and params.until <= services.wallets.clock.moment():
         await services.wallets.visibility.until_passed(params.until)
     page = await services.stored.tables.statement(question, place, params.limit)
     if page is None:
-        raise Refused(Reason.UNKNOWN_WALLET, wallet=params.wallet)
+        return Declined(Reason.UNKNOWN_WALLET, {"wallet": params.wallet})
     if page.next is None:
         endpoint.reply(call, page.statement)
-        return
+        return None
     following = ".".join(map(str, page.next.numbers)) + "." + question.digest(services.about.epoch)
     endpoint.reply(call, msgspec.structs.replace(page.statement, next=following))
+    return None
 
 
-def _place_of(endpoint: ClientEndpoint, cursor: str, question: Question) -> Place:
-    """The beginning of the page.  Raises Refused for a cursor of another query, or of another history."""
+def _place_of(endpoint: ClientEndpoint, cursor: str, question: Question) -> Place | None:
+    """The beginning of the page; None for a cursor of another query, or of another history."""
     place, digest = _numbers_of(cursor)
     if digest != question.digest(endpoint.services.about.epoch) or place.end > endpoint.services.publisher.head:
-        raise Refused(Reason.INVALID_CURSOR, field="cursor")
+        return None
     return place
 
 
