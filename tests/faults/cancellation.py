@@ -149,7 +149,7 @@ async def _live(folder: Path, script: int, scope: trio.CancelScope, steps: _Step
                         told[command.command_id] = outcome
                         outcomes.take(outcome)
 
-                    core.decisions.submit(Submission(command, CLIENT, take))
+                    core.wallets.decisions.submit(Submission(command, CLIENT, take))
                     if number < 8 or number % 3 == 0:
                         await outcomes.arrived.wait()
                 while len(told) < len(_commands(script)):
@@ -166,7 +166,7 @@ async def _look(folder: Path, script: int, told: dict[str, Any]) -> None:
         ):
             for command in _commands(script):
                 outcomes = Outcomes()
-                core.decisions.submit(Submission(command, CLIENT, outcomes.take))
+                core.wallets.decisions.submit(Submission(command, CLIENT, outcomes.take))
                 await outcomes.arrived.wait()
                 (again,) = outcomes
                 assert isinstance(again, Answer), again
@@ -178,7 +178,7 @@ async def _look(folder: Path, script: int, told: dict[str, Any]) -> None:
                     assert not again.replayed, f"{command.command_id} was said not to be there, and is"
                 stored = decode_entry(await store.read_entry(again.durable.entry.sequence) or b"")
                 assert stored.command == command
-            await core.visibility.until_projected(core.writer.head)
+            await core.wallets.visibility.until_projected(core.writer.head)
             assert (await core.audits.report()).violations == ()
 
 

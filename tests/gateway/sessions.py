@@ -20,7 +20,7 @@ from walletd.daemon.engine import Engine
 from walletd.gateway.admission import Admission
 from walletd.gateway.endpoint import ClientEndpoint
 from walletd.gateway.methods import dispatch
-from walletd.gateway.services import About, Operator, Services, SessionTerms, Stored, Wallets
+from walletd.gateway.services import About, Operator, Services, SessionTerms
 from walletd.journal.store import JournalStore
 from walletd.protocol.envelope import Limits
 from walletd.protocol.messages.journal import CompactionStatus
@@ -181,27 +181,19 @@ class Desk:
     def __init__(self, core: Engine, **settings: Any) -> None:
         self.core = core
         clock = settings.get("clock", wall_clock)
-        self.register = TokenRegister(core.clients, clock)
+        self.register = TokenRegister(core.wallets.clients, clock)
         self.admission = Admission(self.register, settings.get("authentication_seconds", 10))
-        core.on_clients_changed.add(self.admission.review)
+        core.events.clients_changed.add(self.admission.review)
         self.lifecycle = DaemonState.SERVING
         limits = Limits(256 * 1024, settings.get("max_in_flight", 4096), settings.get("max_subscriptions", 100))
         self.services = Services(
-            Wallets(
-                core.decisions,
-                core.command_ids,
-                core.reads,
-                core.visibility,
-                core.history_clock,
-                core.load,
-                core.books,
-            ),
-            Stored(core.readings, core.history, core.index, core.audits),
+            core.wallets,
+            core.stored,
             core.publisher.turns,
             core.publisher,
             self.admission,
-            core.decisions.budgets,
-            Operator(self, NoCompaction(), lambda: self.lifecycle, self.status),
+            core.wallets.decisions.budgets,
+            Operator(self, NoCompaction(), core.audits, lambda: self.lifecycle, self.status),
             About("0", core.store.instance, core.store.created_at, core.store.epoch),
             SessionTerms(limits, heartbeat_ms=10_000, max_event_bytes=settings.get("max_event_bytes", 256 * 1024)),
         )
@@ -235,7 +227,7 @@ class Desk:
             epoch=self.core.store.epoch,
             head=self.core.writer.durable_head,
             projected=self.core.projector.sequence,
-            warm_wallets=len(self.core.roster),
+            warm_wallets=len(self.core.wallets.roster),
             sessions=len(self.services.admission.guests),
             started_at=wall_clock(),
         )

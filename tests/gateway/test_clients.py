@@ -89,7 +89,8 @@ async def test_a_command_that_waits_while_its_client_is_revoked_is_not_decided(d
     await let_in(root, "shop", "spend:shop-*")
     shop = await session_of(desk, "shop")
     await desk.core.projector.reach(desk.core.writer.durable_head)
-    desk.core.roster._retire_idle(trio.current_time() + 1)  # The payer's book must be loaded first: the payment waits.
+    # The payer's book must be loaded first: the payment waits.
+    desk.core.wallets.roster._retire_idle(trio.current_time() + 1)
     (asked,) = shop.ask(("transfer.post", payment("waits", "bob", 7, "shop-1")))
     root.ask(("client.revoke", {"command_id": "r", "client": "shop"}))
     reply = await shop.reply(asked)
@@ -287,10 +288,10 @@ async def test_clients_are_restored_from_the_tables_and_from_the_journal_alone(
         rotation = {"client": "shop", "token_sha256": token_hash("fresh"), "overlap_until": "2100-01-01T00:00:00Z"}
         await root.call("client.rotate", command_id="r2", **rotation)
         await root.call("client.revoke", command_id="r3", client="gone")
-        before = desk.core.clients
+        before = desk.core.wallets.clients
     for folder in ("a", "b"):  # with its read tables, and without any
         async with open_desk(tmp_path / folder, journal) as desk:
-            assert desk.core.clients == desk.core.books.clients == before
+            assert desk.core.wallets.clients == desk.core.wallets.books.clients == before
             assert "shop/x" not in before.records
             assert desk.register.grant_of("gone") is None
             assert desk.register.grant_of("shop") is not None
@@ -313,7 +314,7 @@ async def test_a_client_that_a_full_disk_undid_was_never_there(desk: Desk, journ
     )
     for asked in (one, two):
         assert (await root.reply(asked))["error"]["data"]["reason"] == "unavailable"
-    assert desk.core.books.clients == desk.core.clients
+    assert desk.core.wallets.books.clients == desk.core.wallets.clients
     assert desk.register.grant_of("x") is None
     assert desk.register.grant_of("shop") is not None
 

@@ -101,7 +101,7 @@ async def test_a_session_reads_its_own_pipelined_writes(
             await assert_own_writes_are_read(desk)
     if is_cold:
         async with open_desk(tmp_path, journal) as desk:
-            assert len(desk.core.roster) == 0
+            assert len(desk.core.wallets.roster) == 0
             await assert_own_writes_are_read(desk)
 
 

@@ -315,7 +315,7 @@ async def test_pages_of_open_holds_go_on_where_those_looked_at_have_expired(
             amount="1",
             expires_at=f"2999-01-{1 if number < 8 else 2:02}T00:00:00Z",
         )
-    monkeypatch.setattr(desk.core.readings, "clock", lambda: moment("2999-01-01T12:00:00Z"))
+    monkeypatch.setattr(desk.core.stored.tables, "clock", lambda: moment("2999-01-01T12:00:00Z"))
     holds: list[dict[str, Any]] = []
     after: dict[str, str] = {}
     pages = 0

@@ -192,7 +192,7 @@ class Client:
         with contextlib.suppress(Died):
             if is_in_turn:
                 core.turns.begin_turn()
-            core.decisions.submit(Submission(command, self.principal, reply))
+            core.wallets.decisions.submit(Submission(command, self.principal, reply))
             if is_in_turn:
                 core.turns.end_turn()
         return attempt
@@ -224,7 +224,7 @@ class Client:
                 world.judge(world.oracle.read_failed, attempt, declined.reason)
 
         with contextlib.suppress(Died):
-            process.core.reads.read_wallets([wallet], show, failed)
+            process.core.wallets.reads.read_wallets([wallet], show, failed)
 
     def _list_wallets(self, process: Process) -> None:
         wallets = self.chance.sample(self.wallets, 2)
@@ -232,12 +232,12 @@ class Client:
         async def read(written: int) -> None:
             assert process.core is not None
             if self.chance.random() < 0.5:
-                page = await process.core.readings.list_wallets("w", None, 1000)
+                page = await process.core.stored.tables.list_wallets("w", None, 1000)
                 self.world.judge(
                     self.world.oracle.page, page, [wallet for wallet in self.wallets if wallet[0] == "w"], written
                 )
             else:
-                page = await process.core.readings.some_wallets([WalletId(wallet) for wallet in wallets])
+                page = await process.core.stored.tables.some_wallets([WalletId(wallet) for wallet in wallets])
                 self.world.judge(self.world.oracle.page, page, wallets, written)
 
         self._read(process, read)
@@ -247,7 +247,7 @@ class Client:
 
         async def read(written: int) -> None:
             assert process.core is not None
-            page = await process.core.readings.statement(Question(wallet), None, 10_000)
+            page = await process.core.stored.tables.statement(Question(wallet), None, 10_000)
             if page is not None:
                 self.world.judge(self.world.oracle.statement, page.statement, written)
 
@@ -257,9 +257,9 @@ class Client:
         async def read(written: int) -> None:
             assert process.core is not None
             after = self.chance.randint(0, max(0, written - 1))
-            shown = await process.core.history.entries_after(after)
+            shown = await process.core.stored.history.entries_after(after)
             self.world.judge(self.world.oracle.history, after, [durable.record for durable in shown])
-            entry = await process.core.history.entry(after + 1)
+            entry = await process.core.stored.history.entry(after + 1)
             self.world.judge(self.world.oracle.history, after, [entry.record])
 
         self._read(process, read)
@@ -274,7 +274,7 @@ class Client:
 
         async def ask() -> None:
             with trio.move_on_after(PATIENCE_SECONDS) as patience:
-                await core.visibility.until_projected(written)
+                await core.wallets.visibility.until_projected(written)
                 was_full = world.oracle.full_in_life == process.life
                 await read(durable if was_full else written)
             process.reads -= 1

@@ -12,7 +12,6 @@ import trio
 
 from tests.journal.outcomes import Told
 from tests.simulation.survey import SEEDS_PER_BUG, survey_here
-from walletd.daemon.engine import Engine
 from walletd.journal.failures import JournalFull
 from walletd.journal.watchdog import Watchdog
 from walletd.journal.writer import JournalWriter
@@ -26,7 +25,7 @@ from walletd.wallets.command_ids import CommandIds
 from walletd.wallets.decisions import Decisions
 from walletd.wallets.history_clock import HistoryClock
 from walletd.wallets.roster import Roster
-from walletd.wallets.submission import Answer
+from walletd.wallets.submission import Answer, Submission
 
 pytestmark = pytest.mark.interpreted
 
@@ -144,11 +143,10 @@ def decides_again(submit: Any) -> Any:
     return wrong
 
 
-def forgets_ids_when_durable(durable: Any) -> Any:
-    def wrong(self: Engine, commit: Any) -> None:
-        durable(self, commit)
-        for pending in commit:
-            self.command_ids._recent.pop(pending.context.key, None)
+def forgets_ids_when_durable(find: Any) -> Any:
+    def wrong(self: CommandIds, key: Any) -> Any:
+        found = find(self, key)
+        return None if isinstance(found, Submission) and found.is_settled else found
 
     return wrong
 
@@ -361,7 +359,7 @@ BUGS = [
     Bug("what was given up is still remembered", Decisions, "_give_up", refuses_without_the_journal),
     Bug("the index is not asked", CommandIndex, "find", lambda find: lambda self, principal, command_id: None),
     Bug("a replay decides again", Decisions, "submit", decides_again),
-    Bug("ids are forgotten before they are projected", Engine, "durable", forgets_ids_when_durable),
+    Bug("ids are forgotten before they are projected", CommandIds, "find", forgets_ids_when_durable),
     Bug("a replay answers with the entry before", CommandIds, "_replay", replays_the_neighbour),
     Bug("the last in a mailbox is served first", Roster, "_pass_on", last_come_first_served),
     Bug("a claim runs before the book is loaded", Actor, "is_free", lets_everybody_in_while_loading),

@@ -299,7 +299,7 @@ class World:
         for key, attempts in self.oracle.attempts.items():
             check(not any(attempt.is_open for attempt in attempts), f"{key} is never answered")
             check(key in self.oracle.keys, f"{key} was never decided")
-        check(not len(core.command_ids), f"{len(core.command_ids)} command ids are remembered")
+        check(not len(core.wallets.command_ids), f"{len(core.wallets.command_ids)} command ids are remembered")
         queue = core.writer._queue
         check(not queue.is_waited_for, "somebody still waits for a sequence to be durable")
         check(
@@ -307,10 +307,10 @@ class World:
         )
         check(queue.undurable_bytes == 0, "bytes are counted that do not wait for the disk")
         check(core.projector.backlog == 0, "entries wait for the projector")
-        check(not (core.roster._ready or core.roster._wanted), "claims wait for nothing")
-        check(len(core.roster) == 0, f"{len(core.roster)} idle wallets are warm")
-        check(not core.books.wallets, "books of wallets without an actor are kept")
-        check(set(core.books.assets) == set(self.oracle.assets), "the assets are not those of the journal")
+        check(not (core.wallets.roster._ready or core.wallets.roster._wanted), "claims wait for nothing")
+        check(len(core.wallets.roster) == 0, f"{len(core.wallets.roster)} idle wallets are warm")
+        check(not core.wallets.books.wallets, "books of wallets without an actor are kept")
+        check(set(core.wallets.books.assets) == set(self.oracle.assets), "the assets are not those of the journal")
         check(core.writer.head == core.publisher.head == self.oracle.head, "the heads differ")
         check(len(core.publisher) == sum(stream.is_subscribed for stream in streams), "subscriptions are left over")
 

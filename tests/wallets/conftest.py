@@ -116,7 +116,7 @@ class Outcomes(list[Outcome]):
 def submit(core: Engine, command: AnyCommand, principal: Principal = CLIENT) -> Outcomes:
     """Submit a command; its outcome is in the list when there is one."""
     outcomes = Outcomes()
-    core.decisions.submit(Submission(command, principal, outcomes.take))
+    core.wallets.decisions.submit(Submission(command, principal, outcomes.take))
     return outcomes
 
 

@@ -57,7 +57,7 @@ async def test_an_id_of_a_batch_cannot_be_sent_alone_nor_a_single_id_in_a_batch(
             assert isinstance(refused, Declined)
             assert (refused.reason, refused.facts["field"]) == (Reason.COMMAND_ID_REUSED, "commands")
         assert isinstance(await outcome(core, opening("bob")), Answer)
-        assert core.books.wallets[ALICE].balance(EUR).posted == 5
+        assert core.wallets.books.wallets[ALICE].balance(EUR).posted == 5
 
 
 async def test_of_an_atomic_batch_nothing_is_applied_when_one_command_is_refused(tmp_path: Path) -> None:
@@ -67,11 +67,11 @@ async def test_of_an_atomic_batch_nothing_is_applied_when_one_command_is_refused
         poor = transfer("poor", ("bob", "alice", 1))
         refused = await outcome(core, batch("b", pays[0], poor))
         assert refused.durable.entry.refusal.facts["command"] == 1
-        assert core.books.wallets[ALICE].balance(EUR).posted == 0
+        assert core.wallets.books.wallets[ALICE].balance(EUR).posted == 0
         poor = transfer("poor again", ("bob", "alice", 1))
         each = await outcome(core, batch("each", pays[1], poor, atomic=False))
         assert [r is None for r in each.durable.entry.effects.outcomes] == [True, False]
-        assert core.books.wallets[ALICE].balance(EUR).posted == 5
+        assert core.wallets.books.wallets[ALICE].balance(EUR).posted == 5
 
 
 async def test_a_batch_that_names_more_wallets_than_an_entry_could_record_is_declined_before_any_is_looked_up(
@@ -91,4 +91,4 @@ async def test_a_batch_that_names_more_wallets_than_an_entry_could_record_is_dec
             assert declined.declined.reason is Reason.ENTRY_TOO_LARGE
             assert declined.declined.facts["number"] > MAX_CLAIMED
         assert core.writer.head == head
-        assert len(core.roster) < 10
+        assert len(core.wallets.roster) < 10

@@ -26,7 +26,7 @@ SMALL = Budget(journal_bytes_per_second=1_000, journal_burst_bytes=4_000, journa
 async def core(tmp_path: Path) -> AsyncIterator[Engine]:
     async with open_core(tmp_path, MemoryJournalStore(), budgets=Defaults(strangers=SMALL)) as core:
         for name, scope in ((STRANGER, "spend:alice"), (BACK_END, "operate")):
-            core.clients.put(
+            core.wallets.clients.put(
                 ClientRecord(client=name, scopes=(scope,), tokens=(), created_by=CLIENT, created_at=cases.NOW)
             )
         await answered(submit(core, define()), submit(core, opening("alice")), submit(core, opening("bob")))
@@ -50,7 +50,7 @@ async def test_beyond_its_budget_a_principal_is_refused_and_nothing_is_journaled
     assert {one.reason for one in declined} == {Reason.QUOTA_EXCEEDED}
     assert declined[0].facts.keys() == {"budget", "limit", "retry_after_ms"}
     assert declined[0].facts["budget"] == "journal_bytes_per_second"
-    assert core.decisions.budgets.refused == {"journal_bytes_per_second": len(declined)}
+    assert core.wallets.decisions.budgets.refused == {"journal_bytes_per_second": len(declined)}
     await trio.sleep(declined[-1].facts["retry_after_ms"] / 1000)
     again = submit(core, poor(99), STRANGER)
     await answered(again)
@@ -60,14 +60,14 @@ async def test_beyond_its_budget_a_principal_is_refused_and_nothing_is_journaled
 async def test_a_repetition_journals_nothing_and_is_answered_whatever_is_left(core: Engine) -> None:
     first = submit(core, poor(0), STRANGER)
     await answered(first)
-    core.decisions.budgets.charge_journal(STRANGER, 1_000_000)
+    core.wallets.decisions.budgets.charge_journal(STRANGER, 1_000_000)
     again = submit(core, poor(0), STRANGER)
     await answered(again)
     assert again.answer.replayed
 
 
 async def test_one_principals_debt_is_not_anothers(core: Engine) -> None:
-    core.decisions.budgets.charge_journal(STRANGER, 1_000_000)
+    core.wallets.decisions.budgets.charge_journal(STRANGER, 1_000_000)
     other = submit(core, poor(0), BACK_END)
     await answered(other)
     assert other.entry.principal == BACK_END
@@ -77,7 +77,7 @@ async def test_a_trusted_back_end_may_journal_as_much_as_it_likes(core: Engine) 
     sent = [submit(core, poor(number), BACK_END) for number in range(100)]
     await answered(*sent)
     assert all(outcomes.answer for outcomes in sent)
-    (top,) = core.decisions.budgets.top(1)
+    (top,) = core.wallets.decisions.budgets.top(1)
     assert top.name == BACK_END
     assert top.journaled == sum(len(outcomes.answer.durable.record) for outcomes in sent)
 
@@ -91,8 +91,8 @@ async def test_a_command_that_waited_for_its_turn_is_judged_by_what_is_left_then
 
 
 async def test_a_dry_run_journals_nothing_and_is_not_refused(core: Engine) -> None:
-    core.decisions.budgets.charge_journal(STRANGER, 1_000_000)
+    core.wallets.decisions.budgets.charge_journal(STRANGER, 1_000_000)
     tried = submit(core, transfer("t", ("alice", "bob", 1), dry_run=True), STRANGER)
     await answered(tried)
     assert tried.foreseen.verdict
-    assert core.decisions.budgets.refused == {}
+    assert core.wallets.decisions.budgets.refused == {}

@@ -132,7 +132,7 @@ async def test_the_survey_finds_a_damaged_key_which_would_hide_a_used_id(tmp_pat
 
 
 async def test_a_core_knows_new_ids_without_a_look_up(core: object) -> None:
-    index: command_ids.CommandIndex = core.index  # type: ignore[attr-defined]
+    index: command_ids.CommandIndex = core.stored.index  # type: ignore[attr-defined]
     await surveyed(index)
     before = index.probes
     assert index.find(PRINCIPAL, "never used") is None

@@ -171,7 +171,7 @@ async def test_commands_reads_and_streams_go_on_over_what_is_archived(tmp_path: 
         assert store.archive.last_sequence > ROUNDS // 2
         await replayed(core)
         sequence = 0
-        while entries := await core.history.entries_after(sequence):
+        while entries := await core.stored.history.entries_after(sequence):
             assert entries[0].entry.sequence == sequence + 1
             sequence = entries[-1].entry.sequence
         assert sequence == core.writer.durable_head

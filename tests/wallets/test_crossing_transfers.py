@@ -41,11 +41,11 @@ async def test_no_deadlock_no_money_lost_and_the_books_equal_the_journal(
         assert totals(audit.books) == {"EUR": 0}
         assert audit.refused > 50
         assert audit.applied > 500
-        for wallet, book in core.books.wallets.items():
+        for wallet, book in core.wallets.books.wallets.items():
             assert book.balances == audit.books.wallets[wallet].balances
             assert book.version == audit.books.wallets[wallet].version
     async with open_core(tmp_path, MemoryJournalStore(store.disk)) as core:
-        page = await core.readings.list_wallets("", None, 100)
+        page = await core.stored.tables.list_wallets("", None, 100)
         for view in page.wallets:
             assert view.balances == audit.books.wallets[view.wallet].balance_records()
             assert view.version == audit.books.wallets[view.wallet].version

@@ -45,13 +45,13 @@ async def read_posted(core: Engine, wallet: str) -> int:
         seen.append(books[WalletId(wallet)].balance(EUR).posted)
         return lambda sequence: arrived.set()
 
-    core.reads.read_wallets([WalletId(wallet)], show, never)
+    core.wallets.reads.read_wallets([WalletId(wallet)], show, never)
     await arrived.wait()
     return seen[0]
 
 
 def posted(core: Engine, wallet: str) -> int:
-    return core.books.wallets[WalletId(wallet)].balance(EUR).posted
+    return core.wallets.books.wallets[WalletId(wallet)].balance(EUR).posted
 
 
 async def test_a_command_is_answered_only_once_it_is_durable(core: Engine) -> None:
@@ -72,16 +72,16 @@ async def test_under_overload_a_new_command_takes_no_place_and_an_old_one_is_ans
     done = submit(core, transfer("t1", ("alice", "bob", 100)))
     await answered(done)
     monkeypatch.setattr(Projector, "taken", 1)
-    warm, ids = len(core.roster), len(core.command_ids)
+    warm, ids = len(core.wallets.roster), len(core.wallets.command_ids)
     shed = submit(core, transfer("t2", ("alice", "carol", 1)))
     again = submit(core, transfer("t1", ("alice", "bob", 100)))
     (refused,), (replayed,) = shed, again
     assert isinstance(refused, Declined)
     assert (refused.reason, refused.facts["what"]) == (Reason.OVERLOADED, "the projector's backlog")
-    assert (len(core.roster), len(core.command_ids)) == (warm, ids)
+    assert (len(core.wallets.roster), len(core.wallets.command_ids)) == (warm, ids)
     assert isinstance(replayed, Answer)
     assert replayed.replayed
-    assert core.counters.shed[Reason.OVERLOADED] == 1
+    assert core.wallets.counters.shed[Reason.OVERLOADED] == 1
 
 
 async def test_a_refusal_waits_for_the_debit_that_caused_it(core: Engine) -> None:
@@ -156,7 +156,7 @@ async def test_ids_are_remembered_over_a_restart_and_after_the_read_tables_are_d
         file.unlink()
     async with open_core(tmp_path, MemoryJournalStore(store.disk)) as core:
         assert await replay_of(core, transfer("t2", ("alice", "bob", 9999))) == refused.answer.durable
-        assert len(core.command_ids) == 0
+        assert len(core.wallets.command_ids) == 0
 
 
 async def replay_of(core: Engine, command: AnyCommand) -> DurableEntry:
@@ -173,7 +173,7 @@ async def test_a_full_disk_undoes_what_was_tentative_and_says_not_applied(
     await funded(core, "alice", "bob")
     before = core.writer.head
     recovered = trio.Event()
-    core.on_writable.add(recovered.set)
+    core.events.writable.add(recovered.set)
     journal.is_full = True
     undone = [submit(core, transfer(f"t{n}", ("alice", "bob", 100))) for n in range(3)]
     undone.append(submit(core, define("USD")))
@@ -189,7 +189,7 @@ async def test_a_full_disk_undoes_what_was_tentative_and_says_not_applied(
     assert not applied.answer.replayed
     assert applied.entry.sequence == before + 1
     assert (posted(core, "alice"), posted(core, "bob")) == (900, 1100)
-    assert "USD" not in core.books.assets
+    assert "USD" not in core.wallets.books.assets
 
 
 def show_posted(seen: list[int], books: Mapping[WalletId, Book], moment: datetime) -> Callable[[int], None]:
@@ -201,7 +201,7 @@ async def test_reads_see_earlier_commands_and_wait_for_them_to_be_durable(core: 
     await funded(core, "alice", "bob")
     seen: list[int] = []
     submit(core, transfer("t1", ("alice", "bob", 100)))
-    core.reads.read_wallets([ALICE], partial(show_posted, seen), never)
+    core.wallets.reads.read_wallets([ALICE], partial(show_posted, seen), never)
     later = submit(core, transfer("t2", ("alice", "bob", 100)))
     assert seen == []
     await answered(later)
@@ -223,9 +223,9 @@ async def test_a_wallet_whose_invariant_broke_stands_still_and_the_others_go_on(
     core: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await funded(core, "alice", "bob", "carol")
-    bob = core.books.wallets[BOB]
+    bob = core.wallets.books.wallets[BOB]
     bob.version = Version(bob.version + 7)
-    core.books.wallets[BOB].balances[EUR].held = -1
+    core.wallets.books.wallets[BOB].balances[EUR].held = -1
     broken = submit(core, transfer("t1", ("alice", "bob", 1)))
     refused = submit(core, transfer("t2", ("carol", "bob", 1)))
     fine = submit(core, transfer("t3", ("@external", "carol", 1)))
@@ -253,8 +253,8 @@ async def test_idle_wallets_retire_and_come_back_as_they_were(tmp_path: Path) ->
         for n in range(20):
             await answered(submit(core, transfer(f"t{n}", (f"w{n}", f"w{(n + 1) % 20}", 7))))
             await core.projector.reach(core.writer.head)
-        assert core.roster.retirements > 10
-        assert len(core.roster) <= 12
+        assert core.wallets.roster.retirements > 10
+        assert len(core.wallets.roster) <= 12
         assert [await read_posted(core, f"w{n}") for n in range(20)] == [1000] * 20
 
 

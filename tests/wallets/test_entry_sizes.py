@@ -96,9 +96,9 @@ async def test_holds_that_end_at_one_moment_take_as_many_entries_as_they_need(
         await applied(*(submit(core, hold("alice", count, metadata=metadata)) for count in range(number)))
         clock.time = NOON + MINUTE
         core.timers.wake()
-        while core.books.wallets[ALICE].holds:
+        while core.wallets.books.wallets[ALICE].holds:
             await answered(submit(core, transfer(f"other-{core.writer.head}", ("@external", "bob", 1))))
-        assert core.books.wallets[ALICE].balance(EUR).held == 0
+        assert core.wallets.books.wallets[ALICE].balance(EUR).held == 0
         await answered(submit(core, transfer("end", ("alice", "bob", 10_000))))
     entries = await entries_within_bounds(store)
     expiries = [entry for entry in entries if isinstance(entry.command, ExpireHold)]
@@ -125,7 +125,7 @@ async def test_a_command_that_finds_many_expired_holds_has_them_taken_in_before_
                 cases.place("alice", "EUR", 1, command_id="stays", metadata=WIDE),
             ),
         )
-        stays = core.books.wallets[ALICE]
+        stays = core.wallets.books.wallets[ALICE]
         name = next(each.hold for each in stays.holds.values() if each.expires_at is None)
         begun = core.writer.head
         clock.time = NOON + MINUTE + timedelta(seconds=1)  # The timers sleep still.
@@ -190,7 +190,7 @@ async def test_expiries_of_many_wallets_let_others_in_between(tmp_path: Path, mo
         clock.time = NOON + MINUTE
         core.timers.wake()
         most = 0
-        while any(core.books.wallets[WalletId(name)].holds for name in names):
+        while any(core.wallets.books.wallets[WalletId(name)].holds for name in names):
             await answered(submit(core, transfer(f"other-{core.writer.head}", ("@external", "bob", 1))))
             most = max(most, core.writer.head - core.writer.durable_head)
     expiries = [entry for entry in await entries_within_bounds(store) if isinstance(entry.command, ExpireHold)]
@@ -228,7 +228,7 @@ async def test_a_batch_is_refused_where_its_entry_would_be_too_large_and_again_w
         refusal = outcomes.refusal
         assert refusal.reason is Reason.ENTRY_TOO_LARGE
         assert refusal.facts["number"] > refusal.facts["limit"] == MAX_ENTRY_BYTES
-        assert core.books.wallets[WalletId("wide0")].freeze is None
+        assert core.wallets.books.wallets[WalletId("wide0")].freeze is None
         tried = submit(
             core,
             ExecuteBatch(command_id=CommandId("tried"), commands=wide_batch("t", 30).commands, dry_run=True),

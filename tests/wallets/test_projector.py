@@ -180,13 +180,13 @@ async def test_the_read_tables_show_what_was_reached(tmp_path: Path, journal: Me
         for number in range(20):
             await answered(submit(core, transfer(f"pay-{number}", ("@external", "alice", 1))))
             await core.projector.reach(core.writer.durable_head)
-            page = await core.readings.statement(Question(ALICE, newest_first=True), None, 1)
+            page = await core.stored.tables.statement(Question(ALICE, newest_first=True), None, 1)
             assert page is not None
             assert (page.statement.lines[0].posted, page.statement.sequence) == (
                 str(number + 1),
                 core.writer.durable_head,
             )
-            (view,) = (await core.readings.some_wallets([ALICE])).wallets
+            (view,) = (await core.stored.tables.some_wallets([ALICE])).wallets
             assert view.balances[0].posted == str(number + 1)
 
 
@@ -206,5 +206,5 @@ async def test_several_statements_of_one_look_see_the_same_state(core: Engine) -
         ((wallets,),) = tables.execute("SELECT count(*) FROM wallet").fetchall()
         return before, progress_of(tables), wallets
 
-    assert await core.readings._consistent.read(look) == (3, 3, 2)
-    assert await core.readings._consistent.read(progress_of) == 5
+    assert await core.stored.tables._consistent.read(look) == (3, 3, 2)
+    assert await core.stored.tables._consistent.read(progress_of) == 5

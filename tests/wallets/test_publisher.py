@@ -280,7 +280,7 @@ async def all_entries(journal: MemoryJournalStore) -> list[Entry]:
 
 async def test_what_the_journal_has_and_the_publisher_was_not_told_of_yet_comes_once(shop: Engine) -> None:
     """A read of the journal can overtake the news of a commit that it already sees."""
-    durable = await shop.history.entries_after(0)
+    durable = await shop.stored.history.entries_after(0)
     asked: list[int] = []
 
     async def read_after(sequence: int) -> Sequence[DurableEntry]:
@@ -343,7 +343,7 @@ async def test_one_who_unsubscribes_before_catching_up_began_gets_nothing(shop: 
 
 async def test_unsubscribing_while_the_journal_is_read_ends_the_stream(shop: Engine) -> None:
     reading, release = trio.Event(), trio.Event()
-    entries = await shop.history.entries_after(0)
+    entries = await shop.stored.history.entries_after(0)
 
     async def read_after(sequence: int) -> Sequence[DurableEntry]:
         reading.set()
@@ -448,7 +448,7 @@ async def test_no_heartbeat_overtakes_the_events_of_one_who_catches_up(
 
 
 async def test_an_events_wallets_are_those_whose_balance_or_record_changed(shop: Engine) -> None:
-    entries = [durable.entry for durable in await shop.history.entries_after(0)]
+    entries = [durable.entry for durable in await shop.stored.history.entries_after(0)]
     assert [wallets_touched(entry) for entry in entries[:3]] == [{"@external"}, set(), {"alice"}]
     assert wallets_touched(entries[6]) == {"@external", "alice"}
 
@@ -531,7 +531,7 @@ async def test_a_stream_of_a_few_wallets_reads_only_their_entries(
     monkeypatch.setattr(publisher_module, "MAX_RECENT", 2)
     await answered(*pay(shop, 5, to="bob"))
     read: list[int] = []
-    plain = shop.history.entries_after
+    plain = shop.stored.history.entries_after
 
     async def counted(sequence: int) -> list[DurableEntry]:
         read.append(sequence)
@@ -549,7 +549,9 @@ async def test_a_stream_of_a_few_wallets_shows_what_one_of_everything_shows(shop
     await answered(*pay(shop, 300, to="bob", prefix="b"), *pay(shop, 300, prefix="a"), *pay(shop, 300, to="bob"))
     await shop.projector.reach(shop.publisher.head)
     entries = [
-        durable for start in range(0, shop.publisher.head, 1000) for durable in await shop.history.entries_after(start)
+        durable
+        for start in range(0, shop.publisher.head, 1000)
+        for durable in await shop.stored.history.entries_after(start)
     ]
     for watched in (Watched([ALICE]), Watched([ALICE, BOB]), Watched([WalletId("nobody")])):
         expected = [durable.entry.sequence for durable in entries if watched.covers(durable.entry)]

@@ -145,7 +145,7 @@ async def test_after_such_a_crash_the_core_goes_on_as_if_nothing_had_been(
         await answered(again)
         assert again.answer.durable == late.answer.durable
         assert again.answer.replayed
-        page = await core.readings.statement(Question(WalletId("late")), None, 10)
+        page = await core.stored.tables.statement(Question(WalletId("late")), None, 10)
         assert page is not None
         assert [line.posted for line in page.statement.lines] == ["7"]
 

@@ -64,8 +64,8 @@ async def test_a_transfer_at_hand_is_let_go_like_a_wallet_and_comes_back_as_it_w
             await core.projector.reach(core.writer.head)
             await answered(*(submit(core, opening(f"w{number}-{n}")) for n in range(8)))
             await core.projector.reach(core.writer.head)
-        assert len(core.books.transfers) <= 1
-        assert core.roster.retirements > 10
+        assert len(core.wallets.books.transfers) <= 1
+        assert core.wallets.roster.retirements > 10
 
 
 async def test_a_capture_is_refunded_and_a_transfer_of_the_future_is_not(tmp_path: Path) -> None:

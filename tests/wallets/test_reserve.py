@@ -66,7 +66,7 @@ async def test_on_a_full_disk_an_admin_revokes_rotates_and_freezes(tmp_path: Pat
         )
         assert (await outcome(core, freeze("bob", "more"), OPERATOR)).declined.reason is Reason.UNAVAILABLE
     async with open_core(tmp_path, MemoryJournalStore(store.disk)) as core:
-        assert core.clients.records[STRANGER].revoked_at is not None
+        assert core.wallets.clients.records[STRANGER].revoked_at is not None
         assert (await outcome(core, transfer("t", ("alice", "bob", 1)), CLIENT)).refusal.reason is Reason.WALLET_FROZEN
 
 

@@ -72,7 +72,7 @@ async def hold_ids(core: Any, *commands: PlaceHold) -> list[str]:
 async def recorded(core: Any, hold: str) -> HoldState:
     """The state of the hold in its last record."""
     await core.projector.reach(core.writer.durable_head)
-    rows = await core.readings._query("SELECT record FROM hold WHERE number = ?", (int(hold[1:]),))
+    rows = await core.stored.tables._query("SELECT record FROM hold WHERE number = ?", (int(hold[1:]),))
     return HoldState(__import__("msgspec").json.decode(rows[0][0])["state"])
 
 
@@ -91,7 +91,7 @@ async def test_an_expiry_is_recorded_by_the_daemon_soon_after_its_time(tmp_path:
         clock.time += MINUTE
         core.timers.wake()
         await wait_for_entry(core, head + 1)
-        entry = (await core.history.entry(head + 1)).entry
+        entry = (await core.stored.history.entry(head + 1)).entry
         assert isinstance(entry.command, ExpireHold)
         assert (entry.principal, entry.command.command_id) == (DAEMON, expiry_id(HoldId(name), NOON + MINUTE))
         assert entry.effects is not None
@@ -110,7 +110,7 @@ async def test_holds_of_one_wallet_that_expire_together_are_recorded_by_one_entr
         await trio.sleep(0.05)
         await core.writer.drain()
         assert core.writer.durable_head == head + 1, "the others are not asked about, and refused, one by one"
-        effects = (await core.history.entry(head + 1)).entry.effects
+        effects = (await core.stored.history.entry(head + 1)).entry.effects
         assert effects is not None
         assert [h.hold for h in effects.holds] == names
         assert len(core.timers) == 0
@@ -136,10 +136,10 @@ async def test_reads_and_decisions_know_of_the_expiry_before_it_is_recorded(tmp_
         first, other = await hold_ids(core, hold("one", 300, NOON + MINUTE), hold("two", 200))
         await core.projector.reach(core.writer.durable_head)
         clock.time += MINUTE
-        (view,) = (await core.readings.some_wallets([ALICE])).wallets
+        (view,) = (await core.stored.tables.some_wallets([ALICE])).wallets
         assert [(b.held, b.available) for b in view.balances] == [("200", "800")]
-        assert [h.hold for h in (await core.readings.list_holds(ALICE, False, None, 10)).holds] == [other]
-        everything = (await core.readings.list_holds(ALICE, True, None, 10)).holds
+        assert [h.hold for h in (await core.stored.tables.list_holds(ALICE, False, None, 10)).holds] == [other]
+        everything = (await core.stored.tables.list_holds(ALICE, True, None, 10)).holds
         assert [(h.hold, h.state, h.reserved) for h in everything] == [
             (first, HoldState.EXPIRED, "0"),
             (other, HoldState.OPEN, "200"),

@@ -7,8 +7,10 @@ await nursery.start(compaction.run)
 from datetime import timedelta
 
 from walletd.daemon.engine import Engine
+from walletd.daemon.events import Commit
 from walletd.daemon.launch import Launch
 from walletd.daemon.limits import MEBIBYTE
+from walletd.journal.failures import JournalFull
 from walletd.journal.sqlite.store import SqliteJournalStore
 from walletd.runtime.lifecycle import Lifecycle
 from walletd.settings.settings import Settings
@@ -56,7 +58,7 @@ def _policy_of(settings: Settings) -> CompactionPolicy:
 def _follow_the_journal(engine: Engine, lifecycle: Lifecycle, compaction: Compaction) -> None:
     """A full disk degrades the daemon; free space lets it serve again."""
 
-    def degraded() -> None:
+    def degraded(undone: Commit, why: JournalFull) -> None:
         if lifecycle.state in (DaemonState.SERVING, DaemonState.COMPACTING):
             compaction.stop()
             lifecycle.move(DaemonState.DEGRADED)
@@ -65,5 +67,5 @@ def _follow_the_journal(engine: Engine, lifecycle: Lifecycle, compaction: Compac
         if lifecycle.state is DaemonState.DEGRADED:
             lifecycle.move(DaemonState.SERVING)
 
-    engine.on_degraded.add(degraded)
-    engine.on_writable.add(writable)
+    engine.events.rolled_back.add(degraded)
+    engine.events.writable.add(writable)

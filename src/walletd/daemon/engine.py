@@ -6,24 +6,24 @@ The daemon puts the gateway in front of it; tests drive it directly.
 """
 
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from time import perf_counter
 from typing import Any, NoReturn, Protocol
 
 import trio
 
+from walletd.daemon.events import Events
 from walletd.daemon.limits import EngineLimits
 from walletd.journal.failures import JournalFull
-from walletd.journal.history import DurableEntry, History
-from walletd.journal.queue import Pending, Queue
+from walletd.journal.history import History
+from walletd.journal.queue import Queue
 from walletd.journal.store import Head, JournalStore
 from walletd.journal.writer import JournalWriter, WriterLimits
 from walletd.ledger.book import Books
 from walletd.ledger.client_book import ClientBook, is_in_force
 from walletd.runtime.ending import end_process
 from walletd.runtime.fair_turns import FairTurns
-from walletd.runtime.hook import Hook
 from walletd.runtime.silence_watch import Watch
 from walletd.runtime.wall_clock import Clock, wall_clock
 from walletd.sessions.budgets import USUAL, Budgets, Defaults
@@ -33,26 +33,20 @@ from walletd.tables.file import ReadTablesRotten
 from walletd.tables.projector import Projector
 from walletd.tables.queries.holds import Expiry, Key
 from walletd.tables.queries.wallets import Readings
+from walletd.tables.stored import Stored
 from walletd.upkeep.books_audit import BooksAudits
 from walletd.upkeep.recovery import Recovered
 from walletd.vocabulary.commands import AnyCommand, CreateClient, ExpireHold, OpenWallet, RotateClient
 from walletd.vocabulary.declined import Declined
-from walletd.vocabulary.entries import ClientRecord
 from walletd.vocabulary.identifiers import DAEMON, EXTERNAL, OPERATOR, CommandId
-from walletd.wallets.book_loading import BookLoading
-from walletd.wallets.command_ids import CommandIds
 from walletd.wallets.commit_at_once import CommitAtOnce
-from walletd.wallets.counters import CommandCounters
-from walletd.wallets.decisions import Decisions
 from walletd.wallets.delivery import Delivery
 from walletd.wallets.history_clock import HistoryClock
 from walletd.wallets.load import Load
+from walletd.wallets.parts import Wallets, WarmLimits
 from walletd.wallets.past_entries import PastEntries
-from walletd.wallets.reads import Reads
-from walletd.wallets.roster import Roster
 from walletd.wallets.submission import Answer, Foreseen, Submission
 from walletd.wallets.timers import Timers
-from walletd.wallets.visibility import Visibility
 
 READING_PLACES = 6
 """What is read for clients at the same time: pages, old entries, steps of streams that catch up."""
@@ -66,8 +60,7 @@ log = logging.getLogger("walletd.daemon")
 class Engine:
     """The parts that decide, write, project and publish, each built from those before it.
 
-    ``on_degraded`` is called when the journal stops accepting writes and ``on_writable`` when it accepts them again,
-    ``on_idle`` when everything is answered, ``on_clients_changed`` right after an entry about clients became durable.
+    Parts that are built later, here or outside, follow its ``events``.
     """
 
     def __init__(
@@ -82,136 +75,98 @@ class Engine:
         clock: Clock = wall_clock,
         die: Callable[[str], NoReturn] = end_process,
     ) -> None:
-        tables = recovered.tables.path
         self.store = store
-        self.readings = readings
         self.clock = clock
-        self.on_degraded: Hook[[]] = Hook()
-        self.on_writable: Hook[[]] = Hook()
-        self.on_idle: Hook[[]] = Hook()
-        self.on_clients_changed: Hook[[Sequence[ClientRecord]]] = Hook()
+        self.events = events = Events()
+        tables, progress = recovered.tables.path, recovered.progress
+        index = CommandIndex(tables, progress.sequence, limits.reader_cache_kibibytes)
+        self.stored = Stored(readings, History(store), index)
         self.audits = BooksAudits(tables, limits.reader_cache_kibibytes)
-        self.books = Books()
-        self.books.histories = store.histories
-        self.clients = ClientBook()
-        """The clients as in the durable journal: those admitted, and those no longer admitted."""
-        accounts = Budgets(trio.current_time, self.clients.records, budgets)
-        self.on_clients_changed.add(accounts.review)
-        self.history = History(store)
-        self.index = CommandIndex(tables, recovered.progress.sequence, limits.reader_cache_kibibytes)
-        reading: FairTurns[Any] = FairTurns(
-            READING_PLACES, PLACES_OF_ONE, accounts.charge_processor, accounts.processor_wait
-        )
-        self.command_ids = CommandIds(self.index, self.history.entry, reading, accounts.account)
-        self.history_clock = HistoryClock(clock, recovered.progress.time)
         projecting = Watch("the writes of the read tables", die)
         self._watches = (projecting, readings.watch)
-        self.projector = projector = Projector(
+        self.projector = Projector(
             recovered.tables,
-            recovered.progress,
+            progress,
             max_backlog=limits.max_unprojected_entries,
-            on_projected=self._projected,
+            on_projected=events.projected,
             watch=projecting,
-        )
-        self.publisher = Publisher(
-            self.history.entries_after,
-            head.sequence,
-            heartbeat_seconds=limits.heartbeat_seconds,
-            read_touching=PastEntries(readings, self.history).touching,
-            turns=reading,
         )
         writer_limits = WriterLimits(max_queue_entries=limits.max_queued_entries)
         queue: Queue[Submission] = writer_limits.queue_after(head.sequence)
-        self.load = Load(queue, projector)
+        load = Load(queue, self.projector)
         self.writer: JournalWriter[Submission] = JournalWriter(
             store,
             recovered.frontier,
             head,
-            outcome=self,
+            outcome=events,
             queue=queue,
-            pace=self.load,
+            pace=load,
             limits=writer_limits,
             die=die,
             seconds=perf_counter,  # trio's own clock leaves standstills out.
         )
-        self.visibility = Visibility(self.writer, projector, self.history_clock)
-        loading = BookLoading(projector, self.visibility, readings.books, readings.transfer, self.history.entry)
-        self.roster = Roster(
-            self.books,
-            loading.load,
-            max_warm_wallets=limits.max_warm_wallets,
-            max_mailbox=limits.max_mailbox,
-            idle_seconds=limits.idle_wallet_seconds,
-            settled_sequence=lambda: projector.sequence,
+        books, clients = Books(), ClientBook()
+        books.histories = store.histories
+        accounts = Budgets(trio.current_time, clients.records, budgets)
+        events.clients_changed.add(accounts.review)
+        reading: FairTurns[Any] = FairTurns(
+            READING_PLACES, PLACES_OF_ONE, accounts.charge_processor, accounts.processor_wait
         )
-        self.turns = CommitAtOnce(self.writer, projector, self.load, accounts)
-        self.reads = Reads(self.books, self.roster, self.writer, self.history_clock)
-        self.counters = CommandCounters()
-        self.decisions = Decisions(
-            self.books,
-            self.clients,
-            self.roster,
-            loading,
+        self.turns = CommitAtOnce(self.writer, self.projector, load, accounts)
+        self.wallets = wallets = Wallets(
+            books,
+            clients,
+            self.stored,
             self.writer,
-            self.command_ids,
-            self.history_clock,
-            self.load,
+            self.projector,
+            load,
             accounts,
-            self.counters,
+            reading,
+            HistoryClock(clock, progress.time),
+            WarmLimits(limits.max_warm_wallets, limits.max_mailbox, limits.idle_wallet_seconds),
+        )
+        self.publisher = Publisher(
+            self.stored.history.entries_after,
+            head.sequence,
+            heartbeat_seconds=limits.heartbeat_seconds,
+            read_touching=PastEntries(readings, self.stored.history).touching,
+            turns=reading,
         )
         self.timers = Timers(self._expire, clock, self._next_expiries, is_busy=lambda: self.writer.is_busy)
-        self.delivery = Delivery(
+        delivery = Delivery(
             self.writer,
-            projector,
+            self.projector,
             self.publisher,
-            self.clients,
-            self.counters,
+            clients,
+            wallets.counters,
             follow_holds=self.timers.follow,
-            follow_clients=self.on_clients_changed,
+            follow_clients=events.clients_changed,
         )
-
-    # --- outcomes of entries -----------------------------------------------------------------------------------------
-
-    def durable(self, commit: Sequence[Pending[Submission]]) -> None:
-        """A segment is durable."""
-        self.delivery.deliver(commit)
-
-    def rolled_back(self, undone: Sequence[Pending[Submission]], why: JournalFull) -> None:
-        """A full disk undid these entries."""
-        self.decisions.roll_back(undone, why)
-        self.on_degraded()
-
-    def writable(self) -> None:
-        """The journal accepts entries again."""
-        self.on_writable()
-
-    def idle(self) -> None:
-        """Nothing is left to commit."""
-        self.on_idle()
-
-    def _projected(self, entries: Sequence[DurableEntry]) -> None:
-        self.command_ids.note(entries)
-        self.roster.retire_some(len(entries))
+        events.durable.add(delivery.deliver)
+        events.rolled_back.add(wallets.decisions.roll_back)
+        events.projected.add(wallets.projected)
 
     def _expire(self, command: ExpireHold, decided: Callable[[bool], None]) -> None:
-        self.decisions.submit(Submission(command, DAEMON, lambda answer: decided(isinstance(answer, Answer))))
+        submission = Submission(command, DAEMON, lambda answer: decided(isinstance(answer, Answer)))
+        self.wallets.decisions.submit(submission)
 
     async def _next_expiries(self, after: Key | None, limit: int) -> list[Expiry]:
         """The next expiries from the tables, once they show every entry that is durable now."""
         await self.projector.reach(self.writer.durable_head)
-        return await self.readings.expiries(after, limit)
+        return await self.stored.tables.expiries(after, limit)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """All parts at work.  At the end the queued entries are written, then everything stops."""
-        self.books.assets.update({asset.asset: asset for asset in await self.readings.assets()})
-        for record in await self.readings.clients():
-            self.clients.put(record)
-            self.books.clients.put(record)
+        wallets, tables = self.wallets, self.stored.tables
+        wallets.books.assets.update({asset.asset: asset for asset in await tables.assets()})
+        for record in await tables.clients():
+            wallets.clients.put(record)
+            wallets.books.clients.put(record)
         async with trio.open_nursery() as nursery:
-            for part in (self.projector, self.publisher, self.roster, self.command_ids):
+            for part in (self.projector, self.publisher, wallets.roster, wallets.command_ids):
                 await nursery.start(_run_part, part)
-            nursery.start_soon(self.index.survey)
+            nursery.start_soon(self.stored.index.survey)
             for watch in self._watches:
                 nursery.start_soon(watch.run)
             async with trio.open_nursery() as writing:
@@ -222,7 +177,7 @@ class Engine:
                 await self.writer.drain()
                 writing.cancel_scope.cancel()
             nursery.cancel_scope.cancel()
-        self.index.close()
+        self.stored.index.close()
 
     async def open_external(self) -> None:
         """The first entry of every journal opens the wallet through which money enters and leaves.
@@ -239,7 +194,7 @@ class Engine:
         A token that the journal does not know makes the operator an admin, even a revoked one: a person who can write
         the file and start the daemon is the operator.
         """
-        known = self.books.clients.records.get(OPERATOR)
+        known = self.wallets.books.clients.records.get(OPERATOR)
         if known is not None and any(token.sha256 == token_sha256 for token in known.tokens):
             return is_in_force(known, self.clock())
         name = CommandId(f"operator-{self.writer.head + 1}")
@@ -260,7 +215,7 @@ class Engine:
             answers.append(answer)
             answered.set()
 
-        self.decisions.submit(Submission(command, DAEMON, reply))
+        self.wallets.decisions.submit(Submission(command, DAEMON, reply))
         await answered.wait()
         return answers[0]
 

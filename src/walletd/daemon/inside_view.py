@@ -51,7 +51,7 @@ def _lifecycle(lifecycle: Lifecycle) -> str:
 
 
 def _queues(engine: Engine, traffic: TrafficCounters) -> str:
-    writer, projector, roster = engine.writer, engine.projector, engine.roster
+    writer, projector, roster = engine.writer, engine.projector, engine.wallets.roster
     actors = {state.value: count for state, count in roster.states().items() if count}
     return lines_of(
         {
@@ -59,7 +59,7 @@ def _queues(engine: Engine, traffic: TrafficCounters) -> str:
             "journal": "takes no writes: " + str(writer.degraded) if writer.degraded else "takes writes",
             "commits": f"{writer.counters.commits}, {writer.counters.rollbacks} rolled back",
             "read tables": f"at {projector.sequence}, {projector.backlog} behind",
-            "command ids in memory": len(engine.command_ids),
+            "command ids in memory": len(engine.wallets.command_ids),
             "wallets in memory": actors or "none",
             "waiting for a wallet": sum(roster.mailbox_depths()),
             "connections": f"{traffic.open} open, {traffic.accepted} accepted, refused {dict(traffic.refused)}",

@@ -53,11 +53,12 @@ def families_of(
 ) -> list[Families]:
     """The families of a daemon that serves, part by part."""
     counters, certificates = services.counters, doors.certificates
+    wallets = engine.wallets
     parts: list[Families] = [
-        lambda: of_commands(engine.counters, counters.rejected, len(engine.command_ids)),
-        lambda: of_journal(engine.writer, engine.projector, engine.counters),
+        lambda: of_commands(wallets.counters, counters.rejected, len(wallets.command_ids)),
+        lambda: of_journal(engine.writer, engine.projector, wallets.counters),
         lambda: of_compactions(compaction.status),
-        lambda: of_wallets(engine.roster, engine.timers),
+        lambda: of_wallets(wallets.roster, engine.timers),
         lambda: of_streams(engine.publisher),
         lambda: of_connections(traffic, services.admission.guests, counters.shed, doors.rates),
         lambda: of_audit(services.audit),

@@ -29,7 +29,7 @@ from walletd.daemon.metrics_of_parts import families_of
 from walletd.daemon.operations import Operations, refuse_unknown_components
 from walletd.gateway.admission import Admission
 from walletd.gateway.network.counters import TrafficCounters
-from walletd.gateway.services import About, Operator, Services, SessionTerms, Stored, Wallets
+from walletd.gateway.services import About, Operator, Services, SessionTerms
 from walletd.journal.sqlite.store import RESERVE_BYTES, SqliteJournalStore, open_journal
 from walletd.logs.setup import set_levels
 from walletd.protocol.envelope import LifecycleNotice
@@ -190,7 +190,7 @@ async def _serve(
     compaction = compacting(launch, store, engine)
     services = _services(launch, engine, compaction, doors.traffic)
     server = client_listener(launch, ways, services, engine.turns)
-    engine.on_idle.add(server.flush)
+    engine.events.idle.add(server.flush)
     operations.reports.show(lambda: inside_view(engine, lifecycle, server.traffic, operations.settings))
     lifecycle.watch(lambda state: _tell_sessions(services, state))
     async with trio.open_nursery() as edge:
@@ -235,7 +235,7 @@ def _services(launch: Launch, engine: Engine, compaction: Compaction, traffic: T
             epoch=engine.store.epoch,
             head=engine.writer.durable_head,
             projected=engine.projector.sequence,
-            warm_wallets=len(engine.roster),
+            warm_wallets=len(engine.wallets.roster),
             sessions=len(admission.guests),
             guests=traffic.guests,
             guests_dropped=traffic.dropped_guests,
@@ -243,25 +243,17 @@ def _services(launch: Launch, engine: Engine, compaction: Compaction, traffic: T
             compaction=compaction.status,
         )
 
-    admission = Admission(TokenRegister(engine.clients, engine.clock), settings.authentication_seconds)
-    engine.on_clients_changed.add(admission.review)
+    admission = Admission(TokenRegister(engine.wallets.clients, engine.clock), settings.authentication_seconds)
+    engine.events.clients_changed.add(admission.review)
     store = engine.store
     return Services(
-        Wallets(
-            engine.decisions,
-            engine.command_ids,
-            engine.reads,
-            engine.visibility,
-            engine.history_clock,
-            engine.load,
-            engine.books,
-        ),
-        Stored(engine.readings, engine.history, engine.index, engine.audits),
+        engine.wallets,
+        engine.stored,
         engine.publisher.turns,
         engine.publisher,
         admission,
-        engine.decisions.budgets,
-        Operator(launch.operations, compaction, lambda: lifecycle.state, status),
+        engine.wallets.decisions.budgets,
+        Operator(launch.operations, compaction, engine.audits, lambda: lifecycle.state, status),
         About(VERSION, store.instance, store.created_at, store.epoch),
         SessionTerms(session_limits(settings), int(settings.heartbeat_seconds * 1000), settings.max_event_bytes),
     )

@@ -14,8 +14,6 @@ import trio
 
 from walletd.gateway.admission import Admission
 from walletd.gateway.audit_trail import AuditTrail
-from walletd.journal.history import History
-from walletd.ledger.book import Books
 from walletd.protocol.envelope import Limits
 from walletd.protocol.messages.journal import CompactionStatus
 from walletd.protocol.messages.operator import DaemonStatus
@@ -25,41 +23,13 @@ from walletd.sessions.budgets import Budgets
 from walletd.sessions.redaction import Redactions
 from walletd.streams.event_frames import EventFrames
 from walletd.streams.publisher import Publisher
-from walletd.tables.command_ids import CommandIndex
-from walletd.tables.queries.wallets import Readings
+from walletd.tables.stored import Stored
 from walletd.upkeep.books_audit import BooksAudits
 from walletd.vocabulary.declined import Declined
 from walletd.vocabulary.entries import Refusal
 from walletd.vocabulary.reasons import Reason
 from walletd.vocabulary.states import DaemonState
-from walletd.wallets.command_ids import CommandIds
-from walletd.wallets.decisions import Decisions
-from walletd.wallets.history_clock import HistoryClock
-from walletd.wallets.load import Load
-from walletd.wallets.reads import Reads
-from walletd.wallets.visibility import Visibility
-
-
-class Wallets(NamedTuple):
-    """Commands, and reads of the present, answered from the books in memory."""
-
-    decisions: Decisions
-    command_ids: CommandIds
-    reads: Reads
-    visibility: Visibility
-    clock: HistoryClock
-    load: Load
-    books: Books
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """Reads answered from the disk."""
-
-    tables: Readings
-    history: History
-    index: CommandIndex
-    audits: BooksAudits
+from walletd.wallets.parts import Wallets
 
 
 class Operating(Protocol):
@@ -100,6 +70,7 @@ class Operator(NamedTuple):
 
     operations: Operating
     compaction: Compacting
+    audits: BooksAudits
     lifecycle: Callable[[], DaemonState]
     status: Callable[[], DaemonStatus]
 

@@ -273,7 +273,7 @@ async def hold_list(endpoint: ClientEndpoint, call: Call) -> Declined | None:
 
 async def daemon_audit(endpoint: ClientEndpoint, call: Call) -> None:
     """The sums of all balances."""
-    audit = await endpoint.services.stored.audits.report(call.params.after)
+    audit = await endpoint.services.operator.audits.report(call.params.after)
     endpoint.services.operator.operations.audited(len(audit.violations))
     endpoint.reply(call, audit)
 
