@@ -14,7 +14,6 @@ SOURCE = ROOT / "src" / "walletd"
 MOST_ATTRIBUTES = 15
 """Of a class that is no plain record: one that keeps more has a second thought in it."""
 CROWDED = {
-    "Projector": 22,
     "Compaction": 20,
     "GatewayServer": 19,
     "FrameProtocol": 18,

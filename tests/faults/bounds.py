@@ -72,7 +72,7 @@ CONSTANTS: dict[str, dict[str, Bound]] = {
         "KEPT_FOR_OPERATORS": _CONNECTIONS,
         "LEAST": _CONNECTIONS,
     },
-    "gateway.network.connection": {"READ_BYTES": Crossed(512, "bytes sent at once")},
+    "gateway.network.inbox": {"READ_BYTES": Crossed(512, "bytes sent at once")},
     "gateway.network.outbox": {"WRITE_BYTES": Crossed(4096, "bytes of the journal")},
     "gateway.methods.dispatch": {"MOST_ASSETS": Crossed(10, "assets")},
     "gateway.methods.entries": {"MAX_PAGE_BYTES": Crossed(32 * 1024, "bytes of the journal")},
@@ -165,11 +165,13 @@ CONSTANTS: dict[str, dict[str, Bound]] = {
     },
     "wallets.ledger_clock": {"MOST_AT_ONCE": Elsewhere("time, not data: tests/wallets/test_ledger_clock.py")},
     "tables.log_chain": {"PAGE_BYTES": _FORMAT, "SUM_BYTES": _FORMAT},
-    "tables.projector": {
+    "tables.backlog": {
         "MAX_BACKLOG_BYTES": Crossed(64 * 1024, "bytes of the journal"),
         "MAX_BATCH": Crossed(48, "entries"),
         "MAX_BATCH_BYTES": _FOLLOWS,
         "TURN_BYTES": Crossed(4096, "bytes of the journal"),
+    },
+    "tables.projector": {
         "HURRIED_TURN": Crossed(8, "entries"),
         "RELAXED_TURN": Crossed(4, "entries"),
         "MAX_PROMPT": Crossed(16, "entries"),

@@ -255,9 +255,10 @@ def believes_the_clock(now: Any) -> Any:
 
 def loses_an_entry(project_some: Callable[[Projector], Awaitable[bool]]) -> Any:
     async def wrong(self: Projector) -> bool:
-        if len(self._unfolded) > 2 and self._unfolded[0].entry.sequence < self._frontiers[0].size:
-            self._backlog -= 1
-            self._unfolded.popleft()
+        backlog = self._backlog
+        if backlog.unfolded > 2 and backlog._unfolded[0].entry.sequence < backlog._frontiers[0].size:
+            backlog.entries -= 1
+            backlog._unfolded.popleft()
         return await project_some(self)
 
     return wrong

@@ -28,7 +28,7 @@ from tests.state_file import state_file
 from walletd.journal.segment import Segment
 from walletd.ledger.audit import Audit
 from walletd.streams import publisher
-from walletd.tables import projector
+from walletd.tables import backlog
 from walletd.tables.file import FILE_NAME
 from walletd.tables.writer import delete_read_tables
 from walletd.vocabulary.commands import AnyCommand
@@ -347,7 +347,7 @@ def deterministic(world: World, seed: int) -> Iterator[None]:
         stack.enter_context(patch.object(trio._core._run, "_ALLOW_DETERMINISTIC_SCHEDULING", True))
         stack.enter_context(patch.object(publisher, "MAX_RECENT", plan.recent_entries))
         stack.enter_context(patch.object(publisher, "BURST", plan.burst))
-        stack.enter_context(patch.object(projector, "MAX_BATCH", plan.batch))
+        stack.enter_context(patch.object(backlog, "MAX_BATCH", plan.batch))
         stack.enter_context(patch.object(roster, "TURNS_BETWEEN_CHECKPOINTS", plan.turns))
         stack.enter_context(sqlite_in_the_loop(world.pause, world.is_at_once))
         trio._core._run._r.seed(seed)

@@ -18,7 +18,7 @@ from walletd.journal.writer import WriterLimits
 from walletd.ledger import entry_size
 from walletd.ledger.audit import Audit
 from walletd.streams import publisher
-from walletd.tables import projector
+from walletd.tables import backlog
 from walletd.vocabulary.commands import (
     AnyCommand,
     ExecuteBatch,
@@ -353,15 +353,15 @@ async def test_the_recent_entries_are_bounded_in_bytes(tmp_path: Path, monkeypat
 async def test_what_the_read_tables_lag_behind_is_bounded_in_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(projector, "MAX_BACKLOG_BYTES", 300_000)
-    monkeypatch.setattr(projector, "MAX_BATCH_BYTES", 100_000)
+    monkeypatch.setattr(backlog, "MAX_BACKLOG_BYTES", 300_000)
+    monkeypatch.setattr(backlog, "MAX_BATCH_BYTES", 100_000)
     async with open_core(tmp_path, MemoryJournalStore()) as core:
         sizes: list[int] = []
         write = core.projector._tables.write
 
         async def recorded(folded: Any, **more: Any) -> None:
             ready: Any = core.projector._ready
-            sizes.append(sum(len(durable.record) for durable in ready.batch))
+            sizes.append(sum(len(durable.record) for durable in ready.entries))
             await write(folded, **more)
 
         monkeypatch.setattr(core.projector._tables, "write", recorded)
@@ -369,7 +369,7 @@ async def test_what_the_read_tables_lag_behind_is_bounded_in_bytes(
         await with_wide_wallets(core, 12)
         assert core.projector.taken < 1
         await core.projector.reach(core.writer.durable_head)
-        assert core.projector._backlog_bytes == 0
+        assert core.projector._backlog.bytes == 0
         largest = max(len(record) for record in await journaled(core.store))  # type: ignore[arg-type]
         assert len(sizes) > 3
         assert max(sizes) <= 100_000 + 50_000 + largest

@@ -14,7 +14,7 @@ from tests.wallets.projecting import Recorded, commit, durable
 from walletd.daemon.engine import Engine
 from walletd.journal.memory.store import MemoryJournalStore
 from walletd.journal.merkle import Frontier, leaf_hash
-from walletd.tables import projector as projector_module
+from walletd.tables import backlog
 from walletd.tables.file import Tables
 from walletd.tables.folding import (
     rows_of,
@@ -98,7 +98,7 @@ async def test_what_arrives_during_a_transaction_is_in_the_next(autojump_clock: 
 
 
 async def test_a_transaction_is_bounded_by_whole_commits(autojump_clock: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(projector_module, "MAX_BATCH", 5)
+    monkeypatch.setattr(backlog, "MAX_BATCH", 5)
     recorded = Recorded()
     async with recorded.running():
         for first in (1, 4, 7, 10):

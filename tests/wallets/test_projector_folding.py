@@ -10,6 +10,7 @@ import trio.testing
 from tests.journal.writing import QuickMemoryStore
 from tests.wallets.conftest import answered, define, open_core, submit
 from tests.wallets.projecting import Recorded, commit
+from walletd.tables import backlog
 from walletd.tables import projector as projector_module
 from walletd.tables.file import ReadTablesRotten
 from walletd.tables.folding import (
@@ -33,14 +34,14 @@ def folded_at(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, int]]:
             seen.append((trio.current_time(), entry.sequence))
             super().add(entry)
 
-    monkeypatch.setattr(projector_module, "Folding", Noted)
+    monkeypatch.setattr(backlog, "Folding", Noted)
     return seen
 
 
 async def test_the_next_are_folded_while_a_thread_writes(
     autojump_clock: Any, folded_at: list[tuple[float, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(projector_module, "MAX_BATCH", 5)
+    monkeypatch.setattr(backlog, "MAX_BATCH", 5)
     recorded = Recorded(seconds=1)
     async with recorded.running():
         start = trio.current_time()
@@ -69,9 +70,9 @@ async def test_a_transaction_ends_with_a_commit_however_much_of_the_next_was_fol
     recorded = Recorded()
     recorded.projector.extend(*commit(1, 2))
     recorded.projector.extend(*commit(3, 7))
-    recorded.projector._fold_some(most)
+    recorded.projector._backlog.fold_into(recorded.projector._batch, most)
     recorded.projector.extend(*commit(8, 9))
-    recorded.projector._fold_some(most)
+    recorded.projector._backlog.fold_into(recorded.projector._batch, most)
     async with recorded.running():
         await recorded.projector.reach(9)
     _, frontier = commit(1, 9)
@@ -107,7 +108,7 @@ async def test_a_reader_does_not_wait_for_what_came_after_it(
 async def test_what_comes_is_folded_at_once_until_much_waits(
     autojump_clock: Any, folded_at: list[tuple[float, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(projector_module, "MAX_BATCH", 6)
+    monkeypatch.setattr(backlog, "MAX_BATCH", 6)
     recorded = Recorded()
     for first, last in ((1, 2), (3, 5), (6, 6)):
         recorded.projector.extend(*commit(first, last))
@@ -134,7 +135,7 @@ async def test_an_entry_whose_fold_failed_is_not_passed_over(
             added.append(entry.sequence)
             super().add(entry)
 
-    monkeypatch.setattr(projector_module, "Folding", Failing)
+    monkeypatch.setattr(backlog, "Folding", Failing)
     recorded = Recorded()
     recorded.projector.extend(*commit(1, 3))
     with pytest.raises(MemoryError):
@@ -162,7 +163,7 @@ async def test_what_a_turn_of_the_sockets_made_durable_is_folded_at_its_end(
 async def test_what_was_folded_while_there_was_no_space_is_written_in_order(
     autojump_clock: Any, monkeypatch: pytest.MonkeyPatch, is_ended: bool
 ) -> None:
-    monkeypatch.setattr(projector_module, "MAX_BATCH", 2)
+    monkeypatch.setattr(backlog, "MAX_BATCH", 2)
     recorded = Recorded(seconds=0.1)
     recorded.tables.is_full = True
     async with recorded.running():
@@ -182,7 +183,7 @@ async def test_what_was_folded_while_there_was_no_space_is_written_in_order(
 async def test_rot_that_is_met_while_the_next_are_folded_comes_out_as_it_is(
     autojump_clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(projector_module, "MAX_BATCH", 2)
+    monkeypatch.setattr(backlog, "MAX_BATCH", 2)
     recorded = Recorded()
 
     async def rotten(*what: Any, **how: Any) -> None:

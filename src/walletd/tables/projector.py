@@ -12,10 +12,8 @@ entries not yet projected is bounded: ``taken``.
 """
 
 import logging
-from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from math import inf
 from typing import NamedTuple
 
 import trio
@@ -24,11 +22,8 @@ from walletd.journal.history import DurableEntry
 from walletd.journal.merkle import Frontier
 from walletd.runtime.concurrently import side_by_side
 from walletd.runtime.silence_watch import Watch
-from walletd.tables.folding import (
-    Folding,
-)
+from walletd.tables.backlog import Backlog, Batch
 from walletd.tables.writer import Folded, Progress, ReadTables, ReadTablesStand, folded
-from walletd.vocabulary.sizes import MAX_SEGMENT_BYTES
 
 FULL_RETRY_SECONDS = 1.0
 """The delay before another attempt while the read tables have no space, or another program has them locked."""
@@ -45,20 +40,6 @@ lock.
 A mere yield to other tasks would take the lock back before the thread is awake, and the commit would wait for the whole
 fold.
 """
-
-MAX_BATCH = 4_000
-"""The approximate number of entries in one transaction: each takes a third of the time that it would among a tenth as
-many.
-"""
-
-MAX_BATCH_BYTES = 4 * MAX_SEGMENT_BYTES
-"""The approximate number of bytes of entries in one transaction."""
-
-MAX_BACKLOG_BYTES = 64 * 1024 * 1024
-"""The limit on entries that the read tables do not show yet: equal to that of entries waiting for the journal."""
-
-TURN_BYTES = 256 * 1024
-"""The bytes of entries folded before other tasks run, however few entries they are."""
 
 PROMPT_BYTES = 256 * 1024
 """A larger transaction is made by a thread, however few its entries are."""
@@ -83,7 +64,7 @@ log = logging.getLogger("walletd.wallets")
 class _Ready(NamedTuple):
     """The content of one transaction."""
 
-    batch: Sequence[DurableEntry]
+    entries: Sequence[DurableEntry]
     folded: Folded
     is_small: bool
 
@@ -102,33 +83,18 @@ class Projector:
     ) -> None:
         self._tables = tables
         self._progress = progress
-        self._max_backlog = max_backlog
         self._on_projected = on_projected
         self._watch = watch
-        self._frontiers: deque[Frontier] = deque()
-        """The frontier after each commit that is not folded yet."""
-        self._unfolded: deque[DurableEntry] = deque()
-        self._folding = Folding()
-        self._folded: list[DurableEntry] = []
-        """The entries in it."""
-        self._reached: Frontier | None = None
-        """The frontier after the last whole commit in it."""
-        self._last_sequence: float = inf
-        """The last commit of the next transaction, unless it is full before."""
-        self._is_closed = False
-        """True if it accepts nothing more."""
+        self._backlog = Backlog(progress.sequence, max_backlog)
+        self._batch = Batch()
         self._ready: _Ready | None = None
-        self._folded_bytes = 0
-        self._backlog = 0
-        self._backlog_bytes = 0
+        """The transaction that is written now, or tried again."""
         self._arrived = trio.Event()
         self._urgent = trio.Event()
         self._advanced = trio.Event()
         self._full: ReadTablesStand | None = None
         """The reason why the read tables are stalled, until they advance again."""
         self.transactions = 0
-        self.durable_sequence = progress.sequence
-        """The last entry passed in."""
 
     @property
     def sequence(self) -> int:
@@ -143,18 +109,17 @@ class Projector:
     @property
     def backlog(self) -> int:
         """The number of durable entries that the read tables do not show yet."""
-        return self._backlog
+        return self._backlog.entries
+
+    @property
+    def durable_sequence(self) -> int:
+        """The last entry passed in."""
+        return self._backlog.durable_sequence
 
     @property
     def taken(self) -> float:
         """The share of its room that the backlog takes: at 1, no more may become durable before it has caught up."""
-        entries, size = self._backlog / self._max_backlog, self._backlog_bytes / MAX_BACKLOG_BYTES
-        return entries if entries > size else size
-
-    @property
-    def _has_a_batch(self) -> bool:
-        """True if there is enough for a full transaction."""
-        return self._backlog >= MAX_BATCH or self._backlog_bytes >= MAX_BATCH_BYTES
+        return self._backlog.taken
 
     async def advance(self) -> None:
         """Have the next transaction begin, and return when it was made or tried."""
@@ -163,40 +128,13 @@ class Projector:
 
     def extend(self, entries: Sequence[DurableEntry], frontier: Frontier) -> None:
         """Add the entries that one commit made durable, and the frontier after it, which no longer changes."""
-        assert entries[0].entry.sequence == self.durable_sequence + 1
-        assert frontier.size == entries[-1].entry.sequence
-        self._frontiers.append(frontier)
-        self._unfolded.extend(entries)
-        self._backlog += len(entries)
-        self._backlog_bytes += bytes_of(entries)
-        self.durable_sequence = frontier.size
+        self._backlog.extend(entries, frontier)
         self._arrived.set()
 
     def fold_at_once(self) -> None:
         """Fold the entries that have arrived, unless so many wait that other tasks should run first."""
-        if not self._has_a_batch:
-            self._fold_some(MAX_BATCH)
-
-    def _fold_some(self, most: int) -> None:
-        """Fold the oldest entries, as many as fit into the next transaction and into one turn."""
-        room = TURN_BYTES
-        for _ in range(min(most, len(self._unfolded))):
-            if self._is_closed or room <= 0:
-                return
-            durable = self._unfolded[0]
-            self._folding.add(durable.entry)
-            self._folded.append(durable)
-            # Only now: if memory ran out before, a transaction without this entry must not be written.
-            self._unfolded.popleft()
-            self._folded_bytes += len(durable.record)
-            room -= len(durable.record)
-            if self._frontiers[0].size == durable.entry.sequence:
-                self._end_commit(self._frontiers.popleft())
-
-    def _end_commit(self, frontier: Frontier) -> None:
-        self._reached = frontier
-        is_full = len(self._folded) >= MAX_BATCH or self._folded_bytes >= MAX_BATCH_BYTES
-        self._is_closed = is_full or frontier.size >= self._last_sequence
+        if not self._backlog.has_a_batch:
+            self._backlog.fold_into(self._batch, self._backlog.unfolded)
 
     async def reach(self, sequence: int) -> None:
         """Return once the read tables show this entry."""
@@ -217,7 +155,7 @@ class Projector:
         task_status.started()
         while True:
             await self._arrived.wait()
-            if not self._has_a_batch:
+            if not self._backlog.has_a_batch:
                 with trio.move_on_after(LINGER_SECONDS):
                     await self._urgent.wait()
             with trio.CancelScope(shield=True):
@@ -230,7 +168,7 @@ class Projector:
 
         Entries that find no space are left to the next start.
         """
-        while self._backlog and await self.project_some():
+        while self.backlog and await self.project_some():
             pass
 
     async def project_some(self) -> bool:
@@ -238,7 +176,7 @@ class Projector:
         is_awaited, self._urgent = self._urgent.is_set(), trio.Event()
         if self._ready is None:
             self._ready = await self._next(is_awaited=is_awaited)
-        if len(self._unfolded) < MAX_BATCH or self._full is not None:
+        if self._full is not None or not self._backlog.has_another_batch:
             await self._write()
         else:
             await side_by_side(self._write, self._fold_along)
@@ -246,28 +184,26 @@ class Projector:
 
     async def _next(self, *, is_awaited: bool) -> _Ready:
         """The next transaction, with everything that is durable by now and fits."""
-        self._last_sequence = self.durable_sequence
-        if self._folded and self._reached is not None and self._reached.size == self._folded[-1].entry.sequence:
-            self._end_commit(self._reached)
-        is_hurried = is_awaited or self._has_a_batch
+        batch, backlog = self._batch, self._backlog
+        batch.end_at(backlog.durable_sequence)
+        is_hurried = is_awaited or backlog.has_a_batch
         turn = HURRIED_TURN if is_hurried else RELAXED_TURN
-        self._fold_some(turn)
-        while not self._is_closed:
+        backlog.fold_into(batch, turn)
+        while not batch.is_closed:
             await trio.sleep(0 if is_hurried else PAUSE_SECONDS)
-            self._fold_some(turn)
-        assert self._reached is not None
-        batch, folding = self._folded, self._folding
-        progress = progress_after(self._progress, batch[-1].entry.sequence, self._reached, batch[-1].entry.time)
-        self._folded, self._folding, self._reached = [], Folding(), None
-        self._last_sequence, self._is_closed = inf, False
-        is_small = len(batch) <= (MAX_PROMPT if is_awaited else MAX_RELAXED) and self._folded_bytes <= PROMPT_BYTES
-        self._folded_bytes = 0
-        return _Ready(batch, folded(folding, progress), is_small)
+            backlog.fold_into(batch, turn)
+        self._batch = Batch()
+        assert batch.reached is not None
+        last = batch.entries[-1].entry
+        progress = progress_after(self._progress, last.sequence, batch.reached, last.time)
+        most = MAX_PROMPT if is_awaited else MAX_RELAXED
+        is_small = len(batch.entries) <= most and batch.bytes <= PROMPT_BYTES
+        return _Ready(batch.entries, folded(batch.folding, progress), is_small)
 
     async def _fold_along(self) -> None:
         """Fold the next transaction while the previous one is written."""
-        while self._unfolded and not self._is_closed:
-            self._fold_some(HURRIED_TURN)
+        while self._backlog.unfolded and not self._batch.is_closed:
+            self._backlog.fold_into(self._batch, HURRIED_TURN)
             await trio.lowlevel.checkpoint()
 
     async def _write(self) -> None:
@@ -282,28 +218,22 @@ class Projector:
             self._wake()
         else:
             self._ready = None
-            self._advance(ready.folded.progress, ready.batch)
+            self._advance(ready.folded.progress, ready.entries)
 
-    def _advance(self, progress: Progress, batch: Sequence[DurableEntry]) -> None:
+    def _advance(self, progress: Progress, entries: Sequence[DurableEntry]) -> None:
         self._progress = progress
         self._full = None
-        self._backlog -= len(batch)
-        self._backlog_bytes -= bytes_of(batch)
+        self._backlog.shown(entries)
         self.transactions += 1
-        if not self._backlog:
+        if not self.backlog:
             self._arrived = trio.Event()
         self._wake()
-        self._on_projected(batch)
+        self._on_projected(entries)
 
     def _wake(self) -> None:
         """Wake all waiting tasks to check again."""
         advanced, self._advanced = self._advanced, trio.Event()
         advanced.set()
-
-
-def bytes_of(entries: Sequence[DurableEntry]) -> int:
-    """The size of the entries as stored."""
-    return sum(len(durable.record) for durable in entries)
 
 
 def progress_after(progress: Progress, sequence: int, frontier: Frontier, time: datetime) -> Progress:

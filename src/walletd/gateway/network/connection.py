@@ -4,11 +4,8 @@
     nursery.start_soon(connection.run)
     connection.tick(trio.current_time())                # once a second, for all deadlines: no timer per connection
 
-A plain socket is read in the server's one task for that (``readiness``); another stream has a task that reads.  What a
-read causes at once is written by the reader; the ``outbox`` writes everything else.  A peer that does not read is not
-read from either, and is closed after a while; a silent one is pinged, and dropped when it does not answer.
-
-Reading holds no data while it waits: an idle connection has no buffers.
+The ``inbox`` reads, the ``outbox`` writes.  A peer that does not read is not read from either, and is closed after a
+while; a silent one is pinged, and dropped when it does not answer.
 """
 
 import logging
@@ -21,18 +18,15 @@ import trio
 
 from walletd.gateway.network.bounds import Bounds, Deadlines
 from walletd.gateway.network.counters import TrafficCounters
+from walletd.gateway.network.inbox import inbox_of
 from walletd.gateway.network.outbox import Flusher, Outbox
 from walletd.gateway.network.places import Places
 from walletd.gateway.network.readiness import Payer, Readiness
-from walletd.gateway.network.socket_stream import SocketStream
 from walletd.gateway.network.tls import SecureStream
 from walletd.gateway.websocket.frames import FrameProtocol, State
 from walletd.gateway.websocket.handshake import TOKEN_REFUSED, Handshake, Policy, TurnedAway
 from walletd.protocol.close_codes import CloseCode
 from walletd.vocabulary.fatal import FATAL
-
-READ_BYTES = 16384
-"""The bytes read at a time: about a hundred requests are one client's turn, before the others have theirs."""
 
 log = logging.getLogger(__name__)
 
@@ -92,14 +86,11 @@ class Connection:
         "_begun_at",
         "_closing_at",
         "_endpoint",
-        "_failure",
         "_frames",
         "_heard_at",
-        "_is_watched",
+        "_inbox",
         "_outbox",
         "_pinged_at",
-        "_read_on",
-        "_read_over",
         "_scope",
         "_stream",
         "_terms",
@@ -117,12 +108,7 @@ class Connection:
         self._endpoint: Endpoint | None = None
         self._scope: trio.CancelScope | None = None
         self._outbox = Outbox(stream, self._frames, terms.bounds, terms.traffic, terms.flusher, self)
-        self._read_on: trio.Event | None = None
-        """Present while it is not read because too much is queued for it; set when it is read again."""
-        self._read_over = trio.Event()
-        self._is_watched = False
-        self._failure: BaseException | None = None
-        """A failure of reading, for the connection's own task."""
+        self._inbox = inbox_of(stream, terms.readiness, self._outbox, self)
         self._begun_at = self._heard_at = trio.current_time()
         self._pinged_at = inf
         self._closing_at = inf
@@ -177,10 +163,8 @@ class Connection:
             async with trio.open_nursery() as nursery:
                 self._scope = nursery.cancel_scope
                 nursery.start_soon(self._outbox.run)
-                if isinstance(self._stream, SocketStream):
-                    await self._be_read(self._stream)
-                elif await self._is_secured():
-                    await self._read()
+                if await self._is_secured():
+                    await self._inbox.run()
         finally:
             try:
                 await trio.aclose_forcefully(self._stream)
@@ -206,7 +190,7 @@ class Connection:
                     self.abort()
 
     def _tick_liveness(self, now: float, deadlines: Deadlines) -> None:
-        if self._outbox.writing or self._read_on is not None:
+        if self._outbox.writing or self._inbox.is_held:
             self._pinged_at = inf  # Our ping, or its answer, waits in a queue: progress is the sign of life now.
             return
         if self._pinged_at <= self._heard_at:
@@ -229,75 +213,14 @@ class Connection:
                 return False
         return True
 
-    # --- reading ---------------------------------------------------------------------------------------------------
+    # --- for the inbox ---------------------------------------------------------------------------------------------
 
-    async def _be_read(self, stream: SocketStream) -> None:
-        """Have the socket read whenever something has arrived, until nothing more will."""
-        self._watch(stream)
-        try:
-            await self._read_over.wait()
-        finally:
-            self._unwatch(stream)
-        if self._failure is not None:
-            raise self._failure
-
-    def _watch(self, stream: SocketStream) -> None:
-        self._is_watched = True
-        self._terms.readiness.watch(stream.fileno(), lambda: self._read_now(stream), self._payer)
-
-    def _payer(self) -> Payer:
+    def payer(self) -> Payer:
+        """The principal that pays for what is read; None for a guest."""
         return None if self._endpoint is None else self._endpoint.payer
 
-    def _unwatch(self, stream: SocketStream) -> None:
-        if self._is_watched:
-            self._is_watched = False
-            self._terms.readiness.forget(stream.fileno())
-
-    def _read_now(self, stream: SocketStream) -> None:
-        """One read and its results.  A peer that does not accept its answers is then not read for a while."""
-        if not self._is_watched:
-            return
-        try:
-            data = stream.receive_now(READ_BYTES)
-            if data is None:
-                return
-            is_more = self._take(data)
-            if self._frames.pending_bytes and not self._outbox.writing:
-                self._outbox.flush()
-            elif self._frames.is_finished:
-                self._outbox.wake()
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            self._unwatch(stream)
-            self.abort()
-        except BaseException as failure:
-            self._unwatch(stream)
-            self._failure = failure
-            self._read_over.set()
-        else:
-            if not is_more:
-                self._unwatch(stream)
-                self._read_over.set()
-            elif self._outbox.unsent or self.queued_bytes > self._terms.bounds.high:
-                self._unwatch(stream)
-                self._read_on = trio.Event()
-
-    async def _read(self) -> None:
-        try:
-            while await self._take_in_turn(await self._stream.receive_some(READ_BYTES)):
-                if not self._outbox.writing:
-                    await self._outbox.write_out()
-                while self.queued_bytes > self._terms.bounds.high:
-                    self._read_on = trio.Event()
-                    await self._read_on.wait()
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            self.abort()
-
-    async def _take_in_turn(self, data: bytes | bytearray) -> bool:
-        async with self._terms.readiness.turn(self._payer()):
-            return self._take(data)
-
-    def _take(self, data: bytes | bytearray) -> bool:
-        """Handle the bytes; returns whether there may be more to read."""
+    def take(self, data: bytes | bytearray) -> bool:
+        """Handle the bytes of one read; returns whether there may be more to read."""
         if not data:
             self._frames.receive_eof()
             self._outbox.wake()
@@ -334,18 +257,10 @@ class Connection:
 
     def written(self, queued_bytes: int) -> None:
         """The peer took something: read from it again, and tell the endpoint, as soon as little enough is queued."""
-        if self._read_on is not None and queued_bytes <= self._terms.bounds.high:
-            self._go_on_reading(self._read_on)
+        if queued_bytes <= self._terms.bounds.high:
+            self._inbox.go_on()
         if queued_bytes <= self._terms.bounds.low and self._endpoint is not None:
             self._endpoint.drained()
-
-    def _go_on_reading(self, read_on: trio.Event) -> None:
-        if isinstance(self._stream, SocketStream):
-            if self._outbox.unsent or self._outbox.writing:
-                return
-            self._watch(self._stream)
-        self._read_on = None
-        read_on.set()
 
     # --- ending ----------------------------------------------------------------------------------------------------
 
@@ -362,6 +277,7 @@ class Connection:
         elif self._frames.state is not State.OPENING:
             traffic.count_close(self._frames.close_code)
         self._frames.forget()
+        self._inbox.forget()
         self._outbox.forget()
         endpoint, self._endpoint = self._endpoint, None
         if endpoint is not None:

@@ -138,6 +138,11 @@ class Outbox:
         """The bytes queued and not handed to the network yet."""
         return self._frames.pending_bytes + len(self.unsent) + self.writing
 
+    @property
+    def is_full(self) -> bool:
+        """True if so much is queued that the peer should not be read from."""
+        return self.queued_bytes > self._bounds.high
+
     def send(self, payload: bytes) -> bool:
         """Queue one text message.  Returns False if more is queued than a peer that reads ever has."""
         self._frames.send_text(payload)
@@ -182,6 +187,13 @@ class Outbox:
         self.unsent = data[sent:]
         self._count_written(sent)
         if self.unsent or self._frames.is_finished:
+            self._wake.set()
+
+    def flush_after_read(self) -> None:
+        """Write what a read caused; ``run`` ends the stream if it was the last."""
+        if self._frames.pending_bytes and not self.writing:
+            self.flush()
+        elif self._frames.is_finished:
             self._wake.set()
 
     async def run(self) -> None:
