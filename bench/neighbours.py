@@ -1,7 +1,8 @@
 """An honest client beside a hostile one: what it asks, one thing after the other, and what it waits for each.
 
-    scene = furnish(daemon)                            # two clients, their wallets and their past
-    honest = Honest(daemon, scene)
+    scene = furnish(host)                              # two clients, their wallets and their past
+    honest = Honest(host, scene)
+    with hostile(host, scene, ("replays",)): ...
     waits = honest.do(20)                              # by act: seconds of the clock and of the daemon's processor
 
 A wait in seconds of the daemon's processor is what the daemon itself worked between the question and its answer, for
@@ -20,16 +21,49 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench.daemon import Daemon
+from bench import processes
 from bench.tenants import MALLORY, OLD_COMMANDS, old_payment
 from bench.wire import Connection, request
 
 HONEST = "alice"
 STREAM_EVENTS = 50
-"""The events that a resume catches up with."""
+"""The events that a resume catches up with, and the commands that are repeated."""
+
+PAST = 50
+"""Payments before these."""
 
 PIPELINED = 500
 CPU_CLOCK = 2
+
+
+class Host(NamedTuple):
+    """A daemon, for those that talk to it and look at its process."""
+
+    address: str
+    operator: str
+    pid: int
+    data: Path
+
+    def memory(self) -> int:
+        """Resident bytes."""
+        return processes.memory([self.pid])
+
+    def peak(self) -> int:
+        """The most resident bytes since ``forget_peak``."""
+        return int(Path(f"/proc/{self.pid}/status").read_text().split("VmHWM:")[1].split()[0]) * 1024
+
+    def forget_peak(self) -> None:
+        """Have the kernel begin with ``peak`` at what is resident now."""
+        Path(f"/proc/{self.pid}/clear_refs").write_text("5")
+
+    def journal_bytes(self) -> int:
+        """The size of the journal, with its log."""
+        files = (self.data / name for name in ("journal.db", "journal.db-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
+
+    def processor_seconds(self) -> float:
+        """The processor time of all its threads so far, to the nanosecond: the process's clock, as Linux numbers it."""
+        return time.clock_gettime((~self.pid << 3) | CPU_CLOCK)
 
 
 class Scene(NamedTuple):
@@ -47,9 +81,9 @@ class Wait(NamedTuple):
     processor: float
 
 
-def furnish(daemon: Daemon) -> Scene:
+def furnish(host: Host) -> Scene:
     """Make the clients and their past: payments of both, the hostile one's wallet empty in the end."""
-    operator = daemon.connect()
+    operator = Connection(host.address, host.operator)
     operator.call("asset.define", {"command_id": "EUR", "asset": "EUR", "scale": 2})
     tokens = {}
     for name in (HONEST, MALLORY):
@@ -65,11 +99,11 @@ def furnish(daemon: Daemon) -> Scene:
             _done(operator.call("wallet.open", {"command_id": f"open-{wallet}", "wallet": wallet}))
     _fund(operator, HONEST, 1_000_000_000)
     _fund(operator, MALLORY, OLD_COMMANDS)
-    honest, hostile = Connection(daemon.address, tokens[HONEST]), Connection(daemon.address, tokens[MALLORY])
-    _pay(honest, HONEST, range(100))
+    _pay(operator, HONEST, range(OLD_COMMANDS, OLD_COMMANDS + PAST))
     status = operator.call("daemon.status", {})["result"]
     cursor = {"epoch": status["epoch"], "sequence": status["head"]}
-    _pay(honest, HONEST, range(100, 100 + STREAM_EVENTS))
+    honest, hostile = Connection(host.address, tokens[HONEST]), Connection(host.address, tokens[MALLORY])
+    _pay(honest, HONEST, range(STREAM_EVENTS))
     _pay(hostile, MALLORY, range(OLD_COMMANDS))
     for number in range(3):
         commands = [
@@ -105,10 +139,12 @@ def _done(response: dict[str, Any]) -> None:
 class Honest:
     """One session of the honest client."""
 
-    def __init__(self, daemon: Daemon, scene: Scene) -> None:
-        self._daemon = daemon
+    def __init__(self, host: Host, scene: Scene, patience_seconds: float | None = None) -> None:
+        """``patience_seconds``: raise TimeoutError where nothing comes for so long."""
+        self._host = host
         self._scene = scene
-        self._connection = Connection(daemon.address, scene.honest)
+        self._connection = Connection(host.address, scene.honest)
+        self._connection.socket.settimeout(patience_seconds)
         self._numbers = itertools.count(1)
         self._arrived: list[bytes] = []
 
@@ -121,11 +157,24 @@ class Honest:
                 waits[act.__name__].append(self.timed(act))
         return waits
 
+    def do_for(self, seconds: float) -> dict[str, list[Wait]]:
+        """The same for so many seconds."""
+        waits: dict[str, list[Wait]] = defaultdict(list)
+        end = time.perf_counter() + seconds
+        while time.perf_counter() < end:
+            for act, found in self.do(1).items():
+                waits[act] += found
+        return waits
+
     def timed(self, act: Callable[[], None]) -> Wait:
         """Do it, and measure."""
-        began, used = time.perf_counter(), processor_seconds(self._daemon.process.pid)
+        began, used = time.perf_counter(), self._host.processor_seconds()
         act()
-        return Wait(time.perf_counter() - began, processor_seconds(self._daemon.process.pid) - used)
+        return Wait(time.perf_counter() - began, self._host.processor_seconds() - used)
+
+    def close(self) -> None:
+        """Hang up."""
+        self._connection.close()
 
     def payment(self) -> None:
         """A payment of a cent."""
@@ -133,7 +182,7 @@ class Honest:
 
     def repetition(self) -> None:
         """A payment that was made long ago, sent again."""
-        answer = self._ask("transfer.post", old_payment(HONEST, next(self._numbers) % 100))
+        answer = self._ask("transfer.post", old_payment(HONEST, next(self._numbers) % STREAM_EVENTS))
         assert answer.get("replayed"), answer
 
     def statement(self) -> None:
@@ -181,12 +230,12 @@ class Honest:
 
 
 @contextmanager
-def hostile(daemon: Daemon, scene: Scene, kinds: tuple[str, ...]) -> Iterator[list[subprocess.Popen[str]]]:
+def hostile(host: Host, scene: Scene, kinds: tuple[str, ...]) -> Iterator[list[subprocess.Popen[str]]]:
     """A process for each of these kinds, at work until the end of the block."""
     program = str(Path(__file__).parent / "tenants.py")
     attackers = [
         subprocess.Popen(
-            [sys.executable, program, kind, daemon.address, scene.hostile],
+            [sys.executable, program, kind, host.address, scene.hostile],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -209,9 +258,13 @@ def hostile(daemon: Daemon, scene: Scene, kinds: tuple[str, ...]) -> Iterator[li
             attacker.stdout.close()
 
 
-def processor_seconds(pid: int) -> float:
-    """The processor time of all threads of a process so far, to the nanosecond: its clock, as Linux numbers it."""
-    return time.clock_gettime((~pid << 3) | CPU_CLOCK)
+def revoke(host: Host) -> Wait:
+    """The operator revokes the hostile client; what that waits for."""
+    began, used = time.perf_counter(), host.processor_seconds()
+    operator = Connection(host.address, host.operator)
+    _done(operator.call("client.revoke", {"command_id": f"revoke-{time.time_ns()}", "client": MALLORY}))
+    operator.close()
+    return Wait(time.perf_counter() - began, host.processor_seconds() - used)
 
 
 def quantile(values: list[float], part: float) -> float:

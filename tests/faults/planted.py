@@ -22,7 +22,8 @@ import trio
 
 from walletd import __main__
 from walletd.cli import serve
-from walletd.daemon import descriptors, listeners
+from walletd.daemon import descriptors, engine, listeners
+from walletd.gateway.endpoint import ClientEndpoint
 from walletd.journal import writer
 from walletd.journal.failures import JournalFull
 from walletd.journal.sqlite import store as sqlite_store
@@ -30,7 +31,9 @@ from walletd.journal.sqlite.connection import SqliteConnection
 from walletd.journal.watchdog import Watchdog
 from walletd.logs import outlet
 from walletd.runtime import awake_clock, blocking_calls, ending, loop_watch, silence_watch
+from walletd.runtime.fair_queue import FairQueue
 from walletd.sessions import session
+from walletd.sessions.budgets import Account, Budgets
 from walletd.settings.settings import Settings
 from walletd.tables import file as table_file
 from walletd.tables import reader as consistent_reads
@@ -444,6 +447,47 @@ def _the_directory_is_needed() -> None:
     Settings.rooted = lambda self, folder: self  # type: ignore[method-assign]
 
 
+def _no_budget() -> None:
+    put(Budgets, journal_refusal=lambda self, principal: None, processor_wait=lambda self, account: 0.0)
+
+
+def _shares_by_session() -> None:
+    """Each session has a turn of its own, and is not held back for what the others of its client use."""
+    ClientEndpoint.payer = property(lambda self: _account_of(self))  # type: ignore[assignment, method-assign]
+
+
+def _account_of(endpoint: Any) -> Account | None:
+    if endpoint.session.grant is None:
+        return None
+    plain = endpoint.services.budgets.account(endpoint.session.grant.principal)
+    return _ACCOUNTS.setdefault(endpoint, Account(f"{plain.name} {id(endpoint)}", plain.budget))
+
+
+_ACCOUNTS: dict[Any, Account] = {}
+
+
+def _first_come_first_served() -> None:
+    """What waits is served in the order of its arrival, and nothing is held back."""
+    put_plainly, take_plainly = FairQueue.put, FairQueue.take
+
+    def put_in_order(self: Any, key: Any, item: Any) -> None:
+        put_plainly(self, "all", (key, item))
+
+    def take_in_order(self: Any) -> Any:
+        return take_plainly(self)[1]
+
+    FairQueue.put = put_in_order  # type: ignore[method-assign]
+    FairQueue.take = take_in_order  # type: ignore[method-assign]
+    FairQueue.owes = lambda self, key: True  # type: ignore[method-assign]
+    put(Budgets, processor_wait=lambda self, account: 0.0)
+    put(engine, PLACES_OF_ONE=engine.READING_PLACES)
+
+
+BUGS_OF_TENANTS: dict[str, Callable[[], None]] = {
+    "no budget": _no_budget,
+    "shares by session": _shares_by_session,
+    "first come is first served": _first_come_first_served,
+}
 BUGS_UNDER_OVERLOAD: dict[str, Callable[[], None]] = {
     "what is shed is done all the same": _what_is_shed_is_done,
     "what is shed is kept in memory": _what_is_shed_is_kept,
@@ -474,7 +518,7 @@ BUGS_OF_THE_SURROUNDINGS: dict[str, Callable[[], None]] = {
 
 def main() -> None:
     """Plant, and go on as ``walletd``."""
-    everything = INJURIES | BUGS_UNDER_OVERLOAD | BUGS_OF_A_FULL_DISK | BUGS_OF_THE_SURROUNDINGS
+    everything = INJURIES | BUGS_OF_TENANTS | BUGS_UNDER_OVERLOAD | BUGS_OF_A_FULL_DISK | BUGS_OF_THE_SURROUNDINGS
     for name in filter(None, sys.argv[1].split(",")):
         everything[name]()
     del sys.argv[1]

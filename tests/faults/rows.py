@@ -242,6 +242,23 @@ ROWS = (
         (f"{FAULTS}/test_size.py::test_a_planted_bug_is_found",),
         ("tests.faults.small:BUGS",),
     ),
+    Row(
+        18,
+        "hostile tenant",
+        "one client with a token, several sessions and default budgets beside an honest one: refused batches from an "
+        "empty wallet, dry runs, absent payees and names, filtered statements, old commands, streams from 0, long "
+        "windows, connections; and several of these together",
+        "of the daemon's processor at most 0.25 s between an honest question and its answer (p99); at most 64 MiB of "
+        "memory and 1 MiB/s of journal; the operator revokes it within a second",
+        (Figure("TEST_TENANT_ACTS", "times five acts beside each kind", 8, 40, 2_000),),
+        (
+            f"{FAULTS}/test_hostile_tenant.py::test_beside_a_hostile_client_an_honest_one_is_served",
+            f"{FAULTS}/test_hostile_tenant.py::test_beside_all_of_it_together_an_honest_client_is_served_and_the_operator_"
+            "ends_it",
+        ),
+        (f"{FAULTS}/test_hostile_tenant.py::test_a_planted_bug_is_found",),
+        ("tests.faults.planted:BUGS_OF_TENANTS",),
+    ),
 )
 """In order."""
 
