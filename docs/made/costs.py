@@ -237,6 +237,13 @@ COSTS: dict[str, Cost] = {
         "Client, Token, Session, Entry",
         _CLIENT,
     ),
+    "client.update": Cost(
+        "O(admins + its keys); O(sessions) once it is durable",
+        "ends its sessions if its scopes change or they come from elsewhere; its name stays",
+        f"{ENTRY}; its row in `client` and those of keys that end are replaced",
+        "Client, Token, Session, Entry",
+        _CLIENT,
+    ),
     "client.revoke": Cost(
         "O(admins + its keys); O(sessions) once it is durable",
         "ends its sessions; its name stays",

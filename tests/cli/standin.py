@@ -77,6 +77,10 @@ class StandIn:
         self._note("create_client", *arguments, **named)
         return self.answer
 
+    async def update_client(self, *arguments: Any, **named: Any) -> Applied:
+        self._note("update_client", *arguments, **named)
+        return self.answer
+
     async def rotate_client(self, *arguments: Any, **named: Any) -> Applied:
         self._note("rotate_client", *arguments, **named)
         return self.answer

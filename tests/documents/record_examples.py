@@ -96,6 +96,7 @@ CONVERSATION: list[tuple[str, dict[str, Any]]] = [
         },
     ),
     ("client.list", {"limit": 10}),
+    ("client.update", {"command_id": "auditor-1a", "client": "auditor", "addresses": ["10.1.0.0/16"]}),
     (
         "client.rotate",
         {

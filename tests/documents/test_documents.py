@@ -126,7 +126,8 @@ def test_the_examples_of_the_pages_on_access_work_as_printed(tmp_path: Path, pag
             done = subprocess.run(
                 command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
             )
-            assert done.returncode == (77 if "# forbidden" in line else 0), f"{line}\n{done.stdout}\n{done.stderr}"
+            expected = 77 if "# forbidden" in line else 1 if "# refused" in line else 0
+            assert done.returncode == expected, f"{line}\n{done.stdout}\n{done.stderr}"
             missing = re.search(r"it needs (\S+)", line.partition("#")[2])
             assert missing is None or missing.group(1) in done.stderr
         assert judge_noted(tmp_path / "frames") >= 20

@@ -132,6 +132,7 @@ CONSTANTS: dict[str, dict[str, Bound]] = {
         "MAX_LIMITED_ASSETS": _RULE,
         "MAX_WINDOWS": _RULE,
         "MAX_SCOPES": _RULE,
+        "MAX_NETWORKS": _RULE,
         "MAX_BATCH_COMMANDS": _RULE,
     },
     "vocabulary.money": {"MAX_AMOUNT": _RULE, "MAX_SCALE": _RULE},

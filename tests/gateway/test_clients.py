@@ -236,7 +236,7 @@ async def test_an_owner_makes_lists_and_revokes_its_keys_and_knows_nobody_elses(
         none = await bob.refused(method, command_id=f"2{method}", client="ghost/phone", **fields)
         assert theirs["reason"] == none["reason"] == "client_not_found"
         assert theirs.keys() == none.keys()
-        assert (await phone.refused(method, command_id="3", client="shop/phone", **fields))["reason"] == "forbidden"
+        assert (await phone.refused(method, command_id="3", client="shop/pad", **fields))["reason"] == "forbidden"
     await shop.call("client.revoke", command_id="r", client="shop/phone")
     assert await closing(phone) == 4401
     assert shop.closed_with is None
@@ -331,3 +331,79 @@ async def test_two_clients_may_use_the_same_command_id(desk: Desk) -> None:
         assert (await client.call("transfer.post", **payment("same", "bob", amount, "shop-1")))["replayed"]
         entry = (await client.call("entry.get", command_id="same"))["entry"]
         assert entry["command"]["postings"][0]["amount"] == str(amount)
+
+
+# --- a client changes itself ----------------------------------------------------------------------------------------
+
+
+async def test_a_client_rotates_narrows_and_revokes_itself_without_an_admin(desk: Desk) -> None:
+    root = await session_of(desk, "root")
+    await let_in(root, "shop", "spend:shop-*", "view:bob")
+    shop = await session_of(desk, "shop")
+    await shop.call("client.rotate", command_id="1", client="shop", token_sha256=token_hash("next"))
+    assert await closing(shop) == 4401, "the token of this session ended"
+    shop = await session_of(desk, "next")
+    await shop.call("wallet.get", wallet="bob")
+    await shop.call("client.update", command_id="2", client="shop", scopes=["spend:shop-1"])
+    assert await closing(shop) == 1012, "it comes back with what is left"
+    shop = await session_of(desk, "next")
+    await shop.call("wallet.get", wallet="shop-1")
+    for wallet in ("bob", "shop-2"):
+        assert (await shop.refused("wallet.get", wallet=wallet))["reason"] == "forbidden"
+    widened = await shop.refused("client.update", command_id="3", client="shop", scopes=["spend:shop-*"])
+    assert widened["reason"] == "beyond_own_access"
+    assert (await shop.refused("client.rotate", command_id="4", client="bob", token_sha256="0" * 64))[
+        "scope"
+    ] == "admin"
+    await shop.call("client.revoke", command_id="5", client="shop")
+    assert await closing(shop) == 4401
+
+
+async def test_by_rotating_itself_a_client_stays_no_longer_than_it_was_let_in_for(desk: Desk) -> None:
+    root = await session_of(desk, "root")
+    await let_in(root, "guest", "view:bob", expires_in_seconds=3600)
+    guest = await session_of(desk, "guest")
+    changed = await guest.call("client.rotate", command_id="1", client="guest", token_sha256=token_hash("next"))
+    (token,) = changed["clients"][0]["tokens"]
+    created = await root.call("client.list")
+    (seen,) = [view for view in created["clients"] if view["client"] == "guest"]
+    assert seen["tokens"][0]["expires_at"] == token["expires_at"]
+
+
+async def test_keys_that_would_show_more_than_their_owner_spends_end_with_the_change(desk: Desk) -> None:
+    root = await session_of(desk, "root")
+    await let_in(root, "shop", "spend:shop-*")
+    shop = await session_of(desk, "shop")
+    for name, wallet in (("shop/one", "shop-1"), ("shop/two", "shop-2")):
+        await let_in(shop, name, f"view:{wallet}")
+    one, two = await session_of(desk, "shop/one"), await session_of(desk, "shop/two")
+    changed = await root.call("client.update", command_id="u", client="shop", scopes=["spend:shop-1"])
+    assert [view["client"] for view in changed["clients"]] == ["shop", "shop/two"]
+    assert await closing(two) == 4401
+    await one.call("wallet.get", wallet="shop-1")
+
+
+async def test_a_client_bound_to_addresses_is_served_there_only(desk: Desk) -> None:
+    root = await session_of(desk, "root")
+    await let_in(root, "shop", "view:bob", addresses=["10.1.0.0/16", "2001:db8::/32"])
+    there = desk.client(None)
+    there.endpoint.session._address = "10.1.2.3"
+    await there.call("session.authenticate", token="shop")
+    elsewhere = desk.client(None)
+    elsewhere.endpoint.session._address = "10.2.0.1"
+    assert (await elsewhere.refused("session.authenticate", token="shop"))["reason"] == "authentication_failed"
+    there.peer = "10.1.2.3"
+    await root.call("client.update", command_id="u", client="shop", addresses=["10.1.0.0/24"])
+    assert await closing(there) == 4401, "it is elsewhere now"
+    for addresses in (["10.1.0.300"], ["fe80::/200"], ["::::"]):
+        refused = await root.refused("client.update", command_id="x", client="shop", addresses=addresses)
+        assert (refused["reason"], refused["field"]) == ("invalid_params", "addresses[0]")
+
+
+async def test_without_scopes_or_addresses_a_change_changes_nothing(desk: Desk) -> None:
+    root = await session_of(desk, "root")
+    await let_in(root, "shop", "view:bob", addresses=["10.1.0.0/16"])
+    changed = await root.call("client.update", command_id="u", client="shop")
+    assert (changed["clients"][0]["scopes"], changed["clients"][0]["addresses"]) == (["view:bob"], ["10.1.0.0/16"])
+    freed = await root.call("client.update", command_id="v", client="shop", addresses=[])
+    assert "addresses" not in freed["clients"][0]

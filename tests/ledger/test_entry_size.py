@@ -92,6 +92,9 @@ def wallet() -> e.WalletRecord:
     )
 
 
+NETWORKS = ("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/128",) * c.MAX_NETWORKS
+
+
 def client(number: int) -> e.ClientRecord:
     token = e.TokenRecord(sha256="a" * 64, created_at=MOMENT, expires_at=MOMENT)
     return e.ClientRecord(
@@ -101,6 +104,7 @@ def client(number: int) -> e.ClientRecord:
         created_by=Principal("c" * 63),
         created_at=MOMENT,
         revoked_at=MOMENT,
+        addresses=NETWORKS,
     )
 
 
@@ -167,9 +171,18 @@ LARGEST: dict[str, Callable[[], tuple[c.AnyCommand, e.Effects]]] = {
     ),
     "client.create": lambda: (
         c.CreateClient(
-            client=client(1).client, scopes=client(1).scopes, token_sha256="a" * 64, expires_at=MOMENT, **CONDITIONS
+            client=client(1).client,
+            scopes=client(1).scopes,
+            token_sha256="a" * 64,
+            expires_at=MOMENT,
+            addresses=NETWORKS,
+            **CONDITIONS,
         ),
         e.Effects(clients=(client(1),), forgotten=tuple(client(n).client for n in range(MAX_KEYS))),
+    ),
+    "client.update": lambda: (
+        c.UpdateClient(client=client(1).client, scopes=client(1).scopes, addresses=NETWORKS, **CONDITIONS),
+        e.Effects(clients=tuple(client(n) for n in range(MAX_KEYS + 1))),
     ),
     "client.revoke": lambda: (
         c.RevokeClient(client=client(1).client, **CONDITIONS),
@@ -195,7 +208,7 @@ def test_a_command_at_its_largest_fits_into_an_entry(kind: str) -> None:
 def test_the_largest_of_every_command_that_is_no_batch_is_measured() -> None:
     named = {kind.__struct_config__.tag for kind in get_args(c.BatchedCommand)}
     small = {"asset.define", "wallet.unfreeze", "hold.extend"}  # Like wallet.freeze and hold.void, with less.
-    assert named | {"client.create", "client.revoke"} == set(LARGEST) | small
+    assert named | {"client.create", "client.update", "client.revoke"} == set(LARGEST) | small
 
 
 def test_a_balance_and_an_outflow_are_no_larger_than_what_is_counted_for_them() -> None:

@@ -36,7 +36,7 @@ from tests.ledger.cases import (
     void,
     window,
 )
-from tests.ledger.client_cases import CLIENT_REFUSALS, create, hash_of, revoke, rotate, with_office
+from tests.ledger.client_cases import CLIENT_REFUSALS, change, create, hash_of, revoke, rotate, with_office
 from tests.ledger.core import REAL, Core
 from walletd.vocabulary.commands import (
     AdjustHold,
@@ -60,6 +60,7 @@ from walletd.vocabulary.commands import (
     RevokeClient,
     RotateClient,
     UnfreezeWallet,
+    UpdateClient,
     UpdateWallet,
     VoidHold,
 )
@@ -262,6 +263,15 @@ FAULTS_OF_A_ROTATION: dict[Reason, Any] = {
     Reason.TOO_MANY_TOKENS: {"client": "busy", "overlap_until": LATER},
     Reason.LAST_ADMIN: {"client": "root", "expires_at": LATER},
 }
+FAULTS_OF_A_CHANGE: dict[Reason, Any] = {
+    Reason.COMMAND_EXPIRED: EXPIRED,
+    Reason.BEYOND_OWN_ACCESS: {"client": "shop/desk", "scopes": ("view:bob",)},
+    Reason.CLIENT_NOT_FOUND: {"client": "ghost"},
+    Reason.VERSION_MISMATCH: STALE,
+    Reason.BALANCE_MISMATCH: POORER,
+    Reason.CLIENT_REVOKED: {"client": "gone"},
+    Reason.LAST_ADMIN: {"client": "root", "scopes": ("operate",)},
+}
 FAULTS_OF_A_REVOCATION: dict[Reason, Any] = {
     Reason.COMMAND_EXPIRED: EXPIRED,
     Reason.CLIENT_NOT_FOUND: {"client": "ghost"},
@@ -288,6 +298,7 @@ FAULTS: dict[type[AnyCommand], dict[Reason, Any]] = {
     DefineAsset: FAULTS_OF_A_DEFINITION,
     CreateClient: FAULTS_OF_A_CLIENT,
     RotateClient: FAULTS_OF_A_ROTATION,
+    UpdateClient: FAULTS_OF_A_CHANGE,
     RevokeClient: FAULTS_OF_A_REVOCATION,
 }
 
@@ -310,6 +321,7 @@ GOOD: dict[type[AnyCommand], Callable[[], AnyCommand]] = {
     ExpireHold: lambda: expire("eve", "h16"),
     CreateClient: lambda: create("visitor", "metrics"),
     RotateClient: lambda: rotate("shop", "fresh"),
+    UpdateClient: lambda: change("shop", "spend:shop-1"),
     RevokeClient: lambda: revoke("shop"),
 }
 

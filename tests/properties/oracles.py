@@ -112,8 +112,8 @@ def access_against(modules: dict[str, ModuleType]) -> list[str]:
     access: Any = modules["walletd.sessions.access"]
     found = []
     for scope, need, covered in NEEDS:
-        asked = access.Need(access.Right(need.right.value), need.wallet, need.is_prefix)
-        if access.Grant(Principal("p"), (scope,)).permits(asked) != covered:
+        asked = access.Need(access.Right(need.right.value), *need[1:])
+        if access.Grant(Principal("a-client"), (scope,)).permits(asked) != covered:
             found.append(f"{scope} {need}")
     for method, row in PERMITTED.items():
         for scope, expected in zip(SCOPES, row.split(), strict=True):
@@ -159,4 +159,4 @@ def _is_call(answer: Any) -> bool:
 def _session(modules: dict[str, ModuleType], *scopes: str) -> Any:
     access: Any = modules["walletd.sessions.access"]
     session: Any = modules["walletd.sessions.session"]
-    return session.Session(access.TokenRegister(), LIMITS, access.Grant(Principal("p"), scopes))
+    return session.Session(access.TokenRegister(), LIMITS, access.Grant(Principal("a-client"), scopes))

@@ -1,6 +1,6 @@
 """Any history of clients: the invariants hold after every entry; and of any entry, nobody is shown what is not his."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -8,19 +8,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.ledger.cases import NOW, Ledger
-from tests.ledger.client_cases import create, hash_of, revoke, rotate
+from tests.ledger.client_cases import change, create, hash_of, revoke, rotate
 from tests.ledger.core import REAL
 from tests.properties import times
 from tests.properties.programs import PRELUDE, Run, Step, programs
 from walletd.ledger.audit import Audit
-from walletd.ledger.client_book import ClientBook, is_in_force
+from walletd.ledger.client_book import ClientBook, is_in_force, live_tokens
 from walletd.ledger.clients import MAX_TOKENS
 from walletd.sessions.access import Grant
 from walletd.sessions.redaction import concerns, redacted, shown_facts
 from walletd.vocabulary.commands import RefusedCommand
-from walletd.vocabulary.entries import Effects, Entry, decode_entry
+from walletd.vocabulary.entries import ClientRecord, Effects, Entry, decode_entry
 from walletd.vocabulary.identifiers import Principal, owner_of
-from walletd.vocabulary.scopes import Need, ownership_of, permitted
+from walletd.vocabulary.scopes import Need, includes, ownership_of, permitted
 
 NAMES = ["root", "shop", "bob", "shop/a", "shop/b", "bob/a", "operator"]
 SCOPES = ["admin", "operate", "metrics", "spend:shop-*", "spend:shop-1", "view:shop-1", "view:shop-*", "view:*"]
@@ -31,10 +31,12 @@ _names = st.sampled_from(NAMES)
 _tokens = st.integers(0, 40).map(lambda number: f"token-{number}")
 _ends = st.none() | st.integers(-1, 20).map(lambda seconds: NOW + timedelta(seconds=seconds))
 _scopes = st.lists(st.sampled_from(SCOPES), min_size=1, max_size=3)
+_networks = st.sampled_from([None, (), ("10.1.0.0/16",), ("10.1.2.0/24", "10.1.3.7")])
 _commands = st.one_of(
     st.builds(lambda n, s, t, e: create(n, *s, token=t, expires_at=e), _names, _scopes, _tokens, _ends),
     st.builds(lambda n, t, e, o: rotate(n, t, expires_at=e, overlap_until=o), _names, _tokens, _ends, _ends),
     st.builds(revoke, _names),
+    st.builds(lambda n, s, a: change(n, *s, addresses=a), _names, _scopes, _networks),
 )
 _histories = st.lists(
     st.tuples(st.sampled_from(["root", "shop", *NAMES, "nobody", "@walletd"]), _commands, st.integers(0, 5))
@@ -60,13 +62,17 @@ def test_whoever_sends_whatever_the_clients_stay_sound(history: list[tuple[str, 
             after = clients.records.get(name)
             if owner_of(name) is None:
                 assert after is not None
-                assert (after.scopes, after.created_at) == (record.scopes, record.created_at)
+                assert after.created_at == record.created_at
+                if by in before and "admin" not in before[Principal(by)].scopes:
+                    assert all(includes(record.scopes, scope) for scope in after.scopes)
+                    assert not record.addresses or after.addresses
+                    assert not lasts_longer(after, record, now)
                 back = (by, name) == ("@walletd", "operator") and after.revoked_at is None
                 assert record.revoked_at is None or after.revoked_at == record.revoked_at or back
         if isinstance(verdict, Effects) and by != "@walletd":
             sender = before[Principal(by)]
             for record in verdict.clients:
-                assert "admin" in sender.scopes or owner_of(record.client) == by
+                assert "admin" in sender.scopes or by in (record.client, owner_of(record.client))
         elif isinstance(verdict, Effects):
             assert {record.client for record in verdict.clients} == {"operator"}
     audit = Audit()
@@ -74,6 +80,15 @@ def test_whoever_sends_whatever_the_clients_stay_sound(history: list[tuple[str, 
         audit.fold(entry)
     assert audit.close() == []
     assert audit.books.clients == ledger.books.clients
+
+
+def lasts_longer(after: ClientRecord, before: ClientRecord, now: datetime) -> bool:
+    """Whether the client can authenticate after the end of all tokens that it had."""
+    ends = [token.expires_at for token in live_tokens(before, now)]
+    if not ends or None in ends:
+        return False
+    last = max(end for end in ends if end is not None)
+    return any(token.expires_at is None or token.expires_at > last for token in live_tokens(after, now))
 
 
 def assert_sound(clients: ClientBook) -> None:

@@ -481,7 +481,12 @@ BUGS_IN_THE_PROTOCOL: list[tuple[str, str, str, str]] = [
     ),
     ("calls are not counted", "session", "        self.in_flight += 1\n", ""),
     ("strangers are served", "session", "if self.grant is None:", "if False:"),
-    ("any token will do", "session", "        if grant is None or self.is_ended:\n", "        if False:\n"),
+    (
+        "any token will do",
+        "session",
+        "        if grant is None or self.is_ended or not grant.is_valid_at(self._address):\n",
+        "        if False:\n",
+    ),
     ("a method that does not exist is looked up", "session", "        if method is None:\n", "        if False:\n"),
     (
         "deep frames are not expected",

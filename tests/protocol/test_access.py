@@ -6,9 +6,21 @@ import pytest
 
 from tests.protocol.words import EXAMPLES, POSTING, error_of, grant, request, session
 from walletd.protocol.methods import METHODS
-from walletd.sessions.access import DEFINE, KEYS, METRICS, OPERATE, Grant, Need, Right, TokenRegister, token_hash
+from walletd.sessions.access import (
+    DEFINE,
+    KEYS,
+    METRICS,
+    OPERATE,
+    Grant,
+    Need,
+    Right,
+    TokenRegister,
+    is_within,
+    token_hash,
+)
 from walletd.sessions.session import Call
 from walletd.vocabulary.reasons import Reason
+from walletd.vocabulary.scopes import includes
 
 SCOPES = (
     "metrics",
@@ -61,6 +73,7 @@ PERMITTED: dict[str, str] = {
     "stream.subscribe":   "no   no   yes  yes  yes  yes  yes  yes  no   no   no   no   yes  yes",
     "stream.unsubscribe": "yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes",
     "client.create":      "no   no   no   no   no   no   no   no   no   no   no   no   no   yes",
+    "client.update":      "no   no   no   no   no   yes  yes  yes  no   no   no   no   yes  yes",  # its keys
     "client.list":        "yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes  yes",  # itself and its keys
     "client.rotate":      "no   no   no   no   no   yes  yes  yes  no   no   no   no   yes  yes",  # its keys
     "client.revoke":      "no   no   no   no   no   yes  yes  yes  no   no   no   no   yes  yes",  # its keys
@@ -236,6 +249,17 @@ REQUESTS: list[tuple[str, str, dict[str, Any], tuple[str, ...], bool]] = [
     ("an admin makes anything", "client.create", KEY | {"client": "x", "scopes": ["admin"]}, ("admin",), True),
     ("another client's tokens", "client.rotate", {**ROTATION, "client": "shop"}, ("operate",), False),
     ("another client's end", "client.revoke", {"command_id": "c1", "client": "shop"}, ("operate",), False),
+    ("one's own tokens", "client.rotate", {**ROTATION, "client": "a-client"}, ("metrics",), True),
+    ("one's own scopes", "client.update", {"command_id": "c1", "client": "a-client"}, ("metrics",), True),
+    ("one's own end", "client.revoke", {"command_id": "c1", "client": "a-client"}, ("metrics",), True),
+    (
+        "one's own end, if a wallet unseen is at a version",
+        "client.revoke",
+        {"command_id": "c1", "client": "a-client", "if_version": {"bob": 1}},
+        ("metrics",),
+        False,
+    ),
+    ("another client's scopes", "client.update", {"command_id": "c1", "client": "shop"}, ("operate",), False),
     ("an operator opens wallets", "wallet.open", {"command_id": "c1", "wallet": "shop"}, ("operate",), True),
     ("but not the system's", "wallet.open", {"command_id": "c1", "wallet": "@shop"}, ("operate",), False),
     ("nor closes the outside", "wallet.close", {"command_id": "c1", "wallet": "@external"}, ("operate",), False),
@@ -351,6 +375,11 @@ NEEDS: list[tuple[str, Need, bool]] = [
     ("freeze:*", Need.open("shop"), False),
     ("freeze:*", Need.view("shop"), False),
     ("define", DEFINE, True),
+    ("metrics", Need.change("a-client"), True),
+    ("operate", Need.change("another"), False),
+    ("admin", Need.change("another"), True),
+    ("view:*", Need.change("another/key"), False),
+    ("spend:a", Need.change("another/key"), True),
     ("define", OPERATE, False),
     ("operate", DEFINE, True),
     ("operate", Need.open("shop"), True),
@@ -421,3 +450,59 @@ def test_a_register_keeps_no_token() -> None:
     register = TokenRegister()
     register.admit("secret", grant("admin"))
     assert "secret" not in repr((register.clients.records, register.clients.tokens))
+
+
+WIDER: list[tuple[str, str, bool]] = [
+    ("spend:shop-*", "spend:shop-1", True),
+    ("spend:shop-*", "spend:shop-1*", True),
+    ("spend:shop-*", "view:shop-*", True),
+    ("spend:shop-*", "spend:shop*", False),
+    ("spend:shop-1", "spend:shop-1", True),
+    ("spend:shop-1", "view:shop-1", True),
+    ("spend:shop-1", "view:shop-1*", False),
+    ("spend:shop-1", "spend:shop-10", False),
+    ("view:shop-*", "spend:shop-1", False),
+    ("view:*", "view:@external", True),
+    ("spend:*", "spend:@external", False),
+    ("spend:*", "spend:@*", False),
+    ("spend:*", "view:@*", True),
+    ("spend:@*", "spend:@fees", True),
+    ("spend:*", "mint", False),
+    ("mint", "mint", True),
+    ("mint", "spend:@external", False),
+    ("open:user-*", "open:user-1", True),
+    ("open:user-*", "freeze:user-1", False),
+    ("operate", "spend:*", True),
+    ("operate", "mint", True),
+    ("operate", "admin", False),
+    ("admin", "admin", True),
+    ("metrics", "operate", False),
+    ("spend:*", "operate", False),
+]
+
+
+@pytest.mark.parametrize(("scope", "other", "wider"), WIDER)
+def test_a_scope_includes_another_if_it_permits_all_that_the_other_does(scope: str, other: str, wider: bool) -> None:
+    assert includes((scope,), other) == wider
+    if wider:
+        for _, need, covered in NEEDS:
+            if grant(other).permits(need) and covered:
+                assert grant(scope).permits(need), need
+
+
+@pytest.mark.parametrize(
+    ("address", "networks", "within"),
+    [
+        ("10.1.2.3", ("10.1.0.0/16",), True),
+        ("10.2.2.3", ("10.1.0.0/16",), False),
+        ("10.1.2.3", ("10.1.2.3",), True),
+        ("::ffff:10.1.2.3", ("10.1.0.0/16",), True),
+        ("2001:db8::7", ("10.1.0.0/16", "2001:db8::/32"), True),
+        ("fe80::1%eth0", ("fe80::/10",), True),
+        ("unix", ("127.0.0.0/8",), True),
+        ("unix", ("10.1.0.0/16",), False),
+        ("gone", ("0.0.0.0/0",), False),
+    ],
+)
+def test_an_address_is_within_a_network_or_not(address: str, networks: tuple[str, ...], within: bool) -> None:
+    assert is_within(address, networks) == within

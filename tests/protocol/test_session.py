@@ -50,11 +50,11 @@ def test_a_token_in_force_makes_the_stranger_its_principal() -> None:
     assert json.loads(reply.frame) == {
         "jsonrpc": "2.0",
         "id": 7,
-        "result": {"principal": "a client", "scopes": ["view:shop:1"]},
+        "result": {"principal": "a-client", "scopes": ["view:shop:1"]},
     }
     call = asked.receive(READ)
     assert isinstance(call, Call)
-    assert call.principal == "a client"
+    assert call.principal == "a-client"
 
 
 @pytest.mark.parametrize("token", ["nobody's", "viewer ", "VIEWER", "\x00"])

@@ -171,6 +171,14 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "token_sha256": "0123456789abcdef" * 4,
         "expires_at": "2030-01-31T12:00:00Z",
         "expires_in_seconds": None,
+        "addresses": ["10.1.0.0/16"],
+        **CONDITIONS,
+    },
+    "client.update": {
+        "command_id": "c1",
+        "client": "shop/phone",
+        "scopes": ["view:shop:1"],
+        "addresses": ["10.1.0.0/16"],
         **CONDITIONS,
     },
     "client.list": {"after": "shop/phone", "limit": 10},
@@ -217,7 +225,7 @@ class Answer(NamedTuple):
 
 def grant(*scopes: str) -> Grant:
     """A client with these scopes."""
-    return Grant(Principal("a client"), scopes)
+    return Grant(Principal("a-client"), scopes)
 
 
 def session(*scopes: str) -> Session:

@@ -27,7 +27,7 @@ from tests.ledger.cases import (
     update,
     void,
 )
-from walletd.vocabulary.commands import AnyCommand, CreateClient, Part, RevokeClient, RotateClient
+from walletd.vocabulary.commands import AnyCommand, CreateClient, Part, RevokeClient, RotateClient, UpdateClient
 from walletd.vocabulary.identifiers import CommandId, Principal
 from walletd.vocabulary.sameness import first_difference, is_circumstance
 from walletd.vocabulary.states import FrozenSide
@@ -69,6 +69,7 @@ COMMANDS: list[AnyCommand] = [
     expire("alice", "h1"),
     batch(pay("alice", "bob", "EUR", 5), define("BTC", 8)),
     CreateClient(**OF_CLIENTS, scopes=("view:alice",), token_sha256="0" * 64),
+    UpdateClient(**OF_CLIENTS, scopes=("view:alice",), addresses=("10.0.0.7",)),
     RotateClient(**OF_CLIENTS, token_sha256="0" * 64),
     RevokeClient(**OF_CLIENTS),
 ]
@@ -80,6 +81,7 @@ OTHERS: dict[str, Any] = {
     "metadata": {"k": "another"},
     "postings": (posting("alice", "carol", "EUR", 5), posting("alice", "bob", "EUR", 5)),
     "reference": "another",
+    "addresses": ("10.0.0.7", "10.0.0.8"),
     "transfer": "t2",
     "limits": {"BTC": None},
     "frozen": FrozenSide.DEBITS,

@@ -1,4 +1,4 @@
-"""``walletd client``: create clients, replace their tokens, and revoke them."""
+"""``walletd client``: create clients, change them, replace their tokens, and revoke them."""
 
 import os
 import re
@@ -20,6 +20,7 @@ from walletd.protocol.messages import ClientView
 
 client = App(name="client", group=DAEMON, help="Manage clients, their tokens and viewing keys.")
 
+Addresses = Annotated[list[str] | None, Parameter(name="--address", negative="")]
 Out = Annotated[Path | None, Parameter(name="--out")]
 
 
@@ -30,6 +31,7 @@ def create(
     *,
     scope: Annotated[list[str], Parameter(name="--scope", negative="")],
     expires: str | None = None,
+    address: Addresses = None,
     out: Out = None,
     command_id: CommandId = None,
     connection: Connection = DEFAULT,
@@ -53,6 +55,8 @@ def create(
         repeatable.
     expires
         When the token expires: 30m, 12h or 90d from now, or a time such as 2030-01-31T12:00:00Z; default never.
+    address
+        An address or a network such as 10.1.0.0/16 where its tokens are valid; repeatable; default everywhere.
     out
         Write the token to this file, readable by its owner only, instead of printing it; an existing token is used.
     command_id
@@ -68,9 +72,57 @@ def create(
             token,
             expires_at=expires_at,
             expires_in_seconds=expires_in_seconds,
+            addresses=address,
             command_id=command_id,
         )
         tell_token(output, applied, f"client {name} is created", token, out)
+        return 0
+
+    return talk(connection, act)
+
+
+@client.command
+def update(
+    name: str,
+    /,
+    *,
+    scope: Annotated[list[str] | None, Parameter(name="--scope", negative="")] = None,
+    address: Addresses = None,
+    everywhere: Annotated[bool, Parameter(negative="")] = False,
+    command_id: CommandId = None,
+    connection: Connection = DEFAULT,
+) -> int:
+    """Change a client's scopes or addresses; without an admin's token, narrow one's own.
+
+    For example:
+
+        $ walletd client update shop --scope 'spend:shop-*' --address 10.1.0.0/16
+        $ walletd client update shop --scope spend:shop-1 --token-file shop.token
+
+    Parameters
+    ----------
+    name
+        The client's name.
+    scope
+        Its rights from now on, all of them; repeatable; default as they are.
+    address
+        Where its tokens are valid from now on; repeatable; default as it is.
+    everywhere
+        Its tokens are valid everywhere.
+    command_id
+        An id that you choose.
+    """
+    if scope is None and address is None and not everywhere:
+        raise UsageError("say what to change, with --scope, --address or --everywhere")
+    if everywhere and address is not None:
+        raise UsageError("--everywhere and --address exclude each other")
+
+    async def act(talking: Client, output: Output) -> int:
+        addresses = [] if everywhere else address
+        applied = await talking.update_client(name, scopes=scope, addresses=addresses, command_id=command_id)
+        keys = [view.client for view in applied.clients if view.client != name]
+        also = f"; {', '.join(keys)} showed more and is revoked" if keys else ""
+        output.answer(applied, lambda: f"client {name} is updated{also}{again(applied)}")
         return 0
 
     return talk(connection, act)

@@ -26,6 +26,7 @@ from walletd.vocabulary.commands import (
     RefusedCommand,
     RevokeClient,
     RotateClient,
+    UpdateClient,
     parts_of,
 )
 from walletd.vocabulary.entries import BalanceRecord, Entry
@@ -138,7 +139,12 @@ def _words(command: AnyCommand, scales: Mapping[str, int]) -> str:
             return f"capture of {hold} of {wallet}"
         case ExecuteBatch():
             return "batch"
-        case CreateClient(client=client) | RotateClient(client=client) | RevokeClient(client=client):
+        case (
+            CreateClient(client=client)
+            | UpdateClient(client=client)
+            | RotateClient(client=client)
+            | RevokeClient(client=client)
+        ):
             return f"{type(command).__struct_config__.tag} {client}"
         case _:
             about = (str(type(command).__struct_config__.tag), getattr(command, "hold", ""), command.wallet)

@@ -39,17 +39,35 @@ class Expiry(NamedTuple):
 
 
 def create_client(
-    client: str, scopes: Iterable[str], token: str, expiry: Expiry, command_id: str | None
+    client: str,
+    scopes: Iterable[str],
+    token: str,
+    expiry: Expiry,
+    addresses: Iterable[str] | None,
+    command_id: str | None,
 ) -> Ask[Applied]:
     """``client.create``"""
     params = given(
         client=client,
         scopes=list(scopes),
         token_sha256=token_sha256(token),
+        addresses=None if addresses is None else list(addresses),
         expires_at=aware("expires_at", expiry.at),
         expires_in_seconds=expiry.seconds,
     )
     return command("client.create", params, command_id)
+
+
+def update_client(
+    client: str, scopes: Iterable[str] | None, addresses: Iterable[str] | None, command_id: str | None
+) -> Ask[Applied]:
+    """``client.update``"""
+    params = given(
+        client=client,
+        scopes=None if scopes is None else list(scopes),
+        addresses=None if addresses is None else list(addresses),
+    )
+    return command("client.update", params, command_id)
 
 
 def rotate_client(client: str, token: str, expiry: Expiry, overlap: Expiry, command_id: str | None) -> Ask[Applied]:

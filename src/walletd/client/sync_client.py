@@ -190,12 +190,28 @@ class SyncClient:
         *,
         expires_at: datetime | None = None,
         expires_in_seconds: int | None = None,
+        addresses: Iterable[str] | None = None,
         command_id: str | None = None,
     ) -> Applied:
-        """Create a client with this token, of which only the hash is sent; ``new_token()`` makes one."""
-        creating = partial(self._client.create_client, client, list(scopes), token)
+        """Create a client with this token, of which only the hash is sent; ``new_token()`` makes one.
+
+        The tokens of a client with ``addresses`` are valid there only: addresses, or networks such as 10.1.0.0/16.
+        """
+        creating = partial(self._client.create_client, client, list(scopes), token, addresses=addresses)
         expiring = partial(creating, expires_at=expires_at, expires_in_seconds=expires_in_seconds)
         return self._run(partial(expiring, command_id=command_id))
+
+    def update_client(
+        self,
+        client: str,
+        *,
+        scopes: Iterable[str] | None = None,
+        addresses: Iterable[str] | None = None,
+        command_id: str | None = None,
+    ) -> Applied:
+        """Change a client's scopes or addresses; without an admin's rights, narrow one's own."""
+        updating = partial(self._client.update_client, client, scopes=scopes, addresses=addresses)
+        return self._run(partial(updating, command_id=command_id))
 
     def rotate_client(
         self,

@@ -204,11 +204,26 @@ class Client:
         *,
         expires_at: datetime | None = None,
         expires_in_seconds: int | None = None,
+        addresses: Iterable[str] | None = None,
         command_id: str | None = None,
     ) -> Applied:
-        """Create a client with this token, of which only the hash is sent; ``new_token()`` makes one."""
+        """Create a client with this token, of which only the hash is sent; ``new_token()`` makes one.
+
+        The tokens of a client with ``addresses`` are valid there only: addresses, or networks such as 10.1.0.0/16.
+        """
         expiry = clients.Expiry(expires_at, expires_in_seconds)
-        return await self.ask(clients.create_client(client, scopes, token, expiry, command_id))
+        return await self.ask(clients.create_client(client, scopes, token, expiry, addresses, command_id))
+
+    async def update_client(
+        self,
+        client: str,
+        *,
+        scopes: Iterable[str] | None = None,
+        addresses: Iterable[str] | None = None,
+        command_id: str | None = None,
+    ) -> Applied:
+        """Change a client's scopes or addresses; without an admin's rights, narrow one's own."""
+        return await self.ask(clients.update_client(client, scopes, addresses, command_id))
 
     async def rotate_client(
         self,

@@ -94,7 +94,9 @@ OWN: dict[str, tuple[R, ...]] = {
         R.TOKEN_IN_USE,
         R.TOO_MANY_CLIENTS,
     ),
+    "client.update": (R.BEYOND_OWN_ACCESS, R.CLIENT_NOT_FOUND, R.CLIENT_REVOKED, R.LAST_ADMIN),
     "client.rotate": (
+        R.BEYOND_OWN_ACCESS,
         R.CLIENT_NOT_FOUND,
         R.KEPT_IN_FILE,
         R.MOMENT_PASSED,

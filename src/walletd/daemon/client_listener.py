@@ -41,7 +41,9 @@ def client_listener(launch: Launch, ways: Ways, services: Services, turns: Commi
 
         name = connection_id()
         register, limits = services.admission.register, services.terms.limits
-        session = Session(register, limits, grant, doors.rates.throttle(), take_place)
+        session = Session(register, limits, grant, doors.rates.throttle(), take_place, connection.peer)
+        if grant is not None and not grant.is_valid_at(connection.peer):
+            session.end()
         about_connection(name)
         return ClientEndpoint(services, session, connection, name, dispatch.answer)
 

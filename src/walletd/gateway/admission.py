@@ -36,6 +36,11 @@ class Guest(Protocol):
     session: Session
     is_closed: bool
 
+    @property
+    def peer(self) -> str:
+        """The address of the other end."""
+        ...
+
     def notify(self, method: str, params: Any) -> None:
         """Send a notification."""
         ...
@@ -137,8 +142,11 @@ class Admission:
         if grant is None or not (grant.token_sha256 or grant.is_certified):
             return
         now_granted = self.register.renewed(grant)
-        if now_granted is not None:
-            guest.session.grant = now_granted
+        if now_granted is not None and now_granted.is_valid_at(guest.peer):
+            if now_granted.scopes == grant.scopes:
+                guest.session.grant = now_granted
+            else:  # Its streams show what the old scopes permitted.
+                guest.end(CloseCode.RESTART, "the client's scopes have changed; come back in a moment")
             return
         guest.end(CloseCode.AUTHENTICATION_FAILED, "the token was revoked, rotated out or has expired")
 

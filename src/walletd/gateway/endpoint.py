@@ -132,6 +132,11 @@ class ClientEndpoint:
         return None
 
     @property
+    def peer(self) -> str:
+        """The address of the other end."""
+        return self.wire.peer
+
+    @property
     def payer(self) -> Account | None:
         """The account that pays for what is received and answered; None for a guest."""
         grant = self.session.grant
@@ -142,6 +147,10 @@ class ClientEndpoint:
     def opened(self) -> None:
         """The handshake is done: the server sends the first message, unless there is no place for the client."""
         services, grant = self.services, self.session.grant
+        if self.session.is_ended:
+            self.services.audit.refused(self.peer)
+            self.close(CloseCode.AUTHENTICATION_FAILED, "the token is not valid at this address")
+            return
         if grant is not None and self.session.take_place(grant) is not None:
             self.session.end()
             self.close(CloseCode.NO_PLACE, "too many connections; come back in a moment")
@@ -190,7 +199,7 @@ class ClientEndpoint:
     def _note_refusal(self, declined: Declined) -> None:
         """Have the audit log tell of a token that is not valid, and of what the scopes do not permit."""
         if declined.reason is Reason.AUTHENTICATION_FAILED:
-            self.services.audit.refused(self.wire.peer)
+            self.services.audit.refused(self.peer)
         elif declined.reason is Reason.FORBIDDEN:
             facts = declined.facts
             self.services.audit.forbidden(self.connection_id, facts["method"], str(facts.get("scope", "")))

@@ -107,7 +107,7 @@ class ClientBook:
         record = self.records.get(client)
         if record is None or not is_in_force(record, now):
             return None
-        return self._admitted(record, _last_end(live_tokens(record, now)), now)
+        return self._admitted(record, last_end(live_tokens(record, now)), now)
 
     def _admitted(self, record: ClientRecord, end: datetime | None, now: datetime) -> Bearer | None:
         """The client until that end; a viewing key until its owner's end, if that is sooner."""
@@ -116,7 +116,7 @@ class ClientBook:
             owned = live_tokens(self.records[owner], now) if owner in self.records else ()
             if not owned:
                 return None
-            ends.append(_last_end(owned))
+            ends.append(last_end(owned))
         return Bearer(record, min((end for end in ends if end is not None), default=None))
 
     def keys_of(self, owner: Principal) -> list[ClientRecord]:
@@ -132,7 +132,8 @@ class ClientBook:
         """True if some admin can authenticate at any time from now on, given this record in place of that client's."""
         for client in self._admins:
             record = instead if instead is not None and instead.client == client else self.records[client]
-            if record.revoked_at is None and any(token.expires_at is None for token in record.tokens):
+            lasts = record.revoked_at is None and any(token.expires_at is None for token in record.tokens)
+            if lasts and "admin" in record.scopes:
                 return True
         return False
 
@@ -144,7 +145,7 @@ def live_tokens(record: ClientRecord, now: datetime) -> tuple[TokenRecord, ...]:
     return tuple(token for token in record.tokens if token.expires_at is None or now < token.expires_at)
 
 
-def _last_end(tokens: tuple[TokenRecord, ...]) -> datetime | None:
+def last_end(tokens: tuple[TokenRecord, ...]) -> datetime | None:
     """The expiry of the last of these tokens; None if one never expires."""
     ends = [token.expires_at for token in tokens if token.expires_at is not None]
     return max(ends) if len(ends) == len(tokens) else None

@@ -1,23 +1,26 @@
 """The rules of clients: creating and revoking them, and replacing their tokens.
 
-An admin creates clients and changes any of them.  Any client with a spend scope may create viewing keys.  A key sees at
+An admin creates clients and changes any of them.  A client may replace its own tokens, narrow its own scopes and
+addresses, and revoke itself.  Any client with a spend scope may create viewing keys.  A key sees at
 most what its owner may spend and ends no later than the owner's access.  The owner and any admin may revoke it.  The
 daemon itself creates the operator and replaces its token, and has no right over any other client: an entry in the
 daemon's name that makes another admin is forged.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
+from ipaddress import ip_network
 
 import msgspec
 
 from walletd.ledger.book import Books
-from walletd.ledger.client_book import ClientBook, is_in_force, live_tokens
+from walletd.ledger.client_book import ClientBook, is_in_force, last_end, live_tokens
 from walletd.ledger.guards import Verdict, conditions_guard, moment_from, moment_guard, refuse
-from walletd.vocabulary.commands import ClientCommand, CreateClient, RevokeClient, RotateClient
+from walletd.vocabulary.commands import ClientCommand, CreateClient, RevokeClient, RotateClient, UpdateClient
 from walletd.vocabulary.entries import ClientRecord, Effects, Refusal, TokenRecord
 from walletd.vocabulary.identifiers import DAEMON, OPERATOR, Principal, owner_of
 from walletd.vocabulary.reasons import Reason
-from walletd.vocabulary.scopes import ADMIN, ownership_of, permitted
+from walletd.vocabulary.scopes import ADMIN, includes, ownership_of, permitted
 
 MAX_CLIENTS = 100_000
 """Revoked clients count, because their names stand for the command ids that they used: about 100 MB of memory."""
@@ -56,22 +59,53 @@ def create_client(books: Books, command: CreateClient, now: datetime, by: Princi
         tokens=(TokenRecord(sha256=command.token_sha256, created_at=now, expires_at=expires_at),),
         created_by=by,
         created_at=now,
+        addresses=command.addresses,
     )
     return Effects(clients=(record,), forgotten=ended)
 
 
+def update_client(books: Books, command: UpdateClient, now: datetime, by: Principal) -> Verdict:
+    """Change the scopes or the addresses; keys that would show more than their owner may spend are revoked with it."""
+    clients = books.clients
+    known = _own(clients, command, by)
+    scopes = command.scopes
+    if not isinstance(known, Refusal) and (refusal := _change_guard(clients, known, command, by)):
+        return refusal
+    if isinstance(known, Refusal):
+        return known
+    if refusal := conditions_guard(books, command, now):
+        return refusal
+    if known.revoked_at is not None:
+        return refuse(Reason.CLIENT_REVOKED, client=known.client, revoked_at=known.revoked_at)
+    record = msgspec.structs.replace(
+        known,
+        scopes=known.scopes if scopes is None else scopes,
+        addresses=known.addresses if command.addresses is None else command.addresses,
+    )
+    if refusal := _admin_guard(clients, record):
+        return refusal
+    # After this point it must succeed.
+    keys = [key for key in clients.keys_of(known.client) if key.revoked_at is None and _shows_more(key, record.scopes)]
+    return Effects(clients=(record, *(msgspec.structs.replace(key, revoked_at=now) for key in keys)))
+
+
 def rotate_client(books: Books, command: RotateClient, now: datetime, by: Principal) -> Verdict:
-    """Add a token; of the earlier ones, only those that overlap stay valid.  Only the daemon brings a revoked operator
+    """Add a token; of the earlier ones, only those that overlap stay valid.  A client's own new token ends no later
+    than its others did.  Only the daemon brings a revoked operator
     back.
     """
     clients = books.clients
     known = _own(clients, command, by)
     if isinstance(known, Refusal):
         return known
+    expires_at = moment_from(command.expires_at, command.expires_in_seconds, now)
+    if (end := _own_end(clients, known, now, by)) is not None:
+        if expires_at is not None and expires_at > end:
+            return _beyond("expires_at", by, "an admin, for a later expiry than its own")
+        expires_at = expires_at or end
     overlaps = command.overlap_until is not None or command.overlap_for_seconds is not None
     if known.client == OPERATOR and (by != DAEMON or overlaps):
         return refuse(Reason.KEPT_IN_FILE, client=known.client)
-    expires_at = moment_from(command.expires_at, command.expires_in_seconds, now)
     overlap_until = moment_from(command.overlap_until, command.overlap_for_seconds, now)
     if refusal := (
         conditions_guard(books, command, now)
@@ -132,20 +166,69 @@ def _gift_guard(clients: ClientBook, command: CreateClient, by: Principal) -> Re
     return None
 
 
+def _change_guard(clients: ClientBook, known: ClientRecord, command: UpdateClient, by: Principal) -> Refusal | None:
+    """Only an admin gives more than there was; the operator stays an admin, which is the way back in."""
+    scopes = command.scopes or ()
+    if known.client == OPERATOR and scopes and "admin" not in scopes:
+        return _beyond("scopes", by, "the operator stays an admin")
+    if (owner := owner_of(known.client)) is not None:
+        for index, scope in enumerate(scopes):
+            need, owning = ownership_of(scope), clients.records.get(owner)
+            if need is None:
+                return _beyond(f"scopes[{index}]", by, "a viewing key has only view: scopes")
+            if owning is None or not permitted(owning.scopes, need):
+                return _beyond(f"scopes[{index}]", by, f"its owner has no {need.scope}")
+    if _is_admin(clients, by) or owner_of(known.client) == by:
+        return None
+    for index, scope in enumerate(scopes):
+        if not includes(known.scopes, scope):
+            return _beyond(f"scopes[{index}]", by, f"it has no {scope}")
+    wider = command.addresses is not None and known.addresses and not _are_within(command.addresses, known.addresses)
+    return _beyond("addresses", by, "an admin, for more addresses than it has") if wider else None
+
+
+def _are_within(networks: Sequence[str], others: Sequence[str]) -> bool:
+    """True if there are some, each inside of one of the others."""
+    outer = [ip_network(other, strict=False) for other in others]
+    inner = [ip_network(network, strict=False) for network in networks]
+    return bool(inner) and all(
+        any(one.version == other.version and one.subnet_of(other) for other in outer)  # type: ignore[arg-type]
+        for one in inner
+    )
+
+
+def _shows_more(key: ClientRecord, scopes: Sequence[str]) -> bool:
+    """True if the key shows a wallet that an owner with these scopes may not spend."""
+    needs = [ownership_of(scope) for scope in key.scopes]
+    return any(need is None or not permitted(scopes, need) for need in needs)
+
+
+def _is_admin(clients: ClientBook, by: Principal) -> bool:
+    mine = clients.records.get(by)
+    return mine is not None and permitted(mine.scopes, ADMIN)
+
+
 def _beyond(field: str, by: Principal, needs: str) -> Refusal:
     return refuse(Reason.BEYOND_OWN_ACCESS, field=field, principal=by, needs=needs)
 
 
 def _own(clients: ClientBook, command: ClientCommand, by: Principal) -> ClientRecord | Refusal:
-    """The client that the command is about; for a sender without rights over it, it does not exist.
+    """The client that the command is about: any for an admin, itself or a key of its own for another; for a sender
+    without rights over it, it does not exist.
 
     The daemon itself has rights over the operator alone.
     """
     known, mine = clients.records.get(command.client), clients.records.get(by)
     is_admin = command.client == OPERATOR if by == DAEMON else mine is not None and permitted(mine.scopes, ADMIN)
-    if known is None or not (is_admin or owner_of(known.client) == by):
+    if known is None or not (is_admin or by in (known.client, owner_of(known.client))):
         return refuse(Reason.CLIENT_NOT_FOUND, client=command.client)
     return known
+
+
+def _own_end(clients: ClientBook, known: ClientRecord, now: datetime, by: Principal) -> datetime | None:
+    """The time that a client cannot outlast by rotating itself; None if there is none, or an admin does it."""
+    tokens = live_tokens(known, now)
+    return last_end(tokens) if by == known.client and tokens and not _is_admin(clients, by) else None
 
 
 def _fresh_token_guard(clients: ClientBook, sha256: str) -> Refusal | None:

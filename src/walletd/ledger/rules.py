@@ -16,7 +16,7 @@ from typing import assert_never
 
 from walletd.ledger.batches import execute_batch
 from walletd.ledger.book import Books
-from walletd.ledger.clients import create_client, revoke_client, rotate_client
+from walletd.ledger.clients import create_client, revoke_client, rotate_client, update_client
 from walletd.ledger.draft import Origin
 from walletd.ledger.guards import Verdict, conditions_guard, expiry_guard, refuse
 from walletd.ledger.holds import adjust_hold, capture_hold, expire_hold, extend_hold, place_hold, void_hold
@@ -83,6 +83,8 @@ def decide(
             return execute_batch(books, command, now, sequence, inner, leniently)
         case c.CreateClient():
             return create_client(books, command, now, by)
+        case c.UpdateClient():
+            return update_client(books, command, now, by)
         case c.RotateClient():
             return rotate_client(books, command, now, by)
         case c.RevokeClient():

@@ -32,7 +32,7 @@ class CloseCode(enum.IntEnum):
         "no answer to pings, or an internal error of the server",
         "yes, with backoff; repeat unanswered commands with the same command ids",
     )
-    RESTART = 1012, "the daemon restarts", "yes, after a short random delay"
+    RESTART = 1012, "the daemon restarts, or the client's scopes have changed", "yes, after a short random delay"
     WRITE_STALLED = 1013, "the client did not read its replies", "yes, and read faster"
     AUTHENTICATION_FAILED = 4401, "the token is unknown, expired or revoked", "with another token"
     UNKNOWN_SUBPROTOCOL = 4406, "only unknown subprotocols were offered", "no: offer `walletd.v1`"

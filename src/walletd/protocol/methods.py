@@ -56,7 +56,7 @@ _CHANGES = "`operate`; `admin` for a system wallet, through which all money ente
 _OPENS = "`open` of the wallet; `admin` for a system wallet"
 _FREEZES = "`freeze` of the wallet; `admin` for a system wallet"
 _GIVES = "`admin`; for a viewing key of its own, `spend` of all that it shows"
-_HAS_KEYS = "`admin`; for a viewing key of its own, `spend` of anything"
+_HAS_KEYS = "`admin`; for itself, any token; for a viewing key of its own, `spend` of anything"
 _VIEWS_WALLET = "`view` of the wallet"
 _VIEWS_WALLETS = "`view` of each wallet"
 _VIEWS_PREFIX = "`view` of the whole prefix"
@@ -107,6 +107,7 @@ _ROWS: tuple[tuple[str, Kind, type, type, str, str], ...] = (
     ("stream.subscribe", Kind.STREAM, m.Subscribe, m.Subscribed, _VIEWS_SUBSCRIBED, "Watch wallets live."),
     ("stream.unsubscribe", Kind.STREAM, m.Unsubscribe, m.Unsubscribed, _ANY_TOKEN, "End a stream."),
     ("client.create", Kind.COMMAND, c.CreateClient, m.Applied, _GIVES, "Create a client or a viewing key."),
+    ("client.update", Kind.COMMAND, c.UpdateClient, m.Applied, _HAS_KEYS, "Change a client's scopes or addresses."),
     ("client.list", Kind.READ, k.ListClients, k.ClientPage, _SHOWN, "List the clients."),
     ("client.rotate", Kind.COMMAND, c.RotateClient, m.Applied, _HAS_KEYS, "Replace a client's token."),
     ("client.revoke", Kind.COMMAND, c.RevokeClient, m.Applied, _HAS_KEYS, "Revoke a client."),

@@ -8,14 +8,15 @@ a look-up reveals at most something about hashes, from which no token can be fou
 """
 
 import hashlib
-from collections.abc import Callable
+import ipaddress
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 import msgspec
 
 from walletd.ledger.client_book import ClientBook
 from walletd.vocabulary.entries import ClientRecord, TokenRecord
-from walletd.vocabulary.identifiers import Principal
+from walletd.vocabulary.identifiers import Principal, owner_of
 from walletd.vocabulary.scopes import (
     ADMIN,
     AUTHENTICATED,
@@ -32,6 +33,9 @@ from walletd.vocabulary.scopes import (
 
 __all__ = ["ADMIN", "AUTHENTICATED", "DEFINE", "KEYS", "METRICS", "OPERATE", "Grant", "Need", "Right", "TokenRegister"]
 
+LOCAL = "unix"
+"""The address of a peer over the unix socket, in words."""
+
 _BEGINNING = datetime.fromtimestamp(0, UTC)
 
 
@@ -43,10 +47,17 @@ class Grant(msgspec.Struct, frozen=True):
     expires_at: datetime | None = None
     token_sha256: str = ""
     is_certified: bool = False
+    addresses: tuple[str, ...] = ()
 
     def permits(self, need: Need) -> bool:
-        """True if one of the scopes covers the need."""
+        """True if one of the scopes covers the need; a client may change itself and, if it can have any, its keys."""
+        if need.right is Right.CLIENT:
+            return need.client == self.principal or self.permits(ADMIN if owner_of(need.client) is None else KEYS)
         return permitted(self.scopes, need)
+
+    def is_valid_at(self, address: str) -> bool:
+        """True if its tokens are valid at this address of a peer; the unix socket counts as this machine."""
+        return not self.addresses or is_within(address, self.addresses)
 
     @property
     def permits_everything(self) -> bool:
@@ -89,7 +100,8 @@ class TokenRegister:
         bearer = self.clients.bearer(sha256, self.clock())
         if bearer is None:
             return None
-        return Grant(bearer.record.client, bearer.record.scopes, bearer.expires_at, sha256)
+        record = bearer.record
+        return Grant(record.client, record.scopes, bearer.expires_at, sha256, addresses=record.addresses)
 
     def grant_of_principal(self, principal: str) -> Grant | None:
         """The grant of a client that proved its identity without a token, by a certificate, while it has a valid
@@ -98,13 +110,25 @@ class TokenRegister:
         bearer = self.clients.in_person(Principal(principal), self.clock())
         if bearer is None:
             return None
-        return Grant(bearer.record.client, bearer.record.scopes, bearer.expires_at, is_certified=True)
+        record = bearer.record
+        return Grant(record.client, record.scopes, bearer.expires_at, is_certified=True, addresses=record.addresses)
 
     def renewed(self, grant: Grant) -> Grant | None:
         """The grant's present state; None if it is no longer valid."""
         return (
             self.grant_of_principal(grant.principal) if grant.is_certified else self.grant_of_hash(grant.token_sha256)
         )
+
+
+def is_within(address: str, networks: Iterable[str]) -> bool:
+    """True if one of the networks contains the peer's address; ``LOCAL`` stands for this machine."""
+    try:
+        found = ipaddress.ip_address("127.0.0.1" if address == LOCAL else address.partition("%")[0])
+    except ValueError:
+        return False
+    if found.version == 6 and found.ipv4_mapped is not None:
+        found = found.ipv4_mapped
+    return any(found in ipaddress.ip_network(network, strict=False) for network in networks)
 
 
 def token_hash(token: str) -> str:

@@ -28,6 +28,7 @@ def client_view(record: ClientRecord, now: datetime) -> ClientView:
         created_by=record.created_by,
         created_at=record.created_at,
         revoked_at=record.revoked_at,
+        addresses=record.addresses,
     )
 
 

@@ -79,9 +79,9 @@ def _gives(params: c.CreateClient) -> Iterable[Need]:
     return [KEYS, *(ownership_of(scope) or ADMIN for scope in params.scopes), *_views_conditions(params)]
 
 
-def _has_keys(params: c.RotateClient | c.RevokeClient) -> Iterable[Need]:
-    """`admin`; for a viewing key of its own, `spend` of anything."""
-    return [ADMIN if owner_of(params.client) is None else KEYS, *_views_conditions(params)]
+def _changes(params: c.UpdateClient | c.RotateClient | c.RevokeClient) -> Iterable[Need]:
+    """`admin`; for itself, any token; for a viewing key of its own, `spend` of anything."""
+    return [Need.change(params.client), *_views_conditions(params)]
 
 
 def _views_wallet(params: Any) -> Iterable[Need]:
@@ -144,8 +144,9 @@ NEEDS: dict[str, Rule] = {
     "stream.unsubscribe": _authenticated,
     "client.create": _gives,
     "client.list": _authenticated,
-    "client.rotate": _has_keys,
-    "client.revoke": _has_keys,
+    "client.update": _changes,
+    "client.rotate": _changes,
+    "client.revoke": _changes,
     "daemon.status": _reads_metrics,
     "daemon.log_level": _administers,
     "daemon.drain": _administers,

@@ -170,7 +170,14 @@ def _shown_command(command: c.RecordedCommand, sees: Sees) -> Any:
             return _anonymous(command) if sees(wallet) or (target is not None and sees(target)) else None
         case c.DefineAsset():
             return _anonymous(command)
-        case c.CreateClient() | c.RotateClient() | c.RevokeClient() | c.ExecuteBatch() | c.RefusedCommand():
+        case (
+            c.CreateClient()
+            | c.UpdateClient()
+            | c.RotateClient()
+            | c.RevokeClient()
+            | c.ExecuteBatch()
+            | c.RefusedCommand()
+        ):
             return None
         case _:
             return _anonymous(command) if sees(command.wallet) else None

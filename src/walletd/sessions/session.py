@@ -19,7 +19,7 @@ from walletd.protocol.messages import Authenticate, Authenticated, RequestId
 from walletd.protocol.methods import METHODS, Kind, Method
 from walletd.protocol.strict_json import lone_surrogate, repeated_name
 from walletd.protocol.utc import in_utc
-from walletd.sessions.access import Grant, Need, TokenRegister
+from walletd.sessions.access import LOCAL, Grant, Need, Right, TokenRegister
 from walletd.sessions.needs import NEEDS
 from walletd.sessions.rates import Throttle
 from walletd.vocabulary.declined import Declined
@@ -83,6 +83,7 @@ class Session:
     """The server's knowledge of one connection's client."""
 
     __slots__ = (
+        "_address",
         "_register",
         "calls",
         "failed_authentications",
@@ -102,6 +103,7 @@ class Session:
         grant: Grant | None = None,
         throttle: Throttle | None = None,
         take_place: TakePlace = lambda grant: None,
+        address: str = LOCAL,
     ) -> None:
         self._register = register
         self.limits = limits
@@ -110,6 +112,7 @@ class Session:
         self.throttle = throttle
         """None: no rate limit."""
         self.take_place = take_place
+        self._address = address
         self.in_flight = 0
         self.in_flight_bytes = 0
         self.calls = 0
@@ -173,7 +176,7 @@ class Session:
 
     def _authenticate(self, request_id: int | str, params: Authenticate) -> Reply:
         grant = self._register.grant_of(params.token)
-        if grant is None or self.is_ended:
+        if grant is None or self.is_ended or not grant.is_valid_at(self._address):
             self.failed_authentications += 1
             return _declined(request_id, Declined(Reason.AUTHENTICATION_FAILED))
         if self.grant is not None and self.grant.principal != grant.principal:
@@ -206,7 +209,8 @@ class Session:
 
 
 def _lacking(method: Method, need: Need) -> dict[str, Any]:
-    facts = {"method": method.name, "right": need.right.value, "scope": need.scope}
+    right = need.scope.partition(":")[0] if need.right is Right.CLIENT else need.right.value
+    facts = {"method": method.name, "right": right, "scope": need.scope}
     return facts | ({"wallet": need.wallet} if need.wallet else {})
 
 

@@ -17,6 +17,7 @@ from walletd.vocabulary.identifiers import (
     CommandId,
     CommandName,
     HoldName,
+    Network,
     Scope,
     TokenHash,
     TransferName,
@@ -275,6 +276,11 @@ MAX_SCOPES = 64
 """The limit for one client: judging a request looks at each scope."""
 
 
+MAX_NETWORKS = 16
+
+Networks = Annotated[tuple[Network, ...], msgspec.Meta(max_length=MAX_NETWORKS)]
+
+
 class CreateClient(Command, frozen=True, kw_only=True, tag_field="method", tag="client.create"):
     """Create a client with these scopes and a first token, of which only the SHA-256 is sent, until the token expires.
 
@@ -286,6 +292,20 @@ class CreateClient(Command, frozen=True, kw_only=True, tag_field="method", tag="
     token_sha256: TokenHash
     expires_at: Instant | None = None
     expires_in_seconds: Seconds | None = None
+    addresses: Networks = ()
+    """Where its tokens are valid; without any, everywhere."""
+
+
+class UpdateClient(Command, frozen=True, kw_only=True, tag_field="method", tag="client.update"):
+    """Change a client's scopes, or the addresses where its tokens are valid; what is left out stays as it is.
+
+    A client narrows its own, and those of its viewing keys; an admin sets any.  Viewing keys that show more than their
+    owner may still spend are revoked.
+    """
+
+    client: ClientName
+    scopes: Annotated[tuple[Scope, ...], msgspec.Meta(min_length=1, max_length=MAX_SCOPES)] | None = None
+    addresses: Networks | None = None
 
 
 class RotateClient(Command, frozen=True, kw_only=True, tag_field="method", tag="client.rotate"):
@@ -305,7 +325,7 @@ class RevokeClient(Command, frozen=True, kw_only=True, tag_field="method", tag="
     client: ClientName
 
 
-ClientCommand = CreateClient | RotateClient | RevokeClient
+ClientCommand = CreateClient | UpdateClient | RotateClient | RevokeClient
 
 MAX_BATCH_COMMANDS = 1000
 """A batch is one turn of all its wallets and one entry: a thousand transfers take some 20 ms."""
@@ -372,7 +392,7 @@ def wallets_of(command: AnyCommand) -> list[WalletId]:
         case PostTransfer(postings=postings) | RefundTransfer(postings=postings):
             wallets = {posting.source for posting in postings}
             wallets.update(posting.to for posting in postings)
-        case DefineAsset() | CreateClient() | RotateClient() | RevokeClient():
+        case DefineAsset() | CreateClient() | UpdateClient() | RotateClient() | RevokeClient():
             wallets = set()
         case ExecuteBatch(commands=commands):
             wallets = {wallet for inner in commands for wallet in wallets_of(inner)}

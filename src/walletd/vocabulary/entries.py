@@ -170,6 +170,8 @@ class ClientRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     created_by: Principal
     created_at: Instant
     revoked_at: Instant | None = None
+    addresses: tuple[str, ...] = ()
+    """The networks where its tokens are valid; without any, everywhere."""
 
 
 class Effects(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

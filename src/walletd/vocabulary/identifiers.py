@@ -35,6 +35,7 @@ SCOPE_PATTERN = (
     r"|(open|freeze):([A-Za-z0-9][A-Za-z0-9._:/-]{0,62}\*?|\*))\Z"
 )
 """Only admins open and freeze system wallets, so no other scope names them."""
+NETWORK_PATTERN = r"^[0-9A-Fa-f.:]{2,45}(/[0-9]{1,3})?\Z"
 WALLET_PREFIX_PATTERN = r"^(|@|@?[A-Za-z0-9][A-Za-z0-9._:/-]{0,62})\Z"
 
 WalletName = Annotated[WalletId, msgspec.Meta(pattern=WALLET_ID_PATTERN)]
@@ -46,6 +47,9 @@ HoldName = Annotated[HoldId, msgspec.Meta(pattern=HOLD_ID_PATTERN)]
 ClientName = Annotated[Principal, msgspec.Meta(pattern=CLIENT_NAME_PATTERN)]
 TokenHash = Annotated[str, msgspec.Meta(pattern=TOKEN_HASH_PATTERN)]
 Scope = Annotated[str, msgspec.Meta(pattern=SCOPE_PATTERN)]
+Network = Annotated[str, msgspec.Meta(pattern=NETWORK_PATTERN)]
+"""An address such as 10.0.0.7, or a network such as 10.1.0.0/16 or 2001:db8::/32."""
+
 SequenceNumber = Annotated[Sequence, msgspec.Meta(ge=0, le=2**53 - 1)]
 VersionNumber = Annotated[Version, msgspec.Meta(ge=0, le=2**53 - 1)]
 

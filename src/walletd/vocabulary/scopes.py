@@ -12,7 +12,7 @@ import enum
 from collections.abc import Sequence
 from typing import NamedTuple, Self
 
-from walletd.vocabulary.identifiers import is_system_wallet
+from walletd.vocabulary.identifiers import is_system_wallet, owner_of
 
 
 class Right(enum.Enum):
@@ -27,6 +27,8 @@ class Right(enum.Enum):
     OPEN = "open"
     FREEZE = "freeze"
     DEFINE = "define"
+    CLIENT = "client"
+    """To change a client: itself, a viewing key of its own, or any as an admin."""
     KEYS = "keys"
     """To have viewing keys: a client that may spend may grant others a view."""
     OPERATE = "operate"
@@ -39,6 +41,12 @@ class Need(NamedTuple):
     right: Right
     wallet: str = ""
     is_prefix: bool = False
+    client: str = ""
+
+    @classmethod
+    def change(cls, client: str) -> Self:
+        """The right to change this client."""
+        return cls(Right.CLIENT, client=client)
 
     @classmethod
     def view(cls, wallet: str) -> Self:
@@ -70,6 +78,8 @@ class Need(NamedTuple):
         """The smallest scope that covers it."""
         if self.right in _OF_A_WALLET:
             return f"{self.right.value}:{self.wallet}{'*' if self.is_prefix else ''}"
+        if self.right is Right.CLIENT:
+            return ADMIN.scope if owner_of(self.client) is None else KEYS.scope
         return "spend:WALLET" if self.right is Right.KEYS else self.right.value
 
 
@@ -123,6 +133,27 @@ def ownership_of(scope: str) -> Need | None:
     if right != "view":
         return None
     return Need(Right.SPEND, pattern.removesuffix("*"), is_prefix=pattern.endswith("*"))
+
+
+def includes(scopes: Sequence[str], scope: str) -> bool:
+    """True if the scopes permit everything that this one permits.  O(scopes)."""
+    if scope in scopes or permits_everything(scopes):
+        return True
+    if scope == "admin":
+        return False
+    if sees_everything(scopes):
+        return True
+    right, _, pattern = scope.partition(":")
+    return any(_is_wider(known, right, pattern) for known in scopes)
+
+
+def _is_wider(scope: str, right: str, pattern: str) -> bool:
+    known, _, covering = scope.partition(":")
+    if not pattern or not covering.endswith("*") or not pattern.startswith(covering[:-1]):
+        return known == "spend" and right == "view" and bool(pattern) and covering == pattern
+    if known == "spend" and is_system_wallet(pattern) and not is_system_wallet(covering):
+        return right == "view"
+    return known == right or (known == "spend" and right == "view")
 
 
 def _covers(scope: str, need: Need) -> bool:

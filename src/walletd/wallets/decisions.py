@@ -25,6 +25,7 @@ from walletd.vocabulary.commands import (
     FreezeWallet,
     RevokeClient,
     RotateClient,
+    UpdateClient,
     claims_of,
     is_short_lived,
 )
@@ -42,7 +43,7 @@ from walletd.wallets.load import Load
 from walletd.wallets.roster import Roster
 from walletd.wallets.submission import Foreseen, Submission
 
-VITAL = (RevokeClient, RotateClient, FreezeWallet)
+VITAL = (RevokeClient, RotateClient, UpdateClient, FreezeWallet)
 """The commands that have a reserve of space and places, if one with `operate` or `admin` sends them."""
 
 MAX_CLAIMED = 8_192

@@ -1,5 +1,6 @@
 """Batches at the edge: checks of their params beyond the types, and the answer for each of their commands."""
 
+import ipaddress
 from collections.abc import Mapping
 from typing import Any
 
@@ -75,6 +76,15 @@ def check_limits(command: Any) -> None:
                         f"{place}limits.{asset}.credit_limit",
                         "'minimum' and 'credit_limit' both set the lowest balance; send only one of them",
                     )
+
+
+def check_networks(command: Any) -> None:
+    """Raises InvalidParams if an address of a client is neither an address nor a network."""
+    for index, network in enumerate(getattr(command, "addresses", None) or ()):
+        try:
+            ipaddress.ip_network(network, strict=False)
+        except ValueError as error:
+            raise InvalidParams(f"addresses[{index}]", f"{network!r} is neither an address nor a network") from error
 
 
 def check_batch(command: Any) -> None:

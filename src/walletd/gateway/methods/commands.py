@@ -5,7 +5,14 @@ import logging
 import msgspec
 
 from walletd.gateway.endpoint import ClientEndpoint
-from walletd.gateway.methods.batches import check_batch, check_limits, foreseen_outcomes, in_brief, outcomes_of
+from walletd.gateway.methods.batches import (
+    check_batch,
+    check_limits,
+    check_networks,
+    foreseen_outcomes,
+    in_brief,
+    outcomes_of,
+)
 from walletd.gateway.methods.moments import check_moments
 from walletd.ledger.statement import transfer_of
 from walletd.logs.context import about_command
@@ -14,7 +21,7 @@ from walletd.sessions.access import Grant
 from walletd.sessions.client_view import client_view
 from walletd.sessions.redaction import redacted, shown_effects, shown_facts
 from walletd.sessions.session import Call, success
-from walletd.vocabulary.commands import PlaceHold
+from walletd.vocabulary.commands import CreateClient, PlaceHold, UpdateClient
 from walletd.vocabulary.declined import Declined
 from walletd.vocabulary.entries import Effects, Refusal
 from walletd.vocabulary.identifiers import hold_id
@@ -31,6 +38,8 @@ def command(endpoint: ClientEndpoint, call: Call) -> None:
     check_batch(call.params)
     check_moments(call.params)
     check_limits(call.params)
+    if isinstance(call.params, CreateClient | UpdateClient):
+        check_networks(call.params)
     if endpoint.services.operator.lifecycle() is DaemonState.DRAINING:
         endpoint.refuse(call, Declined(Reason.DRAINING, {"retry_after_ms": 1000}))
         return

@@ -34,6 +34,7 @@ from walletd.gateway.network.unix_socket import UnixSocket, UnixSocketFailed
 from walletd.gateway.websocket.handshake import DRAINING, Handshake, Policy
 from walletd.protocol.close_codes import CloseCode
 from walletd.runtime.ending import end_process
+from walletd.sessions.access import LOCAL
 from walletd.vocabulary.fatal import Fatal
 
 JITTER_SECONDS_PER_CONNECTION = 0.002
@@ -46,9 +47,6 @@ BACKLOG = 1024
 TICK_SECONDS = 1.0
 OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 OUT_OF_RESOURCES_PAUSE_SECONDS = 0.1
-
-LOCAL = "unix"
-"""The address of a peer over the unix socket, in words."""
 
 GONE = "gone"
 """The address of a peer that left before it was asked for."""

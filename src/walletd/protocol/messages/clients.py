@@ -27,6 +27,7 @@ class ClientView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     created_by: Principal
     created_at: Instant
     revoked_at: Instant | None = None
+    addresses: tuple[str, ...] = ()
 
 
 class ListClients(Params, frozen=True, kw_only=True):
