@@ -25,7 +25,7 @@ test prove test-compiled test-systemd fault soak: export PYTHONDONTWRITEBYTECODE
 needs = @test -e $(1) || { echo "walletd: there is no $(1) in this checkout, so there is nothing to run" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compiled run test prove test-compiled test-systemd check format bench bench-compare attacks conformance fault soak docs contract-diff lock clean
+.PHONY: help setup compiled run test prove test-compiled test-systemd check format bench bench-compare attacks conformance fault soak docs contract-diff sbom lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -100,6 +100,9 @@ docs: $(READY) ## write the generated parts of docs/
 
 contract-diff: $(READY) ## list the changes of the contract since BASE, breaking ones first
 	$(BIN)/python tools/contract_diff.py --base $(or $(BASE),HEAD)
+
+sbom: $(READY) ## write the software bill of materials (CycloneDX) to build/walletd.cdx.json, from the lock
+	$(BIN)/python tools/sbom.py build/walletd.cdx.json
 
 lock: ## pin the packages of pyproject.toml; LOCK_ARGS=--upgrade takes the newest; needs uv
 	@command -v $(UV) >/dev/null || { echo "walletd: pinning needs uv: pipx install uv, or say where it is: make lock UV=/path/to/uv" >&2; exit 69; }

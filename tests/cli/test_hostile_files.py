@@ -1,10 +1,10 @@
 """Every command that reads files answers a hostile one with one line and an exit code, and ends."""
 
 import shutil
-import subprocess
-import sys
+from contextlib import closing
 from pathlib import Path
 
+import apsw
 import pytest
 import trio
 
@@ -16,6 +16,8 @@ from walletd.journal.archive.archive import archive_for_writing
 from walletd.journal.archive.file import pack
 from walletd.journal.offline import open_offline
 from walletd.journal.sqlite.store import open_journal
+from walletd.tables import file as tables
+from walletd.tables.schema import SCHEMA
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -123,11 +125,24 @@ def test_a_pipe_at_the_place_of_any_other_file_does_not_stop_a_start(data: Path,
     assert "Traceback" not in said
 
 
-def test_read_tables_with_a_view_in_the_place_of_a_table_are_made_again(data: Path) -> None:
-    ended = subprocess.run(
-        [sys.executable, "-m", "walletd", "verify", str(data)], capture_output=True, text=True, check=False
-    )
-    assert ended.returncode == 0
+PLANTED = [
+    "DROP TABLE wallet; CREATE VIEW wallet AS " + hostile.ENDLESS + " SELECT x AS wallet FROM n;",
+    "CREATE TRIGGER planted AFTER INSERT ON moment BEGIN DELETE FROM wallet; END;",
+    "CREATE VIRTUAL TABLE planted USING fts5(x);",
+]
+
+
+@pytest.mark.parametrize("statements", PLANTED, ids=["a view", "a trigger", "a virtual table"])
+def test_read_tables_with_anything_but_tables_are_rotten(tmp_path: Path, statements: str) -> None:
+    """So they are made again from the journal; every page has its sum."""
+    file = tmp_path / "state.db"
+    with closing(tables.open_for_writing(file)) as made:
+        made.execute(f"BEGIN; {SCHEMA} COMMIT;")
+        made.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 0)
+        made.execute(statements)
+    for opened in (tables.open_for_reading, tables.open_for_writing):
+        with pytest.raises(tables.ReadTablesRotten, match="the schema"):
+            opened(file)
 
 
 async def test_a_journal_with_another_schema_is_not_opened(tmp_path: Path) -> None:

@@ -42,6 +42,10 @@ end.
 CACHED_STATEMENTS = 64
 BUSY_MILLISECONDS = 5_000
 
+FOREIGN = """
+SELECT 1 FROM sqlite_schema WHERE type NOT IN ('table', 'index') OR sql LIKE 'CREATE VIRTUAL%' LIMIT 1
+"""
+
 _WRITE_LOCK = 120
 _CHECKPOINT_LOCK = 121
 
@@ -142,7 +146,8 @@ def _open_for_writing(path: Path, before: log_chain.Stood, cache_kibibytes: int)
             connection.reserve_bytes(reserve=SUM_BYTES)
         for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "wal_autocheckpoint=0"):
             connection.execute(f"PRAGMA {pragma}").fetchall()
-        connection.execute("SELECT name FROM sqlite_schema").fetchall()
+        connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
+        _refuse_foreign(connection)
         _refuse_blind(connection)
         frames, _ = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
         if why := log_chain.mixed(before, path, frames):
@@ -163,12 +168,18 @@ def open_for_reading(path: Path, cache_kibibytes: int = READER_CACHE_KIBIBYTES) 
 def _open_for_reading(path: Path, cache_kibibytes: int) -> apsw.Connection:
     connection = _open(path, apsw.SQLITE_OPEN_READONLY, cache_kibibytes)
     try:
-        connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
+        _refuse_foreign(connection)
         _refuse_blind(connection)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _refuse_foreign(connection: apsw.Connection) -> None:
+    """Refuse a schema with anything but tables and indexes: a view in the place of a table can be without an end."""
+    if connection.execute(FOREIGN).fetchall():
+        raise ReadTablesRotten("the schema")
 
 
 def _refuse_blind(connection: apsw.Connection) -> None:
@@ -181,6 +192,7 @@ def _open(path: Path, flags: int, cache_kibibytes: int) -> apsw.Connection:
     vfs = _VFS if HAS_PAGE_SUMS else None
     connection = apsw.Connection(str(path), flags=flags, vfs=vfs, statementcachesize=CACHED_STATEMENTS)
     connection.set_busy_timeout(BUSY_MILLISECONDS)
+    connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
     connection.execute(f"PRAGMA cache_size=-{cache_kibibytes}")
     return connection
 
