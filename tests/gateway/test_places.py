@@ -10,7 +10,7 @@ from trio.testing import memory_stream_pair, wait_all_tasks_blocked
 from tests.gateway.test_server import gateway, http, serving, until
 from tests.gateway.wires import Host, request
 from walletd.gateway.network.counters import TrafficCounters
-from walletd.gateway.network.places import NO_PLACE, TURNED_AWAY_AT_ONCE, Caps, Places
+from walletd.gateway.network.places import ALL_OF_ITS_OWN, NO_PLACE, TURNED_AWAY_AT_ONCE, Caps, Places
 from walletd.gateway.websocket.handshake import FULL
 
 UNIX = ""
@@ -196,3 +196,12 @@ async def test_a_guest_gives_way_where_file_descriptors_are_scarce(monkeypatch: 
         for _ in range(3):
             assert (await http(address, b"GET /healthz HTTP/1.1\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
         assert server.traffic.accept_failures == 0
+
+
+def test_a_client_has_at_most_the_connections_of_its_budget() -> None:
+    taken = places(guests=3)
+    peers = [Peer(taken) for _ in range(3)]
+    answers = [taken.admit(peer, "shop", has_reserve=False, most=2) for peer in peers]
+    assert answers == [None, None, ALL_OF_ITS_OWN]
+    taken.leave(peers[0])
+    assert taken.admit(peers[2], "shop", has_reserve=False, most=2) is None

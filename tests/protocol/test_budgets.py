@@ -17,7 +17,8 @@ SMALL = Budget(
     journal_bytes_per_day=0,
     processor_ms_per_second=250,
     in_flight=2,
-    connections=1,
+    in_flight_bytes=1_000,
+    subscriptions=1,
 ).over(STRANGERS)
 
 
@@ -97,14 +98,24 @@ def test_the_processor_is_due_again_when_its_debt_is_paid() -> None:
     assert account.processor_seconds == 0.75
 
 
+def test_requests_are_open_until_there_are_as_many_as_may_be_and_one_always_may() -> None:
+    account = Account("a", SMALL)
+    assert account.take_request(5_000) is None, "however large it is"
+    assert account.take_request(1) == {"budget": "in_flight_bytes", "limit": 1_000, "retry_after_ms": 100}
+    account.give_request(5_000)
+    assert account.take_request(10) is account.take_request(10) is None
+    assert account.take_request(10) == {"budget": "in_flight", "limit": 2, "retry_after_ms": 100}
+    account.give_request(10)
+    assert account.take_request(10) is None
+
+
 def test_places_are_taken_until_there_are_none_and_given_back() -> None:
     account = Account("a", SMALL)
-    assert account.take("in_flight") is account.take("in_flight") is None
-    assert account.take("in_flight") == {"budget": "in_flight", "limit": 2, "retry_after_ms": 100}
-    account.give("in_flight")
-    assert account.take("in_flight") is None
-    assert account.taken("in_flight") == 2
-    assert account.taken("connections") == 0
+    assert account.take("subscriptions") is None
+    assert account.take("subscriptions") == {"budget": "subscriptions", "limit": 1, "retry_after_ms": 100}
+    account.give("subscriptions")
+    assert account.take("subscriptions") is None
+    assert account.taken("subscriptions") == 1
 
 
 def test_the_strongest_scope_chooses_the_budget() -> None:
@@ -134,7 +145,7 @@ def test_what_is_refused_is_counted_by_its_budget() -> None:
 def test_idle_accounts_go_and_busy_ones_stay() -> None:
     seen = budgets(*(client(f"p{number}", "view:a") for number in range(3)))
     busy = seen.account(Principal("p0"))
-    assert busy.take("connections") is None
+    assert busy.take("subscriptions") is None
     for number in range(KEPT_ACCOUNTS + 100):
         seen.account(Principal(f"other{number}"))
     assert len(seen) <= KEPT_ACCOUNTS + 1

@@ -296,6 +296,11 @@ def status(*, connection: Connection = DEFAULT) -> int:
         table.add_row("sessions", f"{seen.sessions:,}")
         dropped = f", {seen.guests_dropped:,} dropped for newcomers" if seen.guests_dropped else ""
         table.add_row("guests", f"{seen.guests:,}{dropped}")
+        for use in seen.top:
+            about = f"{use.journal_bytes / 1e6:,.1f} MB journaled, {use.processor_ms / 1e3:,.1f} s of the processor"
+            table.add_row(f"client {use.principal}", about)
+        if seen.over_budget:
+            table.add_row("over a budget", f"{seen.over_budget:,} requests")
         output.answer(seen, lambda: table)
         return 0
 

@@ -33,7 +33,9 @@ def client_listener(launch: Launch, ways: Ways, services: Services, turns: Commi
             grant = services.admission.register.grant_of_principal(connection.certified)
 
         def take_place(grant: Grant) -> str | None:
-            full = connection.take_place(grant.principal, has_reserve=grant.permits(OPERATE))
+            account = services.budgets.account(grant.principal)
+            most = account.budget.connections or 0
+            full = connection.take_place(account.name, has_reserve=grant.permits(OPERATE), most=most)
             if full is None:
                 token = grant.token_sha256[:SHOWN_OF_A_HASH]
                 services.audit.begun(name, Visit(grant.principal, token, connection.peer, handshake.user_agent))

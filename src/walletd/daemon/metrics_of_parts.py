@@ -21,10 +21,12 @@ from walletd.journal.writer import JournalWriter
 from walletd.protocol.close_codes import CloseCode
 from walletd.protocol.messages.journal import CompactionStatus
 from walletd.protocol.methods import METHODS, Kind
+from walletd.sessions.budgets import Budgets
 from walletd.sessions.rates import RateBook
 from walletd.streams.publisher import Publisher
 from walletd.tables.projector import Projector
 from walletd.upkeep.compaction import Compaction
+from walletd.vocabulary.budgets import Budget
 from walletd.vocabulary.reasons import Reason
 from walletd.wallets.counters import CommandCounters
 from walletd.wallets.roster import Roster
@@ -41,6 +43,9 @@ SHED_REASONS = (
     Reason.QUOTA_EXCEEDED,
     Reason.INTERNAL_ERROR,
 )
+SHOWN_PRINCIPALS = 10
+"""Each is the label of a metric, of which there must not be thousands."""
+
 ABNORMAL = 1006
 """RFC 6455's code for the end of a connection without a close code."""
 
@@ -61,6 +66,7 @@ def families_of(
         lambda: of_wallets(wallets.roster, engine.timers),
         lambda: of_streams(engine.publisher),
         lambda: of_connections(traffic, services.admission.guests, counters.shed, doors.rates),
+        lambda: of_budgets(engine.wallets.decisions.budgets),
         lambda: of_audit(services.audit),
     ]
     if certificates is not None:
@@ -168,6 +174,31 @@ def of_streams(publisher: Publisher) -> Iterator[Metric]:
         max(lags, default=0),
     )
     yield counter("walletd_stream_events", "Events sent to subscribers.", publisher.events)
+
+
+def of_budgets(budgets: Budgets) -> Iterator[Metric]:
+    """The families of what principals take, with a label for each of the few that take most.  O(principals)."""
+    top = budgets.top(SHOWN_PRINCIPALS)
+    yield labelled(
+        "walletd_principal_journal_bytes",
+        "Bytes of entries journaled for each of the principals that journaled most.",
+        "principal",
+        {account.name: account.journaled for account in top},
+    )
+    seconds = CounterMetricFamily(
+        "walletd_principal_processor_seconds",
+        "Seconds of the event loop spent on each of these principals.",
+        labels=["principal"],
+    )
+    for account in top:
+        seconds.add_metric([account.name], account.processor_seconds)
+    yield seconds
+    yield labelled(
+        "walletd_requests_over_budget",
+        "Requests refused because a budget of their client was used up, by budget.",
+        "budget",
+        dict.fromkeys(Budget.__struct_fields__, 0) | budgets.refused,
+    )
 
 
 def of_connections(

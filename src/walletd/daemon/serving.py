@@ -33,7 +33,7 @@ from walletd.gateway.services import About, Operator, Services, SessionTerms
 from walletd.journal.sqlite.store import RESERVE_BYTES, SqliteJournalStore, open_journal
 from walletd.logs.setup import set_levels
 from walletd.protocol.envelope import LifecycleNotice
-from walletd.protocol.messages.operator import DaemonStatus
+from walletd.protocol.messages.operator import DaemonStatus, PrincipalUse
 from walletd.runtime.ending import end_process
 from walletd.runtime.fault_reports import FaultReports, ReportFaults, first_failure
 from walletd.runtime.garbage import collect_garbage_rarely
@@ -51,6 +51,7 @@ from walletd.tables.writer import delete_read_tables
 from walletd.upkeep.books_audit import Audit, BooksAudits
 from walletd.upkeep.compaction import Compaction
 from walletd.upkeep.recovery import Recovered, Report, recover
+from walletd.vocabulary.identifiers import Principal
 from walletd.vocabulary.states import DaemonState
 from walletd.wallets.clock_file import begin_here, keep
 
@@ -58,6 +59,7 @@ log = logging.getLogger("walletd.daemon")
 
 
 RESTART_RETRY_MS = 1000
+SHOWN_CLIENTS = 5
 
 
 def serve(settings: Settings, announce: Announce, report: Report, read: Callable[[], Settings] | None = None) -> int:
@@ -239,6 +241,11 @@ def _services(launch: Launch, engine: Engine, compaction: Compaction, traffic: T
             sessions=len(admission.guests),
             guests=traffic.guests,
             guests_dropped=traffic.dropped_guests,
+            top=tuple(
+                PrincipalUse(Principal(account.name), account.journaled, int(account.processor_seconds * 1000))
+                for account in engine.wallets.decisions.budgets.top(SHOWN_CLIENTS)
+            ),
+            over_budget=sum(engine.wallets.decisions.budgets.refused.values()),
             started_at=lifecycle.started_at,
             compaction=compaction.status,
         )

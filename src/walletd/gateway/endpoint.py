@@ -65,6 +65,7 @@ class ClientEndpoint:
         "_all_answered",
         "_answer",
         "_room",
+        "account",
         "connection_id",
         "is_closed",
         "parked",
@@ -91,6 +92,8 @@ class ClientEndpoint:
         self.wire = wire
         self.connection_id = connection_id
         self._answer = answer
+        self.account: Account | None = None
+        """The one that has the places of its unanswered calls."""
         self.is_closed = False
         self.written = 0
         """The last sequence that a command of this session was given."""
@@ -244,6 +247,7 @@ class ClientEndpoint:
     def _end_streams(self) -> None:
         for subscription in list(self.subscriptions.values()):
             self.services.publisher.unsubscribe(subscription)
+            self.give_stream()
         self.subscriptions.clear()
 
     # --- answers ---------------------------------------------------------------------------------------------------
@@ -255,6 +259,8 @@ class ClientEndpoint:
     def answer(self, call: Call, frame: bytes) -> None:
         """Answer a call with an encoded response."""
         self.session.answered(call.size)
+        if self.account is not None:
+            self.account.give_request(call.size)
         self.send(frame)
         if self._all_answered is not None and not self.session.in_flight:
             self._all_answered.set()
@@ -301,10 +307,43 @@ class ClientEndpoint:
             self.wire.send(frame)
 
     def _dispatch(self, call: Call) -> None:
+        if not self._has_places(call):
+            return
         try:
             self._answer(self, call)
         except InvalidParams as error:
             self.refuse_params(call, error)
+
+    def _has_places(self, call: Call) -> bool:
+        """Take the client's places for the call; without them, it is refused."""
+        account = self.account = self.payer
+        spent = None if account is None else account.take_request(call.size)
+        if spent is None:
+            return True
+        declined = Declined(Reason.QUOTA_EXCEEDED, spent)
+        self.services.budgets.note(spent)
+        self.services.counters.count(declined)
+        self.session.answered(call.size)
+        self.send(failure(call.id, *declined))
+        return False
+
+    def take_stream(self) -> dict[str, Any] | None:
+        """Take the client's place for a stream: None, or the facts of the refusal."""
+        spent = None if self.account is None else self.account.take("subscriptions")
+        if spent is not None:
+            self.services.budgets.note(spent)
+        return spent
+
+    def give_stream(self) -> None:
+        """The stream has ended."""
+        if self.account is not None:
+            self.account.give("subscriptions")
+
+    def forget(self, call: Call) -> None:
+        """The call is dropped without an answer, because the session is over."""
+        self.session.answered(call.size)
+        if self.account is not None:
+            self.account.give_request(call.size)
 
     # --- outlet of subscriptions -----------------------------------------------------------------------------------
 

@@ -7,7 +7,8 @@
     account.charge_journal(len(record), now)           # what the entry took; a debt is paid by waiting
     account.charge_processor(seconds, now)
     account.due(now)                                   # seconds until the processor is its again; 0: now
-    account.take("in_flight"), account.give("in_flight")
+    account.take_request(len(frame)), account.give_request(len(frame))
+    account.take("subscriptions"), account.give("subscriptions")
 
 An amount is charged once it is known, so that no estimate undercharges: a principal with anything left may take one
 more step, and then waits until the debt is paid.  A viewing key of a client whose budget is a stranger's uses that
@@ -46,7 +47,7 @@ MAX_RETRY_MS: Final = 60_000
 TRUSTED_SCOPES: Final = ("admin", "operate")
 
 
-Place = Literal["in_flight", "connections", "subscriptions", "catching_up"]
+Place = Literal["subscriptions"]
 """What is counted while it lasts; the field of the budget that bounds it."""
 
 PLACES: Final[tuple[Place, ...]] = get_args(Place)
@@ -104,6 +105,8 @@ class Account:
         "is_rationed",
         "journaled",
         "name",
+        "open_bytes",
+        "open_requests",
         "processor_seconds",
         "requests",
     )
@@ -114,6 +117,9 @@ class Account:
         """Bytes of journal entries since the account was opened."""
         self.processor_seconds = 0.0
         """Seconds of the event loop, as charged since then."""
+        self.open_requests = 0
+        """Requests that are not answered yet, and the bytes of their frames."""
+        self.open_bytes = 0
         self._places: dict[Place, int] = dict.fromkeys(PLACES, 0)
         self.adopt(budget)
 
@@ -178,6 +184,24 @@ class Account:
         assert self._places[place] > 0
         self._places[place] -= 1
 
+    def take_request(self, size: int) -> dict[str, Any] | None:
+        """Take the places of a request of this size: None, or the facts of the refusal.  One always has places."""
+        if self.open_requests:
+            budget = self.budget
+            if budget.in_flight and self.open_requests >= budget.in_flight:
+                return _facts("in_flight", budget.in_flight, PLACE_RETRY_SECONDS)
+            if budget.in_flight_bytes and self.open_bytes + size > budget.in_flight_bytes:
+                return _facts("in_flight_bytes", budget.in_flight_bytes, PLACE_RETRY_SECONDS)
+        self.open_requests += 1
+        self.open_bytes += size
+        return None
+
+    def give_request(self, size: int) -> None:
+        """The request was answered, or dropped."""
+        assert self.open_requests > 0
+        self.open_requests -= 1
+        self.open_bytes -= size
+
     def taken(self, place: Place) -> int:
         """The number of places taken."""
         return self._places[place]
@@ -185,7 +209,8 @@ class Account:
     def is_idle(self, now: float) -> bool:
         """True if a fresh account would be the same."""
         return (
-            not any(self._places.values())
+            not self.open_requests
+            and not any(self._places.values())
             and self._second.is_full(now)
             and self._day.is_full(now)
             and self._processor.is_full(now)

@@ -24,9 +24,9 @@ BudgetField = Literal[
     "processor_ms_per_second",
     "requests_per_second",
     "in_flight",
+    "in_flight_bytes",
     "connections",
     "subscriptions",
-    "catching_up",
 ]
 
 
@@ -47,10 +47,10 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     requests_per_second: Allowed | None = None
     in_flight: Allowed | None = None
     """Requests that may be unanswered at once."""
+    in_flight_bytes: Allowed | None = None
+    """The bytes of their frames; decoded, they take several times as much memory."""
     connections: Allowed | None = None
     subscriptions: Allowed | None = None
-    catching_up: Allowed | None = None
-    """Streams that may read the journal's past at once."""
 
     def over(self, defaults: "Budget") -> "Budget":
         """This budget, with the defaults where a field is left out."""
@@ -65,9 +65,9 @@ STRANGERS = Budget(
     processor_ms_per_second=250,
     requests_per_second=100_000,
     in_flight=4_096,
+    in_flight_bytes=4 * MEBIBYTE,
     connections=256,
     subscriptions=1_000,
-    catching_up=4,
 )
 """For clients with ``spend``, ``view`` and ``metrics`` only.
 
@@ -81,10 +81,10 @@ TRUSTED = Budget(
     journal_bytes_per_day=0,
     processor_ms_per_second=0,
     requests_per_second=100_000,
-    in_flight=65_536,
+    in_flight=0,
+    in_flight_bytes=0,
     connections=5_000,
     subscriptions=100_000,
-    catching_up=64,
 )
 """For clients with ``operate`` or ``admin``: an application's back end sends the payments of all its users, so only its
 places are bounded.

@@ -130,6 +130,8 @@ async def _answer_reads(endpoint: ClientEndpoint) -> None:
     while endpoint.reads:
         await endpoint.wait_for_room()
         if endpoint.is_over:
+            for asked in endpoint.reads:
+                endpoint.forget(asked.call)
             endpoint.reads.clear()
             return
         await _answer_read(endpoint, endpoint.reads[0])
@@ -206,6 +208,7 @@ def stream_unsubscribe(endpoint: ClientEndpoint, call: Call) -> None:
         endpoint.refuse(call, Declined(Reason.SUBSCRIPTION_NOT_FOUND, {"subscription": call.params.subscription}))
         return
     endpoint.services.publisher.unsubscribe(subscription)
+    endpoint.give_stream()
     endpoint.reply(call, m.Unsubscribed(subscription=subscription.id, sequence=subscription.previous))
 
 
@@ -314,7 +317,10 @@ async def stream_subscribe(endpoint: ClientEndpoint, call: Call) -> Declined | N
         mode, start, wallets = "snapshot", page.sequence, page.wallets
     grant = endpoint.session.grant
     if endpoint.is_over or grant is None:
+        endpoint.forget(call)
         return None
+    if (spent := endpoint.take_stream()) is not None:
+        return Declined(Reason.QUOTA_EXCEEDED, spent)
     endpoint.subscriptions_made += 1
     watched = Watched(params.wallets or (), prefix=params.prefix, everything=params.all)
     subscription = Subscription(

@@ -133,12 +133,13 @@ class Connection:
         """The bytes kept for this peer, in both directions."""
         return self._frames.held_bytes + self._outbox.in_hand_bytes
 
-    def take_place(self, principal: str, *, has_reserve: bool) -> str | None:
+    def take_place(self, principal: str, *, has_reserve: bool, most: int = 0) -> str | None:
         """The client has authenticated: its connection is no guest any more.  Otherwise the word for what is full.
 
+        ``most``: the connections that it may have; 0: no limit.
         ``has_reserve``: it may take one of the last places, which are reserved for operators.
         """
-        return self._terms.places.admit(self, principal, has_reserve=has_reserve)
+        return self._terms.places.admit(self, principal, has_reserve=has_reserve, most=most)
 
     def send(self, payload: bytes) -> None:
         """Queue one text message; does nothing once the connection is closing."""

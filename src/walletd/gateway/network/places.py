@@ -25,6 +25,9 @@ TURNED_AWAY_AT_ONCE = 64
 NO_PLACE = "connections"
 """The word for what is full, in the answer to a client that authenticates when all places are taken."""
 
+ALL_OF_ITS_OWN = "the client's own connections"
+"""The same for a client that has as many connections as its budget has."""
+
 
 class Occupant(Protocol):
     """A connection, as its place sees it."""
@@ -95,11 +98,16 @@ class Places:
             self._traffic.refused["flood"] += 1
             self._turned_away.popitem(last=False)[0].abort()
 
-    def admit(self, occupant: Occupant, principal: str, *, has_reserve: bool) -> str | None:
-        """A guest has authenticated: it keeps its place from now on.  Otherwise the word for what is full.  O(1)."""
+    def admit(self, occupant: Occupant, principal: str, *, has_reserve: bool, most: int = 0) -> str | None:
+        """A guest has authenticated: it keeps its place from now on.  Otherwise the word for what is full.  O(1).
+
+        ``most``: the connections that the principal may have; 0: no limit.
+        """
         address = self._addresses.get(occupant)
         if address is None or occupant in self._members:
             return None
+        if most and self.of_principal[principal] >= most:
+            return ALL_OF_ITS_OWN
         has_reserve = has_reserve or not address
         if not has_reserve and len(self._members) >= self.caps.connections - self.caps.reserved:
             return NO_PLACE

@@ -8,7 +8,7 @@ import msgspec
 from walletd.protocol.messages.base import Params, Result
 from walletd.protocol.messages.journal import CompactionStatus
 from walletd.vocabulary.commands import Instant
-from walletd.vocabulary.identifiers import AssetCode, AssetName
+from walletd.vocabulary.identifiers import AssetCode, AssetName, Principal
 from walletd.vocabulary.states import DaemonState
 
 
@@ -50,6 +50,14 @@ class FaultReport(Result, frozen=True, kw_only=True):
     file: str | None = None
 
 
+class PrincipalUse(msgspec.Struct, frozen=True):
+    """What a client took since it was first seen lately: bytes of the journal, and time of the event loop."""
+
+    principal: Principal
+    journal_bytes: int
+    processor_ms: int
+
+
 class DaemonStatus(Result, frozen=True, kw_only=True):
     """The daemon at a glance."""
 
@@ -65,6 +73,10 @@ class DaemonStatus(Result, frozen=True, kw_only=True):
     """Connections that have not authenticated."""
     guests_dropped: int = 0
     """Such connections dropped for newcomers, since the start."""
+    top: tuple[PrincipalUse, ...] = ()
+    """The clients that journaled most, at most five."""
+    over_budget: int = 0
+    """Requests refused because a budget of their client was used up, since the start."""
     started_at: Instant
     compaction: CompactionStatus | None = None
 
