@@ -9,7 +9,7 @@ import pytest
 import trio
 import trio.testing
 
-from tests.gateway.clients import HandClock, closing, let_in, open_town, session_of
+from tests.gateway.clients import HandClock, closing, let_in, open_town, session_of, words_of
 from tests.gateway.sessions import Desk, open_desk, payment
 from walletd.journal.history import entries_of
 from walletd.journal.memory.store import MemoryJournalStore
@@ -407,3 +407,28 @@ async def test_without_scopes_or_addresses_a_change_changes_nothing(desk: Desk) 
     assert (changed["clients"][0]["scopes"], changed["clients"][0]["addresses"]) == (["view:bob"], ["10.1.0.0/16"])
     freed = await root.call("client.update", command_id="v", client="shop", addresses=[])
     assert "addresses" not in freed["clients"][0]
+
+
+# --- what a payer learns of a payee ---------------------------------------------------------------------------------
+
+
+async def test_no_dry_run_finds_a_payees_room_and_no_answer_says_what_it_is(desk: Desk) -> None:
+    root = await session_of(desk, "root")
+    await root.call("wallet.update", command_id="l", wallet="bob", limits={"EUR": {"maximum": "150"}})
+    await let_in(root, "shop", "spend:shop-1")
+    shop = await session_of(desk, "shop")
+    foretold = [
+        await shop.call("transfer.post", **payment(f"dry-{amount}", "bob", amount, "shop-1"), dry_run=True)
+        for amount in (1, 49, 50, 51, 100)
+    ]
+    assert all([balance["wallet"] for balance in seen["balances"]] == ["shop-1"] for seen in foretold)
+    assert all(room["wallet"] == "shop-1" for seen in foretold for room in seen["room"])
+    too_much = payment("real", "bob", 51, "shop-1")
+    first, again = await shop.refused("transfer.post", **too_much), await shop.refused("transfer.post", **too_much)
+    entry = (await shop.call("entry.get", command_id="real"))["entry"]
+    for facts in (first, again, {"reason": entry["refusal"]["reason"], **entry["refusal"]["facts"]}):
+        assert facts["reason"] == "above_maximum"
+        assert not {"maximum", "would_have"} & facts.keys()
+    assert "150" not in words_of(first, again, entry)
+    seen = await root.refused("transfer.post", **payment("root", "bob", 51, "shop-1"), dry_run=True)
+    assert (seen["reason"], seen["maximum"]) == ("above_maximum", "150")

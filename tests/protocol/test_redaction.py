@@ -11,6 +11,8 @@ import msgspec
 import pytest
 
 from tests.ledger.cases import (
+    REFUSALS,
+    RefusalCase,
     balance,
     batch,
     capture,
@@ -23,7 +25,9 @@ from tests.ledger.cases import (
     refund,
     transfer,
 )
-from walletd.sessions.access import Grant
+from tests.ledger.client_cases import CLIENT_REFUSALS
+from walletd.contract.facts import facts_of
+from walletd.sessions.access import Grant, Need
 from walletd.sessions.redaction import HIDDEN, Redactions, concerns, redacted, shown_facts
 from walletd.vocabulary.commands import CreateClient
 from walletd.vocabulary.entries import (
@@ -36,6 +40,7 @@ from walletd.vocabulary.entries import (
     Refusal,
     TransferRecord,
     WalletRecord,
+    decode_entry,
     encode_entry,
 )
 from walletd.vocabulary.identifiers import (
@@ -372,3 +377,40 @@ def test_what_was_made_of_one_entry_is_not_shown_for_the_next() -> None:
     second = redactions.shown(following, encode_entry(following), grant)
     assert (b'"sequence":12' in first, b'"sequence":13' in second) == (True, True)
     assert b'"77"' in second
+
+
+# --- every reason that has facts of a wallet -----------------------------------------------------------------------
+
+OF_WALLETS = [case for case in (*REFUSALS, *CLIENT_REFUSALS) if "wallet" in case.facts]
+VIEWERS: list[tuple[str, ...]] = [
+    ("metrics",),
+    ("view:another",),
+    ("spend:another",),
+    ("mint",),
+    ("open:*", "freeze:*", "define"),
+]
+SEEN_BY: list[tuple[str, ...]] = [("view:*",), ("spend:*",), ("operate",), ("admin",)]
+NAMED_BY_THE_SENDER = {"wallet", "to", "asset", "posting", "command", "transfer", "hold", "required"}
+
+
+def test_every_reason_that_has_facts_of_a_wallet_is_in_the_tables() -> None:
+    with_facts = {reason for reason in Reason if reason.is_refusal and "wallet" in facts_of(reason)}
+    assert with_facts <= {case.reason for case in OF_WALLETS}
+
+
+@pytest.mark.parametrize("case", OF_WALLETS, ids=lambda case: f"{case.reason.value}: {case.situation}")
+def test_a_refusal_about_a_wallet_unseen_has_no_fact_that_its_sender_did_not_name(case: RefusalCase) -> None:
+    facts = dict(case.facts)
+    entry = Entry(
+        sequence=Sequence(7), time=NOW, principal=SENDER, command=case.command, refusal=Refusal(case.reason, facts)
+    )
+    for scopes in VIEWERS:
+        grant = viewer(*scopes, principal=SENDER)
+        if not grant.permits(Need.view(facts["wallet"])):
+            streamed = decode_entry(Redactions().shown(entry, encode_entry(entry), grant))
+            for refusal in (redacted(entry, grant).refusal, streamed.refusal):
+                assert refusal is not None
+                assert refusal.facts == shown_facts(facts, grant)
+                assert refusal.facts.keys() <= NAMED_BY_THE_SENDER
+    for scopes in SEEN_BY:
+        assert shown_facts(facts, viewer(*scopes)) == facts

@@ -18,6 +18,7 @@ from walletd.journal.writer import JournalWriter
 from walletd.ledger.book import Books, apply
 from walletd.ledger.client_book import ClientBook
 from walletd.ledger.entry_size import expiries_before, may_expire
+from walletd.ledger.foresight import foreseeable
 from walletd.ledger.room import room_after
 from walletd.sessions.budgets import Budgets
 from walletd.vocabulary.commands import (
@@ -231,9 +232,11 @@ class Decisions:
         """The same for a dry run: decide, change nothing, and reply once everything seen is durable."""
         now = self._clock.next_entry_time()
         sequence = SequenceNumber(self._writer.head + 1)
-        entry, _ = judged(self._books, sequence, now, submission)
+        sender = self._books.clients.records.get(submission.principal)
+        books = self._books if sender is None else foreseeable(self._books, submission.command, sender.scopes)
+        entry, _ = judged(books, sequence, now, submission)
         effects = entry.effects
-        room = () if effects is None else room_after(self._books, submission.command, effects, now)
+        room = () if effects is None else room_after(books, submission.command, effects, now)
         foreseen = Foreseen(verdict_of(entry), now, room)
         self._settle_when_durable(submission, foreseen, max(self._roster.last_sequence(wallets), self._seen_by_all))
 
