@@ -38,6 +38,8 @@ class Daemon:
         self, data: Path, installation: Installation | None = None, settings: Mapping[str, object] | None = None
     ) -> None:
         self.data = data
+        self.log = data.with_name(f"{data.name}.log")
+        """What it logs: each session has two lines in the audit log, which would drown the figures."""
         self._installation = installation or Installation()
         self._settings = {f"WALLETD_{name.upper()}": str(value) for name, value in (settings or {}).items()}
         self.start_seconds = self.start()
@@ -55,7 +57,8 @@ class Daemon:
         command = [self._installation.python, "-m", "walletd", "serve", "--data", str(self.data), "--port", "0"]
         environment = {**os.environ, "WALLETD_ADMIN_PORT": "0", "WALLETD_LOG_LEVEL": "warning"}
         environment |= self._settings | self._installation.environment
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
         assert self.process.stdout is not None
         for line in self.process.stdout:
             if found := ADDRESS.search(line):
@@ -63,7 +66,7 @@ class Daemon:
             if found := ADMIN_ADDRESS.search(line):
                 self.admin_address = found.group(1)
                 return time.perf_counter() - began
-        raise SystemExit("the daemon did not start")
+        raise SystemExit(f"the daemon did not start:\n{self.log.read_text()}")
 
     def stop(self, number: int = signal.SIGTERM) -> None:
         """End it, and wait."""

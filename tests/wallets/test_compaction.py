@@ -198,6 +198,16 @@ async def test_the_newest_segment_and_the_marked_one_always_stay(tmp_path: Path)
         assert (await store.head()).sequence == core.writer.durable_head
 
 
+async def test_a_compaction_that_archives_nothing_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    async with daemon_at_work(tmp_path / "var") as (_, core, compaction):
+        await live(core, 3)
+        await compaction.compact(keep_entries=1_000_000)
+        assert "compacted: no entry was old enough to be archived, " in caplog.text
+        await compaction.compact(keep_entries=1)
+        assert "are archived, " in caplog.text
+
+
 async def test_a_snapshot_that_has_rotted_is_not_used(tmp_path: Path) -> None:
     var = tmp_path / "var"
     async with daemon_at_work(var) as (_, core, compaction):

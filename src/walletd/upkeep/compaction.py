@@ -228,10 +228,10 @@ class Compaction:
         await self._prune()
         self.step = "shrinking"
         shrunk = await self._store.shrink()
+        last = self._store.archive.last_sequence
         log.info(
-            "compacted: entries %d to %d are archived, journal.db holds %d bytes%s",
-            begun + 1,
-            self._store.archive.last_sequence,
+            "compacted: %s, journal.db holds %d bytes%s",
+            f"entries {begun + 1} to {last} are archived" if last > begun else "no entry was old enough to be archived",
             await self._store.used_bytes(),
             "" if shrunk else " and keeps its free pages for new entries",
         )
