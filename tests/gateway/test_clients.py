@@ -370,7 +370,9 @@ async def test_by_rotating_itself_a_client_stays_no_longer_than_it_was_let_in_fo
     assert seen["tokens"][0]["expires_at"] == token["expires_at"]
 
 
-async def test_keys_that_would_show_more_than_their_owner_spends_end_with_the_change(desk: Desk) -> None:
+async def test_keys_that_would_show_more_than_their_owner_spends_end_with_the_change(
+    desk: Desk, journal: MemoryJournalStore
+) -> None:
     root = await session_of(desk, "root")
     await let_in(root, "shop", "spend:shop-*")
     shop = await session_of(desk, "shop")
@@ -381,6 +383,11 @@ async def test_keys_that_would_show_more_than_their_owner_spends_end_with_the_ch
     assert [view["client"] for view in changed["clients"]] == ["shop", "shop/two"]
     assert await closing(two) == 4401
     await one.call("wallet.get", wallet="shop-1")
+    audit = Audit()
+    for segment in journal.disk:
+        for durable in entries_of(segment):
+            audit.fold(durable.entry)
+    assert audit.close() == []
 
 
 async def test_a_client_bound_to_addresses_is_served_there_only(desk: Desk) -> None:

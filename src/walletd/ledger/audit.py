@@ -85,12 +85,12 @@ def assets_are_defined(books: Books) -> Iterator[str]:
 
 
 def keys_see_what_their_owners_own(books: Books) -> Iterator[str]:
-    """Every viewing key has only scopes that its owner's scopes cover."""
+    """Every viewing key that was not revoked has only scopes that its owner's scopes cover."""
     for record in books.clients.records.values():
         owner = books.clients.records.get(owner_of(record.client) or record.client)
         if owner is None:
             yield f"viewing key {record.client} has no owner"
-        elif owner is not record:
+        elif owner is not record and record.revoked_at is None:
             needs = [ownership_of(scope) for scope in record.scopes]
             if any(need is None or not permitted(owner.scopes, need) for need in needs):
                 yield f"viewing key {record.client} sees more than its owner may spend"
