@@ -4,8 +4,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from tests.gateway.clients import let_in, open_town, session_of
 from tests.gateway.sessions import ADMIN, Client, Desk, furnish, open_desk, payment
 from tests.ledger import cases
 from walletd.journal.memory.store import MemoryJournalStore
@@ -91,3 +93,21 @@ async def test_an_admin_has_no_such_limit(desk: Desk) -> None:
     client = desk.client(ADMIN)
     ids = client.ask(*[("session.ping", {})] * 100)
     assert [spent(reply) for reply in await client.all_replies(ids)] == [None] * 100
+
+
+async def test_an_admin_gives_a_client_a_budget_of_its_own_which_the_client_reads_in_its_hello(tmp_path: Path) -> None:
+    own = {"in_flight": 7, "journal_bytes_per_day": 0}
+    async with open_town(tmp_path, MemoryJournalStore()) as desk:
+        admin = await session_of(desk, "root")
+        await let_in(admin, "shop", "spend:shop-*", budget=own)
+        await let_in(admin, "till", "spend:shop-*")
+        seen = {view["client"]: view.get("budget") for view in (await admin.call("client.list"))["clients"]}
+        assert (seen["shop"], seen["till"]) == (own, None)
+        shop = desk.client(desk.register.grant_of("shop"))
+        told = shop.pushed[0]["params"]["auth"]["budget"]
+        assert told == msgspec.to_builtins(Budget(**own).over(STRANGERS))
+        await admin.call("client.update", command_id="e", client="shop", budget={"connections": 3})
+        account = desk.services.budgets.account(Principal("shop"))
+        assert account.budget == Budget(connections=3).over(STRANGERS), "it replaces the one before"
+        refused = await shop.refused("client.update", command_id="f", client="shop", budget={})
+        assert (refused["reason"], refused["field"]) == ("beyond_own_access", "budget")

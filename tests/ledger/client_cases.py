@@ -10,6 +10,7 @@ from typing import Any
 
 from tests.ledger.cases import NOW, TICK, Ledger, RefusalCase
 from walletd.ledger.clients import MAX_KEYS, MAX_TOKENS
+from walletd.vocabulary.budgets import Budget
 from walletd.vocabulary.commands import CreateClient, RevokeClient, RotateClient, UpdateClient
 from walletd.vocabulary.identifiers import CommandId, Principal
 from walletd.vocabulary.reasons import Reason
@@ -91,6 +92,20 @@ CLIENT_REFUSALS: tuple[RefusalCase, ...] = (
         "who may spend lets nobody in but viewing keys",
         create("friend", "view:shop-1"),
         {"field": "client", "principal": "shop", "needs": "only an admin; a key is named shop/WORD"},
+        by("shop"),
+    ),
+    RefusalCase(
+        Reason.BEYOND_OWN_ACCESS,
+        "a viewing key with a budget of its owner's choice",
+        create("shop/x", "view:shop-1", budget=Budget(in_flight=0)),
+        {"field": "budget", "principal": "shop", "needs": "an admin"},
+        by("shop"),
+    ),
+    RefusalCase(
+        Reason.BEYOND_OWN_ACCESS,
+        "a larger budget for oneself",
+        change("shop", budget=Budget(journal_bytes_per_second=0)),
+        {"field": "budget", "principal": "shop", "needs": "an admin"},
         by("shop"),
     ),
     RefusalCase(

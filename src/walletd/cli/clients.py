@@ -4,7 +4,7 @@ import os
 import re
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 from cyclopts import App, Parameter
 
@@ -17,10 +17,12 @@ from walletd.cli.views import SECONDS
 from walletd.client import Applied, Client, new_token
 from walletd.client.clients import Expiry
 from walletd.protocol.messages import ClientView
+from walletd.vocabulary.budgets import BudgetField
 
 client = App(name="client", group=DAEMON, help="Manage clients, their tokens and viewing keys.")
 
 Addresses = Annotated[list[str] | None, Parameter(name="--address", negative="")]
+Budgets = Annotated[list[str] | None, Parameter(name="--budget", negative="")]
 Out = Annotated[Path | None, Parameter(name="--out")]
 
 
@@ -32,6 +34,7 @@ def create(
     scope: Annotated[list[str], Parameter(name="--scope", negative="")],
     expires: str | None = None,
     address: Addresses = None,
+    budget: Budgets = None,
     out: Out = None,
     command_id: CommandId = None,
     connection: Connection = DEFAULT,
@@ -57,6 +60,8 @@ def create(
         When the token expires: 30m, 12h or 90d from now, or a time such as 2030-01-31T12:00:00Z; default never.
     address
         An address or a network such as 10.1.0.0/16 where its tokens are valid; repeatable; default everywhere.
+    budget
+        What it may take, such as journal_bytes_per_second=65536; repeatable; default by its scopes; 0 is no limit.
     out
         Write the token to this file, readable by its owner only, instead of printing it; an existing token is used.
     command_id
@@ -73,6 +78,7 @@ def create(
             expires_at=expires_at,
             expires_in_seconds=expires_in_seconds,
             addresses=address,
+            budget=amounts_of(budget),
             command_id=command_id,
         )
         tell_token(output, applied, f"client {name} is created", token, out)
@@ -88,11 +94,12 @@ def update(
     *,
     scope: Annotated[list[str] | None, Parameter(name="--scope", negative="")] = None,
     address: Addresses = None,
+    budget: Budgets = None,
     everywhere: Annotated[bool, Parameter(negative="")] = False,
     command_id: CommandId = None,
     connection: Connection = DEFAULT,
 ) -> int:
-    """Change a client's scopes or addresses; without an admin's token, narrow one's own.
+    """Change a client's scopes, budget or addresses; without an admin's token, narrow one's own.
 
     For example:
 
@@ -109,17 +116,22 @@ def update(
         Where its tokens are valid from now on; repeatable; default as it is.
     everywhere
         Its tokens are valid everywhere.
+    budget
+        Its own budget from now on, such as in_flight=100, in place of any before; repeatable; default as it is.
     command_id
         An id that you choose.
     """
-    if scope is None and address is None and not everywhere:
-        raise UsageError("say what to change, with --scope, --address or --everywhere")
+    if scope is None and address is None and budget is None and not everywhere:
+        raise UsageError("say what to change, with --scope, --address, --everywhere or --budget")
     if everywhere and address is not None:
         raise UsageError("--everywhere and --address exclude each other")
 
     async def act(talking: Client, output: Output) -> int:
         addresses = [] if everywhere else address
-        applied = await talking.update_client(name, scopes=scope, addresses=addresses, command_id=command_id)
+        amounts = amounts_of(budget)
+        applied = await talking.update_client(
+            name, scopes=scope, addresses=addresses, budget=amounts, command_id=command_id
+        )
         keys = [view.client for view in applied.clients if view.client != name]
         also = f"; {', '.join(keys)} showed more and is revoked" if keys else ""
         output.answer(applied, lambda: f"client {name} is updated{also}{again(applied)}")
@@ -278,3 +290,16 @@ def expiry_of(flag: str, words: str | None) -> Expiry:
     if named is None or named.tzinfo is None:
         raise UsageError(f"{flag} must be 30m, 12h or 90d, or a time such as 2030-01-31T12:00:00Z, not {words!r}")
     return Expiry(named)
+
+
+def amounts_of(budget: list[str] | None) -> dict[str, int] | None:
+    """The amounts of a budget by their names.  Raises UsageError for anything but NAME=NUMBER."""
+    if budget is None:
+        return None
+    amounts = {}
+    for text in budget:
+        name, _, number = text.partition("=")
+        if name not in get_args(BudgetField) or not number.isascii() or not number.isdigit():
+            raise UsageError(f"{text!r} is no budget; write it like in_flight=100: {', '.join(get_args(BudgetField))}")
+        amounts[name] = int(number)
+    return amounts

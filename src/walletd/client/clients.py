@@ -9,7 +9,7 @@ byte for byte, until it is answered, and neither the journal nor a backup of it 
 
 import hashlib
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
@@ -44,6 +44,7 @@ def create_client(
     token: str,
     expiry: Expiry,
     addresses: Iterable[str] | None,
+    budget: Mapping[str, int] | None,
     command_id: str | None,
 ) -> Ask[Applied]:
     """``client.create``"""
@@ -52,6 +53,7 @@ def create_client(
         scopes=list(scopes),
         token_sha256=token_sha256(token),
         addresses=None if addresses is None else list(addresses),
+        budget=budget,
         expires_at=aware("expires_at", expiry.at),
         expires_in_seconds=expiry.seconds,
     )
@@ -59,13 +61,18 @@ def create_client(
 
 
 def update_client(
-    client: str, scopes: Iterable[str] | None, addresses: Iterable[str] | None, command_id: str | None
+    client: str,
+    scopes: Iterable[str] | None,
+    addresses: Iterable[str] | None,
+    budget: Mapping[str, int] | None,
+    command_id: str | None,
 ) -> Ask[Applied]:
     """``client.update``"""
     params = given(
         client=client,
         scopes=None if scopes is None else list(scopes),
         addresses=None if addresses is None else list(addresses),
+        budget=budget,
     )
     return command("client.update", params, command_id)
 

@@ -191,13 +191,14 @@ class SyncClient:
         expires_at: datetime | None = None,
         expires_in_seconds: int | None = None,
         addresses: Iterable[str] | None = None,
+        budget: Mapping[str, int] | None = None,
         command_id: str | None = None,
     ) -> Applied:
         """Create a client with this token, of which only the hash is sent; ``new_token()`` makes one.
 
         The tokens of a client with ``addresses`` are valid there only: addresses, or networks such as 10.1.0.0/16.
         """
-        creating = partial(self._client.create_client, client, list(scopes), token, addresses=addresses)
+        creating = partial(self._client.create_client, client, list(scopes), token, addresses=addresses, budget=budget)
         expiring = partial(creating, expires_at=expires_at, expires_in_seconds=expires_in_seconds)
         return self._run(partial(expiring, command_id=command_id))
 
@@ -207,10 +208,11 @@ class SyncClient:
         *,
         scopes: Iterable[str] | None = None,
         addresses: Iterable[str] | None = None,
+        budget: Mapping[str, int] | None = None,
         command_id: str | None = None,
     ) -> Applied:
-        """Change a client's scopes or addresses; without an admin's rights, narrow one's own."""
-        updating = partial(self._client.update_client, client, scopes=scopes, addresses=addresses)
+        """Change a client's scopes, budget or addresses; without an admin's rights, narrow one's own."""
+        updating = partial(self._client.update_client, client, scopes=scopes, addresses=addresses, budget=budget)
         return self._run(partial(updating, command_id=command_id))
 
     def rotate_client(

@@ -205,6 +205,7 @@ class Client:
         expires_at: datetime | None = None,
         expires_in_seconds: int | None = None,
         addresses: Iterable[str] | None = None,
+        budget: Mapping[str, int] | None = None,
         command_id: str | None = None,
     ) -> Applied:
         """Create a client with this token, of which only the hash is sent; ``new_token()`` makes one.
@@ -212,7 +213,7 @@ class Client:
         The tokens of a client with ``addresses`` are valid there only: addresses, or networks such as 10.1.0.0/16.
         """
         expiry = clients.Expiry(expires_at, expires_in_seconds)
-        return await self.ask(clients.create_client(client, scopes, token, expiry, addresses, command_id))
+        return await self.ask(clients.create_client(client, scopes, token, expiry, addresses, budget, command_id))
 
     async def update_client(
         self,
@@ -220,10 +221,11 @@ class Client:
         *,
         scopes: Iterable[str] | None = None,
         addresses: Iterable[str] | None = None,
+        budget: Mapping[str, int] | None = None,
         command_id: str | None = None,
     ) -> Applied:
-        """Change a client's scopes or addresses; without an admin's rights, narrow one's own."""
-        return await self.ask(clients.update_client(client, scopes, addresses, command_id))
+        """Change a client's scopes, budget or addresses; without an admin's rights, narrow one's own."""
+        return await self.ask(clients.update_client(client, scopes, addresses, budget, command_id))
 
     async def rotate_client(
         self,

@@ -178,7 +178,11 @@ class ClientEndpoint:
         if grant is None:
             return AuthenticationTerms(required=True)
         return AuthenticationTerms(
-            required=False, principal=grant.principal, scopes=grant.scopes, expires_at=grant.expires_at
+            required=False,
+            principal=grant.principal,
+            scopes=grant.scopes,
+            expires_at=grant.expires_at,
+            budget=self.services.budgets.account(grant.principal).budget,
         )
 
     def received(self, messages: list[bytes]) -> None:

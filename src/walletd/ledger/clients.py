@@ -60,6 +60,7 @@ def create_client(books: Books, command: CreateClient, now: datetime, by: Princi
         created_by=by,
         created_at=now,
         addresses=command.addresses,
+        budget=command.budget,
     )
     return Effects(clients=(record,), forgotten=ended)
 
@@ -81,6 +82,7 @@ def update_client(books: Books, command: UpdateClient, now: datetime, by: Princi
         known,
         scopes=known.scopes if scopes is None else scopes,
         addresses=known.addresses if command.addresses is None else command.addresses,
+        budget=known.budget if command.budget is None else command.budget,
     )
     if refusal := _admin_guard(clients, record):
         return refusal
@@ -163,7 +165,7 @@ def _gift_guard(clients: ClientBook, command: CreateClient, by: Principal) -> Re
             return _beyond(f"scopes[{index}]", by, "a viewing key has only view: scopes")
         if not permitted(scopes, need):
             return _beyond(f"scopes[{index}]", by, f"it has no {need.scope}")
-    return None
+    return _budget_guard(clients, command, by)
 
 
 def _change_guard(clients: ClientBook, known: ClientRecord, command: UpdateClient, by: Principal) -> Refusal | None:
@@ -178,6 +180,8 @@ def _change_guard(clients: ClientBook, known: ClientRecord, command: UpdateClien
                 return _beyond(f"scopes[{index}]", by, "a viewing key has only view: scopes")
             if owning is None or not permitted(owning.scopes, need):
                 return _beyond(f"scopes[{index}]", by, f"its owner has no {need.scope}")
+    if refusal := _budget_guard(clients, command, by):
+        return refusal
     if _is_admin(clients, by) or owner_of(known.client) == by:
         return None
     for index, scope in enumerate(scopes):
@@ -185,6 +189,13 @@ def _change_guard(clients: ClientBook, known: ClientRecord, command: UpdateClien
             return _beyond(f"scopes[{index}]", by, f"it has no {scope}")
     wider = command.addresses is not None and known.addresses and not _are_within(command.addresses, known.addresses)
     return _beyond("addresses", by, "an admin, for more addresses than it has") if wider else None
+
+
+def _budget_guard(clients: ClientBook, command: CreateClient | UpdateClient, by: Principal) -> Refusal | None:
+    """Only an admin sets a budget: a client's keys use its own."""
+    if command.budget is None or _is_admin(clients, by):
+        return None
+    return _beyond("budget", by, "an admin")
 
 
 def _are_within(networks: Sequence[str], others: Sequence[str]) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from walletd.protocol.messages import PROTOCOL_VERSION, ErrorObject, RequestId
+from walletd.vocabulary.budgets import Budget
 from walletd.vocabulary.commands import Instant
 from walletd.vocabulary.states import DaemonState
 
@@ -22,6 +23,8 @@ class AuthenticationTerms(msgspec.Struct, frozen=True):
     principal: str | None = None
     scopes: tuple[str, ...] = ()
     expires_at: Instant | None = None
+    budget: Budget | None = None
+    """What the client may take in all its sessions, every field filled in."""
 
 
 class Limits(msgspec.Struct, frozen=True):

@@ -228,7 +228,8 @@ class Defaults(NamedTuple):
         if record is None:
             return self.trusted
         is_trusted = any(scope in TRUSTED_SCOPES for scope in record.scopes)
-        return self.trusted if is_trusted else self.strangers
+        default = self.trusted if is_trusted else self.strangers
+        return default if record.budget is None else record.budget.over(default)
 
 
 USUAL = Defaults()
@@ -367,7 +368,7 @@ class Budgets:
     def _shared(self, principal: Principal) -> Account | None:
         """The owner's account, if this is a viewing key of a stranger."""
         owner = owner_of(principal)
-        if owner is None or self.defaults.of(self._records.get(owner)) == self.defaults.trusted:
+        if owner is None or self.is_trusted(owner):
             return None
         return self.account(owner)
 

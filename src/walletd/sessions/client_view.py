@@ -29,6 +29,7 @@ def client_view(record: ClientRecord, now: datetime) -> ClientView:
         created_at=record.created_at,
         revoked_at=record.revoked_at,
         addresses=record.addresses,
+        budget=record.budget,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from walletd.vocabulary.budgets import Budget
 from walletd.vocabulary.identifiers import (
     AssetName,
     ClientName,
@@ -294,10 +295,13 @@ class CreateClient(Command, frozen=True, kw_only=True, tag_field="method", tag="
     expires_in_seconds: Seconds | None = None
     addresses: Networks = ()
     """Where its tokens are valid; without any, everywhere."""
+    budget: Budget | None = None
+    """What it may take, where that differs from the default of its scopes; only an admin sets it."""
 
 
 class UpdateClient(Command, frozen=True, kw_only=True, tag_field="method", tag="client.update"):
-    """Change a client's scopes, or the addresses where its tokens are valid; what is left out stays as it is.
+    """Change a client's scopes, its budget, or the addresses where its tokens are valid; what is left out stays as it
+    is.
 
     A client narrows its own, and those of its viewing keys; an admin sets any.  Viewing keys that show more than their
     owner may still spend are revoked.
@@ -306,6 +310,7 @@ class UpdateClient(Command, frozen=True, kw_only=True, tag_field="method", tag="
     client: ClientName
     scopes: Annotated[tuple[Scope, ...], msgspec.Meta(min_length=1, max_length=MAX_SCOPES)] | None = None
     addresses: Networks | None = None
+    budget: Budget | None = None
 
 
 class RotateClient(Command, frozen=True, kw_only=True, tag_field="method", tag="client.rotate"):

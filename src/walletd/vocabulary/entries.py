@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from walletd.vocabulary.budgets import Budget
 from walletd.vocabulary.commands import Instant, Limits, Metadata, RecordedCommand
 from walletd.vocabulary.identifiers import (
     HISTORY_MARK_PATTERN,
@@ -172,6 +173,8 @@ class ClientRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     revoked_at: Instant | None = None
     addresses: tuple[str, ...] = ()
     """The networks where its tokens are valid; without any, everywhere."""
+    budget: Budget | None = None
+    """Its own budget, where that differs from the default of its scopes."""
 
 
 class Effects(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -3,6 +3,7 @@
 import msgspec
 
 from walletd.protocol.messages.base import PageLimit, Params, Result
+from walletd.vocabulary.budgets import Budget
 from walletd.vocabulary.commands import Instant
 from walletd.vocabulary.identifiers import (
     ClientName,
@@ -28,6 +29,8 @@ class ClientView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     created_at: Instant
     revoked_at: Instant | None = None
     addresses: tuple[str, ...] = ()
+    budget: Budget | None = None
+    """Its own budget; what it leaves out has the default of its scopes."""
 
 
 class ListClients(Params, frozen=True, kw_only=True):
