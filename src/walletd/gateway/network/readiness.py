@@ -12,7 +12,7 @@ client with a thousand connections, or with requests that cost a thousand times 
 """
 
 import selectors
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Set
 from heapq import heappop, heappush
 from time import perf_counter
 from typing import Any, Protocol
@@ -159,7 +159,7 @@ class Readiness:
             if ready.is_round_over:
                 if len(payers) > 1:
                     break  # Only those are left that had their quantum; the others' commands wait for their commit.
-                self._queue(self._selector.select(0))
+                self._queue(self._selector.select(0), served=payers)
             payer, watched = ready.take()
             watched.is_ready = False
             if seconds := turns.wait(payer):
@@ -187,13 +187,15 @@ class Readiness:
         if taken > QUANTUM_SECONDS:
             self._ready.charge(payer, taken)
 
-    def _queue(self, found: list[tuple[selectors.SelectorKey, int]]) -> None:
-        """Queue the sockets that became ready, each of them once."""
+    def _queue(self, found: list[tuple[selectors.SelectorKey, int]], served: Set[Payer] = frozenset()) -> None:
+        """Queue the sockets that became ready, but not those of payers that were served in this turn: each of their
+        sockets is read once, before the commands of the turn are committed.
+        """
         for key, _ in found:
             watched: _Watched = key.data
-            if not watched.is_ready:
+            if not watched.is_ready and (payer := watched.payer()) not in served:
                 watched.is_ready = True
-                self._ready.put(watched.payer(), watched)
+                self._ready.put(payer, watched)
 
     def _hold_back(self, watched: _Watched, seconds: float) -> None:
         """Leave the socket's data to the kernel for so long: its peer waits, and nothing of it takes memory here."""
