@@ -226,6 +226,24 @@ async def test_beyond_so_many_wallets_that_load_claims_on_cold_ones_are_shed_and
     assert ran == ["first", "warm", "many", "again"]
 
 
+async def test_claims_on_many_cold_wallets_leave_places_for_claims_on_few(autojump_clock: trio.abc.Clock) -> None:
+    roster = roster_over(SlowTables(1).load, max_warm_wallets=100_000)
+    shed: list[str] = []
+
+    def wish(name: str, count: int) -> Claim:
+        names = [WalletId(f"{name}-{number}") for number in range(count)]
+        return Claim(names, lambda claim: None, lambda declined: shed.append(name))
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(roster.run)
+        for number in range(20):
+            roster.claim(wish(f"many-{number}", 2_500))
+        assert len(shed) == 20 - MAX_LOADING // 2 // 2_500
+        roster.claim(wish("payment", 2))
+        assert "payment" not in shed
+        nursery.cancel_scope.cancel()
+
+
 async def test_many_books_are_read_some_at_a_time(autojump_clock: trio.abc.Clock) -> None:
     reads: list[int] = []
 

@@ -41,6 +41,9 @@ more.
 MAX_LOADING = 20_000
 """The actors whose books may be loading at once, about a kilobyte each; beyond it, claims on cold wallets are shed."""
 
+FEW_WALLETS = 10
+"""A claim on more of them is shed when half of the places are taken: the others are for payments between a few."""
+
 BOOKS_AT_ONCE = 1_000
 """The books loaded by one read, so that others get their turn at the read tables."""
 
@@ -118,7 +121,8 @@ class Roster:
 
     def claim(self, claim: Claim) -> None:
         """Have the claim run when it has the turn of each of its wallets: at once, if all are warm and free."""
-        if self._loading >= MAX_LOADING and not all(wallet in self._actors for wallet in claim.wallets):
+        most = MAX_LOADING if len(claim.wallets) <= FEW_WALLETS else MAX_LOADING // 2
+        if self._loading >= most and not all(wallet in self._actors for wallet in claim.wallets):
             full = {"what": "the loading of wallets", "limit": MAX_LOADING}
             claim.fail(Declined(Reason.OVERLOADED, {**full, "retry_after_ms": OVERLOADED_RETRY_MS}))
             return
