@@ -41,7 +41,7 @@ def test_all_commands_are_there() -> None:
         *("wallet describe", "wallet freeze", "wallet unfreeze", "wallet limit", "wallet close"),
         *("hold place", "hold capture", "hold extend", "hold adjust", "hold void", "hold list", "hold get"),
         *("pay", "batch", "refund", "balance", "statement", "watch", "entry", "transfer get"),
-        *("client create", "client list", "client rotate", "client revoke"),
+        *("client create", "client update", "client list", "client rotate", "client revoke"),
     }
 
 

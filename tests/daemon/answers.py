@@ -24,6 +24,7 @@ OF_THE_PROCESS = (
     "epoch",
     "server_version",
     "compaction",
+    "top",
 )
 """What a status says about this process and not about the books."""
 

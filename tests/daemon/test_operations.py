@@ -252,7 +252,7 @@ def test_a_report_shows_the_inside_and_no_secret_no_wallet_no_amount(tmp_path: P
         assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
         for part in ("lifecycle", "queues", "last entries", "configuration", "process", "versions", "threads", "tasks"):
             assert f"\n== {part}\n" in report
-        assert "PostTransfer  applied" in report
+        assert "transfer.post  applied" in report
         assert "max_connections" in report
         tasks = report.partition("== tasks\n")[2]
         assert "walletd/journal/writer.py" in tasks
