@@ -10,10 +10,12 @@ import trio
 
 from tests.cli import hostile
 from tests.cli.conftest import Ended, Walletd
+from tests.cli.hostile import Spoil
 from tests.cli.test_verify import lived
 from tests.daemon.process import run_to_its_end
 from walletd.journal.archive.archive import archive_for_writing
 from walletd.journal.archive.file import pack
+from walletd.journal.failures import JournalCorrupt
 from walletd.journal.offline import open_offline
 from walletd.journal.sqlite.store import open_journal
 from walletd.tables import file as tables
@@ -123,6 +125,25 @@ def test_a_pipe_at_the_place_of_any_other_file_does_not_stop_a_start(data: Path,
     code, said = run_to_its_end(data)
     assert code in DOCUMENTED
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("name", ["clock.json", "clock.accepted"])
+@pytest.mark.parametrize("make", [hostile.pipe, hostile.folder, lambda path: hostile.link(path, "/dev/zero")])
+def test_a_clock_that_is_no_file_is_told_in_one_line(walletd: Walletd, data: Path, name: str, make: Spoil) -> None:
+    make(data / name)
+    ended = walletd("clock", str(data))
+    if name == "clock.json":
+        assert_told(ended, "clock")
+    else:
+        assert ended.exit_code == 0
+
+
+@pytest.mark.parametrize("make", [hostile.pipe, hostile.folder, hostile.sock])
+def test_a_backup_goes_into_no_hostile_place(data: Path, tmp_path: Path, make: Spoil) -> None:
+    (tmp_path / "place").mkdir(mode=0o700)
+    make(tmp_path / "place" / "archive.lock")
+    with pytest.raises(JournalCorrupt, match="not a file"), archive_for_writing(tmp_path / "place"):
+        pass
 
 
 PLANTED = [

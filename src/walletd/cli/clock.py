@@ -9,7 +9,9 @@ from cyclopts import Parameter
 from rich.console import RenderableType
 
 from walletd.cli.failures import UsageError
+from walletd.cli.journal_failures import failed
 from walletd.cli.output import Output, new_table
+from walletd.journal.failures import JournalFailure
 from walletd.journal.sqlite.directory import DATABASE_NAME
 from walletd.runtime.ending import EXIT_OK
 from walletd.wallets.clock_file import accept as leave_word
@@ -57,8 +59,11 @@ def clock(
     output = Output(as_json)
     if not (data / DATABASE_NAME).exists():
         raise UsageError(f"there is no journal in {data}")
-    machine = leave_word(data) if accept else machine_time()
-    seen, ledger = read_seen(data), None
+    try:
+        machine = leave_word(data) if accept else machine_time()
+        seen, ledger = read_seen(data), None
+    except JournalFailure as failure:
+        return failed(failure, output)
     if seen is not None:
         is_this_boot = seen.boot == boot_id()
         ledger = seen.time + timedelta(microseconds=steady_microseconds() - seen.steady if is_this_boot else 0)

@@ -286,6 +286,6 @@ def _restored(done: Restored) -> RenderableType:
     facts.add_row("as of", "the beginning" if done.last_time is None else moment(done.last_time))
     facts.add_row("root", done.root)
     facts.add_row("epoch", str(done.epoch))
-    for place, admin in enumerate(done.admins):
-        facts.add_row("" if place else "admins", _in_words(admin))
-    return Group(facts, "", f"Start the daemon on it with: walletd serve --data {done.data}")
+    admins = [f"  {_in_words(admin)}" for admin in done.admins] or ["  none"]
+    start = f"Start the daemon on it with: walletd serve --data {done.data}"
+    return Group(facts, "", "These clients may do everything in it:", *admins, "", start)

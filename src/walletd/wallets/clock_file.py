@@ -19,6 +19,8 @@ from pathlib import Path
 import msgspec
 import trio
 
+from walletd.journal.failures import JournalCorrupt
+from walletd.journal.sqlite.private import open_regular
 from walletd.runtime.threads import in_thread
 from walletd.wallets.ledger_clock import (
     LedgerClock,
@@ -33,6 +35,9 @@ log = logging.getLogger("walletd.daemon")
 
 SEEN_NAME = "clock.json"
 ACCEPTED_NAME = "clock.accepted"
+CLOCK_FILE_BYTES = 4096
+LONGEST_UPTIME: int = 10**17
+"""In microseconds; no machine runs for three thousand years."""
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 LOOK_SECONDS = 1.0
 """The interval at which the wall clock is read if no command needs it, and the confirmation is looked for."""
@@ -52,7 +57,8 @@ def boot_id() -> str:
 def read_seen(data: Path) -> Seen | None:
     """The clock's last recorded reading in this folder; None if nothing is known."""
     with suppress(OSError, msgspec.DecodeError):
-        return msgspec.json.decode((data / SEEN_NAME).read_bytes(), type=Seen)
+        seen = msgspec.json.decode(_read(data / SEEN_NAME), type=Seen)
+        return seen if 0 <= seen.steady < LONGEST_UPTIME and seen.time.tzinfo is not None else None
     return None
 
 
@@ -74,6 +80,12 @@ def accept(data: Path, wall: Microseconds = wall_microseconds) -> datetime:
     return now
 
 
+def _read(file: Path) -> bytes:
+    """The content of the file, which is short.  Raises JournalCorrupt if it is a pipe or the like, or OSError."""
+    with open(open_regular(file, os.O_RDONLY | os.O_NOFOLLOW), "rb") as opened:
+        return opened.read(CLOCK_FILE_BYTES)
+
+
 def _write(file: Path, content: bytes) -> None:
     """Write the file whole, for the owner of its folder alone.  Raises OSError."""
     unfinished = file.with_name(f"{file.name}.unfinished")
@@ -93,11 +105,11 @@ def take_word(data: Path, wall: Microseconds = wall_microseconds) -> bool:
     if not file.exists():
         return False
     try:
-        given = datetime.fromisoformat(json.loads(file.read_text(encoding="utf-8"))["accepted"])
+        given = datetime.fromisoformat(json.loads(_read(file))["accepted"])
         file.unlink()
     except FileNotFoundError:
         return False
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (JournalCorrupt, OSError, ValueError, KeyError, TypeError) as error:
         log.error("cannot use %s: %s", file, error)
         return False
     holds = timedelta(0) <= machine_time(wall) - given <= WORD_HOLDS
