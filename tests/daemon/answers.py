@@ -20,6 +20,7 @@ OF_THE_PROCESS = (
     "started_at",
     "projected",
     "sessions",
+    "top",
     "warm_wallets",
     "epoch",
     "server_version",
