@@ -205,3 +205,15 @@ def test_the_client_library_makes_tokens_and_never_sends_them(tmp_path: Path) ->
         for file in (tmp_path / "data").glob("*.db*"):
             content = file.read_bytes()
             assert not any(secret.encode() in content for secret in (token, key, daemon.token)), file
+
+
+def test_a_token_that_is_not_valid_at_an_address_is_refused_there_as_an_unknown_one_is(tmp_path: Path) -> None:
+    with Daemon(tmp_path / "data") as daemon:
+        tokens = {"near": new_token(), "far": new_token()}
+        with connect_sync(daemon.url, token=daemon.token) as admin:
+            admin.create_client("near", ["metrics"], tokens["near"], addresses=["127.0.0.0/8"])
+            admin.create_client("far", ["metrics"], tokens["far"], addresses=["10.1.0.0/16"])
+        with connect_sync(daemon.url, token=tokens["near"]) as near:
+            assert near.status().sessions == 1
+        with pytest.raises(AuthenticationFailed), connect_sync(daemon.url, token=tokens["far"]):
+            raise AssertionError("it came in from elsewhere")

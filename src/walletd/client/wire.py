@@ -15,7 +15,7 @@ from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Response
-from websockets.protocol import OPEN, Event
+from websockets.protocol import CONNECTING, OPEN, Event
 from websockets.typing import Subprotocol
 from websockets.uri import WebSocketURI, parse_uri
 
@@ -83,7 +83,7 @@ class Wire:
             self._feed(data)
             if self._protocol.handshake_exc is not None:
                 raise _handshake_error(self._protocol.handshake_exc)
-            if self._protocol.state is OPEN:
+            if self._protocol.state is not CONNECTING:  # The server may have closed it in the same breath.
                 return
             if not data:
                 raise NotReachable("the connection was closed before the websocket handshake was done")
