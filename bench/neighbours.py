@@ -122,14 +122,22 @@ def _fund(operator: Connection, wallet: str, amount: int) -> None:
 
 
 def _pay(connection: Connection, wallet: str, numbers: range) -> None:
-    for start in range(0, len(numbers), PIPELINED):
-        some = numbers[start : start + PIPELINED]
-        connection.send([request(1, "transfer.post", old_payment(wallet, number)) for number in some])
-        left = len(some)
-        while left:
+    """Make these payments; one beyond the client's budget is sent again when it says."""
+    left = list(numbers)
+    while left:
+        some, left = left[:PIPELINED], left[PIPELINED:]
+        connection.send([request(number, "transfer.post", old_payment(wallet, number)) for number in some])
+        answered, wait_ms = 0, 0
+        while answered < len(some):
             for message in connection.take():
-                assert b'"error"' not in message, message
-                left -= 1
+                answered += 1
+                if b'"error"' in message:
+                    response = json.loads(message)
+                    facts = response["error"]["data"]
+                    assert facts["reason"] == "quota_exceeded", message
+                    wait_ms = max(wait_ms, facts["retry_after_ms"])
+                    left.append(response["id"])
+        time.sleep(wait_ms / 1000)
 
 
 def _done(response: dict[str, Any]) -> None:

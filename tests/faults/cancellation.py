@@ -32,6 +32,7 @@ from walletd.journal.sqlite.store import open_journal
 from walletd.journal.watchdog import Watchdog
 from walletd.vocabulary.commands import AnyCommand
 from walletd.vocabulary.entries import decode_entry
+from walletd.vocabulary.sameness import kept_of
 from walletd.wallets.submission import Answer, Submission
 
 PATIENCE_SECONDS = 30.0
@@ -177,7 +178,7 @@ async def _look(folder: Path, script: int, told: dict[str, Any]) -> None:
                 elif earlier is not None:
                     assert not again.replayed, f"{command.command_id} was said not to be there, and is"
                 stored = decode_entry(await store.read_entry(again.durable.entry.sequence) or b"")
-                assert stored.command == command
+                assert stored.command in (command, kept_of(command))
             await core.wallets.visibility.until_projected(core.writer.head)
             assert (await core.audits.report()).violations == ()
 

@@ -39,7 +39,9 @@ def make_masters(folder: Path, chance: random.Random) -> Path:
                 client.call("statement.get", wallet=WALLETS[0])
             daemon.signal(end)
             daemon.wait()
-        shutil.copytree(daemon.data, masters / f"{number}-{end.name}", ignore=shutil.ignore_patterns("*.lock", "*-shm"))
+        shutil.copytree(
+            daemon.data, masters / f"{number}-{end.name}", ignore=shutil.ignore_patterns("*.lock", "*-shm", "*.sock")
+        )
         for ballast in masters.rglob("journal.ballast"):
             ballast.unlink()
     return masters

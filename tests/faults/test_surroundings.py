@@ -248,7 +248,7 @@ def test_a_second_daemon_and_a_second_reader_change_nothing_for_the_first(tmp_pa
         assert posted(client, "bob") == 1003
         daemon.kill()
     copied = tmp_path / "copied"
-    shutil.copytree(daemon.data, copied)
+    shutil.copytree(daemon.data, copied, ignore=shutil.ignore_patterns("*.sock"))
     with Daemon(copied) as other, other.client() as client:
         assert posted(client, "bob") == 1003
     tally(faults=4, kills=1)

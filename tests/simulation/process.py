@@ -81,7 +81,16 @@ class Process:
                 assert not violations, violations
                 limits = engine_limits(Settings(data=world.directory, **world.plan.settings))
                 head = await self.store.head()
-                core = Engine(self.store, recovered, readings, head, limits, clock=world.now, die=self.die)
+                core = Engine(
+                    self.store,
+                    recovered,
+                    readings,
+                    head,
+                    limits,
+                    clock=world.now,
+                    seconds=trio.current_time,
+                    die=self.die,
+                )
                 core.writer._limits = core.writer._limits._replace(max_segment_entries=world.plan.segment_entries)
                 async with core.running():
                     if core.writer.head == 0:

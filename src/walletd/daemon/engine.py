@@ -73,8 +73,10 @@ class Engine:
         *,
         budgets: Defaults = USUAL,
         clock: Clock = wall_clock,
+        seconds: Callable[[], float] = perf_counter,
         die: Callable[[str], NoReturn] = end_process,
     ) -> None:
+        """``seconds`` measures the turns of reads: a simulation has a clock of its own."""
         self.store = store
         self.clock = clock
         self.events = events = Events()
@@ -110,7 +112,7 @@ class Engine:
         accounts = Budgets(trio.current_time, clients.records, budgets)
         events.clients_changed.add(accounts.review)
         reading: FairTurns[Any] = FairTurns(
-            READING_PLACES, PLACES_OF_ONE, accounts.charge_processor, accounts.processor_wait
+            READING_PLACES, PLACES_OF_ONE, accounts.charge_processor, accounts.processor_wait, seconds=seconds
         )
         self.turns = CommitAtOnce(self.writer, self.projector, load, accounts)
         self.wallets = wallets = Wallets(
