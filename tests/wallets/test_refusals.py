@@ -182,3 +182,14 @@ def test_what_is_kept_travels_as_a_command_with_a_method_of_its_own() -> None:
     kept = kept_of(batched(poor("x"), command_id="p"))
     assert isinstance(kept, RefusedCommand)
     assert (kept.kind, kept.commands) == ("batch.execute", ("x",))
+
+
+@pytest.mark.interpreted
+async def test_a_refusal_that_keeps_the_command_takes_as_much_as_the_command(
+    core: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A planted bug: what an empty wallet cannot pay fills the disk."""
+    monkeypatch.setattr("walletd.wallets.entries.kept_of", lambda command: command)
+    await prepared(core)
+    refused = await outcome(core, poor(metadata=LONG))
+    assert len(refused.answer.durable.record) > 8_000

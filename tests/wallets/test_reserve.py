@@ -11,6 +11,7 @@ from walletd.vocabulary.commands import AnyCommand, CreateClient, FreezeWallet, 
 from walletd.vocabulary.declined import Declined
 from walletd.vocabulary.identifiers import DAEMON, OPERATOR, CommandId, Principal, WalletId
 from walletd.vocabulary.reasons import Reason
+from walletd.wallets.decisions import Decisions
 
 ROOT, STRANGER = Principal("root"), Principal("stranger")
 
@@ -103,3 +104,16 @@ async def test_what_is_vital_is_answered_again_on_a_full_disk(tmp_path: Path, co
         assert not (await outcome(core, command, OPERATOR)).answer.replayed
         assert (await outcome(core, command, OPERATOR)).answer.replayed
         assert store.reserve == 0
+
+
+@pytest.mark.interpreted
+async def test_without_a_reserve_the_one_who_filled_the_disk_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A planted bug: an operator's commands are like all others."""
+    monkeypatch.setattr(Decisions, "_is_vital", lambda self, submission: False)
+    store = MemoryJournalStore()
+    async with open_core(tmp_path, store) as core:
+        await prepared(core)
+        await filled(core, store, reserve=3)
+        assert (await outcome(core, revoke(), ROOT)).declined.reason is Reason.UNAVAILABLE
