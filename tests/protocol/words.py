@@ -172,6 +172,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "expires_at": "2030-01-31T12:00:00Z",
         "expires_in_seconds": None,
         "addresses": ["10.1.0.0/16"],
+        "budget": {"journal_bytes_per_second": 65_536, "connections": 8},
         **CONDITIONS,
     },
     "client.update": {
@@ -179,6 +180,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "client": "shop/phone",
         "scopes": ["view:shop:1"],
         "addresses": ["10.1.0.0/16"],
+        "budget": {"journal_bytes_per_second": 65_536, "connections": 8},
         **CONDITIONS,
     },
     "client.list": {"after": "shop/phone", "limit": 10},

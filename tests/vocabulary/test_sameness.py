@@ -27,6 +27,7 @@ from tests.ledger.cases import (
     update,
     void,
 )
+from walletd.vocabulary.budgets import Budget
 from walletd.vocabulary.commands import AnyCommand, CreateClient, Part, RevokeClient, RotateClient, UpdateClient
 from walletd.vocabulary.identifiers import CommandId, Principal
 from walletd.vocabulary.sameness import first_difference, is_circumstance
@@ -82,6 +83,7 @@ OTHERS: dict[str, Any] = {
     "postings": (posting("alice", "carol", "EUR", 5), posting("alice", "bob", "EUR", 5)),
     "reference": "another",
     "addresses": ("10.0.0.7", "10.0.0.8"),
+    "budget": Budget(connections=7),
     "transfer": "t2",
     "limits": {"BTC": None},
     "frozen": FrozenSide.DEBITS,
