@@ -123,7 +123,7 @@ def _again_as(commands: list[dict[str, Any]], letter: str) -> list[dict[str, Any
 
 
 def _let_in(daemon: Daemon, name: str, alice: str, bob: str) -> None:
-    """A shop with viewing keys, one of them ended and forgotten; a token that was rotated; one who was shut out."""
+    """A shop with a budget and viewing keys, one of them ended; a token that was rotated; one who was shut out."""
     shop, fired = f"{name}shop", f"{name}fired"
     with daemon.client() as admin:
         for client, scopes in ((shop, [f"spend:{name}a*"]), (fired, ["operate"])):
@@ -131,6 +131,8 @@ def _let_in(daemon: Daemon, name: str, alice: str, bob: str) -> None:
             admin.call("client.create", **created, token_sha256=_sha256(f"first {client}"))
             rotated = {"command_id": f"rotate-{client}", "client": client}
             admin.call("client.rotate", **rotated, token_sha256=_sha256(token_of(client)))
+        narrowed = {"addresses": ["127.0.0.0/8"], "budget": {"journal_bytes_per_day": 2**40}}
+        admin.call("client.update", command_id=f"update-{shop}", client=shop, **narrowed)
         admin.call("client.revoke", command_id=f"{name}fire", client=fired)
     with session(daemon, shop) as seller:
         for key in ("till", "phone"):

@@ -116,7 +116,7 @@ def _refuse_gaps(before: dict[str, Any]) -> None:
     entries = [view["entry"] for view in before["entries"]]
     assert {kind for entry in entries for kind in entry.get("effects", ())} == set(Effects.__struct_fields__)
     commands = {name for name, method in METHODS.items() if method.kind is Kind.COMMAND}
-    assert {entry["command"]["method"] for entry in entries} == commands
+    assert {entry["command"]["method"] for entry in entries} == commands | {"refused"}
 
 
 def _damage(daemon: Daemon, lost: list[str], *, rots: bool) -> None:
