@@ -23,7 +23,6 @@ import trio
 from walletd import __main__
 from walletd.cli import serve
 from walletd.daemon import descriptors, engine, listeners
-from walletd.gateway.endpoint import ClientEndpoint
 from walletd.journal import writer
 from walletd.journal.failures import JournalFull
 from walletd.journal.sqlite import store as sqlite_store
@@ -33,7 +32,7 @@ from walletd.logs import outlet
 from walletd.runtime import awake_clock, blocking_calls, ending, loop_watch, silence_watch
 from walletd.runtime.fair_queue import FairQueue
 from walletd.sessions import session
-from walletd.sessions.budgets import Account, Budgets
+from walletd.sessions.budgets import Budgets
 from walletd.settings.settings import Settings
 from walletd.tables import file as table_file
 from walletd.tables import reader as consistent_reads
@@ -451,21 +450,6 @@ def _no_budget() -> None:
     put(Budgets, journal_refusal=lambda self, principal: None, processor_wait=lambda self, account: 0.0)
 
 
-def _shares_by_session() -> None:
-    """Each session has a turn of its own, and is not held back for what the others of its client use."""
-    ClientEndpoint.payer = property(lambda self: _account_of(self))  # type: ignore[assignment, method-assign]
-
-
-def _account_of(endpoint: Any) -> Account | None:
-    if endpoint.session.grant is None:
-        return None
-    plain = endpoint.services.budgets.account(endpoint.session.grant.principal)
-    return _ACCOUNTS.setdefault(endpoint, Account(f"{plain.name} {id(endpoint)}", plain.budget))
-
-
-_ACCOUNTS: dict[Any, Account] = {}
-
-
 def _first_come_first_served() -> None:
     """What waits is served in the order of its arrival, and nothing is held back."""
     put_plainly, take_plainly = FairQueue.put, FairQueue.take
@@ -485,7 +469,6 @@ def _first_come_first_served() -> None:
 
 BUGS_OF_TENANTS: dict[str, Callable[[], None]] = {
     "no budget": _no_budget,
-    "shares by session": _shares_by_session,
     "first come is first served": _first_come_first_served,
 }
 BUGS_UNDER_OVERLOAD: dict[str, Callable[[], None]] = {

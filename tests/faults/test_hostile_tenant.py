@@ -105,7 +105,6 @@ def test_beside_all_of_it_together_an_honest_client_is_served_and_the_operator_e
 
 FOUND_BY = {
     "no budget": ("refused_batches", "dry_runs", "filtered_statements"),
-    "shares by session": ("dry_runs",),
     "first come is first served": ("replays",),
 }
 """The kinds of hostility that show the bug."""
