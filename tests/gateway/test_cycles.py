@@ -52,7 +52,7 @@ def found_in_cycles() -> Iterator[Counter[str]]:
 
 def _objects() -> Counter[str]:
     return Counter(
-        kind.__name__ for thing in gc.get_objects() if (kind := type(thing)).__module__.startswith("walletd")
+        kind.__name__ for thing in gc.get_objects() if str((kind := type(thing)).__module__).startswith("walletd")
     )
 
 
