@@ -42,14 +42,14 @@ compiled: ## the same with the hot modules compiled, in .venv-compiled: about 1.
 run: $(READY) ## start the daemon with its data under ./var; ARGS="--port 8000" passes flags on
 	@exec $(BIN)/walletd serve $(ARGS)
 
-test: $(READY) ## run the tests of every part, about five minutes on two cores; PYTEST_ARGS=tests/ledger runs one folder
+test: $(READY) ## run the tests of every part, about seven minutes on two cores; PYTEST_ARGS=tests/ledger runs one folder
 ifdef PYTEST_ARGS
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 else
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PROOFS:%=--ignore %)
 endif
 
-prove: $(READY) ## hunt for faults: crashes, power cuts, fuzzing, simulation, planted bugs; about a quarter of an hour on two cores
+prove: $(READY) ## hunt for faults: crashes, power cuts, fuzzing, simulation, planted bugs; some 25 minutes on two cores
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(filter-out tests/attacks,$(PROOFS)) $(ALONE:%=--ignore %)
 	$(BIN)/python -m pytest $(ALONE)
 
