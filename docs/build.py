@@ -1,5 +1,5 @@
-"""Write the generated parts of docs/: reference/asyncapi.json, and the text between ``<!-- made: NAME -->`` and
-``<!-- end -->``.
+"""Write the generated parts of docs/: reference/asyncapi.json, the text between ``<!-- made: NAME -->`` and
+``<!-- end -->``, and the methods of the JavaScript client.
 
 python docs/build.py              # rewrite them
 python docs/build.py --check      # exit 1 if a page is out of date
@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from made import diagrams, entities, events, methods, metrics
+from made import diagrams, entities, events, javascript, methods, metrics
 from made import errors as error_reference
 from made import settings as settings_reference
 from tests.faults import table
@@ -25,6 +25,7 @@ from walletd.vocabulary.states import PERMITTED_MOVES
 
 HERE = Path(__file__).parent
 REFERENCE = HERE / "reference"
+JAVASCRIPT = HERE.parent / "clients" / "javascript" / "src" / "methods.js"
 SECTION = re.compile(r"(<!-- made: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -86,6 +87,7 @@ def main(is_check: bool) -> int:
     pages = [*sorted(HERE.rglob("*.md")), *sorted((HERE.parent / "tests").glob("*/README.md"))]
     made = {page: built(page.read_text()) for page in pages} | diagrams.files()
     made[REFERENCE / "asyncapi.json"] = contract_file()
+    made[JAVASCRIPT] = javascript.module(contract.document())
     stale = [page for page, text in made.items() if not page.exists() or page.read_text() != text]
     for page in stale:
         if is_check:

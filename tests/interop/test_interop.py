@@ -23,6 +23,7 @@ from websockets.typing import Subprotocol
 
 from tests.daemon.process import Daemon, furnish, posted
 from tests.interop import programs
+from tests.interop.chromium import FLAGS
 
 SECONDS = 60
 SUBSCRIBE: tuple[str, dict[str, Any]] = ("stream.subscribe", {"wallets": ["bob"]})
@@ -233,18 +234,6 @@ def test_wscat(daemon: Daemon) -> None:
 
 
 # --- a browser -----------------------------------------------------------------------------------------------------
-
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--remote-debugging-port=0",
-]
 
 
 def browse(profile: Path, url: str, server: Page) -> dict[str, Any]:
