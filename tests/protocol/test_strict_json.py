@@ -4,10 +4,13 @@ import json
 import random
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.protocol.words import error_of, is_usable, request, session
-from walletd.protocol.strict_json import repeated_name
+from walletd.protocol.envelope import Request
+from walletd.protocol.methods import METHODS, Kind, Method
+from walletd.protocol.strict_json import names_all_once, repeated_name
 from walletd.sessions.session import Call
 from walletd.vocabulary.reasons import Reason
 
@@ -102,6 +105,68 @@ def _document(chance: random.Random) -> tuple[str, bool]:
     written = [f"\\u{ord(name):04x}" if chance.random() < 0.1 else name for name in names]
     members = [f'"{name}"{space}:{value}' for name, space, (value, _) in zip(written, spaces, values, strict=True)]
     return "{" + ",".join(members) + "}", len(set(names)) < len(names) or any(twice for _, twice in values)
+
+
+def test_a_plain_request_is_told_from_one_with_a_repeated_name_by_its_quotes() -> None:
+    """The answer "once" must never be given to a name that stands twice; for a request as programs write it, it is."""
+    seed = random.randrange(2**32)
+    chance = random.Random(seed)
+    print("seed", seed)
+    told = 0
+    for _ in range(2_000):
+        frame, is_repeated = _payment(chance)
+        request = msgspec.json.decode(frame, type=Request)
+        if names_all_once(frame, METHODS["transfer.post"].decoder.decode(request.params), request.id):
+            assert not is_repeated, frame
+            told += 1
+    assert told > 200
+    for params in (DEFINED, OPENED, LIMITED):
+        for request_id in (7, "7"):
+            frame = msgspec.json.encode({"jsonrpc": "2.0", "id": request_id, "method": params[0], "params": params[1]})
+            assert names_all_once(frame, METHODS[params[0]].decoder.decode(msgspec.json.encode(params[1])), request_id)
+
+
+DEFINED = ("asset.define", {"command_id": "c1", "asset": "EUR", "scale": 2})
+OPENED = ("wallet.open", {"command_id": "c1", "wallet": "bob", "metadata": {"a": "b"}})
+LIMITED = ("wallet.update", {"command_id": "c1", "wallet": "bob", "limits": {"EUR": {"minimum": "0"}, "USD": None}})
+
+
+def _payment(chance: random.Random) -> tuple[bytes, bool]:
+    """A request to pay whose objects repeat names, name defaults and escape at random; whether a name stands twice."""
+
+    def members(*pairs: tuple[str, str]) -> tuple[str, bool]:
+        chosen = [pair for pair in pairs for _ in range(2 if chance.random() < 0.04 else 1)]
+        return "{" + ",".join(f'"{name}":{value}' for name, value in chosen) + "}", len(chosen) > len(pairs)
+
+    posting, first = members(("from", '"a"'), ("to", '"b"'), ("asset", '"EUR"'), ("amount", '"5"'))
+    metadata, second = members(("order", chance.choice(['"7"', r'"\":\""', '"x"'])), ("k", '"v"'))
+    sent = [("command_id", '"c1"'), ("postings", f"[{posting}]"), ("metadata", metadata)]
+    sent += chance.sample(
+        [("dry_run", "false"), ("dry_run", "true"), ("reference", "null"), ("method", '"transfer.post"')],
+        k=chance.choice([0, 0, 1]),
+    )
+    params, third = members(*sent)
+    request_id = chance.choice(["7", '"7"'])
+    frame, fourth = members(("jsonrpc", '"2.0"'), ("id", request_id), ("method", '"transfer.post"'), ("params", params))
+    return frame.encode(), first or second or third or fourth
+
+
+@pytest.mark.parametrize("method", [method for method in METHODS.values() if method.kind is Kind.COMMAND])
+def test_the_json_of_a_command_names_no_field_that_was_not_sent(method: Method) -> None:
+    """What ``names_all_once`` relies on: every default is omitted, at every level."""
+    info = msgspec.inspect.type_info(method.params)
+    kinds, seen = [info], set()
+    while kinds:
+        kind = kinds.pop()
+        if isinstance(kind, msgspec.inspect.StructType) and kind.cls not in seen:
+            seen.add(kind.cls)
+            assert kind.cls.__struct_config__.omit_defaults or all(field.required for field in kind.fields), kind.cls
+            kinds += [field.type for field in kind.fields]
+        for name in ("type", "item_type", "key_type", "value_type"):
+            if isinstance(inner := getattr(kind, name, None), msgspec.inspect.Type):
+                kinds.append(inner)
+        kinds += [*getattr(kind, "types", ()), *getattr(kind, "item_types", ())]
+    assert method.params in seen
 
 
 LONE: list[tuple[str, str, str, Reason, int | None, str]] = [

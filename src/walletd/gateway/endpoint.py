@@ -23,6 +23,7 @@ from walletd.streams.publisher import Subscription
 from walletd.vocabulary.declined import Declined
 from walletd.vocabulary.entries import Refusal
 from walletd.vocabulary.reasons import Reason
+from walletd.wallets import load
 from walletd.wallets.submission import Submission
 
 TOO_FAST = "requests keep arriving too fast although they are being refused: wait for retry_after_ms"
@@ -213,8 +214,10 @@ class ClientEndpoint:
 
     def _has_its_share(self) -> bool:
         """True if the daemon is pressed and this session has its full share of unanswered commands."""
-        services = self.services
-        return services.wallets.load.exceeds_share(self.session.in_flight, len(services.admission.guests))
+        in_flight, services = self.session.in_flight, self.services
+        if in_flight < load.SMALLEST_SHARE:
+            return False
+        return services.wallets.load.exceeds_share(in_flight, len(services.admission.guests))
 
     def _heed(self, throttle: Throttle) -> None:
         """Warn, and then close, a session that continues although it is refused."""

@@ -66,7 +66,10 @@ class Draft:
         """The wallet's book; the amounts of its expired holds are free from here on."""
         book = self._books.wallets[wallet]
         if wallet not in self._touched:
-            self.expire(wallet, book.lapsed(self.now))
+            if book.expiries:
+                self.expire(wallet, book.lapsed(self.now))
+            else:
+                self._touched.add(wallet)
         return book
 
     def expire(self, wallet: WalletId, lapsed: Iterable[HoldRecord]) -> None:
@@ -174,7 +177,10 @@ class Draft:
     def available(self, wallet: WalletId, asset: AssetCode) -> int | None:
         """The available balance after the command, negative if it takes too much; None without a floor."""
         floor = self.floor(wallet, asset)
-        return None if floor is None else self.posted(wallet, asset) - self.held(wallet, asset) - floor
+        if floor is None:
+            return None
+        balance, change = self.touch(wallet).balance(asset), self._changed(wallet, asset)
+        return balance.posted + change.posted - (balance.held + change.held - change.freed) - floor
 
     def floor(self, wallet: WalletId, asset: AssetCode) -> int | None:
         """The lowest permitted posted balance after the command."""
@@ -194,8 +200,8 @@ class Draft:
 
     def _balances_after(self) -> Iterator[BalanceRecord]:
         for (wallet, asset), change in self.changes.items():
-            balance = self._books.wallets[wallet].balance(asset)
-            version = self._books.wallets[wallet].version + 1
+            book = self._books.wallets[wallet]
+            balance, version = book.balance(asset), book.version + 1
             posted = balance.posted + change.posted
             held = balance.held + change.held - change.freed
             yield balance_record(wallet, asset, posted, held, version, self.floor(wallet, asset))

@@ -146,7 +146,8 @@ def too_large(books: Books, entry: Entry, record: bytes) -> Refusal | None:
         size += OUTCOME_BYTES * sum(outcome is not None for outcome in effects.outcomes)
     if size > MAX_ENTRY_BYTES:
         return refuse(Reason.ENTRY_TOO_LARGE, what="bytes of the entry", number=size, limit=MAX_ENTRY_BYTES)
-    return _too_many_limits(books, effects) or _too_many_raises(books, entry, effects)
+    refusal = _too_many_limits(books, effects) if effects.wallets else None
+    return refusal or (_too_many_raises(books, entry, effects) if effects.outflows else None)
 
 
 def _too_many_limits(books: Books, effects: Effects) -> Refusal | None:
@@ -164,8 +165,6 @@ def _too_many_limits(books: Books, effects: Effects) -> Refusal | None:
 
 def _too_many_raises(books: Books, entry: Entry, effects: Effects) -> Refusal | None:
     """The entry that ends a hold contains each of its raises that still counts."""
-    if not effects.outflows:
-        return None
     fresh = Counter(
         (outflow.wallet, outflow.asset, outflow.hold)
         for outflow in effects.outflows

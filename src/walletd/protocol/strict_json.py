@@ -17,8 +17,27 @@ import msgspec
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
+AROUND_PARAMS = 12
+"""The quotes of a request around its params, if its id is a number: ``jsonrpc``, its value, ``id``, ``method``, its
+value, ``params``.
+"""
+
+TAG = 4
+"""The quotes of a command's tag, which is in its JSON, but not in a request's params."""
+
 MOST_OF_A_NAME = 64
 """The number of characters of a client's own name that are echoed to it."""
+
+
+def names_all_once(frame: bytes, command: Any, request_id: int | str) -> bool:
+    """True if no name certainly appears twice in the request ``frame``, of which this command and this id were decoded.
+
+    The JSON of a command has every name and text of its params and nothing else, because it omits all defaults, and
+    the request has at least that many quotes: a repeated name, or a default that was sent, has quotes beyond these.
+    Strings with an escape may contain quotes; then, and for sent defaults, the answer is False.
+    """
+    quotes = _encode(command).count(b'"') + AROUND_PARAMS - TAG
+    return frame.count(b'"') == (quotes + 2 if isinstance(request_id, str) else quotes) and b"\\" not in frame
 
 
 def repeated_name(document: bytes) -> str | None:

@@ -6,6 +6,7 @@ seconds.cumulative()                     # [("0.0001", 0), ("0.00025", 0), ("0.0
 """
 
 from bisect import bisect_left
+from collections.abc import Iterable
 
 LATENCY_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 COMMIT_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -28,6 +29,14 @@ class Histogram:
         """Count one value."""
         self._counts[bisect_left(self._bounds, value)] += 1
         self.total += value
+
+    def count_all(self, values: Iterable[float]) -> None:
+        """Count several values."""
+        bounds, counts, total = self._bounds, self._counts, self.total
+        for value in values:
+            counts[bisect_left(bounds, value)] += 1
+            total += value
+        self.total = total
 
     def cumulative(self) -> list[tuple[str, float]]:
         """For each bound, the number of values up to it, in Prometheus' form."""

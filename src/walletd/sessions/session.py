@@ -17,7 +17,7 @@ from walletd.protocol.envelope import Limits, Notification, Request, Success
 from walletd.protocol.errors import explain, failure
 from walletd.protocol.messages import Authenticate, Authenticated, RequestId
 from walletd.protocol.methods import METHODS, Kind, Method
-from walletd.protocol.strict_json import lone_surrogate, repeated_name
+from walletd.protocol.strict_json import lone_surrogate, names_all_once, repeated_name
 from walletd.protocol.utc import in_utc
 from walletd.sessions.access import LOCAL, Grant, Need, Right, TokenRegister
 from walletd.sessions.needs import NEEDS
@@ -138,7 +138,8 @@ class Session:
             return _declined(request.id, SHARE_USED)
         try:
             params = in_utc(method.decoder.decode(request.params))
-            repeated = repeated_name(frame)
+            is_plain = method.kind is Kind.COMMAND and names_all_once(frame, params, request.id)
+            repeated = None if is_plain else repeated_name(frame)
         except msgspec.DecodeError as error:
             return _no_text(frame) or _invalid_params(request.id, error)
         except (UnicodeDecodeError, RecursionError) as error:

@@ -7,7 +7,7 @@ command can be compared field by field with the one that was decided.
 """
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import msgspec
 
@@ -384,11 +384,14 @@ RecordedCommand = AnyCommand | RefusedCommand
 """A command as its entry has it."""
 
 
+_KIND_OF = {kind: str(kind.__struct_config__.tag) for kind in get_args(AnyCommand)}
+
+
 def kind_of(command: RecordedCommand) -> str:
     """The command's method."""
     if isinstance(command, RefusedCommand):
         return command.kind
-    return str(command.__struct_config__.tag)
+    return _KIND_OF[type(command)]
 
 
 def wallets_of(command: AnyCommand) -> list[WalletId]:

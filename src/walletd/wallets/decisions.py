@@ -103,7 +103,7 @@ class Decisions:
         if is_short_lived(submission.command):
             submission.received = self._clock.next_entry_time()
         if submission.command.dry_run:
-            self._claim(submission, self._foresee)
+            self._claim(submission, self._foresee, may_be_prompt=False)
             return
         earlier = self._ids.find(submission.key)
         if earlier is not None:
@@ -120,7 +120,7 @@ class Decisions:
             self._give_up(submission, obstacle)
             return
         self._ids.remember(submission)
-        self._claim(submission, self._decide)
+        self._claim(submission, self._decide, may_be_prompt=True)
 
     def _give_up(self, submission: Submission, declined: Declined) -> None:
         reason = declined.reason
@@ -130,19 +130,23 @@ class Decisions:
 
     # --- claim -----------------------------------------------------------------------------------------------------
 
-    def _claim(self, submission: Submission, act: Callable[[Submission, list[WalletId]], None]) -> None:
+    def _claim(
+        self, submission: Submission, act: Callable[[Submission, list[WalletId]], None], *, may_be_prompt: bool
+    ) -> None:
+        """``may_be_prompt``: no obstacle was there just now, so that none has to be looked for if it runs at once."""
         wallets = claims_of(submission.command)
         if len(wallets) > MAX_CLAIMED:
             facts = {"what": "wallets and transfers", "number": len(wallets), "limit": MAX_CLAIMED}
             self._give_up(submission, Declined(Reason.ENTRY_TOO_LARGE, facts))
             return
+        is_prompt = may_be_prompt
 
         def run(claim: Claim) -> object:
             """Have the command judged, once its wallets' expired holds leave its entry enough space."""
-            obstacle = self._obstacle(submission)
+            obstacle = None if is_prompt else self._obstacle(submission)
             if obstacle is not None and not submission.command.dry_run:
                 self._give_up(submission, obstacle)
-            elif obstacle is None and self._writer.has_room() and self._expire_first(submission, claim):
+            elif obstacle is None and self._expire_first(submission, claim):
                 return KEEP
             else:
                 act(submission, wallets)
@@ -157,6 +161,7 @@ class Decisions:
                 is_vital=isinstance(submission.command, VITAL) and self._is_vital(submission),
             )
         )
+        is_prompt = False
 
     def _obstacle(self, submission: Submission) -> Declined | None:
         """Why the command may not be decided now; None if it may."""
@@ -185,6 +190,8 @@ class Decisions:
         The claim keeps its turns and is resumed once that is durable, so that other work is done in between.
         """
         if isinstance(submission.command, ExpireHold) or not may_expire(self._books, claim.wallets):
+            return False
+        if not self._writer.has_room():
             return False
         now = self._clock.next_entry_time()
         sequence = 0

@@ -51,13 +51,13 @@ class Delivery:
         counters, now = self._counters, perf_counter()
         commit_began = now - self._writer.counters.last_commit_seconds
         counters.group_entries.count(len(commit))
+        counters.queue_seconds.count_all([max(0.0, commit_began - pending.context.decided) for pending in commit])
+        counters.reply_seconds.count_all([now - pending.context.arrived for pending in commit])
         for pending in commit:
             submission = pending.context
             assert submission.durable is not None
             entries.append(submission.durable)
             counters.count_durable(submission.durable.entry)
-            counters.queue_seconds.count(max(0.0, commit_began - submission.decided))
-            counters.reply_seconds.count(now - submission.arrived)
             effects = submission.durable.entry.effects
             if effects is not None and effects.holds:
                 self._follow_holds(effects.holds)

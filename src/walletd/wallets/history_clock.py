@@ -18,17 +18,21 @@ _TICK = timedelta(microseconds=1)
 class HistoryClock:
     """The time of the last entry, and the last moment that a read has shown."""
 
-    __slots__ = ("_clock", "_last_entry", "_promised")
+    __slots__ = ("_clock", "_earliest", "_last_entry", "_promised")
 
     def __init__(self, clock: Callable[[], datetime], last_time: datetime) -> None:
         """``last_time``: that of the last entry."""
         self._clock = clock
         self._last_entry = last_time
-        self._promised = datetime.min.replace(tzinfo=UTC)
+        self._promised = self._earliest = datetime.min.replace(tzinfo=UTC)
+        """The last moment that a read has shown, and the first one after it."""
 
     def next_entry_time(self) -> datetime:
         """The clock's time, but never before the last entry's, and later than any promised moment."""
-        return max(self._clock(), self._last_entry, self._promised + _TICK)
+        now = self._clock()
+        if now < self._last_entry:
+            now = self._last_entry
+        return now if now >= self._earliest else self._earliest
 
     def entered(self, time: datetime) -> None:
         """Note that an entry was decided at this time, which ``next_entry_time`` gave."""
@@ -42,3 +46,4 @@ class HistoryClock:
         """Promise that no entry will be at or before this time, except those already decided."""
         if time > self._promised:
             self._promised = time
+            self._earliest = time + _TICK

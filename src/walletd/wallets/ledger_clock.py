@@ -32,6 +32,8 @@ SECOND = 1_000_000
 MOST_AT_ONCE_SECONDS = 10
 """A step of NTP is far below, and a difference of this size harms no hold and no window."""
 MOST_AT_ONCE = MOST_AT_ONCE_SECONDS * SECOND
+RECENT = 1_000
+"""The microseconds for which the steady clock tells the time alone, once it agrees with the wall clock."""
 SAID_SECONDS = 2
 """The difference between two readings from which a jump is logged."""
 SAID = SAID_SECONDS * SECOND
@@ -143,6 +145,9 @@ class LedgerClock:
         self._allowance = 0
         """The difference that may be adopted at once: it grows with time, up to ``MOST_AT_ONCE_SECONDS``."""
         self._is_apart = False
+        self._told = self._looked
+        """The steady clock when the time was told last, and from when on it must be compared again."""
+        self._compared_until = self._looked
         self.jumps = {"ahead": 0, "back": 0}
         """The number of the wall clock's jumps against the steady one."""
 
@@ -150,6 +155,13 @@ class LedgerClock:
         """The ledger's time now.  O(1)."""
         # Every command asks: no built-in function is called that a comparison can replace.
         steady = self._steady()
+        if self._told < steady < self._compared_until:
+            self._told = steady
+            return _EPOCH + timedelta(microseconds=self._lead + steady)
+        return self._compare(steady)
+
+    def _compare(self, steady: int) -> datetime:
+        """The ledger's time, once both clocks are compared."""
         wanted = self._wall() - steady
         passed, self._looked = steady - self._looked, steady
         was_ahead = self._wanted > self._lead
@@ -168,9 +180,11 @@ class LedgerClock:
             self._lead = before + gain
             allowed -= gain
         else:
-            slowest = before - passed // 2
+            slowest = before - (steady - self._told) // 2
             self._lead = wanted if wanted > slowest else slowest
         self._allowance = MOST_AT_ONCE if allowed > MOST_AT_ONCE else allowed
+        self._told = steady
+        self._compared_until = steady + RECENT if self._lead == wanted else steady
         if not -SAID < hop < SAID:
             self._say_jump(hop)
         elif self._is_apart and abs(wanted - self._lead) < SAID:
@@ -197,10 +211,11 @@ class LedgerClock:
             self._lead = wanted
         self._wanted = wanted
         self._believes_until = None
+        self._compared_until = steady
 
     def seen(self, boot: str) -> Seen:
         """The reading to record now."""
-        time = self()
+        time = self._compare(self._steady())
         return Seen(time, self._looked, boot)
 
     def _come_to_its_senses(self, wall: int) -> None:

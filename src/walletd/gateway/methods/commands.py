@@ -1,6 +1,8 @@
 """Commands: from a permitted call to its submission, and from the outcome to the reply."""
 
 import logging
+from collections.abc import Callable
+from typing import Any, get_args
 
 import msgspec
 
@@ -21,7 +23,7 @@ from walletd.sessions.access import Grant
 from walletd.sessions.client_view import client_view
 from walletd.sessions.redaction import redacted, shown_effects, shown_facts
 from walletd.sessions.session import Call, success
-from walletd.vocabulary.commands import CreateClient, PlaceHold, UpdateClient
+from walletd.vocabulary.commands import AnyCommand, CreateClient, ExecuteBatch, PlaceHold, UpdateClient, UpdateWallet
 from walletd.vocabulary.declined import Declined
 from walletd.vocabulary.entries import Effects, Refusal
 from walletd.vocabulary.identifiers import hold_id
@@ -32,14 +34,20 @@ from walletd.wallets.submission import Answer, Foreseen, Submission
 
 log = logging.getLogger(__name__)
 
+CHECKS: dict[type, tuple[Callable[[Any], None], ...]] = {
+    **dict.fromkeys(get_args(AnyCommand), (check_moments,)),
+    ExecuteBatch: (check_batch, check_moments, check_limits),
+    UpdateWallet: (check_moments, check_limits),
+    CreateClient: (check_moments, check_networks),
+    UpdateClient: (check_moments, check_networks),
+}
+"""The checks of a command's params beyond their types, in order."""
+
 
 def command(endpoint: ClientEndpoint, call: Call) -> None:
     """Submit a command; its reply is queued once it is durable."""
-    check_batch(call.params)
-    check_moments(call.params)
-    check_limits(call.params)
-    if isinstance(call.params, CreateClient | UpdateClient):
-        check_networks(call.params)
+    for check in CHECKS[type(call.params)]:
+        check(call.params)
     if endpoint.services.operator.lifecycle() is DaemonState.DRAINING:
         endpoint.refuse(call, Declined(Reason.DRAINING, {"retry_after_ms": 1000}))
         return
@@ -101,7 +109,7 @@ def _reply_answer(endpoint: ClientEndpoint, call: Call, answer: Answer) -> None:
         wallets=seen.effects.wallets,
         balances=seen.effects.balances,
         holds=seen.effects.holds,
-        clients=tuple(client_view(record, entry.time) for record in entry.effects.clients),
+        clients=tuple([client_view(record, entry.time) for record in entry.effects.clients]),
         outcomes=outcomes,
         replayed=answer.replayed,
     )
