@@ -74,7 +74,7 @@ CONSTANTS: dict[str, dict[str, Bound]] = {
     },
     "gateway.network.inbox": {"READ_BYTES": Crossed(512, "bytes sent at once")},
     "gateway.network.outbox": {"WRITE_BYTES": Crossed(4096, "bytes of the journal")},
-    "gateway.methods.dispatch": {"MOST_ASSETS": Crossed(10, "assets")},
+    "gateway.methods.reads": {"MOST_ASSETS": Crossed(10, "assets")},
     "gateway.methods.entries": {"MAX_PAGE_BYTES": Crossed(32 * 1024, "bytes of the journal")},
     "gateway.audit_trail": {"KEPT_WINDOWS": _AUDIT, "KEPT_PRINCIPALS": _AUDIT},
     "gateway.admission": {"MOMENTS_UNPRUNED": Elsewhere("clients, not data: tests/gateway/test_clients.py")},

@@ -6,7 +6,7 @@ return submit(connection, options, make, lambda applied: "done")
 import math
 import re
 import shlex
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -190,3 +190,15 @@ async def _balance_condition(client: Client, text: str) -> dict[str, str]:
     units = await units_of(client, number, asset)
     bound = {COMPARISONS[comparison]: f"{sign}{units}" if units != "0" else units}
     return {"wallet": wallet, "asset": asset, "amount": amount or "available", **bound}
+
+
+def metadata_of(words: Iterable[str]) -> dict[str, str]:
+    """The metadata from ``key=value`` words.  Raises UsageError."""
+    return dict(_pair(word) for word in words)
+
+
+def _pair(word: str) -> tuple[str, str]:
+    key, sign, value = word.partition("=")
+    if not (key and sign):
+        raise UsageError(f"{word!r} must be a key and a value, such as tier=gold")
+    return key, value

@@ -6,10 +6,9 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from walletd.cli.changes import PLAIN, Options, command, only_looks, seconds_of, submit, units_of
+from walletd.cli.changes import PLAIN, Options, command, metadata_of, only_looks, seconds_of, submit, units_of
 from walletd.cli.connection import DEFAULT, Connection, talk
 from walletd.cli.failures import UsageError
-from walletd.cli.metadata import metadata_of
 from walletd.cli.views import SECONDS, limit_options, show_freeze, show_limits, show_metadata
 from walletd.client import Client, RequestFailed
 from walletd.vocabulary.commands import AnyCommand

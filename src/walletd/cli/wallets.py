@@ -4,11 +4,11 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from walletd.cli.changes import metadata_of
 from walletd.cli.connection import DEFAULT, CommandId, Connection, talk
 from walletd.cli.each import each
 from walletd.cli.failures import UsageError
 from walletd.cli.groups import MONEY
-from walletd.cli.metadata import metadata_of
 from walletd.cli.output import Output, amount, new_table
 from walletd.cli.views import show_wallet
 from walletd.client import Applied, Client

@@ -55,12 +55,7 @@ class _Stage:
     """Copies of the books of a batch's wallets, and the last record of everything that changed there."""
 
     def __init__(self, books: Books, command: ExecuteBatch) -> None:
-        self.books = Books()
-        self.books.histories = books.histories
-        self.books.assets = dict(books.assets)
-        self.books.transfers = dict(books.transfers)
-        names = [wallet for wallet in wallets_of(command) if wallet in books.wallets]
-        self.books.wallets = {name: books.wallets[name].copy() for name in names}
+        self.books = books.stage(wallets_of(command))
         self._versions = {name: book.version for name, book in self.books.wallets.items()}
         self._last: dict[str, dict[Any, Any]] = {
             name: {} for name in ("assets", "wallets", "balances", "holds", "transfers", "outflows")

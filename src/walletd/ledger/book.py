@@ -248,6 +248,16 @@ class Books:
         """True if a wallet or, under its marked name, a transfer is at hand."""
         return name in self.wallets if name[:1] != TRANSFER_MARK else TransferId(name[1:]) in self.transfers
 
+    def stage(self, names: Iterable[WalletId]) -> "Books":
+        """Copies of those of these wallets that are at hand, with the assets and transfers but no client: what is
+        applied there is not applied here.  O(size of these books).
+        """
+        stage = Books()
+        stage.histories = self.histories
+        stage.assets, stage.transfers = dict(self.assets), dict(self.transfers)
+        stage.wallets = {name: self.wallets[name].copy() for name in names if name in self.wallets}
+        return stage
+
     def drop(self, name: WalletId) -> None:
         """Drop a wallet or a transfer, if it is at hand."""
         if name.startswith(TRANSFER_MARK):

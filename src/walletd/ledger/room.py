@@ -19,10 +19,7 @@ def room_in(books: Books, places: Iterable[tuple[WalletId, AssetCode]], now: dat
 
 def room_after(books: Books, command: AnyCommand, effects: Effects, now: datetime) -> tuple[Room, ...]:
     """The room of every balance that the command would touch, after it.  O(size of the books it touches)."""
-    stage = Books()
-    stage.assets, stage.transfers = dict(books.assets), dict(books.transfers)
-    names = [wallet for wallet in wallets_of(command) if wallet in books.wallets]
-    stage.wallets = {name: books.wallets[name].copy() for name in names}
+    stage = books.stage(wallets_of(command))
     apply(stage, effects)
     return room_in(stage, [(balance.wallet, balance.asset) for balance in effects.balances], now)
 

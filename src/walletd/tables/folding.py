@@ -49,7 +49,7 @@ class Rows(NamedTuple):
 
     def statements(self) -> Iterable[tuple[str, list[bytes]]]:
         """Each table's statement with its rows.  An entry is folded only once, so a plain INSERT must succeed."""
-        return zip(STATEMENTS, self, strict=True)
+        return zip(STATEMENTS.values(), self, strict=True)
 
 
 def _sealed(columns: int) -> str:
@@ -57,27 +57,31 @@ def _sealed(columns: int) -> str:
     return ", ".join([*(f"value->>{column}" for column in range(columns - 1)), f"unhex(value->>{columns - 1})"])
 
 
+_IS_LATE_ASSET = f"(SELECT count(*) FROM asset) + key >= {EARLY_ASSETS}"
+_STATUS = "json_extract(value->>1, '$.status')"
 _IS_LATE = "ifnull((SELECT a.is_late FROM asset a WHERE a.asset = value->>1), 1)"
 
-STATEMENTS = (
-    f"INSERT INTO moment SELECT {_sealed(3)} FROM json_each(?)",
-    f"INSERT INTO asset SELECT {_sealed(3)}, (SELECT count(*) FROM asset) + key >= {EARLY_ASSETS} FROM json_each(?)",
-    f"INSERT OR REPLACE INTO wallet SELECT {_sealed(3)}, json_extract(value->>1, '$.status') FROM json_each(?)",
-    "DELETE FROM wallet_metadata WHERE wallet IN (SELECT value->>0 FROM json_each(?))",
-    "INSERT INTO wallet_metadata SELECT value->>0, value->>1, value->>2 FROM json_each(?)",
-    f"INSERT INTO wallet_after SELECT {_sealed(4)} FROM json_each(?)",
-    f"INSERT OR REPLACE INTO balance SELECT {_sealed(4)} FROM json_each(?)",
+STATEMENTS = {
+    "moments": f"INSERT INTO moment SELECT {_sealed(3)} FROM json_each(?)",
+    "assets": f"INSERT INTO asset SELECT {_sealed(3)}, {_IS_LATE_ASSET} FROM json_each(?)",
+    "wallets": f"INSERT OR REPLACE INTO wallet SELECT {_sealed(3)}, {_STATUS} FROM json_each(?)",
+    "known": "DELETE FROM wallet_metadata WHERE wallet IN (SELECT value->>0 FROM json_each(?))",
+    "metadata": "INSERT INTO wallet_metadata SELECT value->>0, value->>1, value->>2 FROM json_each(?)",
+    "wallets_after": f"INSERT INTO wallet_after SELECT {_sealed(4)} FROM json_each(?)",
+    "balances": f"INSERT OR REPLACE INTO balance SELECT {_sealed(4)} FROM json_each(?)",
     # In this order the changes of a wallet in one transaction are adjacent, and the index is traversed once.
-    f"INSERT INTO balance_change SELECT {_sealed(14)}, {_IS_LATE} FROM json_each(?) ORDER BY 1, 2, 3, 4",
-    f"INSERT OR REPLACE INTO hold SELECT {_sealed(8)} FROM json_each(?)",
-    f"INSERT OR REPLACE INTO refunded SELECT {_sealed(3)} FROM json_each(?)",
-    f"INSERT OR REPLACE INTO outflow SELECT {_sealed(7)} FROM json_each(?)",
-    "DELETE FROM client WHERE client IN (SELECT value->>0 FROM json_each(?))",
-    f"INSERT OR REPLACE INTO client SELECT {_sealed(3)} FROM json_each(?)",
+    "changes": f"INSERT INTO balance_change SELECT {_sealed(14)}, {_IS_LATE} FROM json_each(?) ORDER BY 1, 2, 3, 4",
+    "holds": f"INSERT OR REPLACE INTO hold SELECT {_sealed(8)} FROM json_each(?)",
+    "refunded": f"INSERT OR REPLACE INTO refunded SELECT {_sealed(3)} FROM json_each(?)",
+    "outflows": f"INSERT OR REPLACE INTO outflow SELECT {_sealed(7)} FROM json_each(?)",
+    "forgotten": "DELETE FROM client WHERE client IN (SELECT value->>0 FROM json_each(?))",
+    "clients": f"INSERT OR REPLACE INTO client SELECT {_sealed(3)} FROM json_each(?)",
     # The first entry of an id counts, even in a journal that contains an id twice.
-    f"INSERT OR IGNORE INTO command SELECT {_sealed(4)} FROM json_each(?)",
-)
-"""The statements in the order of ``Rows``, in which they are executed."""
+    "commands": f"INSERT OR IGNORE INTO command SELECT {_sealed(4)} FROM json_each(?)",
+}
+"""The statement of each list of rows, in the order in which they are executed."""
+
+assert tuple(STATEMENTS) == Rows._fields
 
 
 class Folding:

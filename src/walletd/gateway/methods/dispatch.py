@@ -8,7 +8,6 @@ everything acknowledged to any client; if such a command is not decided yet, eve
 
 import logging
 from collections.abc import Awaitable, Callable
-from itertools import takewhile
 
 import msgspec
 import trio
@@ -18,38 +17,34 @@ from walletd.gateway.audit_trail import ACTS, WHOLE_READS
 from walletd.gateway.endpoint import Asked, ClientEndpoint
 from walletd.gateway.methods.batches import check_batch
 from walletd.gateway.methods.commands import command
-from walletd.gateway.methods.entries import entry_get, entry_list, grant_of, shown_to, transfer_get
-from walletd.gateway.methods.operations import OPERATIONS
+from walletd.gateway.methods.entries import entry_get, entry_list, transfer_get
+from walletd.gateway.methods.holds import hold_get, hold_list
+from walletd.gateway.methods.journal import journal_read
+from walletd.gateway.methods.operations import OPERATIONS, daemon_audit
 from walletd.gateway.methods.reads import (
+    asset_list,
     balance_get,
     balances_get,
     check_reads,
+    client_list,
     is_small,
     statement_get,
     wallet_get,
     wallet_list,
 )
+from walletd.gateway.methods.streams import check_subscription, stream_subscribe, stream_unsubscribe
 from walletd.protocol import messages as m
 from walletd.protocol.errors import InvalidParams
-from walletd.protocol.messages.journal import JournalBlock
 from walletd.protocol.methods import METHODS, Kind
-from walletd.protocol.pages import PageRoom
-from walletd.sessions.client_view import client_page
 from walletd.sessions.session import Call
-from walletd.streams.publisher import Subscription, Watched
 from walletd.tables.writer import ReadTablesStand
 from walletd.vocabulary.declined import Declined
 from walletd.vocabulary.fatal import FATAL
-from walletd.vocabulary.histories import about_lost, given_up
 from walletd.vocabulary.reasons import Reason
-from walletd.vocabulary.states import DaemonState
 from walletd.wallets.entries import unavailable
 from walletd.wallets.submission import Behind, Submission
 
 log = logging.getLogger(__name__)
-
-MOST_ASSETS = 10_000
-"""The limit of one page: some 50 ms of a thread."""
 
 
 def answer(endpoint: ClientEndpoint, call: Call) -> None:
@@ -73,6 +68,16 @@ def answer(endpoint: ClientEndpoint, call: Call) -> None:
         FROM_MEMORY[name](endpoint, call)
     else:
         _ask(endpoint, call)
+
+
+def check_params(call: Call) -> None:
+    """Check params that exclude or require each other.  Raises InvalidParams."""
+    params = call.params
+    if isinstance(params, m.Subscribe):
+        check_subscription(params)
+    if isinstance(params, m.GetEntry) and (params.sequence is None) == (params.command_id is None):
+        raise InvalidParams("sequence", "give exactly one of 'sequence' and 'command_id'")
+    check_reads(params)
 
 
 def _note(endpoint: ClientEndpoint, call: Call) -> None:
@@ -176,67 +181,10 @@ async def _settled(submission: Submission) -> None:
     await settled.wait()
 
 
-# --- answered at once, whatever waits ------------------------------------------------------------------------------
-
-
 def ping(endpoint: ClientEndpoint, call: Call) -> None:
     """The time that commands are judged by, and the head."""
     services = endpoint.services
     endpoint.reply(call, m.Pong(time=services.wallets.clock.moment(), head=services.publisher.head))
-
-
-def daemon_status(endpoint: ClientEndpoint, call: Call) -> None:
-    """The daemon at a glance."""
-    endpoint.reply(call, endpoint.services.operator.status())
-
-
-def daemon_compact(endpoint: ClientEndpoint, call: Call) -> None:
-    """Start a compaction."""
-    state, compaction = endpoint.services.operator.lifecycle(), endpoint.services.operator.compaction
-    if state in (DaemonState.SERVING, DaemonState.COMPACTING):
-        compaction.request(call.params.keep_entries)
-        endpoint.reply(call, compaction.status)
-    else:
-        facts = {"why": f"the daemon is {state.value}", "retry_after_ms": 1000}
-        endpoint.refuse(call, Declined(Reason.UNAVAILABLE, facts))
-
-
-def stream_unsubscribe(endpoint: ClientEndpoint, call: Call) -> None:
-    """End a stream."""
-    subscription = endpoint.subscriptions.pop(call.params.subscription, None)
-    if subscription is None:
-        endpoint.refuse(call, Declined(Reason.SUBSCRIPTION_NOT_FOUND, {"subscription": call.params.subscription}))
-        return
-    endpoint.services.publisher.unsubscribe(subscription)
-    endpoint.give_stream()
-    endpoint.reply(call, m.Unsubscribed(subscription=subscription.id, sequence=subscription.previous))
-
-
-# --- answered from memory ------------------------------------------------------------------------------------------
-
-
-def client_list(endpoint: ClientEndpoint, call: Call) -> None:
-    """A page of the clients that this one may see."""
-    register, grant = endpoint.services.admission.register, grant_of(endpoint)
-    endpoint.reply(call, client_page(register.clients, grant, call.params, register.clock()))
-
-
-# --- answered from the read tables and the journal -----------------------------------------------------------------
-
-
-def check_params(call: Call) -> None:
-    """Check params that exclude or require each other.  Raises InvalidParams."""
-    params = call.params
-    if isinstance(params, m.Subscribe):
-        if [params.wallets is not None, params.prefix is not None, params.all].count(True) != 1:
-            raise InvalidParams("wallets", "give exactly one of 'wallets', 'prefix' and 'all'")
-        if params.after is not None and params.snapshot:
-            raise InvalidParams(
-                "snapshot", "'after' and 'snapshot' exclude each other: a snapshot starts at its own sequence"
-            )
-    if isinstance(params, m.GetEntry) and (params.sequence is None) == (params.command_id is None):
-        raise InvalidParams("sequence", "give exactly one of 'sequence' and 'command_id'")
-    check_reads(params)
 
 
 async def rpc_discover(endpoint: ClientEndpoint, call: Call) -> None:
@@ -244,129 +192,8 @@ async def rpc_discover(endpoint: ClientEndpoint, call: Call) -> None:
     endpoint.reply(call, msgspec.Raw(contract.encoded()))
 
 
-async def asset_list(endpoint: ClientEndpoint, call: Call) -> None:
-    """A page of the assets."""
-    found = await endpoint.services.stored.tables.assets(call.params.after or "", MOST_ASSETS + 1)
-    page = tuple(takewhile(PageRoom().takes, found[:MOST_ASSETS]))
-    endpoint.reply(call, m.Assets(assets=page, next=page[-1].asset if len(page) < len(found) else None))
-
-
-async def hold_get(endpoint: ClientEndpoint, call: Call) -> Declined | None:
-    """A hold's present state."""
-    params = call.params
-    view = await endpoint.services.stored.tables.hold(params.hold)
-    if view is None or view.wallet != params.wallet:
-        lost = about_lost(endpoint.services.wallets.books.histories, params.hold)
-        return Declined(Reason.HOLD_NOT_FOUND, {"wallet": params.wallet, "hold": params.hold, **lost})
-    endpoint.reply(call, view)
-    return None
-
-
-async def hold_list(endpoint: ClientEndpoint, call: Call) -> Declined | None:
-    """A page of a wallet's holds."""
-    params, readings = call.params, endpoint.services.stored.tables
-    if params.after is not None and given_up(endpoint.services.wallets.books.histories, params.after):
-        return Declined(Reason.INVALID_CURSOR, {"field": "after"})
-    page = await readings.list_holds(params.wallet, params.also_closed, params.after, params.limit)
-    if not page.holds and page.next is None and not await readings.has_wallet(params.wallet):
-        return Declined(Reason.UNKNOWN_WALLET, {"wallet": params.wallet})
-    endpoint.reply(call, page)
-    return None
-
-
-async def daemon_audit(endpoint: ClientEndpoint, call: Call) -> None:
-    """The sums of all balances."""
-    audit = await endpoint.services.operator.audits.report(call.params.after)
-    endpoint.services.operator.operations.audited(len(audit.violations))
-    endpoint.reply(call, audit)
-
-
-async def journal_read(endpoint: ClientEndpoint, call: Call) -> None:
-    """Stored segments, packed."""
-    services = endpoint.services
-    block = await services.stored.history.block_after(call.params.after)
-    result = JournalBlock(
-        instance=services.about.instance,
-        created_ns=services.about.created_at,
-        epoch=services.about.epoch,
-        head=services.publisher.head,
-        block=block,
-    )
-    endpoint.reply(call, result)
-
-
-# --- streams -------------------------------------------------------------------------------------------------------
-
-
-async def stream_subscribe(endpoint: ClientEndpoint, call: Call) -> Declined | None:
-    """Begin a stream, after a snapshot, from a cursor or at the head."""
-    params, services = call.params, endpoint.services
-    if len(endpoint.subscriptions) >= services.terms.limits.max_subscriptions:
-        return Declined(Reason.TOO_MANY_SUBSCRIPTIONS, {"limit": services.terms.limits.max_subscriptions})
-    mode, start = "live", services.publisher.head
-    wallets: tuple[m.WalletView, ...] = ()
-    if params.after is not None:
-        declined = _check_cursor(endpoint, params.after)
-        if declined is not None:
-            return declined
-        mode, start = "replay", 0 if isinstance(params.after, int) else params.after.sequence
-    elif params.snapshot:
-        page = await _snapshot(endpoint, params)
-        if page is None:
-            return Declined(Reason.SNAPSHOT_TOO_LARGE, {"limit": m.MAX_SNAPSHOT_WALLETS})
-        mode, start, wallets = "snapshot", page.sequence, page.wallets
-    grant = endpoint.session.grant
-    if endpoint.is_over or grant is None:
-        endpoint.forget(call)
-        return None
-    if (spent := endpoint.take_stream()) is not None:
-        return Declined(Reason.QUOTA_EXCEEDED, spent)
-    endpoint.subscriptions_made += 1
-    watched = Watched(params.wallets or (), prefix=params.prefix, everything=params.all)
-    subscription = Subscription(
-        endpoint.subscriptions_made, watched, endpoint, start, shown_to(endpoint, grant), endpoint.payer
-    )
-    endpoint.subscriptions[subscription.id] = subscription
-    subscribed = m.Subscribed(
-        subscription=subscription.id,
-        mode=mode,  # type: ignore[arg-type]
-        epoch=services.about.epoch,
-        start=start,
-        head=services.publisher.head,
-        wallets=wallets,
-    )
-    endpoint.reply(call, subscribed)
-    services.publisher.subscribe(subscription)
-    return None
-
-
-def _check_cursor(endpoint: ClientEndpoint, after: m.Cursor | int) -> Declined | None:
-    epoch, head = endpoint.services.about.epoch, endpoint.services.publisher.head
-    if isinstance(after, int):
-        return None
-    if after.epoch != epoch:
-        return Declined(Reason.EPOCH_CHANGED, {"cursor_epoch": after.epoch, "epoch": epoch})
-    if after.sequence > head:
-        return Declined(Reason.FUTURE_CURSOR, {"cursor": after.sequence, "head": head})
-    return None
-
-
-async def _snapshot(endpoint: ClientEndpoint, params: m.Subscribe) -> m.WalletPage | None:
-    """The wallets in one message; None if they do not fit."""
-    readings = endpoint.services.stored.tables
-    if params.wallets is not None:
-        page = await readings.some_wallets(params.wallets)
-    else:
-        page = await readings.list_wallets(params.prefix or "", None, m.MAX_SNAPSHOT_WALLETS)
-    if page.next is not None or any(view.next is not None for view in page.wallets):
-        return None
-    return page
-
-
 AT_ONCE: dict[str, Callable[[ClientEndpoint, Call], None]] = {
     "session.ping": ping,
-    "daemon.status": daemon_status,
-    "daemon.compact": daemon_compact,
     "stream.unsubscribe": stream_unsubscribe,
     **OPERATIONS,
 }

@@ -1,4 +1,7 @@
-"""The operator's methods: from a permitted call to the daemon's operations."""
+"""The operator's methods: from a permitted call to the daemon's operations.
+
+``daemon_audit`` reads the tables and takes long; all others are answered at once.
+"""
 
 from collections.abc import Callable
 
@@ -6,6 +9,9 @@ from walletd.gateway.endpoint import ClientEndpoint
 from walletd.protocol.errors import InvalidParams
 from walletd.protocol.messages import operator as o
 from walletd.sessions.session import Call
+from walletd.vocabulary.declined import Declined
+from walletd.vocabulary.reasons import Reason
+from walletd.vocabulary.states import DaemonState
 
 
 def log_level(endpoint: ClientEndpoint, call: Call) -> None:
@@ -33,7 +39,32 @@ def report(endpoint: ClientEndpoint, call: Call) -> None:
     endpoint.reply(call, o.FaultReport(report=text, file=file))
 
 
+def daemon_status(endpoint: ClientEndpoint, call: Call) -> None:
+    """The daemon at a glance."""
+    endpoint.reply(call, endpoint.services.operator.status())
+
+
+def daemon_compact(endpoint: ClientEndpoint, call: Call) -> None:
+    """Start a compaction."""
+    state, compaction = endpoint.services.operator.lifecycle(), endpoint.services.operator.compaction
+    if state in (DaemonState.SERVING, DaemonState.COMPACTING):
+        compaction.request(call.params.keep_entries)
+        endpoint.reply(call, compaction.status)
+    else:
+        facts = {"why": f"the daemon is {state.value}", "retry_after_ms": 1000}
+        endpoint.refuse(call, Declined(Reason.UNAVAILABLE, facts))
+
+
+async def daemon_audit(endpoint: ClientEndpoint, call: Call) -> None:
+    """The sums of all balances."""
+    audit = await endpoint.services.operator.audits.report(call.params.after)
+    endpoint.services.operator.operations.audited(len(audit.violations))
+    endpoint.reply(call, audit)
+
+
 OPERATIONS: dict[str, Callable[[ClientEndpoint, Call], None]] = {
+    "daemon.status": daemon_status,
+    "daemon.compact": daemon_compact,
     "daemon.log_level": log_level,
     "daemon.drain": drain,
     "daemon.report": report,

@@ -6,17 +6,20 @@ entry of that time can come, so that an answer about the past never changes.
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from itertools import takewhile
 from typing import Any
 
 import msgspec
 import trio
 
 from walletd.gateway.endpoint import ClientEndpoint
+from walletd.gateway.methods.entries import grant_of
 from walletd.ledger.book import Book, Books
 from walletd.ledger.room import room_in
 from walletd.protocol import messages as m
 from walletd.protocol.errors import InvalidParams
 from walletd.protocol.pages import PageRoom
+from walletd.sessions.client_view import client_page
 from walletd.sessions.session import Call
 from walletd.tables.queries.statements import Place, Question
 from walletd.tables.queries.wallets import AROUND_A_WALLET, view_of
@@ -29,6 +32,9 @@ from walletd.wallets.submission import Behind
 
 ROOM_BYTES = 512
 """The largest size of a balance's room in an answer, and of each of its windows."""
+
+MOST_ASSETS = 10_000
+"""The limit of one page: some 50 ms of a thread."""
 
 _CURSOR_NUMBERS = 3
 _MAX_DIGITS = 16
@@ -184,6 +190,19 @@ async def _settle(endpoint: ClientEndpoint, field: str, point: int | datetime, l
     else:
         await services.wallets.visibility.until_projected(point)
     return None
+
+
+async def asset_list(endpoint: ClientEndpoint, call: Call) -> None:
+    """A page of the assets."""
+    found = await endpoint.services.stored.tables.assets(call.params.after or "", MOST_ASSETS + 1)
+    page = tuple(takewhile(PageRoom().takes, found[:MOST_ASSETS]))
+    endpoint.reply(call, m.Assets(assets=page, next=page[-1].asset if len(page) < len(found) else None))
+
+
+def client_list(endpoint: ClientEndpoint, call: Call) -> None:
+    """A page of the clients that this one may see."""
+    register, grant = endpoint.services.admission.register, grant_of(endpoint)
+    endpoint.reply(call, client_page(register.clients, grant, call.params, register.clock()))
 
 
 async def wallet_list(endpoint: ClientEndpoint, call: Call) -> None:
