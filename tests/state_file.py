@@ -9,6 +9,7 @@ What is changed so is a row that is wrong in a page that is right.
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 import apsw
 
@@ -20,6 +21,7 @@ from walletd.tables.json_rows import in_bulk
 from walletd.tables.schema import (
     SCHEMA,
 )
+from walletd.upkeep import recovery
 from walletd.vocabulary.entries import Entry
 
 
@@ -32,6 +34,13 @@ def state_file(path: Path) -> Iterator[apsw.Connection]:
             yield connection
     finally:
         connection.close()
+
+
+@contextmanager
+def without_page_sums() -> Iterator[None]:
+    """A platform whose SQLite lacks the extension: its files have no sums of pages, and a seal in each row."""
+    with patch.object(table_file, "HAS_PAGE_SUMS", False), patch.object(recovery, "HAS_PAGE_SUMS", False):
+        yield
 
 
 def tables_in_memory() -> apsw.Connection:

@@ -1,6 +1,6 @@
 """A core without sockets: the daemon's own parts over the real stores, or over the journal in memory."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ import pytest
 import trio
 
 from tests.ledger import cases
+from tests.state_file import without_page_sums
 from walletd.daemon.engine import Engine
 from walletd.daemon.limits import engine_limits
 from walletd.journal.memory.store import MemoryJournalStore
@@ -53,6 +54,13 @@ async def open_core(
 async def journal() -> MemoryJournalStore:
     """A journal in memory, which outlives the cores that a test opens over it."""
     return MemoryJournalStore()
+
+
+@pytest.fixture
+def no_page_sums() -> Iterator[None]:
+    """In the read tables, each row has a seal instead."""
+    with without_page_sums():
+        yield
 
 
 @pytest.fixture

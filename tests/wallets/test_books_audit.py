@@ -116,7 +116,9 @@ async def test_sound_books_are_told_of_once(core: Engine) -> None:
 
 
 @pytest.mark.parametrize("change", ["posted = '999'", "posted = 'x'", "version = version + 1"])
-async def test_a_row_that_has_rotted_is_rot_and_not_a_violation(core: Engine, change: str) -> None:
+async def test_where_pages_have_no_sums_a_row_that_has_rotted_is_rot_and_not_a_violation(
+    no_page_sums: None, core: Engine, change: str
+) -> None:
     await furnished(core)
     with state_file(core.audits._path.with_name(FILE_NAME)) as tables:
         tables.execute(f"UPDATE balance_change SET {change} WHERE wallet = 'w03'")

@@ -4,7 +4,7 @@ import random
 import shutil
 import sqlite3
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,20 +13,18 @@ import msgspec
 import pytest
 
 from tests.names import EUR
-from tests.state_file import state_file
+from tests.state_file import state_file, without_page_sums
 from tests.wallets.conftest import CLIENT, answered, define, open_core, opening, submit, transfer
 from walletd.daemon.engine import Engine
 from walletd.journal.failures import JournalBehind, JournalCorrupt
 from walletd.journal.memory.store import MemoryJournalStore
 from walletd.journal.store import JournalStore
-from walletd.tables import file as table_file
 from walletd.tables.command_ids import CommandIndex
 from walletd.tables.file import FILE_NAME, ReadTablesRotten
 from walletd.tables.log_chain import PAGE_BYTES
 from walletd.tables.queries.statements import Question
 from walletd.tables.queries.wallets import Readings, open_readings
 from walletd.tables.writer import delete_read_tables
-from walletd.upkeep import recovery
 from walletd.upkeep.books_audit import BooksAudits
 from walletd.upkeep.recovery import recover
 from walletd.vocabulary.identifiers import EXTERNAL, WalletId
@@ -241,7 +239,7 @@ def hide_a_row(path: Path) -> None:
 async def test_a_row_that_rot_has_hidden_is_noticed_where_it_would_be_missed(
     tmp_path: Path, filled: MemoryJournalStore
 ) -> None:
-    """A leaf that says that it has fewer rows than it holds: each row that is left has its seal."""
+    """A leaf that says that it has fewer rows than it holds."""
     path = tmp_path / FILE_NAME
     with state_file(path) as connection:
         ((principal, last),) = connection.execute("SELECT principal, max(command_id) FROM command").fetchall()
@@ -420,6 +418,14 @@ WALLETS = [WalletId(f"w1:{number}") for number in range(5)]
 COMMAND_IDS = ["define-EUR", "define-BTC", *[f"open-{name}" for name in WALLETS], *[f"t1-{n}" for n in range(40)]]
 
 
+@pytest.fixture
+async def sealed(tmp_path: Path, filled: MemoryJournalStore) -> AsyncIterator[None]:
+    """Read tables in tmp_path whose pages have no checksums, so that each row has a seal."""
+    with without_page_sums():
+        assert (await recovered(filled, tmp_path))[0]
+        yield
+
+
 @pytest.mark.parametrize(
     ("table", "column", "reads"),
     [
@@ -448,8 +454,8 @@ COMMAND_IDS = ["define-EUR", "define-BTC", *[f"open-{name}" for name in WALLETS]
         ("command", "seal", (read_command_ids,)),
     ],
 )
-async def test_a_flipped_bit_in_a_row_is_found_and_never_served(
-    tmp_path: Path, filled: MemoryJournalStore, table: str, column: str, reads: tuple[Read, ...]
+async def test_where_pages_have_no_sums_a_flipped_bit_in_a_row_is_found_and_never_served(
+    tmp_path: Path, sealed: None, table: str, column: str, reads: tuple[Read, ...]
 ) -> None:
     flip_a_bit_of(tmp_path, table, column)
     readings = await open_readings(tmp_path / FILE_NAME)
@@ -516,7 +522,6 @@ async def test_a_file_that_was_damaged_under_way_is_found(
 async def test_after_a_flipped_bit_anywhere_in_the_file_nothing_is_served_that_was_not_written(
     tmp_path: Path, filled: MemoryJournalStore, seed: int
 ) -> None:
-    """Whatever is shown is sealed.  A row that is not found, because its key was hit, is beyond a seal."""
     print(f"seed {seed}")
     chance = random.Random(seed)
     path = tmp_path / FILE_NAME
@@ -552,15 +557,10 @@ async def read_lines(readings: Readings, directory: Path) -> Any:
 
 
 async def test_where_pages_have_no_sums_the_whole_file_is_looked_at(
-    tmp_path: Path, filled: MemoryJournalStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, filled: MemoryJournalStore, sealed: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A platform whose SQLite lacks the extension has files of its own make, and a slower start."""
     expected = contents(tmp_path)
-    monkeypatch.setattr(table_file, "HAS_PAGE_SUMS", False)
-    monkeypatch.setattr(recovery, "HAS_PAGE_SUMS", False)
-    rebuilt, _ = await recovered(filled, tmp_path)
-    assert rebuilt
-    assert "made by another version" in caplog.text
     assert await recovered(filled, tmp_path) == (False, [])
     hide_a_row(tmp_path / FILE_NAME)
     await recovered(filled, tmp_path)

@@ -7,8 +7,8 @@
 
 A new command asks once: "was this id ever used?"  A filter in memory says "never" to nearly all new ids, once it has
 seen every id.  Otherwise one probe of the B-tree in ``state.db`` answers, right on the event loop: a hop to a thread
-costs forty times as much.  The survey at the start fills the filter, and checks every row's seal: a damaged key would
-hide a used id, and its command could be applied twice.
+costs forty times as much.  The survey at the start fills the filter, and reads every page of the ids: a damaged key
+would hide a used id, and its command could be applied twice.
 """
 
 import logging
@@ -42,7 +42,7 @@ FROM (SELECT * FROM command WHERE (principal, command_id) > (?, ?) ORDER BY prin
 """One row for many ids: a thread that fetches each row asks for the interpreter as often."""
 
 SURVEY_ROWS: Final = 1_000
-"""The rows read at a time; checking their seals occupies the event loop for some two milliseconds."""
+"""The rows read at a time; adding them to the filter occupies the event loop for some two milliseconds."""
 
 SURVEY_PAUSE_SECONDS: Final = 0.002
 
@@ -86,7 +86,7 @@ class CommandIndex:
         self._filter.add(principal, command_id)
 
     async def survey(self) -> None:
-        """Read every id of the tables, check its seal and add it to the filter.  Until then every id is looked up.
+        """Read every id of the tables and add it to the filter.  Until then every id is looked up.
 
         Raises ReadTablesRotten.
         """

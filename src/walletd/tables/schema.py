@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-FORMAT = 11
+FORMAT = 12
 
 EARLY_ASSETS = 16
 """The number of assets, those defined first, for which a wallet's history is read asset by asset; the changes of all
@@ -17,12 +17,12 @@ CREATE TABLE progress (
     sequence INTEGER NOT NULL, frontier BLOB NOT NULL, time INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE asset (
-    asset TEXT PRIMARY KEY, scale INTEGER NOT NULL, seal BLOB NOT NULL, is_late INTEGER NOT NULL
+    asset TEXT PRIMARY KEY, scale INTEGER NOT NULL, seal BLOB, is_late INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX early_asset ON asset (asset) WHERE NOT is_late;
-CREATE TABLE moment (sequence INTEGER PRIMARY KEY, time INTEGER NOT NULL, seal BLOB NOT NULL) STRICT;
+CREATE TABLE moment (sequence INTEGER PRIMARY KEY, time INTEGER NOT NULL, seal BLOB) STRICT;
 CREATE TABLE wallet (
-    wallet TEXT PRIMARY KEY, record TEXT NOT NULL, seal BLOB NOT NULL, status TEXT NOT NULL
+    wallet TEXT PRIMARY KEY, record TEXT NOT NULL, seal BLOB, status TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX wallet_by_status ON wallet (status, wallet);
 CREATE TABLE wallet_metadata (
@@ -30,40 +30,40 @@ CREATE TABLE wallet_metadata (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX wallet_by_metadata ON wallet_metadata (key, value, wallet);
 CREATE TABLE wallet_after (
-    wallet TEXT NOT NULL, sequence INTEGER NOT NULL, record TEXT NOT NULL, seal BLOB NOT NULL,
+    wallet TEXT NOT NULL, sequence INTEGER NOT NULL, record TEXT NOT NULL, seal BLOB,
     PRIMARY KEY (wallet, sequence)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE balance (
-    wallet TEXT NOT NULL, asset TEXT NOT NULL, record TEXT NOT NULL, seal BLOB NOT NULL, PRIMARY KEY (wallet, asset)
+    wallet TEXT NOT NULL, asset TEXT NOT NULL, record TEXT NOT NULL, seal BLOB, PRIMARY KEY (wallet, asset)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE balance_change (
     wallet TEXT NOT NULL, asset TEXT NOT NULL, sequence INTEGER NOT NULL, line INTEGER NOT NULL, time INTEGER NOT NULL,
     version INTEGER NOT NULL, posted TEXT NOT NULL, held TEXT NOT NULL,
-    amount TEXT, counterparty TEXT, reference TEXT, kind TEXT, transfer TEXT, seal BLOB NOT NULL,
+    amount TEXT, counterparty TEXT, reference TEXT, kind TEXT, transfer TEXT, seal BLOB,
     is_late INTEGER NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX change_of_balance ON balance_change (wallet, asset, sequence, line);
 CREATE INDEX late_change ON balance_change (wallet, sequence, line) WHERE is_late;
 CREATE TABLE hold (
     wallet TEXT NOT NULL, number INTEGER NOT NULL, place INTEGER NOT NULL, is_open INTEGER NOT NULL, expires INTEGER,
-    record TEXT NOT NULL, ended INTEGER, seal BLOB NOT NULL, PRIMARY KEY (number, place)
+    record TEXT NOT NULL, ended INTEGER, seal BLOB, PRIMARY KEY (number, place)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE refunded (
-    transfer TEXT PRIMARY KEY, record TEXT NOT NULL, seal BLOB NOT NULL
+    transfer TEXT PRIMARY KEY, record TEXT NOT NULL, seal BLOB
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE outflow (
     wallet TEXT NOT NULL, asset TEXT NOT NULL, sequence INTEGER NOT NULL, command INTEGER NOT NULL,
-    time INTEGER NOT NULL, record TEXT NOT NULL, seal BLOB NOT NULL, PRIMARY KEY (wallet, asset, sequence, command)
+    time INTEGER NOT NULL, record TEXT NOT NULL, seal BLOB, PRIMARY KEY (wallet, asset, sequence, command)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX outflow_by_time ON outflow (wallet, asset, time);
-CREATE TABLE client (client TEXT PRIMARY KEY, record TEXT NOT NULL, seal BLOB NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE client (client TEXT PRIMARY KEY, record TEXT NOT NULL, seal BLOB) STRICT, WITHOUT ROWID;
 CREATE INDEX open_hold ON hold (wallet, number, place) WHERE is_open;
 CREATE INDEX expiring_hold ON hold (wallet, expires) WHERE is_open AND expires IS NOT NULL;
 CREATE INDEX next_expiry ON hold (expires, number, place) WHERE is_open AND expires IS NOT NULL;
 CREATE INDEX expired_hold ON hold (wallet, ended, expires) WHERE ended IS NOT NULL;
 CREATE INDEX hold_of_wallet ON hold (wallet, number, place);
 CREATE TABLE command (
-    principal TEXT NOT NULL, command_id TEXT NOT NULL, sequence INTEGER NOT NULL, seal BLOB NOT NULL,
+    principal TEXT NOT NULL, command_id TEXT NOT NULL, sequence INTEGER NOT NULL, seal BLOB,
     PRIMARY KEY (principal, command_id)
 ) STRICT, WITHOUT ROWID;
 """

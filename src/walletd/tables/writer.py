@@ -8,8 +8,7 @@ Folding needs the entries only, so the next ones can be folded meanwhile.  A sma
 be waiting, is made by the event loop if the disk is fast (``blocking_calls``): a thread gets the interpreter back only
 after milliseconds, between any two statements.  Work that grows with the file, the folding of SQLite's log into it, is
 always done by a thread.  ``synchronous=NORMAL``: after a power cut the tables may be behind the journal, and catch up
-at the next start.  ``folding`` makes the rows and their seals; the pages' own checksums reveal rows that rot has hidden
-(``file``).
+at the next start.  ``folding`` makes the rows; the pages' checksums reveal rot (``file``).
 """
 
 from collections.abc import Iterable, Sequence

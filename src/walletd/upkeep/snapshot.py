@@ -4,7 +4,7 @@
     restore_newest(directory)                          # if state.db is missing: the newest copy becomes it
 
 Before anything is archived, a snapshot shows that the books are sound and can be restored without folding every entry
-again.  Its name states its entry, and the SHA-256 of the file: it was given after every row had been checked, and a
+again.  Its name states its entry, and the SHA-256 of the file: it was given after the copy had been checked, and a
 file that does not match is not used.  A damaged copy says nothing about its original, which is then checked in the same
 way.  The check runs in a separate process, so that a million rows hold up nothing:
 
@@ -124,7 +124,7 @@ class SnapshotDamaged(Exception):
 
 
 async def take(directory: Path) -> Snapshot:
-    """Copy ``state.db`` as it is now, check every row of the copy, and make it the only snapshot.
+    """Copy ``state.db`` as it is now, check the copy, and make it the only snapshot.
 
     Raises ReadTablesRotten if ``state.db`` is damaged, SnapshotDamaged if only the copy is; apsw.Error (no space),
     OSError, or CalledProcessError if it could not be checked.
@@ -248,7 +248,7 @@ async def _checked(file: Path) -> tuple[int, str]:
 
 
 def check_snapshot(file: Path, cache_kibibytes: int = READER_CACHE_KIBIBYTES) -> int:
-    """Check every page and every row of every table, and that posted balances sum to zero, in one view of the tables.
+    """Check every page, every row that has a seal, and that posted balances sum to zero, in one view of the tables.
 
     Returns the last entry that they show.  Raises ReadTablesRotten.
     """

@@ -4,8 +4,7 @@
     page = await readings.list_wallets(prefix="shop:", after=None, limit=100)
 
 An answer shows one consistent state: it is read by one SQL statement, or by several in one snapshot.  ``sequence`` in
-an answer is the last entry that it includes; nothing up to there is missing.  Every row's seal is checked before it is
-shown.
+an answer is the last entry that it includes; nothing up to there is missing.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
