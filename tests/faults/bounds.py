@@ -88,6 +88,9 @@ CONSTANTS: dict[str, dict[str, Bound]] = {
         "MAX_UNPACKED_BYTES": Elsewhere("a block that unpacks to more is no block: tests/journal/test_blocks.py"),
         "SYNC_BYTES": Crossed(8192, "bytes of the journal"),
     },
+    "journal.postgresql.schema": {
+        "READ_LIMIT_SEGMENTS": Elsewhere("another store than this row's: tests/journal/test_postgresql.py"),
+    },
     "journal.sqlite.rows": {"READ_LIMIT_SEGMENTS": Crossed(8, "entries")},
     "journal.segment": {"ENTRIES_PER_STEP": Crossed(4, "commands sent at once")},
     "journal.sqlite.store": {

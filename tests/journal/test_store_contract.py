@@ -7,6 +7,8 @@ from tests.journal.conftest import Store
 from walletd.journal.failures import HeadMoved
 from walletd.journal.memory.store import MemoryJournalStore
 from walletd.journal.merkle import EMPTY_ROOT
+from walletd.journal.postgresql.ledger import Node, take
+from walletd.journal.postgresql.store import PostgresqlJournalStore
 from walletd.journal.segment import records
 from walletd.journal.store import AppendsAtOnce, Head, JournalStore, KeepsHouse
 from walletd.journal.verification import verified
@@ -16,6 +18,9 @@ async def fence(store: Store) -> None:
     """Let a later writer take the journal over."""
     if isinstance(store, MemoryJournalStore):
         store.fenced_by_epoch = store.epoch + 1
+    elif isinstance(store, PostgresqlJournalStore):
+        taken = await take(await store._writing.ready(), store.name, Node(store._node.owner), 60)
+        assert taken[0] == store.term + 1
     else:
         await store._connection.change("UPDATE journal SET epoch = epoch + 1")
 

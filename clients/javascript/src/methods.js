@@ -461,7 +461,7 @@
  * @property {number} sequence
  */
 
-/** @typedef {"compacting" | "degraded" | "draining" | "failed" | "recovering" | "serving" | "starting" | "stopped" | (string & {})} DaemonState */
+/** @typedef {"compacting" | "degraded" | "draining" | "failed" | "following" | "recovering" | "serving" | "starting" | "stopped" | (string & {})} DaemonState */
 
 /**
  * The daemon at a glance.

@@ -124,4 +124,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--host")
     parser.add_argument("--port", type=int)
     parser.add_argument("--log-level")
+    parser.add_argument("--postgresql")
+    parser.add_argument("--ledger")
     return parser

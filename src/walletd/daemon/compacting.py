@@ -10,15 +10,15 @@ from walletd.daemon.engine import Engine
 from walletd.daemon.events import Commit
 from walletd.daemon.launch import Launch
 from walletd.daemon.limits import MEBIBYTE
+from walletd.journal.archive.archivable import Archivable
 from walletd.journal.failures import JournalFull
-from walletd.journal.sqlite.store import SqliteJournalStore
 from walletd.runtime.lifecycle import Lifecycle
 from walletd.settings.settings import Settings
 from walletd.upkeep.compaction import Compaction, CompactionPolicy
 from walletd.vocabulary.states import DaemonState
 
 
-def compacting(launch: Launch, store: SqliteJournalStore, engine: Engine) -> Compaction:
+def compacting(launch: Launch, store: Archivable, engine: Engine) -> Compaction:
     """The compaction of this journal: a separate state, which begins only while the daemon serves."""
     settings, lifecycle = launch.settings, launch.lifecycle
 

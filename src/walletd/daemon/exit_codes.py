@@ -4,7 +4,13 @@ import logging
 
 from walletd.gateway.network.server import ListenFailed
 from walletd.gateway.network.tls import CertificateUnusable
-from walletd.journal.failures import JournalCorrupt, JournalFailure, JournalLocked, JournalUnsupported
+from walletd.journal.failures import (
+    JournalCorrupt,
+    JournalFailure,
+    JournalLocked,
+    JournalUnsupported,
+    LeadershipLost,
+)
 from walletd.runtime.ending import (
     EXIT_CONFIGURATION,
     EXIT_DAMAGED,
@@ -42,7 +48,7 @@ def exit_code_of(failure: BaseException) -> int:
             return EXIT_CONFIGURATION
         case JournalCorrupt():
             return EXIT_DAMAGED
-        case JournalLocked():
+        case JournalLocked() | LeadershipLost():
             return EXIT_TRY_LATER
         case ListenFailed():
             return EXIT_UNAVAILABLE

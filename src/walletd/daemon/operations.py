@@ -36,7 +36,8 @@ class Operations:
         reports: FaultReports,
     ) -> None:
         self.settings = settings
-        self._read = read
+        self.read = read
+        """Reads the configuration again."""
         self.manager = manager
         self.stop = stop
         self.reports = reports
@@ -66,7 +67,7 @@ class Operations:
 
     def _reload(self) -> str:
         try:
-            wanted = self._read()
+            wanted = self.read()
             refuse_unknown_components(wanted)
         except ConfigurationError as error:
             self.last_reload_succeeded = False

@@ -10,6 +10,7 @@ connections are admitted, then the requests in progress are answered, then the j
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import NoReturn
 
 import trio
@@ -23,14 +24,16 @@ from walletd.daemon.draining import drain
 from walletd.daemon.engine import Engine
 from walletd.daemon.exit_codes import exit_code_of, log_end
 from walletd.daemon.inside_view import inside_view
+from walletd.daemon.journals import opened_journal
 from walletd.daemon.launch import Announce, Announcement, Launch
-from walletd.daemon.limits import MEBIBYTE, budgets_of, caches_of, engine_limits, session_limits
+from walletd.daemon.limits import budgets_of, caches_of, engine_limits, session_limits
 from walletd.daemon.metrics_of_parts import families_of
 from walletd.daemon.operations import Operations, refuse_unknown_components
 from walletd.gateway.admission import Admission
 from walletd.gateway.network.counters import TrafficCounters
 from walletd.gateway.services import About, Operator, Services, SessionTerms
-from walletd.journal.sqlite.store import RESERVE_BYTES, SqliteJournalStore, open_journal
+from walletd.journal.archive.archivable import Archivable
+from walletd.journal.failures import LeadershipLost
 from walletd.logs.setup import set_levels
 from walletd.protocol.envelope import LifecycleNotice
 from walletd.protocol.messages.operator import DaemonStatus, PrincipalUse
@@ -80,7 +83,9 @@ def serve(settings: Settings, announce: Announce, report: Report, read: Callable
         raise_limit()
         launch = Launch(settings, operations, Lifecycle(wall_clock), announce, report)
         clock = operations.loop_watch.clock
-        trio.run(_run, launch, clock=clock, restrict_keyboard_interrupt_to_checkpoints=True)
+        while trio.run(_run, launch, clock=clock, restrict_keyboard_interrupt_to_checkpoints=True):
+            launch = _again(launch)
+            clock = launch.operations.loop_watch.clock
         return 0
     except Exception as raised:
         failure = first_failure(raised)
@@ -93,25 +98,43 @@ def serve(settings: Settings, announce: Announce, report: Report, read: Callable
         logging.getLogger("walletd").removeHandler(on_fault)
 
 
-async def _run(launch: Launch) -> None:
+def _again(launch: Launch) -> Launch:
+    """The context of another start in this process: nothing of what this node knew as the leader is kept."""
+    settings, operations = launch.operations.settings, launch.operations
+    follower = Operations(settings, operations.read, operations.manager, Stop(), operations.reports)
+    return replace(launch, settings=settings, operations=follower, lifecycle=launch.lifecycle.unwatched())
+
+
+async def _run(launch: Launch) -> bool:
+    """Run until the daemon is stopped, or another node leads its ledger: then the result is True.
+
+    With sockets that systemd opened, and that are closed now, LeadershipLost ends the process: systemd starts it again.
+    """
     settings, operations, lifecycle = launch.settings, launch.operations, launch.lifecycle
     lifecycle.watch(operations.manager.told)
     operations.manager.told(lifecycle.state)
+    can_start_again = True
     try:
         async with trio.open_nursery() as nursery:
             await nursery.start(listen, operations.stop, operations.reload, operations.reports.write)
             ways = await ways_in(settings, lifecycle, operations, nursery)
-            async with open_journal(
-                settings.data, space_floor_bytes=settings.space_floor_mebibytes * MEBIBYTE, reserve_bytes=RESERVE_BYTES
-            ) as store:
-                operator_sha256 = _operator_sha256(settings)
-                lifecycle.move(DaemonState.RECOVERING)
-                await _recover_and_serve(launch, ways, store, operator_sha256)
+            can_start_again = not ways.inherited
+            async with opened_journal(launch) as store:
+                if store is not None:
+                    operator_sha256 = _operator_sha256(settings)
+                    lifecycle.move(DaemonState.RECOVERING)
+                    await _recover_and_serve(launch, ways, store, operator_sha256)
             nursery.cancel_scope.cancel()
         if lifecycle.state is not DaemonState.DRAINING:
             lifecycle.move(DaemonState.DRAINING)
         lifecycle.move(DaemonState.STOPPED)
-    except BaseException:
+        return False
+    except BaseException as raised:
+        lost = first_failure(raised)
+        if isinstance(lost, LeadershipLost) and can_start_again and not operations.stop.wished.is_set():
+            log.warning("%s", lost)
+            lifecycle.move(DaemonState.FOLLOWING)
+            return True
         lifecycle.move(DaemonState.FAILED)
         raise
 
@@ -123,7 +146,7 @@ def _operator_sha256(settings: Settings) -> str:
     return token_hash(token)
 
 
-async def _recover_and_serve(launch: Launch, ways: Ways, store: SqliteJournalStore, operator_sha256: str) -> None:
+async def _recover_and_serve(launch: Launch, ways: Ways, store: Archivable, operator_sha256: str) -> None:
     settings, operations = launch.settings, launch.operations
 
     def report_progress(done: int, whole: int) -> None:
@@ -186,7 +209,7 @@ async def _admit_operator(engine: Engine, operator_sha256: str, settings: Settin
 
 
 async def _serve(
-    launch: Launch, ways: Ways, store: SqliteJournalStore, engine: Engine, audit: Audit, *, is_rebuilt: bool
+    launch: Launch, ways: Ways, store: Archivable, engine: Engine, audit: Audit, *, is_rebuilt: bool
 ) -> None:
     settings, operations, lifecycle, doors = launch.settings, launch.operations, launch.lifecycle, ways.doors
     compaction = compacting(launch, store, engine)

@@ -57,6 +57,12 @@ class HeadMoved(JournalFailure):
     advice = "Make sure that only one walletd uses this journal, then restart it."
 
 
+class LeadershipLost(HeadMoved):
+    """Another node leads this ledger, or may from now on.  Nothing of this one's state may be answered any more."""
+
+    advice = "This node follows from now on; it leads again when it is its turn."
+
+
 class OutcomeUnknown(JournalFailure):
     """The segment may or may not be in the journal; only recovery can tell."""
 

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import trio
 
-from walletd.journal.failures import JournalFull
+from walletd.journal.failures import JournalFull, LeadershipLost
 
 log = logging.getLogger("walletd.journal")
 
@@ -25,7 +25,8 @@ class Watchdog:
         self._seconds = seconds
 
     async def call(self, function: Callable[..., Awaitable[None]], *arguments: object) -> None:
-        """Await a call of the store, shielded.  JournalFull passes; any other failure, or silence, ends the process.
+        """Await a call of the store, shielded.  JournalFull and LeadershipLost pass; any other failure ends the
+        process, and so does silence.
 
         The deadline exists because a dead worker thread never answers.
         """
@@ -33,7 +34,7 @@ class Watchdog:
         try:
             with patience:
                 await function(*arguments)
-        except JournalFull:
+        except (JournalFull, LeadershipLost):
             raise
         except BaseException as failure:
             self.end(str(failure) or repr(failure))

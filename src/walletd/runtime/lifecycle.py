@@ -32,6 +32,12 @@ class Lifecycle:
         """Call the watcher at every later transition."""
         self._watchers.append(watcher)
 
+    def unwatched(self) -> "Lifecycle":
+        """The same, for another start in this process: without those that watched what is over now."""
+        again = Lifecycle(self._clock)
+        again.state, again.since, again.started_at, again.moves = self.state, self.since, self.started_at, self.moves
+        return again
+
     def move(self, state: DaemonState) -> None:
         """Change the state.  A transition that the table does not permit is a bug."""
         assert state in PERMITTED_MOVES[self.state], f"{self.state.value} cannot become {state.value}"

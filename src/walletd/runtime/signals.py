@@ -23,7 +23,8 @@ log = logging.getLogger("walletd.daemon")
 
 
 class Stop:
-    """The request to stop the daemon.  It interrupts a recovery; once the daemon serves, it is awaited.
+    """The request to stop the daemon.  It interrupts a recovery, and the wait for another node's end; once the daemon
+    serves, it is awaited.
 
     A second request asks for haste.
     """
@@ -31,6 +32,7 @@ class Stop:
     def __init__(self) -> None:
         self.wished = trio.Event()
         self.hurried = trio.Event()
+        self.following = trio.CancelScope()
         self.recovery = trio.CancelScope()
 
     def wish(self, why: str) -> None:
@@ -41,6 +43,7 @@ class Stop:
         else:
             log.info("stopping on %s", why)
             self.wished.set()
+            self.following.cancel()
             self.recovery.cancel()
 
 

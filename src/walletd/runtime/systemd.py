@@ -26,6 +26,7 @@ EXTENSION_SECONDS = 30.0
 
 SENTENCES = {
     DaemonState.STARTING: "starting",
+    DaemonState.FOLLOWING: "following: another node leads",
     DaemonState.RECOVERING: "recovering: reading the journal",
     DaemonState.SERVING: "serving",
     DaemonState.COMPACTING: "serving, compacting the journal",
@@ -57,7 +58,7 @@ class ServiceManager:
         self._state = state
         fields = {"STATUS": SENTENCES[state]}
         match state:
-            case DaemonState.SERVING | DaemonState.DEGRADED | DaemonState.COMPACTING:
+            case DaemonState.SERVING | DaemonState.DEGRADED | DaemonState.COMPACTING | DaemonState.FOLLOWING:
                 fields["READY"] = "1"
             case DaemonState.DRAINING:
                 fields |= {"STOPPING": "1", "EXTEND_TIMEOUT_USEC": _microseconds(EXTENSION_SECONDS)}

@@ -26,7 +26,8 @@ import apsw
 import trio
 import trio.lowlevel
 
-from walletd.journal.archive.archivable import Archivable
+from walletd.journal.archive.archivable import Archivable, PacksItself
+from walletd.journal.archive.archive import Archive
 from walletd.journal.archive.file import ArchiveWriter, Origin, one_block, pack
 from walletd.journal.failures import (
     CopyDamaged,
@@ -224,7 +225,7 @@ class Compaction:
             self._refuse_without_room(await self._store.used_bytes())
             await self._snapshot(target)
             while self._store.archive.last_sequence < target:
-                await self._archive(target)
+                await (self._pack(target) if isinstance(self._store, PacksItself) else self._archive(target))
         await self._prune()
         self.step = "shrinking"
         shrunk = await self._store.shrink()
@@ -249,10 +250,19 @@ class Compaction:
         snapshot = await take(self._directory)
         assert snapshot.sequence >= target
 
+    async def _pack(self, target: int) -> None:
+        """Have the store move the next of its segments, up to the target."""
+        assert isinstance(self._store, PacksItself)
+        begun = self._store.archive.last_sequence
+        self.step, self.whole = "archiving", target - begun
+        self.done = await self._store.pack_next(target) - begun
+        await trio.sleep(PAUSE_SECONDS)
+
     async def _archive(self, target: int) -> None:
         """Write one archive file, up to the target or until it is large enough."""
         self.step, self.whole = "archiving", target - self._store.archive.last_sequence
         archive = self._store.archive
+        assert isinstance(archive, Archive)
         make_directory(archive.directory)
         begun = archive.last_sequence
         writer = archive.writer(Origin(self._store.instance, self._store.created_at))

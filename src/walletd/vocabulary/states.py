@@ -10,6 +10,7 @@ class DaemonState(enum.Enum):
     """The daemon's state; clients see it in ``hello`` and on ``/readyz``."""
 
     STARTING = "starting"
+    FOLLOWING = "following"
     RECOVERING = "recovering"
     SERVING = "serving"
     COMPACTING = "compacting"
@@ -19,16 +20,15 @@ class DaemonState(enum.Enum):
     FAILED = "failed"
 
 
+_ENDS = frozenset({DaemonState.DRAINING, DaemonState.FAILED})
+
 PERMITTED_MOVES: dict[DaemonState, frozenset[DaemonState]] = {
-    DaemonState.STARTING: frozenset({DaemonState.RECOVERING, DaemonState.DRAINING, DaemonState.FAILED}),
-    DaemonState.RECOVERING: frozenset({DaemonState.SERVING, DaemonState.DRAINING, DaemonState.FAILED}),
-    DaemonState.SERVING: frozenset(
-        {DaemonState.COMPACTING, DaemonState.DEGRADED, DaemonState.DRAINING, DaemonState.FAILED}
-    ),
-    DaemonState.COMPACTING: frozenset(
-        {DaemonState.SERVING, DaemonState.DEGRADED, DaemonState.DRAINING, DaemonState.FAILED}
-    ),
-    DaemonState.DEGRADED: frozenset({DaemonState.SERVING, DaemonState.DRAINING, DaemonState.FAILED}),
+    DaemonState.STARTING: _ENDS | {DaemonState.FOLLOWING, DaemonState.RECOVERING},
+    DaemonState.FOLLOWING: _ENDS | {DaemonState.RECOVERING},
+    DaemonState.RECOVERING: _ENDS | {DaemonState.SERVING, DaemonState.FOLLOWING},
+    DaemonState.SERVING: _ENDS | {DaemonState.COMPACTING, DaemonState.DEGRADED, DaemonState.FOLLOWING},
+    DaemonState.COMPACTING: _ENDS | {DaemonState.SERVING, DaemonState.DEGRADED, DaemonState.FOLLOWING},
+    DaemonState.DEGRADED: _ENDS | {DaemonState.SERVING, DaemonState.FOLLOWING},
     DaemonState.DRAINING: frozenset({DaemonState.STOPPED, DaemonState.FAILED}),
     DaemonState.STOPPED: frozenset(),
     DaemonState.FAILED: frozenset(),

@@ -5,19 +5,36 @@ while await store.prune():                             # and is deleted once it 
     ...
 """
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from walletd.journal.archive.archive import Archive
 from walletd.journal.segment import Segment
 from walletd.journal.store import JournalStore
+
+
+class Archived(Protocol):
+    """The part of a journal that is archived."""
+
+    @property
+    def last_sequence(self) -> int:
+        """The last entry in it; 0 if it is empty."""
+        ...
+
+
+@runtime_checkable
+class PacksItself(Protocol):
+    """A store that has its archive inside."""
+
+    async def pack_next(self, target: int) -> int:
+        """Move the next segments, at most up to this entry, into the archive; returns the last entry there now."""
+        ...
 
 
 class Archivable(JournalStore, Protocol):
     """A store whose old segments can be moved into an archive."""
 
     @property
-    def archive(self) -> Archive:
-        """The entries that compaction removed from the store: all up to its head."""
+    def archive(self) -> Archived:
+        """The entries that compaction moved: an ``Archive`` of files, unless the store packs by itself."""
         ...
 
     async def boundary(self, keep_entries: int) -> int:
