@@ -34,7 +34,7 @@ ENTITIES = (
     Entity("Asset", e.AssetRecord, ("asset",)),
     Entity("Wallet", e.WalletRecord, ("wallet",), left_out=("limits", "freeze")),
     Entity("Balance", e.BalanceRecord, ("wallet", "asset")),
-    Entity("Limits", c.Limits, ("wallet", "asset"), OF_A_WALLET, left_out=("velocity",)),
+    Entity("Limits", c.WalletLimits, ("wallet", "asset"), OF_A_WALLET, left_out=("velocity",)),
     Entity("Window", c.Window, ("wallet", "asset", "seconds"), OF_A_WALLET),
     Entity("Freeze", e.Freeze, ("wallet",), (("wallet", "WalletId"),)),
     Entity("Hold", e.HoldRecord, ("hold",)),

@@ -24,7 +24,7 @@ from walletd.runtime.lifecycle import Lifecycle
 from walletd.runtime.process_metrics import ProcessMetrics
 from walletd.sessions.rates import RateBook, Rates
 from walletd.settings.settings import Settings
-from walletd.tables.queries.wallets import open_readings
+from walletd.tables.queries.wallets import open_queries
 from walletd.upkeep.recovery import recover
 from walletd.wallets.ledger_clock import LedgerClock
 
@@ -52,18 +52,18 @@ async def _families() -> list[Metric]:
         folder = Path(name)
         store = MemoryJournalStore()
         recovered = await recover(store, folder, lambda done, whole: None)
-        readings = await open_readings(recovered.tables.path)
+        queries = await open_queries(recovered.tables.path)
         try:
-            engine = Engine(store, recovered, readings, await store.head(), engine_limits(Settings(data=folder)))
+            engine = Engine(store, recovered, queries, await store.head(), engine_limits(Settings(data=folder)))
             return list(_collected(engine, folder))
         finally:
-            await readings.aclose()
+            await queries.aclose()
             await recovered.tables.aclose()
 
 
 def _collected(engine: Engine, folder: Path) -> Iterator[Metric]:
     services: Any = SimpleNamespace(
-        counters=RequestCounters(), admission=SimpleNamespace(guests=set()), audit=AuditTrail()
+        counters=RequestCounters(), admission=SimpleNamespace(endpoints=set()), audit=AuditTrail()
     )
     certificates = SimpleNamespace(expires_at=None, loaded=0, refused=0)
     doors: Any = SimpleNamespace(certificates=certificates, rates=RateBook(Rates(session=1, principal=1, guest=1)))

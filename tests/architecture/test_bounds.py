@@ -24,7 +24,7 @@ FOR_DISPLAY = {
     "runtime.fault_reports",
     "runtime.loop_watch",
     "runtime.systemd",
-    "daemon.inside_view",
+    "daemon.report_sections",
     "daemon.serving",
     "daemon.listeners",
 }

@@ -11,7 +11,7 @@ from tests.cli.conftest import Walletd
 from tests.cli.standin import NOON, StandIn, applied, balance, line, refused, view
 from tests.names import ALICE, BOB, EUR
 from walletd.protocol.messages import BatchOutcome, ErrorObject, StatementBalance
-from walletd.vocabulary.commands import BalanceCondition, Limits, Posting, PostTransfer
+from walletd.vocabulary.commands import BalanceCondition, Posting, PostTransfer, WalletLimits
 from walletd.vocabulary.identifiers import AssetCode, CommandId
 from walletd.vocabulary.reasons import Reason
 from walletd.vocabulary.states import WalletStatus
@@ -209,7 +209,7 @@ def test_every_answer_is_one_json_document_for_a_script(walletd: Walletd, daemon
 
 def test_a_document_that_names_assets_has_their_scales(walletd: Walletd, daemon: StandIn) -> None:
     daemon.scales = {"BTC": 8, "EUR": 2, "JPY": 0}
-    daemon.views = [view("alice", balance("alice", "EUR", 8750), limits={AssetCode("JPY"): Limits(maximum="5")})]
+    daemon.views = [view("alice", balance("alice", "EUR", 8750), limits={AssetCode("JPY"): WalletLimits(maximum="5")})]
     assert walletd("balance", "alice", "--json").document["scales"] == {"EUR": 2}
     assert walletd("wallet", "get", "alice", "--json").document["scales"] == {"EUR": 2, "JPY": 0}
     assert walletd("wallet", "limit", "alice", "--json").document["scales"] == {"JPY": 0}

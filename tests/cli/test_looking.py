@@ -11,7 +11,7 @@ from tests.cli.standin import NOON, StandIn, balance, hold_view, refused, view
 from tests.cli.test_commands import rows
 from walletd.cli.output import moment
 from walletd.protocol.messages import PostingView, TransferView
-from walletd.vocabulary.commands import ExtendHold, FreezeWallet, Limits, UpdateWallet, Window
+from walletd.vocabulary.commands import ExtendHold, FreezeWallet, UpdateWallet, WalletLimits, Window
 from walletd.vocabulary.entries import Freeze, Refundable
 from walletd.vocabulary.identifiers import AssetCode, WalletId
 from walletd.vocabulary.reasons import Reason
@@ -19,7 +19,7 @@ from walletd.vocabulary.room import Room, WindowRoom
 from walletd.vocabulary.states import FrozenSide, WalletStatus
 
 ALICE, EUR = WalletId("alice"), AssetCode("EUR")
-LIMITS = Limits(
+LIMITS = WalletLimits(
     credit_limit="1000",
     maximum="500000",
     velocity=(Window(seconds=3600, amount="10000"), Window(seconds=86_400, amount="50000")),
@@ -135,7 +135,7 @@ def test_setting_one_limit_takes_no_other_away_unnamed(walletd: Walletd, alice: 
     assert walletd("wallet", "limit", "alice", "EUR", *named).exit_code == 0
     (sent,) = (call.arguments[0] for call in alice.asked("submit"))
     assert isinstance(sent, UpdateWallet)
-    assert sent.limits == {"EUR": Limits(maximum="20000")}
+    assert sent.limits == {"EUR": WalletLimits(maximum="20000")}
 
 
 def test_a_limit_that_is_set_again_under_its_id_gets_its_first_answer_whatever_stands_now(

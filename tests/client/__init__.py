@@ -1,1 +1,1 @@
-"""The client library: its core in tables, its faces against a small fake daemon."""
+"""The client library: its conversation in tables, its faces against a small fake daemon."""

@@ -1,4 +1,4 @@
-"""Streams: in the core without sockets, and over connections that break."""
+"""Streams: in the conversation without sockets, and over connections that break."""
 
 import itertools
 from typing import Any
@@ -8,11 +8,11 @@ import pytest
 from trio.testing import MockClock
 
 from tests.client.fake_daemon import FakeDaemon, FakeLink
-from tests.client.test_core import greeted, say
+from tests.client.test_conversation import greeted, say
 from walletd.client import Client, Cursor, RequestFailed
-from walletd.client.conversation import Core
+from walletd.client.conversation import Conversation
 from walletd.client.errors import StreamBroken
-from walletd.client.streams import Arrival, Stream, Verdict
+from walletd.client.streams import IncomingEvent, Stream, Verdict
 from walletd.protocol.messages import Subscribed
 from walletd.vocabulary.commands import OpenWallet
 
@@ -25,8 +25,8 @@ def subscribed(start: int, subscription: int = 1) -> Subscribed:
     return Subscribed(subscription=subscription, mode="live", epoch=1, start=start, head=start)
 
 
-def arrival(sequence: int, previous: int, epoch: int = 1) -> Arrival:
-    return Arrival(1, epoch, sequence, previous, msgspec.Raw(b"{}"))
+def arrival(sequence: int, previous: int, epoch: int = 1) -> IncomingEvent:
+    return IncomingEvent(1, epoch, sequence, previous, msgspec.Raw(b"{}"))
 
 
 def a_stream(start: int = 5, max_buffered: int = 100) -> Stream:
@@ -83,23 +83,23 @@ def test_the_readers_cursor_moves_when_events_are_handed_out_and_with_heartbeats
 
 
 def test_a_full_buffer_pauses_the_stream_until_half_of_it_was_read() -> None:
-    core = Core(random=lambda: 0.0)
-    greeted(core)
-    stream = core.open_stream({"all": True}, None, False, lambda: None)
+    conversation = Conversation(random=lambda: 0.0)
+    greeted(conversation)
+    stream = conversation.open_stream({"all": True}, None, False, lambda: None)
     stream._max_buffered = 4
-    core.outgoing(0.0)
-    say(core, id=1, result={"subscription": 1, "mode": "live", "epoch": 1, "from": 0, "head": 0})
+    conversation.outgoing(0.0)
+    say(conversation, id=1, result={"subscription": 1, "mode": "live", "epoch": 1, "from": 0, "head": 0})
     for sequence in range(1, 9):
         event = {"subscription": 1, "epoch": 1, "sequence": sequence, "previous_sequence": sequence - 1, "entry": {}}
-        say(core, method="stream.event", params=event)
-    assert [msgspec.json.decode(frame)["method"] for frame in core.outgoing(0.0)] == ["stream.unsubscribe"]
+        say(conversation, method="stream.event", params=event)
+    assert [msgspec.json.decode(frame)["method"] for frame in conversation.outgoing(0.0)] == ["stream.unsubscribe"]
     for sequence in (1, 2):
-        assert core.next_event(stream).sequence == sequence  # type: ignore[union-attr]
-    (frame,) = core.outgoing(0.0)
+        assert conversation.next_event(stream).sequence == sequence  # type: ignore[union-attr]
+    (frame,) = conversation.outgoing(0.0)
     assert msgspec.json.decode(frame)["params"] == {"all": True, "after": {"epoch": 1, "sequence": 4}}
-    assert [core.next_event(stream).sequence for _ in range(2)] == [3, 4]  # type: ignore[union-attr]
-    assert core.next_event(stream) is None
-    assert core.outgoing(0.0) == []
+    assert [conversation.next_event(stream).sequence for _ in range(2)] == [3, 4]  # type: ignore[union-attr]
+    assert conversation.next_event(stream) is None
+    assert conversation.outgoing(0.0) == []
 
 
 # --- over connections ----------------------------------------------------------------------------------------------

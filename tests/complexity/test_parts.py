@@ -14,7 +14,7 @@ from walletd.journal import merkle
 from walletd.journal.history import DurableEntry
 from walletd.journal.merkle import Frontier, leaf_hash
 from walletd.ledger.book import Book, Books
-from walletd.protocol.envelope import Limits
+from walletd.protocol.envelope import SessionLimits
 from walletd.sessions.access import Grant, TokenRegister
 from walletd.sessions.session import Call, Reply, Session
 from walletd.streams.publisher import Publisher, Subscription, Watched
@@ -131,7 +131,7 @@ def test_a_token_is_known_at_once_among_thousands_of_clients() -> None:
         register = TokenRegister()
         for number in range(clients):
             register.admit(f"token {number}", Grant(Principal(f"client-{number}"), ("spend:w*",)))
-        session = Session(register, Limits(max_frame_bytes=9, max_in_flight=9, max_subscriptions=9))
+        session = Session(register, SessionLimits(max_frame_bytes=9, max_in_flight=9, max_subscriptions=9))
         frame = json.dumps(
             {"jsonrpc": "2.0", "id": 1, "method": "session.authenticate", "params": {"token": "token 3"}}
         ).encode()

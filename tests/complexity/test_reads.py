@@ -28,7 +28,7 @@ from walletd.sessions.client_view import client_page
 from walletd.tables.queries import books, statements
 from walletd.tables.queries import holds as hold_queries
 from walletd.tables.queries import search as wallet_search
-from walletd.tables.queries import wallets as readings
+from walletd.tables.queries import wallets as queries
 from walletd.tables.queries.books import BookLoading
 from walletd.tables.queries.holds import page_of_holds
 from walletd.tables.queries.moments import Moment
@@ -38,7 +38,7 @@ from walletd.tables.queries.statements import Question, read_statement
 from walletd.tables.schema import (
     microseconds,
 )
-from walletd.vocabulary.commands import Limits, PostTransfer, Window
+from walletd.vocabulary.commands import PostTransfer, WalletLimits, Window
 from walletd.vocabulary.entries import (
     AssetRecord,
     BalanceRecord,
@@ -259,7 +259,7 @@ def holds(wallet: str, also_closed: bool) -> Callable[[apsw.Connection], Any]:
 def wallets(search: Search) -> Callable[[apsw.Connection], Any]:
     def read(tables: apsw.Connection) -> Any:
         found = find_wallets(tables, search, START, None, 3)
-        return readings._wallet_page(tables, found.names, START, found.next)
+        return queries._wallet_page(tables, found.names, START, found.next)
 
     return read
 
@@ -312,14 +312,14 @@ def test_a_read_costs_as_much_as_it_returns_whatever_grows(what: str, dimension:
 
 def test_a_page_of_wallets_ends_where_it_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
     found, names = tables("assets", SMALL), [EXTERNAL, WalletId("big")]
-    whole = readings._wallet_page(found, names, START, None)
+    whole = queries._wallet_page(found, names, START, None)
     assert ([view.wallet for view in whole.wallets], whole.next) == (names, None)
     first, second = (len(msgspec.json.encode(view)) for view in whole.wallets)
     monkeypatch.setattr(pages, "PAGE_BYTES", first + second // 2)
-    page = readings._wallet_page(found, names, START, None)
+    page = queries._wallet_page(found, names, START, None)
     assert (page.wallets, page.next) == (whole.wallets[:1], "@external")
     monkeypatch.setattr(pages, "PAGE_BYTES", first // 2)
-    page = readings._wallet_page(found, names, START, None)
+    page = queries._wallet_page(found, names, START, None)
     (view,) = page.wallets
     assert (view.wallet, page.next) == ("@external", "@external")
     assert 1 < len(view.balances) < SMALL
@@ -355,7 +355,7 @@ def crowd() -> apsw.Connection:
     """Wallets of many kinds: with nothing, with much of one thing, with something of each."""
     history = History()
     counted = {AssetCode(name): CountedFrom(sequence=Sequence(1), command=0) for name in ("A0", "A1")}
-    limits = {asset: Limits(velocity=(Window(seconds=10_000, amount="9"),)) for asset in counted}
+    limits = {asset: WalletLimits(velocity=(Window(seconds=10_000, amount="9"),)) for asset in counted}
     for number in range(12):
         history.define(f"A{number}")
     for name in ("@external", "bare", "rich", "hotel", "spender", "zoo"):

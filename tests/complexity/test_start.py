@@ -5,7 +5,7 @@ from typing import Any
 
 from tests.wallets.conftest import answered, define, open_core, opening, submit, transfer
 from walletd.journal.sqlite.store import open_journal
-from walletd.tables.queries.wallets import open_readings
+from walletd.tables.queries.wallets import open_queries
 from walletd.upkeep.books_audit import open_audit
 from walletd.upkeep.recovery import recover
 
@@ -38,13 +38,13 @@ async def start(directory: Path) -> int:
     before = bytes_read()
     async with open_journal(directory, ballast_bytes=0, space_floor_bytes=0) as store:
         recovered = await recover(store, directory, _nothing_is_missing)
-        readings = await open_readings(recovered.tables.path)
+        queries = await open_queries(recovered.tables.path)
         audit = await open_audit(recovered.tables.path, counts_wallets=False)
-        await readings.assets()
-        await readings.expiries(None, 1)
+        await queries.assets()
+        await queries.expiries(None, 1)
         count = bytes_read() - before
         await audit.aclose()
-        await readings.aclose()
+        await queries.aclose()
         await recovered.tables.aclose()
     return count
 

@@ -17,7 +17,7 @@ from walletd.journal.sqlite.rows import AFTER, HOLDING, LAST
 from walletd.journal.sqlite.schema import SCHEMA as JOURNAL_SCHEMA
 from walletd.tables.command_ids import PROBE
 from walletd.tables.queries import books, holds
-from walletd.tables.queries import wallets as readings
+from walletd.tables.queries import wallets as queries
 from walletd.tables.schema import (
     microseconds,
 )
@@ -96,10 +96,10 @@ LOOK_UPS: dict[str, Callable[[Connection, int], Any]] = {
     "a page of all holds of a wallet": rows(f"{holds.ALL_HOLDS} LIMIT 10", "hotel", 0, 0),
     "the open holds of a wallet that gets warm": rows(books.OPEN_HOLDS, json.dumps(["hotel"]), "", 0, 0, 100),
     "a wallet that gets warm": rows(books.BALANCES, json.dumps(["w000001"]), "", "", 100),
-    "a wallet in a page": rows(readings.SOME_WALLETS, json.dumps(["w000001"])),
+    "a wallet in a page": rows(queries.SOME_WALLETS, json.dumps(["w000001"])),
     "the lapsed holds of a wallet in a page": rows(holds.LAPSED_HOLDS, json.dumps(["hotel"]), NOW),
     "a page of the next expiries": rows(holds.EXPIRIES, NOW, 0, 0, 3),
-    "whether a wallet is there": rows(readings.IS_THERE, "w000001"),
+    "whether a wallet is there": rows(queries.IS_THERE, "w000001"),
 }
 SEGMENTS: dict[str, Callable[[Connection, int], Any]] = {
     "the last segment": rows(LAST),

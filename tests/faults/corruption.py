@@ -34,7 +34,7 @@ from walletd.tables import file as table_file
 from walletd.tables.command_ids import CommandIndex
 from walletd.tables.file import ReadTablesRotten
 from walletd.tables.queries.statements import Question
-from walletd.tables.queries.wallets import Readings, open_readings
+from walletd.tables.queries.wallets import Queries, open_queries
 from walletd.tables.writer import delete_read_tables
 from walletd.upkeep import recovery
 from walletd.upkeep.books_audit import BooksAudits
@@ -79,7 +79,7 @@ async def served(directory: Path) -> Served:
     async with open_journal(directory, ballast_bytes=0, space_floor_bytes=0) as store:
         recovered = await recover(store, directory, lambda done, whole: None)
         try:
-            views = await open_readings(recovered.tables.path)
+            views = await open_queries(recovered.tables.path)
             try:
                 report = await BooksAudits(recovered.tables.path).report()
                 if report.violations:
@@ -91,7 +91,7 @@ async def served(directory: Path) -> Served:
             await recovered.tables.aclose()
 
 
-async def _asked(history: History, views: Readings, tables: Path) -> Served:
+async def _asked(history: History, views: Queries, tables: Path) -> Served:
     index = CommandIndex(tables)
     try:
         await index.survey()

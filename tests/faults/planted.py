@@ -68,7 +68,9 @@ def no_floor() -> None:
     plain = sqlite_store.SqliteJournalStore._refuse_without_room
 
     def look_away(self: Any, segment: Any) -> None:
-        self._limits = sqlite_store.Limits(0, *(getattr(self._limits, n) for n in self._limits.__struct_fields__[1:]))
+        self._limits = sqlite_store.DiskLimits(
+            0, *(getattr(self._limits, n) for n in self._limits.__struct_fields__[1:])
+        )
         plain(self, segment)
 
     sqlite_store.SqliteJournalStore._refuse_without_room = look_away  # type: ignore[method-assign]
@@ -118,7 +120,7 @@ def commit_hangs() -> None:
     SqliteConnection._change_now = change  # type: ignore[method-assign]
 
 
-def readings_thread_hangs() -> None:
+def queries_thread_hangs() -> None:
     """The thread that serves reads of the tables does not come back from a call."""
     plain = consistent_reads.ConsistentReads.rows
 
@@ -278,7 +280,7 @@ INJURIES: dict[str, Callable[[], None]] = {
     "the journal's thread dies": journal_thread_dies,
     "the journal's thread hangs": journal_thread_hangs,
     "a commit hangs": commit_hangs,
-    "the readings' thread hangs": readings_thread_hangs,
+    "the queries' thread hangs": queries_thread_hangs,
     "a look at the read tables hangs": look_hangs,
     "the projection hangs": projection_hangs,
     "the loop hangs": loop_hangs,
@@ -377,16 +379,16 @@ def _the_journal_is_not_watched() -> None:
 
 
 def _only_watched(wanted: Callable[[str], bool]) -> None:
-    plain = silence_watch.Watch.run
+    plain = silence_watch.SilenceWatch.run
 
     async def run(self: Any) -> None:
         if wanted(self._what):
             await plain(self)
 
-    silence_watch.Watch.run = run  # type: ignore[method-assign]
+    silence_watch.SilenceWatch.run = run  # type: ignore[method-assign]
 
 
-def _the_readings_are_not_watched() -> None:
+def _the_queries_are_not_watched() -> None:
     _only_watched(lambda name: "reads" not in name)
 
 
@@ -484,7 +486,7 @@ BUGS_OF_THE_SURROUNDINGS: dict[str, Callable[[], None]] = {
     "the clock is believed": _the_clock_is_believed,
     "a jump of the clock is taken over": _a_jump_is_taken_over,
     "the journal's thread is not watched": _the_journal_is_not_watched,
-    "the readings' thread is not watched": _the_readings_are_not_watched,
+    "the queries' thread is not watched": _the_queries_are_not_watched,
     "the projection is not watched": _the_projection_is_not_watched,
     "the loop is not watched": _the_loop_is_not_watched,
     "the loop's time is not counted": _the_time_of_the_loop_is_not_counted,

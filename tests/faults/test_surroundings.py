@@ -260,7 +260,7 @@ GONE = {
     "the journal's thread dies": ("transfer.post", transfer("t", "alice", "bob", 1)),
     "the journal's thread hangs": ("transfer.post", transfer("t", "alice", "bob", 1)),
     "a commit hangs": ("transfer.post", transfer("t", "alice", "bob", 1)),
-    "the readings' thread hangs": ("hold.list", {"wallet": "alice"}),
+    "the queries' thread hangs": ("hold.list", {"wallet": "alice"}),
     "a look at the read tables hangs": ("statement.get", {"wallet": "alice"}),
     "the loop hangs": ("transfer.post", transfer("t", "alice", "bob", 1)),
     "the loop spins": ("transfer.post", transfer("t", "alice", "bob", 1)),

@@ -16,7 +16,7 @@ from tests.faults.test_surroundings import live_under_a_wild_clock, live_without
 
 THREADS = {
     "the journal's thread is not watched": "the journal's thread hangs",
-    "the readings' thread is not watched": "the readings' thread hangs",
+    "the queries' thread is not watched": "the queries' thread hangs",
     "the projection is not watched": "the projection hangs",
     "the loop is not watched": "the loop hangs",
     "the loop's time is not counted": "the loop spins",

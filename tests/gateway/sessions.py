@@ -22,7 +22,7 @@ from walletd.gateway.endpoint import ClientEndpoint
 from walletd.gateway.methods import dispatch
 from walletd.gateway.services import About, Operator, Services, SessionTerms
 from walletd.journal.store import JournalStore
-from walletd.protocol.envelope import Limits
+from walletd.protocol.envelope import SessionLimits
 from walletd.protocol.messages.journal import CompactionStatus
 from walletd.protocol.messages.operator import DaemonStatus
 from walletd.runtime.wall_clock import wall_clock
@@ -185,7 +185,7 @@ class Desk:
         self.admission = Admission(self.register, settings.get("authentication_seconds", 10))
         core.events.clients_changed.add(self.admission.review)
         self.lifecycle = DaemonState.SERVING
-        limits = Limits(256 * 1024, settings.get("max_in_flight", 4096), settings.get("max_subscriptions", 100))
+        limits = SessionLimits(256 * 1024, settings.get("max_in_flight", 4096), settings.get("max_subscriptions", 100))
         self.services = Services(
             core.wallets,
             core.stored,
@@ -228,7 +228,7 @@ class Desk:
             head=self.core.writer.durable_head,
             projected=self.core.projector.sequence,
             warm_wallets=len(self.core.wallets.roster),
-            sessions=len(self.services.admission.guests),
+            sessions=len(self.services.admission.endpoints),
             started_at=wall_clock(),
         )
 

@@ -18,7 +18,7 @@ from walletd.journal.memory.store import MemoryJournalStore
 from walletd.protocol import pages
 from walletd.protocol.methods import METHODS, Kind
 from walletd.tables.queries import statements
-from walletd.tables.queries import wallets as readings
+from walletd.tables.queries import wallets as queries
 from walletd.upkeep import books_audit
 from walletd.vocabulary.entries import ClientRecord
 from walletd.vocabulary.identifiers import Principal
@@ -191,8 +191,8 @@ async def test_a_page_of_wallets_is_measured_as_it_is_shown(desk: Desk, monkeypa
     await furnish(client)
     page_bytes, long_version = 10_000, 10**12
     monkeypatch.setattr(pages, "PAGE_BYTES", page_bytes)
-    monkeypatch.setattr(readings, "progress_of", lambda tables: long_version)
-    monkeypatch.setattr(readings, "last_version", lambda *_: long_version)
+    monkeypatch.setattr(queries, "progress_of", lambda tables: long_version)
+    monkeypatch.setattr(queries, "last_version", lambda *_: long_version)
     page = await client.call("wallet.list", prefix="alice")
     assert page["wallets"][0]["balances"][0]["version"] == long_version
     assert len(msgspec.json.encode(page["wallets"])) <= page_bytes

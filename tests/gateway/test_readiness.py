@@ -11,7 +11,7 @@ from trio.testing import wait_all_tasks_blocked
 from tests.gateway.wires import Host
 from walletd.gateway.network.bounds import Bounds
 from walletd.gateway.network.connection import Connection
-from walletd.gateway.network.readiness import NO_TURNS, NoTurns, Readiness
+from walletd.gateway.network.readiness import NO_PASSES, NoPasses, Readiness
 from walletd.gateway.network.socket_stream import SocketStream
 from walletd.tables.file import ReadTablesRotten
 
@@ -29,7 +29,7 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
         yield near, far
 
 
-class Turns(NoTurns):
+class Passes(NoPasses):
     """Notes what happens, and that a turn is nobody else's."""
 
     def __init__(self, *, is_pressed: bool = False) -> None:
@@ -37,11 +37,11 @@ class Turns(NoTurns):
         self.is_one = False
         self.seen: list[object] = []
 
-    def begin_turn(self) -> None:
+    def begin_pass(self) -> None:
         assert not self.is_one
         self.is_one = True
 
-    def end_turn(self) -> None:
+    def end_pass(self) -> None:
         assert self.is_one
         self.is_one = False
         self.seen.append("end")
@@ -51,7 +51,7 @@ class Turns(NoTurns):
 
 
 async def test_all_who_have_something_at_the_same_time_are_called_in_one_turn() -> None:
-    turns = Turns()
+    turns = Passes()
     readiness, pairs = Readiness(turns), [socket.socketpair() for _ in range(3)]
     for near, far in pairs:
         readiness.watch(near.fileno(), partial(turns.note, near))
@@ -70,7 +70,7 @@ async def test_all_who_have_something_at_the_same_time_are_called_in_one_turn() 
 
 async def test_whoever_has_something_is_called_until_it_is_read(pair: tuple[socket.socket, socket.socket]) -> None:
     near, far = pair
-    readiness, read = Readiness(NO_TURNS), []
+    readiness, read = Readiness(NO_PASSES), []
     readiness.watch(near.fileno(), lambda: read.append(near.recv(2)))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(readiness.run)
@@ -89,10 +89,10 @@ async def test_whoever_has_something_is_called_until_it_is_read(pair: tuple[sock
     readiness.close()
 
 
-@pytest.mark.parametrize("turn", ["TURN_SECONDS", "PRESSED_TURN_SECONDS"])
+@pytest.mark.parametrize("turn", ["PASS_SECONDS", "PRESSED_PASS_SECONDS"])
 async def test_others_have_the_loop_while_many_have_something(turn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(f"walletd.gateway.network.readiness.{turn}", -1)
-    turns = Turns(is_pressed=turn.startswith("PRESSED"))
+    turns = Passes(is_pressed=turn.startswith("PRESSED"))
     readiness, seen = Readiness(turns), turns.seen
     pairs = [socket.socketpair() for _ in range(5)]
 
@@ -126,7 +126,7 @@ async def test_others_have_the_loop_while_many_have_something(turn: str, monkeyp
     readiness.close()
 
 
-class Costs(Turns):
+class Costs(Passes):
     """Sockets of principals; a call for each takes as long as the principal's requests cost, on a clock of its own."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, **costs: float) -> None:

@@ -12,7 +12,7 @@ from walletd.gateway.network.connection import Connection, Endpoint, Terms
 from walletd.gateway.network.counters import TrafficCounters
 from walletd.gateway.network.outbox import Flusher
 from walletd.gateway.network.places import Caps, Places
-from walletd.gateway.network.readiness import NO_TURNS, Readiness
+from walletd.gateway.network.readiness import NO_PASSES, Readiness
 from walletd.gateway.websocket.frames import FrameProtocol, State
 from walletd.gateway.websocket.handshake import LOOPBACK_HOSTS, Handshake, Policy
 
@@ -153,7 +153,7 @@ class Host:
             self.open_endpoint,
             self.traffic,
             Flusher(),
-            Readiness(NO_TURNS),
+            Readiness(NO_PASSES),
             Places(Caps(100, 100, 100), self.traffic),
             lambda peer: None,
         )

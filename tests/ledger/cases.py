@@ -26,7 +26,6 @@ from walletd.vocabulary.commands import (
     ExpireHold,
     ExtendHold,
     FreezeWallet,
-    Limits,
     OpenWallet,
     Part,
     PlaceHold,
@@ -36,6 +35,7 @@ from walletd.vocabulary.commands import (
     UnfreezeWallet,
     UpdateWallet,
     VoidHold,
+    WalletLimits,
     Window,
 )
 from walletd.vocabulary.entries import AssetRecord, BalanceRecord, Effects, Entry, HoldRecord, Refusal, WalletRecord
@@ -112,7 +112,7 @@ def update(wallet: str, metadata: dict[str, str] | None = None, **conditions: An
 def limit(wallet: str, asset: str, **limits: Any) -> UpdateWallet:
     """Give a wallet these limits of one asset."""
     given: dict[str, Any] = {name: value if isinstance(value, tuple) else str(value) for name, value in limits.items()}
-    return UpdateWallet(wallet=WalletId(wallet), limits={AssetCode(asset): Limits(**given)}, **_with_id({}))
+    return UpdateWallet(wallet=WalletId(wallet), limits={AssetCode(asset): WalletLimits(**given)}, **_with_id({}))
 
 
 def freeze(

@@ -34,7 +34,14 @@ from tests.ledger.cases import (
 from tests.ledger.core import REAL, Core
 from walletd.ledger import audit
 from walletd.ledger.book import Balance, Books
-from walletd.vocabulary.commands import AnyCommand, CaptureHold, ExecuteBatch, Limits, PostTransfer, RefusedCommand
+from walletd.vocabulary.commands import (
+    AnyCommand,
+    CaptureHold,
+    ExecuteBatch,
+    PostTransfer,
+    RefusedCommand,
+    WalletLimits,
+)
 from walletd.vocabulary.entries import ClientRecord, Effects, Entry, Refusal, decode_entry, encode_entry
 from walletd.vocabulary.identifiers import AssetCode, CommandId, Principal, WalletId, hold_id
 from walletd.vocabulary.reasons import Reason
@@ -367,7 +374,7 @@ BROKEN_BOOKS: list[tuple[str, Callable[[Books], object], list[str]]] = [
     ),
     (
         "customers_are_above_their_floor",
-        lambda books: books.wallets[WalletId("alice")].limits.update({AssetCode("EUR"): Limits(minimum="1001")}),
+        lambda books: books.wallets[WalletId("alice")].limits.update({AssetCode("EUR"): WalletLimits(minimum="1001")}),
         ["wallet alice has -0.01 EUR available"],
     ),
     (

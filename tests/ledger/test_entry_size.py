@@ -43,7 +43,7 @@ CONDITIONS: dict[str, Any] = {
     "valid_until": MOMENT,
 }
 LIMITS = {
-    AssetCode("A" * 14 + f"{number:02}"): c.Limits(
+    AssetCode("A" * 14 + f"{number:02}"): c.WalletLimits(
         credit_limit="9" * 36,
         minimum="9" * 36,
         maximum="9" * 36,

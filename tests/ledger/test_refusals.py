@@ -50,7 +50,6 @@ from walletd.vocabulary.commands import (
     ExpireHold,
     ExtendHold,
     FreezeWallet,
-    Limits,
     OpenWallet,
     Part,
     PlaceHold,
@@ -63,6 +62,7 @@ from walletd.vocabulary.commands import (
     UpdateClient,
     UpdateWallet,
     VoidHold,
+    WalletLimits,
 )
 from walletd.vocabulary.entries import Effects, Refusal
 from walletd.vocabulary.identifiers import WalletId
@@ -137,12 +137,12 @@ FAULTS_OF_A_DEFINITION: dict[Reason, Any] = {
 LATER = NOW + TICK
 FAULTS_OF_AN_UPDATE: dict[Reason, Any] = {
     Reason.COMMAND_EXPIRED: EXPIRED,
-    Reason.ASSET_NOT_FOUND: {"limits": {"DOGE": Limits()}},
+    Reason.ASSET_NOT_FOUND: {"limits": {"DOGE": WalletLimits()}},
     Reason.WALLET_NOT_FOUND: {"wallet": "ghost"},
     Reason.VERSION_MISMATCH: STALE,
     Reason.BALANCE_MISMATCH: POORER,
     Reason.WALLET_CLOSED: {"wallet": "carol"},
-    Reason.LIMITS_NOT_MET: {"limits": {"EUR": Limits(minimum="1001")}},
+    Reason.LIMITS_NOT_MET: {"limits": {"EUR": WalletLimits(minimum="1001")}},
 }
 FAULTS_OF_A_FREEZE: dict[Reason, Any] = {
     Reason.COMMAND_EXPIRED: EXPIRED,

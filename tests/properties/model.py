@@ -63,7 +63,7 @@ class Model:
         """What the names of a history carry behind them."""
         self.money: dict[tuple[str, str], Fraction] = {}
         self.holds: dict[str, Hold] = {}
-        self.limits: dict[tuple[str, str], c.Limits] = {}
+        self.limits: dict[tuple[str, str], c.WalletLimits] = {}
         self.went_out: dict[tuple[str, str], list[list[Any]]] = {}
         """Of what is limited in its velocity: when, how much, and for which hold."""
         self.frozen: dict[str, tuple[str, datetime | None]] = {}
@@ -113,7 +113,7 @@ class Model:
 
     def available(self, wallet: str, asset: str) -> Fraction | None:
         """What is left above the floor; None where there is no floor."""
-        limits = self.limits.get((wallet, asset), c.Limits())
+        limits = self.limits.get((wallet, asset), c.WalletLimits())
         lowest = Fraction(limits.minimum or 0) if limits.minimum is not None else -Fraction(limits.credit_limit or 0)
         if wallet.startswith("@") and limits.minimum is None and limits.credit_limit is None:
             return None
@@ -164,8 +164,8 @@ class Model:
         match command:
             case c.UpdateWallet():
                 for asset, limits in command.limits.items():
-                    self._limit_velocity((wallet, asset), limits or c.Limits(), now)
-                self.limits |= {(wallet, asset): limits or c.Limits() for asset, limits in command.limits.items()}
+                    self._limit_velocity((wallet, asset), limits or c.WalletLimits(), now)
+                self.limits |= {(wallet, asset): limits or c.WalletLimits() for asset, limits in command.limits.items()}
                 self._require(all(self._is_within_limits(wallet, asset) for asset in assets), "limits_not_met")
             case c.FreezeWallet():
                 until = end_of(command.until, command.until_in_seconds, now)
@@ -269,13 +269,13 @@ class Model:
         self._require(all(self._frozen(m[0], now) not in ("debits", "both") for m in movements), "wallet_frozen")
         self._require(all(self._frozen(m[1], now) not in ("credits", "both") for m in movements), "wallet_frozen")
 
-    def _limit_velocity(self, place: tuple[str, str], limits: c.Limits, now: datetime) -> None:
+    def _limit_velocity(self, place: tuple[str, str], limits: c.WalletLimits, now: datetime) -> None:
         """What went out before a limit, or left a window before it grew, is forgotten."""
         if not limits.velocity:
             self.went_out.pop(place, None)
             return
         events = self.went_out.setdefault(place, [])
-        known = self.limits.get(place, c.Limits()).velocity
+        known = self.limits.get(place, c.WalletLimits()).velocity
         longest = max((window.seconds for window in known), default=0)
         if known and max(window.seconds for window in limits.velocity) > longest:
             self.went_out[place] = [event for event in events if (now - event[0]).total_seconds() < longest]
@@ -305,7 +305,7 @@ class Model:
             self.money[source, asset] = self.money.get((source, asset), ZERO) - amount
             self.money[to, asset] = self.money.get((to, asset), ZERO) + amount
             self._require((self.available(source, asset) or ZERO) >= 0, "insufficient_funds")
-            maximum = self.limits.get((to, asset), c.Limits()).maximum
+            maximum = self.limits.get((to, asset), c.WalletLimits()).maximum
             is_above |= maximum is not None and self.money[to, asset] > Fraction(maximum)
         if counted_at is not None:
             self._let_out([(source, asset, amount) for source, _, asset, amount in movements], counted_at)

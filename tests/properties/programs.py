@@ -25,7 +25,6 @@ from walletd.vocabulary.commands import (
     ExpireHold,
     ExtendHold,
     FreezeWallet,
-    Limits,
     OpenWallet,
     Part,
     PlaceHold,
@@ -35,6 +34,7 @@ from walletd.vocabulary.commands import (
     UnfreezeWallet,
     UpdateWallet,
     VoidHold,
+    WalletLimits,
     Window,
 )
 from walletd.vocabulary.entries import Effects, Entry, Refusal, decode_entry, encode_entry
@@ -80,7 +80,7 @@ _FIRST: list[AnyCommand] = [
     UpdateWallet(
         command_id=CommandId("to be numbered"),
         wallet=WALLETS[0],
-        limits={ASSETS[0]: Limits(velocity=(Window(seconds=1, amount="7"), Window(seconds=2, amount="9")))},
+        limits={ASSETS[0]: WalletLimits(velocity=(Window(seconds=1, amount="7"), Window(seconds=2, amount="9")))},
     ),
     *(
         PlaceHold(command_id=CommandId("to be numbered"), wallet=name, asset=asset, amount="4")
@@ -144,7 +144,7 @@ _windows = st.lists(
     max_size=2,
 ).map(tuple)
 _limits = st.builds(
-    Limits,
+    WalletLimits,
     credit_limit=_bounds,
     minimum=st.none() | _bounds,
     maximum=st.none() | st.none() | _bounds,

@@ -20,7 +20,6 @@ from walletd.vocabulary.commands import (
     ExpireHold,
     ExtendHold,
     FreezeWallet,
-    Limits,
     OpenWallet,
     Part,
     PlaceHold,
@@ -29,6 +28,7 @@ from walletd.vocabulary.commands import (
     RefundTransfer,
     UpdateWallet,
     VoidHold,
+    WalletLimits,
 )
 from walletd.vocabulary.entries import (
     AssetRecord,
@@ -76,7 +76,7 @@ _conditions: Any = {
 }
 _hold_ids: Any = st.from_regex(r"\Ah[1-9][0-9]{0,15}(\.[0-9]{1,3})?\Z")
 _bounds = st.none() | st.integers(0, MAX_AMOUNT).map(str)
-_limits = st.builds(Limits, credit_limit=_bounds, minimum=_bounds, maximum=_bounds)
+_limits = st.builds(WalletLimits, credit_limit=_bounds, minimum=_bounds, maximum=_bounds)
 _postings = st.builds(Posting, _wallets, _wallets, _assets, _amounts)
 _single: st.SearchStrategy[Any] = st.one_of(
     st.builds(DefineAsset, asset=_assets, scale=st.integers(0, MAX_SCALE), **_conditions),

@@ -5,14 +5,14 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from walletd.protocol.envelope import Limits
+from walletd.protocol.envelope import SessionLimits
 from walletd.protocol.errors import ALSO
 from walletd.sessions.access import Grant, TokenRegister
 from walletd.sessions.session import Call, Reply, Session
 from walletd.vocabulary.identifiers import Principal
 from walletd.vocabulary.reasons import Reason
 
-LIMITS = Limits(max_frame_bytes=1_000_000, max_in_flight=3, max_subscriptions=4)
+LIMITS = SessionLimits(max_frame_bytes=1_000_000, max_in_flight=3, max_subscriptions=4)
 
 POSTING: dict[str, Any] = {"from": "shop:1", "to": "bob", "asset": "EUR", "amount": "1250"}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from walletd.daemon.inside_view import configuration_lines
+from walletd.daemon.report_sections import configuration_lines
 from walletd.runtime.fault_reports import FAULT_PAUSE_SECONDS, KEPT, FaultReports, ReportFaults
 from walletd.settings.settings import Settings
 

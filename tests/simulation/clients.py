@@ -17,12 +17,12 @@ from walletd.vocabulary.commands import (
     AnyCommand,
     DefineAsset,
     FreezeWallet,
-    Limits,
     OpenWallet,
     Posting,
     PostTransfer,
     UnfreezeWallet,
     UpdateWallet,
+    WalletLimits,
     Window,
 )
 from walletd.vocabulary.declined import Declined
@@ -128,7 +128,7 @@ class Client:
             Window(seconds=seconds, amount=str(self.chance.randint(1, 80)))
             for seconds in self.chance.choice([(1,), (2, 60), ()])
         )
-        limits = Limits(velocity=windows, minimum=self.chance.choice([None, None, "3"]))
+        limits = WalletLimits(velocity=windows, minimum=self.chance.choice([None, None, "3"]))
         return UpdateWallet(command_id=self._id(), wallet=wallet, limits={AssetCode("EUR"): limits})
 
     def _define(self, asset: str) -> DefineAsset:
@@ -191,10 +191,10 @@ class Client:
         core, is_in_turn = process.core, self.chance.random() < 0.5
         with contextlib.suppress(Died):
             if is_in_turn:
-                core.turns.begin_turn()
+                core.passes.begin_pass()
             core.wallets.decisions.submit(Submission(command, self.principal, reply))
             if is_in_turn:
-                core.turns.end_turn()
+                core.passes.end_pass()
         return attempt
 
     # --- reads -----------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from walletd.journal.failures import JournalFull, OutcomeUnknown
 from walletd.journal.memory.store import MemoryJournalStore
 from walletd.journal.segment import Segment
 from walletd.settings.settings import Settings
-from walletd.tables.queries.wallets import open_readings
+from walletd.tables.queries.wallets import open_queries
 from walletd.upkeep.books_audit import BooksAudits
 from walletd.upkeep.recovery import recover
 
@@ -75,7 +75,7 @@ class Process:
         world = self.world
         recovered = await recover(self.store, world.directory, lambda done, whole: None)
         try:
-            readings = await open_readings(recovered.tables.path, clock=world.now, die=self.die)
+            queries = await open_queries(recovered.tables.path, clock=world.now, die=self.die)
             try:
                 violations = (await BooksAudits(recovered.tables.path).report()).violations
                 assert not violations, violations
@@ -84,7 +84,7 @@ class Process:
                 core = Engine(
                     self.store,
                     recovered,
-                    readings,
+                    queries,
                     head,
                     limits,
                     clock=world.now,
@@ -99,7 +99,7 @@ class Process:
                 await core.projector.drain()
             finally:
                 with trio.CancelScope(shield=True):
-                    await readings.aclose()
+                    await queries.aclose()
         finally:
             with trio.CancelScope(shield=True):
                 await recovered.tables.aclose()

@@ -22,7 +22,7 @@ Pause = Callable[[], Awaitable[None]]
 
 @contextmanager
 def sqlite_in_the_loop(pause: Pause, is_at_once: Callable[[], bool]) -> Iterator[None]:
-    """The read tables and the readings over SQLite in the loop, for as long as this lasts."""
+    """The read tables and the queries over SQLite in the loop, for as long as this lasts."""
 
     async def in_the_loop(act: Callable[[], Any]) -> Any:
         """What stands where a visit to a thread was."""

@@ -17,7 +17,7 @@ from walletd.journal.store import JournalStore
 from walletd.runtime.wall_clock import Clock, wall_clock
 from walletd.sessions.budgets import USUAL, Defaults
 from walletd.settings.settings import Settings
-from walletd.tables.queries.wallets import open_readings
+from walletd.tables.queries.wallets import open_queries
 from walletd.upkeep.recovery import recover
 from walletd.vocabulary.commands import AnyCommand, DefineAsset, OpenWallet, PostTransfer
 from walletd.vocabulary.declined import Declined
@@ -35,10 +35,10 @@ async def open_core(
 ) -> AsyncIterator[Engine]:
     """The core at work over this journal, with its read tables in the directory."""
     recovered = await recover(store, directory, lambda done, whole: None)
-    readings = await open_readings(recovered.tables.path, clock=clock)
+    queries = await open_queries(recovered.tables.path, clock=clock)
     try:
         limits = engine_limits(Settings(data=directory, **settings))
-        core = Engine(store, recovered, readings, await store.head(), limits, budgets=budgets, clock=clock)
+        core = Engine(store, recovered, queries, await store.head(), limits, budgets=budgets, clock=clock)
         async with core.running():
             if core.writer.head == 0:
                 await core.open_external()
@@ -46,7 +46,7 @@ async def open_core(
         await core.projector.drain()
     finally:
         with trio.CancelScope(shield=True):
-            await readings.aclose()
+            await queries.aclose()
             await recovered.tables.aclose()
 
 

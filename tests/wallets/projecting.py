@@ -13,7 +13,7 @@ from tests.names import ALICE, EUR
 from tests.wallets.conftest import CLIENT
 from walletd.journal.history import DurableEntry
 from walletd.journal.merkle import Frontier, leaf_hash
-from walletd.runtime.silence_watch import Watch
+from walletd.runtime.silence_watch import SilenceWatch
 from walletd.tables.projector import (
     Projector,
 )
@@ -91,7 +91,7 @@ class Recorded:
             genesis,
             max_backlog=max_backlog,
             on_projected=self._on_projected,
-            watch=Watch("the writes", self._die, trio.current_time),
+            watch=SilenceWatch("the writes", self._die, trio.current_time),
         )
 
     def _die(self, reason: str) -> NoReturn:

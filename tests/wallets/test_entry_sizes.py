@@ -23,8 +23,8 @@ from walletd.vocabulary.commands import (
     AnyCommand,
     ExecuteBatch,
     ExpireHold,
-    Limits,
     PlaceHold,
+    WalletLimits,
     Window,
 )
 from walletd.vocabulary.entries import Effects, Entry, Refusal, decode_entry
@@ -301,7 +301,7 @@ async def test_a_hold_is_raised_only_as_often_as_its_end_can_record(
     clock, store = Clock(), MemoryJournalStore()
     async with open_core(tmp_path, store, clock=clock) as core:
         await with_money(core, "alice")
-        windows = Limits(velocity=(Window(seconds=30, amount="9000"),))
+        windows = WalletLimits(velocity=(Window(seconds=30, amount="9000"),))
         await applied(submit(core, cases.update("alice", command_id="limit", limits={"EUR": windows})))
         placed = submit(core, cases.place("alice", "EUR", 1, command_id="p"))
         await applied(placed)
@@ -324,7 +324,7 @@ async def test_a_wallet_has_limits_of_so_many_assets_and_no_more_by_several_comm
     async with open_core(tmp_path, store) as core:
         codes = [f"A{number}" for number in range(40)]
         await applied(*(submit(core, define(code)) for code in codes), submit(core, opening("alice")))
-        limits = {code: Limits(maximum="5") for code in codes}
+        limits = {code: WalletLimits(maximum="5") for code in codes}
 
         def update(name: str, chosen: list[str]) -> Outcomes:
             named = {code: limits[code] for code in chosen}

@@ -152,9 +152,9 @@ async def test_what_a_turn_of_the_sockets_made_durable_is_folded_at_its_end(
         await core.projector.reach(2)
         await trio.testing.wait_all_tasks_blocked()
         folded_at.clear()
-        core.turns.begin_turn()
+        core.passes.begin_pass()
         submit(core, define("USD"))
-        core.turns.end_turn()
+        core.passes.end_pass()
         assert (core.writer.durable_head, core.projector.sequence) == (3, 2)
         assert [sequence for _, sequence in folded_at] == [3]
 

@@ -15,7 +15,7 @@ from tests.wallets.conftest import answered, define, opening, submit, transfer
 from tests.wallets.projecting import Ended, Recorded, commit
 from walletd.daemon.engine import Engine
 from walletd.runtime.blocking_calls import OnLoop
-from walletd.runtime.silence_watch import SILENCE_SECONDS, Watch
+from walletd.runtime.silence_watch import SILENCE_SECONDS, SilenceWatch
 from walletd.tables import projector as projector_module
 from walletd.tables import writer
 from walletd.tables.projector import (
@@ -83,7 +83,7 @@ async def test_a_thread_is_not_given_up_because_virtual_time_jumped_while_it_wor
         ended.append(reason)
         raise Ended
 
-    watch = Watch("the reads", die)
+    watch = SilenceWatch("the reads", die)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(watch.run)
         with watch.waiting():

@@ -23,7 +23,7 @@ from walletd.tables.command_ids import CommandIndex
 from walletd.tables.file import FILE_NAME, ReadTablesRotten
 from walletd.tables.log_chain import PAGE_BYTES
 from walletd.tables.queries.statements import Question
-from walletd.tables.queries.wallets import Readings, open_readings
+from walletd.tables.queries.wallets import Queries, open_queries
 from walletd.tables.writer import delete_read_tables
 from walletd.upkeep.books_audit import BooksAudits
 from walletd.upkeep.recovery import recover
@@ -357,55 +357,55 @@ async def test_a_journal_that_is_not_what_was_written_is_refused(tmp_path: Path,
 
 # --- rot in the rows ------------------------------------------------------------------------------------------------
 
-Read = Callable[[Readings, Path], Awaitable[Any]]
+Read = Callable[[Queries, Path], Awaitable[Any]]
 
 
-async def read_assets(readings: Readings, directory: Path) -> Any:
-    return await readings.assets()
+async def read_assets(queries: Queries, directory: Path) -> Any:
+    return await queries.assets()
 
 
-async def read_wallets(readings: Readings, directory: Path) -> Any:
-    return (await readings.list_wallets("", None, 100)).wallets
+async def read_wallets(queries: Queries, directory: Path) -> Any:
+    return (await queries.list_wallets("", None, 100)).wallets
 
 
-async def read_some_wallets(readings: Readings, directory: Path) -> Any:
-    return (await readings.some_wallets([*WALLETS, EXTERNAL])).wallets
+async def read_some_wallets(queries: Queries, directory: Path) -> Any:
+    return (await queries.some_wallets([*WALLETS, EXTERNAL])).wallets
 
 
-async def read_books(readings: Readings, directory: Path) -> Any:
-    books = await readings.books([*WALLETS, EXTERNAL])
+async def read_books(queries: Queries, directory: Path) -> Any:
+    books = await queries.books([*WALLETS, EXTERNAL])
     return [(name, book.record(), book.balance_records()) for name, book in books.items()]
 
 
-async def read_audit(readings: Readings, directory: Path) -> Any:
+async def read_audit(queries: Queries, directory: Path) -> Any:
     return await BooksAudits(directory / FILE_NAME).report()
 
 
-async def read_statements(readings: Readings, directory: Path) -> Any:
+async def read_statements(queries: Queries, directory: Path) -> Any:
     questions = [Question(name, newest_first=newest) for name in WALLETS for newest in (True, False)]
     questions += [question._replace(asset=EUR) for question in questions]
-    pages = [await readings.statement(question, None, 1000) for question in questions]
+    pages = [await queries.statement(question, None, 1000) for question in questions]
     return [page.statement for page in pages if page is not None]
 
 
-async def read_past(readings: Readings, directory: Path) -> Any:
-    return [await readings.past_balances([name], None, 48) for name in [*WALLETS, EXTERNAL]]
+async def read_past(queries: Queries, directory: Path) -> Any:
+    return [await queries.past_balances([name], None, 48) for name in [*WALLETS, EXTERNAL]]
 
 
-async def read_halfway(readings: Readings, directory: Path) -> Any:
-    return [await readings.past_balances([EXTERNAL], None, 24)]
+async def read_halfway(queries: Queries, directory: Path) -> Any:
+    return [await queries.past_balances([EXTERNAL], None, 24)]
 
 
-async def read_by_time(readings: Readings, directory: Path) -> Any:
+async def read_by_time(queries: Queries, directory: Path) -> Any:
     everything = datetime(2026, 1, 1, tzinfo=UTC)
-    return [await readings.past_balances(WALLETS, None, everything)]
+    return [await queries.past_balances(WALLETS, None, everything)]
 
 
-async def read_open_ones(readings: Readings, directory: Path) -> Any:
-    return (await readings.list_wallets("", None, 100, WalletStatus.OPEN)).wallets
+async def read_open_ones(queries: Queries, directory: Path) -> Any:
+    return (await queries.list_wallets("", None, 100, WalletStatus.OPEN)).wallets
 
 
-async def read_command_ids(readings: Readings, directory: Path) -> Any:
+async def read_command_ids(queries: Queries, directory: Path) -> Any:
     index = CommandIndex(directory / FILE_NAME)
     try:
         found = [(command_id, index.find(CLIENT, command_id)) for command_id in COMMAND_IDS]
@@ -458,13 +458,13 @@ async def test_where_pages_have_no_sums_a_flipped_bit_in_a_row_is_found_and_neve
     tmp_path: Path, sealed: None, table: str, column: str, reads: tuple[Read, ...]
 ) -> None:
     flip_a_bit_of(tmp_path, table, column)
-    readings = await open_readings(tmp_path / FILE_NAME)
+    queries = await open_queries(tmp_path / FILE_NAME)
     try:
         for read in reads:
             with pytest.raises(ReadTablesRotten):
-                await read(readings, tmp_path)
+                await read(queries, tmp_path)
     finally:
-        await readings.aclose()
+        await queries.aclose()
 
 
 def flip_a_bit_of(directory: Path, table: str, column: str) -> None:
@@ -499,10 +499,10 @@ def flipped(value: Any) -> Any:
 
 async def test_text_that_is_not_utf8_any_more_is_found(tmp_path: Path, filled: MemoryJournalStore) -> None:
     change(tmp_path, "UPDATE balance_change SET reference = CAST(x'72ff37' AS TEXT) WHERE wallet = 'w1:2'")
-    readings = await open_readings(tmp_path / FILE_NAME)
+    queries = await open_queries(tmp_path / FILE_NAME)
     with pytest.raises(ReadTablesRotten):
-        await read_statements(readings, tmp_path)
-    await readings.aclose()
+        await read_statements(queries, tmp_path)
+    await queries.aclose()
 
 
 @pytest.mark.parametrize("damage", [garbage, cut_to_a_page, zeroed_pages, another_program])
@@ -511,11 +511,11 @@ async def test_a_file_that_was_damaged_under_way_is_found(
 ) -> None:
     damage(tmp_path / FILE_NAME)
     with pytest.raises(ReadTablesRotten):
-        readings = await open_readings(tmp_path / FILE_NAME)
+        queries = await open_queries(tmp_path / FILE_NAME)
         try:
-            await read_statements(readings, tmp_path)
+            await read_statements(queries, tmp_path)
         finally:
-            await readings.aclose()
+            await queries.aclose()
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -541,19 +541,19 @@ async def facts(directory: Path) -> set[str]:
     shown: set[str] = set()
     for read in (read_assets, read_wallets, read_some_wallets, read_books, read_lines, read_command_ids):
         try:
-            readings = await open_readings(directory / FILE_NAME)
+            queries = await open_queries(directory / FILE_NAME)
             try:
-                answer = await read(readings, directory)
+                answer = await read(queries, directory)
             finally:
-                await readings.aclose()
+                await queries.aclose()
         except ReadTablesRotten:
             continue
         shown |= {f"{read.__name__} {msgspec.json.encode(fact).decode()}" for fact in answer}
     return shown
 
 
-async def read_lines(readings: Readings, directory: Path) -> Any:
-    return [(page.wallet, line) for page in await read_statements(readings, directory) for line in page.lines]
+async def read_lines(queries: Queries, directory: Path) -> Any:
+    return [(page.wallet, line) for page in await read_statements(queries, directory) for line in page.lines]
 
 
 async def test_where_pages_have_no_sums_the_whole_file_is_looked_at(

@@ -5,7 +5,7 @@ from typing import Any, NoReturn
 import pytest
 import trio
 
-from walletd.runtime.concurrently import side_by_side
+from walletd.runtime.concurrently import concurrently
 
 
 def taking(seconds: float, over: list[str], name: str, error: Exception | None = None) -> Any:
@@ -24,7 +24,7 @@ def taking(seconds: float, over: list[str], name: str, error: Exception | None =
 async def test_both_run_at_the_same_time_and_the_second_ones_result_is_returned(autojump_clock: Any) -> None:
     over: list[str] = []
     began = trio.current_time()
-    assert await side_by_side(taking(2, over, "one"), taking(1, over, "other")) == "other"
+    assert await concurrently(taking(2, over, "one"), taking(1, over, "other")) == "other"
     assert trio.current_time() - began == pytest.approx(2)
     assert over == ["other", "one"]
 
@@ -35,10 +35,10 @@ async def test_what_one_raises_waits_for_the_other_and_goes_before_what_that_rai
 ) -> None:
     over: list[str] = []
     with pytest.raises(OSError, match="one"):
-        await side_by_side(taking(2, over, "one", OSError("one")), taking(seconds, over, "other", ValueError("other")))
+        await concurrently(taking(2, over, "one", OSError("one")), taking(seconds, over, "other", ValueError("other")))
     assert sorted(over) == ["one", "other"]
     with pytest.raises(ValueError, match="other"):
-        await side_by_side(taking(2, over, "one"), taking(seconds, over, "other", ValueError("other")))
+        await concurrently(taking(2, over, "one"), taking(seconds, over, "other", ValueError("other")))
     assert len(over) == 4
 
 
@@ -55,6 +55,6 @@ async def test_a_cancellation_reaches_both(autojump_clock: Any) -> None:
         return call
 
     with trio.move_on_after(1) as scope:
-        await side_by_side(for_ever("one"), for_ever("other"))
+        await concurrently(for_ever("one"), for_ever("other"))
     assert scope.cancelled_caught
     assert sorted(cancelled) == ["one", "other"]

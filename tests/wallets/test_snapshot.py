@@ -27,7 +27,7 @@ from walletd.upkeep.compaction import Compaction
 from walletd.upkeep.snapshot import check_snapshot
 from walletd.vocabulary.commands import (
     CreateClient,
-    Limits,
+    WalletLimits,
     Window,
 )
 from walletd.vocabulary.identifiers import DAEMON, OPERATOR, CommandId
@@ -39,7 +39,7 @@ TABLES = [line.split()[2] for line in SCHEMA.splitlines() if line.startswith("CR
 async def a_row_of_every_kind(core: Engine) -> None:
     """Enough commands for a row in every table."""
     soon = datetime.now(UTC) + timedelta(days=1)
-    velocity = {"EUR": Limits(velocity=(Window(seconds=3600, amount="500"),))}
+    velocity = {"EUR": WalletLimits(velocity=(Window(seconds=3600, amount="500"),))}
     back = cases.refund("t5", cases.posting("bob", "alice", "EUR", 1), command_id="r")
     create = CreateClient(
         command_id=CommandId("c"),

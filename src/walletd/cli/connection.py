@@ -32,7 +32,7 @@ from walletd.cli.defaults import (
     TOKEN_VARIABLE,
     URL_VARIABLE,
 )
-from walletd.cli.failures import Told, told
+from walletd.cli.failures import Message, told
 from walletd.cli.groups import COMMON
 from walletd.cli.output import Output, say
 from walletd.cli.peers import ROOT_USER, refuse_plain_text, vetted
@@ -151,7 +151,7 @@ def talk(connection: Connection, action: Action) -> int:
         return tell(told(error), output)
 
 
-def tell(failure: Told, output: Output) -> int:
+def tell(failure: Message, output: Output) -> int:
     """Report the failure, to people on stderr and to scripts as JSON, and return the exit code."""
     if output.as_json:
         output.document({"error": failure.document})

@@ -42,7 +42,7 @@ class UsageError(Exception):
     """The arguments are well-formed but make no sense together; the message is one sentence that says what to write."""
 
 
-class Told(NamedTuple):
+class Message(NamedTuple):
     """A failure, ready to print."""
 
     sentence: str
@@ -50,12 +50,12 @@ class Told(NamedTuple):
     exit_code: int
 
 
-def told(error: ClientError, scales: Mapping[str, int] = {}) -> Told:
+def told(error: ClientError, scales: Mapping[str, int] = {}) -> Message:
     """The failure in words; with the scales of the assets, its amounts are in main units."""
     match error:
         case RequestFailed():
             facts = scaled(error.facts, scales)
-            return Told(_refusal_sentence(error, facts), _error_object(error, facts), _exit_code(error))
+            return Message(_refusal_sentence(error, facts), _error_object(error, facts), _exit_code(error))
         case NotTold():
             return _plain("token_not_sent", str(error), EXIT_AUTHENTICATION)
         case AuthenticationFailed():
@@ -66,7 +66,7 @@ def told(error: ClientError, scales: Mapping[str, int] = {}) -> Told:
         case OutcomeUnknown():
             document = {"reason": "outcome_unknown", "message": str(error), "command_id": error.command_id}
             sentence = f"{error}: repeat the command with --command-id {error.command_id}"
-            return Told(sentence, document, EXIT_TRY_LATER)
+            return Message(sentence, document, EXIT_TRY_LATER)
         case NotAnAddress():
             return _plain("not_an_address", str(error), EXIT_USAGE)
         case NotReachable():
@@ -75,8 +75,8 @@ def told(error: ClientError, scales: Mapping[str, int] = {}) -> Told:
             return _plain("client_error", str(error), EXIT_SOFTWARE)
 
 
-def _plain(reason: str, sentence: str, exit_code: int) -> Told:
-    return Told(sentence, {"reason": reason, "message": sentence}, exit_code)
+def _plain(reason: str, sentence: str, exit_code: int) -> Message:
+    return Message(sentence, {"reason": reason, "message": sentence}, exit_code)
 
 
 def _unasked(error: NotReachable) -> str:

@@ -12,7 +12,7 @@ from walletd.cli.output import Output, amount, balances_table, moment, new_table
 from walletd.client import Client
 from walletd.protocol.messages import TransferView, WalletView
 from walletd.protocol.messages.holds import HoldView
-from walletd.vocabulary.commands import Limits, Window
+from walletd.vocabulary.commands import WalletLimits, Window
 from walletd.vocabulary.entries import Freeze
 from walletd.vocabulary.identifiers import AssetCode
 from walletd.vocabulary.room import Room, WindowRoom
@@ -87,7 +87,7 @@ def metadata_table(words: Mapping[str, str]) -> Table:
     return table
 
 
-def limits_table(limits: Mapping[AssetCode, Limits], rooms: Iterable[Room], scales: Mapping[str, int]) -> Table:
+def limits_table(limits: Mapping[AssetCode, WalletLimits], rooms: Iterable[Room], scales: Mapping[str, int]) -> Table:
     """Each limit in main units, with the room that it leaves and when it will leave more."""
     table = new_table("asset", "limit", "amount", "left", "more from", right=("amount", "left"))
     left = {room.asset: room for room in rooms}
@@ -199,7 +199,7 @@ def _spaced(parts: list[RenderableType]) -> list[RenderableType]:
     return [part for index, one in enumerate(parts) for part in ((one,) if index == 0 else ("", one))]
 
 
-def limit_options(limits: Limits, asset: str, scales: Mapping[str, int]) -> dict[str, list[str]]:
+def limit_options(limits: WalletLimits, asset: str, scales: Mapping[str, int]) -> dict[str, list[str]]:
     """The options of ``walletd wallet limit`` that set these limits, by name."""
     given = {"credit": limits.credit_limit, "minimum": limits.minimum, "maximum": limits.maximum}
     options = {name: [f"--{name} {amount(units, asset, scales)}"] for name, units in given.items() if units is not None}

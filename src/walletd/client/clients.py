@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from walletd.client.requests import Ask, command, given, read
+from walletd.client.requests import Request, command, given, read
 from walletd.client.results import Applied
 from walletd.protocol.messages.clients import ClientPage
 
@@ -46,7 +46,7 @@ def create_client(
     addresses: Iterable[str] | None,
     budget: Mapping[str, int] | None,
     command_id: str | None,
-) -> Ask[Applied]:
+) -> Request[Applied]:
     """``client.create``"""
     params = given(
         client=client,
@@ -66,7 +66,7 @@ def update_client(
     addresses: Iterable[str] | None,
     budget: Mapping[str, int] | None,
     command_id: str | None,
-) -> Ask[Applied]:
+) -> Request[Applied]:
     """``client.update``"""
     params = given(
         client=client,
@@ -77,7 +77,7 @@ def update_client(
     return command("client.update", params, command_id)
 
 
-def rotate_client(client: str, token: str, expiry: Expiry, overlap: Expiry, command_id: str | None) -> Ask[Applied]:
+def rotate_client(client: str, token: str, expiry: Expiry, overlap: Expiry, command_id: str | None) -> Request[Applied]:
     """``client.rotate``"""
     params = given(
         client=client,
@@ -90,12 +90,12 @@ def rotate_client(client: str, token: str, expiry: Expiry, overlap: Expiry, comm
     return command("client.rotate", params, command_id)
 
 
-def revoke_client(client: str, command_id: str | None) -> Ask[Applied]:
+def revoke_client(client: str, command_id: str | None) -> Request[Applied]:
     """``client.revoke``"""
     return command("client.revoke", {"client": client}, command_id)
 
 
-def client_page(after: str | None, limit: int) -> Ask[ClientPage]:
+def client_page(after: str | None, limit: int) -> Request[ClientPage]:
     """``client.list``"""
     return read("client.list", ClientPage, after=after, limit=limit)
 

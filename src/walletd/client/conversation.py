@@ -1,9 +1,9 @@
 """The client, sans I/O: requests and frames go in, frames to send and settled exchanges come out.
 
-    exchange = core.begin(ask, settle)      # settle(exchange) is called once, when it is over
-    frames = core.outgoing(now)             # the frames to send now, in one piece
-    core.receive(frame, now)                # one text message of the daemon
-    core.lost()                             # the connection is gone: unanswered requests are sent again on the next
+    exchange = conversation.begin(request, settle)  # settle(exchange) is called once, when it is over
+    frames = conversation.outgoing(now)             # the frames to send now, in one piece
+    conversation.receive(frame, now)                # one text message of the daemon
+    conversation.lost()                             # the connection broke: what is unanswered is sent again on the next
 
 Nothing here waits, reads a clock or knows of sockets; time and randomness are passed in.
 """
@@ -23,9 +23,9 @@ from walletd.client.errors import (
     failure_of,
 )
 from walletd.client.exchange import BUSY, Exchange, decides, is_passing, too_large
-from walletd.client.requests import Answer, Ask, authenticate, given, read
+from walletd.client.requests import Answer, Request, authenticate, given, read
 from walletd.client.results import Applied, Event
-from walletd.client.streams import Arrival, Stream, Verdict
+from walletd.client.streams import IncomingEvent, Stream, Verdict
 from walletd.protocol.envelope import Hello, LifecycleNotice
 from walletd.protocol.messages import Cursor, StreamHeartbeat, Subscribed, Unsubscribed
 from walletd.vocabulary.reasons import Outcome
@@ -49,11 +49,11 @@ class _Error(msgspec.Struct):
 
 
 _decode_incoming = msgspec.json.Decoder(_Incoming).decode
-_decode_arrival = msgspec.json.Decoder(Arrival).decode
+_decode_arrival = msgspec.json.Decoder(IncomingEvent).decode
 _decode_heartbeat = msgspec.json.Decoder(StreamHeartbeat).decode
 
 
-class Core:
+class Conversation:
     """All exchanges and streams of one client."""
 
     def __init__(self, *, random: Callable[[], float], retry_busy: bool = True, token: str | None = None) -> None:
@@ -75,12 +75,12 @@ class Core:
 
     # --- requests --------------------------------------------------------------------------------------------------
 
-    def begin(self, ask: Ask[Answer], settle: Callable[[Exchange[Any]], None]) -> Exchange[Answer]:
+    def begin(self, request: Request[Answer], settle: Callable[[Exchange[Any]], None]) -> Exchange[Answer]:
         """Queue a request.  Raises the client's error once it has stopped."""
         if self.stopped is not None:
             raise self.stopped.with_traceback(None)
         self._last_id += 1
-        exchange = Exchange(self._last_id, ask, settle)
+        exchange = Exchange(self._last_id, request, settle)
         self._waiting[exchange.id] = exchange
         return exchange
 
@@ -134,10 +134,10 @@ class Core:
         again: list[Exchange[Any]] = []
         for exchange in unanswered:
             exchange.is_in_flight = False
-            exchange.in_doubt = exchange.ask.changes
+            exchange.in_doubt = exchange.request.changes
             if exchange.is_abandoned:
                 continue
-            if exchange.ask.repeats:
+            if exchange.request.repeats:
                 again.append(exchange)
             else:
                 self._settle(exchange, error=exchange.overdue(0))
@@ -163,7 +163,7 @@ class Core:
         self._waiting.clear()
         self._delayed.clear()
         for exchange in unfinished:
-            unknown = exchange.ask.changes and (exchange.in_doubt or exchange.is_in_flight)
+            unknown = exchange.request.changes and (exchange.in_doubt or exchange.is_in_flight)
             self._settle(exchange, error=exchange.overdue(0) if unknown else error)
         for stream in self._streams:
             stream.fail(error)
@@ -191,25 +191,25 @@ class Core:
             self._succeeded(exchange, incoming.result)
 
     def _succeeded(self, exchange: Exchange[Any], result: msgspec.Raw) -> None:
-        decoder = self._decoders.get(exchange.ask.result)
+        decoder = self._decoders.get(exchange.request.result)
         if decoder is None:
-            decoder = self._decoders[exchange.ask.result] = msgspec.json.Decoder(exchange.ask.result)
+            decoder = self._decoders[exchange.request.result] = msgspec.json.Decoder(exchange.request.result)
         try:
             answer = decoder.decode(result)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            sentence = f"{exchange.ask.method} succeeded; its result cannot be read: {error}"
+            sentence = f"{exchange.request.method} succeeded; its result cannot be read: {error}"
             self._settle(exchange, error=UnreadableAnswer(sentence))
             return
         if isinstance(answer, Applied):
-            msgspec.structs.force_setattr(answer, "command_id", exchange.ask.command_id)
+            msgspec.structs.force_setattr(answer, "command_id", exchange.request.command_id)
         self._settle(exchange, result=answer)
 
     def _failed(self, exchange: Exchange[Any], answer: _Error, now: float) -> None:
-        failure = failure_of(answer.code, answer.message, answer.data, exchange.ask.command_id)
+        failure = failure_of(answer.code, answer.message, answer.data, exchange.request.command_id)
         if decides(failure):
             exchange.in_doubt = False
         elif failure.outcome is Outcome.UNKNOWN:
-            exchange.in_doubt = exchange.ask.changes
+            exchange.in_doubt = exchange.request.changes
         exchange.last_failure = failure
         if self._retry_busy and not exchange.is_abandoned and is_passing(failure):
             heapq.heappush(self._delayed, (now + self._busy_delay(exchange, failure), exchange.id, exchange))
@@ -330,7 +330,7 @@ class Core:
         farewell = read("stream.unsubscribe", Unsubscribed, subscription=subscription)
         self.begin(farewell._replace(repeats=False), lambda exchange: None)
 
-    def _arrived(self, arrival: Arrival) -> None:
+    def _arrived(self, arrival: IncomingEvent) -> None:
         stream = self._subscribed.get(arrival.subscription)
         if stream is None:
             return

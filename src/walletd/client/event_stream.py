@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import trio
 
-from walletd.client.conversation import Core
+from walletd.client.conversation import Conversation
 from walletd.client.link import Link
 from walletd.client.results import Event
 from walletd.protocol import messages as m
@@ -15,12 +15,17 @@ class EventStream:
     """The events of a subscription, in order: ``async for event in stream``.  For one task at a time."""
 
     def __init__(
-        self, core: Core, link: Link, watched: Mapping[str, Any], after: m.Cursor | Literal[0] | None, snapshot: bool
+        self,
+        conversation: Conversation,
+        link: Link,
+        watched: Mapping[str, Any],
+        after: m.Cursor | Literal[0] | None,
+        snapshot: bool,
     ) -> None:
-        self._core = core
+        self._conversation = conversation
         self._link = link
         self._news = trio.Event()
-        self._stream = core.open_stream(watched, after, snapshot, self._wake)
+        self._stream = conversation.open_stream(watched, after, snapshot, self._wake)
         link.wake()
 
     @property
@@ -49,7 +54,7 @@ class EventStream:
 
     def close(self) -> None:
         """End the stream; a task that waits for an event leaves its loop."""
-        self._core.close_stream(self._stream)
+        self._conversation.close_stream(self._stream)
         self._link.wake()
 
     def __aiter__(self) -> "EventStream":
@@ -58,7 +63,7 @@ class EventStream:
     async def __anext__(self) -> Event:
         while not self._stream.is_closed:
             self._news = trio.Event()
-            event = self._core.next_event(self._stream)
+            event = self._conversation.next_event(self._stream)
             if self._stream.subscription is None:
                 self._link.wake()
             if event is not None:

@@ -10,7 +10,7 @@ from typing import Any, Generic
 import msgspec
 
 from walletd.client.errors import ClientError, NotReachable, OutcomeUnknown, Refused, RequestFailed
-from walletd.client.requests import Answer, Ask
+from walletd.client.requests import Answer, Request
 from walletd.vocabulary.reasons import Outcome, Reason, Retry
 
 BUSY = {Reason.DRAINING, Reason.OVERLOADED, Reason.RATE_LIMITED, Reason.UNAVAILABLE, Reason.QUOTA_EXCEEDED}
@@ -23,7 +23,6 @@ class Exchange(Generic[Answer]):
     """A request and its fate."""
 
     __slots__ = (
-        "ask",
         "error",
         "failures",
         "frame",
@@ -33,15 +32,16 @@ class Exchange(Generic[Answer]):
         "is_in_flight",
         "is_over",
         "last_failure",
+        "request",
         "result",
         "settle",
     )
 
-    def __init__(self, exchange_id: int, ask: Ask[Answer], settle: Callable[["Exchange[Any]"], None]) -> None:
+    def __init__(self, exchange_id: int, request: Request[Answer], settle: Callable[["Exchange[Any]"], None]) -> None:
         self.id = exchange_id
-        self.ask = ask
+        self.request = request
         self.settle = settle
-        self.frame = _encode({"jsonrpc": "2.0", "id": exchange_id, "method": ask.method, "params": ask.params})
+        self.frame = _encode({"jsonrpc": "2.0", "id": exchange_id, "method": request.method, "params": request.params})
         self.is_in_flight = False
         self.in_doubt = False
         """True if it was sent once and neither decided nor declined: it may have been applied."""
@@ -62,11 +62,11 @@ class Exchange(Generic[Answer]):
 
     def overdue(self, seconds: float) -> ClientError:
         """The error for a caller that stops waiting now."""
-        if self.ask.changes and (self.in_doubt or self.is_in_flight):
-            return OutcomeUnknown(self.ask.command_id or "", self.ask.method)
+        if self.request.changes and (self.in_doubt or self.is_in_flight):
+            return OutcomeUnknown(self.request.command_id or "", self.request.method)
         if self.last_failure is not None:
             return self.last_failure
-        return NotReachable(f"{self.ask.method} was not answered within {seconds:g} s; nothing was applied")
+        return NotReachable(f"{self.request.method} was not answered within {seconds:g} s; nothing was applied")
 
 
 def decides(failure: RequestFailed) -> bool:
@@ -94,5 +94,5 @@ def too_large(exchange: Exchange[Any], limit: int) -> RequestFailed:
         outcome=Outcome.NOT_APPLIED,
         retry=Retry.NEVER,
         facts={"bytes": size, "limit": limit},
-        command_id=exchange.ask.command_id,
+        command_id=exchange.request.command_id,
     )

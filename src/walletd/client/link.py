@@ -3,7 +3,7 @@
     wire = await link.open()                    # the first: raises NotReachable or AuthenticationFailed
     nursery.start_soon(link.keep, wire)         # from then on, until cancelled or stopped for good
 
-The core and the backoff decide; this module waits, reads and writes.
+The conversation and the backoff decide; this module waits, reads and writes.
 """
 
 import os
@@ -12,7 +12,7 @@ import ssl
 
 import trio
 
-from walletd.client.conversation import Core
+from walletd.client.conversation import Conversation
 from walletd.client.errors import AuthenticationFailed, ClientError, ClosedForGood, NotReachable
 from walletd.client.reconnection import Backoff, Lost, final_error
 from walletd.client.wire import Dial, Hangup, Vet, Wire, anyone, open_wire
@@ -46,7 +46,7 @@ class Link:
         self,
         url: str,
         token: str | None,
-        core: Core,
+        conversation: Conversation,
         backoff: Backoff,
         *,
         open_seconds: float,
@@ -56,7 +56,7 @@ class Link:
     ) -> None:
         self._url = url
         self._token = token
-        self._core = core
+        self._conversation = conversation
         self._backoff = backoff
         self._open_seconds = open_seconds
         self._patience = patience_within(open_seconds)
@@ -66,8 +66,8 @@ class Link:
         self._work = trio.Event()
 
     def wake(self) -> None:
-        """Note that the core may have something to send.  Everything begun before the writer's turn goes out in one
-        piece.
+        """Note that the conversation may have something to send.  Everything begun before the writer's turn goes out in
+        one piece.
         """
         self._work.set()
 
@@ -91,21 +91,23 @@ class Link:
             try:
                 lost = await self._converse(following)
             finally:
-                self._core.lost()
+                self._conversation.lost()
                 await following.close(CLOSE_SECONDS)
             following = await self._reopen(lost)
 
     async def _open(self) -> Wire:
         wire = await open_wire(self._url, self._token, self._dial, self._tls, self._vet)
         try:
-            while not self._core.is_greeted:
+            while not self._conversation.is_greeted:
                 self._receive(await wire.receive())
-                if self._core.stopped is not None:
-                    raise self._core.stopped
-                if not self._core.is_greeted and (introduction := self._core.outgoing(trio.current_time())):
+                if self._conversation.stopped is not None:
+                    raise self._conversation.stopped
+                if not self._conversation.is_greeted and (
+                    introduction := self._conversation.outgoing(trio.current_time())
+                ):
                     await wire.send(introduction)
         except BaseException:
-            self._core.lost()
+            self._conversation.lost()
             await wire.close(0)
             raise
         self._backoff.greeted()
@@ -115,13 +117,13 @@ class Link:
         while True:
             verdict = self._backoff.after(lost)
             if isinstance(verdict, ClientError):
-                self._core.stop(verdict)
+                self._conversation.stop(verdict)
                 return None
             await trio.sleep(verdict)
             try:
                 return await self.open(attempt_within(self._open_seconds))
             except (AuthenticationFailed, ClosedForGood) as error:
-                self._core.stop(error)
+                self._conversation.stop(error)
                 return None
             except NotReachable:
                 lost = Lost()
@@ -132,7 +134,9 @@ class Link:
             nursery.start_soon(self._write, wire)
             try:
                 while True:
-                    self._receive(await wire.receive(self._backoff.spread(self._patience), self._core.is_awaited))
+                    self._receive(
+                        await wire.receive(self._backoff.spread(self._patience), self._conversation.is_awaited)
+                    )
             except Hangup as hangup:
                 lost = hangup.lost
             except _NETWORK_ERRORS:
@@ -143,15 +147,15 @@ class Link:
     def _receive(self, messages: list[bytes]) -> None:
         now = trio.current_time()
         for message in messages:
-            self._core.receive(message, now)
+            self._conversation.receive(message, now)
         self._work.set()
 
     async def _write(self, wire: Wire) -> None:
         while True:
             self._work = trio.Event()
-            frames = self._core.outgoing(trio.current_time())
+            frames = self._conversation.outgoing(trio.current_time())
             if not frames:
-                with trio.move_on_at(self._core.next_due):
+                with trio.move_on_at(self._conversation.next_due):
                     await self._work.wait()
                 continue
             try:

@@ -24,7 +24,7 @@ from walletd.vocabulary.states import WalletStatus
 Answer = TypeVar("Answer")
 
 
-class Ask(NamedTuple, Generic[Answer]):
+class Request(NamedTuple, Generic[Answer]):
     """A request that can be sent any number of times, on any connection."""
 
     method: str
@@ -52,21 +52,21 @@ def given(**params: Any) -> dict[str, Any]:
     return {name: value for name, value in params.items() if value is not None}
 
 
-def read(method: str, result: type[Answer], **params: Any) -> Ask[Answer]:
+def read(method: str, result: type[Answer], **params: Any) -> Request[Answer]:
     """A request that changes nothing."""
-    return Ask(method, given(**params), result)
+    return Request(method, given(**params), result)
 
 
-def command(method: str, params: Mapping[str, Any], command_id: str | None, dry_run: bool = False) -> Ask[Applied]:
+def command(method: str, params: Mapping[str, Any], command_id: str | None, dry_run: bool = False) -> Request[Applied]:
     """A command, with a fresh id if none is given.  An empty one counts as given, and the daemon refuses it: it is a
     caller's mistake, and a fresh id in its place would pay twice when the caller tries again.
     """
     command_id = new_command_id() if command_id is None else command_id
     params = {"command_id": command_id, **params, **({"dry_run": True} if dry_run else {})}
-    return Ask(method, params, Applied, command_id, changes=not dry_run)
+    return Request(method, params, Applied, command_id, changes=not dry_run)
 
 
-def raw(method: str, params: Mapping[str, Any]) -> Ask[dict[str, Any]]:
+def raw(method: str, params: Mapping[str, Any]) -> Request[dict[str, Any]]:
     """Any method by its name.  A command without an id gets one; an unknown method is sent again only if it carries a
     command id.
     """
@@ -77,32 +77,32 @@ def raw(method: str, params: Mapping[str, Any]) -> Ask[dict[str, Any]]:
         params = {"command_id": command_id, **params}
     is_known_read = known is not None and known.kind is not Kind.COMMAND
     changes = not is_known_read and not params.get("dry_run", False)
-    return Ask(method, params, dict[str, Any], command_id, changes, is_known_read or command_id is not None)
+    return Request(method, params, dict[str, Any], command_id, changes, is_known_read or command_id is not None)
 
 
 # --- commands ------------------------------------------------------------------------------------------------------
 
 
-def define_asset(code: str, scale: int, command_id: str | None) -> Ask[Applied]:
+def define_asset(code: str, scale: int, command_id: str | None) -> Request[Applied]:
     """``asset.define``"""
     return command("asset.define", {"asset": code, "scale": scale}, command_id)
 
 
-def open_wallet(wallet: str, metadata: Mapping[str, str] | None, command_id: str | None) -> Ask[Applied]:
+def open_wallet(wallet: str, metadata: Mapping[str, str] | None, command_id: str | None) -> Request[Applied]:
     """``wallet.open``"""
     return command("wallet.open", given(wallet=wallet, metadata=metadata or None), command_id)
 
 
-def submit(command: AnyCommand) -> Ask[Applied]:
+def submit(command: AnyCommand) -> Request[Applied]:
     """Any command of the protocol, as ``walletd.vocabulary.commands`` declares it."""
     params = msgspec.to_builtins(command)
     method = params.pop("method")
-    return Ask(method, params, Applied, command.command_id, changes=not command.dry_run)
+    return Request(method, params, Applied, command.command_id, changes=not command.dry_run)
 
 
 def batch(
     commands: Iterable[BatchedCommand], atomic: bool, command_id: str | None, dry_run: bool = False
-) -> Ask[Applied]:
+) -> Request[Applied]:
     """``batch.execute``"""
     params = {"commands": [msgspec.to_builtins(inner) for inner in commands], "atomic": atomic}
     return command("batch.execute", params, command_id, dry_run)
@@ -118,7 +118,7 @@ def post(
     valid_until: datetime | None,
     valid_for_seconds: int | None = None,
     dry_run: bool,
-) -> Ask[Applied]:
+) -> Request[Applied]:
     """``transfer.post``; a posting is source, destination, asset and smallest units."""
     if valid_until is not None and valid_until.tzinfo is None:
         raise ValueError(
@@ -140,12 +140,12 @@ def post(
 # --- reads ---------------------------------------------------------------------------------------------------------
 
 
-def assets(after: str | None = None) -> Ask[m.Assets]:
+def assets(after: str | None = None) -> Request[m.Assets]:
     """``asset.list``, a page"""
     return read("asset.list", m.Assets, after=after)
 
 
-def wallet(wallet: str) -> Ask[m.WalletView]:
+def wallet(wallet: str) -> Request[m.WalletView]:
     """``wallet.get``"""
     return read("wallet.get", m.WalletView, wallet=wallet)
 
@@ -156,7 +156,7 @@ def wallet_page(
     limit: int,
     status: WalletStatus | str | None = None,
     metadata: Mapping[str, str] | None = None,
-) -> Ask[m.WalletPage]:
+) -> Request[m.WalletPage]:
     """``wallet.list``"""
     status = None if status is None else WalletStatus(status)
     params = given(prefix=prefix, after=after, limit=limit, status=status, metadata=metadata or None)
@@ -168,7 +168,7 @@ def balances(
     asset: str | None,
     as_of: int | datetime | None = None,
     after: m.BalancePlace | None = None,
-) -> Ask[m.Balances]:
+) -> Request[m.Balances]:
     """``balance.get``, of one wallet or of several."""
     whose = {"wallet": wallet} if isinstance(wallet, str) else {"wallets": list(wallet)}
     return read("balance.get", m.Balances, **whose, asset=asset, as_of=_zoned("as_of", as_of), after=after)
@@ -193,7 +193,7 @@ def statement_page(
     cursor: str | None,
     limit: int,
     chosen: Range = WHOLE,
-) -> Ask[m.Statement]:
+) -> Request[m.Statement]:
     """``statement.get``"""
     return read(
         "statement.get",
@@ -217,59 +217,59 @@ def _zoned(name: str, point: int | datetime | None) -> int | datetime | None:
     return point
 
 
-def hold_page(wallet: str, also_closed: bool, after: str | None, limit: int) -> Ask[HoldPage]:
+def hold_page(wallet: str, also_closed: bool, after: str | None, limit: int) -> Request[HoldPage]:
     """``hold.list``"""
     return read("hold.list", HoldPage, wallet=wallet, also_closed=also_closed or None, after=after, limit=limit)
 
 
-def hold(wallet: str, hold: str) -> Ask[HoldView]:
+def hold(wallet: str, hold: str) -> Request[HoldView]:
     """``hold.get``"""
     return read("hold.get", HoldView, wallet=wallet, hold=hold)
 
 
-def transfer(transfer: str) -> Ask[m.TransferView]:
+def transfer(transfer: str) -> Request[m.TransferView]:
     """``transfer.get``"""
     return read("transfer.get", m.TransferView, transfer=transfer)
 
 
-def entry(sequence: int | None, command_id: str | None) -> Ask[EntryView]:
+def entry(sequence: int | None, command_id: str | None) -> Request[EntryView]:
     """``entry.get``"""
     if (sequence is None) == (command_id is None):
         raise TypeError("give exactly one of sequence and command_id")
     return read("entry.get", EntryView, sequence=sequence, command_id=command_id)
 
 
-def entry_page(after: int, limit: int) -> Ask[EntryPage]:
+def entry_page(after: int, limit: int) -> Request[EntryPage]:
     """``entry.list``"""
     return read("entry.list", EntryPage, after=after, limit=limit)
 
 
-def authenticate(token: str) -> Ask[m.Authenticated]:
+def authenticate(token: str) -> Request[m.Authenticated]:
     """``session.authenticate``; it belongs to its connection, so it is never sent again on another."""
     return read("session.authenticate", m.Authenticated, token=token)._replace(repeats=False)
 
 
-def ping() -> Ask[m.Pong]:
+def ping() -> Request[m.Pong]:
     """``session.ping``"""
     return read("session.ping", m.Pong)
 
 
-def status() -> Ask[o.DaemonStatus]:
+def status() -> Request[o.DaemonStatus]:
     """``daemon.status``"""
     return read("daemon.status", o.DaemonStatus)
 
 
-def audit(after: o.AuditPlace | None = None) -> Ask[o.AuditReport]:
+def audit(after: o.AuditPlace | None = None) -> Request[o.AuditReport]:
     """``daemon.audit``"""
     place = None if after is None else msgspec.to_builtins(after)
     return read("daemon.audit", o.AuditReport, after=place)
 
 
-def journal_block(after: int) -> Ask[JournalBlock]:
+def journal_block(after: int) -> Request[JournalBlock]:
     """``journal.read``"""
     return read("journal.read", JournalBlock, after=after)
 
 
-def compact(keep_entries: int | None) -> Ask[CompactionStatus]:
+def compact(keep_entries: int | None) -> Request[CompactionStatus]:
     """``daemon.compact``"""
     return read("daemon.compact", CompactionStatus, keep_entries=keep_entries)

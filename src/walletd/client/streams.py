@@ -24,7 +24,7 @@ MAX_FRUITLESS_RESUMPTIONS = 3
 """The number of gaps in a row, without a new event, after which the stream gives up."""
 
 
-class Arrival(msgspec.Struct, frozen=True):
+class IncomingEvent(msgspec.Struct, frozen=True):
     """A ``stream.event`` as received, with the entry's bytes untouched."""
 
     subscription: int
@@ -83,7 +83,7 @@ class Stream:
             self._received = self.cursor = Cursor(answer.epoch, Sequence(answer.start))
         self._wake()
 
-    def take(self, arrival: Arrival) -> Verdict:
+    def take(self, arrival: IncomingEvent) -> Verdict:
         """Accept an event of the present subscription."""
         assert self._received is not None
         if arrival.epoch == self._received.epoch:
@@ -140,7 +140,7 @@ class Stream:
         self.is_closed = True
         self._wake()
 
-    def _gap(self, arrival: Arrival) -> Verdict:
+    def _gap(self, arrival: IncomingEvent) -> Verdict:
         self._fruitless += 1
         if self._fruitless > MAX_FRUITLESS_RESUMPTIONS:
             self.fail(

@@ -20,14 +20,14 @@ import trio
 
 from walletd.client import clients, requests
 from walletd.client.batches import BatchApplied, batch_results
-from walletd.client.conversation import Core
+from walletd.client.conversation import Conversation
 from walletd.client.errors import NotReachable, no_such_asset
 from walletd.client.event_stream import EventStream
 from walletd.client.exchange import Exchange
 from walletd.client.link import Link
 from walletd.client.paging import all_balances, all_scales, whole_audit, whole_wallet, with_rest
 from walletd.client.reconnection import Backoff
-from walletd.client.requests import Answer, Ask, Range
+from walletd.client.requests import Answer, Range, Request
 from walletd.client.results import Amount, Applied, EntryPage, EntryView, Leg, main_units, needs_scale, smallest_units
 from walletd.client.wire import Dial, Vet, anyone
 from walletd.protocol import envelope
@@ -65,20 +65,20 @@ async def connect(
     Raises AuthenticationFailed or NotReachable if the first connection cannot be made.
     """
     chance = random.SystemRandom().random  # Processes that forked have the same state of the common generator.
-    core = Core(random=chance, retry_busy=retry_busy, token=token)
-    link = Link(url, token, core, Backoff(chance), open_seconds=deadline_seconds, dial=dial, tls=tls, vet=vet)
+    conversation = Conversation(random=chance, retry_busy=retry_busy, token=token)
+    link = Link(url, token, conversation, Backoff(chance), open_seconds=deadline_seconds, dial=dial, tls=tls, vet=vet)
     wire = await link.open()
     failure: BaseException | None = None
     async with trio.open_nursery() as nursery:
         nursery.start_soon(link.keep, wire)
         try:
-            yield Client(core, link, deadline_seconds)
+            yield Client(conversation, link, deadline_seconds)
         except trio.Cancelled:
             raise
         except BaseException as error:  # Taken out of the nursery, so that it is not wrapped in a group.
             failure = error
         finally:
-            core.stop(NotReachable("the client was closed"))
+            conversation.stop(NotReachable("the client was closed"))
             nursery.cancel_scope.cancel()
     if failure is not None:
         raise failure
@@ -92,8 +92,8 @@ class Client:
     for anything else that was not answered, and AuthenticationFailed once the daemon no longer accepts the token.
     """
 
-    def __init__(self, core: Core, link: Link, deadline_seconds: float) -> None:
-        self._core = core
+    def __init__(self, conversation: Conversation, link: Link, deadline_seconds: float) -> None:
+        self._conversation = conversation
         self._link = link
         self._deadline_seconds = deadline_seconds
         self._scales: dict[str, int] | None = None
@@ -101,8 +101,8 @@ class Client:
     @property
     def hello(self) -> envelope.Hello:
         """The ``hello`` of the current connection or, while disconnected, of the previous one."""
-        assert self._core.hello is not None
-        return self._core.hello
+        assert self._conversation.hello is not None
+        return self._conversation.hello
 
     # --- commands --------------------------------------------------------------------------------------------------
 
@@ -389,14 +389,14 @@ class Client:
         """Any method by its name, with its params as sent; the result as received."""
         return await self.ask(requests.raw(method, params))
 
-    async def ask(self, ask: Ask[Answer]) -> Answer:
+    async def ask(self, request: Request[Answer]) -> Answer:
         """Send a request, as often as necessary, and return its result."""
         task = trio.lowlevel.current_task()
-        exchange: Exchange[Answer] = self._core.begin(ask, lambda _: trio.lowlevel.reschedule(task))
+        exchange: Exchange[Answer] = self._conversation.begin(request, lambda _: trio.lowlevel.reschedule(task))
         self._link.wake()
 
         def abandon(_: Any) -> trio.lowlevel.Abort:
-            self._core.abandon(exchange)
+            self._conversation.abandon(exchange)
             return trio.lowlevel.Abort.SUCCEEDED
 
         with trio.move_on_after(self._deadline_seconds):
@@ -439,7 +439,7 @@ class Client:
     ) -> EventStream:
         """``subscribe`` without its block; the caller closes the stream."""
         watched = requests.given(wallets=wallets, prefix=prefix, all=all or None)
-        stream = EventStream(self._core, self._link, watched, after, snapshot)
+        stream = EventStream(self._conversation, self._link, watched, after, snapshot)
         with trio.move_on_after(self._deadline_seconds):
             try:
                 await stream.begun()

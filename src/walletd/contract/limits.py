@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from walletd.protocol.envelope import Limits
+from walletd.protocol.envelope import SessionLimits
 
 
 class Limit(NamedTuple):
@@ -31,4 +31,4 @@ LIMITS: dict[str, Limit] = {
     "write_stall_ms": Limit("time without the client reading anything", "closed with 4508 or 1013"),
 }
 
-assert tuple(LIMITS) == tuple(field.encode_name for field in msgspec.structs.fields(Limits))
+assert tuple(LIMITS) == tuple(field.encode_name for field in msgspec.structs.fields(SessionLimits))

@@ -34,12 +34,6 @@ MAY_GROW = "x-may-grow"
 
 _GROWING = {"Reason", "DaemonState"}
 
-_NAMES = {
-    "walletd.vocabulary.commands.Limits": "WalletLimits",
-    "walletd.protocol.envelope.Limits": "SessionLimits",
-}
-"""Names of types that would otherwise share one."""
-
 
 def params_name(method: Method) -> str:
     """The schema of the params; a command in a batch or in the journal also names its method."""
@@ -52,7 +46,7 @@ def schemas() -> dict[str, Any]:
     sent = [method.result for method in METHODS.values()] + [declared for declared, _ in NOTIFICATIONS.values()]
     _, found = msgspec.json.schema_components([*given, *sent, Entry], ref_template=REF + "{name}")
     declared: dict[str, Any] = _portable(found)
-    assert not any("." in name for name in declared), "types that share a name have one of their own in _NAMES"
+    assert not any("." in name for name in declared), "two types share a name"
     for name in _GROWING:
         declared[name][MAY_GROW] = True
     named_by_clients = _reachable(declared, (declared_type.__name__ for declared_type in given))
@@ -167,8 +161,8 @@ def _portable(schema: Any) -> Any:
         return schema
     if isinstance(schema.get("$ref"), str):
         name = schema["$ref"].removeprefix(REF)
-        return {"$ref": REF + _NAMES.get(name, name)}
-    made = {_NAMES.get(name, name): _portable(part) for name, part in schema.items()}
+        return {"$ref": REF + name}
+    made = {name: _portable(part) for name, part in schema.items()}
     if isinstance(made.get("discriminator"), dict):
         made["discriminator"] = made["discriminator"]["propertyName"]
     if isinstance(made.get("pattern"), str):

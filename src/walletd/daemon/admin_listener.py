@@ -1,7 +1,7 @@
 """The listeners: bound before anything long begins, and open for operators from the first second.
 
-    ways = await ways_in(settings, lifecycle, operations, nursery)
-    ways.metrics.show(collector)                       # once there is more to count
+    listeners = await open_listeners(settings, lifecycle, operations, nursery)
+    listeners.metrics.show(collector)                       # once there is more to count
 
 A recovery may take minutes.  An address that cannot be bound is found before it, and an operator can see that the
 daemon lives, and how far it is.
@@ -16,7 +16,7 @@ from typing import NamedTuple, NoReturn
 import trio
 
 from walletd.daemon.descriptors import SPARED_BY_OPERATORS
-from walletd.daemon.listeners import Doors, admin_socket_of, doors_of
+from walletd.daemon.listeners import ListenerParts, admin_socket_of, listener_parts_of
 from walletd.daemon.metrics import MetricsPage, StartCollector
 from walletd.daemon.operations import Operations
 from walletd.gateway.network.bounds import Bounds, Deadlines
@@ -42,10 +42,10 @@ ANY_ADDRESS = frozenset({"0.0.0.0", "::"})
 log = logging.getLogger("walletd.daemon")
 
 
-class Ways(NamedTuple):
+class Listeners(NamedTuple):
     """The listeners, bound before anything long begins; the operators' is open."""
 
-    doors: Doors
+    parts: ListenerParts
     inherited: Sequence[socket]
     """The clients' listeners that systemd opened."""
     reserved: Sequence[socket]
@@ -55,13 +55,15 @@ class Ways(NamedTuple):
     """http://HOST:PORT, or unix:PATH."""
 
 
-async def ways_in(settings: Settings, lifecycle: Lifecycle, operations: Operations, nursery: trio.Nursery) -> Ways:
+async def open_listeners(
+    settings: Settings, lifecycle: Lifecycle, operations: Operations, nursery: trio.Nursery
+) -> Listeners:
     """Bind the addresses, and open the operators': a recovery may take minutes.
 
     Raises ConfigurationError, CertificateUnusable, ListenFailed; JournalLocked if that is why an address is in use.
     """
     sockets = inherited_sockets()
-    doors = doors_of(settings, sockets["ws"])
+    parts = listener_parts_of(settings, sockets["ws"])
     metrics = MetricsPage(StartCollector(lifecycle, operations, VERSION), status_pages(lifecycle, operations).page)
     try:
         admin = _admin(settings, metrics, sockets["admin"])
@@ -70,12 +72,12 @@ async def ways_in(settings: Settings, lifecycle: Lifecycle, operations: Operatio
         admin_url = admin_address if admin_address.startswith("unix:") else f"http://{admin_address}"
         log.info("listening for operators at %s", admin_url)
         reserved = () if sockets["ws"] else await reserve(settings.host, settings.port)
-        if doors.unix_socket.is_needed:
-            doors.unix_socket.make_room()
+        if parts.unix_socket.is_needed:
+            parts.unix_socket.make_room()
     except (ListenFailed, UnixSocketFailed) as error:
         with unlocked(settings.data):
             raise ListenFailed(str(error)) from error
-    return Ways(doors, sockets["ws"], reserved, metrics, admin_url)
+    return Listeners(parts, sockets["ws"], reserved, metrics, admin_url)
 
 
 def status_pages(lifecycle: Lifecycle, operations: Operations) -> StatusPages:

@@ -1,6 +1,6 @@
 """The clients' listener: the server on their addresses, an endpoint for each connection, and the effect of a reload."""
 
-from walletd.daemon.admin_listener import Ways, status_pages
+from walletd.daemon.admin_listener import Listeners, status_pages
 from walletd.daemon.descriptors import SPARED_BY_CLIENTS
 from walletd.daemon.launch import Launch
 from walletd.daemon.listeners import terms_of
@@ -21,9 +21,9 @@ from walletd.vocabulary.states import DaemonState
 from walletd.wallets.commit_at_once import CommitAtOnce
 
 
-def client_listener(launch: Launch, ways: Ways, services: Services, turns: CommitAtOnce) -> GatewayServer:
+def client_listener(launch: Launch, listeners: Listeners, services: Services, passes: CommitAtOnce) -> GatewayServer:
     """The server for clients; each reload gives it new terms of admission."""
-    settings, doors = launch.settings, ways.doors
+    settings, parts = launch.settings, listeners.parts
 
     def open_endpoint(connection: Connection, handshake: Handshake) -> ClientEndpoint:
         grant = None
@@ -43,7 +43,7 @@ def client_listener(launch: Launch, ways: Ways, services: Services, turns: Commi
 
         name = connection_id()
         register, limits = services.admission.register, services.terms.limits
-        session = Session(register, limits, grant, doors.rates.throttle(), take_place, connection.peer)
+        session = Session(register, limits, grant, parts.rates.throttle(), take_place, connection.peer)
         if grant is not None and not grant.is_valid_at(connection.peer):
             session.end()
         about_connection(name)
@@ -55,20 +55,20 @@ def client_listener(launch: Launch, ways: Ways, services: Services, turns: Commi
         settings.port,
         policy,
         deadlines,
-        doors.bounds,
+        parts.bounds,
         caps,
         open_endpoint,
-        ways.inherited,
-        reserved=ways.reserved,
-        certificates=doors.certificates,
-        unix_socket=doors.unix_socket,
-        turns=turns,
-        proxies=doors.proxies,
+        listeners.inherited,
+        reserved=listeners.reserved,
+        certificates=parts.certificates,
+        unix_socket=parts.unix_socket,
+        passes=passes,
+        proxies=parts.proxies,
         spares_descriptors=SPARED_BY_CLIENTS,
-        traffic=doors.traffic,
+        traffic=parts.traffic,
         token_refused=services.audit.refused,
     )
-    launch.operations.takers.append(lambda taken: doors.refresh())
+    launch.operations.takers.append(lambda taken: parts.refresh())
     launch.operations.takers.append(lambda taken: server.amend(*_terms(taken, launch, services)))
     return server
 

@@ -1,6 +1,6 @@
 """The engine: the parts that decide, write, project and publish, connected to each other, without a socket.
 
-    async with Engine(store, recovered, readings, head, engine_limits(settings)).running(): ...
+    async with Engine(store, recovered, queries, head, engine_limits(settings)).running(): ...
 
 The daemon puts the gateway in front of it; tests drive it directly.
 """
@@ -24,7 +24,7 @@ from walletd.ledger.book import Books
 from walletd.ledger.client_book import ClientBook, is_in_force
 from walletd.runtime.ending import end_process
 from walletd.runtime.fair_turns import FairTurns
-from walletd.runtime.silence_watch import Watch
+from walletd.runtime.silence_watch import SilenceWatch
 from walletd.runtime.wall_clock import Clock, wall_clock
 from walletd.sessions.budgets import USUAL, Budgets, Defaults
 from walletd.streams.publisher import Publisher
@@ -32,7 +32,7 @@ from walletd.tables.command_ids import CommandIndex
 from walletd.tables.file import ReadTablesRotten
 from walletd.tables.projector import Projector
 from walletd.tables.queries.holds import Expiry, Key
-from walletd.tables.queries.wallets import Readings
+from walletd.tables.queries.wallets import Queries
 from walletd.tables.stored import Stored
 from walletd.upkeep.books_audit import BooksAudits
 from walletd.upkeep.recovery import Recovered
@@ -67,7 +67,7 @@ class Engine:
         self,
         store: JournalStore,
         recovered: Recovered,
-        readings: Readings,
+        queries: Queries,
         head: Head,
         limits: EngineLimits,
         *,
@@ -82,10 +82,10 @@ class Engine:
         self.events = events = Events()
         tables, progress = recovered.tables.path, recovered.progress
         index = CommandIndex(tables, progress.sequence, limits.reader_cache_kibibytes)
-        self.stored = Stored(readings, History(store), index)
+        self.stored = Stored(queries, History(store), index)
         self.audits = BooksAudits(tables, limits.reader_cache_kibibytes)
-        projecting = Watch("the writes of the read tables", die)
-        self._watches = (projecting, readings.watch)
+        projecting = SilenceWatch("the writes of the read tables", die)
+        self._watches = (projecting, queries.watch)
         self.projector = Projector(
             recovered.tables,
             progress,
@@ -114,7 +114,7 @@ class Engine:
         reading: FairTurns[Any] = FairTurns(
             READING_PLACES, PLACES_OF_ONE, accounts.charge_processor, accounts.processor_wait, seconds=seconds
         )
-        self.turns = CommitAtOnce(self.writer, self.projector, load, accounts)
+        self.passes = CommitAtOnce(self.writer, self.projector, load, accounts)
         self.wallets = wallets = Wallets(
             books,
             clients,
@@ -131,7 +131,7 @@ class Engine:
             self.stored.history.entries_after,
             head.sequence,
             heartbeat_seconds=limits.heartbeat_seconds,
-            read_touching=PastEntries(readings, self.stored.history).touching,
+            read_touching=PastEntries(queries, self.stored.history).touching,
             turns=reading,
         )
         self.timers = Timers(self._expire, clock, self._next_expiries, is_busy=lambda: self.writer.is_busy)

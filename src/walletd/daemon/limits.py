@@ -1,11 +1,11 @@
 """The settings for the parts of the daemon, as plain values.
 
-engine = Engine(store, recovered, readings, head, engine_limits(settings))
+engine = Engine(store, recovered, queries, head, engine_limits(settings))
 """
 
 from typing import NamedTuple
 
-from walletd.protocol.envelope import Limits
+from walletd.protocol.envelope import SessionLimits
 from walletd.sessions.budgets import Defaults
 from walletd.settings.settings import Settings
 from walletd.tables.file import Caches
@@ -45,9 +45,9 @@ def caches_of(settings: Settings) -> Caches:
     return Caches(settings.writer_cache_kibibytes, settings.reader_cache_kibibytes, settings.rebuild_cache_kibibytes)
 
 
-def session_limits(settings: Settings) -> Limits:
+def session_limits(settings: Settings) -> SessionLimits:
     """The limits that a session is told in its hello."""
-    return Limits(
+    return SessionLimits(
         max_frame_bytes=settings.max_frame_bytes,
         max_in_flight=settings.max_in_flight,
         max_subscriptions=settings.max_subscriptions,

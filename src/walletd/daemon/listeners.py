@@ -1,6 +1,6 @@
 """The listeners in the configuration: certificates, the unix socket, the permitted peers, and the limits.
 
-doors = doors_of(settings)                         # at the start: the parts that stay until the end
+parts = listener_parts_of(settings)                # at the start: the parts that stay until the end
 policy, deadlines, caps = terms_of(settings, ...)  # at the start, and with every reload
 """
 
@@ -26,7 +26,7 @@ from walletd.settings.settings import ConfigurationError, Settings
 log = logging.getLogger("walletd.daemon")
 
 
-class Doors(NamedTuple):
+class ListenerParts(NamedTuple):
     """The parts that are made once and last."""
 
     certificates: Certificates | None
@@ -42,7 +42,7 @@ class Doors(NamedTuple):
             self.certificates.refresh()
 
 
-def doors_of(settings: Settings, inherited: Sequence[socket] = ()) -> Doors:
+def listener_parts_of(settings: Settings, inherited: Sequence[socket] = ()) -> ListenerParts:
     """The listeners' lasting parts; ``inherited`` are the clients' listeners that systemd opened.
 
     Raises ConfigurationError and CertificateUnusable.
@@ -54,7 +54,7 @@ def doors_of(settings: Settings, inherited: Sequence[socket] = ()) -> Doors:
         low=min(64 * 1024, settings.max_reply_bytes),
         in_all=settings.max_buffered_mebibytes * MEBIBYTE,
     )
-    return Doors(
+    return ListenerParts(
         certificates_of(settings),
         unix_socket_of(settings),
         bounds,

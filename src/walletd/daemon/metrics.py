@@ -1,7 +1,7 @@
 """Metrics for Prometheus: the parts count plain integers, which are read on request.
 
     metrics = MetricsPage(StartCollector(lifecycle, operations, version), others)     # metrics.page, from the start on
-    metrics.show(*families_of(engine, traffic, services, doors, compaction))          # once it serves
+    metrics.show(*families_of(engine, traffic, services, parts, compaction))          # once it serves
 
 No command touches a metric object on its way; ``collect`` turns the integers into families.  No label ever names a
 wallet, a principal or a command id.

@@ -1,6 +1,6 @@
 """The metric families of each part, as functions of its counters; a new part adds its own to ``families_of``.
 
-metrics.show(*families_of(engine, traffic, services, doors, compaction))
+metrics.show(*families_of(engine, traffic, services, parts, compaction))
 """
 
 from collections.abc import Iterator, Mapping, Set
@@ -9,10 +9,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
 from walletd.daemon.engine import Engine
-from walletd.daemon.listeners import Doors
+from walletd.daemon.listeners import ListenerParts
 from walletd.daemon.metric_shapes import counter, gauge, histogram, labelled
 from walletd.daemon.metrics import Families
-from walletd.gateway.admission import Guest
+from walletd.gateway.admission import Endpoint
 from walletd.gateway.audit_trail import AuditTrail
 from walletd.gateway.network.counters import TrafficCounters
 from walletd.gateway.network.tls import Certificates
@@ -54,24 +54,24 @@ CLOSE_CODES = (*(code.value for code in CloseCode), ABNORMAL)
 
 
 def families_of(
-    engine: Engine, traffic: TrafficCounters, services: Services, doors: Doors, compaction: Compaction
+    engine: Engine, traffic: TrafficCounters, services: Services, parts: ListenerParts, compaction: Compaction
 ) -> list[Families]:
     """The families of a daemon that serves, part by part."""
-    counters, certificates = services.counters, doors.certificates
+    counters, certificates = services.counters, parts.certificates
     wallets = engine.wallets
-    parts: list[Families] = [
+    families: list[Families] = [
         lambda: of_commands(wallets.counters, counters.rejected, len(wallets.command_ids)),
         lambda: of_journal(engine.writer, engine.projector, wallets.counters),
         lambda: of_compactions(compaction.status),
         lambda: of_wallets(wallets.roster, engine.timers),
         lambda: of_streams(engine.publisher),
-        lambda: of_connections(traffic, services.admission.guests, counters.shed, doors.rates),
+        lambda: of_connections(traffic, services.admission.endpoints, counters.shed, parts.rates),
         lambda: of_budgets(engine.wallets.decisions.budgets),
         lambda: of_audit(services.audit),
     ]
     if certificates is not None:
-        parts.append(lambda: of_certificates(certificates))
-    return parts
+        families.append(lambda: of_certificates(certificates))
+    return families
 
 
 def of_commands(counters: CommandCounters, rejected: Mapping[str, int], remembered: int) -> Iterator[Metric]:
@@ -202,13 +202,13 @@ def of_budgets(budgets: Budgets) -> Iterator[Metric]:
 
 
 def of_connections(
-    traffic: TrafficCounters, guests: Set[Guest], shed: Mapping[str, int], rates: RateBook
+    traffic: TrafficCounters, endpoints: Set[Endpoint], shed: Mapping[str, int], rates: RateBook
 ) -> Iterator[Metric]:
     """The families of connections, sessions and their requests.  O(sessions)."""
     sessions = GaugeMetricFamily("walletd_sessions", "Open sessions, by authentication.", labels=["state"])
-    known = sum(guest.session.grant is not None for guest in guests)
+    known = sum(endpoint.session.grant is not None for endpoint in endpoints)
     sessions.add_metric(["authenticated"], known)
-    sessions.add_metric(["unauthenticated"], len(guests) - known)
+    sessions.add_metric(["unauthenticated"], len(endpoints) - known)
     yield sessions
     yield gauge("walletd_connections", "Open connections.", traffic.open)
     yield gauge("walletd_guests", "Open connections that have not authenticated.", traffic.guests)

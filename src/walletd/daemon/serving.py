@@ -15,7 +15,7 @@ from typing import NoReturn
 
 import trio
 
-from walletd.daemon.admin_listener import VERSION, Ways, ways_in
+from walletd.daemon.admin_listener import VERSION, Listeners, open_listeners
 from walletd.daemon.auditing import audit_at_start, audit_beside
 from walletd.daemon.client_listener import client_listener
 from walletd.daemon.compacting import compacting
@@ -23,12 +23,12 @@ from walletd.daemon.descriptors import raise_limit
 from walletd.daemon.draining import drain
 from walletd.daemon.engine import Engine
 from walletd.daemon.exit_codes import exit_code_of, log_end
-from walletd.daemon.inside_view import inside_view
 from walletd.daemon.journals import opened_journal
 from walletd.daemon.launch import Announce, Announcement, Launch
 from walletd.daemon.limits import budgets_of, caches_of, engine_limits, session_limits
 from walletd.daemon.metrics_of_parts import families_of
 from walletd.daemon.operations import Operations, refuse_unknown_components
+from walletd.daemon.report_sections import report_sections
 from walletd.gateway.admission import Admission
 from walletd.gateway.network.counters import TrafficCounters
 from walletd.gateway.services import About, Operator, Services, SessionTerms
@@ -49,7 +49,7 @@ from walletd.settings.layers import TOKEN_CREDENTIAL
 from walletd.settings.operator_token import operator_token
 from walletd.settings.settings import ConfigurationError, Settings
 from walletd.tables.file import ReadTablesRotten, unfit_library
-from walletd.tables.queries.wallets import Readings, open_readings
+from walletd.tables.queries.wallets import Queries, open_queries
 from walletd.tables.writer import delete_read_tables
 from walletd.upkeep.books_audit import Audit, BooksAudits
 from walletd.upkeep.compaction import Compaction
@@ -117,13 +117,13 @@ async def _run(launch: Launch) -> bool:
     try:
         async with trio.open_nursery() as nursery:
             await nursery.start(listen, operations.stop, operations.reload, operations.reports.write)
-            ways = await ways_in(settings, lifecycle, operations, nursery)
-            can_start_again = not ways.inherited
+            listeners = await open_listeners(settings, lifecycle, operations, nursery)
+            can_start_again = not listeners.inherited
             async with opened_journal(launch) as store:
                 if store is not None:
                     operator_sha256 = _operator_sha256(settings)
                     lifecycle.move(DaemonState.RECOVERING)
-                    await _recover_and_serve(launch, ways, store, operator_sha256)
+                    await _recover_and_serve(launch, listeners, store, operator_sha256)
             nursery.cancel_scope.cancel()
         if lifecycle.state is not DaemonState.DRAINING:
             lifecycle.move(DaemonState.DRAINING)
@@ -146,7 +146,7 @@ def _operator_sha256(settings: Settings) -> str:
     return token_hash(token)
 
 
-async def _recover_and_serve(launch: Launch, ways: Ways, store: Archivable, operator_sha256: str) -> None:
+async def _recover_and_serve(launch: Launch, listeners: Listeners, store: Archivable, operator_sha256: str) -> None:
     settings, operations = launch.settings, launch.operations
 
     def report_progress(done: int, whole: int) -> None:
@@ -166,12 +166,12 @@ async def _recover_and_serve(launch: Launch, ways: Ways, store: Archivable, oper
             last = recovered.progress.time
             clock = operations.clock = begin_here(settings.data, last, settings.max_clock_gap_days)
             die = _die_with_a_report(operations)
-            async with _reading(recovered, settings.reader_cache_kibibytes, clock, die) as readings:
+            async with _reading(recovered, settings.reader_cache_kibibytes, clock, die) as queries:
                 limits, budgets, head = engine_limits(settings), budgets_of(settings), await store.head()
-                engine = Engine(store, recovered, readings, head, limits, budgets=budgets, clock=clock, die=die)
+                engine = Engine(store, recovered, queries, head, limits, budgets=budgets, clock=clock, die=die)
                 async with engine.running():
                     await _admit_operator(engine, operator_sha256, settings)
-                    await _serve(launch, ways, store, engine, audit, is_rebuilt=recovered.rebuilt)
+                    await _serve(launch, listeners, store, engine, audit, is_rebuilt=recovered.rebuilt)
                 if not stop.hurried.is_set():
                     await engine.projector.drain()
     finally:
@@ -192,13 +192,13 @@ def _die_with_a_report(operations: Operations) -> Callable[[str], NoReturn]:
 @asynccontextmanager
 async def _reading(
     recovered: Recovered, cache_kibibytes: int, clock: Clock, die: Callable[[str], NoReturn]
-) -> AsyncIterator[Readings]:
-    readings = await open_readings(recovered.tables.path, cache_kibibytes, clock=clock, die=die)
+) -> AsyncIterator[Queries]:
+    queries = await open_queries(recovered.tables.path, cache_kibibytes, clock=clock, die=die)
     try:
-        yield readings
+        yield queries
     finally:
         with trio.CancelScope(shield=True):
-            await readings.aclose()
+            await queries.aclose()
 
 
 async def _admit_operator(engine: Engine, operator_sha256: str, settings: Settings) -> None:
@@ -209,19 +209,19 @@ async def _admit_operator(engine: Engine, operator_sha256: str, settings: Settin
 
 
 async def _serve(
-    launch: Launch, ways: Ways, store: Archivable, engine: Engine, audit: Audit, *, is_rebuilt: bool
+    launch: Launch, listeners: Listeners, store: Archivable, engine: Engine, audit: Audit, *, is_rebuilt: bool
 ) -> None:
-    settings, operations, lifecycle, doors = launch.settings, launch.operations, launch.lifecycle, ways.doors
+    settings, operations, lifecycle, parts = launch.settings, launch.operations, launch.lifecycle, listeners.parts
     compaction = compacting(launch, store, engine)
-    services = _services(launch, engine, compaction, doors.traffic)
-    server = client_listener(launch, ways, services, engine.turns)
+    services = _services(launch, engine, compaction, parts.traffic)
+    server = client_listener(launch, listeners, services, engine.passes)
     engine.events.idle.add(server.flush)
-    operations.reports.show(lambda: inside_view(engine, lifecycle, server.traffic, operations.settings))
+    operations.reports.show(lambda: report_sections(engine, lifecycle, server.traffic, operations.settings))
     lifecycle.watch(lambda state: _tell_sessions(services, state))
     async with trio.open_nursery() as edge:
         await edge.start(services.run)
         addresses = await edge.start(server.serve)
-        ways.metrics.show(*families_of(engine, server.traffic, services, doors, compaction))
+        listeners.metrics.show(*families_of(engine, server.traffic, services, parts, compaction))
         collect_garbage_rarely()
         lifecycle.move(DaemonState.SERVING)
         await edge.start(compaction.run)
@@ -229,11 +229,11 @@ async def _serve(
         edge.start_soon(operations.manager.watch, _journal_progress(engine))
         edge.start_soon(operations.loop_watch.run)
         edge.start_soon(keep, settings.data, operations.clock, engine.timers.wake)
-        if doors.certificates is not None:
-            edge.start_soon(doors.certificates.watch)
-        scheme = "ws" if doors.certificates is None else "wss"
+        if parts.certificates is not None:
+            edge.start_soon(parts.certificates.watch)
+        scheme = "ws" if parts.certificates is None else "wss"
         url = f"{scheme}://{addresses[0]}"
-        launch.announce(Announcement(url, settings, engine.writer.durable_head, is_rebuilt, ways.admin_url))
+        launch.announce(Announcement(url, settings, engine.writer.durable_head, is_rebuilt, listeners.admin_url))
         await operations.stop.wished.wait()
         lifecycle.move(DaemonState.DRAINING)
         compaction.stop()
@@ -261,7 +261,7 @@ def _services(launch: Launch, engine: Engine, compaction: Compaction, traffic: T
             head=engine.writer.durable_head,
             projected=engine.projector.sequence,
             warm_wallets=len(engine.wallets.roster),
-            sessions=len(admission.guests),
+            sessions=len(admission.endpoints),
             guests=traffic.guests,
             guests_dropped=traffic.dropped_guests,
             top=tuple(
@@ -291,5 +291,5 @@ def _services(launch: Launch, engine: Engine, compaction: Compaction, traffic: T
 
 def _tell_sessions(services: Services, state: DaemonState) -> None:
     notice = LifecycleNotice(state, RESTART_RETRY_MS if state is DaemonState.DRAINING else None)
-    for endpoint in services.admission.guests:
+    for endpoint in services.admission.endpoints:
         endpoint.notify("lifecycle", notice)

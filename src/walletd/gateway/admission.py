@@ -30,7 +30,7 @@ MOMENTS_UNPRUNED = 64
 """The number of moments beyond the number of tokens that may belong to tokens rotated out or revoked."""
 
 
-class Guest(Protocol):
+class Endpoint(Protocol):
     """An open connection, as admission sees it."""
 
     session: Session
@@ -63,30 +63,30 @@ class Admission:
 
     def __init__(self, register: TokenRegister, authentication_seconds: float = 10) -> None:
         self.register = register
-        self.guests: set[Guest] = set()
+        self.endpoints: set[Endpoint] = set()
         self._authentication_seconds = authentication_seconds
-        self._unauthenticated: OrderedDict[Guest, float] = OrderedDict()
+        self._unauthenticated: OrderedDict[Endpoint, float] = OrderedDict()
         """The deadline of each; in the order of their arrival, and so of their deadlines, too."""
         self._arrival = trio.Event()
         self._moments: list[datetime] = []
         self._known: set[datetime] = set()
         self._changed = trio.Event()
 
-    def enter(self, guest: Guest) -> None:
+    def enter(self, endpoint: Endpoint) -> None:
         """Note that the connection is open.  If it has not authenticated yet, it must do so before its deadline."""
-        self.guests.add(guest)
-        if guest.session.grant is None:
-            self._unauthenticated[guest] = trio.current_time() + self._authentication_seconds
+        self.endpoints.add(endpoint)
+        if endpoint.session.grant is None:
+            self._unauthenticated[endpoint] = trio.current_time() + self._authentication_seconds
             self._arrival.set()
 
-    def leave(self, guest: Guest) -> None:
+    def leave(self, endpoint: Endpoint) -> None:
         """The connection is gone: nothing of it is kept."""
-        self.guests.discard(guest)
-        self._unauthenticated.pop(guest, None)
+        self.endpoints.discard(endpoint)
+        self._unauthenticated.pop(endpoint, None)
 
     async def answered(self) -> None:
         """Return once no session has an unanswered request; for the end, when no new ones are accepted."""
-        while busy := [guest for guest in self.guests if guest.session.in_flight]:
+        while busy := [endpoint for endpoint in self.endpoints if endpoint.session.in_flight]:
             await busy[0].answered()
 
     def review(self, records: Sequence[ClientRecord]) -> None:
@@ -96,8 +96,8 @@ class Admission:
         Sessions continue with what their token permits now: an overlap gives it another end.  O(sessions + tokens).
         """
         changed = {record.client for record in records}
-        for guest in [guest for guest in self.guests if _is_one_of(guest.session, changed)]:
-            self._judge(guest)
+        for endpoint in [endpoint for endpoint in self.endpoints if _is_one_of(endpoint.session, changed)]:
+            self._judge(endpoint)
         self._expect(records)
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -114,8 +114,8 @@ class Admission:
             with trio.move_on_after(self._seconds_to_next()):
                 await self._changed.wait()
             if self._is_due():
-                for guest in list(self.guests):
-                    self._judge(guest)
+                for endpoint in list(self.endpoints):
+                    self._judge(endpoint)
 
     async def _close_unauthenticated(self) -> None:
         while True:
@@ -127,28 +127,28 @@ class Admission:
 
     def _close_late(self, now: float) -> None:
         while self._unauthenticated and next(iter(self._unauthenticated.values())) <= now:
-            guest = next(iter(self._unauthenticated))
-            del self._unauthenticated[guest]
-            if guest.session.grant is None and not guest.session.is_ended:
-                guest.close(CloseCode.AUTHENTICATION_TIMEOUT, "no authentication in time")
+            endpoint = next(iter(self._unauthenticated))
+            del self._unauthenticated[endpoint]
+            if endpoint.session.grant is None and not endpoint.session.is_ended:
+                endpoint.close(CloseCode.AUTHENTICATION_TIMEOUT, "no authentication in time")
 
     @property
     def awaited_moments(self) -> int:
         """The number of moments at which sessions may have to end."""
         return len(self._moments)
 
-    def _judge(self, guest: Guest) -> None:
-        grant = guest.session.grant
+    def _judge(self, endpoint: Endpoint) -> None:
+        grant = endpoint.session.grant
         if grant is None or not (grant.token_sha256 or grant.is_certified):
             return
         now_granted = self.register.renewed(grant)
-        if now_granted is not None and now_granted.is_valid_at(guest.peer):
+        if now_granted is not None and now_granted.is_valid_at(endpoint.peer):
             if now_granted.scopes == grant.scopes:
-                guest.session.grant = now_granted
+                endpoint.session.grant = now_granted
             else:  # Its streams show what the old scopes permitted.
-                guest.end(CloseCode.RESTART, "the client's scopes have changed; come back in a moment")
+                endpoint.end(CloseCode.RESTART, "the client's scopes have changed; come back in a moment")
             return
-        guest.end(CloseCode.AUTHENTICATION_FAILED, "the token was revoked, rotated out or has expired")
+        endpoint.end(CloseCode.AUTHENTICATION_FAILED, "the token was revoked, rotated out or has expired")
 
     def _expect(self, records: Iterable[ClientRecord]) -> None:
         """Remember the moments at which their tokens end, soonest first; each of them once."""

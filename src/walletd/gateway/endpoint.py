@@ -49,7 +49,7 @@ class Wire(Protocol):
         ...
 
 
-class Asked(NamedTuple):
+class PendingRead(NamedTuple):
     """A read that waits for its turn, and the state that it must show: that of its arrival, however much follows."""
 
     call: Call
@@ -104,7 +104,7 @@ class ClientEndpoint:
         """
         self.parked_ever = 0
         """The number of this session's commands that were not decided on arrival."""
-        self.reads: deque[Asked] = deque()
+        self.reads: deque[PendingRead] = deque()
         """Reads that are not answered yet, oldest first: of the tables, of the journal, or behind a parked command."""
         self.subscriptions: dict[int, Subscription] = {}
         self.subscriptions_made = 0
@@ -217,7 +217,7 @@ class ClientEndpoint:
         in_flight, services = self.session.in_flight, self.services
         if in_flight < load.SMALLEST_SHARE:
             return False
-        return services.wallets.load.exceeds_share(in_flight, len(services.admission.guests))
+        return services.wallets.load.exceeds_share(in_flight, len(services.admission.endpoints))
 
     def _heed(self, throttle: Throttle) -> None:
         """Warn, and then close, a session that continues although it is refused."""

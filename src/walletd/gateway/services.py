@@ -14,7 +14,7 @@ import trio
 
 from walletd.gateway.admission import Admission
 from walletd.gateway.audit_trail import AuditTrail
-from walletd.protocol.envelope import Limits
+from walletd.protocol.envelope import SessionLimits
 from walletd.protocol.messages.journal import CompactionStatus
 from walletd.protocol.messages.operator import DaemonStatus
 from walletd.runtime.fair_turns import FairTurns
@@ -87,7 +87,7 @@ class About(NamedTuple):
 class SessionTerms(NamedTuple):
     """The terms of every session, as told in its hello."""
 
-    limits: Limits
+    limits: SessionLimits
     heartbeat_ms: int
     max_event_bytes: int
     """The bytes that may be queued for a client before a stream waits."""

@@ -14,7 +14,7 @@ from heapq import heapify, heappop, heappush
 
 from walletd.ledger.client_book import ClientBook, apply_clients
 from walletd.ledger.velocity import Outflows
-from walletd.vocabulary.commands import TRANSFER_MARK, Limits
+from walletd.vocabulary.commands import TRANSFER_MARK, WalletLimits
 from walletd.vocabulary.entries import (
     AssetRecord,
     BalanceRecord,
@@ -87,7 +87,7 @@ class Book:
         self.version: Version = record.version
         self.opened_at: datetime = record.opened_at
         self.metadata: dict[str, str] = record.metadata
-        self.limits: dict[AssetCode, Limits] = record.limits
+        self.limits: dict[AssetCode, WalletLimits] = record.limits
         self.freeze: Freeze | None = record.freeze
         self.counted_from: dict[AssetCode, CountedFrom] = record.counted_from
         self.outflows: dict[AssetCode, Outflows] | None = None
@@ -202,7 +202,7 @@ class Book:
         return copied
 
 
-def floor(is_system: bool, limits: Limits | None) -> int | None:
+def floor(is_system: bool, limits: WalletLimits | None) -> int | None:
     """The lowest permitted balance under these limits: the minimum, or the end of the credit."""
     if limits is not None and limits.minimum is not None:
         return int(limits.minimum)

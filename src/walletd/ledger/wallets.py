@@ -18,7 +18,14 @@ from walletd.ledger.guards import (
     refuse,
     wallet_guard,
 )
-from walletd.vocabulary.commands import CloseWallet, FreezeWallet, Limits, OpenWallet, UnfreezeWallet, UpdateWallet
+from walletd.vocabulary.commands import (
+    CloseWallet,
+    FreezeWallet,
+    OpenWallet,
+    UnfreezeWallet,
+    UpdateWallet,
+    WalletLimits,
+)
 from walletd.vocabulary.entries import CountedFrom, Effects, Freeze, Moved, Refusal, WalletRecord
 from walletd.vocabulary.identifiers import AssetCode, Sequence, Version, WalletId
 from walletd.vocabulary.reasons import Reason
@@ -142,7 +149,7 @@ def close_wallet(books: Books, command: CloseWallet, now: datetime, leniently: b
 
 
 def _counted_from(
-    record: WalletRecord, limits: dict[AssetCode, Limits], now: datetime, origin: Origin
+    record: WalletRecord, limits: dict[AssetCode, WalletLimits], now: datetime, origin: Origin
 ) -> dict[AssetCode, CountedFrom]:
     """The start of each asset's velocity count under the new limits: longer windows start with what is remembered."""
     counted_from: dict[AssetCode, CountedFrom] = {}

@@ -27,7 +27,7 @@ class AuthenticationTerms(msgspec.Struct, frozen=True):
     """What the client may take in all its sessions, every field filled in."""
 
 
-class Limits(msgspec.Struct, frozen=True):
+class SessionLimits(msgspec.Struct, frozen=True):
     """The limits of one session."""
 
     max_frame_bytes: int
@@ -56,7 +56,7 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True):
     lifecycle: DaemonState
     connection: str
     auth: AuthenticationTerms
-    limits: Limits
+    limits: SessionLimits
     features: tuple[str, ...] = ("streams", "snapshots", "dry_run")
     heartbeat_ms: int
 

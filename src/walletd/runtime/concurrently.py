@@ -1,6 +1,6 @@
 """Two calls at the same time: while a thread writes, the event loop prepares the next write.
 
-next_ones = await side_by_side(write_these, prepare_the_next)
+next_ones = await concurrently(write_these, prepare_the_next)
 """
 
 from collections.abc import Awaitable, Callable
@@ -11,7 +11,7 @@ import trio
 T = TypeVar("T")
 
 
-async def side_by_side(one: Callable[[], Awaitable[None]], other: Callable[[], Awaitable[T]]) -> T:
+async def concurrently(one: Callable[[], Awaitable[None]], other: Callable[[], Awaitable[T]]) -> T:
     """The result of ``other``, once both are over.  Their exceptions are raised as they are; if both raise, that of
     ``one``.
     """

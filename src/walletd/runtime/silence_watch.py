@@ -1,6 +1,6 @@
 """A watch over a thread that others wait for: a thread that is gone never answers.
 
-    watch = Watch("the reads of the read tables", die)
+    watch = SilenceWatch("the reads of the read tables", die)
     with watch.waiting():
         rows = await in_thread(ask)
     nursery.start_soon(watch.run)
@@ -19,7 +19,7 @@ SILENCE_SECONDS = 30.0
 """A call that takes this long means a disk that hangs; the process is ended after one to two times as long."""
 
 
-class Watch:
+class SilenceWatch:
     """Counts calls and answers; ends the process if a call waits and none is answered."""
 
     def __init__(self, what: str, die: Callable[[str], NoReturn], clock: Callable[[], float] = time.monotonic) -> None:

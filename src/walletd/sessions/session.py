@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from walletd.protocol.envelope import Limits, Notification, Request, Success
+from walletd.protocol.envelope import Notification, Request, SessionLimits, Success
 from walletd.protocol.errors import explain, failure
 from walletd.protocol.messages import Authenticate, Authenticated, RequestId
 from walletd.protocol.methods import METHODS, Kind, Method
@@ -26,7 +26,7 @@ from walletd.vocabulary.declined import Declined
 from walletd.vocabulary.identifiers import CommandId, Principal
 from walletd.vocabulary.reasons import Reason
 
-Knows = Callable[[Principal, CommandId], bool]
+IsKnown = Callable[[Principal, CommandId], bool]
 
 TakePlace = Callable[[Grant], str | None]
 """Count the connection as this client's from now on, or tell what is full."""
@@ -99,7 +99,7 @@ class Session:
     def __init__(
         self,
         register: TokenRegister,
-        limits: Limits,
+        limits: SessionLimits,
         grant: Grant | None = None,
         throttle: Throttle | None = None,
         take_place: TakePlace = lambda grant: None,
@@ -118,7 +118,7 @@ class Session:
         self.calls = 0
         self.failed_authentications = 0
 
-    def receive(self, frame: bytes, knows: Knows | None = None) -> Call | Reply:
+    def receive(self, frame: bytes, knows: IsKnown | None = None) -> Call | Reply:
         """Read one text frame.  A call counts as unanswered until ``answered``.
 
         With ``knows``, only repeated commands are admitted: the others are refused as overload after a look at their
@@ -150,7 +150,7 @@ class Session:
             return self._authenticate(request.id, params)
         return self._permit(request.id, method, params, len(frame))
 
-    def _is_new_command(self, method: Method, params: msgspec.Raw, knows: Knows) -> bool:
+    def _is_new_command(self, method: Method, params: msgspec.Raw, knows: IsKnown) -> bool:
         if method.kind is not Kind.COMMAND or self.grant is None:
             return False
         try:

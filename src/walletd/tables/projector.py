@@ -20,8 +20,8 @@ import trio
 
 from walletd.journal.history import DurableEntry
 from walletd.journal.merkle import Frontier
-from walletd.runtime.concurrently import side_by_side
-from walletd.runtime.silence_watch import Watch
+from walletd.runtime.concurrently import concurrently
+from walletd.runtime.silence_watch import SilenceWatch
 from walletd.tables.backlog import Backlog, Batch
 from walletd.tables.writer import Folded, Progress, ReadTables, ReadTablesStand, folded
 
@@ -79,7 +79,7 @@ class Projector:
         *,
         max_backlog: int,
         on_projected: Callable[[Sequence[DurableEntry]], None],
-        watch: Watch,
+        watch: SilenceWatch,
     ) -> None:
         self._tables = tables
         self._progress = progress
@@ -179,7 +179,7 @@ class Projector:
         if self._full is not None or not self._backlog.has_another_batch:
             await self._write()
         else:
-            await side_by_side(self._write, self._fold_along)
+            await concurrently(self._write, self._fold_along)
         return self._full is None
 
     async def _next(self, *, is_awaited: bool) -> _Ready:

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 from walletd.journal.history import History
 from walletd.tables.command_ids import CommandIndex
-from walletd.tables.queries.wallets import Readings
+from walletd.tables.queries.wallets import Queries
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
     """The parts that read, for everything above that asks."""
 
-    tables: Readings
+    tables: Queries
     history: History
     index: CommandIndex

@@ -20,7 +20,7 @@ from walletd.journal.history import entries_of
 from walletd.journal.merkle import Frontier
 from walletd.journal.segment import verify
 from walletd.journal.store import Head, JournalStore
-from walletd.runtime.concurrently import side_by_side
+from walletd.runtime.concurrently import concurrently
 from walletd.tables import writer
 from walletd.tables.file import (
     DEFAULT_CACHES,
@@ -141,7 +141,7 @@ async def _fold(
     folded = await fold_next(progress)
     while folded is not None:
         progress = folded.progress
-        folded = await side_by_side(partial(_write, tables, folded), partial(fold_next, progress))
+        folded = await concurrently(partial(_write, tables, folded), partial(fold_next, progress))
         report(progress.sequence - first, head.sequence - first)
     if frontier.root() != head.root:
         raise JournalCorrupt(f"the Merkle root at entry {head.sequence} is not the one that was written")

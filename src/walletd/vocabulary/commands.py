@@ -146,7 +146,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     amount: LimitText
 
 
-class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+class WalletLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """A wallet's limits for one asset: its lowest and highest balance, and how fast money may leave.
 
     The lowest balance is a ``minimum`` or the end of a ``credit_limit``.  Entries of earlier versions may have both;
@@ -172,7 +172,7 @@ class UpdateWallet(Command, frozen=True, kw_only=True, tag_field="method", tag="
 
     wallet: WalletName
     metadata: Metadata | None = None
-    limits: Annotated[dict[AssetName, Limits | None], msgspec.Meta(max_length=MAX_LIMITED_ASSETS)] = {}
+    limits: Annotated[dict[AssetName, WalletLimits | None], msgspec.Meta(max_length=MAX_LIMITED_ASSETS)] = {}
 
 
 class FreezeWallet(Command, frozen=True, kw_only=True, tag_field="method", tag="wallet.freeze"):

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import msgspec
 
 from walletd.vocabulary.budgets import Budget
-from walletd.vocabulary.commands import Instant, Limits, Metadata, RecordedCommand
+from walletd.vocabulary.commands import Instant, Metadata, RecordedCommand, WalletLimits
 from walletd.vocabulary.identifiers import (
     HISTORY_MARK_PATTERN,
     AssetCode,
@@ -72,7 +72,7 @@ class WalletRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     version: Version
     opened_at: Instant
     metadata: Metadata = {}
-    limits: dict[AssetCode, Limits] = {}
+    limits: dict[AssetCode, WalletLimits] = {}
     freeze: Freeze | None = None
     counted_from: dict[AssetCode, CountedFrom] = {}
     """One for each asset whose velocity is limited."""

@@ -1,6 +1,6 @@
 """Loading: the books of dormant wallets, and the refundable amounts of transfers, from the read tables.
 
-    loading = BookLoading(projector, visibility, readings.books, readings.transfer, history.entry)
+    loading = BookLoading(projector, visibility, queries.books, queries.transfer, history.entry)
     books = await loading.load(["alice", "~t17"])      # those that exist
 
 A name that begins with ``TRANSFER_MARK`` stands for a transfer.

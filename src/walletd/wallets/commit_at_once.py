@@ -1,9 +1,9 @@
-"""Commits in the turn of their decision, if the disk is so fast that a hop to a thread is not worthwhile.
+"""Commits in the pass of their decision, if the disk is so fast that a hop to a thread is not worthwhile.
 
-    turns = CommitAtOnce(writer, projector, load, budgets)
-    turns.begin_turn()                                 # no other task runs until
+    passes = CommitAtOnce(writer, projector, load, budgets)
+    passes.begin_pass()                                # no other task runs until
     ...                                                # everything that the sockets brought is decided
-    turns.end_turn()                                   # and committed here
+    passes.end_pass()                                  # and committed here
 
 The gateway's loop over its sockets knows of nothing else here, and nothing else depends on it: a store that cannot
 append at once is written by the writer's own task.
@@ -17,7 +17,7 @@ from walletd.wallets.submission import Submission
 
 
 class CommitAtOnce:
-    """Notified by the gateway when it begins and ends a turn of the event loop."""
+    """Notified by the gateway when it begins and ends a pass over the sockets."""
 
     __slots__ = ("_budgets", "_load", "_projector", "_writer")
 
@@ -29,7 +29,7 @@ class CommitAtOnce:
 
     @property
     def is_pressed(self) -> bool:
-        """True if more arrives than can be done, so that turns should be short."""
+        """True if more arrives than can be done, so that passes should be short."""
         return self._load.level >= Level.PRESSED
 
     def charge(self, payer: Account | None, seconds: float) -> None:
@@ -40,13 +40,13 @@ class CommitAtOnce:
         """The seconds for which nothing should be read for this payer."""
         return self._budgets.processor_wait(payer)
 
-    def begin_turn(self) -> None:
-        """No other task runs until ``end_turn``: commands decided until then are committed there, if the disk is
+    def begin_pass(self) -> None:
+        """No other task runs until ``end_pass``: commands decided until then are committed there, if the disk is
         fast.
         """
         self._writer.attend()
 
-    def end_turn(self) -> None:
+    def end_pass(self) -> None:
         """Commit, or have it committed; then there is a moment for work beside it."""
         self._writer.commit_now()
         self._projector.fold_at_once()

@@ -14,7 +14,7 @@ import trio
 
 from walletd.contract import document as contract
 from walletd.gateway.audit_trail import ACTS, WHOLE_READS
-from walletd.gateway.endpoint import Asked, ClientEndpoint
+from walletd.gateway.endpoint import ClientEndpoint, PendingRead
 from walletd.gateway.methods.batches import check_batch
 from walletd.gateway.methods.commands import command
 from walletd.gateway.methods.entries import entry_get, entry_list, transfer_get
@@ -90,10 +90,10 @@ def _note(endpoint: ClientEndpoint, call: Call) -> None:
 def _ask(endpoint: ClientEndpoint, call: Call) -> None:
     """Have the read answered after the entries that it must show."""
     behind = endpoint.parked_ever if endpoint.parked else 0
-    _wait(endpoint, Asked(call, max(endpoint.written, endpoint.services.publisher.head), behind))
+    _wait(endpoint, PendingRead(call, max(endpoint.written, endpoint.services.publisher.head), behind))
 
 
-def _wait(endpoint: ClientEndpoint, asked: Asked) -> None:
+def _wait(endpoint: ClientEndpoint, asked: PendingRead) -> None:
     """Have the read answered after those before it; refuse it if they are more than the client's share is enough for:
     a client that sends one read at a time has to wait, one that sends thousands is told so.
     """
@@ -115,7 +115,7 @@ def _behind(endpoint: ClientEndpoint, call: Call) -> Behind:
     if not endpoint.parked:
         written = endpoint.written
         return lambda: written
-    asked = Asked(call, 0, endpoint.parked_ever)
+    asked = PendingRead(call, 0, endpoint.parked_ever)
 
     def behind() -> int | None:
         if endpoint.undecided(asked.behind) is None:
@@ -143,7 +143,7 @@ async def _answer_reads(endpoint: ClientEndpoint) -> None:
         endpoint.reads.popleft()
 
 
-async def _answer_read(endpoint: ClientEndpoint, asked: Asked) -> None:
+async def _answer_read(endpoint: ClientEndpoint, asked: PendingRead) -> None:
     """Raises only failures that must end the daemon."""
     call, visibility, turns = asked.call, endpoint.services.wallets.visibility, endpoint.services.reading
     while (submission := endpoint.undecided(asked.behind)) is not None:

@@ -20,11 +20,11 @@ async def hold_get(endpoint: ClientEndpoint, call: Call) -> Declined | None:
 
 async def hold_list(endpoint: ClientEndpoint, call: Call) -> Declined | None:
     """A page of a wallet's holds."""
-    params, readings = call.params, endpoint.services.stored.tables
+    params, queries = call.params, endpoint.services.stored.tables
     if params.after is not None and given_up(endpoint.services.wallets.books.histories, params.after):
         return Declined(Reason.INVALID_CURSOR, {"field": "after"})
-    page = await readings.list_holds(params.wallet, params.also_closed, params.after, params.limit)
-    if not page.holds and page.next is None and not await readings.has_wallet(params.wallet):
+    page = await queries.list_holds(params.wallet, params.also_closed, params.after, params.limit)
+    if not page.holds and page.next is None and not await queries.has_wallet(params.wallet):
         return Declined(Reason.UNKNOWN_WALLET, {"wallet": params.wallet})
     endpoint.reply(call, page)
     return None

@@ -29,7 +29,9 @@ def log_level(endpoint: ClientEndpoint, call: Call) -> None:
 def drain(endpoint: ClientEndpoint, call: Call) -> None:
     """The answer is queued before the daemon begins to stop."""
     services = endpoint.services
-    endpoint.reply(call, o.Draining(lifecycle=services.operator.lifecycle(), sessions=len(services.admission.guests)))
+    endpoint.reply(
+        call, o.Draining(lifecycle=services.operator.lifecycle(), sessions=len(services.admission.endpoints))
+    )
     services.operator.operations.drain()
 
 

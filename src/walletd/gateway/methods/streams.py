@@ -86,11 +86,11 @@ def _check_cursor(endpoint: ClientEndpoint, after: m.Cursor | int) -> Declined |
 
 async def _snapshot(endpoint: ClientEndpoint, params: m.Subscribe) -> m.WalletPage | None:
     """The wallets in one message; None if they do not fit."""
-    readings = endpoint.services.stored.tables
+    queries = endpoint.services.stored.tables
     if params.wallets is not None:
-        page = await readings.some_wallets(params.wallets)
+        page = await queries.some_wallets(params.wallets)
     else:
-        page = await readings.list_wallets(params.prefix or "", None, m.MAX_SNAPSHOT_WALLETS)
+        page = await queries.list_wallets(params.prefix or "", None, m.MAX_SNAPSHOT_WALLETS)
     if page.next is not None or any(view.next is not None for view in page.wallets):
         return None
     return page

@@ -5,9 +5,9 @@ by a client with one in flight.  Here the kernel reports in one call which socke
 called one after the other: by deficit round robin over their principals, by the time that each call takes, so that a
 client with a thousand connections, or with requests that cost a thousand times as much, has the share of one client.
 
-    readiness = Readiness(turns)
+    readiness = Readiness(passes)
     nursery.start_soon(readiness.run)
-    readiness.watch(fileno, on_ready, payer)           # called at every turn in which there is something to read
+    readiness.watch(fileno, on_ready, payer)           # called at every pass in which there is something to read
     readiness.forget(fileno)                           # before the socket is closed
 """
 
@@ -22,26 +22,26 @@ import trio
 from walletd.runtime.fair_queue import FairQueue
 from walletd.runtime.fair_turns import FairTurns, Turn
 
-TURN_SECONDS = 0.05
+PASS_SECONDS = 0.05
 """The time after which other tasks run, although each command costs less the larger the commits are."""
 
-PRESSED_TURN_SECONDS = 0.010
+PRESSED_PASS_SECONDS = 0.010
 """The same while the daemon is pressed: a finished commit and the fold that frees the backlog come first."""
 
 
 QUANTUM_SECONDS = 0.005
-"""The time of a turn that each principal may use while others wait: a read of 16 KiB, about a hundred requests."""
+"""The time of a pass that each principal may use while others wait: a read of 16 KiB, about a hundred requests."""
 
 Payer = Hashable
 """The one that a socket is read for: a principal's account; guests together are one, ``None``."""
 
 
-class Turns(Protocol):
-    """Observes the turns in which sockets are read."""
+class Passes(Protocol):
+    """Observes the passes in which sockets are read."""
 
     @property
     def is_pressed(self) -> bool:
-        """True if more arrives than can be done, so that turns should be short."""
+        """True if more arrives than can be done, so that passes should be short."""
         ...
 
     def charge(self, payer: Any, seconds: float) -> None:
@@ -52,17 +52,17 @@ class Turns(Protocol):
         """The seconds for which nothing should be read for this payer, because others need the time."""
         ...
 
-    def begin_turn(self) -> None:
+    def begin_pass(self) -> None:
         """From here on no other task runs."""
         ...
 
-    def end_turn(self) -> None:
+    def end_pass(self) -> None:
         """Other tasks run again."""
         ...
 
 
-class NoTurns:
-    """Turns that nothing depends on."""
+class NoPasses:
+    """Passes that nothing depends on."""
 
     is_pressed = False
 
@@ -73,14 +73,14 @@ class NoTurns:
         """Nothing waits."""
         return 0.0
 
-    def begin_turn(self) -> None:
+    def begin_pass(self) -> None:
         """Does nothing."""
 
-    def end_turn(self) -> None:
+    def end_pass(self) -> None:
         """Does nothing."""
 
 
-NO_TURNS = NoTurns()
+NO_PASSES = NoPasses()
 
 
 class _Watched:
@@ -100,15 +100,15 @@ class _Watched:
 class Readiness:
     """The sockets that can be read from, and those that are held back because their payers have to wait."""
 
-    def __init__(self, turns: Turns) -> None:
-        self._turns = turns
+    def __init__(self, passes: Passes) -> None:
+        self._passes = passes
         self._selector = selectors.DefaultSelector()
         self._watched: dict[int, _Watched] = {}
         self._ready: FairQueue[Payer, _Watched] = FairQueue(QUANTUM_SECONDS)
         self._held_back: list[tuple[float, int, _Watched]] = []
         """By the time at which they may be read again, soonest first; a number tells those of one time apart."""
         self._ever_held_back = 0
-        self._streams: FairTurns[Payer] = FairTurns(1, 1, turns.charge, turns.wait)
+        self._streams: FairTurns[Payer] = FairTurns(1, 1, passes.charge, passes.wait)
 
     def watch(self, fileno: int, on_ready: Callable[[], None], payer: Callable[[], Payer] = lambda: None) -> None:
         """Call ``on_ready`` whenever there is something to read, and perhaps once after ``forget``.
@@ -141,18 +141,18 @@ class Readiness:
                 await trio.lowlevel.wait_readable(self._selector.fileno())
             if self._held_back:
                 self._release()
-            self._turns.begin_turn()
+            self._passes.begin_pass()
             self._turn()
-            self._turns.end_turn()
+            self._passes.end_pass()
 
     def _turn(self) -> None:
-        """Call the owners of what is ready, until the turn is long enough for the others that wait for its end."""
+        """Call the owners of what is ready, until the pass is long enough for the others that wait for its end."""
         found = self._selector.select(0)
         if len(found) == 1 and not len(self._ready):
             self._call_alone(found[0][0].data)
             return
         self._queue(found)
-        ready, turns = self._ready, self._turns
+        ready, passes = self._ready, self._passes
         begun = before = perf_counter()
         payers: set[Payer] = set()
         while len(ready):
@@ -162,34 +162,34 @@ class Readiness:
                 self._queue(self._selector.select(0), served=payers)
             payer, watched = ready.take()
             watched.is_ready = False
-            if seconds := turns.wait(payer):
+            if seconds := passes.wait(payer):
                 self._hold_back(watched, seconds)
                 continue
             watched.on_ready()
             now = perf_counter()
             ready.charge(payer, now - before)
-            turns.charge(payer, now - before)
+            passes.charge(payer, now - before)
             payers.add(payer)
-            if now - begun > (PRESSED_TURN_SECONDS if turns.is_pressed else TURN_SECONDS):
+            if now - begun > (PRESSED_PASS_SECONDS if passes.is_pressed else PASS_SECONDS):
                 break
             before = now
 
     def _call_alone(self, watched: _Watched) -> None:
         """Call the owner of the only socket that is ready: the queue would cost a twentieth of a request."""
         payer = watched.payer()
-        if seconds := self._turns.wait(payer):
+        if seconds := self._passes.wait(payer):
             self._hold_back(watched, seconds)
             return
         begun = perf_counter()
         watched.on_ready()
         taken = perf_counter() - begun
-        self._turns.charge(payer, taken)
+        self._passes.charge(payer, taken)
         if taken > QUANTUM_SECONDS:
             self._ready.charge(payer, taken)
 
     def _queue(self, found: list[tuple[selectors.SelectorKey, int]], served: Set[Payer] = frozenset()) -> None:
-        """Queue the sockets that became ready, but not those of payers that were served in this turn: each of their
-        sockets is read once, before the commands of the turn are committed.
+        """Queue the sockets that became ready, but not those of payers that were served in this pass: each of their
+        sockets is read once, before the commands of the pass are committed.
         """
         for key, _ in found:
             watched: _Watched = key.data

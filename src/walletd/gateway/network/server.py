@@ -27,7 +27,7 @@ from walletd.gateway.network.counters import TrafficCounters
 from walletd.gateway.network.outbox import Flusher
 from walletd.gateway.network.places import TURNED_AWAY_AT_ONCE, Caps, Places
 from walletd.gateway.network.proxy_header import NoProxyHeader, read_proxy_header
-from walletd.gateway.network.readiness import NO_TURNS, Readiness, Turns
+from walletd.gateway.network.readiness import NO_PASSES, Passes, Readiness
 from walletd.gateway.network.socket_stream import SocketStream
 from walletd.gateway.network.tls import Certificates
 from walletd.gateway.network.unix_socket import UnixSocket, UnixSocketFailed
@@ -83,7 +83,7 @@ class GatewayServer:
         reserved: Sequence[socket.socket] = (),
         certificates: Certificates | None = None,
         unix_socket: UnixSocket | None = None,
-        turns: Turns = NO_TURNS,
+        passes: Passes = NO_PASSES,
         proxies: Sequence[Network] = (),
         spares_descriptors: int = 0,
         traffic: TrafficCounters | None = None,
@@ -111,7 +111,7 @@ class GatewayServer:
             open_endpoint,
             self.traffic,
             Flusher(),
-            Readiness(turns),
+            Readiness(passes),
             self.places,
             token_refused,
         )

@@ -83,7 +83,7 @@ _FRAMES_PER_APPEND = 4
 """A leaf, its parent, the first page and the padding, at most, beside the body."""
 
 
-class Limits(msgspec.Struct, frozen=True):
+class DiskLimits(msgspec.Struct, frozen=True):
     """The numbers of a SQLite journal.
 
     The ballast should cover the space that a full disk needs to fold the log: the log's limit and one more segment.
@@ -104,7 +104,7 @@ class SqliteJournalStore:
         connection: SqliteConnection,
         directory: Path,
         charter: Charter,
-        limits: Limits,
+        limits: DiskLimits,
         die: Callable[[str], NoReturn],
         archive: Archive,
     ) -> None:
@@ -439,7 +439,7 @@ async def open_journal(
     Raises JournalLocked, JournalUnsupported, JournalCorrupt, JournalUnreadable or JournalFull, before anything is
     served.  The store outlives a cancellation of the body until the body has ended; then it closes, shielded.
     """
-    limits = Limits(space_floor_bytes, ballast_bytes, reserve_bytes, checkpoint_bytes, silence_seconds)
+    limits = DiskLimits(space_floor_bytes, ballast_bytes, reserve_bytes, checkpoint_bytes, silence_seconds)
     database = directory / DATABASE_NAME
     with translated(f"the journal in {directory} could not be opened"):
         make_directory(directory)
@@ -483,7 +483,7 @@ async def _give_back(store: SqliteJournalStore) -> None:
         log.warning("the journal file was not shrunk: %s", full)
 
 
-async def _fill(ballast: Ballast, directory: Path, limits: Limits) -> None:
+async def _fill(ballast: Ballast, directory: Path, limits: DiskLimits) -> None:
     """Restore the ballast at the start, if that leaves the floor; if not, the first append will report it."""
     if free_bytes(directory) >= limits.space_floor_bytes + ballast.missing_bytes:
         await in_thread(ballast.restore)

@@ -5,8 +5,7 @@ from typing import Annotated
 import msgspec
 
 from walletd.protocol.messages.base import MAX_READ_WALLETS, Moment, PageLimit, Params, Result
-from walletd.vocabulary.commands import Instant, Metadata
-from walletd.vocabulary.commands import Limits as WalletLimits
+from walletd.vocabulary.commands import Instant, Metadata, WalletLimits
 from walletd.vocabulary.entries import AssetRecord, BalanceRecord, Freeze
 from walletd.vocabulary.identifiers import (
     AssetCode,

@@ -67,7 +67,7 @@ _decode_wallet = msgspec.json.Decoder(WalletRecord).decode
 _decode_hold = msgspec.json.Decoder(HoldRecord).decode
 
 
-class Stood(NamedTuple):
+class BalanceAfter(NamedTuple):
     """A balance after an entry."""
 
     asset: AssetCode
@@ -130,9 +130,9 @@ def _had(
     version = max(record.version, last_version(tables, wallet, moment.sequence))
     freed = _freed(tables, wallet, moment)
     if asset is None:
-        stood: Iterable[Stood] = map(_stood, tables.execute(BALANCES_AT, (wallet, moment.sequence, after)))
+        stood: Iterable[BalanceAfter] = map(_stood, tables.execute(BALANCES_AT, (wallet, moment.sequence, after)))
     else:
-        stood = [*stood_at(tables, wallet, [asset], moment.sequence)] or [Stood(asset, 0, 0, 0)]
+        stood = [*stood_at(tables, wallet, [asset], moment.sequence)] or [BalanceAfter(asset, 0, 0, 0)]
     for one in stood:
         least = floor(is_system_wallet(wallet), record.limits.get(one.asset))
         yield balance_record(wallet, one.asset, one.posted, one.held - freed.get(one.asset, 0), version, least)
@@ -153,16 +153,16 @@ def wallet_at(tables: Tables, wallet: WalletId, sequence: int) -> WalletRecord |
     return _decode_wallet(values[2])
 
 
-def stood_at(tables: Tables, wallet: WalletId, assets: Iterable[AssetCode], sequence: int) -> Iterator[Stood]:
+def stood_at(tables: Tables, wallet: WalletId, assets: Iterable[AssetCode], sequence: int) -> Iterator[BalanceAfter]:
     """Balances of the wallet, each after the last entry that touched it; assets that never touched it are left out."""
     return map(_stood, tables.execute(SOME_BALANCES_AT, (wallet, sequence, msgspec.json.encode([*assets]).decode())))
 
 
-def _stood(row: Sequence[Any]) -> Stood:
+def _stood(row: Sequence[Any]) -> BalanceAfter:
     *values, sealed = row
     check_seal("balance_change", sealed, *values)
     _, asset, _, _, _, version, posted, held, *_ = values
-    return Stood(asset, version, int(posted), int(held))
+    return BalanceAfter(asset, version, int(posted), int(held))
 
 
 def last_version(tables: Tables, wallet: WalletId, sequence: int) -> int:

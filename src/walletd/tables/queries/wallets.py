@@ -1,7 +1,7 @@
 """The queries of the read tables.
 
-    readings = await open_readings(path)
-    page = await readings.list_wallets(prefix="shop:", after=None, limit=100)
+    queries = await open_queries(path)
+    page = await queries.list_wallets(prefix="shop:", after=None, limit=100)
 
 An answer shows one consistent state: it is read by one SQL statement, or by several in one snapshot.  ``sequence`` in
 an answer is the last entry that it includes; nothing up to there is missing.
@@ -23,7 +23,7 @@ from walletd.protocol.messages import WalletPage, WalletView
 from walletd.protocol.messages.holds import HoldPage, HoldView
 from walletd.protocol.pages import PageRoom
 from walletd.runtime.ending import end_process
-from walletd.runtime.silence_watch import Watch
+from walletd.runtime.silence_watch import SilenceWatch
 from walletd.runtime.wall_clock import Clock, wall_clock
 from walletd.tables.file import READER_CACHE_KIBIBYTES, Tables
 from walletd.tables.queries.books import BookLoading, load_books
@@ -73,14 +73,14 @@ _AMOUNT_DIGITS = len(str(MAX_AMOUNT))
 _FIRST = (WalletId(""), AssetCode(""))
 
 
-class Readings:
+class Queries:
     """The read tables' two reading connections: one for single statements, one for queries of several."""
 
     def __init__(
         self, single: ConsistentReads, consistent: ConsistentReads, clock: Clock, die: Callable[[str], NoReturn]
     ) -> None:
         """``clock``: the present time, for holds and freezes end exactly when their time comes."""
-        self.watch = Watch("the reads of the read tables", die)
+        self.watch = SilenceWatch("the reads of the read tables", die)
         self._single = single
         self._consistent = consistent
         self.clock = clock
@@ -212,17 +212,17 @@ class Readings:
             return await self._single.rows(sql, values, is_small=is_small)
 
 
-async def open_readings(
+async def open_queries(
     path: Path,
     cache_kibibytes: int = READER_CACHE_KIBIBYTES,
     *,
     clock: Clock = wall_clock,
     die: Callable[[str], NoReturn] = end_process,
-) -> Readings:
+) -> Queries:
     """Open the read tables for reading; they must exist.  ``die`` ends the process where a read is never answered."""
     single = await open_consistent_reads(path, cache_kibibytes)
     try:
-        return Readings(single, await open_consistent_reads(path, cache_kibibytes), clock, die)
+        return Queries(single, await open_consistent_reads(path, cache_kibibytes), clock, die)
     except BaseException:
         with trio.CancelScope(shield=True):
             await single.aclose()

@@ -1,6 +1,6 @@
 """The view of a running daemon's parts in a report: states, queues, the heads of the last entries, the settings.
 
-    reports.show(lambda: inside_view(engine, lifecycle, traffic, settings))
+    reports.show(lambda: report_sections(engine, lifecycle, traffic, settings))
 
 No amount, no balance, no wallet's name and no secret: a report may be sent to others for help.
 """
@@ -21,7 +21,7 @@ from walletd.vocabulary.commands import kind_of
 SHOWN_ENTRIES = 20
 
 
-def inside_view(
+def report_sections(
     engine: Engine, lifecycle: Lifecycle, traffic: TrafficCounters, settings: Settings
 ) -> Mapping[str, str]:
     """One text for each section."""
