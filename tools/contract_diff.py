@@ -1,11 +1,13 @@
 """Compare two editions of the contract: what breaks a client that was written for the older one, what only adds.
 
-python tools/contract_diff.py OLD.json NEW.json      # exit 1 where something breaks
+python tools/contract_diff.py OLD.json NEW.json      # exit 1 if something breaks
 python tools/contract_diff.py --base REVISION        # docs/reference/asyncapi.json as it was there, and as it is now
 
-Whoever sends may do less than before, whoever receives may take more: of what a client sends, a field that is gone or
-newly required, a narrower type or bound breaks; of what the server sends, a field that is gone or not certain any
-more, another type or a new word, unless the list of words may grow.
+A sender may send less than before, and a receiver may accept more.  So, of what a client sends, a field that is gone
+or newly required, or a narrower type, bound or pattern breaks; of what the server sends, a field that is gone or no
+longer certain, another type, a wider pattern or a new word, unless the list of words may grow.
+
+A break on purpose is named in ``changes/breaking.md``: it is listed as ``meant``, and does not count.
 """
 
 import argparse
@@ -17,13 +19,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from patterns import admits
+
 ROOT = Path(__file__).parents[1]
 PUBLISHED = ROOT / "docs" / "reference" / "asyncapi.json"
 OLDER = "docs/asyncapi.json"
+MEANT = ROOT / "changes" / "breaking.md"
+MEANT_PLACES = re.compile(r"^- `(?P<place>[^`]+)`: (?P<what>[^:\n]+):", re.MULTILINE)
 
 LOWER_BOUNDS = ("minimum", "minLength", "minItems", "minProperties")
 UPPER_BOUNDS = ("maximum", "maxLength", "maxItems", "maxProperties")
-SAID = ("pattern", "format", "const", "discriminator")
+SAID = ("format", "const", "discriminator")
+
+INCLUDED = {"operate": {"open", "freeze", "define", "mint"}, "admin": {"operate", "open", "freeze", "define", "mint"}}
+"""The scopes that another one includes: its holder loses nothing if one of them is enough."""
 
 
 class Change(NamedTuple):
@@ -50,8 +59,10 @@ def _operations(old: dict[str, Any], new: dict[str, Any]) -> Iterator[Change]:
             continue
         if before["action"] != after["action"]:
             yield Change(name, "goes the other way", True)
-        if _scopes(before.get("x-needs")) != _scopes(after.get("x-needs")):
-            yield Change(name, f"needs {after.get('x-needs')} instead of {before.get('x-needs')}", True)
+        needed, need = _scopes(before.get("x-needs")), _scopes(after.get("x-needs"))
+        if needed != need:
+            is_met = all(any(scope in {held, *INCLUDED.get(held, ())} for held in needed) for scope in need)
+            yield Change(name, f"needs {after.get('x-needs')} instead of {before.get('x-needs')}", not is_met)
         for reason in after.get("x-errors", []):
             if reason not in before.get("x-errors", []):
                 yield Change(name, f"may fail with {reason}", False)
@@ -115,6 +126,8 @@ class _Walk:
                 return
             self.seen.add(pair)
         before, after = _resolved(self.old, before), _resolved(self.new, after)
+        if ("anyOf" in before) != ("anyOf" in after):
+            before, after = ({"anyOf": schema.get("anyOf", [schema])} for schema in (before, after))
         if before.get("type") != after.get("type"):
             yield Change(place, f"was {before.get('type')} and is {after.get('type')}", True)
             return
@@ -133,6 +146,11 @@ class _Walk:
         for word in SAID:
             if before.get(word) != after.get(word):
                 yield Change(place, f"{word} was {before.get(word)} and is {after.get(word)}", True)
+        pattern, other = before.get("pattern"), after.get("pattern")
+        if pattern != other:
+            wider, narrower = (other, pattern) if self.is_sent_by_client else (pattern, other)
+            is_safe = wider is None or (narrower is not None and admits(wider, narrower))
+            yield Change(place, f"pattern was {pattern} and is {other}", not is_safe)
         if "enum" in before and "enum" in after:
             for value in before["enum"]:
                 if value not in after["enum"]:
@@ -175,6 +193,7 @@ class _Walk:
         """Entries may have commands of new kinds, as there may be new methods; of anything else, no new kinds."""
         known = {_kind(self.old, choice): choice for choice in before}
         given = {_kind(self.new, choice): choice for choice in after}
+        _pair_renamed(known, given)
         for kind, choice in known.items():
             if kind in given:
                 yield from self.schemas(place, choice, given[kind])
@@ -183,6 +202,13 @@ class _Walk:
         for kind in given:
             if kind not in known:
                 yield Change(place, f"may be {kind}", not self.is_sent_by_client and not is_a_command)
+
+
+def _pair_renamed(known: dict[str, dict[str, Any]], given: dict[str, dict[str, Any]]) -> None:
+    """If a single type has another name, it is compared as the same: only the document names types."""
+    gone, new = [kind for kind in known if kind not in given], [kind for kind in given if kind not in known]
+    if len(gone) == len(new) == 1 and all("$ref" in choice for choice in (known[gone[0]], given[new[0]])):
+        given[gone[0]] = given.pop(new[0])
 
 
 def _resolved(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
@@ -194,7 +220,7 @@ def _resolved(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any
 
 
 def _kind(document: dict[str, Any], choice: dict[str, Any]) -> str:
-    """What tells a choice from its alternatives: its name or its type."""
+    """The name or type that tells a choice from its alternatives."""
     schema = _resolved(document, choice)
     return str(schema.get("title") or schema.get("type") or schema.get("enum") or schema)
 
@@ -212,6 +238,13 @@ def committed(revision: str) -> dict[str, Any]:
     sys.exit(f"walletd: there is no contract at {revision}: {said}")
 
 
+def meant(change: Change, page: str) -> bool:
+    """Whether the page names this break: the place there may have ``*``."""
+    named = MEANT_PLACES.findall(page)
+    places = ((re.escape(place).replace(r"\*", ".*"), what) for place, what in named)
+    return any(re.fullmatch(place, change.place) and change.what.startswith(what) for place, what in places)
+
+
 def main() -> int:
     """Print the changes, those that break first."""
     parser = argparse.ArgumentParser(description="Compare two editions of the contract.")
@@ -225,10 +258,13 @@ def main() -> int:
     else:
         old, new = (json.loads(document.read_text()) for document in asked.documents)
     found = sorted(changes(old, new), key=lambda change: not change.is_breaking)
-    for change in found:
-        sys.stdout.write(f"{change}\n")
-    breaking = sum(change.is_breaking for change in found)
-    sys.stdout.write(f"{len(found)} changes, {breaking} of them breaking\n")
+    page = MEANT.read_text() if asked.base is not None and MEANT.exists() else ""
+    on_purpose = [change for change in found if change.is_breaking and meant(change, page)]
+    for change in sorted(found, key=lambda change: change in on_purpose):
+        sys.stdout.write(f"meant   {change.place}: {change.what}\n" if change in on_purpose else f"{change}\n")
+    breaking = sum(change.is_breaking for change in found) - len(on_purpose)
+    purpose = f", and {len(on_purpose)} on purpose (changes/breaking.md)" if on_purpose else ""
+    sys.stdout.write(f"{len(found)} changes, {breaking} of them breaking{purpose}\n")
     return 1 if breaking else 0
 
 

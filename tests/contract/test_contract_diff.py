@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from contract_diff import Change, meant
+from patterns import admits
 from tests.contract.witness import PUBLISHED
 
 TOOL = Path(__file__).parents[2] / "tools" / "contract_diff.py"
@@ -28,6 +30,11 @@ def reason(document: dict[str, Any], word: str) -> Any:
     return next(row for row in document["x-errors"] if row["reason"] == word)
 
 
+LONGER = r"^h[1-9][0-9]{0,15}(\.[0-9]{1,3})?(-[0-9a-z]{8})?(/[a-z]+)?$"
+NAMED = [("*.entry.command.scopes[]", "pattern"), ("*.scopes", "pattern"), ("*", "is gone")]
+LEVEL = {"$ref": "#/components/schemas/LogLevel"}
+NULLABLE = {"anyOf": [{"type": "boolean"}, {"type": "null"}]}
+
 BREAKING: list[tuple[str, Edit]] = [
     ("a method is gone", lambda d: d["operations"].pop("wallet.get")),
     ("a notification is gone", lambda d: d["operations"].pop("stream.heartbeat")),
@@ -37,6 +44,8 @@ BREAKING: list[tuple[str, Edit]] = [
     ("a new param is required", lambda d: _add(schema(d, "GetWallet"), "why", {"type": "string"}, True)),
     ("a param has another type", lambda d: field(d, "PostingGiven", "amount").update(type="integer")),
     ("a param has another pattern", lambda d: field(d, "PostingGiven", "amount").update(pattern="^[0-9]+$")),
+    ("a recorded id may be longer", lambda d: field(d, "CaptureHold", "hold").update(pattern=LONGER)),
+    ("a param may not be null", lambda d: d["components"]["schemas"]["SetLogLevel"]["properties"].update(level=LEVEL)),
     ("fewer postings", lambda d: field(d, "PostTransferParams", "postings").update(maxItems=50)),
     ("a word of a param is gone", lambda d: _words(d, "FrozenSide").pop()),
     ("a result's field is gone", lambda d: schema(d, "Applied")["properties"].pop("balances")),
@@ -54,6 +63,10 @@ BREAKING: list[tuple[str, Edit]] = [
 ADDING: list[tuple[str, Edit]] = [
     ("a new optional param", lambda d: _add(schema(d, "GetWallet"), "why", {"type": "string"}, False)),
     ("a param is optional now", lambda d: schema(d, "GetWallet")["required"].clear()),
+    ("a param's pattern admits more", lambda d: field(d, "CaptureHoldParams", "hold").update(pattern=LONGER)),
+    ("a param without a pattern", lambda d: field(d, "CaptureHoldParams", "hold").pop("pattern")),
+    ("a param may be null", lambda d: field(d, "GetStatement", "newest_first").update(NULLABLE)),
+    ("a scope that the old one includes", lambda d: d["operations"]["daemon.audit"].update({"x-needs": "`define`"})),
     ("more postings", lambda d: field(d, "PostTransferParams", "postings").update(maxItems=200)),
     ("a new field of a result", lambda d: _add(schema(d, "Applied"), "mood", {"type": "string"}, False)),
     ("a new field of every result", lambda d: _add(schema(d, "Applied"), "mood", {"type": "string"}, True)),
@@ -97,6 +110,40 @@ def test_what_only_adds_is_said_to_add(tmp_path: Path, edit: Edit) -> None:
     compared = compare(tmp_path, edit)
     assert compared.returncode == 0, compared.stdout + compared.stderr
     assert compared.stdout.startswith("adds  ")
+
+
+def test_another_name_of_a_type_is_no_change(tmp_path: Path) -> None:
+    compared = compare(tmp_path, lambda d: schema(d, "WalletLimits").update(title="Bounds"))
+    assert compared.stdout == "0 changes, 0 of them breaking\n"
+
+
+@pytest.mark.parametrize(
+    ("wider", "narrower"),
+    [
+        (r"^t[0-9]{0,15}(-[a-z]{8})?$", r"^t[0-9]{0,15}$"),
+        (r"^(?:a|b|c):x$", r"^(?:a|c):x$"),
+        (r"^[A-Za-z0-9._]{0,64}$", r"^[A-Z0-9.]{1,63}$"),
+        (r"^(a|b(c|d)?|(e|f):[0-9]+\*?)$", r"^(a|b|e:[0-9]{2})$"),
+        (r"^x*y+$", r"^xy$"),
+    ],
+)
+def test_a_pattern_with_additions_admits_more(wider: str, narrower: str) -> None:
+    assert admits(wider, narrower)
+    assert admits(wider, wider)
+    assert not admits(narrower, wider)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("^ab$", "^ac$"), ("^[^a]$", "^[^ab]$"), ("^a{2}$", "^a$"), ("^(a|b)c$", "^c$"), ("^a$", "a")]
+)
+def test_patterns_that_differ_otherwise_are_not_said_to_admit_each_other(one: str, other: str) -> None:
+    assert not admits(one, other)
+    assert not admits(other, one)
+
+
+def test_a_break_on_purpose_is_named_with_its_place_and_kind() -> None:
+    change = Change("hold.get.reply.result.entry.command.scopes[]", "pattern was ^a$ and is ^b$", is_breaking=True)
+    assert [meant(change, f"- `{place}`: {what}: why\n") for place, what in NAMED] == [True, False, False]
 
 
 def test_a_contract_and_itself_do_not_differ() -> None:
