@@ -18,7 +18,8 @@ import trio
 
 from walletd.journal.merkle import Frontier
 from walletd.journal.segment import seal
-from walletd.journal.sqlite.store import SqliteJournalStore, open_journal
+from walletd.journal.sqlite.opening import open_journal
+from walletd.journal.sqlite.store import SqliteJournalStore
 from walletd.ledger.book import Books, apply
 from walletd.ledger.rules import decide
 from walletd.vocabulary.commands import AnyCommand, DefineAsset, OpenWallet, Posting, PostTransfer

@@ -17,7 +17,7 @@ from walletd.journal.archive.archive import archive_for_writing
 from walletd.journal.archive.file import pack
 from walletd.journal.failures import JournalCorrupt
 from walletd.journal.offline import open_offline
-from walletd.journal.sqlite.store import open_journal
+from walletd.journal.sqlite.opening import open_journal
 from walletd.tables import file as tables
 from walletd.tables.schema import SCHEMA
 

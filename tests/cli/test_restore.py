@@ -16,8 +16,8 @@ from tests.wallets.conftest import open_core
 from walletd.journal.merkle import Frontier
 from walletd.journal.offline import open_offline
 from walletd.journal.segment import records, seal
+from walletd.journal.sqlite.opening import open_journal
 from walletd.journal.sqlite.rows import COLUMNS, row_of
-from walletd.journal.sqlite.store import open_journal
 from walletd.vocabulary.commands import AnyCommand
 from walletd.vocabulary.entries import ClientRecord, Effects, Entry, TokenRecord, decode_entry, encode_entry
 from walletd.vocabulary.histories import FIRST_HISTORY

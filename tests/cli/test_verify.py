@@ -12,7 +12,7 @@ from tests.wallets.conftest import answered, define, open_core, opening, submit,
 from walletd.journal.merkle import Frontier
 from walletd.journal.offline import read_offline
 from walletd.journal.segment import Segment, records, seal
-from walletd.journal.sqlite.store import open_journal
+from walletd.journal.sqlite.opening import open_journal
 from walletd.vocabulary.entries import decode_entry, encode_entry
 
 DATABASE = Path("var/journal.db")

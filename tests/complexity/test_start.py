@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.wallets.conftest import answered, define, open_core, opening, submit, transfer
-from walletd.journal.sqlite.store import open_journal
+from walletd.journal.sqlite.opening import open_journal
 from walletd.tables.queries.wallets import open_queries
 from walletd.upkeep.books_audit import open_audit
 from walletd.upkeep.recovery import recover

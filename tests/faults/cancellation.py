@@ -28,7 +28,7 @@ from tests.simulation.world import Failed, simulate
 from tests.wallets.conftest import CLIENT, Outcomes, define, open_core, opening, transfer
 from walletd.journal.failures import JournalFull
 from walletd.journal.sqlite.connection import SqliteConnection
-from walletd.journal.sqlite.store import open_journal
+from walletd.journal.sqlite.opening import open_journal
 from walletd.journal.watchdog import Watchdog
 from walletd.vocabulary.commands import AnyCommand
 from walletd.vocabulary.entries import decode_entry

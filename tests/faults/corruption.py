@@ -27,9 +27,9 @@ from tests.faults.sums import remember_sums
 from walletd.journal.failures import JournalCorrupt, JournalFailure
 from walletd.journal.history import History
 from walletd.journal.merkle import Frontier
+from walletd.journal.sqlite import opening, wal
 from walletd.journal.sqlite import store as sqlite_store
-from walletd.journal.sqlite import wal
-from walletd.journal.sqlite.store import open_journal
+from walletd.journal.sqlite.opening import open_journal
 from walletd.tables import file as table_file
 from walletd.tables.command_ids import CommandIndex
 from walletd.tables.file import ReadTablesRotten
@@ -225,7 +225,7 @@ def _the_log_is_believed(stack: ExitStack) -> None:
 
 def _the_mark_is_not_asked(stack: ExitStack) -> None:
     stack.enter_context(patch.object(sqlite_store, "read_mark", lambda directory: None))
-    stack.enter_context(patch.object(sqlite_store, "refuse_missing", lambda database: None))
+    stack.enter_context(patch.object(opening, "refuse_missing", lambda database: None))
     stack.enter_context(patch.object(recovery, "refuse_journal_behind", lambda *_: None))
 
 

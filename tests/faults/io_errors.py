@@ -34,7 +34,8 @@ from walletd.journal.merkle import Frontier
 from walletd.journal.queue import Pending
 from walletd.journal.segment import records
 from walletd.journal.sqlite.connection import is_full
-from walletd.journal.sqlite.store import SqliteJournalStore, open_journal
+from walletd.journal.sqlite.opening import open_journal
+from walletd.journal.sqlite.store import SqliteJournalStore
 from walletd.journal.store import GENESIS
 from walletd.journal.verification import advance
 from walletd.journal.writer import JournalWriter, WriterLimits

@@ -13,8 +13,7 @@ from unittest.mock import patch
 import trio
 
 from tests.journal import appending
-from walletd.journal.sqlite import charter, connection
-from walletd.journal.sqlite import store as sqlite_store
+from walletd.journal.sqlite import charter, connection, opening
 
 
 def _commits_are_not_synced(stack: ExitStack) -> None:
@@ -42,7 +41,7 @@ def _what_was_recovered_is_not_synced(stack: ExitStack) -> None:
             await charter._set(opened, *setting)
         return await charter.read_charter(opened)
 
-    stack.enter_context(patch.object(sqlite_store, "prepare", prepare))
+    stack.enter_context(patch.object(opening, "prepare", prepare))
 
 
 def _the_answer_comes_first(stack: ExitStack) -> None:

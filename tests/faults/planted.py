@@ -25,6 +25,7 @@ from walletd.cli import serve
 from walletd.daemon import descriptors, engine, listeners
 from walletd.journal import writer
 from walletd.journal.failures import JournalFull
+from walletd.journal.sqlite import opening
 from walletd.journal.sqlite import store as sqlite_store
 from walletd.journal.sqlite.connection import SqliteConnection
 from walletd.journal.watchdog import Watchdog
@@ -410,7 +411,7 @@ def _connections_take_every_descriptor() -> None:
 
 
 def _without_a_thread_there_is_no_work() -> None:
-    for module in (sqlite_store, read_tables, consistent_reads):
+    for module in (sqlite_store, opening, read_tables, consistent_reads):
         module.in_thread = trio.to_thread.run_sync  # type: ignore[attr-defined]
 
 

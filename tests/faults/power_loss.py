@@ -24,7 +24,7 @@ from walletd.journal.merkle import Frontier
 from walletd.journal.offline import read_offline
 from walletd.journal.segment import records
 from walletd.journal.sqlite.directory import DATABASE_NAME
-from walletd.journal.sqlite.store import open_journal
+from walletd.journal.sqlite.opening import open_journal
 from walletd.journal.store import GENESIS
 from walletd.journal.verification import advance, verified
 

@@ -15,7 +15,7 @@ from tests.gateway.wires import request
 from walletd.daemon import admin_listener, serving
 from walletd.daemon.launch import Launch
 from walletd.daemon.operations import Operations
-from walletd.journal.sqlite.store import open_journal
+from walletd.journal.sqlite.opening import open_journal
 from walletd.runtime.fault_reports import FaultReports
 from walletd.runtime.lifecycle import Lifecycle
 from walletd.runtime.signals import Stop

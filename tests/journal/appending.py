@@ -19,7 +19,7 @@ from tests.journal.slow_disk import make_disks_slow
 from walletd.journal.merkle import Frontier
 from walletd.journal.queue import Pending
 from walletd.journal.segment import records
-from walletd.journal.sqlite.store import open_journal
+from walletd.journal.sqlite.opening import open_journal
 from walletd.journal.store import GENESIS
 from walletd.journal.verification import advance
 from walletd.journal.writer import JournalWriter

@@ -11,7 +11,8 @@ from tests.journal.chains import Chain
 from walletd.journal.memory.store import MemoryJournalStore
 from walletd.journal.postgresql.opening import open_ledger
 from walletd.journal.postgresql.store import PostgresqlJournalStore
-from walletd.journal.sqlite.store import SqliteJournalStore, open_journal
+from walletd.journal.sqlite.opening import open_journal
+from walletd.journal.sqlite.store import SqliteJournalStore
 from walletd.runtime import blocking_calls
 
 Store = SqliteJournalStore | MemoryJournalStore | PostgresqlJournalStore

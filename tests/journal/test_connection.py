@@ -12,7 +12,8 @@ import trio.testing
 
 from tests.journal.chains import Chain
 from walletd.journal.sqlite.connection import SqliteConnection, connect
-from walletd.journal.sqlite.store import SMALL_BYTES, open_journal
+from walletd.journal.sqlite.opening import open_journal
+from walletd.journal.sqlite.store import SMALL_BYTES
 from walletd.runtime import blocking_calls
 from walletd.runtime.blocking_calls import CALLS_IN_THREAD
 

@@ -9,7 +9,7 @@ from tests.journal.chains import Chain
 from walletd.journal.failures import JournalLocked, JournalUnreadable, JournalUnsupported
 from walletd.journal.offline import charter_offline, read_offline
 from walletd.journal.sqlite.directory import DATABASE_NAME
-from walletd.journal.sqlite.store import open_journal
+from walletd.journal.sqlite.opening import open_journal
 from walletd.journal.verification import verified
 
 Crash = Callable[[Path], Path]

@@ -12,8 +12,8 @@ import pytest
 from walletd.journal.archive.archive import archive_for_writing
 from walletd.journal.failures import JournalCorrupt, JournalExposed
 from walletd.journal.sqlite.mark import MARK_NAME, Mark, read_mark, write_mark
+from walletd.journal.sqlite.opening import open_journal
 from walletd.journal.sqlite.private import close_to_others, refuse_exposed
-from walletd.journal.sqlite.store import open_journal
 
 OURS, STRANGER = 1000, 1001
 

@@ -13,7 +13,7 @@ from walletd.journal.offline import read_offline
 from walletd.journal.segment import Segment
 from walletd.journal.sqlite import wal
 from walletd.journal.sqlite.directory import DATABASE_NAME
-from walletd.journal.sqlite.store import open_journal
+from walletd.journal.sqlite.opening import open_journal
 from walletd.journal.sqlite.wal import inspect, wal_path
 from walletd.journal.verification import verified
 

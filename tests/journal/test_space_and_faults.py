@@ -19,7 +19,8 @@ from walletd.journal.merkle import Frontier
 from walletd.journal.sqlite import charter
 from walletd.journal.sqlite import store as sqlite_store
 from walletd.journal.sqlite.directory import BALLAST_NAME, DATABASE_NAME, Ballast, free_bytes
-from walletd.journal.sqlite.store import SqliteJournalStore, open_journal
+from walletd.journal.sqlite.opening import open_journal
+from walletd.journal.sqlite.store import SqliteJournalStore
 from walletd.journal.sqlite.wal import wal_path
 from walletd.journal.store import GENESIS
 from walletd.journal.writer import JournalWriter, WriterLimits

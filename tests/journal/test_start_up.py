@@ -25,7 +25,7 @@ from walletd.journal.sqlite.directory import (
     refuse_network_file_system,
 )
 from walletd.journal.sqlite.mark import MARK_NAME, read_mark
-from walletd.journal.sqlite.store import open_journal
+from walletd.journal.sqlite.opening import open_journal
 from walletd.journal.sqlite.wal import wal_path
 
 Crash = Callable[[Path], Path]
@@ -33,7 +33,7 @@ Crash = Callable[[Path], Path]
 OPEN_ELSEWHERE = """
 import sys, trio
 from pathlib import Path
-from walletd.journal.sqlite.store import open_journal
+from walletd.journal.sqlite.opening import open_journal
 
 async def main():
     async with open_journal(Path(sys.argv[1])):

@@ -25,7 +25,8 @@ from walletd.journal.archive.file import ArchiveWriter
 from walletd.journal.failures import JournalCorrupt, JournalDetached, JournalFull
 from walletd.journal.offline import open_offline
 from walletd.journal.segment import records
-from walletd.journal.sqlite.store import SqliteJournalStore, open_journal
+from walletd.journal.sqlite.opening import open_journal
+from walletd.journal.sqlite.store import SqliteJournalStore
 from walletd.ledger.audit import Audit
 from walletd.upkeep import compaction as steps
 from walletd.upkeep import snapshot

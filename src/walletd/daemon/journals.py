@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from walletd.daemon.launch import Launch
 from walletd.daemon.limits import MEBIBYTE
 from walletd.journal.archive.archivable import Archivable
-from walletd.journal.sqlite.store import RESERVE_BYTES, open_journal
+from walletd.journal.sqlite.opening import RESERVE_BYTES, open_journal
 from walletd.settings.settings import ConfigurationError
 from walletd.vocabulary.states import DaemonState
 

@@ -49,15 +49,16 @@ def decide(
     """
     if refusal := expiry_guard(command, now, received or now):
         return refusal
+    origin = Origin(sequence, index or 0)
     match command:
         case c.PostTransfer():
-            return post_transfer(books, command, now, Origin(sequence, index or 0), leniently)
+            return post_transfer(books, command, now, origin, leniently)
         case c.DefineAsset():
             return _define_asset(books, command, now)
         case c.OpenWallet():
             return open_wallet(books, command, now)
         case c.UpdateWallet():
-            return update_wallet(books, command, now, Origin(sequence, index or 0))
+            return update_wallet(books, command, now, origin)
         case c.FreezeWallet():
             return freeze_wallet(books, command, now)
         case c.UnfreezeWallet():
@@ -65,16 +66,16 @@ def decide(
         case c.CloseWallet():
             return close_wallet(books, command, now, leniently)
         case c.RefundTransfer():
-            return refund_transfer(books, command, now, Origin(sequence, index or 0), leniently)
+            return refund_transfer(books, command, now, origin, leniently)
         case c.PlaceHold():
             hold = hold_id(sequence, index, books.histories[-1].mark)
-            return place_hold(books, command, now, hold, Origin(sequence, index or 0))
+            return place_hold(books, command, now, hold, origin)
         case c.CaptureHold():
             return capture_hold(books, command, now)
         case c.ExtendHold():
             return extend_hold(books, command, now)
         case c.AdjustHold():
-            return adjust_hold(books, command, now, Origin(sequence, index or 0))
+            return adjust_hold(books, command, now, origin)
         case c.VoidHold():
             return void_hold(books, command, now)
         case c.ExecuteBatch():

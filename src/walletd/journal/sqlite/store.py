@@ -3,30 +3,26 @@
 The promise is that of ``JournalStore``, on a local journaled file system whose syncs do not lie: a segment is durable
 when ``append`` returns; ``JournalFull`` and ``HeadMoved`` mean that nothing was written.
 
-    async with open_journal(Path("/var/lib/walletd")) as store:
-        head = await store.head()
+    head = await store.head()
+    await store.append(head.sequence, segment)          # durable
 """
 
 import logging
-import secrets
 import sqlite3
-import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
 import msgspec
 import trio
 
-from walletd.journal.archive.archive import ARCHIVE_DIRECTORY, Archive, open_archive, remove_unfinished
+from walletd.journal.archive.archive import Archive
 from walletd.journal.failures import (
     CheckpointFailing,
     HeadMoved,
     JournalCorrupt,
     JournalFailure,
     JournalFull,
-    JournalReplaced,
     JournalSilent,
     JournalUnreadable,
     OutcomeUnknown,
@@ -34,38 +30,24 @@ from walletd.journal.failures import (
 from walletd.journal.merkle import EMPTY_ROOT
 from walletd.journal.segment import Segment, records, verify
 from walletd.journal.sqlite import wal
-from walletd.journal.sqlite.charter import Charter, fold_log, prepare, truncate_log
-from walletd.journal.sqlite.connection import SqliteConnection, connect, is_full, translated
-from walletd.journal.sqlite.directory import (
-    DATABASE_NAME,
-    Ballast,
-    free_bytes,
-    locked,
-    make_directory,
-    refuse_network_file_system,
-    sync_directory,
-    sync_file,
-)
-from walletd.journal.sqlite.mark import Mark, read_mark, refuse_missing, refuse_replaced, write_mark
+from walletd.journal.sqlite.charter import Charter, fold_log, truncate_log
+from walletd.journal.sqlite.connection import SqliteConnection, is_full, translated
+from walletd.journal.sqlite.directory import DATABASE_NAME, Ballast, free_bytes, sync_file
+from walletd.journal.sqlite.mark import Mark, read_mark, refuse_replaced, write_mark
 from walletd.journal.sqlite.presence import Presence
-from walletd.journal.sqlite.private import close_to_others, refuse_exposed
 from walletd.journal.sqlite.rows import AFTER, APPEND, FIRST, HOLDING, LAST, PRUNE, row_of, segment_from
 from walletd.journal.store import GENESIS, READ_LIMIT_BYTES, Head
-from walletd.runtime.ending import end_process
 from walletd.runtime.threads import in_thread, once_files_may_open
 from walletd.vocabulary.histories import Histories
 
 log = logging.getLogger("walletd.journal")
 
-MEBIBYTE = 1024 * 1024
 SMALL_BYTES = 64 * 1024
 """After a larger segment there is so much other work that a thread may write it meanwhile."""
 _CHECKPOINT_FAILURES_BORNE = 3
 """One may be a passing fault; three in a row mean a disk that needs attention."""
 _RECOVERY_MARGIN = 8
 """An eighth above the floor, so that the journal does not flap at the limit."""
-RESERVE_BYTES = 4 * MEBIBYTE
-"""What the daemon keeps of the ballast for operators: some five hundred revocations on a full disk."""
 RESERVED_APPEND_BYTES = 64 * 1024
 """The room for an entry on a full disk, beside its body: the log's frames, and the pages into which it is folded."""
 PRUNE_BYTES = 1024 * 1024
@@ -367,7 +349,7 @@ class SqliteJournalStore:
     async def aclose(self) -> None:
         with trio.CancelScope(shield=True):
             await self._move_mark()
-        await _close(self._connection, self._die)
+        await close_connection(self._connection, self._die)
 
     def _refuse_without_room(self, segment: Segment) -> None:
         self._presence.refuse_detached()
@@ -421,77 +403,8 @@ class SqliteJournalStore:
             log.warning("cannot move the journal's high-water mark: %s", error)
 
 
-@asynccontextmanager
-async def open_journal(
-    directory: Path,
-    *,
-    space_floor_bytes: int = 64 * MEBIBYTE,
-    ballast_bytes: int = 8 * MEBIBYTE,
-    reserve_bytes: int = 0,
-    checkpoint_bytes: int = 4 * MEBIBYTE,
-    silence_seconds: float = 30.0,
-    new_instance: Callable[[], str] = lambda: secrets.token_hex(8),
-    now: Callable[[], int] = time.time_ns,
-    die: Callable[[str], NoReturn] = end_process,
-) -> AsyncIterator[SqliteJournalStore]:
-    """Open the journal in ``directory``, or create it there, while the body runs.
-
-    Raises JournalLocked, JournalUnsupported, JournalCorrupt, JournalUnreadable or JournalFull, before anything is
-    served.  The store outlives a cancellation of the body until the body has ended; then it closes, shielded.
-    """
-    limits = DiskLimits(space_floor_bytes, ballast_bytes, reserve_bytes, checkpoint_bytes, silence_seconds)
-    database = directory / DATABASE_NAME
-    with translated(f"the journal in {directory} could not be opened"):
-        make_directory(directory)
-        refuse_exposed(directory)
-    with locked(directory):
-        close_to_others(directory)
-        refuse_network_file_system(directory)
-        with translated(f"{database} could not be read"):
-            refuse_missing(database)
-            remove_unfinished(directory / ARCHIVE_DIRECTORY)
-            archive = open_archive(directory / ARCHIVE_DIRECTORY)
-            if archive.files and not database.exists():
-                raise JournalReplaced(f"{database} is missing, but its archive is there")
-            recoverable_frames = wal.inspect(database)
-        with translated(f"{database} could not be opened"):
-            connection = await connect(database, silence_seconds=limits.silence_seconds)
-        try:
-            ballast = Ballast(directory, limits.ballast_bytes, limits.reserve_bytes)
-            with translated(f"the journal in {directory} could not be prepared"), connection.bounded():
-                charter = await prepare(
-                    connection, recoverable_frames, new_instance=new_instance, now=now, make_room=ballast.drop_all
-                )
-                sync_directory(directory)
-                await _fill(ballast, directory, limits)
-            store = SqliteJournalStore(connection, directory, charter, limits, die, archive)
-            await store.resume()
-            try:
-                await _give_back(store)
-                yield store
-            finally:
-                await store.aclose()
-        finally:
-            await _close(connection, die)
-
-
-async def _give_back(store: SqliteJournalStore) -> None:
-    """Return the pages that a compaction left free, now that nothing waits."""
-    try:
-        await store.shrink(is_serving=False)
-    except JournalFull as full:
-        log.warning("the journal file was not shrunk: %s", full)
-
-
-async def _fill(ballast: Ballast, directory: Path, limits: DiskLimits) -> None:
-    """Restore the ballast at the start, if that leaves the floor; if not, the first append will report it."""
-    if free_bytes(directory) >= limits.space_floor_bytes + ballast.missing_bytes:
-        await in_thread(ballast.restore)
-    else:
-        log.warning("%s has too little free space for writes; walletd starts read-only", directory)
-
-
-async def _close(connection: SqliteConnection, die: Callable[[str], NoReturn]) -> None:
+async def close_connection(connection: SqliteConnection, die: Callable[[str], NoReturn]) -> None:
+    """Close it.  If its thread no longer answers, nothing is left but to ``die``."""
     try:
         with translated("the journal could not be closed"):
             await connection.aclose()
