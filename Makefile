@@ -15,7 +15,7 @@ ALONE := tests/attacks $(patsubst %,tests/faults/test_%.py,linearizability memor
 # What is compiled, and a daemon of it.
 COMPILED_TESTS := $(patsubst %,tests/%,ledger protocol tables wallets gateway reports) \
 	$(patsubst %,tests/%.py,journal/test_merkle journal/test_segment daemon/test_clients daemon/test_money daemon/test_tour)
-# One more than there are cores: many tests wait for a process, for the disk or for somebody's patience to end.
+# One more than there are cores: many tests wait for a process, for the disk or for a deadline to pass.
 WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 # Tests start hundreds of processes: what they import is compiled once, whatever the environment says.

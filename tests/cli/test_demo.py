@@ -63,7 +63,7 @@ def test_the_town_does_everything_that_it_is_there_to_show() -> None:
     kinds = {deed.kind for deed in deeds(7)}
     assert kinds == {
         *("purchase", "tip", "refund", "exchange", "deposit"),
-        *("overspending", "payment to nobody", "payment to oneself"),
+        *("overspending", "payment to no wallet", "payment to oneself"),
     }
     assert {deed.must_be_refused for deed in deeds(7)} == {
         *(None, Reason.INSUFFICIENT_FUNDS, Reason.WALLET_NOT_FOUND, Reason.SELF_TRANSFER),
@@ -139,7 +139,7 @@ class Ledger:
 
     def _decide(self, legs: tuple[Leg, ...]) -> Applied | Refused:
         self.sequence += 1
-        if legs[0].to == self._town.nobody and self._fault != "pays nobody":
+        if legs[0].to == self._town.nobody and self._fault != "pays no wallet":
             return refusal(Reason.WALLET_NOT_FOUND)
         if legs[0].to == legs[0].source:
             return refusal(Reason.SELF_TRANSFER)
@@ -201,7 +201,7 @@ async def test_a_command_whose_answer_was_lost_is_sent_again_and_counted_once() 
     ("fault", "complaint"),
     [
         ("forgets command ids", "got a different answer"),
-        ("pays nobody", "payment to nobody was applied"),
+        ("pays no wallet", "payment to no wallet was applied"),
         ("wrong reasons", "overspending was refused as wallet_closed, not as insufficient_funds"),
     ],
 )

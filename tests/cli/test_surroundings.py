@@ -59,7 +59,7 @@ MORE_WORDS: dict[tuple[str, ...], list[str]] = {("demo",): ["--operations", "60"
 
 
 def hear_ctrl_c() -> None:
-    """In the process to be: whoever runs the tests may ignore Ctrl-C."""
+    """In the new process: the one that runs the tests may ignore Ctrl-C."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 

@@ -126,7 +126,7 @@ def test_watch_sees_a_payment_and_ends_well_with_ctrl_c(tour: Tour) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # Whoever runs the tests may ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # The parent may ignore it.
     )
     assert watching.stdout is not None
     assert watching.stderr is not None

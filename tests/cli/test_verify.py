@@ -49,7 +49,7 @@ def put(segment: Segment) -> None:
 
 
 def resealed(change: dict[int, dict[str, object]]) -> None:
-    """Write the journal anew with some entries' fields changed, and with digests and roots that fit: a forgery."""
+    """Write the journal again with some entries' fields changed, and with digests and roots that fit: a forgery."""
     frontier = Frontier()
     segments = list(read_offline(DATABASE))
     altered("DELETE FROM segment")

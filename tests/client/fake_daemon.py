@@ -171,7 +171,7 @@ class FakeDaemon:
         if self.swallows:
             await trio.sleep_forever()
         if self.is_down:
-            raise ConnectionRefusedError("nobody listens")
+            raise ConnectionRefusedError("no daemon listens")
         near, far = memory_stream_pair()
         self.nursery.start_soon(self.serve, far)
         return near

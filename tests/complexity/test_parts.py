@@ -75,7 +75,7 @@ class Outlet:
 
 def test_an_entry_costs_nothing_for_subscribers_of_other_wallets() -> None:
     async def nothing(position: int) -> list[DurableEntry]:
-        raise AssertionError("nobody is behind")
+        raise AssertionError("no session is behind")
 
     def publish(subscribers: int) -> int:
         publisher, outlet = Publisher(nothing, 0, heartbeat_seconds=10), Outlet()

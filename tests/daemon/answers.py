@@ -296,7 +296,7 @@ def again(client: Client, entry: dict[str, Any]) -> dict[str, Any]:
     method = command.pop("method")
     answer = client.ask(method, **command)
     shown = answer.get("result") or answer["error"]["data"]
-    assert shown.get("replayed") is True, f"it should be replayed, and was decided anew: {answer}"
+    assert shown.get("replayed") is True, f"it should be replayed, and was decided again: {answer}"
     return answer
 
 

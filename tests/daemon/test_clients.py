@@ -157,7 +157,7 @@ def test_whoever_can_write_the_token_file_comes_back_in(tmp_path: Path) -> None:
             assert status_of_handshake(daemon, leaked) == 401
         daemon.kill()
         daemon.start()
-        assert status_of_handshake(daemon, leaked) == 401, "a restart alone brings nobody back"
+        assert status_of_handshake(daemon, leaked) == 401, "a restart alone brings no token back"
         assert "remove the file" in daemon.log()
         daemon.kill()
         (tmp_path / "data" / "operator.token").unlink()

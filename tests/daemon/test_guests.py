@@ -1,4 +1,4 @@
-"""Guests of a real daemon, which have no token, shut out nobody who has one."""
+"""Guests of a real daemon, which have no token, never shut out a client that has one."""
 
 import socket
 import urllib.request

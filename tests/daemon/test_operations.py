@@ -40,7 +40,7 @@ class NotifySocket:
                 return fields
 
     def close(self) -> None:
-        """Nobody listens any more."""
+        """Nothing listens any more."""
         self._socket.close()
         self.path.unlink()
 

@@ -1,6 +1,6 @@
-"""Cancelled at step n, for every n: whichever step of whichever task it is, what was told holds and nobody is left.
+"""Cancelled at step n, for every n: at every step of every task, what was answered holds and no task is left.
 
-    steps = steps_of(script)                           # how many steps it takes when nobody cancels it
+    steps = steps_of(script)                           # how many steps it takes if it is not cancelled
     wrong = cancelled_at(script, n)                    # nothing, or a sentence
     python -m tests.faults.cancellation SCRIPT PART PARTS [BUG]      # one JSON object: steps, violations
 

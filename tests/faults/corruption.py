@@ -114,7 +114,7 @@ async def _asked(history: History, views: Queries, tables: Path) -> Served:
 
 
 def outcome(directory: Path) -> Served | str:
-    """What a daemon serves there, or how it refuses; read tables that have rotted are built anew, as by a restart."""
+    """What a daemon serves there, or how it refuses; rotten read tables are rebuilt, as by a restart."""
     for _ in range(2):
         try:
             return trio.run(served, directory)

@@ -182,12 +182,12 @@ def loop_spins() -> None:
 
 
 def thread_is_left() -> None:
-    """There is a thread at the end that nobody can end, as where memory was short when its connection was closed."""
+    """At the end, a thread is left that nothing can end, as if memory was short when its connection was closed."""
     threading.Thread(target=threading.Event().wait).start()
 
 
 def no_memory_at_the_end() -> None:
-    """A thread is left that nobody can end, and the memory is missing to end the process in spite of it."""
+    """A thread is left that nothing can end, and the memory to end the process in spite of it is missing."""
     thread_is_left()
 
     def end(code: int) -> None:
@@ -245,7 +245,7 @@ def no_thread_from_the_start() -> None:
 
 
 def signals_at_both_ends() -> None:
-    """Somebody reloads, and asks for a report, before the signals are heeded and when they are not any more."""
+    """Reload and report are requested before the signals are handled, and after they no longer are."""
 
     def send() -> None:
         os.kill(os.getpid(), signal.SIGHUP)

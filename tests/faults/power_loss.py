@@ -34,7 +34,7 @@ OPENED_LIKE_A_DAEMON = 8
 
 
 def said(kind: str, descriptor: int, data: bytes) -> int:
-    """The last sequence that these bytes tell somebody; 0 where they tell none."""
+    """The last sequence in these bytes; 0 if there is none."""
     if kind != "A":
         return 0
     if descriptor == STDOUT:

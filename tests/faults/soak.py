@@ -6,7 +6,7 @@
 
 Each turn is a pytest process with its figures and its seed in the environment.  The first violation ends a soak: it is
 printed with the row, the seed, the folder that is kept and the command that repeats it.  What was done until then is in
-``summary.json`` and ``summary.txt`` of the soak's folder, written anew after each turn.
+``summary.json`` and ``summary.txt`` of the soak's folder, rewritten after each turn.
 """
 
 import argparse
@@ -46,7 +46,7 @@ class Done:
 
 
 class Interrupted(Exception):
-    """Somebody wants the end."""
+    """The soak has to end."""
 
 
 class Soak:

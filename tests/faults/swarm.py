@@ -64,7 +64,7 @@ class Swarm:
         self.refused = 0
         """How often a command was not taken, to be sent again."""
         self.strange: list[str] = []
-        """Answers that nobody should get."""
+        """Answers that no client should get."""
         self._chance = chance
         self._clients = [Client() for _ in range(clients)]
         self._tick = count()
@@ -162,7 +162,7 @@ class Swarm:
             if "id" in answer and answer["id"] in client.open:
                 self._note(client, client.open.pop(answer["id"]), answer)
             elif answer.get("method") not in ("hello", "lifecycle", "warning"):
-                self.strange.append(f"nobody asked for {answer}")
+                self.strange.append(f"no request has the answer {answer}")
 
     def _note(self, client: Client, asked: Asked, answer: dict[str, Any]) -> None:
         body = answer.get("result") or answer["error"]["data"]

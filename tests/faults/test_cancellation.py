@@ -1,4 +1,4 @@
-"""Row 12: cancelled at any step, the daemon leaves what it told, no transaction, no thread and nobody who waits."""
+"""Row 12: cancelled at any step, the daemon leaves what it told, no transaction, no thread and no waiting task."""
 
 import json
 import os

@@ -49,7 +49,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 class FullDisk:
-    """A daemon on a small disk, clients on it, and somebody who fills and frees the disk."""
+    """A daemon on a small disk, clients on it, and a program that fills and frees the disk."""
 
     def __init__(self, disk: Path, chance: random.Random, program: list[str], patience: float) -> None:
         self.patience = patience

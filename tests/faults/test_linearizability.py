@@ -26,7 +26,7 @@ LIMITS = {"WALLETD_MAX_CONNECTIONS_PER_ADDRESS": "1000"}
 
 
 def judge(swarm: Swarm) -> None:
-    """The history has one order, and nobody got an answer that was not his."""
+    """The history has one order, and every client got its own answers only."""
     assert swarm.strange[:3] == []
     funds, versions = dict.fromkeys(WALLETS, FUNDS), dict.fromkeys(WALLETS, 2)
     assert list(violations(swarm.transfers, swarm.readings, funds, versions))[:3] == []

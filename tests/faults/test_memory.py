@@ -1,4 +1,4 @@
-"""Row 15, memory: where it runs out, what was acknowledged is there, and nobody waits for ever."""
+"""Row 15, memory: where it runs out, what was acknowledged is there, and every wait ends."""
 
 import contextlib
 import resource

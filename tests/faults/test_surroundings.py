@@ -1,6 +1,6 @@
 """Row 15: what surrounds the process misbehaves: the clock, descriptors, memory, a second daemon, its own threads.
 
-Order and ids are unaffected; what cannot be done is refused clearly; nobody waits for ever for a thread that is gone.
+Order and ids are unaffected; what cannot be done is refused clearly; every wait for a thread that is gone ends.
 """
 
 import contextlib

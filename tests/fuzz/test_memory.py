@@ -55,7 +55,7 @@ def test_requests_that_once_went_wrong_go_right() -> None:
 def test_the_corpus_has_a_request_of_every_method() -> None:
     known = [json.loads(text) for text in inputs.requests()]
     asked = {document.get("method") for document in known if isinstance(document, dict)}
-    assert set(METHODS) <= asked, "write it anew: python -m tests.fuzz.inputs"
+    assert set(METHODS) <= asked, "write it again: python -m tests.fuzz.inputs"
 
 
 class Answers:

@@ -169,7 +169,7 @@ def test_no_line_of_a_daemon_contains_a_token_and_each_way_in_has_its_line(tmp_p
             shop.call("daemon.drain")
         for _ in range(3):
             with pytest.raises(AuthenticationFailed), connect_sync(daemon.url, token=wrong):
-                raise AssertionError("a token that nobody issued came in")
+                raise AssertionError("a token that was never issued came in")
         with daemon.client(additional_headers={}) as guest:
             assert "error" in guest.reply(guest.send("session.authenticate", token=wrong))
         daemon.signal(signal.SIGTERM)

@@ -227,7 +227,7 @@ async def test_while_the_daemon_is_pressed_nobody_has_more_than_a_share_under_wa
         greedy, modest = desk.client(), desk.client()
         await furnish(modest, "alice", "bob")
         many = greedy.ask(*[("transfer.post", payment(f"g{number}")) for number in range(20)])
-        assert all("result" in answer for answer in await greedy.all_replies(many)), "nobody is pressed"
+        assert all("result" in answer for answer in await greedy.all_replies(many)), "no session is pressed"
         monkeypatch.setattr(Load, "level", Level.PRESSED)
         again = greedy.ask(*[("transfer.post", payment(f"h{number}")) for number in range(8)])
         beyond = greedy.ask(*[("transfer.post", payment(f"i{number}")) for number in range(5)])

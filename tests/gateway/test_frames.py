@@ -205,7 +205,7 @@ def test_what_comes_behind_our_own_close_does_not_count_and_the_peers_close_ends
     assert sent_frames(frames.data_to_send()) == [(PONG, b"")]
     assert not frames.is_finished
     assert frames.receive(closing(1000)) == []
-    assert (frames.close_code, frames.is_finished) == (1012, True), "the code of whoever closed first"
+    assert (frames.close_code, frames.is_finished) == (1012, True), "the code of the side that closed first"
 
 
 def test_the_stream_may_end_without_a_word() -> None:

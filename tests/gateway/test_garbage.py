@@ -1,4 +1,4 @@
-"""A connection that is over leaves nothing behind, also when nobody looks for cycles for a long time."""
+"""A connection that is over leaves nothing behind, also if the garbage collector does not run for a long time."""
 
 import gc
 import tracemalloc

@@ -1,4 +1,4 @@
-"""Places: a guest never takes the place of a client that has a token, and nobody is shut out by guests."""
+"""Places: a guest never takes the place of a client that has a token, and guests shut no client out."""
 
 import random
 from contextlib import AsyncExitStack

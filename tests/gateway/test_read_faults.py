@@ -1,4 +1,4 @@
-"""A fault of ours in one read is that read's, and nobody else's."""
+"""An internal error in one read concerns no other read."""
 
 import logging
 from collections.abc import AsyncIterator

@@ -30,7 +30,7 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 
 class Passes(NoPasses):
-    """Notes what happens, and that a turn is nobody else's."""
+    """Notes what happens, and that no other task runs in a pass."""
 
     def __init__(self, *, is_pressed: bool = False) -> None:
         self.is_pressed = is_pressed

@@ -1,4 +1,4 @@
-"""Clients that nobody here wrote: they connect, authenticate, pay and see the event."""
+"""Clients from other projects: they connect, authenticate, pay and see the event."""
 
 import asyncio
 import json
@@ -165,7 +165,7 @@ async def test_websockets_trio(daemon: Daemon, compression: str | None) -> None:
 
 @contextmanager
 def typing(command: list[str]) -> Iterator[subprocess.Popen[str]]:
-    """A program at which somebody types; ended by its process id."""
+    """A program with a user at its terminal; ended by its process id."""
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT, text=True) as terminal:
         try:

@@ -1,4 +1,4 @@
-"""A process that appends to a journal for ever and prints each sequence once it is durable: to be killed.
+"""A process that appends to a journal until it is killed, and prints each sequence once it is durable: to be killed.
 
     python -m tests.journal.appending DIRECTORY [early]
 

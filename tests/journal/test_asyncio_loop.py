@@ -70,4 +70,4 @@ def test_a_result_that_comes_when_trio_has_ended_is_dropped() -> None:
         return TrioLoop()  # type: ignore[abstract]
 
     ended = trio.run(loop)
-    ended.call_soon_threadsafe(pytest.fail, "nobody is left to be called")
+    ended.call_soon_threadsafe(pytest.fail, "nothing is left to be called")

@@ -59,7 +59,7 @@ async def test_what_is_asked_of_the_thread_comes_first_whoever_still_waits_for_i
         scope.cancel()
         await watched.connection.rows(LONG)
     assert scope.cancelled_caught
-    assert not await watched.commit(1), "the thread may still be at what nobody waits for"
+    assert not await watched.commit(1), "the thread may still work on what no task waits for"
     assert await watched.commit(2), "it has answered what came later"
 
 

@@ -257,11 +257,11 @@ async def test_commits_go_no_faster_than_the_pace_lets_them() -> None:
     assert observed.writer.durable_head == 6, "what is queued at the end is written without a wait"
 
 
-# --- commits in the turn of whoever appends ---------------------------------------------------------------------------
+# --- commits in the turn of the appending task ------------------------------------------------------------------------
 
 
 def in_a_turn(observed: Observed, *counts: int) -> None:
-    """Append in a turn that somebody else has."""
+    """Append in a turn that another task has."""
     observed.writer.attend()
     for count in counts:
         observed.append(count)

@@ -262,7 +262,7 @@ def disagreement(observed: Observed, disk: list[Segment]) -> str | None:
     if len(durable) > len(on_disk):
         return "an entry was called durable that is not on the disk"
     if len(durable) < len(on_disk) and not observed.told("died"):
-        return "an entry is on the disk that nobody was told of"
+        return "an entry is on the disk that was never acknowledged"
     return None
 
 

@@ -36,7 +36,7 @@ class Gate:
         self._open.set()
 
     def open_once(self) -> None:
-        """Let through whoever waits now, and nobody after."""
+        """Let through the tasks that wait now, and none after."""
         self._open.set()
         self._open = trio.Event()
 

@@ -381,7 +381,7 @@ REFUSALS: tuple[RefusalCase, ...] = (
     ),
     RefusalCase(
         Reason.ASSET_NOT_FOUND,
-        "a posting in an asset that nobody defined",
+        "a posting in an undefined asset",
         transfer(posting("alice", "bob", "EUR", 1), posting("alice", "bob", "DOGE", 1)),
         {"asset": "DOGE", "posting": 1},
     ),
@@ -399,13 +399,13 @@ REFUSALS: tuple[RefusalCase, ...] = (
     ),
     RefusalCase(
         Reason.WALLET_NOT_FOUND,
-        "nobody opened the payer",
+        "the payer was never opened",
         pay("ghost", "bob", "EUR", 1),
         {"wallet": "ghost", "posting": 0},
     ),
     RefusalCase(
         Reason.WALLET_NOT_FOUND,
-        "nobody opened the payee of the second posting",
+        "the payee of the second posting was never opened",
         transfer(posting("alice", "bob", "EUR", 1), posting("alice", "ghost", "EUR", 1)),
         {"wallet": "ghost", "posting": 1},
     ),
@@ -467,7 +467,7 @@ REFUSALS: tuple[RefusalCase, ...] = (
     ),
     RefusalCase(
         Reason.VERSION_MISMATCH,
-        "a wallet that nobody opened is at version 0",
+        "a wallet that was never opened is at version 0",
         define("ETH", 18, if_version={"ghost": 1}),
         {"wallet": "ghost", "version": 0, "demanded": 1},
     ),
@@ -492,7 +492,7 @@ REFUSALS: tuple[RefusalCase, ...] = (
     ),
     RefusalCase(
         Reason.BALANCE_MISMATCH,
-        "a wallet that nobody opened has nothing",
+        "a wallet that was never opened has nothing",
         open_wallet("dave", if_balance=(demand("dave", gte="1"),)),
         {"wallet": "dave", "asset": "EUR", "amount": "available", "stands": "0", "condition": 0},
     ),
@@ -735,7 +735,7 @@ REFUSALS: tuple[RefusalCase, ...] = (
     ),
     RefusalCase(
         Reason.INSUFFICIENT_FUNDS,
-        "money that nobody has goes round between empty wallets",
+        "money that does not exist goes round between empty wallets",
         transfer(posting("bob", "alice", "BTC", 10**30), posting("alice", "bob", "BTC", 10**30)),
         {
             "wallet": "bob",

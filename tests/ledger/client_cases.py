@@ -1,4 +1,4 @@
-"""Words and tables for clients: who is let in by whom, and what of it is refused.
+"""Words and tables for clients: which client admits which, and what is refused.
 
 ledger = office()                 # root is an admin, shop may spend shop-*, the operator was revoked, ...
 ledger.sent_by("shop").run(create("shop/phone", "view:shop-1"))
@@ -89,7 +89,7 @@ def by(principal: str) -> Any:
 CLIENT_REFUSALS: tuple[RefusalCase, ...] = (
     RefusalCase(
         Reason.BEYOND_OWN_ACCESS,
-        "who may spend lets nobody in but viewing keys",
+        "a client that may spend creates viewing keys only",
         create("friend", "view:shop-1"),
         {"field": "client", "principal": "shop", "needs": "only an admin; a key is named shop/WORD"},
         by("shop"),
@@ -117,7 +117,7 @@ CLIENT_REFUSALS: tuple[RefusalCase, ...] = (
     ),
     RefusalCase(
         Reason.BEYOND_OWN_ACCESS,
-        "a key under somebody else's name, also for an admin",
+        "a key under another client's name, also for an admin",
         create("shop/spy", "view:shop-1"),
         {"field": "client", "principal": "root", "needs": "a viewing key is named root/WORD"},
         with_office,
@@ -131,7 +131,7 @@ CLIENT_REFUSALS: tuple[RefusalCase, ...] = (
     ),
     RefusalCase(
         Reason.BEYOND_OWN_ACCESS,
-        "a key cannot spend, whoever makes it",
+        "a key cannot spend, even if an admin makes it",
         create("root/x", "view:bob", "spend:bob"),
         {"field": "scopes[1]", "principal": "root", "needs": "a viewing key has only view: scopes"},
         with_office,
@@ -166,7 +166,7 @@ CLIENT_REFUSALS: tuple[RefusalCase, ...] = (
     ),
     RefusalCase(
         Reason.BEYOND_OWN_ACCESS,
-        "whoever is no client",
+        "a principal that is no client",
         create("x", "metrics"),
         {"field": "client", "principal": "nobody", "needs": "only an admin; a key is named nobody/WORD"},
         by("nobody"),
@@ -187,7 +187,7 @@ CLIENT_REFUSALS: tuple[RefusalCase, ...] = (
     ),
     RefusalCase(
         Reason.BEYOND_OWN_ACCESS,
-        "a key that would show more than its owner spends, whoever changes it",
+        "a key that would show more than its owner spends, also if an admin changes it",
         change("shop/desk", "view:bob"),
         {"field": "scopes[0]", "principal": "root", "needs": "its owner has no spend:bob"},
         with_office,
@@ -245,14 +245,14 @@ CLIENT_REFUSALS: tuple[RefusalCase, ...] = (
     ),
     RefusalCase(
         Reason.CLIENT_NOT_FOUND,
-        "somebody else's, as if there were none",
+        "another client's, as if there were none",
         revoke("busy"),
         {"client": "busy"},
         by("shop"),
     ),
     RefusalCase(
         Reason.CLIENT_NOT_FOUND,
-        "nobody's key but one's own",
+        "no key but its own",
         revoke("shop/desk"),
         {"client": "shop/desk"},
         by("busy"),

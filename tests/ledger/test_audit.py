@@ -253,7 +253,7 @@ FALSIFICATIONS: list[tuple[str, Callable[[History], History], str]] = [
     ("less than nothing is held", edit_balance(9, 0, held="-1"), "entry 9 has other effects"),
     ("more is available", edit_balance(9, 0, available="751"), "entry 9 has other effects"),
     ("another wallet was paid", edit_balance(9, 1, wallet="carol"), "entry 9 has other effects"),
-    ("a wallet that nobody opened was paid", edit_balance(9, 1, wallet="ghost"), "entry 9 cannot be applied"),
+    ("a wallet that was never opened was paid", edit_balance(9, 1, wallet="ghost"), "entry 9 cannot be applied"),
     ("another asset was paid", edit_balance(9, 1, asset="BTC"), "entry 9 has other effects"),
     ("a version was not counted", edit_balance(9, 0, version=2), "entry 9 has other effects"),
     ("a version was counted twice", edit_balance(9, 0, version=4), "entry 9 cannot be applied"),
@@ -340,14 +340,14 @@ def set_status_closed(wallet: str) -> Callable[[Books], None]:
 
 
 def owner(name: str, *scopes: str) -> ClientRecord:
-    """A client that nobody's command created."""
+    """A client that no command created."""
     return ClientRecord(
         client=Principal(name), scopes=scopes, tokens=(), created_by=Principal("nobody"), created_at=NOW
     )
 
 
 def key_of(name: str, *scopes: str) -> ClientRecord:
-    """A viewing key that nobody's command created."""
+    """A viewing key that no command created."""
     return owner(f"{name}/x", *scopes)
 
 

@@ -254,7 +254,7 @@ SITUATIONS: list[tuple[str, Callable[[Ledger], Ledger], datetime, int]] = [
         91,
     ),
     (
-        "a batch that ends the limit and sets it again begins anew",
+        "a batch that ends the limit and sets it again begins from zero",
         lambda ledger: ledger.after(
             batch(pay("alice", "bob", "EUR", 7), limit("alice", "EUR"), LIMITED, pay("alice", "bob", "EUR", 9))
         ),

@@ -1,4 +1,4 @@
-"""What holds for every list of commands and every frame, not only for those that somebody thought of.
+"""What holds for every list of commands and every frame, not only for those in the tables.
 
 How many examples are tried follows the Hypothesis profile in force: each property takes a multiple of its number.
 """

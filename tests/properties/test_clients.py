@@ -1,4 +1,4 @@
-"""Any history of clients: the invariants hold after every entry; and of any entry, nobody is shown what is not his."""
+"""Any history of clients: the invariants hold after every entry; and an entry shows each client only its own."""
 
 from datetime import datetime, timedelta
 from typing import Any

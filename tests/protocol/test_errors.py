@@ -16,7 +16,7 @@ from walletd.vocabulary.entries import AssetRecord, Refusal
 from walletd.vocabulary.identifiers import AssetCode
 from walletd.vocabulary.reasons import Outcome, Reason, Retry
 
-# For every reason with a sentence of its own, what its place holders are: the facts that whoever refuses must give.
+# For every reason with a sentence of its own, its place holders: the facts that a refusal must give.
 FACTS: dict[Reason, set[str]] = {
     Reason.METHOD_NOT_FOUND: {"method"},
     Reason.FORBIDDEN: {"method", "scope"},

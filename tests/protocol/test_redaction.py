@@ -1,6 +1,6 @@
 """What a session is shown of an entry: its own part and who was on the other side, never what others have or demand.
 
-Everything that is nobody's business but its owner's has a value that stands nowhere else, so that a test can ask
+Everything that only its owner may see has a value that stands nowhere else, so that a test can ask
 whether it is in what is shown.
 """
 

@@ -127,11 +127,11 @@ class Oracle:
             self._effects(entry, entry.effects)
 
     def _owed(self, entry: Entry, key: Key) -> RecordedCommand:
-        """Somebody waits for exactly this, and it is his turn in each of the wallets.  Returns the whole command."""
+        """A client waits for exactly this, and has its turn in each of the wallets.  Returns the whole command."""
         if entry.principal == DAEMON:
             return entry.command
         owner = next((a for a in self.attempts.get(key, ()) if a.is_open), None)
-        check(owner is not None, f"nobody waits for entry {entry.sequence} of {key}")
+        check(owner is not None, f"no client waits for entry {entry.sequence} of {key}")
         assert owner is not None
         recorded = owner.command if entry.refusal is None else kept_of(owner.command)
         check(recorded == entry.command, f"entry {entry.sequence} is not what was asked")

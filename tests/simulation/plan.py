@@ -1,6 +1,6 @@
 """The plan of one run: how small the bounds are, how slow the disk is and which faults strike; drawn from the seed.
 
-Every run draws anew which faults it knows at all: a run without crashes goes deeper into full disks, and so on.
+Every run draws its own set of possible faults: a run without crashes goes deeper into full disks, and so on.
 """
 
 import random

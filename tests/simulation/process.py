@@ -122,7 +122,7 @@ class Process:
         self._scope.cancel()
 
     def cancel(self) -> None:
-        """End it as the daemon is ended from within: what is under way may finish, and nobody is killed."""
+        """End it as the daemon is ended from within: what is under way may finish, and nothing is killed."""
         self.world.note(f"life {self.life} is cancelled")
         self._scope.cancel()
 

@@ -3,7 +3,7 @@
     simulate(seed)                             # the run's step hash; raises Failed, which names the seed
 
 First the storm: commands, reads and streams while faults strike.  Then everything is healed, every command ever sent
-is sent again until it is answered, and what must be empty when nobody waits is looked at.
+is sent again until it is answered, and what must be empty when no client waits is checked.
 """
 
 import hashlib
@@ -153,7 +153,7 @@ class World:
         return self.chance.uniform(0, self.plan.slowness * (5 if chance > 0.98 else 1))
 
     def is_at_once(self) -> bool:
-        """Whether the event loop asks the disk itself, without a thread, so that nobody else has a turn meanwhile."""
+        """Whether the event loop asks the disk itself, without a thread, so that no other task runs meanwhile."""
         return self.chance.random() < 0.5
 
     def silence(self, process: Process) -> float:
@@ -301,7 +301,7 @@ class World:
             check(key in self.oracle.keys, f"{key} was never decided")
         check(not len(core.wallets.command_ids), f"{len(core.wallets.command_ids)} command ids are remembered")
         queue = core.writer._queue
-        check(not queue.is_waited_for, "somebody still waits for a sequence to be durable")
+        check(not queue.is_waited_for, "a task still waits for a sequence to be durable")
         check(
             not core.writer._queue.entries and core.writer.head == core.writer.durable_head, "entries wait for the disk"
         )
@@ -322,7 +322,7 @@ class World:
             self.process = Process(self, self.lives + 1)
             self.process.stop.set()
             await self.process.live()
-            self.judge(check, grown == _rows_of(self.directory), "the read tables built anew differ")
+            self.judge(check, grown == _rows_of(self.directory), "the rebuilt read tables differ")
             self.judge(self._is_sound)
 
     def _is_sound(self) -> None:

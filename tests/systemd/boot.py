@@ -61,7 +61,7 @@ def main() -> int:
 
 
 def cannot(why: str) -> int:
-    """Say so where nobody can overlook it, and leave a mark for a script."""
+    """Say so where it cannot be overlooked, and leave a mark for a script."""
     sys.stderr.write(f"\n!!! walletd was NOT tested under systemd: {why} !!!\n\n")
     (BUILD / "cannot").write_text(why)
     return CANNOT

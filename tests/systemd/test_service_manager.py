@@ -15,7 +15,7 @@ from walletd.settings.settings import ConfigurationError
 
 def test_sockets_are_taken_over_by_name_and_the_variables_are_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
-        first = max(int(name) for name in os.listdir("/proc/self/fd")) + 10  # where nobody's descriptor is
+        first = max(int(name) for name in os.listdir("/proc/self/fd")) + 10  # where no descriptor is
         for offset, opened in enumerate((one, other)):
             os.dup2(opened.fileno(), first + offset)
         monkeypatch.setattr("walletd.runtime.systemd.FIRST_DESCRIPTOR", first)

@@ -1,4 +1,4 @@
-"""Batches over the real path: replayed as a unit, their ids used up for ever, each command or all of them."""
+"""Batches over the real path: replayed as a unit, their ids used up for good, each command or all of them."""
 
 from pathlib import Path
 from typing import Any

@@ -83,7 +83,7 @@ async def test_a_trusted_back_end_may_journal_as_much_as_it_likes(core: Engine) 
 
 
 async def test_a_command_that_waited_for_its_turn_is_judged_by_what_is_left_then(core: Engine) -> None:
-    """The book of a wallet that nobody used yet is loaded first, while many commands wait for it."""
+    """The book of a wallet that was not used yet is loaded first, while many commands wait for it."""
     head = core.writer.head
     sent = [submit(core, transfer(f"c{n}", ("carol", "dave", 1)), STRANGER) for n in range(100)]
     await answered(*sent)

@@ -1,4 +1,4 @@
-"""A small read is answered by the event loop where nobody else has the connection, and means the same in a thread."""
+"""A small read is answered by the event loop if the connection is free, and answers the same in a thread."""
 
 import threading
 from collections.abc import AsyncIterator, Callable

@@ -1,4 +1,4 @@
-"""The way of a command: decided once, durable before answered, answered the same for ever."""
+"""The way of a command: decided once, durable before answered, always answered the same."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta

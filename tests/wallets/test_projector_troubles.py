@@ -53,7 +53,7 @@ async def test_who_cannot_wait_for_space_is_told_and_served_again_when_there_is_
         recorded.tables.is_full = False
         await recorded.projector.reach(3)
         await recorded.projector.reach_unless_full(3)
-    assert len(set(depths)) == 1, "whoever is told adds nothing to what the others are told"
+    assert len(set(depths)) == 1, "a receiver adds nothing to what the others receive"
 
 
 async def test_tables_that_find_no_space_do_not_hold_up_the_end(autojump_clock: Any) -> None:
@@ -159,7 +159,7 @@ async def test_a_fold_that_sqlite_refuses_ends_nothing(tmp_path: Path) -> None:
 async def test_somebody_who_waits_has_more_written_without_a_thread(
     core: Engine, monkeypatch: pytest.MonkeyPatch, awaited: bool
 ) -> None:
-    """A hundred entries in one transaction: few enough where somebody waits, too many where nobody does."""
+    """A hundred entries in one transaction: few enough if a task waits, too many if none does."""
     threads: list[threading.Thread] = []
     plain = ReadTables._write
 

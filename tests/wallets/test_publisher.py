@@ -485,7 +485,7 @@ async def test_a_prefix_is_watched_until_its_last_stream_ends(autojump_clock: An
 
 
 async def no_journal(after: int) -> Sequence[DurableEntry]:
-    raise AssertionError("nobody is behind")
+    raise AssertionError("no session is behind")
 
 
 def touching(wallet: str, sequence: int) -> DurableEntry:

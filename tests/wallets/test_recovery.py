@@ -34,7 +34,7 @@ TABLES = ("progress", "asset", "wallet", "balance", "balance_change", "command")
 
 
 def quiet(done: int, whole: int) -> None:
-    """Nobody watches the progress."""
+    """The progress is not watched."""
 
 
 async def fill(core: Engine, rounds: int, seed: int = 0) -> None:
@@ -298,7 +298,7 @@ async def test_a_file_that_is_no_database_is_rebuilt(
 
 
 async def test_a_file_that_cannot_be_opened_leaves_no_thread_behind(tmp_path: Path, filled: MemoryJournalStore) -> None:
-    """A thread of a connection that nobody closes would keep the process from ever ending."""
+    """A thread of a connection that is never closed would keep the process from ever ending."""
     garbage(tmp_path / FILE_NAME)
     before = set(threading.enumerate())
     await recovered(filled, tmp_path)

@@ -295,6 +295,6 @@ async def test_where_memory_runs_out_no_wallet_is_to_blame(autojump_clock: trio.
         roster.claim(Claim([WalletId("a")], lambda claim: warmed.set(), lambda *_: None))
         await warmed.wait()
         with pytest.raises(MemoryError):
-            roster.claim(Claim([WalletId("a")], run, lambda *_: pytest.fail("it is nobody's fault")))
+            roster.claim(Claim([WalletId("a")], run, lambda *_: pytest.fail("no claim may fail")))
         assert roster._actors[WalletId("a")].state is ActorState.ACTIVE
         nursery.cancel_scope.cancel()

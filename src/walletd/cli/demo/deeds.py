@@ -114,7 +114,7 @@ class Dealer:
 
     def _pay_nobody(self) -> Deed:
         legs = (Leg(self._customer(), self._town.nobody, self._price("EUR"), "EUR"),)
-        return Deed("payment to nobody", legs, "lost", Reason.WALLET_NOT_FOUND)
+        return Deed("payment to no wallet", legs, "lost", Reason.WALLET_NOT_FOUND)
 
     def _pay_oneself(self) -> Deed:
         customer = self._customer()

@@ -47,7 +47,7 @@ class Node(NamedTuple):
 
 
 class Leader(NamedTuple):
-    """The node that leads a ledger, by the ledger's row: ``left_seconds`` is None if nobody does."""
+    """The node that leads a ledger, by the ledger's row: ``left_seconds`` is None if none does."""
 
     owner: str
     url: str
