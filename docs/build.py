@@ -1,5 +1,5 @@
 """Write the generated parts of docs/: reference/asyncapi.json, the text between ``<!-- made: NAME -->`` and
-``<!-- end -->``, and the methods of the JavaScript client.
+``<!-- end -->``, and the methods of the JavaScript client and of the synchronous one.
 
 python docs/build.py              # rewrite them
 python docs/build.py --check      # exit 1 if a page is out of date
@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from made import diagrams, entities, events, javascript, methods, metrics
+from made import diagrams, entities, events, faces, javascript, methods, metrics, python
 from made import errors as error_reference
 from made import settings as settings_reference
 from tests.faults import table
@@ -61,6 +61,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     **entities.SECTIONS,
     **events.SECTIONS,
     **methods.SECTIONS,
+    **python.SECTIONS,
     **error_reference.SECTIONS,
     **metrics.SECTIONS,
     **settings_reference.SECTIONS,
@@ -87,6 +88,7 @@ def main(is_check: bool) -> int:
     pages = [*sorted(HERE.rglob("*.md")), *sorted((HERE.parent / "tests").glob("*/README.md"))]
     made = {page: built(page.read_text()) for page in pages} | diagrams.files()
     made[REFERENCE / "asyncapi.json"] = contract_file()
+    made |= faces.files()
     made[JAVASCRIPT] = javascript.module(contract.document())
     stale = [page for page, text in made.items() if not page.exists() or page.read_text() != text]
     for page in stale:

@@ -26,6 +26,7 @@ import typing
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import datetime
+from decimal import Decimal
 from enum import EnumMeta
 from functools import cache
 from pathlib import Path
@@ -36,7 +37,7 @@ import trio
 
 import walletd
 
-LIBRARIES = {each.__name__: each for each in (itertools, logging, msgspec, os, sys, trio)}
+LIBRARIES = {each.__name__: each for each in (Decimal, itertools, logging, msgspec, os, sys, trio)}
 """What an example may name without an import."""
 FOREIGN = (str, bytes, list, dict, set, Path, datetime, trio.Nursery, trio.abc.Stream, logging.Logger, logging.Handler)
 """Classes that an object of which nothing is known may be of, beside those of walletd."""

@@ -1,9 +1,12 @@
-"""The client library: calls and streams over one connection that restores itself, for trio programs and for plain ones.
+"""The client library: calls and streams over one connection that restores itself, with trio, asyncio or neither.
 
 Calls and amounts enter; typed results, events and typed exceptions leave.  This package imports only
 ``walletd.protocol`` and ``walletd.vocabulary``, and nothing of the daemon.
 """
 
+from typing import TYPE_CHECKING, Any
+
+from walletd.client import commands
 from walletd.client.batches import BatchApplied, BatchResult
 from walletd.client.clients import new_token
 from walletd.client.errors import (
@@ -22,9 +25,14 @@ from walletd.client.results import Applied, Event, Leg, main_units
 from walletd.client.sync_client import SyncClient, connect_sync
 from walletd.client.trio_client import Client, connect
 from walletd.protocol.messages import Cursor
+from walletd.vocabulary.reasons import Outcome, Reason, Retry
+
+if TYPE_CHECKING:
+    from walletd.client.asyncio_client import AsyncioClient, connect_asyncio
 
 __all__ = [
     "Applied",
+    "AsyncioClient",
     "AuthenticationFailed",
     "BatchApplied",
     "BatchResult",
@@ -35,15 +43,29 @@ __all__ = [
     "Leg",
     "NotAnAddress",
     "NotReachable",
+    "Outcome",
     "OutcomeUnknown",
+    "Reason",
     "Refused",
     "RequestFailed",
+    "Retry",
     "StreamBroken",
     "SyncClient",
     "UnreadableAnswer",
+    "commands",
     "connect",
+    "connect_asyncio",
     "connect_sync",
     "main_units",
     "new_command_id",
     "new_token",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """The client for asyncio, which only programs that use it load."""
+    if name in ("AsyncioClient", "connect_asyncio"):
+        from walletd.client import asyncio_client
+
+        return getattr(asyncio_client, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -142,3 +142,11 @@ def no_such_asset(asset: str) -> RequestFailed:
     reason = Reason.ASSET_NOT_FOUND
     message = f"there is no asset {asset}; nothing was sent"
     return RequestFailed(reason, message, outcome=Outcome.NOT_APPLIED, retry=reason.retry, facts={"asset": asset})
+
+
+def nothing_left(transfer: str) -> RequestFailed:
+    """The failure of a refund of the rest, where nothing is left; nothing was sent."""
+    reason = Reason.REFUND_EXCEEDS_ORIGINAL
+    message = f"all of {transfer} is refunded already; nothing was sent"
+    facts = {"transfer": transfer, "refundable": "0"}
+    return RequestFailed(reason, message, outcome=Outcome.NOT_APPLIED, retry=Retry.NEVER, facts=facts)

@@ -1,14 +1,42 @@
-"""A stream for trio programs: ``async for event in stream``, over any number of connections."""
+"""A stream for asynchronous programs: ``async for event in stream``, over any number of connections."""
 
-from collections.abc import Mapping
-from typing import Any, Literal
-
-import trio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Literal, NamedTuple, Protocol
 
 from walletd.client.conversation import Conversation
-from walletd.client.link import Link
 from walletd.client.results import Event
 from walletd.protocol import messages as m
+
+
+class Signal(Protocol):
+    """An event as trio and asyncio have it."""
+
+    def set(self) -> object:
+        """Wake those who wait."""
+
+    async def wait(self) -> object:
+        """Return once it is set."""
+
+
+class Runtime(NamedTuple):
+    """What a stream needs of the event loop under it."""
+
+    signal: Callable[[], Signal]
+    checkpoint: Callable[[], Awaitable[None]]
+
+
+class Waker(Protocol):
+    """The connection, which sends what the conversation has."""
+
+    def wake(self) -> None:
+        """Note that there may be something to send."""
+
+
+def described(client: object, conversation: Conversation) -> str:
+    """A client for people: as whom it is connected."""
+    principal = conversation.hello.auth.principal if conversation.hello is not None else None
+    state = "closed" if conversation.stopped else "connected" if conversation.is_greeted else "reconnecting"
+    return f"<{type(client).__name__} {principal or 'without a token'}, {state}>"
 
 
 class EventStream:
@@ -17,16 +45,21 @@ class EventStream:
     def __init__(
         self,
         conversation: Conversation,
-        link: Link,
+        link: Waker,
         watched: Mapping[str, Any],
         after: m.Cursor | Literal[0] | None,
         snapshot: bool,
+        runtime: Runtime,
     ) -> None:
         self._conversation = conversation
         self._link = link
-        self._news = trio.Event()
+        self._runtime = runtime
+        self._news = runtime.signal()
         self._stream = conversation.open_stream(watched, after, snapshot, self._wake)
         link.wake()
+
+    def __repr__(self) -> str:
+        return f"<EventStream at {self._stream.cursor}{', closed' if self._stream.is_closed else ''}>"
 
     @property
     def wallets(self) -> tuple[m.WalletView, ...]:
@@ -50,7 +83,7 @@ class EventStream:
             if self._stream.error is not None:
                 raise self._stream.error
             await self._news.wait()
-            self._news = trio.Event()
+            self._news = self._runtime.signal()
 
     def close(self) -> None:
         """End the stream; a task that waits for an event leaves its loop."""
@@ -62,12 +95,12 @@ class EventStream:
 
     async def __anext__(self) -> Event:
         while not self._stream.is_closed:
-            self._news = trio.Event()
+            self._news = self._runtime.signal()
             event = self._conversation.next_event(self._stream)
             if self._stream.subscription is None:
                 self._link.wake()
             if event is not None:
-                await trio.lowlevel.checkpoint()
+                await self._runtime.checkpoint()
                 return event
             await self._news.wait()
         raise StopAsyncIteration

@@ -81,7 +81,7 @@ class Link:
                 hung_up = NotReachable(f"{self._url} closed the connection before its hello: {hangup}")
                 raise (final_error(hangup.lost) or hung_up) from None
             except _NETWORK_ERRORS as error:
-                raise NotReachable(f"cannot reach the daemon at {self._url}: {_why(error)}") from error
+                raise NotReachable(f"cannot reach the daemon at {self._url}: {why(error)}") from error
         raise NotReachable(f"{self._url} sent no hello within {seconds:g} s")
 
     async def keep(self, wire: Wire) -> None:
@@ -165,7 +165,7 @@ class Link:
                 return
 
 
-def _why(error: BaseException) -> str:
+def why(error: BaseException) -> str:
     """The innermost reason in the system's own words: trio tries every address of a host, and groups their errors."""
     while (inner := error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error.__cause__) is not None:
         error = inner

@@ -82,7 +82,7 @@ class Wire:
             data = await self._stream.receive_some(READ_BYTES)
             self._feed(data)
             if self._protocol.handshake_exc is not None:
-                raise _handshake_error(self._protocol.handshake_exc)
+                raise handshake_error(self._protocol.handshake_exc)
             if self._protocol.state is not CONNECTING:  # The server may have closed it in the same breath.
                 return
             if not data:
@@ -181,9 +181,8 @@ class Wire:
 
 async def open_wire(url: str, token: str | None, dial: Dial, tls: ssl.SSLContext | None, vet: Vet = anyone) -> Wire:
     """Connect and shake hands.  Raises AuthenticationFailed, NotReachable, or OSError from the network."""
-    uri, path = _parse(url)
-    if token is not None and not (token.isascii() and token.isprintable() and " " not in token and token):
-        raise AuthenticationFailed("the token is empty or contains characters that tokens cannot have, such as a space")
+    uri, path = parse_address(url)
+    check_token(token)
     stream: trio.abc.Stream = await dial(uri.host, uri.port) if path is None else await trio.open_unix_socket(path)
     try:
         if isinstance(stream, trio.SocketStream):
@@ -202,7 +201,13 @@ async def open_wire(url: str, token: str | None, dial: Dial, tls: ssl.SSLContext
     return wire
 
 
-def _parse(url: str) -> tuple[WebSocketURI, str | None]:
+def check_token(token: str | None) -> None:
+    """Raise AuthenticationFailed for a token that no header can carry."""
+    if token is not None and not (token.isascii() and token.isprintable() and " " not in token and token):
+        raise AuthenticationFailed("the token is empty or contains characters that tokens cannot have, such as a space")
+
+
+def parse_address(url: str) -> tuple[WebSocketURI, str | None]:
     """The address, and the path of the unix socket if it is ``unix:/path``."""
     if url.startswith(UNIX_SCHEME) and len(url) > len(UNIX_SCHEME):
         return parse_uri("ws://localhost"), url.removeprefix(UNIX_SCHEME).removeprefix("//")
@@ -213,7 +218,8 @@ def _parse(url: str) -> tuple[WebSocketURI, str | None]:
         raise NotAnAddress(sentence) from error
 
 
-def _handshake_error(error: Exception) -> Exception:
+def handshake_error(error: Exception) -> Exception:
+    """What a failed opening handshake means for the client."""
     if isinstance(error, InvalidStatus):
         return _status_error(error.response)
     if isinstance(error, InvalidHandshake):

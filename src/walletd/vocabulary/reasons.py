@@ -12,7 +12,7 @@ import enum
 from typing import Self
 
 
-class Retry(enum.Enum):
+class Retry(enum.StrEnum):
     """The way in which a client may repeat a request that failed."""
 
     NEVER = "never"
@@ -20,7 +20,7 @@ class Retry(enum.Enum):
     NEW_COMMAND_ID = "new_command_id"
 
 
-class Outcome(enum.Enum):
+class Outcome(enum.StrEnum):
     """The outcome of the command.  Only ``unknown`` calls for repeating it with the same command id."""
 
     APPLIED = "applied"
@@ -28,7 +28,7 @@ class Outcome(enum.Enum):
     UNKNOWN = "unknown"
 
 
-class Reason(enum.Enum):
+class Reason(enum.StrEnum):
     """The stable word for a failure, in order of precedence."""
 
     code: int
@@ -37,7 +37,7 @@ class Reason(enum.Enum):
 
     def __new__(cls, word: str, code: int, retry: Retry, meaning: str) -> Self:
         """One row of the table; only the word is the value, in messages and in the journal."""
-        reason = object.__new__(cls)
+        reason = str.__new__(cls, word)
         reason._value_ = word
         reason.code = code
         reason.retry = retry
