@@ -54,73 +54,62 @@ class Row(NamedTuple):
     """What one attack did."""
 
     name: str
-    alone: tuple[float, float]
-    beside: tuple[float, float]
+    alone: list[Wait]
+    beside: list[Wait]
     answered: int
     peak_more: int
     after_more: int
     counted: dict[str, float]
 
 
-def latencies(connection: Connection, town: Town, seconds: float) -> list[float]:
-    """Payments one after the other, each answered with its result; seconds of each."""
-    make, found, number = town.transfers(), [], 0
+def latencies(host: Host, connection: Connection, town: Town, seconds: float) -> list[Wait]:
+    """Payments one after the other, each answered with its result; what each waited."""
+    make, found, number = town.transfers(), list[Wait](), 0
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
         number += 1
-        began = time.perf_counter()
+        began, used = time.perf_counter(), host.processor_seconds()
         connection.send([make(number, None)])
         while not (messages := connection.take()):
             pass
-        found.append(time.perf_counter() - began)
+        found.append(Wait(time.perf_counter() - began, host.processor_seconds() - used))
         assert b'"result"' in messages[0], messages[0]
-    return sorted(found)
+    return found
 
 
-def quantiles(sorted_seconds: list[float]) -> tuple[float, float]:
+def both(seconds: list[float]) -> str:
     """p50 and p99 in milliseconds."""
-    count = len(sorted_seconds)
-    return sorted_seconds[count // 2] * 1000, sorted_seconds[count * 99 // 100] * 1000
-
-
-def peak(daemon: Daemon) -> int:
-    """The most resident bytes since they were forgotten."""
-    status = Path(f"/proc/{daemon.process.pid}/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) * 1024
+    return f"{quantile(seconds, 0.5) * 1000:.1f} / {quantile(seconds, 0.99) * 1000:.1f}"
 
 
 def attack(daemon: Daemon, town: Town, connection: Connection, name: str, seconds: float) -> Row:
     """One attack, with the honest client alone just before it."""
-    alone = quantiles(latencies(connection, town, seconds))
+    watched = Host(daemon.address, daemon.token, daemon.process.pid, daemon.data)
+    alone = latencies(watched, connection, town, seconds)
     before = daemon.metrics()
-    Path(f"/proc/{daemon.process.pid}/clear_refs").write_text("5")
-    resident = daemon.memory()
+    watched.forget_peak()
+    resident = watched.memory()
     host, _, port = daemon.address.removeprefix("ws://").rpartition(":")
     command = [sys.executable, str(Path(__file__).parent / "attackers.py"), name, host, port, daemon.token]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as attacker:
         assert attacker.stdout is not None
         attacker.stdout.readline()
-        times = latencies(connection, town, seconds)
-        most = peak(daemon)
+        times = latencies(watched, connection, town, seconds)
+        most = watched.peak()
         attacker.kill()
-    latencies(connection, town, 1)
+    last = latencies(watched, connection, town, 1)
     after = daemon.metrics()
     counted = {key: after[key] - before.get(key, 0) for key in after if key.startswith(TOLD)}
-    counted["walletd_messages_received_total"] -= connection_messages(times, alone)
+    counted["walletd_messages_received_total"] -= len(times) + len(last)
     return Row(
         name,
         alone,
-        quantiles(times),
+        times,
         len(times),
         most - resident,
-        daemon.memory() - resident,
+        watched.memory() - resident,
         {key: count for key, count in counted.items() if count > 0},
     )
-
-
-def connection_messages(times: list[float], alone: tuple[float, float]) -> int:
-    """What of the messages were the honest client's own, about: its last second is not in the list."""
-    return len(times) + int(1000 / alone[0])
 
 
 def short(counted: dict[str, float]) -> str:
@@ -135,13 +124,15 @@ def short(counted: dict[str, float]) -> str:
 def table(rows: list[Row]) -> str:
     """As it stands in docs/understand/attacks.md."""
     lines = [
-        "| attack | honest p50 / p99 alone, ms | beside it, ms | answered | memory at most, afterwards | counted |",
-        "|---|---|---|---|---|---|",
+        "| attack | honest client alone: processor, p50 / p99 | beside it: processor | beside it: on the clock "
+        "| answered | memory at most, afterwards | counted |",
+        "|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         lines.append(
-            f"| {row.name.replace('_', ' ')} | {row.alone[0]:.1f} / {row.alone[1]:.1f} "
-            f"| {row.beside[0]:.1f} / {row.beside[1]:.1f} | {row.answered:,} of {row.answered:,} "
+            f"| {row.name.replace('_', ' ')} | {both([wait.processor for wait in row.alone])} "
+            f"| {both([wait.processor for wait in row.beside])} | {both([wait.clock for wait in row.beside])} "
+            f"| {row.answered:,} of {row.answered:,} "
             f"| {row.peak_more / MEBIBYTE:+.0f} MiB, {row.after_more / MEBIBYTE:+.0f} MiB | {short(row.counted)} |"
         )
     return "\n".join(lines)

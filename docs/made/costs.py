@@ -111,7 +111,7 @@ COSTS: dict[str, Cost] = {
     "transfer.post": Cost(
         "O(n + w log w); for a wallet with a velocity limit amortised O(1) per outflow and window, O(v) for the time in "
         "a refusal at which it would fit",
-        "an Outflow, some 400 bytes, while it is in the longest window of a warm wallet",
+        "an Outflow, some 900 bytes, while the wallet is warm: 1,000 new ones, 200 older per window, 20,000 of open holds",
         f"{ENTRY} (some 450 bytes for one posting); two rows in `balance_change` per posting, one "
         "in `outflow` if velocity is limited",
         "Asset, Wallet, Balance, Limits, Window, Outflow, Freeze, Posting, Transfer, Entry",

@@ -66,7 +66,7 @@ def _collected(engine: Engine, folder: Path) -> Iterator[Metric]:
         counters=RequestCounters(), admission=SimpleNamespace(endpoints=set()), audit=AuditTrail()
     )
     certificates = SimpleNamespace(expires_at=None, loaded=0, refused=0)
-    parts: Any = SimpleNamespace(certificates=certificates, rates=RateBook(Rates(session=1, principal=1, guest=1)))
+    parts: Any = SimpleNamespace(certificates=certificates, rates=RateBook(Rates(session=1, guest=1)))
     operations: Any = SimpleNamespace(
         settings=Settings(data=folder),
         reports=SimpleNamespace(written=0),

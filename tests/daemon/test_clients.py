@@ -66,6 +66,11 @@ def test_a_new_clients_token_works_however_it_is_carried_until_it_is_revoked(tmp
         with carrier(daemon, TOKENS["shop"]) as shop:
             shop.call("stream.subscribe", prefix="shop-")
             shop.call("transfer.post", **transfer("p", "shop-1", "bob", 5))
+            admin.call("client.update", command_id="one", client="shop", budget={"connections": 1})
+            with daemon.client(additional_headers={}) as second:
+                refused = second.refused("session.authenticate", token=TOKENS["shop"])["data"]
+                assert (refused["reason"], refused["budget"], refused["limit"]) == ("quota_exceeded", "connections", 1)
+                assert refused["retry_after_ms"] == 1000
             assert shop.refused("wallet.get", wallet="bob")["data"]["scope"] == "view:bob"
             admin.call("client.revoke", command_id="r", client="shop")
             assert shop.close_code() == 4401

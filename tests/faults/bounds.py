@@ -28,6 +28,7 @@ Bound = Crossed | Elsewhere
 _CONNECTIONS = Elsewhere("connections, not data: tests/gateway/test_places.py, row 9 and row 15")
 _MESSAGES = Elsewhere("one message, whatever the ledger's size: tests/gateway/test_frames.py, row 11")
 _AUDIT = Elsewhere("causes of lines of a log, not data: tests/gateway/test_audit_trail.py")
+_FOLDING = Elsewhere("outflows of one wallet and asset: tests/ledger/test_outflow_folding.py")
 _HEAD = Elsewhere("the head of one request, whatever the ledger's size: tests/gateway/test_handshake.py")
 _PROXY_HEADER = Elsewhere("one header, whatever the ledger's size: tests/gateway/test_proxy_header.py")
 _RATES = Elsewhere("requests a second, not data: tests/gateway/test_throttling.py and row 9")
@@ -118,6 +119,8 @@ CONSTANTS: dict[str, dict[str, Bound]] = {
         "MAX_EXPIRED_BYTES": _FOLLOWS,
         "MAX_RAISES": _RULE,
     },
+    "ledger.outflow_folding": {"MAX_FOLDED": _FOLDING},
+    "ledger.velocity": {"MAX_OF_OPEN_HOLDS": _FOLDING, "MAX_LOOKED_AT": _FOLDING},
     "ledger.wallets": {"MAX_SWEPT_ASSETS": _RULE},
     "protocol.messages.base": {
         "MAX_PAGE": _RULE,
@@ -128,7 +131,6 @@ CONSTANTS: dict[str, dict[str, Bound]] = {
     "protocol.pages": {"PAGE_BYTES": Crossed(16 * 1024, "bytes of the journal")},
     "runtime.fair_queue": {"KEPT": Elsewhere("principals, not data: tests/runtime/test_fair_queue.py")},
     "sessions.budgets": {"KEPT_ACCOUNTS": _BUDGETS},
-    "sessions.rates": {"KEPT_PRINCIPALS": _RATES},
     "protocol.strict_json": {"MOST_OF_A_NAME": _MESSAGES},
     "vocabulary.commands": {
         "MAX_POSTINGS": _RULE,
@@ -165,6 +167,7 @@ CONSTANTS: dict[str, dict[str, Bound]] = {
     "wallets.roster": {
         "TURNS_BETWEEN_CHECKPOINTS": Crossed(3, "entries"),
         "BOOKS_AT_ONCE": Crossed(8, "wallets"),
+        "MAX_LOADING_OF_ONE": Elsewhere("the same, of one sender: tests/wallets/test_roster.py"),
         "MAX_LOADING": Elsewhere("claims on cold wallets, which are shed: tests/wallets/test_roster.py"),
     },
     "wallets.ledger_clock": {"MOST_AT_ONCE": Elsewhere("time, not data: tests/wallets/test_ledger_clock.py")},

@@ -1,6 +1,8 @@
 """What the fault harnesses share: the compiled recorder, a folder in memory."""
 
+import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +11,8 @@ import pytest
 
 from tests.faults.recording import Recorder, build, memory_folder
 from tests.faults.tally import missing
+
+DISK_MEBIBYTES = 24
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +28,19 @@ def memory_path() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(dir=memory_folder()))
     yield folder
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system in memory that is full soon."""
+    mount = tmp_path / "small"
+    mount.mkdir()
+    options = f"size={DISK_MEBIBYTES}m"
+    if os.geteuid() != 0:
+        missing("root", "only root can mount a small file system")
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", mount], check=False).returncode:
+        missing("the right to mount", "give the container CAP_SYS_ADMIN")
+    try:
+        yield mount
+    finally:
+        subprocess.run(["umount", "-l", mount], check=True)

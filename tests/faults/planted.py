@@ -453,11 +453,15 @@ def _no_budget() -> None:
     put(Budgets, journal_refusal=lambda self, principal: None, processor_wait=lambda self, account: 0.0)
 
 
+def _no_reserve() -> None:
+    put(Decisions, _is_vital=lambda self, submission: False)
+
+
 def _first_come_first_served() -> None:
     """What waits is served in the order of its arrival, and nothing is held back."""
     put_plainly, take_plainly = FairQueue.put, FairQueue.take
 
-    def put_in_order(self: Any, key: Any, item: Any) -> None:
+    def put_in_order(self: Any, key: Any, item: Any, *, is_first: bool = False) -> None:
         put_plainly(self, "all", (key, item))
 
     def take_in_order(self: Any) -> Any:
@@ -473,6 +477,7 @@ def _first_come_first_served() -> None:
 BUGS_OF_TENANTS: dict[str, Callable[[], None]] = {
     "no budget": _no_budget,
     "first come is first served": _first_come_first_served,
+    "no reserve": _no_reserve,
 }
 BUGS_UNDER_OVERLOAD: dict[str, Callable[[], None]] = {
     "what is shed is done all the same": _what_is_shed_is_done,

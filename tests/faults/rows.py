@@ -255,8 +255,12 @@ ROWS = (
             f"{FAULTS}/test_hostile_tenant.py::test_beside_a_hostile_client_an_honest_one_is_served",
             f"{FAULTS}/test_hostile_tenant.py::test_beside_all_of_it_together_an_honest_client_is_served_and_the_operator_"
             "ends_it",
+            f"{FAULTS}/test_hostile_tenant.py::test_on_a_full_disk_the_operator_shuts_it_out_and_kill_9_does_not_let_it_in",
         ),
-        (f"{FAULTS}/test_hostile_tenant.py::test_a_planted_bug_is_found",),
+        (
+            f"{FAULTS}/test_hostile_tenant.py::test_a_planted_bug_is_found",
+            f"{FAULTS}/test_hostile_tenant.py::test_without_the_reserve_it_stays_in",
+        ),
         ("tests.faults.planted:BUGS_OF_TENANTS",),
     ),
 )

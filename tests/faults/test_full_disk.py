@@ -4,9 +4,7 @@ import contextlib
 import os
 import random
 import signal
-import subprocess
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,11 +14,10 @@ from tests.faults.claims import violations
 from tests.faults.planted import BUGS_OF_A_FULL_DISK, PROGRAM
 from tests.faults.rows import figure
 from tests.faults.swarm import FUNDS, WALLETS, Swarm
-from tests.faults.tally import missing, tally
+from tests.faults.tally import tally
 
 TIMES_FULL = figure("TEST_FULL_DISKS")
 TIMES_FULL_PER_BUG = 20
-DISK_MEBIBYTES = 24
 MEBIBYTE = 1024 * 1024
 PAGE = 4096
 PATIENCE_SECONDS = 60.0
@@ -31,21 +28,6 @@ LIFE = 7
 """How many times full a life lasts: then the daemon is killed, so that nothing it undid may come back."""
 
 LIMITS = {"WALLETD_SPACE_FLOOR_MEBIBYTES": "1", "WALLETD_MAX_UNPROJECTED_ENTRIES": "5000"}
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    mount = tmp_path / "small"
-    mount.mkdir()
-    options = f"size={DISK_MEBIBYTES}m"
-    if os.geteuid() != 0:
-        missing("root", "only root can mount a small file system")
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", mount], check=False).returncode:
-        missing("the right to mount", "give the container CAP_SYS_ADMIN")
-    try:
-        yield mount
-    finally:
-        subprocess.run(["umount", "-l", mount], check=True)
 
 
 class FullDisk:

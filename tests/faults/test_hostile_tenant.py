@@ -4,6 +4,8 @@ A wait is measured in what the daemon's processor worked between a question and 
 machine; ``make attacks`` prints the milliseconds.
 """
 
+import contextlib
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,12 +13,15 @@ from pathlib import Path
 
 import pytest
 from bench.neighbours import Honest, Host, Scene, furnish, hostile, quantile, revoke
-from bench.tenants import KINDS
+from bench.tenants import KINDS, MALLORY
+from websockets.exceptions import InvalidStatus
 
-from tests.daemon.process import Daemon
+from tests.daemon.process import Daemon, transfer
+from tests.daemon.process import furnish as furnish_wallets
 from tests.faults.planted import BUGS_OF_TENANTS, PROGRAM
 from tests.faults.rows import figure
 from tests.faults.tally import tally
+from walletd.sessions.access import token_hash
 
 ACTS = figure("TEST_TENANT_ACTS")
 ACTS_PER_BUG = 3
@@ -103,6 +108,54 @@ def test_beside_all_of_it_together_an_honest_client_is_served_and_the_operator_e
     tally(honest_acts=5 * ACTS, revocations=1)
 
 
+class StillIn(Exception):
+    """The operator could not shut the client out."""
+
+
+def shut_out_on_a_full_disk(disk: Path, *program: str) -> None:
+    """A client with a token fills the disk; the operator revokes it; the daemon is killed, and starts on the full disk.
+
+    Raises StillIn.
+    """
+    daemon = Daemon(disk / "data", environment={"WALLETD_SPACE_FLOOR_MEBIBYTES": "1"})
+    daemon.program = [*program] or daemon.program
+    with daemon:
+        with daemon.client() as admin:
+            furnish_wallets(admin, MALLORY, "bob", amount=100)
+            token = {"token_sha256": token_hash("walletd_mallory")}
+            admin.call("client.create", command_id="m", client=MALLORY, scopes=[f"spend:{MALLORY}"], **token)
+            with daemon.client(additional_headers={"Authorization": "Bearer walletd_mallory"}) as mallory:
+                mallory.call("transfer.post", **transfer("p", MALLORY, "bob", 1))
+                room = os.statvfs(disk)
+                with (disk / "filler").open("wb", buffering=0) as file, contextlib.suppress(OSError):
+                    file.write(bytes(room.f_bavail * room.f_frsize))
+                for number in range(3):
+                    refused = mallory.refused("transfer.post", **transfer(f"full-{number}", MALLORY, "bob", 1))["data"]
+                    assert refused["reason"] == "unavailable"
+                try:
+                    admin.call("client.revoke", command_id="r", client=MALLORY)
+                except AssertionError as unavailable:
+                    raise StillIn from unavailable
+                assert mallory.close_code() == 4401
+        daemon.kill()
+        daemon.start()
+        with pytest.raises(InvalidStatus):
+            daemon.client(additional_headers={"Authorization": "Bearer walletd_mallory"})
+        with daemon.client() as admin:
+            assert admin.call("client.revoke", command_id="r", client=MALLORY)["replayed"]
+
+
+def test_on_a_full_disk_the_operator_shuts_it_out_and_kill_9_does_not_let_it_in(small_disk: Path) -> None:
+    shut_out_on_a_full_disk(small_disk)
+    tally(revocations=1, kills=1)
+
+
+@pytest.mark.interpreted
+def test_without_the_reserve_it_stays_in(small_disk: Path) -> None:
+    with pytest.raises(StillIn):
+        shut_out_on_a_full_disk(small_disk, *PROGRAM, "no reserve")
+
+
 FOUND_BY = {
     "no budget": ("refused_batches", "dry_runs", "filtered_statements"),
     "first come is first served": ("replays",),
@@ -111,8 +164,9 @@ FOUND_BY = {
 
 
 @pytest.mark.interpreted
-@pytest.mark.parametrize("bug", BUGS_OF_TENANTS)
+@pytest.mark.parametrize("bug", FOUND_BY)
 def test_a_planted_bug_is_found(tmp_path: Path, bug: str) -> None:
+    assert {*FOUND_BY, "no reserve"} == set(BUGS_OF_TENANTS)
     with host(tmp_path, *PROGRAM, bug) as made:
         found = violations(*made, FOUND_BY[bug], ACTS_PER_BUG)
     print(found)

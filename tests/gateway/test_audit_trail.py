@@ -49,13 +49,20 @@ def trail() -> AuditTrail:
     return AuditTrail(lambda: 7.0)
 
 
-def test_a_session_has_a_line_at_its_begin_and_one_at_its_end(lines: Lines) -> None:
+CERTIFIED = SHOP._replace(token="", certificate="9c0ffee0")
+
+
+@pytest.mark.parametrize("visit", [SHOP, CERTIFIED])
+def test_a_session_has_a_line_at_its_begin_and_one_at_its_end(lines: Lines, visit: Visit) -> None:
     audit = trail()
-    audit.begun("c1", SHOP)
+    audit.begun("c1", visit)
     audit.acted("c1", "daemon.drain", {})
     audit.ended("c1", 1012, requests=17)
     opened, act, ended = lines.all()
-    assert opened.items() >= {"event": "session_opened", "connection": "c1", **SHOP._asdict()}.items()
+    facts = {name: fact for name, fact in visit._asdict().items() if fact}
+    assert opened.items() >= {"event": "session_opened", "connection": "c1", **facts}.items()
+    assert opened.get("token") == ended.get("token") == facts.get("token")
+    assert opened.get("certificate") == ended.get("certificate") == facts.get("certificate")
     assert act.items() >= {"event": "act", "method": "daemon.drain", "principal": "shop"}.items()
     assert ended.items() >= {"close_code": 1012, "why": "restart", "requests": 17, "acts": {"daemon.drain": 1}}.items()
 

@@ -145,22 +145,25 @@ class Costs(Passes):
     def wait(self, payer: str) -> float:
         return self.waits.pop(payer, 0.0)
 
-    def connect(self, payer: str, data: bytes) -> None:
+    def connect(self, kind: str, data: bytes, payer: str = "") -> None:
         near, far = socket.socketpair()
         self.pairs.append((near, far))
         far.send(data)
-        self.readiness.watch(near.fileno(), partial(self.serve, payer, near), lambda: payer)
+        self.readiness.watch(near.fileno(), partial(self.serve, kind, near), lambda: payer or kind)
 
     def serve(self, payer: str, near: socket.socket) -> None:
         near.recv(1)
         self.now += self.costs[payer]
         self.seen.append(payer)
 
-    async def run(self) -> None:
+    async def readiness_once(self) -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.readiness.run)
             await wait_all_tasks_blocked()
             nursery.cancel_scope.cancel()
+
+    async def run(self) -> None:
+        await self.readiness_once()
         for near, far in self.pairs:
             self.readiness.forget(near.fileno())
             near.close()
@@ -199,6 +202,36 @@ async def test_one_principal_alone_has_whole_turns(monkeypatch: pytest.MonkeyPat
         costs.connect("alone", b"xx")
     await costs.run()
     assert costs.seen == [*["alone"] * 4, "end"] * 2, "each of its sockets is read once, whatever its quantum"
+
+
+async def test_of_one_principal_a_socket_that_asks_little_does_not_wait_for_all_that_ask_much(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    costs = Costs(monkeypatch, heavy=0.004, light=0.0001)
+    for _ in range(20):
+        costs.connect("heavy", b"xxxx", "shop")
+    costs.connect("light", b"xxx", "shop")
+    await costs.run()
+    assert costs.seen.count("heavy") == 80
+    first, second, third = (place for place, one in enumerate(costs.seen) if one == "light")
+    for earlier, later in ((first, second), (second, third)):
+        assert costs.seen[earlier:later].count("heavy") <= 1, (
+            "then the turn ends, and with it the light one is answered"
+        )
+
+
+async def test_a_read_that_took_long_is_remembered_while_its_socket_is_not_watched(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    costs = Costs(monkeypatch, heavy=0.004, light=0.0001)
+    for kind, is_heavy in (("heavy", True), ("light", False)):
+        costs.connect(kind, b"xx")
+        await costs.readiness_once()
+        near, far = costs.pairs.pop()
+        assert costs.readiness.forget(near.fileno()) is is_heavy
+        near.close()
+        far.close()
+    costs.readiness.close()
 
 
 async def test_the_time_of_each_call_is_charged_to_its_payer(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ from walletd.journal.memory.store import MemoryJournalStore
 from walletd.journal.segment import Segment
 from walletd.sessions.access import Grant
 from walletd.vocabulary.identifiers import OPERATOR
+from walletd.vocabulary.reasons import Reason
 
 VISIT_SECONDS = 0.5
 COMMIT_SECONDS = 10.0
@@ -225,6 +226,26 @@ async def test_a_dry_run_sees_the_command_before_it_however_long_that_waits(
         assert "result" in batch
         assert foreseen["result"]["dry_run"], foreseen
         assert {balance["asset"] for balance in foreseen["result"]["balances"]} == {"XAU"}
+
+
+async def test_a_dry_run_whose_sender_has_left_is_not_made_and_a_command_is(
+    tmp_path: Path, autojump_clock: Any
+) -> None:
+    """A command may be relied on by someone who sends it and leaves; a dry run is for its sender only."""
+    async with cold_desk(tmp_path) as desk:
+        decisions, client = desk.core.wallets.decisions, desk.client(OPERATOR_GRANT)
+        client.ask(
+            ("transfer.post", {**payment("d", "bob", 5), "dry_run": True}), ("transfer.post", payment("p", "carol", 5))
+        )
+        client.endpoint.closed(1006)
+        staying = desk.client(OPERATOR_GRANT)
+        (asked,) = staying.ask(("transfer.post", {**payment("d", "bob", 5), "dry_run": True}))
+        assert (await staying.reply(asked))["result"]["dry_run"]
+        await staying.call("wallet.get", wallet="carol")
+        assert decisions.counters.shed == {Reason.OVERLOADED: 1}
+        again = await staying.call("transfer.post", **payment("p", "carol", 5))
+        assert again["replayed"]
+        assert client.endpoint.session.in_flight == 0
 
 
 async def test_a_read_waits_for_no_command_that_was_sent_after_it(tmp_path: Path, autojump_clock: Any) -> None:

@@ -27,7 +27,7 @@ def throttled(desk: Desk, rates: Rates, grant: object = ADMIN) -> tuple[Client, 
     """A client that has just connected, at these rates."""
     book = RateBook(rates)
     client = desk.client(grant)  # type: ignore[arg-type]
-    client.endpoint.session.throttle = book.throttle()
+    client.endpoint.session.throttle = book.throttle(desk.services.budgets.account)
     return client, book
 
 
@@ -36,7 +36,7 @@ async def test_what_comes_too_fast_is_refused_not_applied_and_applied_when_it_co
 ) -> None:
     async with open_desk(tmp_path, journal) as desk:
         await furnish(desk.client(), "alice")
-        client, book = throttled(desk, Rates(5, 100, 1))
+        client, book = throttled(desk, Rates(5, 1))
         ids = client.ask(*(("transfer.post", payment(f"p{number}")) for number in range(12)))
         replies = [await client.reply(request_id) for request_id in ids]
         data = [reply.get("error", {}).get("data") for reply in replies]
@@ -56,7 +56,7 @@ async def test_what_comes_too_fast_is_refused_not_applied_and_applied_when_it_co
 
 async def test_a_flood_is_warned_and_then_closed_with_4529(tmp_path: Path, journal: MemoryJournalStore) -> None:
     async with open_desk(tmp_path, journal) as desk:
-        client, book = throttled(desk, Rates(10, 100, 1))
+        client, book = throttled(desk, Rates(10, 1))
         client.ask(*([("session.ping", {})] * 19))
         assert client.closed_with is None
         assert not [push for push in client.pushed if push["method"] == "warning"]
@@ -73,7 +73,7 @@ async def test_a_flood_is_warned_and_then_closed_with_4529(tmp_path: Path, journ
 
 async def test_malformed_frames_cost_as_much_as_others(tmp_path: Path, journal: MemoryJournalStore) -> None:
     async with open_desk(tmp_path, journal) as desk:
-        client, book = throttled(desk, Rates(10, 100, 3), None)
+        client, book = throttled(desk, Rates(10, 3), None)
         for number in range(10):
             client.replies.clear()
             client.endpoint.received([b"no json"])

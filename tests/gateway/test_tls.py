@@ -2,6 +2,7 @@
 
 import errno
 import gc
+import hashlib
 import os
 import socket
 import ssl
@@ -409,6 +410,8 @@ async def test_a_certificate_of_a_client_stands_for_a_principal(
         async with connect(f"wss://{address}/", ssl=trusting(servers, mine)) as client:
             assert await client.recv() == "hello"
             assert host.endpoint.connection.certified == principal
+            der = ssl.PEM_cert_to_DER_cert(mine.read_text()[mine.read_text().index("-----BEGIN CERT") :])
+            assert host.endpoint.connection.fingerprint == hashlib.sha256(der).hexdigest()
 
 
 async def test_a_certificate_of_another_authority_is_not_let_in_and_none_at_all_is(tmp_path: Path) -> None:

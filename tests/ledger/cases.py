@@ -188,6 +188,8 @@ class Ledger:
         self.books = core.books()
         self.principal = THE_CLIENT
         self.entries: list[Entry] = []
+        self.folds = True
+        """Whether entries fold old outflows, as they do since 0.2; those of older journals do not."""
 
     def decide(self, command: AnyCommand, now: datetime = NOW) -> Effects | Refusal:
         """The verdict; nothing is changed."""
@@ -208,6 +210,9 @@ class Ledger:
         sequence = Sequence(len(self.entries) + 1)
         self.entries.append(entry(sequence, _with_fresh_ids(command, f"c{sequence}"), verdict, now, self.principal))
         if isinstance(verdict, Effects):
+            if self.folds and verdict.outflows:
+                self.entries[-1] = self.core.fold(self.books, self.entries[-1])
+                verdict = self.entries[-1].effects or verdict
             self.core.apply(self.books, verdict)
             self.core.remember(self.books, self.entries[-1])
         return verdict

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from walletd.ledger import audit, book, refunds, rules
+from walletd.ledger import audit, book, outflow_folding, refunds, rules
 
 _LEDGER = (
     "statement",
@@ -24,6 +24,7 @@ _LEDGER = (
     "draft",
     "guards",
     "entry_size",
+    "outflow_folding",
     "transfers",
     "wallets",
     "holds",
@@ -44,17 +45,26 @@ class Core(NamedTuple):
     restore_book: Callable[..., Any]
     audit: Callable[[], Any]
     remember: Callable[..., None]
+    fold: Callable[..., Any]
 
 
-REAL = Core(rules.decide, book.apply, book.Books, book.restore_book, audit.Audit, refunds.remember_transfers)
+REAL = Core(
+    rules.decide,
+    book.apply,
+    book.Books,
+    book.restore_book,
+    audit.Audit,
+    refunds.remember_transfers,
+    outflow_folding.with_folded,
+)
 
 
 def planted(module: str, *, old: str, new: str) -> Core:
     """The core with ``old`` replaced by ``new`` in one of its modules; ``old`` must be there exactly once."""
     names = [f"walletd.ledger.{name}" for name in _LEDGER]
     copies = patched_copies(names, f"walletd.ledger.{module}", old, new)
-    kept = ("book", "rules", "audit", "refunds")
-    book_copy, rules_copy, audit_copy, refunds_copy = (copies[f"walletd.ledger.{name}"] for name in kept)
+    kept = ("book", "rules", "audit", "refunds", "outflow_folding")
+    book_copy, rules_copy, audit_copy, refunds_copy, folding_copy = (copies[f"walletd.ledger.{name}"] for name in kept)
     return Core(
         rules_copy.decide,
         book_copy.apply,
@@ -62,6 +72,7 @@ def planted(module: str, *, old: str, new: str) -> Core:
         book_copy.restore_book,
         audit_copy.Audit,
         refunds_copy.remember_transfers,
+        folding_copy.with_folded,
     )
 
 

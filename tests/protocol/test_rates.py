@@ -2,13 +2,34 @@
 
 import heapq
 import random
+from collections.abc import Mapping
+from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
-from walletd.sessions.rates import KEPT_PRINCIPALS, RateBook, Rates, Throttle, TokenBucket
+from walletd.sessions.budgets import NO_CLIENTS, Budgets, Defaults
+from walletd.sessions.rates import RateBook, Rates, Throttle, TokenBucket
+from walletd.vocabulary.budgets import STRANGERS, TRUSTED, Budget
+from walletd.vocabulary.entries import ClientRecord
 from walletd.vocabulary.identifiers import Principal
 
 SHOP, TILL = Principal("shop"), Principal("till")
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Desk:
+    """Sessions at these rates, and the accounts of their clients."""
+
+    def __init__(
+        self, session: float, principal: int, guest: float, clients: Mapping[Principal, ClientRecord] = NO_CLIENTS
+    ) -> None:
+        requests = Budget(requests_per_second=principal)
+        self.book = RateBook(Rates(session, guest))
+        self.budgets = Budgets(lambda: 0.0, clients, Defaults(requests.over(STRANGERS), requests.over(TRUSTED)))
+
+    def throttle(self) -> Throttle:
+        return self.book.throttle(self.budgets.account)
 
 
 def asked(throttle: Throttle, principal: Principal | None, times: int, now: float) -> list[int]:
@@ -17,7 +38,7 @@ def asked(throttle: Throttle, principal: Principal | None, times: int, now: floa
 
 
 def test_a_seconds_worth_may_come_at_once_and_then_as_much_as_the_rate_gives() -> None:
-    throttle = RateBook(Rates(10, 100, 1)).throttle()
+    throttle = Desk(10, 100, 1).throttle()
     assert asked(throttle, SHOP, 10, 5.0) == [0] * 10
     assert asked(throttle, SHOP, 1, 5.0) == [100], "in milliseconds, until there is one"
     assert asked(throttle, SHOP, 2, 5.1) == [0, 100]
@@ -25,7 +46,7 @@ def test_a_seconds_worth_may_come_at_once_and_then_as_much_as_the_rate_gives() -
 
 
 def test_who_waits_as_it_is_told_is_let_through_and_never_warned() -> None:
-    throttle, now = RateBook(Rates(10, 100, 1)).throttle(), 0.0
+    throttle, now = Desk(10, 100, 1).throttle(), 0.0
     for _ in range(1000):
         (wait,) = asked(throttle, SHOP, 1, now)
         if wait:
@@ -39,7 +60,7 @@ def test_who_waits_as_it_is_told_is_let_through_and_never_warned() -> None:
 def test_whatever_the_pace_no_more_gets_through_than_rate_and_burst(seed: int) -> None:
     chance, now, through = random.Random(seed), 0.0, 0
     rate = chance.choice((1, 7, 50, 1000))
-    throttle = RateBook(Rates(rate, 10 * rate, 1)).throttle()
+    throttle = Desk(rate, 10 * rate, 1).throttle()
     for _ in range(3000):
         now += chance.choice((0, 0, 0.001, 0.1)) * chance.random()
         through += asked(throttle, SHOP, 1, now) == [0]
@@ -49,7 +70,7 @@ def test_whatever_the_pace_no_more_gets_through_than_rate_and_burst(seed: int) -
 
 @pytest.mark.parametrize("pending", [1, 5, 40, 300])
 def test_many_who_wait_as_they_are_told_come_spread_out_and_nobody_is_warned(pending: int) -> None:
-    throttle = RateBook(Rates(20, 1000, 1)).throttle()
+    throttle = Desk(20, 1000, 1).throttle()
     agenda = [(0.0, number) for number in range(pending)]
     refusals = 0
     while agenda:
@@ -63,42 +84,42 @@ def test_many_who_wait_as_they_are_told_come_spread_out_and_nobody_is_warned(pen
 
 
 def test_all_sessions_of_a_principal_share_its_rate_and_another_has_its_own() -> None:
-    book = RateBook(Rates(100, 10, 1))
-    one, two, other = book.throttle(), book.throttle(), book.throttle()
+    desk = Desk(100, 10, 1)
+    one, two, other = desk.throttle(), desk.throttle(), desk.throttle()
     assert asked(one, SHOP, 6, 0.0) == [0] * 6
     assert asked(two, SHOP, 6, 0.0) == [0] * 4 + [100, 200]
     assert asked(other, TILL, 10, 0.0) == [0] * 10
-    assert book.limited == 2
+    assert desk.book.limited == 2
 
 
 def test_reconnecting_fills_no_bucket_of_a_principal() -> None:
-    book = RateBook(Rates(100, 10, 1))
-    assert [asked(book.throttle(), SHOP, 1, 0.0) for _ in range(11)] == [[0]] * 10 + [[100]]
+    desk = Desk(100, 10, 1)
+    assert [asked(desk.throttle(), SHOP, 1, 0.0) for _ in range(11)] == [[0]] * 10 + [[100]]
 
 
 def test_authenticating_again_fills_no_bucket() -> None:
-    throttle = RateBook(Rates(10, 100, 1)).throttle()
+    throttle = Desk(10, 100, 1).throttle()
     assert asked(throttle, SHOP, 10, 0.0) == [0] * 10
     assert asked(throttle, Principal("".join("shop")), 1, 0.0) == [100]
 
 
 def test_what_the_principals_rate_refuses_does_not_cost_the_session_its_own() -> None:
-    book = RateBook(Rates(10, 10, 1))
-    asked(book.throttle(), SHOP, 10, 0.0)
-    throttle = book.throttle()
+    desk = Desk(10, 10, 1)
+    asked(desk.throttle(), SHOP, 10, 0.0)
+    throttle = desk.throttle()
     asked(throttle, SHOP, 5, 0.0)
     assert asked(throttle, TILL, 10, 0.0) == [0] * 10
 
 
 def test_a_guest_may_ask_little_and_more_once_it_is_somebody() -> None:
-    throttle = RateBook(Rates(50, 100, 2)).throttle()
+    throttle = Desk(50, 100, 2).throttle()
     assert asked(throttle, None, 3, 0.0) == [0, 0, 500]
     assert asked(throttle, SHOP, 50, 0.0) == [0] * 50
 
 
 def test_who_goes_on_is_warned_once_and_then_worn_out() -> None:
-    book = RateBook(Rates(10, 100, 1))
-    throttle = book.throttle()
+    desk = Desk(10, 100, 1)
+    throttle = desk.throttle()
     asked(throttle, SHOP, 10, 0.0)
     seen = []
     for _ in range(21):
@@ -108,11 +129,11 @@ def test_who_goes_on_is_warned_once_and_then_worn_out() -> None:
     assert seen[9] == (True, False), "a warning when half of the patience is used up"
     assert seen[10:20] == [(False, False)] * 10
     assert seen[20] == (False, True)
-    assert (book.limited, book.warned) == (21, 1)
+    assert (desk.book.limited, desk.book.warned) == (21, 1)
 
 
 def test_patience_comes_back_and_with_it_the_warning() -> None:
-    throttle = RateBook(Rates(10, 100, 1)).throttle()
+    throttle = Desk(10, 100, 1).throttle()
     for now in (0.0, 100.0):
         asked(throttle, SHOP, 10 + 11, now)
         assert throttle.needs_warning()
@@ -121,11 +142,17 @@ def test_patience_comes_back_and_with_it_the_warning() -> None:
     assert not throttle.needs_warning()
 
 
-def test_principals_are_remembered_up_to_a_bound() -> None:
-    book = RateBook(Rates(10, 10, 1))
-    for number in range(2 * KEPT_PRINCIPALS):
-        book.of_principal(Principal(f"p{number}"))
-    assert len(book._principals) == KEPT_PRINCIPALS
+def test_a_budget_of_its_own_bounds_a_client_and_a_new_one_holds_at_once() -> None:
+    record = ClientRecord(client=SHOP, scopes=(), tokens=(), created_by=SHOP, created_at=NOW)
+    slower = msgspec.structs.replace(record, budget=Budget(requests_per_second=3))
+    clients = {SHOP: slower}
+    desk = Desk(100, 10, 1, clients)
+    one, two = desk.throttle(), desk.throttle()
+    assert [asked(one, SHOP, 2, 0.0), asked(two, SHOP, 2, 0.0)] == [[0, 0], [0, 334]]
+    assert asked(one, TILL, 10, 0.0) == [0] * 10, "the others have the default"
+    clients[SHOP] = msgspec.structs.replace(record, budget=Budget(requests_per_second=0))
+    desk.budgets.review(clients.values())
+    assert asked(two, SHOP, 60, 0.0) == [0] * 60, "0: no limit but the session's"
 
 
 def test_a_bucket_holds_at_least_one() -> None:

@@ -12,11 +12,11 @@ from walletd.ledger.book import Book, Books
 from walletd.tables.writer import ReadTablesFull
 from walletd.vocabulary.declined import Declined
 from walletd.vocabulary.entries import WalletRecord
-from walletd.vocabulary.identifiers import Version, WalletId
+from walletd.vocabulary.identifiers import DAEMON, Principal, Version, WalletId
 from walletd.vocabulary.reasons import Reason
 from walletd.vocabulary.states import ActorState, WalletStatus
 from walletd.wallets.actor import Claim
-from walletd.wallets.roster import BOOKS_AT_ONCE, MAX_LOADING, Roster
+from walletd.wallets.roster import BOOKS_AT_ONCE, MAX_LOADING, MAX_LOADING_OF_ONE, Payments, Roster
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 
@@ -298,3 +298,57 @@ async def test_where_memory_runs_out_no_wallet_is_to_blame(autojump_clock: trio.
             roster.claim(Claim([WalletId("a")], run, lambda *_: pytest.fail("no claim may fail")))
         assert roster._actors[WalletId("a")].state is ActorState.ACTIVE
         nursery.cancel_scope.cancel()
+
+
+async def test_what_one_stranger_has_load_leaves_places_for_all_others_and_a_trusted_one_has_more(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    payments = Payments(lambda principal: principal == "backend", lambda principal, seconds: None)
+    roster = roster_over(SlowTables(1).load, max_warm_wallets=100_000, payments=payments)
+    shed: list[str] = []
+
+    def wish(sender: str, count: int) -> Claim:
+        names = [WalletId(f"{sender}-{number}") for number in range(count)]
+        return Claim(names, lambda claim: None, lambda declined: shed.append(sender), sender=Principal(sender))
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(roster.run)
+        for _ in range(2):
+            for sender in ("mallory", "backend"):
+                roster.claim(wish(sender, MAX_LOADING_OF_ONE))
+                roster.claim(wish(f"{sender}:b", 1))
+        roster.claim(
+            Claim([WalletId("m")], lambda claim: None, lambda _: shed.append("m"), sender=Principal("mallory"))
+        )
+        roster.claim(
+            Claim([WalletId("b")], lambda claim: None, lambda _: shed.append("b"), sender=Principal("backend"))
+        )
+        assert shed == ["m"]
+        await trio.sleep(60)
+        roster.claim(
+            Claim([WalletId("m")], lambda claim: None, lambda _: shed.append("m"), sender=Principal("mallory"))
+        )
+        assert shed == ["m"]
+        assert not roster._loading_of.keys() - {"mallory"}
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_claim_that_waited_is_charged_to_its_sender_and_one_that_did_not_is_not(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    charged: list[tuple[str, float]] = []
+    clock = iter(range(100))
+    payments = Payments(lambda _: False, lambda *charge: charged.append(charge), lambda: float(next(clock)))
+    roster = roster_over(SlowTables(1).load, payments=payments)
+
+    def wish(sender: Principal) -> Claim:
+        return Claim([WalletId("w")], lambda claim: None, lambda declined: pytest.fail(str(declined)), sender=sender)
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(roster.run)
+        for sender in ("mallory", "shop", DAEMON):
+            roster.claim(wish(Principal(sender)))
+        await trio.sleep(1)
+        roster.claim(wish(Principal("mallory")))
+        nursery.cancel_scope.cancel()
+    assert charged == [("mallory", 1.0), ("shop", 1.0)]

@@ -540,6 +540,7 @@
  * @property {Moved[]} moved
  * @property {TransferRecord[]} transfers
  * @property {OutflowRecord[]} outflows
+ * @property {FoldedOutflow[]} folded
  * @property {ClientRecord[]} clients
  * @property {string[]} forgotten
  * @property {(Refusal | null)[]} outcomes
@@ -756,6 +757,21 @@
  * @typedef {object} FaultReport
  * @property {string} report
  * @property {string | null} file
+ */
+
+/**
+ * Several outflows of one wallet and asset, from `first` through this one, which from this entry on count as one.
+ * None of them belongs to an open hold. All leave a window when the last of them does: at most a hundredth of the
+ * window late.
+ * @typedef {object} FoldedOutflow
+ * @property {string} wallet
+ * @property {string} asset
+ * @property {number} first
+ * @property {number} first_command
+ * @property {number} sequence
+ * @property {number} command
+ * @property {string} time
+ * @property {bigint} amount
  */
 
 /**
@@ -1813,7 +1829,7 @@ export const SHAPES = {
   DefineAsset: { if_version: ["", {}], if_balance: ["BalanceCondition[]", []], valid_until: ["", null], valid_for_seconds: ["", null], dry_run: ["", false] },
   DefineAssetGiven: { if_balance: ["BalanceConditionGiven[]"] },
   DefineAssetParams: { if_balance: ["BalanceConditionGiven[]"] },
-  Effects: { assets: ["", []], wallets: ["WalletRecord[]", []], balances: ["BalanceRecord[]", []], holds: ["HoldRecord[]", []], moved: ["Moved[]", []], transfers: ["TransferRecord[]", []], outflows: ["OutflowRecord[]", []], clients: ["ClientRecord[]", []], forgotten: ["", []], outcomes: ["Refusal[]", []] },
+  Effects: { assets: ["", []], wallets: ["WalletRecord[]", []], balances: ["BalanceRecord[]", []], holds: ["HoldRecord[]", []], moved: ["Moved[]", []], transfers: ["TransferRecord[]", []], outflows: ["OutflowRecord[]", []], folded: ["FoldedOutflow[]", []], clients: ["ClientRecord[]", []], forgotten: ["", []], outcomes: ["Refusal[]", []] },
   Entry: { history: ["", ""], command: ["Command"], refusal: ["Refusal", null], effects: ["Effects", null], redacted: ["", false] },
   EntryPage: { entries: ["EntryView[]"] },
   EntryView: { entry: ["Entry"], entry_hash: ["", null] },
@@ -1826,6 +1842,7 @@ export const SHAPES = {
   ExtendHoldParams: { if_balance: ["BalanceConditionGiven[]"] },
   Facts: { stands: ["bigint"], posted: ["bigint"], held: ["bigint"], floor: ["bigint"], available: ["bigint"], required: ["bigint"], short_by: ["bigint"], maximum: ["bigint"], would_have: ["bigint"], reserved: ["bigint"], refundable: ["bigint"], used: ["bigint"], remaining: ["bigint"] },
   FaultReport: { file: ["", null] },
+  FoldedOutflow: { first_command: ["", 0], command: ["", 0], amount: ["bigint"] },
   Freeze: { until: ["", null] },
   FreezeWallet: { if_version: ["", {}], if_balance: ["BalanceCondition[]", []], valid_until: ["", null], valid_for_seconds: ["", null], dry_run: ["", false], until: ["", null], until_in_seconds: ["", null] },
   FreezeWalletGiven: { if_balance: ["BalanceConditionGiven[]"] },

@@ -57,7 +57,14 @@ _OF_MONEY = (R.ASSET_NOT_FOUND, *_OF_A_WALLET, R.WALLET_FROZEN, R.INSUFFICIENT_F
 _OF_A_HOLD = (*_OF_A_WALLET, R.HOLD_NOT_OPEN)
 
 OWN: dict[str, tuple[R, ...]] = {
-    "session.authenticate": (R.INVALID_PARAMS, R.AUTHENTICATION_FAILED, R.FORBIDDEN, R.RATE_LIMITED),
+    "session.authenticate": (
+        R.INVALID_PARAMS,
+        R.AUTHENTICATION_FAILED,
+        R.FORBIDDEN,
+        R.OVERLOADED,
+        R.RATE_LIMITED,
+        R.QUOTA_EXCEEDED,
+    ),
     "asset.define": (R.ASSET_ALREADY_DEFINED,),
     "wallet.open": (R.WALLET_ALREADY_EXISTS,),
     "wallet.update": (R.ASSET_NOT_FOUND, *_OF_A_WALLET, R.LIMITS_NOT_MET),

@@ -9,7 +9,7 @@ from walletd.gateway.endpoint import ClientEndpoint
 from walletd.gateway.methods import dispatch
 from walletd.gateway.network.bounds import Deadlines
 from walletd.gateway.network.connection import Connection
-from walletd.gateway.network.places import Caps
+from walletd.gateway.network.places import ALL_OF_ITS_OWN, Caps
 from walletd.gateway.network.server import GatewayServer
 from walletd.gateway.services import Services, connection_id
 from walletd.gateway.websocket.handshake import Handshake, Policy
@@ -17,8 +17,13 @@ from walletd.logs.context import about_connection
 from walletd.sessions.access import OPERATE, Grant
 from walletd.sessions.session import Session
 from walletd.settings.settings import Settings
+from walletd.vocabulary.declined import Declined
+from walletd.vocabulary.reasons import Reason
 from walletd.vocabulary.states import DaemonState
 from walletd.wallets.commit_at_once import CommitAtOnce
+
+CROWDED_RETRY_SECONDS = 1.0
+"""The wait that a client is told that finds no place for its connection."""
 
 
 def client_listener(launch: Launch, listeners: Listeners, services: Services, passes: CommitAtOnce) -> GatewayServer:
@@ -32,18 +37,24 @@ def client_listener(launch: Launch, listeners: Listeners, services: Services, pa
         elif connection.certified is not None:
             grant = services.admission.register.grant_of_principal(connection.certified)
 
-        def take_place(grant: Grant) -> str | None:
+        def take_place(grant: Grant) -> Declined | None:
             account = services.budgets.account(grant.principal)
             most = account.budget.connections or 0
             full = connection.take_place(account.name, has_reserve=grant.permits(OPERATE), most=most)
             if full is None:
                 token = grant.token_sha256[:SHOWN_OF_A_HASH]
-                services.audit.begun(name, Visit(grant.principal, token, connection.peer, handshake.user_agent))
-            return full
+                seal = connection.fingerprint[:SHOWN_OF_A_HASH] if grant.is_certified else ""
+                services.audit.begun(name, Visit(grant.principal, token, connection.peer, handshake.user_agent, seal))
+                return None
+            if full == ALL_OF_ITS_OWN:
+                return services.budgets.refusal("connections", most, CROWDED_RETRY_SECONDS)
+            return Declined(Reason.OVERLOADED, {"what": full, "retry_after_ms": int(CROWDED_RETRY_SECONDS * 1000)})
 
         name = connection_id()
         register, limits = services.admission.register, services.terms.limits
-        session = Session(register, limits, grant, parts.rates.throttle(), take_place, connection.peer)
+        session = Session(
+            register, limits, grant, parts.rates.throttle(services.budgets.account), take_place, connection.peer
+        )
         if grant is not None and not grant.is_valid_at(connection.peer):
             session.end()
         about_connection(name)

@@ -126,6 +126,7 @@ class Engine:
             reading,
             HistoryClock(clock, progress.time),
             WarmLimits(limits.max_warm_wallets, limits.max_mailbox, limits.idle_wallet_seconds),
+            seconds,
         )
         self.publisher = Publisher(
             self.stored.history.entries_after,

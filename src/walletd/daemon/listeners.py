@@ -143,7 +143,6 @@ def rates_of(settings: Settings) -> Rates:
     """The request rates of sessions."""
     return Rates(
         session=settings.max_requests_per_second,
-        principal=settings.max_requests_per_second_of_principal,
         guest=settings.max_requests_per_second_of_guest,
     )
 

@@ -56,12 +56,15 @@ SHOWN_OF_A_HASH = 8
 
 
 class Visit(NamedTuple):
-    """A session that has authenticated; ``token`` is the first digits of its token's SHA-256."""
+    """A session that has authenticated; ``token`` and ``certificate`` are the first digits of the SHA-256 of what it
+    authenticated with, one of them empty.
+    """
 
     principal: str
     token: str
     address: str
     agent: str
+    certificate: str = ""
 
 
 class AuditTrail:
@@ -95,6 +98,7 @@ class AuditTrail:
             connection=connection,
             principal=stay.visit.principal,
             token=stay.visit.token,
+            certificate=stay.visit.certificate,
             address=stay.visit.address,
             close_code=code,
             why=_WORDS.get(code, "other"),

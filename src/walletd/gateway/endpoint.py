@@ -308,6 +308,10 @@ class ClientEndpoint:
         """True if the peer is gone, so that answers have no destination."""
         return self.is_closed or self.session.is_ended
 
+    def has_left(self) -> bool:
+        """The same, for those who keep the question."""
+        return self.is_over
+
     def send(self, frame: bytes) -> None:
         """Queue a frame; does nothing once the connection is gone."""
         if not self.is_closed:

@@ -168,6 +168,7 @@ class Audit:
         verdict = self._decided_again(entry)
         if entry.effects is not None:
             self._expect(_agree(verdict, entry.effects), entry, f"has other effects than its command: {verdict}")
+            self._expect(_may_fold(self.books, entry.effects), entry, "folds outflows that it must not fold")
             self._apply(entry, entry.effects)
         else:
             is_refusal = isinstance(verdict, Refusal)
@@ -253,8 +254,22 @@ def _agree(verdict: Verdict, recorded: Effects | Refusal | None) -> bool:
     if verdict == recorded:
         return True
     if isinstance(verdict, Effects):
-        return isinstance(recorded, Effects) and _agree_on_outcomes(verdict, recorded)
+        return isinstance(recorded, Effects) and _agree_on_outcomes(verdict, _unfolded(recorded))
     return isinstance(recorded, Refusal) and _as_said_before(verdict, recorded)
+
+
+def _unfolded(effects: Effects) -> Effects:
+    """The effects of the command alone."""
+    return msgspec.structs.replace(effects, folded=()) if effects.folded else effects
+
+
+def _may_fold(books: Books, effects: Effects) -> bool:
+    """True if the runs that the entry folds are among what is old; their sums are asserted when they are applied."""
+    for one in effects.folded:
+        outflows = (books.wallets[one.wallet].outflows or {}).get(one.asset) if one.wallet in books.wallets else None
+        if outflows is None or not outflows.may_fold(one, books.wallets[one.wallet].holds.__contains__):
+            return False
+    return True
 
 
 def _agree_on_outcomes(verdict: Effects, recorded: Effects) -> bool:

@@ -20,6 +20,7 @@ from walletd.vocabulary.entries import (
     BalanceRecord,
     CountedFrom,
     Effects,
+    FoldedOutflow,
     Freeze,
     HoldRecord,
     OutflowRecord,
@@ -289,6 +290,8 @@ def apply(books: Books, effects: Effects) -> None:
         _apply_balance(books, balance)
     for hold in effects.holds:
         _apply_hold(books.wallets[hold.wallet], hold)
+    if effects.folded:
+        _apply_folded(books, effects.folded)
     for outflow in effects.outflows:
         _apply_outflow(books.wallets[outflow.wallet], outflow)
     for transfer in effects.transfers:
@@ -319,11 +322,16 @@ def restore_book(
         book.holds[hold.hold] = hold
     book.expiries = _expiries_of(book)
     for outflow in outflows:
-        assert outflow.wallet == record.wallet
-        counted = record.counted_from.get(outflow.asset)
-        if counted is not None and counts(outflow, counted):
-            _outflows(book, outflow.asset).put(outflow)
+        restore_outflow(book, outflow)
     return book
+
+
+def restore_outflow(book: Book, outflow: OutflowRecord) -> None:
+    """Put the next of its outflows into a book that is being restored, if it still counts."""
+    assert outflow.wallet == book.wallet
+    counted = book.counted_from.get(outflow.asset)
+    if counted is not None and counts(outflow, counted):
+        _outflows(book, outflow.asset).put(outflow)
 
 
 def counts(outflow: OutflowRecord, counted: CountedFrom) -> bool:
@@ -404,6 +412,14 @@ def _apply_outflow(book: Book, record: OutflowRecord) -> None:
     outflows.put(record)
     if len(outflows) > OUTFLOWS_UNPRUNED:
         outflows.prune(record.time - timedelta(seconds=book.limits[record.asset].longest_window))
+
+
+def _apply_folded(books: Books, folded: tuple[FoldedOutflow, ...]) -> None:
+    of_places: dict[tuple[WalletId, AssetCode], list[FoldedOutflow]] = {}
+    for one in folded:
+        of_places.setdefault((one.wallet, one.asset), []).append(one)
+    for (wallet, asset), run in of_places.items():
+        _outflows(books.wallets[wallet], asset).fold(run)
 
 
 def _expiry_of(moment: datetime, hold: HoldId) -> tuple[datetime, int, HoldId]:

@@ -18,6 +18,7 @@ import msgspec
 
 from walletd.ledger.book import Book, Books
 from walletd.ledger.guards import refuse
+from walletd.ledger.velocity import MAX_OF_OPEN_HOLDS
 from walletd.vocabulary.commands import MAX_LIMITED_ASSETS, CaptureHold, ExpireHold, VoidHold
 from walletd.vocabulary.entries import Effects, Entry, HoldRecord, Refusal
 from walletd.vocabulary.identifiers import AssetCode, HoldId, WalletId
@@ -164,7 +165,7 @@ def _too_many_limits(books: Books, effects: Effects) -> Refusal | None:
 
 
 def _too_many_raises(books: Books, entry: Entry, effects: Effects) -> Refusal | None:
-    """The entry that ends a hold contains each of its raises that still counts."""
+    """The entry that ends a hold contains each raise that still counts, and all of them load with the wallet."""
     fresh = Counter(
         (outflow.wallet, outflow.asset, outflow.hold)
         for outflow in effects.outflows
@@ -174,6 +175,10 @@ def _too_many_raises(books: Books, entry: Entry, effects: Effects) -> Refusal | 
         number = more + _raises(books.wallets[wallet], asset, hold, entry.time)
         if number > MAX_RAISES:
             return refuse(Reason.ENTRY_TOO_LARGE, what="raises of the hold", number=number, limit=MAX_RAISES)
+        number = more + _raises_of_all(books.wallets[wallet], asset, entry.time)
+        if number > MAX_OF_OPEN_HOLDS:
+            what = "raises of the wallet's holds"
+            return refuse(Reason.ENTRY_TOO_LARGE, what=what, number=number, limit=MAX_OF_OPEN_HOLDS)
     return None
 
 
@@ -187,3 +192,12 @@ def _raises(book: Book, asset: AssetCode, hold: HoldId, now: datetime) -> int:
         return number
     begins = now - timedelta(seconds=book.limits[asset].longest_window)
     return sum(known.amount != "0" for known in outflows.of_hold(hold, begins))
+
+
+def _raises_of_all(book: Book, asset: AssetCode, now: datetime) -> int:
+    """The number of outflows from which open holds may give something back; if few, the number remembered."""
+    outflows = None if book.outflows is None else book.outflows.get(asset)
+    if outflows is None:
+        return 0
+    begins = now - timedelta(seconds=book.limits[asset].longest_window)
+    return outflows.count_of_open(book.holds.__contains__, begins)

@@ -57,10 +57,13 @@ class FairQueue(Generic[Key, Item]):
     def __len__(self) -> int:
         return self._length
 
-    def put(self, key: Key, item: Item) -> None:
-        """Add an item to those of the key.  O(1)."""
+    def put(self, key: Key, item: Item, *, is_first: bool = False) -> None:
+        """Add an item to those of the key, behind them or before them.  O(1)."""
         share = self._share(key)
-        share.items.append(item)
+        if is_first:
+            share.items.appendleft(item)
+        else:
+            share.items.append(item)
         self._length += 1
         if not share.is_listed:
             self._list(share)

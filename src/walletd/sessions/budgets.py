@@ -20,9 +20,11 @@ from math import ceil
 from typing import Any, Final, Literal, NamedTuple, get_args
 
 from walletd.sessions.rates import BURST_SECONDS, TokenBucket
-from walletd.vocabulary.budgets import STRANGERS, TRUSTED, Budget
+from walletd.vocabulary.budgets import STRANGERS, TRUSTED, Budget, BudgetField
+from walletd.vocabulary.declined import Declined
 from walletd.vocabulary.entries import ClientRecord
 from walletd.vocabulary.identifiers import Principal, owner_of
+from walletd.vocabulary.reasons import Reason
 
 KEPT_ACCOUNTS: Final = 4_096
 """Beyond so many accounts, those that are idle go: nothing of theirs is left to remember."""
@@ -214,6 +216,7 @@ class Account:
             and self._second.is_full(now)
             and self._day.is_full(now)
             and self._processor.is_full(now)
+            and (self.requests is None or self.requests.level(now) == 1)
         )
 
 
@@ -338,6 +341,12 @@ class Budgets:
         facts = _facts("processor_ms_per_second", account.budget.processor_ms_per_second, wait)
         self.note(facts)
         return facts
+
+    def refusal(self, budget: BudgetField, limit: int, wait: float) -> Declined:
+        """The refusal of what one more of would exceed this budget; it is counted."""
+        facts = _facts(budget, limit, wait)
+        self.note(facts)
+        return Declined(Reason.QUOTA_EXCEEDED, facts)
 
     def note(self, facts: Mapping[str, Any]) -> None:
         """Count a refusal with these facts."""

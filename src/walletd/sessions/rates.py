@@ -1,7 +1,7 @@
-"""Request rates: token buckets for the session, for its principal, and for sessions that have not authenticated.
+"""Request rates: token buckets for the session, for its client's account, and for sessions that have not authenticated.
 
-    book = RateBook(Rates(session=100, principal=500, guest=20))
-    throttle = book.throttle()
+    book = RateBook(Rates(session=100, guest=20))
+    throttle = book.throttle(budgets.account)           # its bucket is shared by all sessions of the client
     throttle.now = now                                  # once for all frames of a read
     match throttle.take(principal):
         case 0: ...                                     # go on
@@ -11,8 +11,9 @@ A session that continues at full speed although it is refused is warned once, an
 clock here.
 """
 
+from collections.abc import Callable
 from math import ceil
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from walletd.vocabulary.identifiers import Principal
 
@@ -22,10 +23,6 @@ BURST_SECONDS: Final = 1.0
 PATIENCE_SECONDS: Final = 2.0
 """The seconds' worth of refused requests that are answered before the session is closed."""
 
-KEPT_PRINCIPALS: Final = 4096
-"""The number of principals whose buckets are remembered: reconnecting does not fill them."""
-
-
 MAX_WAIT_SECONDS: Final = 60.0
 
 _WHOLE: Final = 1 - 1e-6
@@ -34,10 +31,11 @@ _LOST_MS: Final = 1e-6
 
 
 class Rates(NamedTuple):
-    """Requests per second: of one session, of all sessions of a principal, of a session that is not authenticated."""
+    """Requests per second: of one session, and of one that is not authenticated.  Those of all sessions of a client are
+    in its budget.
+    """
 
     session: float
-    principal: float
     guest: float
 
 
@@ -79,38 +77,38 @@ class TokenBucket:
         return min(self._size, self._level + (now - self._at) * self._rate) / self._size
 
 
+class Payer(Protocol):
+    """The account of a client, as a throttle sees it."""
+
+    requests: TokenBucket | None
+    """The bucket that all its sessions share; None: no limit."""
+
+
+AccountOf = Callable[[Principal], Payer]
+
+
 class RateBook:
-    """The current rates, the buckets of principals, and the number of refusals: ``limited``."""
+    """The current rates, and the number of refusals: ``limited``."""
 
     def __init__(self, rates: Rates) -> None:
         self.rates = rates
         self.limited = 0
         self.warned = 0
-        self._principals: dict[Principal, TokenBucket] = {}
 
-    def throttle(self) -> "Throttle":
+    def throttle(self, account_of: AccountOf) -> "Throttle":
         """The throttle of a new session."""
-        return Throttle(self)
-
-    def of_principal(self, principal: Principal) -> TokenBucket:
-        """The bucket that all sessions of a principal share; the oldest one is forgotten first."""
-        bucket = self._principals.get(principal)
-        if bucket is None:
-            if len(self._principals) >= KEPT_PRINCIPALS:
-                del self._principals[next(iter(self._principals))]
-            bucket = self._principals[principal] = _bucket(self.rates.principal)
-        return bucket
+        return Throttle(self, account_of)
 
 
 class Throttle:
     """The throttle of one session.  ``now`` is set before each read's frames."""
 
-    __slots__ = ("_book", "_patience", "_principal", "_session", "_shared", "_was_warned", "is_worn_out", "now")
+    __slots__ = ("_account_of", "_book", "_patience", "_principal", "_session", "_was_warned", "is_worn_out", "now")
 
-    def __init__(self, book: RateBook) -> None:
+    def __init__(self, book: RateBook, account_of: AccountOf) -> None:
         self._book = book
+        self._account_of = account_of
         self._principal: Principal | None = None
-        self._shared: TokenBucket | None = None
         self._session = _bucket(book.rates.guest)
         self._patience = _patience(book.rates.guest)
         self._was_warned = False
@@ -123,10 +121,12 @@ class Throttle:
         if principal != self._principal:
             self._become(principal)
         wait = self._session.take(self.now)
-        if not wait and self._shared is not None:
-            wait = self._shared.take(self.now)
-            if wait:
-                self._session.give_back()
+        if not wait and principal is not None:
+            shared = self._account_of(principal).requests
+            if shared is not None:
+                wait = shared.take(self.now)
+                if wait:
+                    self._session.give_back()
         if not wait:
             return 0
         self._book.limited += 1
@@ -148,7 +148,6 @@ class Throttle:
         rates = self._book.rates
         rate = rates.guest if principal is None else rates.session
         self._session, self._patience = _bucket(rate), _patience(rate)
-        self._shared = None if principal is None else self._book.of_principal(principal)
 
 
 def _bucket(rate: float) -> TokenBucket:

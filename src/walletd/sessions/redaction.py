@@ -115,6 +115,7 @@ def shown_effects(effects: Effects, grant: Grant) -> Effects:
         balances=tuple(record for record in effects.balances if sees(record.wallet)),
         holds=tuple(record for record in effects.holds if sees(record.wallet)),
         outflows=tuple(record for record in effects.outflows if sees(record.wallet)),
+        folded=tuple(record for record in effects.folded if sees(record.wallet)),
         moved=tuple(moved for moved in effects.moved if sees(moved.source) or sees(moved.to)),
         transfers=tuple(shown for record in effects.transfers if (shown := _shown_transfer(record, sees)).parts),
         outcomes=tuple(None if refusal is None else _shown_refusal(refusal, grant) for refusal in effects.outcomes),

@@ -28,7 +28,7 @@ from walletd.vocabulary.reasons import Reason
 
 IsKnown = Callable[[Principal, CommandId], bool]
 
-TakePlace = Callable[[Grant], str | None]
+TakePlace = Callable[[Grant], Declined | None]
 """Count the connection as this client's from now on, or tell what is full."""
 
 
@@ -41,9 +41,6 @@ class _Named(msgspec.Struct):
 _request_decoder = msgspec.json.Decoder(Request)
 _name_decoder = msgspec.json.Decoder(_Named)
 _encode = msgspec.json.Encoder().encode
-
-CROWDED_RETRY_MS = 1000
-"""The milliseconds to wait that a client is told that finds no place for its connection."""
 
 OVERLOAD_RETRY_MS = 50
 """The milliseconds to wait that a session at its limit of unanswered requests is told."""
@@ -183,8 +180,7 @@ class Session:
         if self.grant is not None and self.grant.principal != grant.principal:
             return _declined(request_id, Declined(Reason.FORBIDDEN, {"method": "session.authenticate"}), ONE_PRINCIPAL)
         if self.grant is None and (full := self.take_place(grant)) is not None:
-            facts = {"what": full, "retry_after_ms": CROWDED_RETRY_MS}
-            return _declined(request_id, Declined(Reason.OVERLOADED, facts))
+            return _declined(request_id, full)
         self.grant = grant
         authenticated = Authenticated(principal=grant.principal, scopes=grant.scopes, expires_at=grant.expires_at)
         return Reply(success(request_id, authenticated))

@@ -18,6 +18,7 @@ from walletd.vocabulary.entries import (
     BalanceRecord,
     ClientRecord,
     Entry,
+    FoldedOutflow,
     HoldRecord,
     OutflowRecord,
     TransferRecord,
@@ -43,6 +44,7 @@ class Rows(NamedTuple):
     holds: list[bytes]
     refunded: list[bytes]
     outflows: list[bytes]
+    folded: list[bytes]
     forgotten: list[bytes]
     clients: list[bytes]
     commands: list[bytes]
@@ -74,6 +76,11 @@ STATEMENTS = {
     "holds": f"INSERT OR REPLACE INTO hold SELECT {_sealed(8)} FROM json_each(?)",
     "refunded": f"INSERT OR REPLACE INTO refunded SELECT {_sealed(3)} FROM json_each(?)",
     "outflows": f"INSERT OR REPLACE INTO outflow SELECT {_sealed(7)} FROM json_each(?)",
+    # The rows before the last of a run: the last now stands for all of them.
+    "folded": """DELETE FROM outflow WHERE (wallet, asset, sequence, command) IN (
+        SELECT o.wallet, o.asset, o.sequence, o.command FROM json_each(?) CROSS JOIN outflow o
+        ON o.wallet = value->>0 AND o.asset = value->>1 AND (o.sequence, o.command) >= (value->>2, value->>3)
+        AND (o.sequence, o.command) < (value->>4, value->>5))""",
     "forgotten": "DELETE FROM client WHERE client IN (SELECT value->>0 FROM json_each(?))",
     "clients": f"INSERT OR REPLACE INTO client SELECT {_sealed(3)} FROM json_each(?)",
     # The first entry of an id counts, even in a journal that contains an id twice.
@@ -121,12 +128,27 @@ class Folding:
             self._holds[hold.hold] = hold, entry.sequence
         for transfer in effects.transfers:
             self._transfers[transfer.transfer] = transfer
+        for one in effects.folded:
+            self._add_folded(one)
         for outflow in effects.outflows:
             self._outflows[outflow.wallet, outflow.asset, outflow.sequence, outflow.command] = outflow
         for name in effects.forgotten:
             self._clients[name] = None
         for client in effects.clients:
             self._clients[client.client] = client
+
+    def _add_folded(self, one: FoldedOutflow) -> None:
+        """A run of outflows is deleted once every row is written, but for the last."""
+        place = one.wallet, one.asset
+        self._rows.folded.append(_encode((*place, one.first, one.first_command, one.sequence, one.command)))
+        self._outflows[(*place, one.sequence, one.command)] = OutflowRecord(
+            wallet=one.wallet,
+            asset=one.asset,
+            sequence=one.sequence,
+            command=one.command,
+            time=one.time,
+            amount=one.amount,
+        )
 
     def rows(self) -> Rows:
         """All rows; call it once, at the end."""

@@ -154,6 +154,23 @@ class OutflowRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     hold: HoldId | None = None
 
 
+class FoldedOutflow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Several outflows of one wallet and asset, from ``first`` through this one, which from this entry on count as one.
+
+    None of them belongs to an open hold.  All leave a window when the last of them does: at most a hundredth of the
+    window late.
+    """
+
+    wallet: WalletId
+    asset: AssetCode
+    first: Sequence
+    first_command: int = 0
+    sequence: Sequence
+    command: int = 0
+    time: Instant
+    amount: SignedAmountText
+
+
 class TokenRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A token by its hash, valid from ``created_at`` until before ``expires_at``."""
 
@@ -187,6 +204,8 @@ class Effects(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     moved: tuple[Moved, ...] = ()
     transfers: tuple[TransferRecord, ...] = ()
     outflows: tuple[OutflowRecord, ...] = ()
+    folded: tuple[FoldedOutflow, ...] = ()
+    """Earlier outflows that are counted together from now on; the ``outflows`` come after these."""
     clients: tuple[ClientRecord, ...] = ()
     forgotten: tuple[Principal, ...] = ()
     """Viewing keys that had ended earlier and of which nothing is kept."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from walletd.vocabulary.declined import Declined
-from walletd.vocabulary.identifiers import WalletId
+from walletd.vocabulary.identifiers import DAEMON, Principal, WalletId
 from walletd.vocabulary.states import ActorState
 
 KEEP: Final = "keep"
@@ -26,7 +26,7 @@ class Claim:
     they are not: it runs again when the roster is told to ``resume`` the claim.
     """
 
-    __slots__ = ("command_id", "fail", "is_vital", "lacking", "run", "wallets")
+    __slots__ = ("command_id", "fail", "is_vital", "lacking", "run", "sender", "wallets")
 
     def __init__(
         self,
@@ -36,8 +36,10 @@ class Claim:
         command_id: str | None = None,
         *,
         is_vital: bool = False,
+        sender: Principal = DAEMON,
     ) -> None:
-        """``is_vital``: it may use the places of a mailbox that are kept for such claims."""
+        """``is_vital``: it may use the places of a mailbox that are kept for such claims.  ``sender`` pays for it."""
+        self.sender = sender
         self.is_vital = is_vital
         self.command_id = command_id
         self.wallets = wallets
@@ -50,10 +52,12 @@ class Claim:
 class Actor:
     """One warm wallet: its state, the claims waiting for its turn, and the last entry that touched it."""
 
-    __slots__ = ("last_sequence", "last_used", "lost", "mailbox", "state", "wallet")
+    __slots__ = ("last_sequence", "last_used", "lost", "mailbox", "state", "wallet", "wanted_by")
 
-    def __init__(self, wallet: WalletId) -> None:
+    def __init__(self, wallet: WalletId, wanted_by: Principal = DAEMON) -> None:
         self.wallet = wallet
+        self.wanted_by = wanted_by
+        """The sender of the claim that made it: one of its places while it loads."""
         self.state = ActorState.LOADING
         self.mailbox: Sequence[Claim] = ()
         """The first has the turn, once the actor is active.  A deque only while claims wait: it takes 0.6 KiB."""

@@ -19,18 +19,20 @@ from walletd.wallets.submission import Submission
 class CommitAtOnce:
     """Notified by the gateway when it begins and ends a pass over the sockets."""
 
-    __slots__ = ("_budgets", "_load", "_projector", "_writer")
+    __slots__ = ("_budgets", "_is_awaited", "_load", "_projector", "_writer")
 
     def __init__(self, writer: JournalWriter[Submission], projector: Projector, load: Load, budgets: Budgets) -> None:
         self._writer = writer
         self._projector = projector
         self._load = load
         self._budgets = budgets
+        self._is_awaited = False
+        """True if a commit was under way when the pass began: its answers should not wait for a long one."""
 
     @property
     def is_pressed(self) -> bool:
-        """True if more arrives than can be done, so that passes should be short."""
-        return self._load.level >= Level.PRESSED
+        """True if more arrives than can be done, or earlier commands wait for their commit: passes should be short."""
+        return self._is_awaited or self._load.level >= Level.PRESSED
 
     def charge(self, payer: Account | None, seconds: float) -> None:
         """Reading for this payer took so long."""
@@ -45,6 +47,7 @@ class CommitAtOnce:
         fast.
         """
         self._writer.attend()
+        self._is_awaited = self._writer.head > self._writer.durable_head
 
     def end_pass(self) -> None:
         """Commit, or have it committed; then there is a moment for work beside it."""

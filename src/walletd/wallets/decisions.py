@@ -38,7 +38,7 @@ from walletd.wallets.actor import KEEP, Claim
 from walletd.wallets.book_loading import BookLoading
 from walletd.wallets.command_ids import CommandIds
 from walletd.wallets.counters import CommandCounters
-from walletd.wallets.entries import bounded, judged, unavailable, verdict_of
+from walletd.wallets.entries import bounded, folding, judged, unavailable, verdict_of
 from walletd.wallets.history_clock import HistoryClock
 from walletd.wallets.load import Load
 from walletd.wallets.roster import Roster
@@ -46,6 +46,9 @@ from walletd.wallets.submission import Foreseen, Submission
 
 VITAL = (RevokeClient, RotateClient, UpdateClient, FreezeWallet)
 """The commands that have a reserve of space and places, if one with `operate` or `admin` sends them."""
+
+ABANDONED = Declined(Reason.OVERLOADED, {"what": "the queue", "retry_after_ms": 0})
+"""Why a dry run is not made whose sender has left; it is told to no one."""
 
 MAX_CLAIMED = 8_192
 """The wallets and refunded transfers that one command may name: the records of more would exceed an entry."""
@@ -139,10 +142,13 @@ class Decisions:
             facts = {"what": "wallets and transfers", "number": len(wallets), "limit": MAX_CLAIMED}
             self._give_up(submission, Declined(Reason.ENTRY_TOO_LARGE, facts))
             return
-        is_prompt = may_be_prompt
+        is_prompt, is_arriving = may_be_prompt, True
 
         def run(claim: Claim) -> object:
             """Have the command judged, once its wallets' expired holds leave its entry enough space."""
+            if not is_arriving and submission.command.dry_run and submission.is_abandoned():
+                self._give_up(submission, ABANDONED)
+                return None
             obstacle = None if is_prompt else self._obstacle(submission)
             if obstacle is not None and not submission.command.dry_run:
                 self._give_up(submission, obstacle)
@@ -159,9 +165,10 @@ class Decisions:
                 fail=lambda declined: self._give_up(submission, declined),
                 command_id=submission.command.command_id,
                 is_vital=isinstance(submission.command, VITAL) and self._is_vital(submission),
+                sender=submission.principal,
             )
         )
-        is_prompt = False
+        is_prompt = is_arriving = False
 
     def _obstacle(self, submission: Submission) -> Declined | None:
         """Why the command may not be decided now; None if it may."""
@@ -219,6 +226,8 @@ class Decisions:
             submission.command = bounded(self._books, submission.command, now)
         sequence = SequenceNumber(self._writer.head + 1)
         entry, record = judged(self._books, sequence, now, submission)
+        if entry.effects is not None and entry.effects.outflows:
+            entry, record = folding(self._books, entry, record)
         verdict = entry.effects
         if verdict is not None:
             apply(self._books, verdict)

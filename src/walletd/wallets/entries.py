@@ -8,6 +8,7 @@ from walletd.journal.failures import JournalFull
 from walletd.ledger.book import Books
 from walletd.ledger.entry_size import most_expiring, too_large
 from walletd.ledger.guards import Verdict
+from walletd.ledger.outflow_folding import FOLDED_BYTES, with_folded
 from walletd.ledger.rules import decide
 from walletd.tables.writer import ReadTablesStand
 from walletd.vocabulary.commands import AnyCommand, ExpireHold
@@ -16,6 +17,7 @@ from walletd.vocabulary.entries import Effects, Entry, Refusal, encode_entry
 from walletd.vocabulary.identifiers import Principal, Sequence
 from walletd.vocabulary.reasons import Reason
 from walletd.vocabulary.sameness import kept_of
+from walletd.vocabulary.sizes import MAX_ENTRY_BYTES
 from walletd.wallets.submission import Submission
 
 UNAVAILABLE_RETRY_MS = 1000
@@ -45,6 +47,14 @@ def judged(books: Books, sequence: Sequence, now: datetime, submission: Submissi
         return entry, record
     entry = entry_of(sequence, history, now, principal, command, refusal)
     return entry, encode_entry(entry)
+
+
+def folding(books: Books, entry: Entry, record: bytes) -> tuple[Entry, bytes]:
+    """The same entry and bytes, with earlier outflows that are counted together from now on, if they fit."""
+    if len(record) + FOLDED_BYTES > MAX_ENTRY_BYTES:
+        return entry, record
+    with_them = with_folded(books, entry)
+    return (entry, record) if with_them is entry else (with_them, encode_entry(with_them))
 
 
 def verdict_of(entry: Entry) -> Verdict:

@@ -1,13 +1,13 @@
 """The parts that decide commands and read books, each built from those before it.
 
-    wallets = Wallets(books, clients, stored, writer, projector, load, budgets, reading, clock, limits)
+    wallets = Wallets(books, clients, stored, writer, projector, load, budgets, reading, clock, limits, seconds)
     wallets.decisions.submit(submission)
     wallets.reads.read_wallets(["alice"], show, decline)
 
 The roster and the command ids have tasks of their own, which the engine runs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from walletd.journal.history import DurableEntry
@@ -25,7 +25,7 @@ from walletd.wallets.decisions import Decisions
 from walletd.wallets.history_clock import HistoryClock
 from walletd.wallets.load import Load
 from walletd.wallets.reads import Reads
-from walletd.wallets.roster import Roster
+from walletd.wallets.roster import Payments, Roster
 from walletd.wallets.submission import Submission
 from walletd.wallets.visibility import Visibility
 
@@ -66,6 +66,7 @@ class Wallets:
         reading: FairTurns[Any],
         clock: HistoryClock,
         limits: WarmLimits,
+        seconds: Callable[[], float],
     ) -> None:
         self.books = books
         """As decided: they know entries that may not be durable yet."""
@@ -86,6 +87,11 @@ class Wallets:
             max_mailbox=limits.max_mailbox,
             idle_seconds=limits.idle_seconds,
             settled_sequence=lambda: projector.sequence,
+            payments=Payments(
+                budgets.is_trusted,
+                lambda sender, spent: budgets.charge_processor(budgets.account(sender), spent),
+                seconds,
+            ),
         )
         self.reads = Reads(books, self.roster, writer, clock)
         self.decisions = Decisions(

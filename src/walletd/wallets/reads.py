@@ -9,7 +9,7 @@ from datetime import datetime
 from walletd.journal.writer import JournalWriter
 from walletd.ledger.book import Book, Books
 from walletd.vocabulary.declined import Declined
-from walletd.vocabulary.identifiers import WalletId
+from walletd.vocabulary.identifiers import DAEMON, Principal, WalletId
 from walletd.wallets.actor import Claim
 from walletd.wallets.entries import unavailable
 from walletd.wallets.history_clock import HistoryClock
@@ -34,7 +34,12 @@ class Reads:
         self._clock = clock
 
     def read_wallets(
-        self, wallets: Iterable[WalletId], show: Show, decline: Decline, behind: Behind = lambda: 0
+        self,
+        wallets: Iterable[WalletId],
+        show: Show,
+        decline: Decline,
+        behind: Behind = lambda: 0,
+        sender: Principal = DAEMON,
     ) -> None:
         """Have ``show`` make an answer from those of the wallets that exist, at one moment; its result is called once
         everything it saw is durable.  It must not keep a book.
@@ -68,4 +73,4 @@ class Reads:
 
             self._writer.when_durable(awaited, settle)
 
-        self._roster.claim(Claim(names, run=read, fail=decline))
+        self._roster.claim(Claim(names, run=read, fail=decline, sender=sender))

@@ -9,9 +9,11 @@ are the least recently used of too many, once the read tables contain everything
 """
 
 import logging
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from itertools import islice
+from time import perf_counter
+from typing import NamedTuple
 
 import trio
 
@@ -22,7 +24,7 @@ from walletd.tables.writer import ReadTablesStand
 from walletd.vocabulary.commands import TRANSFER_MARK, ExecuteBatch, RefusedCommand, parts_of
 from walletd.vocabulary.declined import Declined
 from walletd.vocabulary.entries import Entry, TransferRecord
-from walletd.vocabulary.identifiers import WalletId, transfer_id
+from walletd.vocabulary.identifiers import DAEMON, Principal, WalletId, transfer_id
 from walletd.vocabulary.reasons import Reason
 from walletd.vocabulary.states import ActorState
 from walletd.wallets.actor import KEEP, Actor, Claim
@@ -41,6 +43,9 @@ more.
 MAX_LOADING = 20_000
 """The actors whose books may be loading at once, about a kilobyte each; beyond it, claims on cold wallets are shed."""
 
+MAX_LOADING_OF_ONE = MAX_LOADING // 4
+"""Those of one sender that is not trusted: beyond it, its claims on cold wallets are shed, and no one else's."""
+
 FEW_WALLETS = 10
 """A claim on more of them is shed when half of the places are taken: the others are for payments between a few."""
 
@@ -51,6 +56,19 @@ RESERVED_MAILBOX_PLACES = 16
 """Places of a mailbox beyond its limit, for those who must always be heard."""
 
 OVERLOADED_RETRY_MS = 100
+
+
+class Payments(NamedTuple):
+    """Who pays for the work on claims: ``is_trusted`` tells whose loading has no bound of its own, and ``charge``
+    settles the seconds, by this clock, of a claim that did not run on its arrival.
+    """
+
+    is_trusted: Callable[[Principal], bool]
+    charge: Callable[[Principal, float], None]
+    seconds: Callable[[], float] = perf_counter
+
+
+FREE = Payments(lambda principal: True, lambda principal, seconds: None)
 
 LoadBooks = Callable[[Iterable[WalletId]], Awaitable[Mapping[WalletId, Book | TransferRecord]]]
 
@@ -71,6 +89,7 @@ class Roster:
         max_mailbox: int,
         idle_seconds: float,
         settled_sequence: Callable[[], int],
+        payments: Payments = FREE,
     ) -> None:
         self._books = books
         self._load = load
@@ -86,6 +105,8 @@ class Roster:
         """Actors whose books are in no read yet."""
         self._loading = 0
         """The number of actors whose books are not loaded yet."""
+        self._loading_of: Counter[Principal] = Counter()
+        self._payments = payments
         self._nursery: trio.Nursery | None = None
         self.loads = 0
         self.retirements = 0
@@ -122,11 +143,12 @@ class Roster:
     def claim(self, claim: Claim) -> None:
         """Have the claim run when it has the turn of each of its wallets: at once, if all are warm and free."""
         most = MAX_LOADING if len(claim.wallets) <= FEW_WALLETS else MAX_LOADING // 2
-        if self._loading >= most and not all(wallet in self._actors for wallet in claim.wallets):
+        is_crowded = self._loading >= most or (self._loading >= MAX_LOADING_OF_ONE and self._loads_too_much(claim))
+        if is_crowded and not all(wallet in self._actors for wallet in claim.wallets):
             full = {"what": "the loading of wallets", "limit": MAX_LOADING}
             claim.fail(Declined(Reason.OVERLOADED, {**full, "retry_after_ms": OVERLOADED_RETRY_MS}))
             return
-        actors = [self._actor(wallet) for wallet in claim.wallets]
+        actors = [self._actor(wallet, claim.sender) for wallet in claim.wallets]
         for actor in actors:
             if not actor.is_free:
                 self._wait(claim, actors)
@@ -138,6 +160,10 @@ class Roster:
                 claim.lacking = 0
         if len(self._actors) > self._max_warm_wallets:
             self.retire_some(len(actors) + RETIREMENTS_PER_CLAIM)
+
+    def _loads_too_much(self, claim: Claim) -> bool:
+        """True if its sender, who is a stranger, has its share of the wallets that load."""
+        return self._loading_of[claim.sender] >= MAX_LOADING_OF_ONE and not self._payments.is_trusted(claim.sender)
 
     def resume(self, claim: Claim) -> None:
         """Run again a claim that kept its turns; does nothing if they were taken from it meanwhile."""
@@ -168,10 +194,11 @@ class Roster:
         """The last entry that touched any of these wallets, whose turns are in hand; it may not be durable yet."""
         return max((self._actors[wallet].last_sequence for wallet in wallets), default=0)
 
-    def _actor(self, wallet: WalletId) -> Actor:
+    def _actor(self, wallet: WalletId, wanted_by: Principal) -> Actor:
         actor = self._actors.get(wallet)
         if actor is None:
-            actor = self._actors[wallet] = Actor(wallet)
+            actor = self._actors[wallet] = Actor(wallet, wanted_by)
+            self._loading_of[wanted_by] += 1
             if wallet.startswith(TRANSFER_MARK):
                 self._transfers.add(wallet)
             self._loading += 1
@@ -232,6 +259,9 @@ class Roster:
         self.loads += len(wanted)
         self._loading -= len(wanted)
         for actor in wanted:
+            self._loading_of[actor.wanted_by] -= 1
+            if not self._loading_of[actor.wanted_by]:
+                del self._loading_of[actor.wanted_by]
             if self._actors.get(actor.wallet) is not actor:
                 continue
             actor.lost = lost
@@ -245,7 +275,11 @@ class Roster:
     async def _run_ready(self) -> None:
         turns = 0
         while self._ready:
-            self._run_waiting(self._ready.popleft())
+            claim = self._ready.popleft()
+            began = self._payments.seconds()
+            self._run_waiting(claim)
+            if claim.sender != DAEMON:
+                self._payments.charge(claim.sender, self._payments.seconds() - began)
             turns += 1
             if turns % TURNS_BETWEEN_CHECKPOINTS == 0:
                 await trio.lowlevel.checkpoint()

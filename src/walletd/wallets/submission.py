@@ -43,6 +43,10 @@ Settled = Callable[[Answer | Foreseen | Declined], None]
 """What is told the outcome of a submission."""
 
 
+def _never() -> bool:
+    return False
+
+
 def _nobody(answer: Answer | Foreseen | Declined) -> None:
     raise AssertionError("a command is answered once")
 
@@ -56,6 +60,7 @@ class Submission:
         "decided",
         "durable",
         "followers",
+        "is_abandoned",
         "is_settled",
         "key",
         "principal",
@@ -78,6 +83,8 @@ class Submission:
         """The sequence of its entry, once it is decided; 0 before."""
         self.durable: DurableEntry | None = None
         self.is_settled = False
+        self.is_abandoned: Callable[[], bool] = _never
+        """Tells whether its sender has left; set for one that is not decided on arrival."""
         self.followers: list[Settled] = []
 
     @property
@@ -97,7 +104,7 @@ class Submission:
         assert not self.is_settled
         self.is_settled = True
         # A reply usually references its submission: drop it, so that both die by reference count.
-        reply, self.reply = self.reply, _nobody
+        reply, self.reply, self.is_abandoned = self.reply, _nobody, _never
         reply(answer)
         for follower in self.followers:
             follower(answer)

@@ -56,6 +56,9 @@ def command(endpoint: ClientEndpoint, call: Call) -> None:
         endpoint.parked.pop(submission, None)
         if log.isEnabledFor(logging.DEBUG):
             _tell(endpoint, call, outcome)
+        if endpoint.is_closed:
+            endpoint.forget(call)
+            return
         match outcome:
             case Answer(durable):
                 endpoint.wrote(durable.entry.sequence)
@@ -69,8 +72,10 @@ def command(endpoint: ClientEndpoint, call: Call) -> None:
     endpoint.services.wallets.decisions.submit(submission)
     if submission.sequence:
         endpoint.wrote(submission.sequence)
-    elif not (submission.is_settled or call.params.dry_run):
-        endpoint.park(submission)
+    elif not submission.is_settled:
+        submission.is_abandoned = endpoint.has_left
+        if not call.params.dry_run:
+            endpoint.park(submission)
 
 
 def _tell(endpoint: ClientEndpoint, call: Call, outcome: Answer | Foreseen | Declined) -> None:

@@ -59,7 +59,7 @@ def wallet_get(endpoint: ClientEndpoint, call: Call, behind: Behind) -> None:
         return lambda sequence: endpoint.reply(call, msgspec.structs.replace(view, room=room, sequence=sequence))
 
     endpoint.services.wallets.reads.read_wallets(
-        (wallet,), show, lambda declined: endpoint.refuse(call, declined), behind
+        (wallet,), show, lambda declined: endpoint.refuse(call, declined), behind, call.principal
     )
 
 
@@ -97,7 +97,7 @@ def _balances_now(endpoint: ClientEndpoint, call: Call, done: Callable[[], None]
         endpoint.refuse(call, declined)
         done()
 
-    endpoint.services.wallets.reads.read_wallets(names, show, decline, behind)
+    endpoint.services.wallets.reads.read_wallets(names, show, decline, behind, call.principal)
 
 
 def _room(books: Mapping[WalletId, Book], records: Iterable[BalanceRecord], now: datetime) -> tuple[Room, ...]:

@@ -124,6 +124,11 @@ class Connection:
         return self._stream.principal if isinstance(self._stream, SecureStream) else None
 
     @property
+    def fingerprint(self) -> str:
+        """The SHA-256 of the client's certificate, if it presented one; empty otherwise."""
+        return self._stream.fingerprint if isinstance(self._stream, SecureStream) else ""
+
+    @property
     def queued_bytes(self) -> int:
         """The bytes queued and not handed to the network yet."""
         return self._outbox.queued_bytes

@@ -68,7 +68,17 @@ def inbox_of(stream: trio.abc.Stream, readiness: Readiness, outbox: Outbox, owne
 class SocketInbox:
     """Reads whenever the kernel says that something has arrived, without a task of its own."""
 
-    __slots__ = ("_failure", "_is_watched", "_outbox", "_over", "_owner", "_readiness", "_stream", "is_held")
+    __slots__ = (
+        "_failure",
+        "_is_heavy",
+        "_is_watched",
+        "_outbox",
+        "_over",
+        "_owner",
+        "_readiness",
+        "_stream",
+        "is_held",
+    )
 
     def __init__(self, stream: SocketStream, readiness: Readiness, outbox: Outbox, owner: Owner) -> None:
         self._stream = stream
@@ -76,6 +86,8 @@ class SocketInbox:
         self._outbox = outbox
         self._owner: Owner | None = owner
         self._is_watched = False
+        self._is_heavy = False
+        """Whether its last read took long, while it is not watched."""
         self._over = trio.Event()
         self._failure: BaseException | None = None
         """A failure of reading, for the connection's own task."""
@@ -104,12 +116,13 @@ class SocketInbox:
     def _watch(self) -> None:
         if self._owner is not None:
             self._is_watched = True
-            self._readiness.watch(self._stream.fileno(), self._read_now, self._owner.payer)
+            watch, fileno = self._readiness.watch, self._stream.fileno()
+            watch(fileno, self._read_now, self._owner.payer, is_heavy=self._is_heavy)
 
     def _unwatch(self) -> None:
         if self._is_watched:
             self._is_watched = False
-            self._readiness.forget(self._stream.fileno())
+            self._is_heavy = self._readiness.forget(self._stream.fileno())
 
     def _read_now(self) -> None:
         """One read and its results.  A peer that does not accept its answers is then held."""

@@ -4,11 +4,13 @@ A separate task for each connection takes some 25 µs to park and to wake at eve
 by a client with one in flight.  Here the kernel reports in one call which sockets are ready, and their owners are
 called one after the other: by deficit round robin over their principals, by the time that each call takes, so that a
 client with a thousand connections, or with requests that cost a thousand times as much, has the share of one client.
+Of one principal, the sockets whose last read was cheap come first: a payment does not wait for every session of the
+same client that sends a hundred requests at once.
 
     readiness = Readiness(passes)
     nursery.start_soon(readiness.run)
     readiness.watch(fileno, on_ready, payer)           # called at every pass in which there is something to read
-    readiness.forget(fileno)                           # before the socket is closed
+    is_heavy = readiness.forget(fileno)                # before the socket is closed
 """
 
 import selectors
@@ -26,11 +28,16 @@ PASS_SECONDS = 0.05
 """The time after which other tasks run, although each command costs less the larger the commits are."""
 
 PRESSED_PASS_SECONDS = 0.010
-"""The same while the daemon is pressed: a finished commit and the fold that frees the backlog come first."""
+"""The same while the daemon is pressed: a finished commit and the fold that frees the backlog come first; and for
+reads that take long, if something else has come meanwhile.
+"""
 
 
 QUANTUM_SECONDS = 0.005
 """The time of a pass that each principal may use while others wait: a read of 16 KiB, about a hundred requests."""
+
+HEAVY_SECONDS = 0.0025
+"""The time of a read from which on its socket waits for the others of its principal: half a quantum."""
 
 Payer = Hashable
 """The one that a socket is read for: a principal's account; guests together are one, ``None``."""
@@ -84,14 +91,15 @@ NO_PASSES = NoPasses()
 
 
 class _Watched:
-    """A socket and its owner; ``is_ready`` while it waits to be called."""
+    """A socket and its owner; ``is_ready`` while it waits to be called, ``is_heavy`` if its last read took long."""
 
-    __slots__ = ("fileno", "is_forgotten", "is_held_back", "is_ready", "on_ready", "payer")
+    __slots__ = ("fileno", "is_forgotten", "is_heavy", "is_held_back", "is_ready", "on_ready", "payer")
 
-    def __init__(self, fileno: int, on_ready: Callable[[], None], payer: Callable[[], Payer]) -> None:
+    def __init__(self, fileno: int, on_ready: Callable[[], None], payer: Callable[[], Payer], is_heavy: bool) -> None:
         self.fileno = fileno
         self.on_ready = on_ready
         self.payer = payer
+        self.is_heavy = is_heavy
         self.is_ready = False
         self.is_held_back = False
         self.is_forgotten = False
@@ -110,20 +118,28 @@ class Readiness:
         self._ever_held_back = 0
         self._streams: FairTurns[Payer] = FairTurns(1, 1, passes.charge, passes.wait)
 
-    def watch(self, fileno: int, on_ready: Callable[[], None], payer: Callable[[], Payer] = lambda: None) -> None:
+    def watch(
+        self,
+        fileno: int,
+        on_ready: Callable[[], None],
+        payer: Callable[[], Payer] = lambda: None,
+        *,
+        is_heavy: bool = False,
+    ) -> None:
         """Call ``on_ready`` whenever there is something to read, and perhaps once after ``forget``.
 
-        It must not raise.
+        It must not raise.  ``is_heavy`` is what ``forget`` said of the same socket.
         """
-        watched = self._watched[fileno] = _Watched(fileno, on_ready, payer)
+        watched = self._watched[fileno] = _Watched(fileno, on_ready, payer, is_heavy)
         self._selector.register(fileno, selectors.EVENT_READ, watched)
 
-    def forget(self, fileno: int) -> None:
-        """Stop watching this socket."""
+    def forget(self, fileno: int) -> bool:
+        """Stop watching this socket; returns whether its last read took long."""
         watched = self._watched.pop(fileno)
         watched.is_forgotten = True
         if not watched.is_held_back:
             self._selector.unregister(fileno)
+        return watched.is_heavy
 
     def turn(self, payer: Payer) -> Turn[Payer]:
         """The turn of a stream that has a task of its own, among all those of its kind."""
@@ -155,6 +171,7 @@ class Readiness:
         ready, passes = self._ready, self._passes
         begun = before = perf_counter()
         payers: set[Payer] = set()
+        has_light = False
         while len(ready):
             if ready.is_round_over:
                 if len(payers) > 1:
@@ -167,12 +184,21 @@ class Readiness:
                 continue
             watched.on_ready()
             now = perf_counter()
+            watched.is_heavy = now - before > HEAVY_SECONDS
             ready.charge(payer, now - before)
             passes.charge(payer, now - before)
             payers.add(payer)
+            if not watched.is_heavy:
+                has_light = True
+            elif has_light or (now - begun > PRESSED_PASS_SECONDS and self._light_one_waits()):
+                break  # The commands of the light ones wait for their commit, or to be read at all.
             if now - begun > (PRESSED_PASS_SECONDS if passes.is_pressed else PASS_SECONDS):
                 break
             before = now
+
+    def _light_one_waits(self) -> bool:
+        """True if something has come meanwhile for a socket whose last read was cheap."""
+        return any(not (key.data.is_heavy or key.data.is_ready) for key, _ in self._selector.select(0))
 
     def _call_alone(self, watched: _Watched) -> None:
         """Call the owner of the only socket that is ready: the queue would cost a twentieth of a request."""
@@ -183,6 +209,7 @@ class Readiness:
         begun = perf_counter()
         watched.on_ready()
         taken = perf_counter() - begun
+        watched.is_heavy = taken > HEAVY_SECONDS
         self._passes.charge(payer, taken)
         if taken > QUANTUM_SECONDS:
             self._ready.charge(payer, taken)
@@ -195,7 +222,7 @@ class Readiness:
             watched: _Watched = key.data
             if not watched.is_ready and (payer := watched.payer()) not in served:
                 watched.is_ready = True
-                self._ready.put(payer, watched)
+                self._ready.put(payer, watched, is_first=not watched.is_heavy)
 
     def _hold_back(self, watched: _Watched, seconds: float) -> None:
         """Leave the socket's data to the kernel for so long: its peer waits, and nothing of it takes memory here."""

@@ -13,6 +13,7 @@ import ssl
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,8 @@ class SecureStream(trio.abc.HalfCloseableStream):
         self._is_ended = False
         self.principal: str | None = None
         """The principal of the client's certificate, after the handshake."""
+        self.fingerprint = ""
+        """The SHA-256 of that certificate, in hexadecimal."""
 
     async def shake_hands(self) -> None:
         """The TLS handshake.  Raises trio.BrokenResourceError if the peer has no TLS or a bad certificate."""
@@ -125,6 +128,7 @@ class SecureStream(trio.abc.HalfCloseableStream):
         certificate = tls.getpeercert()
         if certificate:
             self.principal = principal_of(certificate, self._principals)
+            self.fingerprint = sha256(tls.getpeercert(binary_form=True) or b"").hexdigest()
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Encrypt and send."""

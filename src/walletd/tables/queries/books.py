@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from walletd.ledger.book import Book, restore_book
+from walletd.ledger.book import Book, restore_book, restore_outflow
 from walletd.tables.file import Tables
 from walletd.tables.seals import (
     check_seal,
@@ -64,7 +64,6 @@ class BookLoading:
         self._records: dict[WalletId, WalletRecord] = {}
         self._balances: dict[WalletId, list[BalanceRecord]] = {}
         self._holds: dict[WalletId, list[HoldRecord]] = {}
-        self._outflows: dict[WalletId, list[OutflowRecord]] = {}
         self._steps = self._walk()
         self._tables: Tables | None = None
         self.books: dict[WalletId, Book] = {}
@@ -95,14 +94,14 @@ class BookLoading:
                 self._holds.setdefault(values[0], []).append(_decode_hold(values[5]))
             if len(rows) == SLICE:
                 yield True
+        self.books = {name: self._book(name, record) for name, record in self._records.items()}
         if windows := self._windows():
             for rows in self._slices(OUTFLOWS, windows, (-1, 0, 0, 0)):
                 for _, time, sequence, command, name, asset, record, sealed in rows:
                     check_seal("outflow", sealed, name, asset, sequence, command, time, record)
-                    self._outflows.setdefault(name, []).append(_decode_outflow(record))
+                    restore_outflow(self.books[name], _decode_outflow(record))
                 if len(rows) == SLICE:
                     yield True
-        self.books = {name: self._book(name, record) for name, record in self._records.items()}
 
     def _slices(self, sql: str, given: str, key: tuple[Any, ...]) -> Iterator[list[Any]]:
         """The rows of a statement whose first columns are the key after which it continues."""
@@ -129,7 +128,7 @@ class BookLoading:
         balances = self._balances.get(name, [])
         version = max([record.version, *(balance.version for balance in balances)])
         record = msgspec.structs.replace(record, version=version)
-        return restore_book(record, balances, self._holds.get(name, ()), self._outflows.get(name, ()))
+        return restore_book(record, balances, self._holds.get(name, ()))
 
 
 def load_books(tables: Tables, wallets: Iterable[WalletId]) -> dict[WalletId, Book]:
