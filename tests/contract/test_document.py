@@ -11,8 +11,9 @@ import pytest
 from tests.contract.witness import published
 from tests.daemon.process import Daemon
 from tests.interop.programs import node, packages
-from tests.ledger.cases import REFUSALS, RefusalCase, shop
+from tests.ledger.cases import shop
 from tests.ledger.client_cases import CLIENT_REFUSALS
+from tests.ledger.refusal_cases import REFUSALS, RefusalCase
 from walletd.contract import document as contract
 from walletd.contract.facts import facts_of
 from walletd.contract.reasons import BEFORE_ANY_METHOD, reasons_of

@@ -222,6 +222,15 @@ def test_operators_can_have_a_unix_socket_and_no_port(tmp_path: Path) -> None:
         daemon.kill()
 
 
+def status_for(url: str, host: str) -> int:
+    """The status of the page if it is requested under this name."""
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, headers={"Host": host})) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
 @pytest.mark.parametrize(
     ("host", "status"),
     [("127.0.0.1:1", 200), ("localhost", 200), ("[::1]:9", 200), ("metrics.example:80", 200), ("evil.example", 403)],
@@ -230,13 +239,7 @@ def test_operators_are_served_under_allowed_names_only(tmp_path: Path, host: str
     """A page of another site that has its name resolve to this address reads nothing."""
     with Daemon(tmp_path / "data", environment={"WALLETD_ALLOWED_HOSTS": "metrics.example"}) as daemon:
         for path in ("/metrics", "/healthz", "/readyz"):
-            asked = urllib.request.Request(f"{daemon.admin_url}{path}", headers={"Host": host})
-            try:
-                with urllib.request.urlopen(asked) as answer:
-                    found = answer.status
-            except urllib.error.HTTPError as error:
-                found = error.code
-            assert found == status, path
+            assert status_for(f"{daemon.admin_url}{path}", host) == status, path
 
 
 def test_where_operators_are_served_at_every_address_each_literal_one_is_allowed(tmp_path: Path) -> None:
@@ -244,10 +247,4 @@ def test_where_operators_are_served_at_every_address_each_literal_one_is_allowed
     with Daemon(tmp_path / "data", environment={"WALLETD_ADMIN_HOST": "0.0.0.0"}) as daemon:
         port = daemon.admin_url.rpartition(":")[2]
         for host, status in (("10.1.2.3:7879", 200), ("pod.example", 403)):
-            asked = urllib.request.Request(f"http://127.0.0.1:{port}/readyz", headers={"Host": host})
-            try:
-                with urllib.request.urlopen(asked) as answer:
-                    found = answer.status
-            except urllib.error.HTTPError as error:
-                found = error.code
-            assert found == status, host
+            assert status_for(f"http://127.0.0.1:{port}/readyz", host) == status, host

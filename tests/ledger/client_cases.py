@@ -8,7 +8,8 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
-from tests.ledger.cases import NOW, TICK, Ledger, RefusalCase
+from tests.ledger.cases import NOW, TICK, Ledger
+from tests.ledger.refusal_cases import RefusalCase
 from walletd.ledger.clients import MAX_KEYS, MAX_TOKENS
 from walletd.vocabulary.budgets import Budget
 from walletd.vocabulary.commands import CreateClient, RevokeClient, RotateClient, UpdateClient

@@ -9,10 +9,8 @@ import pytest
 
 from tests.ledger.cases import (
     NOW,
-    REFUSALS,
     TICK,
     Ledger,
-    RefusalCase,
     adjust,
     batch,
     capture,
@@ -38,6 +36,7 @@ from tests.ledger.cases import (
 )
 from tests.ledger.client_cases import CLIENT_REFUSALS, change, create, hash_of, revoke, rotate, with_office
 from tests.ledger.core import REAL, Core
+from tests.ledger.refusal_cases import REFUSALS, RefusalCase
 from walletd.vocabulary.commands import (
     AdjustHold,
     AnyCommand,

@@ -12,8 +12,9 @@ from typing import Any
 import msgspec
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from tests.ledger.cases import REFUSALS, open_wallet, pay, posting, shop, transfer
+from tests.ledger.cases import open_wallet, pay, posting, shop, transfer
 from tests.ledger.core import Core
+from tests.ledger.refusal_cases import REFUSALS
 from tests.ledger.test_audit import FALSIFICATIONS, honest_history, violations_of
 from tests.ledger.test_holds import situations_against
 from tests.ledger.test_refusals import precedence_violations

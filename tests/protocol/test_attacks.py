@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.ledger.cases import REFUSALS, RefusalCase, entry, shop
+from tests.ledger.cases import entry, shop
+from tests.ledger.refusal_cases import REFUSALS, RefusalCase
 from tests.protocol.words import EXAMPLES, error_of, request, session
 from walletd.protocol.errors import failure
 from walletd.sessions.session import Call

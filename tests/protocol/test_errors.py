@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.ledger.cases import REFUSALS, RefusalCase, shop
+from tests.ledger.cases import shop
 from tests.ledger.client_cases import CLIENT_REFUSALS
+from tests.ledger.refusal_cases import REFUSALS, RefusalCase
 from tests.protocol.words import error_in
 from walletd.protocol.errors import AMOUNTS, SENTENCES, failure, sentence, with_scale
 from walletd.vocabulary.entries import AssetRecord, Refusal

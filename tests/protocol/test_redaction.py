@@ -11,8 +11,6 @@ import msgspec
 import pytest
 
 from tests.ledger.cases import (
-    REFUSALS,
-    RefusalCase,
     balance,
     batch,
     capture,
@@ -26,6 +24,7 @@ from tests.ledger.cases import (
     transfer,
 )
 from tests.ledger.client_cases import CLIENT_REFUSALS
+from tests.ledger.refusal_cases import REFUSALS, RefusalCase
 from walletd.contract.facts import facts_of
 from walletd.sessions.access import Grant, Need
 from walletd.sessions.redaction import HIDDEN, Redactions, concerns, redacted, shown_facts

@@ -18,6 +18,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -71,7 +72,7 @@ class FaultReports:
             parts["failure"] = "".join(traceback.format_exception(failure))
         parts |= self._said("parts", self._sections)
         for title, say in (("process", _process), ("versions", _versions), ("threads", _threads), ("tasks", _tasks)):
-            parts |= self._said(title, lambda title=title, say=say: {title: say()})  # type: ignore[misc]
+            parts |= self._said(title, partial(_titled, title, say))
         text = "\n".join(f"== {title}\n{body.rstrip()}\n" for title, body in parts.items())
         return redacted(text)[:MAX_REPORT_CHARACTERS]
 
@@ -135,6 +136,10 @@ def lines_of(facts: Mapping[str, object]) -> str:
     """Names and values, one pair per line."""
     width = max(map(len, facts), default=0)
     return "\n".join(f"{name:<{width}}  {value}" for name, value in facts.items())
+
+
+def _titled(title: str, say: Callable[[], str]) -> Mapping[str, str]:
+    return {title: say()}
 
 
 def _process() -> str:
