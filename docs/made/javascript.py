@@ -7,7 +7,8 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-REF = "#/components/schemas/"
+from walletd.contract.schemas import REF, references
+
 LINE = 120
 
 HAND_WRITTEN = {"session.authenticate", "stream.subscribe", "stream.unsubscribe"}
@@ -209,7 +210,7 @@ class _Module:
             name = waiting.pop()
             if name not in reached:
                 reached.add(name)
-                waiting += _references(self.schemas[name])
+                waiting += references(self.schemas[name])
         return reached
 
     # --- code ------------------------------------------------------------------------------------------------------
@@ -299,17 +300,6 @@ def _name_of(message: dict[str, Any], part: str) -> str:
 def _of(schema: dict[str, Any], field: str) -> dict[str, Any]:
     declared: dict[str, Any] = schema["properties"][field]
     return declared
-
-
-def _references(schema: Any) -> Iterator[str]:
-    if isinstance(schema, list):
-        for part in schema:
-            yield from _references(part)
-    elif isinstance(schema, dict):
-        if isinstance(schema.get("$ref"), str):
-            yield schema["$ref"].removeprefix(REF)
-        for part in schema.values():
-            yield from _references(part)
 
 
 def _without(row: list[Any], empty: set[str]) -> list[Any] | None:

@@ -71,19 +71,20 @@ def _reachable(declared: dict[str, Any], names: Iterable[str]) -> set[str]:
         name = waiting.pop()
         if name not in reached:
             reached.add(name)
-            waiting += _references(declared[name])
+            waiting += references(declared[name])
     return reached
 
 
-def _references(schema: Any) -> Iterator[str]:
+def references(schema: Any) -> Iterator[str]:
+    """The names of the schemas that this one refers to, each as often as it does."""
     if isinstance(schema, list):
         for part in schema:
-            yield from _references(part)
+            yield from references(part)
     elif isinstance(schema, dict):
         if isinstance(schema.get("$ref"), str):
             yield schema["$ref"].removeprefix(REF)
         for part in schema.values():
-            yield from _references(part)
+            yield from references(part)
 
 
 def _used(made: dict[str, Any]) -> set[str]:
