@@ -2,7 +2,7 @@
 
     psql --csv -c "SELECT user_id AS wallet, currency AS asset, balance_cents AS units FROM balance" > balances.csv
     python examples/balances_to_batch.py balances.csv --into import
-    walletd batch import/0001.jsonl --command-id import-0001
+    walletd batch import/0001.jsonl --each --command-id import-0001
 
 The first line names the columns ``wallet``, ``asset`` and ``units``: whole numbers of the asset's smallest unit.  Each
 wallet is opened once, and what it has comes in from @external.  Every command has an id made of the wallet and the

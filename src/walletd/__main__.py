@@ -8,8 +8,6 @@ import os
 import signal
 import sys
 
-HELP_FLAGS = {"-h", "--help"}
-
 
 def main() -> None:
     """Run the command that the arguments name, and end the process with its exit code."""
@@ -60,10 +58,26 @@ def run(arguments: list[str]) -> int:
 
         _hear_ctrl_c()
         return serve_with(arguments[1:])
+    from walletd.cli.arguments import is_version_asked
+
+    if is_version_asked(arguments):
+        return _print_version()
     from walletd.cli.app import run_client_command
 
-    _hear_ctrl_c()
-    return run_client_command(arguments)
+    return run_client_command(arguments, begin=_hear_ctrl_c)
+
+
+def _print_version() -> int:
+    """Without the parser, which takes longer than all the rest."""
+    from importlib.metadata import version
+
+    from walletd.cli.surroundings import drop_output
+
+    try:
+        print(version("walletd"), flush=True)
+    except OSError:
+        drop_output()
+    return 0
 
 
 def _hear_ctrl_c() -> None:
@@ -73,7 +87,7 @@ def _hear_ctrl_c() -> None:
 
 
 def _is_the_daemon(arguments: list[str]) -> bool:
-    return arguments[:1] == ["serve"] and not HELP_FLAGS & set(arguments)
+    return arguments[:1] == ["serve"] and not {"-h", "--help"} & set(arguments)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,15 @@ from typing import Any, NamedTuple
 
 from walletd.client import Applied, Cursor, Event, RequestFailed
 from walletd.client.batches import BatchApplied, batch_results
-from walletd.protocol.messages import Balances, Statement, StatementBalance, StatementLine, TransferView, WalletView
+from walletd.protocol.messages import (
+    Balances,
+    Statement,
+    StatementBalance,
+    StatementLine,
+    TransferView,
+    WalletPage,
+    WalletView,
+)
 from walletd.protocol.messages.holds import HoldView
 from walletd.protocol.messages.operator import AssetTotal, AuditReport, DaemonStatus
 from walletd.vocabulary.commands import AnyCommand
@@ -110,6 +118,11 @@ class StandIn:
         self._note("wallet", name)
         return self.views[0]
 
+    async def holds(self, wallet: str, *, also_closed: bool = False) -> AsyncIterator[HoldView]:
+        self._note("holds", wallet)
+        for found in self.holds_of_all:
+            yield found
+
     async def hold(self, wallet: str, hold: str) -> HoldView:
         self._note("hold", wallet, hold)
         for found in self.holds_of_all:
@@ -130,6 +143,10 @@ class StandIn:
     async def call(self, method: str, /, **params: Any) -> dict[str, Any]:
         self._note("call", method, **params)
         return {"levels": self.levels}
+
+    async def wallet_page(self, prefix: str = "") -> WalletPage:
+        self._note("wallet_page", prefix)
+        return WalletPage(wallets=tuple(view for view in self.views if view.wallet.startswith(prefix)), sequence=7)
 
     async def wallets(self, prefix: str = "", **named: Any) -> AsyncIterator[WalletView]:
         self._note("wallets", prefix, **named)

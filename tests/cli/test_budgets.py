@@ -3,7 +3,7 @@
 import pytest
 
 from walletd.cli.clients import amounts_of
-from walletd.cli.failures import UsageError
+from walletd.cli.usage import UsageError
 
 
 def test_amounts_are_read_by_their_names() -> None:

@@ -75,6 +75,11 @@ def test_what_must_hold_for_a_command_is_sent_with_it(walletd: Walletd, daemon: 
 
 
 COUNTED: list[tuple[tuple[str, ...], dict[str, Any]]] = [
+    (("hold", "place", "alice", "5", "EUR", "--expires", "1h"), {"expires_in_seconds": 3600, "expires_at": None}),
+    (("hold", "place", "alice", "5", "EUR", "--expires", "0.5m"), {"expires_in_seconds": 30}),
+    (("hold", "extend", "alice", "h7", "--expires", "7d"), {"expires_in_seconds": 604_800}),
+    (("wallet", "freeze", "alice", "--why", "w", "--for", "24h"), {"until_in_seconds": 86_400, "until": None}),
+    (("pay", "alice", "bob", "5", "EUR", "--valid-for", "30s"), {"valid_for_seconds": 30, "valid_until": None}),
     (("hold", "place", "alice", "5", "EUR", "--minutes", "60"), {"expires_in_seconds": 3600, "expires_at": None}),
     (("hold", "place", "alice", "5", "EUR", "--minutes", "0.5"), {"expires_in_seconds": 30}),
     (("hold", "extend", "alice", "h7", "--minutes", "5"), {"expires_in_seconds": 300, "expires_at": msgspec.UNSET}),
@@ -99,6 +104,18 @@ def test_a_time_that_cannot_be_meant_is_wrong_usage(walletd: Walletd, daemon: St
     ended = walletd("hold", "place", "alice", "5", "EUR", "--minutes", time)
     assert (ended.exit_code, daemon.asked("submit")) == (64, [])
     assert "--minutes must be between one second and a hundred years" in ended.err
+
+
+@pytest.mark.parametrize("length", ["60", "1y", "m", "-1h", "tomorrow"])
+def test_a_length_of_time_needs_its_unit(walletd: Walletd, daemon: StandIn, length: str) -> None:
+    ended = walletd("hold", "place", "alice", "5", "EUR", f"--expires={length}")
+    assert (ended.exit_code, daemon.asked("submit")) == (64, [])
+    assert "--expires must be a length of time, such as 30m, 24h or 7d" in ended.err
+
+
+def test_a_length_of_time_is_said_once(walletd: Walletd, daemon: StandIn) -> None:
+    ended = walletd("hold", "place", "alice", "5", "EUR", "--expires", "1h", "--minutes", "60")
+    assert (ended.exit_code, daemon.asked("submit")) == (64, [])
 
 
 def test_the_end_of_a_clients_token_is_sent_as_it_was_said(walletd: Walletd, daemon: StandIn) -> None:
@@ -279,7 +296,7 @@ def test_a_batch_is_a_command_on_each_line(walletd: Walletd, daemon: StandIn, tm
     file.write_text('{"method":"wallet.open","wallet":"x"}\n\n{"method":"wallet.open","wallet":"y","command_id":"o"}\n')
     refused = ErrorObject(3020, "wallet y exists", {"reason": "wallet_already_exists", "outcome": "not_applied"})
     daemon.answer = applied(outcomes=(BatchOutcome(command_id="b.1"), BatchOutcome(command_id="o", error=refused)))
-    ended = walletd("batch", str(file), "--command-id", "b")
+    ended = walletd("batch", str(file), "--each", "--command-id", "b")
     assert ended.exit_code == 1
     (asked,) = daemon.asked("batch")
     assert [command.command_id for command in asked.arguments[0]] == ["b.1", "o"]

@@ -265,6 +265,37 @@ def test_what_was_passed_on_goes_back_from_its_end(walletd: Walletd, daemon: Sta
     ]
 
 
+def view_of(*refunded: Refundable) -> TransferView:
+    ways = [("alice", "shop", "1000"), ("shop", "fees", "20")]
+    return TransferView(
+        transfer="t9",
+        sequence=9,
+        time=NOON,
+        postings=tuple(PostingView(WalletId(source), WalletId(to), EUR, amount) for source, to, amount in ways),
+        refunded=refunded,
+    )
+
+
+@pytest.mark.parametrize(
+    ("refunded", "left"),
+    [
+        (("0", "0"), [("fees", "shop", "20"), ("shop", "alice", "1000")]),
+        (("250", "0"), [("fees", "shop", "20"), ("shop", "alice", "750")]),
+        (("250", "20"), [("shop", "alice", "750")]),
+        (("1000", "20"), [("fees", "shop", "20"), ("shop", "alice", "1000")]),
+    ],
+)
+def test_a_refund_without_an_amount_returns_what_is_left(
+    walletd: Walletd, daemon: StandIn, refunded: tuple[str, str], left: list[tuple[str, str, str]]
+) -> None:
+    """If nothing is left, the daemon says so."""
+    first = Refundable(WalletId("alice"), WalletId("shop"), EUR, "1000", refunded[0])
+    daemon.transfers = [view_of(first, Refundable(WalletId("shop"), WalletId("fees"), EUR, "20", refunded[1]))]
+    assert walletd("refund", "t9").exit_code == 0
+    (sent,) = [call.arguments[0] for call in daemon.calls if call.name == "submit"]
+    assert [(each.source, each.to, each.amount) for each in sent.postings] == left
+
+
 def test_the_log_levels_are_shown_where_none_is_named(walletd: Walletd, daemon: StandIn) -> None:
     ended = walletd("log-level")
     assert ended.exit_code == 0

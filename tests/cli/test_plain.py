@@ -16,7 +16,8 @@ from tests.cli import hostile
 from tests.cli.conftest import Walletd
 from tests.cli.standin import NOON, StandIn, applied, balance
 from tests.cli.test_verify import lived
-from walletd.cli.output import Output, new_console, new_table, say, write_json
+from walletd.cli.lines import say, write_json
+from walletd.cli.output import Output, new_console, new_table
 from walletd.cli.watch import event_line
 from walletd.client import NotReachable, RequestFailed
 from walletd.client.results import EntryView

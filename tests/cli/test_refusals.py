@@ -39,7 +39,7 @@ SHORT = failed(Reason.INSUFFICIENT_FUNDS, wallet="alice", asset="EUR", available
         (failed(Reason.INVALID_PARAMS, "'from' must be a wallet name"), 64, "must be a wallet name"),
         (failed(Reason.FORBIDDEN, "the token does not permit it"), 77, "does not permit"),
         (NotAnAddress("'http://x' is not a websocket address"), 64, "not a websocket address"),
-        (NotReachable("cannot reach the daemon; is it running?"), 69, "start the daemon with: make run"),
+        (NotReachable("the daemon answered 403: no"), 69, "the daemon answered 403: no\n"),
         (AuthenticationFailed("the daemon needs a token"), 77, "--token-file"),
         (OutcomeUnknown("c1", "transfer.post"), 75, "--command-id c1"),
         (ClientError("strange"), 70, "strange"),
@@ -106,6 +106,7 @@ def test_of_several_wallets_each_is_tried_and_the_refused_one_decides_the_exit_c
     walletd: Walletd, daemon: StandIn
 ) -> None:
     daemon.failing["open_wallet"] = failed(Reason.WALLET_ALREADY_EXISTS, "wallet exists")
+    daemon.failing["wallet"] = failed(Reason.FORBIDDEN)
     ended = walletd("wallet", "open", "alice", "bob", "--json")
     assert ended.exit_code == 1
     assert len(daemon.asked("open_wallet")) == 2

@@ -12,7 +12,7 @@ from tests.cli.conftest import Walletd
 from walletd.cli.announcement import announcement
 from walletd.cli.app import app
 from walletd.cli.serve import RebuildProgress, _parser
-from walletd.daemon.launch import Announcement
+from walletd.daemon.launch import Announcement, Made
 from walletd.settings.settings import Settings
 
 
@@ -24,7 +24,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
     def serve(given: Settings, announce: Any, report: Any, read: Any) -> int:
         assert read() == given
         settings.append(given)
-        announce(Announcement("ws://127.0.0.1:7878", given, 12, False))
+        announce(Announcement("ws://127.0.0.1:7878", given, 12))
         report(3, 3)
         return 70
 
@@ -84,7 +84,7 @@ def test_the_help_of_serve_knows_the_same_flags_as_serve(walletd: Walletd) -> No
 
 
 def test_the_greeting_says_where_and_what_to_try(tmp_path: Path) -> None:
-    said = announcement(Announcement("ws://127.0.0.1:7878", Settings(), 12, False))
+    said = announcement(Announcement("ws://127.0.0.1:7878", Settings(), 12))
     assert "ws://127.0.0.1:7878" in said
     assert "var/operator.token (readable by its owner only)" in said
     assert "walletd asset define EUR/2\n" in said
@@ -95,19 +95,30 @@ def test_the_greeting_says_where_and_what_to_try(tmp_path: Path) -> None:
 
 
 def test_the_greeting_names_what_is_not_the_default(tmp_path: Path) -> None:
-    said = announcement(Announcement("ws://0.0.0.0:8000", Settings(data=tmp_path / "my data", port=8000), 12, True))
+    said = announcement(
+        Announcement("ws://0.0.0.0:8000", Settings(data=tmp_path / "my data", port=8000), 12, Made(tables=True))
+    )
     assert f"demo --url ws://127.0.0.1:8000 --token-file '{tmp_path}/my data/operator.token'" in said
     assert "rebuilt" in said
 
 
+def test_the_greeting_says_that_the_journal_is_new_and_where_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = announcement(Announcement("ws://127.0.0.1:7878", Settings(), 2, Made(journal=True)))
+    assert f"{tmp_path}/var, a new one: there was none in this folder\n" in said
+    assert "a new one" not in announcement(Announcement("ws://127.0.0.1:7878", Settings(), 2))
+
+
 def test_the_greeting_never_shows_the_token(tmp_path: Path) -> None:
     (tmp_path / "operator.token").write_text("walletd_secret\n")
-    assert "walletd_secret" not in announcement(Announcement("ws://x", Settings(data=tmp_path), 0, False))
+    assert "walletd_secret" not in announcement(Announcement("ws://x", Settings(data=tmp_path), 0))
 
 
 def test_the_authenticating_frame_is_what_the_shell_makes_of_the_greeting(tmp_path: Path) -> None:
     (tmp_path / "operator.token").write_text("walletd_secret\n")
-    said = announcement(Announcement("ws://127.0.0.1:1", Settings(data=tmp_path), 0, False))
+    said = announcement(Announcement("ws://127.0.0.1:1", Settings(data=tmp_path), 0))
     command = said.partition("  (")[2].partition("; cat)")[0]
     frame = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True).stdout
     assert frame == ('{"jsonrpc":"2.0","id":1,"method":"session.authenticate","params":{"token":"walletd_secret"}}\n')
@@ -122,6 +133,22 @@ def test_a_rebuild_is_logged_now_and_then_where_there_is_no_terminal(caplog: pyt
     assert [record.getMessage().partition(": ")[2] for record in caplog.records] == [
         "1 of 1,000 entries (0 %)",
         "1,000 of 1,000 entries (100 %)",
+    ]
+
+
+def test_a_long_rebuild_says_how_long_it_still_takes(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level("INFO")
+    times = iter([0.0, 0.0, 30.0, 120.0])
+    monkeypatch.setattr("walletd.cli.serve.time.monotonic", lambda: next(times))
+    progress = RebuildProgress()
+    for done in (1, 250, 1000):
+        progress.report(done, 1000)
+    assert [record.getMessage().partition(" (")[2] for record in caplog.records] == [
+        "0 %)",
+        "25 %), 1:30 left",
+        "100 %)",
     ]
 
 

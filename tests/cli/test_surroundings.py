@@ -222,6 +222,7 @@ EARLY = [
     ("watch", "trio"),
     ("watch", "walletd.client"),
     ("watch", "walletd.cli.app"),
+    ("watch", "walletd.cli.connection"),
     ("serve", "argparse"),
     ("serve", "walletd.settings.layers"),
     ("serve", "walletd.cli.serve"),

@@ -47,7 +47,7 @@ def test_no_documented_command_puts_a_token_among_its_arguments(document: Path) 
 
 
 def test_nor_does_the_greeting(tmp_path: Path) -> None:
-    assert commands(announcement(Announcement("ws://127.0.0.1:1", Settings(data=tmp_path), 0, False))) == []
+    assert commands(announcement(Announcement("ws://127.0.0.1:1", Settings(data=tmp_path), 0))) == []
 
 
 def test_nor_does_a_help_page_of_the_command_line() -> None:

@@ -20,7 +20,7 @@ def announcement(serving: Announcement) -> str:
     """The whole greeting, on several lines."""
     token_file = serving.settings.token_file
     url = _reachable(serving.url)
-    rebuilt = ", read tables rebuilt" if serving.rebuilt else ""
+    rebuilt = ", read tables rebuilt" if serving.made.tables else ""
     flags = _flags(url, token_file)
     walletd, python = _program("walletd"), _program("python")
     return "\n".join(
@@ -31,7 +31,7 @@ def announcement(serving: Announcement) -> str:
             f"  websocket  {serving.url}",
             *([f"  unix       unix:{serving.settings.socket}"] if serving.settings.socket.is_socket() else []),
             f"  token      {token_file} (readable by its owner only)",
-            f"  journal    {serving.settings.data}, at entry {serving.head:,}{rebuilt}",
+            f"  journal    {_journal(serving)}{rebuilt}",
             *([f"  metrics    {_metrics(serving.admin_url)}"] if serving.admin_url else []),
             "",
             "Try in a second terminal:",
@@ -43,6 +43,13 @@ def announcement(serving: Announcement) -> str:
             "",
         ]
     )
+
+
+def _journal(serving: Announcement) -> str:
+    """Where the journal is; a new one with its full path, since another folder may have been meant."""
+    if serving.made.journal:
+        return f"{serving.settings.data.absolute()}, a new one: there was none in this folder"
+    return f"{serving.settings.data}, at entry {serving.head:,}"
 
 
 def _authenticate(token_file: Path) -> str:

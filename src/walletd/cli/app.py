@@ -1,37 +1,32 @@
 """The commands of ``walletd``, by name.
 
-exit_code = run_client_command(["balance", "alice"])
+    exit_code = run_client_command(["balance", "alice"], begin)
+
+The module of a command is imported once the command is named: a person waits for nothing else.
 """
 
+import difflib
 import sys
-from importlib.metadata import version
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Parameter, UnknownCommandError
 
-from walletd.cli.assets import asset
-from walletd.cli.backup import backup
-from walletd.cli.batch import batch
-from walletd.cli.clients import client
-from walletd.cli.clock import clock
-from walletd.cli.compact import compact
-from walletd.cli.configuration import config as configuration
-from walletd.cli.demo.command import demo
-from walletd.cli.failures import UsageError
+from walletd.cli.arguments import in_order, wants_json
+from walletd.cli.confirmation import NotConfirmed
 from walletd.cli.groups import DAEMON, LOOKING, MONEY, MORE
-from walletd.cli.holds import hold, refund
-from walletd.cli.looking import balance, discover, entry, statement, status, transfer
-from walletd.cli.operations import audit, drain, log_level, report
-from walletd.cli.output import say
-from walletd.cli.payments import pay
-from walletd.cli.restore import restore
+from walletd.cli.lines import say, write_json
 from walletd.cli.surroundings import OUTPUT_FAILURES, drop_output
-from walletd.cli.verify import verify
-from walletd.cli.wallet_state import close, describe, freeze, limit, unfreeze
-from walletd.cli.wallets import wallet
-from walletd.cli.watch import watch
-from walletd.runtime.ending import EXIT_INPUT_OUTPUT, EXIT_INTERRUPTED, EXIT_OK, EXIT_SOFTWARE, EXIT_USAGE
+from walletd.cli.usage import UsageError
+from walletd.runtime.ending import EXIT_INPUT_OUTPUT, EXIT_INTERRUPTED, EXIT_OK, EXIT_REFUSED, EXIT_SOFTWARE, EXIT_USAGE
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("walletd")
+
 
 app = App(
     name="walletd",
@@ -40,7 +35,7 @@ app = App(
         "Start with `walletd serve`, then `walletd demo` in a second terminal."
     ),
     help_format="markdown",
-    version=version("walletd"),
+    version=_version,
     group_commands=MORE,
     suppress_keyboard_interrupt=False,
 )
@@ -97,46 +92,67 @@ def completion(shell: Literal["bash", "zsh", "fish"], /) -> int:
     shell
         The shell.
     """
-    sys.stdout.write(app.generate_completion(prog_name="walletd", shell=shell))
+    from walletd.cli.names import WITH_NAMES
+
+    sys.stdout.write(app.generate_completion(prog_name="walletd", shell=shell) + WITH_NAMES.get(shell, ""))
     return EXIT_OK
 
 
-app.command(demo, group=DAEMON)
-app.command(backup, group=DAEMON)
-app.command(restore, group=DAEMON)
-app.command(compact, group=DAEMON)
-app.command(clock, group=DAEMON)
-app.command(client)
-app.command(verify, group=DAEMON)
-app.command(status, group=DAEMON)
-app.command(discover, group=DAEMON)
-app.command(configuration)
-for operation in (audit, report, log_level, drain):
-    app.command(operation, group=DAEMON)
-app.command(asset)
-for change in (describe, freeze, unfreeze, limit, close):
-    wallet.command(change)
-app.command(wallet)
-app.command(hold)
-app.command(refund, group=MONEY)
-app.command(pay, group=MONEY)
-app.command(batch, group=MONEY)
-app.command(balance, group=LOOKING)
-app.command(statement, group=LOOKING)
-app.command(watch, group=LOOKING)
-app.command(entry, group=LOOKING)
-app.command(transfer)
+COMMANDS = (
+    ("demo", "demo.command:demo", DAEMON),
+    ("backup", "backup:backup", DAEMON),
+    ("restore", "restore:restore", DAEMON),
+    ("compact", "compact:compact", DAEMON),
+    ("clock", "clock:clock", DAEMON),
+    ("client", "clients:client", DAEMON),
+    ("verify", "verify:verify", DAEMON),
+    ("status", "looking:status", DAEMON),
+    ("discover", "looking:discover", DAEMON),
+    ("config", "configuration:config", DAEMON),
+    ("audit", "operations:audit", DAEMON),
+    ("report", "operations:report", DAEMON),
+    ("log-level", "operations:log_level", DAEMON),
+    ("drain", "operations:drain", DAEMON),
+    ("asset", "assets:asset", MONEY),
+    ("wallet", "wallets:wallet", MONEY),
+    ("hold", "holds:hold", MONEY),
+    ("refund", "holds:refund", MONEY),
+    ("pay", "payments:pay", MONEY),
+    ("batch", "batch:batch", MONEY),
+    ("balance", "looking:balance", LOOKING),
+    ("statement", "looking:statement", LOOKING),
+    ("watch", "watch:watch", LOOKING),
+    ("entry", "looking:entry", LOOKING),
+    ("transfer", "looking:transfer", LOOKING),
+)
+"""Each command, where it is, and its heading in the help."""
+
+for _name, _place, _group in COMMANDS:
+    app.command(f"walletd.cli.{_place}", name=_name, group=_group)
+
+app.command("walletd.cli.names:complete", name="complete", show=False)
 
 
-def run_client_command(arguments: list[str]) -> int:
-    """Parse the arguments and run the command that they name.  Returns the exit code; a failure prints one line."""
+def run_client_command(arguments: list[str], begin: Callable[[], None] = lambda: None) -> int:
+    """Parse the arguments and run the command that they name.  Returns the exit code; a failure prints one line.
+
+    ``begin`` is called between the two.
+    """
+    arguments = in_order(arguments)
+    as_json = wants_json(arguments)
     try:
-        exit_code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        command, bound, _ = app.parse_args(arguments, exit_on_error=False, print_error=False)
+        begin()
+        exit_code = command(*bound.args, **bound.kwargs)
         sys.stdout.flush()
         return exit_code if isinstance(exit_code, int) else EXIT_OK
+    except UnknownCommandError as error:
+        return _failed("usage", f"{_unknown(error)}; see: walletd {_named(arguments)}--help", EXIT_USAGE, as_json)
     except (CycloptsError, UsageError) as error:
         sentence = " ".join(str(error).split()).rstrip(".")
-        return _failed(f"{sentence}; see: walletd {_named(arguments)}--help", EXIT_USAGE)
+        return _failed("usage", f"{sentence}; see: walletd {_named(arguments)}--help", EXIT_USAGE, as_json)
+    except NotConfirmed as refusal:
+        return _failed("not_confirmed", str(refusal), EXIT_REFUSED, as_json)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
@@ -144,24 +160,40 @@ def run_client_command(arguments: list[str]) -> int:
         drop_output()
         return EXIT_OK
     except OSError as error:
-        return _failed(_told(error), EXIT_INPUT_OUTPUT)
+        return _failed("input_output", _told(error), EXIT_INPUT_OUTPUT, as_json)
     except UnicodeError as error:
         word = ascii(error.object) if isinstance(error, UnicodeEncodeError | UnicodeDecodeError) else str(error)
-        return _failed(f"{word[:200]} cannot be written or named in this locale; set LC_ALL=C.UTF-8", EXIT_USAGE)
+        sentence = f"{word[:200]} cannot be written or named in this locale; set LC_ALL=C.UTF-8"
+        return _failed("usage", sentence, EXIT_USAGE, as_json)
     except Exception as error:
         if sys.flags.dev_mode:
             raise
         advice = "please report it, with the output under PYTHONDEVMODE=1"
-        return _failed(f"internal error in walletd, {type(error).__name__}: {error}; {advice}", EXIT_SOFTWARE)
+        sentence = f"internal error in walletd, {type(error).__name__}: {error}; {advice}"
+        return _failed("internal_error", sentence, EXIT_SOFTWARE, as_json)
 
 
-def _failed(sentence: str, exit_code: int) -> int:
+def _failed(reason: str, sentence: str, exit_code: int, as_json: bool) -> int:
     try:
         sys.stdout.flush()
+        if as_json:
+            write_json({"error": {"reason": reason, "message": sentence}})
     except OSError:
         drop_output()
     say(f"walletd: {sentence}")
     return exit_code
+
+
+def _unknown(error: UnknownCommandError) -> str:
+    """The sentence about a command that does not exist: one that is alike, and all that exist."""
+    assert error.unused_tokens
+    assert error.app is not None
+    word, of = error.unused_tokens[0], " ".join(error.command_chain or ())
+    names = sorted(name for name in error.app if not name.startswith("-") and error.app[name].show)
+    alike = difflib.get_close_matches(word, names, n=1)
+    guess = f", did you mean {alike[0]!r}?" if alike else ";"
+    missing = f"option {word!r} here" if word.startswith("-") else f"command {' '.join([of, word]).strip()!r}"
+    return f"there is no {missing}{guess} {of or 'walletd'} has: {', '.join(names)}"
 
 
 def _told(error: OSError) -> str:

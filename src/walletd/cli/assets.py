@@ -7,11 +7,12 @@ from cyclopts import App, Parameter
 
 from walletd.cli.connection import DEFAULT, CommandId, Connection, talk
 from walletd.cli.each import each
-from walletd.cli.failures import UsageError
 from walletd.cli.groups import MONEY
 from walletd.cli.output import Output, new_table
-from walletd.client import Client
+from walletd.cli.usage import UsageError
+from walletd.client import Client, Refused
 from walletd.vocabulary.money import MAX_SCALE
+from walletd.vocabulary.reasons import Reason
 
 asset = App(name="asset", group=MONEY, help="Define assets and list them.")
 
@@ -25,6 +26,8 @@ def define(
     connection: Connection = DEFAULT,
 ) -> int:
     """Define assets: a code and, permanently, the number of decimal places of the main unit.
+
+    An asset that is defined already with the same number of decimal places is no error.
 
     For example:
 
@@ -42,7 +45,13 @@ def define(
 
     async def define_one(client: Client, one: tuple[str, int]) -> tuple[Any, str]:
         code, scale = one
-        applied = await client.define_asset(code, scale, command_id=command_id)
+        try:
+            applied = await client.define_asset(code, scale, command_id=command_id)
+        except Refused as refusal:
+            if refusal.reason is not Reason.ASSET_ALREADY_DEFINED or refusal.facts.get("scale") != scale:
+                raise
+            there = {"already_there": True, "asset": code, "scale": scale}
+            return there, f"{code} was defined before, with {scale} decimal places"
         return applied, f"{code} is defined, with {scale} decimal places"
 
     return each(connection, wanted, define_one, command_id)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from walletd.cli.output import new_console
 
@@ -21,6 +21,7 @@ class Bar:
             TaskProgressColumn(),
             TextColumn("{task.fields[entries]:,} entries"),
             TimeElapsedColumn(),
+            *(() if whole is None else (TextColumn("left:"), TimeRemainingColumn())),
             console=console,
             transient=True,
             disable=not console.is_terminal,

@@ -8,8 +8,9 @@ import msgspec
 from cyclopts import Parameter
 
 from walletd.cli.connection import DEFAULT, CommandId, Connection, talk
-from walletd.cli.failures import UsageError, told
+from walletd.cli.failures import told
 from walletd.cli.output import Output, again, new_table
+from walletd.cli.usage import UsageError
 from walletd.client import Client, new_command_id
 from walletd.protocol.errors import explain
 from walletd.protocol.strict_json import repeated_name
@@ -23,12 +24,13 @@ def batch(
     file: Path,
     /,
     *,
-    atomic: Flag = False,
+    each: Flag = False,
+    atomic: Annotated[bool, Parameter(negative="", show=False)] = False,
     dry_run: Flag = False,
     command_id: CommandId = None,
     connection: Connection = DEFAULT,
 ) -> int:
-    """Run the commands of a file in one entry: each by itself or, with --atomic, all or none.
+    """Run the commands of a file in one entry: all or none or, with --each, each by itself.
 
     Each line is a command of the protocol, with its method; amounts are in smallest units.  A command without a
     command_id gets the batch's id followed by its position, so that sending the same file again with the same
@@ -37,19 +39,23 @@ def batch(
     For example:
 
         $ walletd batch salaries.jsonl --command-id salaries-2026-01
-        $ walletd batch swap.jsonl --atomic
+        $ walletd batch salaries.jsonl --each
 
     Parameters
     ----------
     file
         One JSON object per line; - reads standard input.
+    each
+        Each by itself: a command that is refused stops no other.
     atomic
-        All or none: the first refusal refuses the batch.
+        All or none, which is the default.
     dry_run
         Show what would happen and change nothing.
     command_id
         An id that you choose for the whole batch.
     """
+    if each and atomic:
+        raise UsageError("--each and --atomic exclude each other; give one of them")
     command_id = new_command_id() if command_id is None else command_id
     text = _text_of(file)
     commands = [_command(line, number, command_id) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
@@ -57,7 +63,7 @@ def batch(
         raise UsageError(f"there is no command in {file}")
 
     async def run(client: Client, output: Output) -> int:
-        done = await client.batch(commands, atomic=atomic, command_id=command_id, dry_run=dry_run)
+        done = await client.batch(commands, atomic=not each, command_id=command_id, dry_run=dry_run)
         scales = await client.assets()
         table = new_table("line", "command", "command id", "result", right=("line",), folding=("result",))
         for number, (inner, result) in enumerate(zip(commands, done.results, strict=False), 1):

@@ -3,11 +3,11 @@
 return submit(connection, options, make, lambda applied: "done")
 """
 
-import math
 import re
 import shlex
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Annotated, Any
 
 import msgspec
@@ -15,12 +15,15 @@ from cyclopts import Parameter
 from rich.console import Group, RenderableType
 
 from walletd.cli.connection import Connection, talk
-from walletd.cli.failures import UsageError
+from walletd.cli.durations import seconds_in
 from walletd.cli.groups import CONDITIONS
-from walletd.cli.output import Output, again, balances_table, room_lines, say
+from walletd.cli.lines import say, write_json
+from walletd.cli.output import Output, again, balances_table, room_lines
+from walletd.cli.usage import UsageError
 from walletd.client import Applied, Client, new_command_id
 from walletd.protocol.errors import explain
-from walletd.vocabulary.commands import MAX_SECONDS, AnyCommand
+from walletd.vocabulary.commands import AnyCommand
+from walletd.vocabulary.identifiers import ASSET_CODE_PATTERN
 from walletd.vocabulary.money import parse_amount
 
 COMPARISONS = {">=": "gte", "<=": "lte", "=": "eq"}
@@ -42,8 +45,8 @@ class Options:
     if_balance: Annotated[tuple[str, ...], Parameter(group=CONDITIONS, negative="", show_default=False)] = ()
     """Only if a wallet has this balance, such as "alice EUR >= 10" or "alice EUR posted = 0"; may be repeated."""
 
-    valid_for: Annotated[float | None, Parameter(group=CONDITIONS)] = None
-    """Only if the command is decided within this many seconds after the daemon received it."""
+    valid_for: Annotated[str | None, Parameter(group=CONDITIONS)] = None
+    """Only if the command is decided within this time after the daemon received it, such as 30s or 5m."""
 
     dry_run: Annotated[bool, Parameter(group=CONDITIONS, negative="", show_default=False)] = False
     """Show what would happen and how much room it would leave, and change nothing."""
@@ -89,12 +92,18 @@ def submit(
         return talk(connection, act)
     except (KeyboardInterrupt, OSError) as cause:
         if not options.dry_run:
-            what = "interrupted" if isinstance(cause, KeyboardInterrupt) else "not answered"
-            say(
-                f"walletd: {what}, and it may or may not have been applied; "
-                f"to find out, repeat it with --command-id {shlex.quote(command_id)}"
-            )
+            _leave_word(connection, cause, command_id)
         raise
+
+
+def _leave_word(connection: Connection, cause: BaseException, command_id: str) -> None:
+    """The command may have been applied: say so, and how to find out."""
+    what = "interrupted" if isinstance(cause, KeyboardInterrupt) else "not answered"
+    word = f"{what}, and it may or may not have been applied; to find out, repeat it with"
+    sentence = f"{word} --command-id {shlex.quote(command_id)}"
+    if connection.as_json and isinstance(cause, KeyboardInterrupt):
+        write_json({"error": {"reason": "outcome_unknown", "message": sentence, "command_id": command_id}})
+    say(f"walletd: {sentence}")
 
 
 def _told(applied: Applied, sentence: Callable[[Applied], str]) -> str:
@@ -138,19 +147,22 @@ async def units_of(client: Client, amount: str, asset: str) -> str:
     check_amount(amount)
     scales = await client.assets()
     if asset not in scales:
-        raise UsageError(f"there is no asset {asset}; define it with: walletd asset define {asset}/2")
+        raise UsageError(no_asset(asset, scales))
     try:
         return str(parse_amount(amount, scales[asset]))
     except ValueError as error:
         raise UsageError(str(error)) from None
 
 
-def seconds_of(flag: str, number: float, unit: int) -> int:
-    """A time in whole seconds, as the protocol counts it.  Raises UsageError if it is out of range."""
-    seconds = round(number * unit) if math.isfinite(number) else 0
-    if not 1 <= seconds <= MAX_SECONDS:
-        raise UsageError(f"{flag} must be between one second and a hundred years")
-    return seconds
+def no_asset(asset: str, scales: Mapping[str, int]) -> str:
+    """The sentence about an asset that is not defined: the one that is meant perhaps, or how to define it."""
+    code = asset.upper()
+    alike = [code] if code in scales else get_close_matches(code, scales, n=1)
+    if alike:
+        return f"there is no asset {asset}; did you mean {alike[0]}?"
+    if re.fullmatch(ASSET_CODE_PATTERN, code) is None:
+        return f"{asset!r} is not the code of an asset; write it like EUR"
+    return f"there is no asset {asset}; define it with: walletd asset define {code}/2 (2 decimal places)"
 
 
 async def _with_options(client: Client, bare: AnyCommand, command_id: str, options: Options) -> AnyCommand:
@@ -162,7 +174,7 @@ async def _with_options(client: Client, bare: AnyCommand, command_id: str, optio
     if options.if_balance:
         document["if_balance"] = [await _balance_condition(client, text) for text in options.if_balance]
     if options.valid_for is not None:
-        document["valid_for_seconds"] = seconds_of("--valid-for", options.valid_for, 1)
+        document["valid_for_seconds"] = seconds_in("--valid-for", options.valid_for, 1)
     if options.dry_run:
         document["dry_run"] = True
     return _converted(document.pop("method"), document)

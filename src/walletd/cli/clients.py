@@ -2,20 +2,18 @@
 
 import os
 import re
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, get_args
 
 from cyclopts import App, Parameter
 
-from walletd.cli.changes import seconds_of
+from walletd.cli.confirmation import Yes, confirm
 from walletd.cli.connection import DEFAULT, CommandId, Connection, talk
-from walletd.cli.failures import UsageError
+from walletd.cli.durations import expiry_of
 from walletd.cli.groups import DAEMON
 from walletd.cli.output import Output, again, moment, new_table
-from walletd.cli.views import SECONDS
+from walletd.cli.usage import UsageError
 from walletd.client import Applied, Client, new_token
-from walletd.client.clients import Expiry
 from walletd.protocol.messages import ClientView
 from walletd.vocabulary.budgets import BudgetField
 
@@ -213,7 +211,7 @@ def rotate(
 
 
 @client.command
-def revoke(name: str, /, *, command_id: CommandId = None, connection: Connection = DEFAULT) -> int:
+def revoke(name: str, /, *, yes: Yes = False, command_id: CommandId = None, connection: Connection = DEFAULT) -> int:
     """Revoke a client permanently, with all its tokens, open connections and viewing keys.
 
     For example:
@@ -224,9 +222,12 @@ def revoke(name: str, /, *, command_id: CommandId = None, connection: Connection
     ----------
     name
         The client's name.
+    yes
+        Do not ask at a terminal.
     command_id
         An id that you choose.
     """
+    confirm(f"revoke client {name} permanently, with all its tokens and viewing keys", yes)
 
     async def act(talking: Client, output: Output) -> int:
         applied = await talking.revoke_client(name, command_id=command_id)
@@ -275,21 +276,6 @@ def tokens_of(view: ClientView) -> str:
         for token in view.tokens
     ]
     return "\n".join(lines) or "expired"
-
-
-def expiry_of(flag: str, words: str | None) -> Expiry:
-    """The expiry that 30m, 12h, 90d or a time with an offset stands for.  Raises UsageError."""
-    if words is None:
-        return Expiry()
-    if counted := re.fullmatch(r"([1-9][0-9]{0,5})([mhd])", words):
-        return Expiry(seconds=seconds_of(flag, int(counted[1]), SECONDS[counted[2]]))
-    try:
-        named = datetime.fromisoformat(words)
-    except ValueError:
-        named = None
-    if named is None or named.tzinfo is None:
-        raise UsageError(f"{flag} must be 30m, 12h or 90d, or a time such as 2030-01-31T12:00:00Z, not {words!r}")
-    return Expiry(named)
 
 
 def amounts_of(budget: list[str] | None) -> dict[str, int] | None:

@@ -8,9 +8,9 @@ import msgspec
 from cyclopts import Parameter
 from rich.console import RenderableType
 
-from walletd.cli.failures import UsageError
 from walletd.cli.journal_failures import failed
 from walletd.cli.output import Output, new_table
+from walletd.cli.usage import UsageError
 from walletd.journal.failures import JournalFailure
 from walletd.journal.sqlite.directory import DATABASE_NAME
 from walletd.runtime.ending import EXIT_OK

@@ -5,8 +5,8 @@ from rich.console import RenderableType
 
 from walletd.cli.bar import Bar
 from walletd.cli.connection import DEFAULT, Connection, talk
-from walletd.cli.failures import UsageError
 from walletd.cli.output import Output, new_table
+from walletd.cli.usage import UsageError
 from walletd.client import Client, requests
 from walletd.protocol.messages.journal import CompactionStatus
 from walletd.runtime.ending import EXIT_OK, EXIT_REFUSED

@@ -10,7 +10,7 @@ import msgspec
 from cyclopts import App, Parameter
 
 from walletd.cli.groups import DAEMON
-from walletd.cli.output import say, write_json
+from walletd.cli.lines import say, write_json
 from walletd.runtime.ending import EXIT_CONFIGURATION
 from walletd.settings.layers import DEFAULT, Configuration, load
 from walletd.settings.settings import RELOADABLE, ConfigurationError

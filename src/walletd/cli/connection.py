@@ -34,7 +34,8 @@ from walletd.cli.defaults import (
 )
 from walletd.cli.failures import Message, told
 from walletd.cli.groups import COMMON
-from walletd.cli.output import Output, say
+from walletd.cli.lines import say
+from walletd.cli.output import Output
 from walletd.cli.peers import ROOT_USER, refuse_plain_text, vetted
 from walletd.client import AuthenticationFailed, Client, ClientError, NotReachable, RequestFailed, connect
 
@@ -148,7 +149,7 @@ def talk(connection: Connection, action: Action) -> int:
     try:
         return _unwrapped(connection, action, output)
     except ClientError as error:
-        return tell(told(error), output)
+        return tell(told(error, address=connection.address()), output)
 
 
 def tell(failure: Message, output: Output) -> int:

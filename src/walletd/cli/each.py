@@ -4,17 +4,22 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 from walletd.cli.connection import Connection, scales_of, talk
-from walletd.cli.failures import UsageError, told
-from walletd.cli.output import Output, again, say
+from walletd.cli.failures import told
+from walletd.cli.lines import say
+from walletd.cli.output import Output, again
+from walletd.cli.usage import UsageError
 from walletd.client import Applied, Client, ClientError, RequestFailed
 
 One = TypeVar("One")
+
+AlreadyThere = dict[str, Any]
+"""What was there before, alike: not a failure of a script that sets things up."""
 
 
 def each(
     connection: Connection,
     ones: Sequence[One],
-    do: Callable[[Client, One], Awaitable[tuple[Applied, str]]],
+    do: Callable[[Client, One], Awaitable[tuple[Applied | AlreadyThere, str]]],
     command_id: str | None,
 ) -> int:
     """Do it for each, until the daemon is gone.  As JSON: a list of results and errors, in the order of the arguments.
@@ -31,7 +36,7 @@ def each(
             try:
                 applied, sentence = await do(client, one)
                 documents.append(applied)
-                output.line(sentence + again(applied))
+                output.line(sentence + (again(applied) if isinstance(applied, Applied) else ""))
             except ClientError as error:
                 failure = told(error, await scales_of(client))
                 documents.append({"error": failure.document})

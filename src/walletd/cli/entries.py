@@ -4,7 +4,7 @@ import re
 
 import msgspec
 
-from walletd.cli.failures import UsageError
+from walletd.cli.usage import UsageError
 from walletd.journal.failures import JournalCorrupt
 from walletd.vocabulary.entries import ClientRecord, Entry, decode_entry
 from walletd.vocabulary.identifiers import Principal

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+from walletd.cli.hints import hint
 from walletd.cli.peers import NotTold
 from walletd.client import (
     AuthenticationFailed,
@@ -38,10 +39,6 @@ ADVICE: dict[Reason, str] = {
 }
 
 
-class UsageError(Exception):
-    """The arguments are well-formed but make no sense together; the message is one sentence that says what to write."""
-
-
 class Message(NamedTuple):
     """A failure, ready to print."""
 
@@ -50,8 +47,11 @@ class Message(NamedTuple):
     exit_code: int
 
 
-def told(error: ClientError, scales: Mapping[str, int] = {}) -> Message:
-    """The failure in words; with the scales of the assets, its amounts are in main units."""
+def told(error: ClientError, scales: Mapping[str, int] = {}, address: str | None = None) -> Message:
+    """The failure in words; with the scales of the assets, its amounts are in main units.
+
+    With the address of a daemon that could not be reached, it says what to do.
+    """
     match error:
         case RequestFailed():
             facts = scaled(error.facts, scales)
@@ -70,7 +70,9 @@ def told(error: ClientError, scales: Mapping[str, int] = {}) -> Message:
         case NotAnAddress():
             return _plain("not_an_address", str(error), EXIT_USAGE)
         case NotReachable():
-            return _plain("not_reachable", f"{_unasked(error)}; start the daemon with: make run", EXIT_UNAVAILABLE)
+            advice = "" if address is None else hint(error, address)
+            sentence = f"{_unasked(error)}; {advice}" if advice else str(error)
+            return _plain("not_reachable", sentence, EXIT_UNAVAILABLE)
         case _:
             return _plain("client_error", str(error), EXIT_SOFTWARE)
 

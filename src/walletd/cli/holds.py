@@ -4,14 +4,16 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from walletd.cli.changes import PLAIN, Options, check_movement, command, only_looks, seconds_of, submit, units_of
+from walletd.cli.changes import PLAIN, Options, check_movement, command, only_looks, submit, units_of
 from walletd.cli.connection import DEFAULT, Connection, talk
-from walletd.cli.failures import UsageError
+from walletd.cli.durations import SECONDS, one_of
 from walletd.cli.groups import MONEY
 from walletd.cli.output import Output, amount, moment, new_table
+from walletd.cli.usage import UsageError
 from walletd.cli.views import show_hold
-from walletd.client import Applied, Client
-from walletd.vocabulary.commands import AnyCommand
+from walletd.client import Applied, Client, RequestFailed
+from walletd.protocol.messages import TransferView
+from walletd.vocabulary.commands import AnyCommand, RefundTransfer
 
 hold = App(name="hold", group=MONEY, help="Reserve money, and pay from it.")
 
@@ -23,7 +25,8 @@ def place(
     asset: str,
     /,
     *,
-    minutes: float | None = None,
+    expires: str | None = None,
+    minutes: Annotated[float | None, Parameter(show=False)] = None,
     reference: str | None = None,
     options: Options = PLAIN,
     connection: Connection = DEFAULT,
@@ -32,7 +35,7 @@ def place(
 
     For example:
 
-        $ walletd hold place alice 20 EUR --minutes 30 --reference "room 12"
+        $ walletd hold place alice 20 EUR --expires 30m --reference "room 12"
 
     Parameters
     ----------
@@ -42,13 +45,15 @@ def place(
         In the asset's main unit, exact.
     asset
         The asset's code, such as EUR.
+    expires
+        How long it lasts: 30m, 24h or 7d; without it, the hold stays open until it is captured or voided.
     minutes
-        Minutes until the hold expires; without them, it stays open until it is captured or voided.
+        The same in minutes, as in earlier versions.
     reference
         Free text that states the purpose.
     """
     check_movement(amount)
-    expires_in_seconds = _seconds(minutes)
+    expires_in_seconds = one_of("--expires", expires, "--minutes", minutes, SECONDS["m"])
 
     async def make(client: Client) -> AnyCommand:
         return command(
@@ -125,16 +130,17 @@ def extend(
     hold: str,
     /,
     *,
-    minutes: float | None = None,
+    expires: str | None = None,
+    minutes: Annotated[float | None, Parameter(show=False)] = None,
     none: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     options: Options = PLAIN,
     connection: Connection = DEFAULT,
 ) -> int:
-    """Change an open hold's expiry: minutes from now, or none; with neither, show the hold.
+    """Change an open hold's expiry: a length of time from now, or none; with neither, show the hold.
 
     For example:
 
-        $ walletd hold extend alice h12 --minutes 60
+        $ walletd hold extend alice h12 --expires 60m
         $ walletd hold extend alice h12 --none
         $ walletd hold extend alice h12
 
@@ -144,17 +150,18 @@ def extend(
         The wallet of the hold.
     hold
         The hold's id.
+    expires
+        How long from now it lasts: 30m, 24h or 7d.
     minutes
-        Minutes from now until it expires.
+        The same in minutes, as in earlier versions.
     none
         Keep it open until it is captured or voided.
     """
-    if only_looks(options, minutes, none, to_set="--minutes 60, or --none"):
+    if only_looks(options, expires, minutes, none, to_set="--expires 60m, or --none"):
         return talk(connection, lambda client, output: show_hold(client, output, wallet, hold))
-    if minutes is not None and none:
-        raise UsageError("--minutes and --none exclude each other; give one of them")
-
-    expires_in_seconds = _seconds(minutes)
+    expires_in_seconds = one_of("--expires", expires, "--minutes", minutes, SECONDS["m"])
+    if expires_in_seconds is not None and none:
+        raise UsageError("--expires and --none exclude each other; give one of them")
 
     async def make(client: Client) -> AnyCommand:
         if expires_in_seconds is None:
@@ -281,7 +288,7 @@ def refund(
     options: Options = PLAIN,
     connection: Connection = DEFAULT,
 ) -> int:
-    """Refund a transfer or a capture: all of it, or an amount if it has a single posting.
+    """Refund a transfer or a capture: what is left of it, or an amount if it has a single posting.
 
     For example:
 
@@ -293,20 +300,20 @@ def refund(
     transfer
         The transfer's id.
     amount
-        In the asset's main unit, exact; default all of it.
+        In the asset's main unit, exact; default all that was not refunded before.
     reference
         Free text that the statement shows.
     """
 
     async def make(client: Client) -> AnyCommand:
-        moved = (await client.transfer(transfer)).postings
-        if amount is not None and len(moved) != 1:
-            raise UsageError(
-                f"{transfer} has {len(moved)} postings; an amount can be refunded only if there is a single one"
-            )
-        # The last posting goes back first, so that money that was passed on is back when its turn comes.
-        back = [_posting(posting.to, posting.source, posting.asset, posting.amount) for posting in reversed(moved)]
-        if amount is not None:
+        if amount is None:
+            back = await _sent_before(client, transfer, options) or _what_is_left(await client.transfer(transfer))
+        else:
+            moved = (await client.transfer(transfer)).postings
+            if len(moved) != 1:
+                raise UsageError(
+                    f"{transfer} has {len(moved)} postings; an amount can be refunded only if there is a single one"
+                )
             units = await units_of(client, amount, moved[0].asset)
             back = [_posting(moved[0].to, moved[0].source, moved[0].asset, units)]
         return command("transfer.refund", transfer=transfer, postings=back, reference=reference)
@@ -314,12 +321,39 @@ def refund(
     return submit(connection, options, make, lambda applied: f"refunded {transfer}, as transfer {applied.transfer}")
 
 
+async def _sent_before(client: Client, transfer: str, options: Options) -> list[dict[str, str]]:
+    """The postings of the refund that this command id sent before; empty for a new one.
+
+    What is left of a transfer changes, and the same line again must be the same command.
+    """
+    if options.command_id is None:
+        return []
+    try:
+        before = (await client.entry(command_id=options.command_id)).entry.command
+    except RequestFailed:
+        return []
+    if not isinstance(before, RefundTransfer) or before.transfer != transfer:
+        return []
+    return [_posting(posting.source, posting.to, posting.asset, posting.amount) for posting in before.postings]
+
+
+def _what_is_left(view: TransferView) -> list[dict[str, str]]:
+    """The postings that return what was not refunded; all of it if nothing is left, which the daemon refuses.
+
+    The last posting goes back first, so that money that was passed on is back when its turn comes.
+    """
+    left = [
+        _posting(moved.to, moved.source, moved.asset, str(int(moved.amount) - int(moved.refunded)))
+        for moved in reversed(view.refunded)
+        if int(moved.amount) > int(moved.refunded)
+    ]
+    if left and any(moved.refunded != "0" for moved in view.refunded):
+        return left
+    return [_posting(moved.to, moved.source, moved.asset, moved.amount) for moved in reversed(view.postings)]
+
+
 async def _asset_of(client: Client, wallet: str, hold: str) -> str:
     return (await client.hold(wallet, hold)).asset
-
-
-def _seconds(minutes: float | None) -> int | None:
-    return None if minutes is None else seconds_of("--minutes", minutes, 60)
 
 
 def _coded(amount: str, applied: Applied) -> str:

@@ -1,6 +1,7 @@
 """A failure of the journal's files, for people and scripts: a sentence, an error, an exit code."""
 
-from walletd.cli.output import Output, say
+from walletd.cli.lines import say
+from walletd.cli.output import Output
 from walletd.journal.failures import JournalCorrupt, JournalFailure, JournalLocked, JournalUnsupported
 from walletd.runtime.ending import (
     EXIT_CONFIGURATION,

@@ -13,9 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from walletd.cli.connection import DEFAULT, Connection, talk
-from walletd.cli.failures import UsageError
 from walletd.cli.groups import LOOKING
 from walletd.cli.output import Output, amount, balances_table, moment, new_table, room_lines
+from walletd.cli.usage import UsageError
 from walletd.cli.views import show_transfer
 from walletd.client import Client
 from walletd.protocol.messages import StatementBalance, StatementLine

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 from rich.text import Text
 
+from walletd.cli.confirmation import Yes, confirm
 from walletd.cli.connection import DEFAULT, Connection, talk
 from walletd.cli.output import Output, amount, new_table
 from walletd.client import Client
@@ -104,13 +105,19 @@ def log_level(level: Level | None = None, component: str | None = None, /, *, co
     return talk(connection, change)
 
 
-def drain(*, connection: Connection = DEFAULT) -> int:
+def drain(*, yes: Yes = False, connection: Connection = DEFAULT) -> int:
     """Stop a running daemon gracefully: it answers the requests in progress, accepts no others, and tells every client.
 
     For example:
 
         $ walletd drain
+
+    Parameters
+    ----------
+    yes
+        Do not ask at a terminal.
     """
+    confirm("stop the daemon", yes)
 
     async def stop(client: Client, answer: Output) -> int:
         draining = await client.call("daemon.drain")

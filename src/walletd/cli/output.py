@@ -5,7 +5,6 @@
 Colours follow NO_COLOR and the terminal; if stdout is not a terminal, nothing is cut to its width.
 """
 
-import io
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime
@@ -20,8 +19,9 @@ from rich.style import StyleType
 from rich.table import Table
 from rich.text import Text
 
+from walletd.cli.lines import write_json
 from walletd.client import Applied
-from walletd.logs.plain import ascii_json, plain, plain_lines
+from walletd.logs.plain import plain, plain_lines
 from walletd.vocabulary.entries import BalanceRecord
 from walletd.vocabulary.money import format_amount
 from walletd.vocabulary.room import Room
@@ -72,25 +72,6 @@ class Output:
         """One line for a person, never wrapped; nothing for a script."""
         if not self.as_json:
             self.console.print(line, soft_wrap=True)
-
-
-def say(sentence: str, end: str = "\n") -> None:
-    """One line on stderr, or the beginning of one, with the words of a peer made plain."""
-    sys.stderr.write(f"{plain(sentence)}{end}")
-    sys.stderr.flush()
-
-
-def write_json(document: Any) -> None:
-    """One JSON document on one line of stdout: in UTF-8 (RFC 8259), whatever the locale; for a terminal in ASCII."""
-    line = msgspec.json.encode(document) + b"\n"
-    if sys.stdout.isatty():
-        line = ascii_json(line.decode()[:-1]).encode() + b"\n"
-    sys.stdout.flush()
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.buffer.write(line)
-    else:
-        sys.stdout.write(line.decode())
-    sys.stdout.flush()
 
 
 def _with_scales(document: Any, scales: Mapping[str, int]) -> Any:

@@ -14,9 +14,10 @@ from rich.console import Group, RenderableType
 
 from walletd.cli.bar import Bar
 from walletd.cli.entries import Admitted, expected_root, read_entry
-from walletd.cli.failures import UsageError
 from walletd.cli.journal_failures import JournalMissing, NotConfirmed, failed
-from walletd.cli.output import Output, moment, new_table, say
+from walletd.cli.lines import say
+from walletd.cli.output import Output, moment, new_table
+from walletd.cli.usage import UsageError
 from walletd.journal.archive.archive import is_archive
 from walletd.journal.failures import JournalCorrupt, JournalFailure
 from walletd.journal.merkle import Frontier

@@ -83,7 +83,7 @@ class RebuildProgress:
 
     def __init__(self) -> None:
         self._is_terminal = sys.stderr.isatty()
-        self._due = time.monotonic()
+        self._begun = self._due = time.monotonic()
         self._is_drawn = False
 
     def report(self, done: int, whole: int) -> None:
@@ -92,6 +92,7 @@ class RebuildProgress:
         if now < self._due and done < whole:
             return
         line = f"reading the journal into the read tables: {done:,} of {whole:,} entries ({done * 100 // whole} %)"
+        line += self._left(now - self._begun, done, whole)
         if self._is_terminal:
             self._due = now + SECONDS_BETWEEN_REDRAWS
             self._is_drawn = True
@@ -102,6 +103,13 @@ class RebuildProgress:
         else:
             self._due = now + SECONDS_BETWEEN_REPORTS
             log.info("%s", line)
+
+    def _left(self, seconds: float, done: int, whole: int) -> str:
+        """The time that the rest takes at this pace, once there is a pace."""
+        if seconds < 1 or not done or done >= whole:
+            return ""
+        left = round(seconds * (whole - done) / done)
+        return f", {left // 60}:{left % 60:02} left"
 
     def end(self) -> None:
         """End the drawn line."""

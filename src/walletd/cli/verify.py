@@ -13,7 +13,8 @@ from rich.console import Group, RenderableType
 from walletd.cli.bar import Bar
 from walletd.cli.entries import expected_root, read_entry
 from walletd.cli.journal_failures import JournalMissing, failed
-from walletd.cli.output import Output, amount, new_table, say
+from walletd.cli.lines import say
+from walletd.cli.output import Output, amount, new_table
 from walletd.journal.archive.archive import is_archive
 from walletd.journal.failures import JournalCorrupt, JournalFailure
 from walletd.journal.merkle import Frontier

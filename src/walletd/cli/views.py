@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from rich.console import Group, RenderableType
 from rich.table import Table
 
+from walletd.cli.durations import SECONDS
 from walletd.cli.output import Output, amount, balances_table, moment, new_table
 from walletd.client import Client
 from walletd.protocol.messages import TransferView, WalletView
@@ -18,7 +19,6 @@ from walletd.vocabulary.identifiers import AssetCode
 from walletd.vocabulary.room import Room, WindowRoom
 from walletd.vocabulary.states import FrozenSide
 
-SECONDS = {"w": 604_800, "d": 86_400, "h": 3600, "m": 60, "s": 1}
 """The units of time for a velocity limit, the longest first."""
 
 STOPPED = {FrozenSide.DEBITS: "debits", FrozenSide.CREDITS: "credits", FrozenSide.BOTH: "debits and credits"}

@@ -6,10 +6,12 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from walletd.cli.changes import PLAIN, Options, command, metadata_of, only_looks, seconds_of, submit, units_of
+from walletd.cli.changes import PLAIN, Options, command, metadata_of, only_looks, submit, units_of
+from walletd.cli.confirmation import Yes, confirm
 from walletd.cli.connection import DEFAULT, Connection, talk
-from walletd.cli.failures import UsageError
-from walletd.cli.views import SECONDS, limit_options, show_freeze, show_limits, show_metadata
+from walletd.cli.durations import SECONDS, one_of
+from walletd.cli.usage import UsageError
+from walletd.cli.views import limit_options, show_freeze, show_limits, show_metadata
 from walletd.client import Client, RequestFailed
 from walletd.vocabulary.commands import AnyCommand
 from walletd.vocabulary.identifiers import AssetCode
@@ -66,7 +68,8 @@ def freeze(
     *,
     why: str | None = None,
     side: FrozenSide | None = None,
-    hours: float | None = None,
+    lasts: Annotated[str | None, Parameter(name="--for")] = None,
+    hours: Annotated[float | None, Parameter(show=False)] = None,
     options: Options = PLAIN,
     connection: Connection = DEFAULT,
 ) -> int:
@@ -77,7 +80,7 @@ def freeze(
     For example:
 
         $ walletd wallet freeze alice --why "chargeback 7"
-        $ walletd wallet freeze alice --why "under review" --side debits --hours 24
+        $ walletd wallet freeze alice --why "under review" --side debits --for 24h
         $ walletd wallet freeze alice
 
     Parameters
@@ -88,15 +91,17 @@ def freeze(
         The reason, which refusals quote.
     side
         debits, credits or both; default both.
+    lasts
+        How long the freeze lasts: 30m, 24h or 7d; default until it is lifted.
     hours
-        Hours until the freeze ends by itself; default until it is lifted.
+        The same in hours, as in earlier versions.
     """
-    if only_looks(options, why, side, hours, to_set="a reason, with --why"):
+    if only_looks(options, why, side, lasts, hours, to_set="a reason, with --why"):
         return talk(connection, lambda client, output: show_freeze(client, output, name))
     if why is None:
         raise UsageError("a freeze needs a reason: give it with --why")
     stopped = side or FrozenSide.BOTH
-    seconds = None if hours is None else seconds_of("--hours", hours, 3600)
+    seconds = one_of("--for", lasts, "--hours", hours, SECONDS["h"])
 
     async def make(client: Client) -> AnyCommand:
         return command("wallet.freeze", wallet=name, frozen=stopped.value, why=why, until_in_seconds=seconds)
@@ -247,6 +252,7 @@ def close(
     /,
     *,
     sweep_to: str | None = None,
+    yes: Yes = False,
     options: Options = PLAIN,
     connection: Connection = DEFAULT,
 ) -> int:
@@ -255,7 +261,18 @@ def close(
     For example:
 
         $ walletd wallet close alice --sweep-to bob
+
+    Parameters
+    ----------
+    name
+        The wallet's name.
+    sweep_to
+        The wallet that receives its balances.
+    yes
+        Do not ask at a terminal.
     """
+    if not options.dry_run:
+        confirm(f"close wallet {name} permanently", yes)
 
     async def make(client: Client) -> AnyCommand:
         return command("wallet.close", wallet=name, sweep_to=sweep_to)

@@ -1,21 +1,26 @@
 """``walletd wallet``: open wallets, look at one, list many."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
 from walletd.cli.changes import metadata_of
 from walletd.cli.connection import DEFAULT, CommandId, Connection, talk
-from walletd.cli.each import each
-from walletd.cli.failures import UsageError
+from walletd.cli.each import AlreadyThere, each
 from walletd.cli.groups import MONEY
 from walletd.cli.output import Output, amount, new_table
+from walletd.cli.usage import UsageError
 from walletd.cli.views import show_wallet
-from walletd.client import Applied, Client
+from walletd.client import Applied, Client, Refused, RequestFailed
 from walletd.protocol.messages import WalletView
+from walletd.vocabulary.reasons import Reason
 from walletd.vocabulary.states import WalletStatus
 
 wallet = App(name="wallet", group=MONEY, help="Open, show and list wallets.")
+
+for _change in ("describe", "freeze", "unfreeze", "limit", "close"):
+    wallet.command(f"walletd.cli.wallet_state:{_change}", name=_change)
 
 
 @wallet.command(name="open")
@@ -28,6 +33,8 @@ def open_(
     connection: Connection = DEFAULT,
 ) -> int:
     """Open wallets.  A name that starts with @ makes a system wallet, which may go below zero.
+
+    A wallet that is open already, and has this metadata, is no error.
 
     For example:
 
@@ -47,10 +54,24 @@ def open_(
 
     words = metadata_of(metadata or ())
 
-    async def open_one(client: Client, name: str) -> tuple[Applied, str]:
-        return await client.open_wallet(name, words, command_id=command_id), f"wallet {name} is open"
+    async def open_one(client: Client, name: str) -> tuple[Applied | AlreadyThere, str]:
+        try:
+            return await client.open_wallet(name, words, command_id=command_id), f"wallet {name} is open"
+        except Refused as refusal:
+            if refusal.reason is not Reason.WALLET_ALREADY_EXISTS or not await _is_alike(client, name, words):
+                raise
+        return {"already_there": True, "wallet": name}, f"wallet {name} was open before"
 
     return each(connection, names, open_one, command_id)
+
+
+async def _is_alike(client: Client, name: str, metadata: Mapping[str, str]) -> bool:
+    """True if the wallet is not closed and has all this metadata; false also if this client may not see it."""
+    try:
+        there = await client.wallet(name)
+    except RequestFailed:
+        return False
+    return there.status is not WalletStatus.CLOSED and metadata.items() <= dict(there.metadata).items()
 
 
 @wallet.command

@@ -8,8 +8,8 @@ from cyclopts import Parameter
 from rich.text import Text
 
 from walletd.cli.connection import DEFAULT, Connection, talk
-from walletd.cli.failures import UsageError
 from walletd.cli.output import Output, amount, new_console
+from walletd.cli.usage import UsageError
 from walletd.client import Client, Event
 from walletd.logs.plain import plain
 from walletd.vocabulary.commands import (

@@ -10,13 +10,22 @@ from walletd.settings.settings import Settings
 from walletd.upkeep.recovery import Report
 
 
+class Made(NamedTuple):
+    """What this start had to make."""
+
+    journal: bool = False
+    """True if there was none, and a new one was begun."""
+    tables: bool = False
+    """True if the read tables were made from an older journal."""
+
+
 class Announcement(NamedTuple):
     """The facts for the person who started the daemon, once it serves."""
 
     url: str
     settings: Settings
     head: int
-    rebuilt: bool
+    made: Made = Made()
     admin_url: str = ""
 
 

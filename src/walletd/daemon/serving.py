@@ -24,7 +24,7 @@ from walletd.daemon.draining import drain
 from walletd.daemon.engine import Engine
 from walletd.daemon.exit_codes import exit_code_of, log_end
 from walletd.daemon.journals import opened_journal
-from walletd.daemon.launch import Announce, Announcement, Launch
+from walletd.daemon.launch import Announce, Announcement, Launch, Made
 from walletd.daemon.limits import budgets_of, caches_of, engine_limits, session_limits
 from walletd.daemon.metrics_of_parts import families_of
 from walletd.daemon.operations import Operations, refuse_unknown_components
@@ -170,8 +170,12 @@ async def _recover_and_serve(launch: Launch, listeners: Listeners, store: Archiv
                 limits, budgets, head = engine_limits(settings), budgets_of(settings), await store.head()
                 engine = Engine(store, recovered, queries, head, limits, budgets=budgets, clock=clock, die=die)
                 async with engine.running():
+                    is_new = engine.writer.head == 0
+                    if is_new:
+                        log.info("there was no journal in %s: a new one is made there", settings.data)
                     await _admit_operator(engine, operator_sha256, settings)
-                    await _serve(launch, listeners, store, engine, audit, is_rebuilt=recovered.rebuilt)
+                    made = Made(journal=is_new, tables=recovered.rebuilt)
+                    await _serve(launch, listeners, store, engine, audit, made)
                 if not stop.hurried.is_set():
                     await engine.projector.drain()
     finally:
@@ -208,9 +212,7 @@ async def _admit_operator(engine: Engine, operator_sha256: str, settings: Settin
         log.warning("the token in %s is not valid; remove the file and restart to get a fresh one", settings.token_file)
 
 
-async def _serve(
-    launch: Launch, listeners: Listeners, store: Archivable, engine: Engine, audit: Audit, *, is_rebuilt: bool
-) -> None:
+async def _serve(launch: Launch, listeners: Listeners, store: Archivable, engine: Engine, audit: Audit, made: Made) -> None:
     settings, operations, lifecycle, parts = launch.settings, launch.operations, launch.lifecycle, listeners.parts
     compaction = compacting(launch, store, engine)
     services = _services(launch, engine, compaction, parts.traffic)
@@ -233,7 +235,7 @@ async def _serve(
             edge.start_soon(parts.certificates.watch)
         scheme = "ws" if parts.certificates is None else "wss"
         url = f"{scheme}://{addresses[0]}"
-        launch.announce(Announcement(url, settings, engine.writer.durable_head, is_rebuilt, listeners.admin_url))
+        launch.announce(Announcement(url, settings, engine.writer.durable_head, made, listeners.admin_url))
         await operations.stop.wished.wait()
         lifecycle.move(DaemonState.DRAINING)
         compaction.stop()

@@ -13,16 +13,18 @@ import trio
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from walletd.cli.confirmation import Yes, confirm
 from walletd.cli.connection import DEFAULT, Connection, talk
 from walletd.cli.demo.display import Display
 from walletd.cli.demo.proof import proofs_of
 from walletd.cli.demo.summary import Summary, drawn_summary, summary_of
-from walletd.cli.demo.town import SCALES, Town, run_name
+from walletd.cli.demo.town import PREFIX, SCALES, Town, run_name
 from walletd.cli.demo.workload import Extent, Workload
-from walletd.cli.failures import UsageError
 from walletd.cli.output import Output
+from walletd.cli.usage import UsageError
 from walletd.client import Client, Event, RequestFailed
 from walletd.runtime.ending import EXIT_OK, EXIT_REFUSED
+from walletd.vocabulary.identifiers import is_system_wallet
 from walletd.vocabulary.reasons import Reason
 
 OPENINGS_AT_ONCE = 64
@@ -40,6 +42,7 @@ def demo(
     wallets: Annotated[int, Parameter(validator=Number(gte=3, lte=100_000))] = 300,
     connections: Annotated[int, Parameter(validator=Number(gte=1, lte=64))] = 4,
     seed: int | None = None,
+    yes: Yes = False,
     connection: Connection = DEFAULT,
 ) -> int:
     """Play a lively town on the running daemon, and prove at the end that every cent is where it must be.
@@ -67,12 +70,16 @@ def demo(
         The number of connections.
     seed
         The seed of the random choices; printed at the end.
+    yes
+        Do not ask at a terminal, even if the daemon has other wallets.
     """
     seed = SystemRandom().randrange(10**6) if seed is None else seed
     town = Town.founded(run_name(SystemRandom()), wallets)
     extent = Extent(OPERATIONS if operations is None and seconds is None else operations, seconds)
 
     async def play(client: Client, output: Output) -> int:
+        if not yes and (other := await _other_wallet(client)) is not None:
+            confirm(f"this daemon has other wallets, such as {other}: add the demonstration's to its journal", yes)
         summary = await _play(client, output, connection, town, seed, extent, connections)
         output.answer(summary, lambda: drawn_summary(summary))
         return EXIT_OK if summary.is_proven else EXIT_REFUSED
@@ -112,6 +119,18 @@ async def _play(
                 proofs = await proofs_of(client, town, workload.account, counter.seen, expected)
             nursery.cancel_scope.cancel()
     return summary_of(town, seed, connections, workload.account, took, counter.seen, expected, proofs)
+
+
+async def _other_wallet(client: Client) -> str | None:
+    """A wallet that no demonstration opened, if there is one."""
+    page = await client.wallet_page()
+    while True:
+        for there in page.wallets:
+            if not there.wallet.startswith(PREFIX) and not is_system_wallet(there.wallet):
+                return there.wallet
+        if page.next is None:
+            return None
+        page = await client.wallet_page("", page.next)
 
 
 async def _define_assets(client: Client) -> None:

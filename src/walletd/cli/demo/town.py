@@ -66,6 +66,10 @@ class Town:
         return self.posted.get((wallet, asset), 0)
 
 
+PREFIX = "demo-"
+"""The beginning of the names of all runs."""
+
+
 def run_name(chance: Random) -> str:
     """A name that no earlier run had: its wallets stay in the ledger permanently."""
-    return "demo-" + "".join(chance.choices("abcdefghjkmnpqrstuvwxyz23456789", k=6))
+    return PREFIX + "".join(chance.choices("abcdefghjkmnpqrstuvwxyz23456789", k=6))
