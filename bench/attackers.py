@@ -103,6 +103,20 @@ def slow_loris(target: Target) -> Iterator[None]:
         yield
 
 
+def slow_posts(target: Target) -> Iterator[None]:
+    """Requests over HTTP whose announced body comes one byte at a time and never ends."""
+    head = f"POST /v1/rpc HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {target.token}\r\nContent-Length: 200000"
+    peers = [target.knock() for _ in range(100)]
+    for peer in peers:
+        peer.sendall(head.encode() + b"\r\n\r\n" + b" " * 100_000)
+    for _ in range(5000):
+        for peer in peers:
+            with contextlib.suppress(OSError):
+                peer.send(b" ")
+        time.sleep(PATIENCE_SECONDS)
+        yield
+
+
 def connection_flood(target: Target) -> Iterator[None]:
     """As many connections as there are, each asking for a websocket, kept or thrown away."""
     kept = []
@@ -232,6 +246,7 @@ ATTACKS: dict[str, Callable[[Target], Iterator[None]]] = {
     attack.__name__: attack
     for attack in (
         slow_loris,
+        slow_posts,
         connection_flood,
         half_open,
         ping_flood,
@@ -248,6 +263,7 @@ ATTACKS: dict[str, Callable[[Target], Iterator[None]]] = {
 
 COUNTED_BY: dict[str, tuple[str, ...]] = {
     "slow_loris": ('walletd_connections_refused_total{reason="handshake_timeout"}',),
+    "slow_posts": ('walletd_connections_refused_total{reason="handshake_timeout"}',),
     "connection_flood": ("walletd_guests_dropped_total", 'walletd_connections_refused_total{reason="full"}'),
     "half_open": ('walletd_connections_refused_total{reason="gone"}',),
     "ping_flood": ('walletd_connections_closed_total{close_code="4529"}',),

@@ -1,5 +1,6 @@
 """The documents are true: the made parts are what the code says, and the README's tour works as printed."""
 
+import json
 import os
 import re
 import shlex
@@ -55,7 +56,7 @@ PAGES_WITH_A_TOUR = ("reads", "batches", "holds", "limits", "payments", "from-po
 TOURS = [ROOT / "README.md", DOCS / "learn/tour.md", *(DOCS / "do" / f"{name}.md" for name in PAGES_WITH_A_TOUR)]
 
 
-WITH_EXACT_IDS = ("payments.md",)
+WITH_EXACT_IDS = ("payments.md", "holds.md")
 """Pages whose ids are those of a new daemon; on the others they are those that the line before printed."""
 
 
@@ -184,6 +185,28 @@ def test_the_readmes_websocket_session_works_as_printed(tmp_path: Path) -> None:
     assert not awaited
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl here")
+def test_the_page_on_http_works_as_pasted(tmp_path: Path) -> None:
+    script = "\n".join(SHELL.findall((DOCS / "do/http.md").read_text()))
+    with Daemon(tmp_path / "var") as daemon:
+        script = script.replace("http://127.0.0.1:7878", daemon.url.replace("ws:", "http:"))
+        script = script.replace(".venv/bin/walletd", f"{sys.executable} -m walletd")
+        environment = {**os.environ, "WALLETD_URL": daemon.url}
+        pasted = subprocess.run(
+            ["sh", "-euc", script],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+    answers = [json.loads(line) for line in pasted.stdout.splitlines() if line.startswith('{"jsonrpc"')]
+    assert [("result" in answer) for answer in answers] == [*[True] * 7, False]
+    assert answers[6]["result"]["replayed"]
+    assert "\n422\n" in pasted.stdout
+
+
 OF_SYSTEMD = ("systemctl", "journalctl")
 """What only a machine with systemd has: tests/systemd boots one."""
 
@@ -191,6 +214,7 @@ RUN_ELSEWHERE = {
     "systemd.md": "as root, in a Debian with systemd: tests/systemd/boot.py",
     "access.md": "by a test of its own",
     "scopes.md": "by the same test",
+    "http.md": "in one shell, by a test of its own",
     "reliability.md": "make, for as long as they take",
     "README.md": "in docs and in the root: by tests of their own",
 }

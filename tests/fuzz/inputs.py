@@ -57,6 +57,50 @@ def found(kind: str) -> list[bytes]:
     return [bytes.fromhex(line["hex"]) for line in lines if line["kind"] == kind]
 
 
+# --- requests over HTTP --------------------------------------------------------------------------------------------
+
+HEADERS = [
+    *(
+        b"Host: localhost",
+        b"Host: evil.example",
+        b"Host:",
+        b"Authorization: Bearer let-me-in",
+        b"Authorization: Basic x",
+    ),
+    *(b"Content-Length: %d" % size for size in (0, 1, 5, 60, 4096, 4097)),
+    *(
+        b"Content-Length: 5, 5",
+        b"Content-Length: -1",
+        b"Content-Length : 5",
+        b"Content-Length:\t5 ",
+        b"Content-Length:5",
+    ),
+    *(b"Transfer-Encoding: chunked", b"Transfer-Encoding : chunked", b"Transfer-Encoding: x, chunked", b"\x00: a"),
+    *(b"Expect: 100-continue", b"Expect: x", b"Content-Encoding: gzip", b"Origin: https://shop.example", b" folded"),
+    *(b"Connection: keep-alive", b"Upgrade: websocket", b"Upgrade: h2c", b"X: " + b"x" * 9000, b"", b"no colon"),
+]
+
+
+def post(chance: random.Random) -> bytes:
+    """A request to ``/v1/rpc``, with headers and a body of any kind, or with other bytes somewhere."""
+    body = chance.choice((*requests()[:40], b"", b"0\r\n\r\n", b"x" * 4096))
+    length = b"Content-Length: %d" % len(body)
+    lines = [b"POST /v1/rpc HTTP/1.1", b"Host: localhost", length, b"Authorization: Bearer let-me-in"]
+    for _ in range(chance.choice((0, 0, 1, 1, 2, 3))):
+        match chance.randrange(3):
+            case 0:
+                lines[chance.randrange(1, len(lines))] = chance.choice(HEADERS)
+            case 1:
+                lines.insert(chance.randrange(1, len(lines) + 1), chance.choice(HEADERS))
+            case _:
+                body += chance.choice((body, b"POST /v1/rpc HTTP/1.1\r\n", b"\r\n", b"\x00"))
+    data = bytearray(b"\r\n".join([*lines, b"", b""]) + body)
+    if chance.random() < 0.3:
+        at = chance.randrange(len(data))
+        data[at : at + chance.choice((0, 1, 3))] = chance.choice(SPLINTERS)
+    return bytes(data)
+
+
 # --- requests ------------------------------------------------------------------------------------------------------
 
 

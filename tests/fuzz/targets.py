@@ -2,11 +2,13 @@
 
 import json
 import random
+import re
 
 from tests.contract.witness import published
 from tests.fuzz.oracle import TAKEN, read, verdict
-from tests.gateway.wires import LIMIT, opened, sent_frames
+from tests.gateway.wires import LIMIT, opened, policy, sent_frames
 from tests.protocol.words import session
+from walletd.gateway.websocket.frames import FrameProtocol
 from walletd.sessions.session import Call, Reply, Session
 
 CLOSE, PONG = 8, 10
@@ -33,6 +35,34 @@ def judge_frames(data: bytes) -> None:
     assert frames.is_finished == (expected.closed is not None)
     frames.receive_eof()
     assert frames.is_finished
+
+
+def judge_post(data: bytes) -> None:
+    """A request over HTTP is taken with exactly the body that it announced once, or refused as JSON, or waited for."""
+    chance = random.Random(len(data))
+    cuts = sorted(chance.randrange(len(data) + 1) for _ in range(chance.choice((0, 0, 1, 3))))
+    frames = FrameProtocol(policy())
+    for start, end in zip([0, *cuts], [*cuts, len(data)], strict=True):
+        assert frames.receive(data[start:end]) == []
+        assert frames.held_bytes < 2 * LIMIT + 8 * 1024
+        if frames.handshake is not None:
+            break
+    sent = frames.data_to_send().removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
+    if frames.handshake is None:
+        assert not sent or (frames.is_finished and frames.refused)
+        if sent.partition(b"\r\n\r\n")[0].count(b"application/json") and frames.refused != "page":
+            assert json.loads(sent.partition(b"\r\n\r\n")[2])["error"]["data"]["outcome"] == "not_applied"
+        return
+    if frames.handshake.body is None:
+        assert sent.startswith(b"HTTP/1.1 101 ")
+        return
+    head, _, rest = data.partition(b"\r\n\r\n")
+    lengths = re.findall(rb"^content-length:[ \t]*([0-9]+)[ \t]*\r?$", head, re.IGNORECASE | re.MULTILINE)
+    assert len(lengths) == 1
+    assert frames.handshake.body == rest[: int(lengths[0])]
+    assert len(frames.handshake.body) == int(lengths[0]) <= LIMIT
+    assert b"transfer-encoding" not in head.lower()
+    assert not sent
 
 
 class Requests:

@@ -15,7 +15,7 @@ import trio
 
 from tests.fuzz import inputs
 from tests.fuzz.search import INPUTS, SEED, search
-from tests.fuzz.targets import Requests, judge_frames
+from tests.fuzz.targets import Requests, judge_frames, judge_post
 from tests.gateway.sessions import ADMIN, Desk, furnish, open_desk, payment
 from walletd.gateway.endpoint import ClientEndpoint
 from walletd.gateway.methods import dispatch
@@ -26,12 +26,17 @@ from walletd.sessions.session import Session
 ON_THE_DESK = INPUTS // 20
 FRAMES = INPUTS // 2
 REQUESTS = INPUTS - FRAMES - ON_THE_DESK
+POSTS = INPUTS // 100
 AT_ONCE = 50
 
 
 @pytest.mark.timeout(0)
 def test_whatever_a_client_sends_the_adapter_reads_it_as_the_rfc_does() -> None:
     search("frames", FRAMES, inputs.frames, judge_frames)
+
+
+def test_whatever_is_posted_is_one_request_or_a_refusal() -> None:
+    search("post", POSTS, inputs.post, judge_post)
 
 
 @pytest.mark.timeout(0)

@@ -23,6 +23,7 @@ from tests.gateway.wires import (
 )
 from walletd.gateway.network.bounds import Bounds, Deadlines
 from walletd.gateway.network.connection import Connection
+from walletd.gateway.websocket.frames import FrameProtocol
 from walletd.gateway.websocket.handshake import FULL
 from walletd.vocabulary.sizes import MAX_FRAME_BYTES
 
@@ -471,6 +472,7 @@ async def test_an_idle_connection_keeps_nothing_of_what_it_read_and_wrote() -> N
         assert len(sent_texts(bytes(await peer.stream.receive_some(1024 * KIBIBYTE)))) == 1
         assert isinstance(host.endpoint, NotingEndpoint)
         frames = host.endpoint.connection._frames
+        assert isinstance(frames, FrameProtocol)
         assert (len(frames._tail), len(frames._writes), frames.pending_bytes) == (0, 0, 0)
         await peer.stream.aclose()
 

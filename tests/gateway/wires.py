@@ -35,6 +35,7 @@ def policy(*, is_draining: bool = False, compresses: bool = False, max_message_b
         admits=lambda token: token == TOKEN,
         is_draining=lambda: is_draining,
         compresses=compresses,
+        answers_requests=True,
     )
 
 

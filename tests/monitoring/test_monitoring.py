@@ -110,7 +110,7 @@ def test_no_label_names_a_wallet_or_a_command(page: str) -> None:
     labels = set(re.findall(r'[{,](\w+)="', page))
     assert labels <= {
         *("method", "outcome", "reason", "state", "from", "to", "file", "le", "close_code", "direction", "event"),
-        *("principal", "budget"),
+        *("principal", "budget", "status"),
         *("version", "python", "sqlite", "compiled", "walletd_lifecycle_state", "generation"),
     }
     assert "secretive" not in page

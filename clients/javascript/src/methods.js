@@ -403,6 +403,7 @@
  * @property {Record<string, unknown>[]} x-errors
  * @property {string[]} x-errors-before-any-method
  * @property {Record<string, unknown>[]} x-close-codes
+ * @property {Record<string, unknown>} x-http
  * @property {Record<string, unknown>[]} x-limits
  */
 

@@ -19,7 +19,8 @@ from walletd.contract.schemas import NOTIFICATIONS, REF, description_of, params_
 from walletd.protocol.close_codes import CloseCode
 from walletd.protocol.errors import ALSO
 from walletd.protocol.messages import SUBPROTOCOL
-from walletd.protocol.methods import METHODS, Method
+from walletd.protocol.methods import METHODS, Kind, Method
+from walletd.protocol.over_http import REFUSED, RPC_PATH, STATUSES
 from walletd.vocabulary.reasons import Reason
 
 CONTRACT_VERSION = "1.0.0"
@@ -68,6 +69,7 @@ def document() -> dict[str, Any]:
         ],
         "x-errors-before-any-method": [reason.value for reason in BEFORE_ANY_METHOD],
         "x-close-codes": [{"code": row.value, "meaning": row.meaning, "reconnect": row.reconnect} for row in CloseCode],
+        "x-http": _over_http(),
         "x-limits": [
             {"limit": name, "meaning": limit.meaning, "beyond": limit.beyond} for name, limit in LIMITS.items()
         ],
@@ -107,6 +109,27 @@ def _servers() -> dict[str, Any]:
             "description": "With a TLS certificate.",
             "variables": {"host": {"default": "127.0.0.1:7878", "description": "The configured address."}},
             **accepts("bearer", "subprotocol", "certificate"),
+        },
+    }
+
+
+def _over_http() -> dict[str, Any]:
+    """The same requests, one at a time, for programs that speak plain HTTP."""
+    return {
+        "method": "POST",
+        "path": RPC_PATH,
+        "description": (
+            "One request in the body, with a Content-Length, and the token in the header Authorization; the answer is "
+            "the reply or the error. Each request has its own connection. Streams need the websocket."
+        ),
+        "x-without": [method.name for method in METHODS.values() if method.kind is Kind.STREAM],
+        "statuses": {
+            "200": "the reply",
+            **{
+                str(int(status)): [r.value for r in Reason if STATUSES.get(r) is status]
+                for status in sorted(set(STATUSES.values()))
+            },
+            str(int(REFUSED)): "every other error",
         },
     }
 

@@ -14,8 +14,9 @@ from walletd.gateway.network.server import GatewayServer
 from walletd.gateway.services import Services, connection_id
 from walletd.gateway.websocket.handshake import Handshake, Policy
 from walletd.logs.context import about_connection
+from walletd.protocol.methods import METHODS
 from walletd.sessions.access import OPERATE, Grant
-from walletd.sessions.session import Session
+from walletd.sessions.session import WITHOUT_STREAMS, Session
 from walletd.settings.settings import Settings
 from walletd.vocabulary.declined import Declined
 from walletd.vocabulary.reasons import Reason
@@ -52,9 +53,9 @@ def client_listener(launch: Launch, listeners: Listeners, services: Services, pa
 
         name = connection_id()
         register, limits = services.admission.register, services.terms.limits
-        session = Session(
-            register, limits, grant, parts.rates.throttle(services.budgets.account), take_place, connection.peer
-        )
+        throttle = parts.rates.throttle(services.budgets.account)
+        methods = METHODS if handshake.body is None else WITHOUT_STREAMS
+        session = Session(register, limits, grant, throttle, take_place, connection.peer, methods)
         if grant is not None and not grant.is_valid_at(connection.peer):
             session.end()
         about_connection(name)

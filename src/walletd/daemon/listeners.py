@@ -76,6 +76,7 @@ def terms_of(
         admits=admits,
         is_draining=is_draining,
         compresses=settings.compression,
+        answers_requests=True,
         max_fragments=settings.max_fragments,
         pings_per_second=settings.max_pings_per_second,
     )

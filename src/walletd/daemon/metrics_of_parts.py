@@ -14,6 +14,7 @@ from walletd.daemon.metric_shapes import counter, gauge, histogram, labelled
 from walletd.daemon.metrics import Families
 from walletd.gateway.admission import Endpoint
 from walletd.gateway.audit_trail import AuditTrail
+from walletd.gateway.http.exchange import HTTP_STATUSES
 from walletd.gateway.network.counters import TrafficCounters
 from walletd.gateway.network.tls import Certificates
 from walletd.gateway.services import Services
@@ -220,6 +221,10 @@ def of_connections(
         traffic.accept_failures,
     )
     yield labelled("walletd_connections_refused", "Connections refused, by reason.", "reason", traffic.refused)
+    answered = dict.fromkeys(map(str, HTTP_STATUSES), 0)
+    for status, count in traffic.exchanges.items():
+        answered[str(status or "none")] += count
+    yield labelled("walletd_http_requests", "Requests over HTTP, by the status of their response.", "status", answered)
     closed = dict.fromkeys((*map(str, CLOSE_CODES), "other"), 0)
     for code, count in traffic.closes.items():
         closed[str(code) if code in CLOSE_CODES else "other"] += count

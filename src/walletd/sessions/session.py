@@ -52,6 +52,11 @@ STANDS_TWICE = "{field!r} appears twice in one object; send each name once"
 
 HALF_A_PAIR = "{field!r} contains half of a surrogate pair, which is not a character; send both halves or leave it out"
 
+STREAMS_ELSEWHERE = "streams need the websocket; over HTTP there is one request and one response"
+
+WITHOUT_STREAMS = {name: method for name, method in METHODS.items() if method.kind is not Kind.STREAM}
+"""The methods of a session that is one request long."""
+
 SHARE_USED = Declined(Reason.OVERLOADED, {"what": "the session's share of what is under way", "retry_after_ms": 100})
 
 NO_REQUEST = Declined(Reason.INVALID_REQUEST)
@@ -81,6 +86,7 @@ class Session:
 
     __slots__ = (
         "_address",
+        "_methods",
         "_register",
         "calls",
         "failed_authentications",
@@ -101,8 +107,10 @@ class Session:
         throttle: Throttle | None = None,
         take_place: TakePlace = lambda grant: None,
         address: str = LOCAL,
+        methods: dict[str, Method] = METHODS,
     ) -> None:
         self._register = register
+        self._methods = methods
         self.limits = limits
         self.grant = grant
         self.is_ended = False
@@ -128,9 +136,9 @@ class Session:
             return _limited(None, retry_after_ms) if retry_after_ms else _malformed(frame, error)
         if retry_after_ms:
             return _limited(request.id, retry_after_ms)
-        method = METHODS.get(request.method)
+        method = self._methods.get(request.method)
         if method is None:
-            return _declined(request.id, Declined(Reason.METHOD_NOT_FOUND, {"method": request.method[:64]}))
+            return _no_method(request)
         if knows is not None and self._is_new_command(method, request.params, knows):
             return _declined(request.id, SHARE_USED)
         try:
@@ -203,6 +211,11 @@ class Session:
         self.in_flight_bytes += size
         self.calls += 1
         return Call(request_id, method, params, self.grant.principal, size)
+
+
+def _no_method(request: Request) -> Reply:
+    declined = Declined(Reason.METHOD_NOT_FOUND, {"method": request.method[:64]})
+    return _declined(request.id, declined, STREAMS_ELSEWHERE if request.method in METHODS else None)
 
 
 def _lacking(method: Method, need: Need) -> dict[str, Any]:

@@ -10,12 +10,13 @@ while; a silent one is pinged, and dropped when it does not answer.
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Protocol
 
 import trio
 
+from walletd.gateway.http.exchange import RpcExchange
 from walletd.gateway.network.bounds import Bounds, Deadlines
 from walletd.gateway.network.counters import TrafficCounters
 from walletd.gateway.network.inbox import inbox_of
@@ -104,7 +105,7 @@ class Connection:
         """The address of the other end."""
         self._stream = stream
         self._terms = terms
-        self._frames = FrameProtocol(terms.policy, turned_away, trio.current_time)
+        self._frames: FrameProtocol | RpcExchange = FrameProtocol(terms.policy, turned_away, trio.current_time)
         self._endpoint: Endpoint | None = None
         self._scope: trio.CancelScope | None = None
         self._outbox = Outbox(stream, self._frames, terms.bounds, terms.traffic, terms.flusher, self)
@@ -180,6 +181,9 @@ class Connection:
     def tick(self, now: float) -> None:
         """Check every deadline."""
         deadlines = self._terms.deadlines
+        if isinstance(self._frames, RpcExchange):
+            self._tick_exchange(self._frames, now, deadlines)
+            return
         match self._frames.state:
             case State.OPENING:
                 if now - self._begun_at >= deadlines.handshake_seconds:
@@ -194,6 +198,18 @@ class Connection:
                 self._closing_at = min(self._closing_at, now)
                 if now - self._closing_at >= deadlines.close_seconds:
                     self.abort()
+
+    def _tick_exchange(self, exchange: RpcExchange, now: float, deadlines: Deadlines) -> None:
+        """The response has the time of a write, and the peer a moment to take note of its end.  The answer itself comes
+        when it comes: each call ends.
+        """
+        if self._outbox.in_hand_bytes:
+            if now - self._outbox.last_progress >= deadlines.write_stall_seconds:
+                self.abort()
+        elif exchange.is_finished:  # And all of it was accepted.
+            self._closing_at = min(self._closing_at, now)
+            if now - self._closing_at >= deadlines.close_seconds:
+                self.abort()
 
     def _tick_liveness(self, now: float, deadlines: Deadlines) -> None:
         if self._outbox.writing or self._inbox.is_held:
@@ -253,11 +269,26 @@ class Connection:
 
     def _open(self, handshake: Handshake) -> None:
         self._frames.handshake = None
-        if self._frames.state is State.OPEN:
+        if handshake.body is not None:
+            self._exchange(handshake, handshake.body)
+        elif self._frames.state is State.OPEN:
             self._endpoint = self._terms.open_endpoint(self, handshake)
             self._endpoint.opened()
         elif self._frames.close_code == CloseCode.AUTHENTICATION_FAILED:
             self._terms.token_refused(self.peer)
+
+    def _exchange(self, handshake: Handshake, body: bytes) -> None:
+        """Answer one request over HTTP: from now on, this is no websocket."""
+        exchange = RpcExchange(body, self._terms.traffic.exchanges)
+        exchange.queue(self._frames.data_to_send())
+        self._frames.forget()
+        self._frames = exchange
+        self._outbox.write_from(exchange)
+        self._terms.traffic.messages_in += 1
+        self._endpoint = self._terms.open_endpoint(self, replace(handshake, body=b""))
+        self._endpoint.opened()
+        if exchange.state is State.OPEN:
+            self._endpoint.received([exchange.take_request()])
 
     # --- for the outbox --------------------------------------------------------------------------------------------
 
@@ -280,7 +311,7 @@ class Connection:
             traffic.refused[self._frames.refused] += 1
             if self._frames.refused == TOKEN_REFUSED.word:
                 self._terms.token_refused(self.peer)
-        elif self._frames.state is not State.OPENING:
+        elif isinstance(self._frames, FrameProtocol) and self._frames.state is not State.OPENING:
             traffic.count_close(self._frames.close_code)
         self._frames.forget()
         self._inbox.forget()

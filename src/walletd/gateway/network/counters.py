@@ -31,6 +31,7 @@ class TrafficCounters:
         "closes",
         "cut_off",
         "dropped_guests",
+        "exchanges",
         "guests",
         "held_bytes",
         "messages_in",
@@ -55,6 +56,8 @@ class TrafficCounters:
         self.messages_out = 0
         self.bytes_in = 0
         self.bytes_out = 0
+        self.exchanges: Counter[int] = Counter()
+        """Requests over HTTP that were handed on, by the status of the response; 0: there was none."""
         self.refused: Counter[str] = Counter()
         self.closes: Counter[int] = Counter()
 

@@ -19,6 +19,7 @@ from typing import Protocol
 
 import trio
 
+from walletd.gateway.http.exchange import RpcExchange
 from walletd.gateway.network.bounds import Bounds
 from walletd.gateway.network.counters import TrafficCounters
 from walletd.gateway.network.socket_stream import SocketStream
@@ -102,7 +103,7 @@ class Outbox:
         owner: Owner,
     ) -> None:
         self._stream = stream
-        self._frames = frames
+        self._frames: FrameProtocol | RpcExchange = frames
         self._bounds = bounds
         self._traffic = traffic
         self._flusher = flusher
@@ -156,6 +157,10 @@ class Outbox:
         if len(payload) > MAX_FRAME_BYTES:
             self._oversize = max(self._oversize, len(payload))
         return self._frames.pending_bytes - self._oversize <= self._bounds.most
+
+    def write_from(self, exchange: RpcExchange) -> None:
+        """Write the response of a request over HTTP instead of frames."""
+        self._frames = exchange
 
     def wake(self) -> None:
         """Have ``run`` look at the queue, and at whether the connection is over."""

@@ -363,7 +363,17 @@ class FrameProtocol:
         rest = opening.receive(data)
         if opening.response:
             self._answer(opening)
+        elif opening.interim or opening.handshake is not None:
+            self._take_posted(opening)
         return rest
+
+    def _take_posted(self, opening: Opening) -> None:
+        """A request over plain HTTP: once it is whole, its reader takes it from the handshake, and these frames end."""
+        self._queue(opening.interim)
+        opening.interim = b""
+        if opening.handshake is not None:
+            self.handshake = opening.handshake
+            self._end()
 
     def _answer(self, opening: Opening) -> None:
         self._queue(opening.response)

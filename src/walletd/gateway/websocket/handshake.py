@@ -61,6 +61,8 @@ class Policy:
     """True if every literal address is an allowed Host."""
     checks_pages: bool = False
     """True if the status pages, too, are only for an allowed Host."""
+    answers_requests: bool = False
+    """True if ``POST /v1/rpc`` is answered, too."""
     pings_per_second: int = 16
     """Pings and pongs; a client that pings every second is far below.  Four seconds' worth may come at once."""
 
@@ -76,6 +78,8 @@ class Handshake:
     subprotocols: tuple[str, ...] = field(repr=False)
     token: str | None = field(repr=False)
     has_authorization: bool
+    body: bytes | None = field(default=None, repr=False)
+    """The request of ``POST /v1/rpc``; None for a websocket."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +110,8 @@ TLS_HELLO = TurnedAway(
 NOT_A_WEBSOCKET = TurnedAway(
     "not_a_websocket",
     HTTPStatus.UPGRADE_REQUIRED,
-    "This is a websocket: connect with a websocket client, such as `python -m websockets URL`.",
+    "This is a websocket: connect with a websocket client, such as `python -m websockets URL`, "
+    "or POST one request to /v1/rpc.",
     {"Upgrade": "websocket", "Connection": "Upgrade, close"},
 )
 DRAINING = TurnedAway(
@@ -126,11 +131,27 @@ def judge(request: Request, policy: Policy, turned_away: TurnedAway | None) -> H
     room.
     """
     headers = request.headers
-    for name in ("Host", "Origin", "Authorization", "User-Agent"):
-        if len(headers.get_all(name)) > 1:
-            return TurnedAway("malformed", HTTPStatus.BAD_REQUEST, f"The header {name} appears more than once.")
+    repeated = _repeated(headers)
+    if repeated is not None:
+        return repeated
     if not any("websocket" in value.lower() for value in headers.get_all("Upgrade")):
         return _plain(request, policy)
+    refusal = judge_sender(headers, policy, turned_away)
+    if refusal is not None:
+        return refusal
+    handshake = read_handshake(request.path, headers)
+    if handshake.has_authorization and not is_admitted(handshake, policy):
+        return TOKEN_REFUSED
+    return handshake
+
+
+def judge_sender(headers: Headers, policy: Policy, turned_away: TurnedAway | None) -> TurnedAway | None:
+    """Refuse a sender, whatever it asks for: for lack of room, in a drain, under a foreign name, from a foreign
+    page.
+    """
+    repeated = _repeated(headers)
+    if repeated is not None:
+        return repeated
     if turned_away is not None:
         return turned_away
     if policy.is_draining():
@@ -140,10 +161,14 @@ def judge(request: Request, policy: Policy, turned_away: TurnedAway | None) -> H
         return _not_allowed("Host", host, "allowed_hosts")
     if origin is not None and canonical_origin(origin) not in policy.allowed_origins:
         return _not_allowed("Origin", origin, "allowed_origins")
-    handshake = _read(request)
-    if handshake.has_authorization and not is_admitted(handshake, policy):
-        return TOKEN_REFUSED
-    return handshake
+    return None
+
+
+def _repeated(headers: Headers) -> TurnedAway | None:
+    for name in ("Host", "Origin", "Authorization", "User-Agent"):
+        if len(headers.get_all(name)) > 1:
+            return TurnedAway("malformed", HTTPStatus.BAD_REQUEST, f"The header {name} appears more than once.")
+    return None
 
 
 def _is_allowed(host: str, policy: Policy) -> bool:
@@ -212,17 +237,16 @@ def _is_check(request: Request, path: str) -> bool:
     return path == "/" and request.protocol == "HTTP/1.0" and request.method in ("GET", "HEAD")
 
 
-def _read(request: Request) -> Handshake:
+def read_handshake(path: str, headers: Headers) -> Handshake:
     """The contents of the request, no header repeated; a malformed token reads as an empty one, which was never
     issued.
     """
-    headers = request.headers
     offered = tuple(
         name.strip() for line in headers.get_all("Sec-WebSocket-Protocol") for name in line.split(",") if name.strip()
     )
     authorization = headers.get("Authorization")
     return Handshake(
-        path=request.path,
+        path=path,
         host=headers.get("Host", ""),
         origin=headers.get("Origin"),
         user_agent=headers.get("User-Agent", ""),

@@ -14,6 +14,7 @@ Nothing of the request is kept after it: it holds the client's token.
 import logging
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from http import HTTPStatus
 from typing import assert_never
 
@@ -23,6 +24,7 @@ from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
+from walletd.gateway.http.posting import CONTINUE, Posted, is_posted, judge_posted, refused_posting
 from walletd.gateway.websocket.handshake import (
     HEAD_TOO_LARGE,
     LINE_TOO_LONG,
@@ -68,9 +70,11 @@ class Opening:
         "_library",
         "_pieces",
         "_policy",
+        "_posted",
         "_turned_away",
         "extensions",
         "handshake",
+        "interim",
         "refused",
         "response",
     )
@@ -92,12 +96,19 @@ class Opening:
         self.handshake: Handshake | None = None
         """Set if this is a websocket now."""
         self.extensions: Sequence[Extension] = ()
+        self._posted: Posted | None = None
+        """Set while the body of a request to ``/v1/rpc`` comes; ``_head`` is that body then."""
+        self.interim = b""
+        """To be sent at once: the request may come."""
         self.refused: str | None = None
         """The word for the reason why this is not a websocket; ``page`` for a status page."""
 
     def receive(self, data: bytes) -> bytes:
         """Take the next bytes of the request and nothing after it; returns the bytes after it."""
         assert not self.response
+        if self._posted is not None:
+            self._take_body(self._posted, data)
+            return b""
         head, known = self._head, len(self._head)
         self._pieces += 1
         if not known and data[:1] == TLS_RECORD:
@@ -111,6 +122,10 @@ class Opening:
         del head[end + len(_END_OF_HEAD) :]
         if len(head) > MAX_HEAD_BYTES or sum(map(head.count, _SEPARATORS)) > MAX_HEAD_PARTS:
             self.refuse(HEAD_TOO_LARGE)
+        elif self._policy.answers_requests and is_posted(head):
+            self._head = bytearray()
+            self._begin_body(head, data[len(head) - known :])
+            return b""
         else:
             self._library.receive_data(head)
             self._take_request()
@@ -140,6 +155,27 @@ class Opening:
             log.warning("connection refused: %s", refusal.sentence)
         self.refused = refusal.word
         self.response = refusal.response().serialize()
+
+    def _begin_body(self, head: bytearray, rest: bytes) -> None:
+        """A request to ``/v1/rpc``: judge it by its head, before its body is read."""
+        verdict = judge_posted(head, self._policy, self._turned_away)
+        if isinstance(verdict, TurnedAway):
+            if verdict.is_for_the_operator:
+                log.warning("request refused: %s", verdict.sentence)
+            self.refused = verdict.word
+            self.response = refused_posting(verdict)
+            return
+        self._posted = verdict
+        if verdict.is_expected and not rest:
+            self.interim = CONTINUE
+        self._take_body(verdict, rest)
+
+    def _take_body(self, posted: Posted, data: bytes) -> None:
+        """Take the next bytes of the body, and nothing after it."""
+        self._head += data[: posted.size - len(self._head)]
+        if len(self._head) == posted.size:
+            self.handshake = replace(posted.handshake, body=bytes(self._head))
+            self._head = bytearray()
 
     def forget(self) -> None:
         """Release the library, whose objects refer to each other, and the head."""

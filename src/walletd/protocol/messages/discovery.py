@@ -20,4 +20,5 @@ class Contract(Result, frozen=True, kw_only=True):
     errors: list[dict[str, Any]] = msgspec.field(name="x-errors")
     errors_before_any_method: list[str] = msgspec.field(name="x-errors-before-any-method")
     close_codes: list[dict[str, Any]] = msgspec.field(name="x-close-codes")
+    over_http: dict[str, Any] = msgspec.field(name="x-http")
     limits: list[dict[str, Any]] = msgspec.field(name="x-limits")
