@@ -5,6 +5,7 @@ import http.client
 import json
 import re
 import socket
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -72,6 +73,17 @@ def test_a_token_that_is_not_in_force_and_a_scope_that_does_not_suffice_are_refu
     assert post(daemon, "balance.get", token=token, wallet="alice")[0] == 200
     status, answer, _ = post(daemon, "balance.get", token=token, wallet="bob")
     assert (status, answer["error"]["data"]["reason"]) == (403, "forbidden")
+
+
+def test_a_request_without_a_token_is_told_where_it_belongs(daemon: Daemon) -> None:
+    body = b'{"jsonrpc":"2.0","id":1,"method":"session.ping"}'
+    request = urllib.request.Request(daemon.url.replace("ws:", "http:") + "/v1/rpc", body)
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request, timeout=30)
+    assert refused.value.code == 401
+    error = json.loads(refused.value.read())["error"]
+    assert error["data"]["reason"] == "authentication_required"
+    assert "Authorization: Bearer TOKEN" in error["message"]
 
 
 def test_streams_are_only_on_the_websocket(daemon: Daemon) -> None:

@@ -54,6 +54,8 @@ HALF_A_PAIR = "{field!r} contains half of a surrogate pair, which is not a chara
 
 STREAMS_ELSEWHERE = "streams need the websocket; over HTTP there is one request and one response"
 
+TOKEN_IN_THE_HEADER = "the request has no token; send it in the header, as Authorization: Bearer TOKEN"
+
 WITHOUT_STREAMS = {name: method for name, method in METHODS.items() if method.kind is not Kind.STREAM}
 """The methods of a session that is one request long."""
 
@@ -197,7 +199,8 @@ class Session:
         if self.is_ended:
             return _declined(request_id, Declined(Reason.AUTHENTICATION_FAILED))
         if self.grant is None:
-            return _declined(request_id, Declined(Reason.AUTHENTICATION_REQUIRED))
+            message = None if self._methods is METHODS else TOKEN_IN_THE_HEADER
+            return _declined(request_id, Declined(Reason.AUTHENTICATION_REQUIRED), message)
         if self.grant.expires_at is not None and self._register.clock() >= self.grant.expires_at:
             return _declined(request_id, Declined(Reason.AUTHENTICATION_FAILED))
         if not self.grant.permits_everything:
