@@ -212,7 +212,9 @@ async def _admit_operator(engine: Engine, operator_sha256: str, settings: Settin
         log.warning("the token in %s is not valid; remove the file and restart to get a fresh one", settings.token_file)
 
 
-async def _serve(launch: Launch, listeners: Listeners, store: Archivable, engine: Engine, audit: Audit, made: Made) -> None:
+async def _serve(
+    launch: Launch, listeners: Listeners, store: Archivable, engine: Engine, audit: Audit, made: Made
+) -> None:
     settings, operations, lifecycle, parts = launch.settings, launch.operations, launch.lifecycle, listeners.parts
     compaction = compacting(launch, store, engine)
     services = _services(launch, engine, compaction, parts.traffic)
