@@ -12,20 +12,25 @@ PIN = $(UV) pip compile -q --universal --generate-hashes --no-header --no-annota
 PROOFS := $(patsubst %,tests/%,attacks conformance faults fuzz properties simulation)
 # Those that want the machine for themselves: they fill it, or look at who is served meanwhile.
 ALONE := tests/attacks $(patsubst %,tests/faults/test_%.py,linearizability memory overload)
+# Compaction and snapshots, which are not compiled, and where no Python differs from another.
+UPKEEP := $(patsubst %,tests/wallets/test_%.py,compaction snapshot)
 # What is compiled, and a daemon of it.
 COMPILED_TESTS := $(patsubst %,tests/%,ledger protocol tables wallets gateway reports) \
-	$(patsubst %,tests/%.py,journal/test_merkle journal/test_segment daemon/test_clients daemon/test_money daemon/test_tour)
+	$(patsubst %,tests/%.py,journal/test_merkle journal/test_segment daemon/test_clients daemon/test_money daemon/test_tour) \
+	$(UPKEEP:%=--ignore %)
+# What shows that another Python runs walletd as this one does: the rules, the actors, and a daemon.
+CORE_TESTS := $(patsubst %,tests/%,ledger protocol tables vocabulary wallets daemon/test_tour.py) $(UPKEEP:%=--ignore %)
 # One more than there are cores: many tests wait for a process, for the disk or for a deadline to pass.
 WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 # Tests start hundreds of processes: what they import is compiled once, whatever the environment says.
-test prove test-compiled test-systemd fault soak: export PYTHONDONTWRITEBYTECODE =
+test prove test-core test-compiled test-systemd fault soak: export PYTHONDONTWRITEBYTECODE =
 
 # needs(FILE): one sentence instead of a traceback where a script is not there.
 needs = @test -e $(1) || { echo "walletd: there is no $(1) in this checkout, so there is nothing to run" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compiled run test prove test-compiled test-systemd check format bench bench-compare attacks conformance fault soak docs contract-diff sbom lock clean
+.PHONY: help setup compiled run test prove test-core test-compiled test-systemd check format bench bench-compare attacks conformance fault soak docs contract-diff sbom lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -42,16 +47,19 @@ compiled: ## the same with the hot modules compiled, in .venv-compiled: about 1.
 run: $(READY) ## start the daemon with its data under ./var; ARGS="--port 8000" passes flags on
 	@exec $(BIN)/walletd serve $(ARGS)
 
-test: $(READY) ## run the tests of every part, about seven minutes on two cores; PYTEST_ARGS=tests/ledger runs one folder
+test: $(READY) ## run the tests of every part, some five minutes on two cores; PYTEST_ARGS=tests/ledger runs one folder
 ifdef PYTEST_ARGS
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 else
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PROOFS:%=--ignore %)
 endif
 
-prove: $(READY) ## hunt for faults: crashes, power cuts, fuzzing, simulation, planted bugs; some 25 minutes on two cores
+prove: $(READY) ## hunt for faults: crashes, power cuts, fuzzing, simulation, planted bugs; some 13 minutes on two cores
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(filter-out tests/attacks,$(PROOFS)) $(ALONE:%=--ignore %)
 	$(BIN)/python -m pytest $(ALONE)
+
+test-core: $(READY) ## run what shows that another Python will do; VENV=.venv-3.13, made by make setup PYTHON=python3.13
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(CORE_TESTS)
 
 test-compiled: ## run the tests of the compiled modules
 	@[ -x $(COMPILED)/bin/walletd ] || { echo "walletd: nothing is compiled yet: make compiled" >&2; exit 1; }

@@ -225,8 +225,8 @@ def a_table_with_an_expression(data: Path) -> None:
 
 
 @listed(FOLDERS)
-def ten_thousand_tables(data: Path) -> None:
-    run(data, "BEGIN", *(f"CREATE TABLE planted_{number} (x)" for number in range(10_000)), "COMMIT")
+def two_thousand_tables(data: Path) -> None:
+    run(data, "BEGIN", *(f"CREATE TABLE planted_{number} (x)" for number in range(2_000)), "COMMIT")
 
 
 @listed(FOLDERS)

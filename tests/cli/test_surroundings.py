@@ -106,7 +106,9 @@ class World(NamedTuple):
 
 @pytest.fixture
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
-    with Daemon(tmp_path / "data") as daemon, daemon.client() as client:
+    daemon = Daemon(tmp_path / "data")
+    daemon.is_forked = True
+    with daemon, daemon.client() as client:
         (tmp_path / "marked.token").write_text(f"\ufeff{daemon.token}\n", encoding="utf-8")
         (tmp_path / "marked.toml").write_text("\ufeff# prüfen: 5 €\nmax_connections = 50\n", encoding="utf-8")
         (tmp_path / "salaries.jsonl").write_text(

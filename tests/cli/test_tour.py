@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.witness import judge_noted, noting
+from tests.daemon.forked import ran
 
 WALLETD = [sys.executable, "-m", "walletd"]
 
@@ -46,15 +47,8 @@ class Tour:
     def walletd(self, *arguments: str, exit_code: int = 0) -> str:
         """stdout of a command that must end with this exit code; stderr where it is not 0."""
         url = [] if arguments[0] in ("verify", "completion") else ["--url", self.url]
-        ended = subprocess.run(
-            [*WALLETD, *arguments, *url],
-            env={**os.environ, **noting(self.directory / "frames")},
-            cwd=self.directory,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        environment = {**os.environ, **noting(self.directory / "frames")}
+        ended = ran([*arguments, *url], environment=environment, directory=self.directory)
         assert ended.returncode == exit_code, ended.stderr
         return ended.stderr if exit_code else ended.stdout
 

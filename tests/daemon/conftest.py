@@ -1,4 +1,4 @@
-"""What the client library says and hears in these tests is as the contract has it."""
+"""Daemons are forked, and what the client library says and hears in these tests is as the contract has it."""
 
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -6,7 +6,14 @@ from weakref import WeakKeyDictionary
 import pytest
 
 from tests.contract.witness import Witness
+from tests.daemon.process import Daemon
 from walletd.client import wire
+
+
+@pytest.fixture(autouse=True)
+def forked_daemons(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test that looks at the beginning of a process sets it back."""
+    monkeypatch.setattr(Daemon, "is_forked", True)
 
 
 @pytest.fixture(autouse=True)

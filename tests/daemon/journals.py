@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -10,23 +9,16 @@ from typing import Any
 
 from websockets.exceptions import ConnectionClosed
 
+from tests.daemon.forked import ran
 from tests.daemon.process import Daemon, transfer
 from walletd.journal.offline import open_offline
 from walletd.journal.segment import records
 from walletd.journal.verification import verified
 
 
-def walletd(*arguments: str, daemon: Daemon | None = None, **options: Any) -> subprocess.CompletedProcess[str]:
+def walletd(*arguments: str, daemon: Daemon | None = None) -> subprocess.CompletedProcess[str]:
     """Run a command line, connected to the daemon if one is given."""
-    return subprocess.run(
-        [sys.executable, "-m", "walletd", *arguments],
-        env=environment_of(daemon),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-        **options,
-    )
+    return ran(arguments, environment=environment_of(daemon))
 
 
 def environment_of(daemon: Daemon | None) -> dict[str, str]:

@@ -19,6 +19,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from tests.contract.witness import Witness
+from tests.daemon.forked import Forked, can_fork, ran
 
 START_SECONDS = 120
 REPLY_SECONDS = 120
@@ -34,6 +35,9 @@ def bare_environment() -> dict[str, str]:
 class Daemon:
     """One ``walletd serve`` on its own data folder and a free port.  Always ended, by its process id."""
 
+    is_forked = False
+    """Whether it is forked from a process that has imported everything, which takes a tenth of a start."""
+
     def __init__(self, data: Path, *arguments: str, environment: dict[str, str] | None = None) -> None:
         self.data = data
         self.arguments = arguments
@@ -42,7 +46,7 @@ class Daemon:
         """What Python runs; another one may plant bugs first."""
         self.popen: dict[str, Any] = {}
         """What else ``subprocess.Popen`` is told, such as other streams."""
-        self.process: subprocess.Popen[str] | None = None
+        self.process: subprocess.Popen[str] | Forked | None = None
         self.url = ""
         self.admin_url = ""
 
@@ -53,17 +57,20 @@ class Daemon:
     def __exit__(self, *_: object) -> None:
         self.kill()
 
-    def launch(self) -> subprocess.Popen[str]:
+    def launch(self) -> subprocess.Popen[str] | Forked:
         """Start the process without waiting for it to serve."""
-        command = [sys.executable, *self.program, "serve", "--data", str(self.data), "--port", "0", *self.arguments]
+        arguments = ["serve", "--data", str(self.data), "--port", "0", *self.arguments]
         if "stderr" not in self.popen:
             self.popen["stderr"] = (self.data.parent / f"{self.data.name}.log").open("a")
-        options: dict[str, Any] = {
-            "stdout": subprocess.PIPE,
-            "stdin": subprocess.DEVNULL,
-            "env": {**bare_environment(), "WALLETD_ADMIN_PORT": "0", **self.environment},
-        }
-        self.process = subprocess.Popen(command, text=True, **(options | self.popen))
+        environment = {**bare_environment(), "WALLETD_ADMIN_PORT": "0", **self.environment}
+        if self.is_forked and self.program[0] != "-c" and self.popen.keys() == {"stderr"} and can_fork(environment):
+            program = [] if self.program[0] == "-m" else self.program
+            self.process = Forked(arguments, environment, program=program, stderr=self.popen["stderr"].fileno())
+            return self.process
+        options: dict[str, Any] = {"stdout": subprocess.PIPE, "stdin": subprocess.DEVNULL, "env": environment}
+        self.process = subprocess.Popen(
+            [sys.executable, *self.program, *arguments], text=True, **(options | self.popen)
+        )
         return self.process
 
     def start(self) -> None:
@@ -125,15 +132,8 @@ class Daemon:
 
 def run_to_its_end(data: Path, *arguments: str, environment: dict[str, str] | None = None) -> tuple[int, str]:
     """Start a daemon that is expected to refuse: its exit code and what it said on stderr."""
-    command = [sys.executable, "-m", "walletd", "serve", "--data", str(data), "--port", "0", *arguments]
-    ended = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        timeout=START_SECONDS,
-        stdin=subprocess.DEVNULL,
-        env={**bare_environment(), "WALLETD_ADMIN_PORT": "0", **(environment or {})},
-    )
+    words = ["serve", "--data", str(data), "--port", "0", *arguments]
+    ended = ran(words, environment={**bare_environment(), "WALLETD_ADMIN_PORT": "0", **(environment or {})})
     return ended.returncode, ended.stderr
 
 

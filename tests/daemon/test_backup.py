@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.daemon.answers import answers, every_entry, live, session
-from tests.daemon.journals import Load, done, journal_of, restored, walletd
+from tests.daemon.journals import Load, done, environment_of, journal_of, restored, walletd
 from tests.daemon.process import Daemon, furnish, posted, run_to_its_end, transfer
 
 
@@ -306,11 +306,13 @@ def test_a_full_destination_is_said_and_harms_neither_the_backup_nor_the_daemon(
         ids = [client.send("transfer.post", **transfer(f"t{n}", "alice", "bob", 1)) for n in range(2000)]
         for request_id in ids:
             client.reply(request_id)
-        ended = walletd(
-            "backup",
-            str(backup),
-            daemon=daemon,
+        ended = subprocess.run(
+            [sys.executable, "-m", "walletd", "backup", str(backup)],
+            env=environment_of(daemon),
+            capture_output=True,
+            text=True,
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000,) * 2),
+            check=False,
         )
         assert ended.returncode == 74
         assert ended.stderr.startswith("walletd: ")

@@ -7,7 +7,6 @@ import signal
 import socket
 import stat
 import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from tests.daemon.forked import ran
 from tests.daemon.process import Daemon, furnish, posted, run_to_its_end, transfer
 
 PATIENCE_SECONDS = 120
@@ -362,8 +362,7 @@ def test_the_command_line_operates_a_running_daemon(tmp_path: Path) -> None:
 
         def walletd(*arguments: str) -> subprocess.CompletedProcess[str]:
             environment = {**os.environ, "WALLETD_URL": daemon.url, "WALLETD_TOKEN": daemon.token}
-            command = [sys.executable, "-m", "walletd", *arguments]
-            return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+            return ran(arguments, environment=environment)
 
         kept = tmp_path / "report.txt"
         made = walletd("report", "--output", str(kept))

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from tests.daemon.forked import ran
 from tests.daemon.process import Daemon, run_to_its_end
 from tests.gateway.authorities import Authority
 from walletd.client import NotReachable, connect, connect_sync
@@ -22,8 +23,7 @@ from walletd.client import NotReachable, connect, connect_sync
 def command(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """The command line, in an environment that says nothing of a daemon."""
     plain = {name: value for name, value in os.environ.items() if not name.startswith("WALLETD_")}
-    words = (sys.executable, "-m", "walletd", *words)
-    return subprocess.run(words, capture_output=True, text=True, check=False, env={**plain, **environment})
+    return ran(words, environment={**plain, **environment})
 
 
 def tls(authority: Authority, **more: str) -> dict[str, str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.witness import judge_noted, noting
+from tests.daemon.forked import ran
 from tests.daemon.process import Daemon
 
 ROOT = Path(__file__).parents[2]
@@ -61,14 +62,20 @@ WITH_EXACT_IDS = ("payments.md", "holds.md")
 
 
 def program(line: str, printed: str) -> list[str]:
-    """What a line of a tour runs, by this Python, with ids of what was printed before."""
+    """What a line of a tour runs, with ids of what was printed before: a script and its words, or words of walletd."""
     if line.startswith(SCRIPT):
         script, *arguments = shlex.split(line.removeprefix(SCRIPT), comments=True)
-        return [sys.executable, str(ROOT / script), *arguments]
+        return [str(ROOT / script), *arguments]
     words = shlex.split(_with_ids_of(printed, line.removeprefix(COMMAND)), comments=True)
     if words[0] == "demo":
         words += ["--operations", "500", "--wallets", "20"]
-    return [sys.executable, "-m", "walletd", *words]
+    return words
+
+
+def run(command: list[str], environment: dict[str, str], directory: Path) -> subprocess.CompletedProcess[str]:
+    """Run words of walletd, or a script, to the end."""
+    program, words = (command[:1], command[1:]) if command[0].endswith(".py") else ([], command)
+    return ran(words, program=program, environment=environment, directory=directory)
 
 
 @pytest.mark.parametrize("page", TOURS, ids=lambda page: page.name)
@@ -85,12 +92,12 @@ def test_the_tour_of_a_page_works_as_printed(tmp_path: Path, page: Path) -> None
         ran, printed = 0, ""
         for line, is_refused in tour(page):
             command = program(line, "" if page.name in WITH_EXACT_IDS else printed)
-            if command[3:4] in (["watch"], ["verify"]):
+            if command[0] in ("watch", "verify"):
                 continue
             given = {**environment}
             if "--token-file" in command:
                 del given["WALLETD_TOKEN"]
-            done = subprocess.run(command, env=given, cwd=tmp_path, capture_output=True, text=True, check=False)
+            done = run(command, given, tmp_path)
             assert done.returncode == (1 if is_refused else 0), f"{line}\n{done.stdout}\n{done.stderr}"
             assert "Traceback" not in done.stderr
             printed = done.stdout
@@ -122,11 +129,7 @@ def test_the_examples_of_the_pages_on_access_work_as_printed(tmp_path: Path, pag
             **noting(tmp_path / "frames"),
         }
         for line in lines:
-            words = shlex.split(line.removeprefix(COMMAND), comments=True)
-            command = [sys.executable, "-m", "walletd", *words]
-            done = subprocess.run(
-                command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
-            )
+            done = run(shlex.split(line.removeprefix(COMMAND), comments=True), environment, tmp_path)
             expected = 77 if "# forbidden" in line else 1 if "# refused" in line else 0
             assert done.returncode == expected, f"{line}\n{done.stdout}\n{done.stderr}"
             missing = re.search(r"it needs (\S+)", line.partition("#")[2])
@@ -231,8 +234,8 @@ def test_the_commands_of_a_page_work_in_their_order(tmp_path: Path, page: str, c
         environment = {**os.environ, "WALLETD_URL": daemon.url, "WALLETD_TOKEN": daemon.token}
         for words in [["walletd", "asset", "define", "EUR/2"], ["walletd", "wallet", "open", "alice"], *lines]:
             consent = ["--yes"] if words[1] == "restore" and "--yes" not in words else []
-            command = [sys.executable, "-m", *words, *consent]
-            done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+            assert words[0] == "walletd"
+            done = run([*words[1:], *consent], environment, tmp_path)
             assert done.returncode == 0, f"{words}\n{done.stdout}\n{done.stderr}"
 
 

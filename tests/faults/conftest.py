@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.contract import witness
 from tests.faults.recording import Recorder, build, memory_folder
 from tests.faults.tally import missing
 
@@ -20,6 +21,18 @@ def recorder(tmp_path_factory: pytest.TempPathFactory) -> Recorder:
     if not (shutil.which("cc") or shutil.which("gcc")):
         missing("a C compiler", "the recorder is compiled when the tests run; on Debian, apt-get install gcc libc6-dev")
     return build(tmp_path_factory.mktemp("recorder"))
+
+
+FRAMES_LOOKED_AT = 20
+"""Of each kind, and then each fiftieth: the same few come by the thousand here."""
+
+
+@pytest.fixture(scope="package", autouse=True)
+def fewer_witnessed_frames() -> Iterator[None]:
+    """The tests of the daemon look at more of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(witness, "LOOKED_AT", FRAMES_LOOKED_AT)
+        yield
 
 
 @pytest.fixture

@@ -125,8 +125,8 @@ def outcome(directory: Path) -> Served | str:
     return "the read tables rot again and again"
 
 
-def drawn(chance: random.Random, masters: list[Path], files: tuple[str, ...] = FILES) -> Damage:
-    """Something that may happen to files that lie there."""
+def drawn(chance: random.Random, masters: list[Path], files: tuple[str, ...], only: tuple[str, ...]) -> Damage:
+    """Something that may happen to these files; of any kind, where none is named."""
     master = chance.choice(masters)
     file = chance.choice([name for name in files if (master / name).exists() and (master / name).stat().st_size])
     length = (master / file).stat().st_size
@@ -136,7 +136,7 @@ def drawn(chance: random.Random, masters: list[Path], files: tuple[str, ...] = F
     if file == "state.db":
         digits = [match.end() - 1 for match in _DIGIT.finditer((master / file).read_bytes())]
         kinds += ["digit"] * bool(digits)
-    kind = chance.choice(kinds)
+    kind = chance.choice(only or kinds)
     size = chance.choice(SECTORS)
     sector = chance.randrange(length) // size * size
     size = min(size, length - sector)
@@ -255,10 +255,10 @@ BUGS: dict[str, Callable[[ExitStack], None]] = {
 }
 
 
-SHOWN_BY = {
-    "the sums of the read tables' pages are not looked at": ("state.db",),
+SHOWN_BY: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "the sums of the read tables' pages are not looked at": (("state.db",), ("bit", "zeros", "garbage")),
 }
-"""Of which files the damages come that show a bug, where few of the others do."""
+"""The files and the kinds of the damages that show a bug, where few of the others do."""
 
 
 def main(masters: Path, seed: int, damages: int, bug: str = "") -> None:
@@ -281,7 +281,7 @@ def main(masters: Path, seed: int, damages: int, bug: str = "") -> None:
         if bug:
             BUGS[bug](planted)
         for _ in range(damages):
-            damage = drawn(chance, folders, SHOWN_BY.get(bug, FILES))
+            damage = drawn(chance, folders, *SHOWN_BY.get(bug, (FILES, ())))
             shutil.copytree(masters / damage.master, directory)
             inflict(damage, directory)
             try:

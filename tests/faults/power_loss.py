@@ -1,6 +1,6 @@
 """The survey of a recording: after every operation the power fails, in every way, and the journal is opened again.
 
-    python -m tests.faults.power_loss LOG SEED STATES [PART PARTS]      # one JSON object: states, violations
+    python -m tests.faults.power_loss LOG SEED STATES [PART PARTS UNTIL]      # one JSON object: states, violations
 
 What had been said must be there; what is there must be a beginning of what was written, whole and in order.  Most
 states are read as ``walletd verify`` reads them; every eighth, and the half-made ones of the very beginning, are opened
@@ -42,8 +42,8 @@ def said(kind: str, descriptor: int, data: bytes) -> int:
     return max((int(found) for found in SAID.findall(data)), default=0)
 
 
-def survey(log: Path, seed: int, states: int, part: int = 0, parts: int = 1) -> tuple[int, list[str]]:
-    """How many distinct states were opened, and what was wrong in them.
+def survey(log: Path, seed: int, states: int, part: int = 0, parts: int = 1, until: int = 0) -> tuple[int, list[str]]:
+    """How many distinct states were opened, and what was wrong in them; not beyond so many that were wrong.
 
     The states are spread evenly over the recording: what a short recording leaves unused is for its later moments.
     """
@@ -70,6 +70,8 @@ def survey(log: Path, seed: int, states: int, part: int = 0, parts: int = 1) -> 
                 like_a_daemon = told == 0 or len(seen) % OPENED_LIKE_A_DAEMON == 0
                 if wrong := _judge(directory, told, truth, like_a_daemon):
                     violations.append(f"operation {moment.number} ({moment.operation.kind}), {model}: {wrong}")
+                    if len(violations) == until:
+                        return len(seen), violations
     return len(seen), violations
 
 
@@ -89,12 +91,12 @@ def survey_of_answers(log: Path) -> tuple[int, list[str]]:
     return answers, violations
 
 
-def survey_in_processes(log: Path, seed: int, states: int, parts: int = 2) -> tuple[int, list[str]]:
+def survey_in_processes(log: Path, seed: int, states: int, until: int = 0, parts: int = 2) -> tuple[int, list[str]]:
     """The survey, its moments dealt out to so many processes."""
     command = [sys.executable, "-m", "tests.faults.power_loss", str(log), str(seed), str(states)]
     root = Path(__file__).parents[2]
     running = [
-        subprocess.Popen([*command, str(part), str(parts)], stdout=subprocess.PIPE, text=True, cwd=root)
+        subprocess.Popen([*command, str(part), str(parts), str(until)], stdout=subprocess.PIPE, text=True, cwd=root)
         for part in range(parts)
     ]
     found = [json.loads(process.communicate()[0]) for process in running]

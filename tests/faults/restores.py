@@ -10,7 +10,6 @@ is missing in that; and the restored daemon answers every query and every comman
 import random
 import shutil
 import subprocess
-import sys
 import threading
 from collections import Counter
 from contextlib import suppress
@@ -22,6 +21,7 @@ import msgspec
 from websockets.exceptions import ConnectionClosed, InvalidMessage
 
 from tests.daemon.answers import answers, live
+from tests.daemon.forked import Forked
 from tests.daemon.journals import environment_of, journal_of
 from tests.daemon.process import Daemon, furnish, transfer
 from tests.faults import dying
@@ -34,6 +34,9 @@ ASKED_ABOUT = 120
 """Entries of one cycle that are asked about one by one, of each way to look at them."""
 TOUCHES = 40
 """A process that dies does so at one of its first so many touches."""
+
+HALF_A_BACKUP = 3
+"""The touch at which the first file of a first backup is half made: begun, and without its list of contents."""
 
 
 class Payments:
@@ -182,8 +185,10 @@ class Lives:
 
     # --- backups ---------------------------------------------------------------------------------------------------
 
-    def _begin_backup(self, *, dies: bool) -> subprocess.Popen[bytes]:
+    def _begin_backup(self, *, dies: bool) -> Forked:
         touch = self._chance.randrange(1, 4 if self._bug else 16) if dies else 0
+        if self._bug and dies and self._cycles == 1:
+            touch = HALF_A_BACKUP
         return self._begin("backup", str(self._backup), dies_at=touch, daemon=self._daemon)
 
     def _finish_backup(self) -> None:
@@ -266,13 +271,13 @@ class Lives:
     def _daemon_on(self, data: Path) -> Daemon:
         daemon = Daemon(data, environment={"TEST_BUG": self._bug, "TEST_DIE_IF": str(self._armed)})
         daemon.program = dying.PROGRAM
+        daemon.is_forked = True
         return daemon
 
-    def _begin(self, *arguments: str, dies_at: int = 0, daemon: Daemon | None = None) -> subprocess.Popen[bytes]:
+    def _begin(self, *arguments: str, dies_at: int = 0, daemon: Daemon | None = None) -> Forked:
         environment = {**environment_of(daemon), "TEST_BUG": self._bug, "TEST_DIE_AT": str(dies_at)}
         with (self._directory / "commands.log").open("ab") as log:
-            command = [sys.executable, *dying.PROGRAM, *arguments]
-            return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=log)
+            return Forked(arguments, environment, program=dying.PROGRAM, stdout=log.fileno(), stderr=log.fileno())
 
 
 def _command_of(record: bytes) -> str:

@@ -1,6 +1,7 @@
 """Row 14: files that rot, are cut, lost or mixed with old copies: refused, or everything is there; never wrong data."""
 
 import json
+import os
 import random
 import shutil
 import signal
@@ -19,6 +20,7 @@ from tests.faults.tally import tally
 DAMAGES = figure("TEST_DAMAGES")
 DAMAGES_PER_BUG = 1_600
 PARTS = 2
+SEED = int(os.environ.get("TEST_SEED") or 1)
 ROOT = Path(__file__).parents[2]
 WALLETS = [f"w{number}" for number in range(6)]
 COMMANDS_PER_LIFE = 60
@@ -29,6 +31,7 @@ def make_masters(folder: Path, chance: random.Random) -> Path:
     masters = folder / "masters"
     masters.mkdir()
     daemon = Daemon(folder / "data")
+    daemon.is_forked = True
     for number, end in enumerate([signal.SIGTERM, signal.SIGKILL, signal.SIGKILL, signal.SIGTERM]):
         with daemon:
             with daemon.client() as client:
@@ -87,9 +90,14 @@ def damaged(masters: Path, seed: int, damages: int, bug: str = "") -> tuple[dict
     return ends, violations
 
 
+@pytest.fixture(scope="module")
+def masters(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made once: nothing is damaged but copies of them."""
+    return make_masters(tmp_path_factory.mktemp("rot"), random.Random(SEED))
+
+
 @pytest.mark.timeout(0)
-def test_damage_is_refused_or_does_no_harm(tmp_path: Path, seed: int) -> None:
-    masters = make_masters(tmp_path, random.Random(seed))
+def test_damage_is_refused_or_does_no_harm(masters: Path, seed: int) -> None:
     ends, violations = damaged(masters, seed, DAMAGES)
     print(f"ended with: {ends}")
     assert violations == []
@@ -99,7 +107,6 @@ def test_damage_is_refused_or_does_no_harm(tmp_path: Path, seed: int) -> None:
 
 
 @pytest.mark.parametrize("bug", BUGS)
-def test_a_planted_bug_is_found(tmp_path: Path, seed: int, bug: str) -> None:
-    masters = make_masters(tmp_path, random.Random(seed))
+def test_a_planted_bug_is_found(masters: Path, seed: int, bug: str) -> None:
     _, violations = damaged(masters, seed, DAMAGES_PER_BUG, bug)
     assert violations, f"no damage shows that {bug}"

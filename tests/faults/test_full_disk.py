@@ -39,6 +39,7 @@ class FullDisk:
         self.chance = chance
         self.daemon = Daemon(disk / "data", environment=LIMITS)
         self.daemon.program = program
+        self.daemon.is_forked = True
         self.refused = 0
 
     def live_through(self, times: int) -> Swarm:

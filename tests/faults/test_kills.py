@@ -86,6 +86,7 @@ def test_whatever_was_acknowledged_is_there_after_every_kill(tmp_path: Path, see
     chance = random.Random(seed)
     history = History()
     daemon = Daemon(tmp_path / "data")
+    daemon.is_forked = True
     with daemon, daemon.client() as client:
         furnish(client, *WALLETS, amount=FUNDS)
         client.websocket.close()
@@ -115,7 +116,9 @@ def test_whatever_was_acknowledged_is_there_after_every_kill(tmp_path: Path, see
 
 def kill_while_it_starts(daemon: Daemon, chance: random.Random) -> None:
     """kill -9 at some moment between the first instruction and serving."""
+    daemon.is_forked = False
     process = daemon.launch()
+    daemon.is_forked = True
     try:
         process.wait(timeout=chance.uniform(0.05, 0.6))
     except subprocess.TimeoutExpired:

@@ -25,6 +25,13 @@ ROOT = Path(__file__).parents[2]
 LIMITS = {"WALLETD_MAX_CONNECTIONS_PER_ADDRESS": "1000"}
 
 
+def forked(folder: Path) -> Daemon:
+    """What a daemon is like at its beginning is not what is tested."""
+    daemon = Daemon(folder / "data", environment=LIMITS)
+    daemon.is_forked = True
+    return daemon
+
+
 def judge(swarm: Swarm) -> None:
     """The history has one order, and every client got its own answers only."""
     assert swarm.strange[:3] == []
@@ -44,7 +51,7 @@ def judge(swarm: Swarm) -> None:
 
 @pytest.mark.timeout(0)
 def test_sixty_four_clients_see_one_order(tmp_path: Path, seed: int) -> None:
-    with Daemon(tmp_path / "data", environment=LIMITS) as daemon:
+    with forked(tmp_path) as daemon:
         with daemon.client() as client:
             furnish(client, *WALLETS, amount=FUNDS)
         swarm = Swarm(daemon.url, daemon.token, random.Random(seed), clients=64, window=8)
@@ -72,7 +79,7 @@ def bad_network(port: int, seed: int) -> Iterator[int]:
 
 @pytest.mark.timeout(0)
 def test_a_bad_network_changes_no_outcome(tmp_path: Path, seed: int) -> None:
-    with Daemon(tmp_path / "data", environment=LIMITS) as daemon:
+    with forked(tmp_path) as daemon:
         with daemon.client() as client:
             furnish(client, *WALLETS, amount=FUNDS)
         with bad_network(int(daemon.url.rpartition(":")[2]), seed) as port:
@@ -89,7 +96,7 @@ def test_a_bad_network_changes_no_outcome(tmp_path: Path, seed: int) -> None:
 def test_kills_change_no_order(tmp_path: Path, seed: int) -> None:
     """The daemon is killed and started again under the clients, on the same port."""
     chance = random.Random(seed)
-    with Daemon(tmp_path / "data", environment=LIMITS) as daemon:
+    with forked(tmp_path) as daemon:
         with daemon.client() as client:
             furnish(client, *WALLETS, amount=FUNDS)
         daemon.arguments = ("--port", daemon.url.rpartition(":")[2])

@@ -1,4 +1,4 @@
-"""Row 9: ten times what is let through, for a minute: memory is bounded, and what was shed was not applied."""
+"""Row 9: ten times what is let through, for long: memory is bounded, and what was shed was not applied."""
 
 import random
 import time

@@ -11,10 +11,10 @@ from tests.faults.rows import figure
 from tests.faults.tally import tally
 
 CYCLES = figure("TEST_CYCLES")
-CYCLES_OF_A_JOURNAL = 7
+CYCLES_OF_A_JOURNAL = 5
 """A cycle takes as long as its journal: after so many another one is begun."""
 
-CYCLES_TO_SEE_ALL = 20
+CYCLES_TO_SEE_ALL = 15
 CYCLES_TO_FIND_A_BUG = 12
 
 

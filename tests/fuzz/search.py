@@ -2,7 +2,7 @@
 
     search(20_000, seed, inputs.frames, judge)      # judge raises for an input that goes wrong
 
-``TEST_FUZZ`` says how many inputs are tried in memory, 200,000 if it does not; on sockets a tenth of them.
+``TEST_FUZZ`` says how many inputs are tried in memory; on sockets it is a tenth of them.
 """
 
 import hashlib
@@ -10,7 +10,9 @@ import os
 import random
 from collections.abc import Callable
 
-INPUTS = int(os.environ.get("TEST_FUZZ", "200000"))
+from tests.faults.rows import figure
+
+INPUTS = figure("TEST_FUZZ")
 SEED = os.environ.get("TEST_FUZZ_SEED") or os.environ.get("TEST_SEED", "walletd")
 
 Judge = Callable[[bytes], None]

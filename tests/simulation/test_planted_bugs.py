@@ -369,7 +369,7 @@ BUGS = [
     Bug("a roll-back forgets nothing", Roster, "forget_all", keeps_the_books),
     Bug("a roll-back leaves books behind", Roster, "forget_all", keeps_the_actors),
     Bug("a roll-back forgets who waits", Roster, "forget_all", keeps_the_waiting),
-    Bug("a book is loaded from tables that are behind", BookLoading, "load", loads_without_waiting, 400),
+    Bug("a book is loaded from tables that are behind", BookLoading, "load", loads_without_waiting, 130),
     Bug("a roll-back leaves assets behind", Decisions, "roll_back", keeps_the_assets),
     Bug("what is refused for lack of room loses its books", Decisions, "_give_up", overloads_after_deciding),
     Bug("claims that are ready are left", Roster, "_run_ready", does_not_run_what_is_ready),

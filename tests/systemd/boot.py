@@ -2,6 +2,7 @@
 
     sudo make test-systemd                                  # needs debootstrap and systemd-nspawn
     sudo make test-systemd WALLETD_TEST_SUITE=bookworm      # systemd 252 with its drop-in, instead of 257
+    sudo python3 tests/systemd/boot.py base                 # only makes the base system, for a later run
 
 Everything happens under ``build/systemd``; the machine's own systemd is not touched.  The base system is kept between
 runs.  Exits with 0 when every check inside passed, with 1 when one did not, and with 77, and says so loudly, where this
@@ -47,6 +48,8 @@ def main() -> int:
         base = base_system()
     except subprocess.CalledProcessError as error:
         return cannot(f"no Debian could be made: {error}")
+    if sys.argv[1:] == ["base"]:
+        return 0
     tree = BUILD / "tree"
     shutil.rmtree(tree, ignore_errors=True)
     run(["cp", "-a", "--reflink=auto", str(base), str(tree)])
