@@ -435,7 +435,7 @@ def _signals_are_not_held_back() -> None:
 
 
 def _a_standstill_counts() -> None:
-    awake_clock.LONGEST_TURN_SECONDS = math.inf
+    awake_clock.LONGEST_PASS_SECONDS = math.inf
 
 
 def _a_line_waits_for_its_reader() -> None:

@@ -3,7 +3,7 @@
 import pytest
 import trio
 
-from walletd.runtime.awake_clock import LONGEST_TURN_SECONDS, AwakeClock
+from walletd.runtime.awake_clock import LONGEST_PASS_SECONDS, AwakeClock
 
 
 class System:
@@ -37,9 +37,9 @@ def test_a_sleep_that_was_asked_for_counts_whole(clock: AwakeClock, system: Syst
 
 def test_work_counts(clock: AwakeClock, system: System) -> None:
     for _ in range(100):
-        system.now += LONGEST_TURN_SECONDS / 2
+        system.now += LONGEST_PASS_SECONDS / 2
         clock.current_time()
-    assert clock.current_time() == pytest.approx(50 * LONGEST_TURN_SECONDS)
+    assert clock.current_time() == pytest.approx(50 * LONGEST_PASS_SECONDS)
     assert clock.stood_seconds == 0
 
 
@@ -48,10 +48,10 @@ def test_a_standstill_counts_for_a_moment_only(clock: AwakeClock, system: System
     if asleep:
         clock.deadline_to_sleep_time(asleep)
     system.now += 90
-    assert clock.current_time() == pytest.approx(asleep + LONGEST_TURN_SECONDS)
-    assert clock.stood_seconds == pytest.approx(90 - asleep - LONGEST_TURN_SECONDS)
+    assert clock.current_time() == pytest.approx(asleep + LONGEST_PASS_SECONDS)
+    assert clock.stood_seconds == pytest.approx(90 - asleep - LONGEST_PASS_SECONDS)
     system.now += 1
-    assert clock.current_time() == pytest.approx(asleep + LONGEST_TURN_SECONDS + 1)
+    assert clock.current_time() == pytest.approx(asleep + LONGEST_PASS_SECONDS + 1)
 
 
 def test_a_loop_without_deadlines_may_sleep_as_long_as_it_likes(clock: AwakeClock, system: System) -> None:
@@ -81,4 +81,4 @@ def test_an_answer_that_came_while_the_process_stood_still_is_in_time() -> None:
         return "too late"
 
     assert trio.run(main, clock=clock) == "in time"
-    assert clock.stood_seconds == pytest.approx(90 - LONGEST_TURN_SECONDS)
+    assert clock.stood_seconds == pytest.approx(90 - LONGEST_PASS_SECONDS)

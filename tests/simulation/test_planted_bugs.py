@@ -68,8 +68,8 @@ def delivers_before_the_commit(commit: Any) -> Any:
 def believes_what_failed_in_a_turn(commit_now: Any) -> Any:
     def wrong(self: JournalWriter[Any]) -> None:
         commit_now(self)
-        if self._turns.failed is not None:
-            (sealed, _), self._turns.failed = self._turns.failed, None
+        if self._passes.failed is not None:
+            (sealed, _), self._passes.failed = self._passes.failed, None
             self._committed(sealed)
 
     return wrong
@@ -78,14 +78,14 @@ def believes_what_failed_in_a_turn(commit_now: Any) -> Any:
 def forgets_what_failed_in_a_turn(commit_now: Any) -> Any:
     def wrong(self: JournalWriter[Any]) -> None:
         commit_now(self)
-        self._turns.failed = None
+        self._passes.failed = None
 
     return wrong
 
 
 def commits_beside_the_task(commit_now: Any) -> Any:
     def wrong(self: JournalWriter[Any]) -> None:
-        self._turns.is_idle = True
+        self._passes.is_idle = True
         commit_now(self)
 
     return wrong

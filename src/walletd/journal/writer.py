@@ -7,7 +7,7 @@ between, no answer reveals it.  Entries queued during a commit become the next s
     writer.when_durable(pending.sequence, reply)                   # reply(True) after the commit, in sequence order
     nursery.start_soon(writer.run)
 
-    writer.attend()                                                # a caller with a whole turn of the event loop:
+    writer.attend()                                                # a caller with a whole pass of the event loop:
     ...                                                            # entries appended in it
     writer.commit_now()                                            # are committed at its end, if the disk is fast
 
@@ -111,8 +111,8 @@ class WriterLimits(NamedTuple):
 DEFAULT_LIMITS = WriterLimits()
 
 
-class _Turns(Generic[Context]):
-    """Commits in the very turn of the event loop in which their entries were appended, where the store can do that."""
+class _Passes(Generic[Context]):
+    """Commits in the very pass of the event loop in which their entries were appended, if the store can."""
 
     __slots__ = ("failed", "is_attended", "is_idle", "store")
 
@@ -123,7 +123,7 @@ class _Turns(Generic[Context]):
         self.is_idle = False
         """True if ``run`` waits for work, and nothing else is done."""
         self.failed: tuple[_Sealed[Context], Exception] | None = None
-        """The segment that could not be appended in a turn, for ``run`` to find out what that means."""
+        """The segment that could not be appended in a pass, for ``run`` to find out what that means."""
 
 
 class JournalWriter(Generic[Context]):
@@ -147,7 +147,7 @@ class JournalWriter(Generic[Context]):
         assert frontier.root() == head.root
         self._store = store
         self._housekeeping = store if isinstance(store, KeepsHouse) else None
-        self._turns: _Turns[Context] = _Turns(store)
+        self._passes: _Passes[Context] = _Passes(store)
         self._frontier = frontier.copy()
         """Of the durable entries."""
         self._queue: Queue[Context] = limits.queue_after(head.sequence) if queue is None else queue
@@ -207,31 +207,31 @@ class JournalWriter(Generic[Context]):
         assert is_record(record)
         pending = Pending(sequence, record, leaf_hash(record), context)
         queue.append(pending)
-        if not self._turns.is_attended:
+        if not self._passes.is_attended:
             self._work.set()
         return pending
 
     def attend(self) -> None:
-        """Promise to call ``commit_now`` before the event loop's next turn: until then no task is woken."""
-        self._turns.is_attended = True
+        """Promise to call ``commit_now`` before the event loop's next pass: until then no task is woken."""
+        self._passes.is_attended = True
 
     def commit_now(self) -> None:
-        """Commit the appended entries in this very turn, if no commit is running and the disk is fast."""
-        turns, queue = self._turns, self._queue
-        turns.is_attended = False
+        """Commit the appended entries in this very pass, if no commit is running and the disk is fast."""
+        passes, queue = self._passes, self._queue
+        passes.is_attended = False
         if not queue.entries:
             return
-        store = turns.store if turns.is_idle else None
+        store = passes.store if passes.is_idle else None
         if store is not None and store.is_quick(queue.undurable_bytes) and not (self._pace and self._pace.is_behind):
             sealed = self._sealed()
             try:
                 store.append_now(queue.durable_head, sealed.segment)
             except Exception as error:
-                turns.failed = sealed, error
+                passes.failed = sealed, error
             else:
                 self._committed(sealed)
-        if queue.entries or turns.failed or self._is_housekeeping_due:
-            turns.is_idle = False
+        if queue.entries or passes.failed or self._is_housekeeping_due:
+            passes.is_idle = False
             self._work.set()
 
     def when_durable(self, sequence: int, callback: Waiter) -> None:
@@ -254,7 +254,7 @@ class JournalWriter(Generic[Context]):
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Write until cancelled; then write the queue, shielded, for a bounded time, and accept nothing more."""
-        turns, queue = self._turns, self._queue
+        passes, queue = self._passes, self._queue
         task_status.started()
         try:
             while True:
@@ -264,14 +264,14 @@ class JournalWriter(Generic[Context]):
                             await self._work.wait()
                     await (self._commit_reserved() if queue.entries else self._probe())
                 else:
-                    turns.is_idle = not self._work.is_set()
+                    passes.is_idle = not self._work.is_set()
                     await self._work.wait()
-                    turns.is_idle = False
+                    passes.is_idle = False
                     await self._commit_queue()
         except trio.Cancelled:
-            turns.is_idle = False
+            passes.is_idle = False
             deadline = trio.current_time() + self._limits.closing_seconds
-            while (queue.entries or turns.failed) and trio.current_time() < deadline:
+            while (queue.entries or passes.failed) and trio.current_time() < deadline:
                 await self._commit()
             raise
         finally:
@@ -280,7 +280,7 @@ class JournalWriter(Generic[Context]):
     async def _commit_queue(self) -> None:
         """Commit until nothing is queued, no faster than ``pace`` lets it; a cancellation gets its turn in between."""
         await self._keep_house()
-        while self._turns.failed or (self._queue.entries and self._queue.degraded is None):
+        while self._passes.failed or (self._queue.entries and self._queue.degraded is None):
             await self._commit()
             await self._keep_house()
             await trio.lowlevel.checkpoint_if_cancelled()
@@ -298,14 +298,14 @@ class JournalWriter(Generic[Context]):
 
     async def _commit(self) -> None:
         """Make one segment of the queue, durable or not."""
-        failed, self._turns.failed = self._turns.failed, None
+        failed, self._passes.failed = self._passes.failed, None
         sealed = self._sealed() if failed is None else failed[0]
         try:
             if failed is None:
                 await self._watchdog.call(self._store.append, self.durable_head, sealed.segment)
             else:
-                assert self._turns.store is not None
-                await self._watchdog.call(self._turns.store.explain, failed[1])
+                assert self._passes.store is not None
+                await self._watchdog.call(self._passes.store.explain, failed[1])
         except JournalFull as full:
             self._roll_back(sealed.batch, full)
             return

@@ -5,10 +5,10 @@
     clock.stood_seconds                                # the time that it has left out
 
 A process that is stopped (SIGSTOP, a debugger, a machine that is paused or moved) cannot see that a disk answers or
-that a client sends its pong.  By the system's clock, every deadline has then passed at the first turn of the loop,
+that a client sends its pong.  By the system's clock, every deadline has then passed at the first pass of the loop,
 before the loop sees what has arrived meanwhile.  With this clock, a deadline passes only while the loop runs: between
 two readings of the clock, the loop has slept as long as it asked to, and has worked for less than
-``LONGEST_TURN_SECONDS``; any further time was not the loop's.
+``LONGEST_PASS_SECONDS``; any further time was not the loop's.
 """
 
 import time
@@ -16,8 +16,8 @@ from collections.abc import Callable
 
 import trio
 
-LONGEST_TURN_SECONDS = 2.0
-"""A turn of the loop takes milliseconds.  A longer one is a standstill, of the process or of a call that blocks the
+LONGEST_PASS_SECONDS = 2.0
+"""A pass of the loop takes milliseconds.  A longer one is a standstill, of the process or of a call that blocks the
 loop: an answer awaited meanwhile could not be seen either.
 """
 
@@ -42,7 +42,7 @@ class AwakeClock(trio.abc.Clock):
         """The present time."""
         seen = self._read()
         passed, self._seen = seen - self._seen, seen
-        most, self._asked = self._asked + LONGEST_TURN_SECONDS, 0.0
+        most, self._asked = self._asked + LONGEST_PASS_SECONDS, 0.0
         if passed > most:
             self.stood_seconds += passed - most
             passed = most

@@ -4,14 +4,14 @@ reports nothing.
     watch = LoopWatch()
     nursery.start_soon(watch.run)                      # from when it serves
 
-The process ends within ``MOST_TICKS`` seconds of the loop's last turn, or the watch ends it: the interpreter waits for
+The process ends within ``MOST_TICKS`` seconds of the loop's last pass, or the watch ends it: the interpreter waits for
 every remaining thread, and the code that would end the process in spite of them may lack the memory for it (measured).
 
 Systemd's watchdog does the same from outside, if there is systemd.  The loop or the end can be stopped by a call that
 should not block and does, or by a thread that dies at its start and leaves its caller waiting (measured, when memory
 ran out).  And by the interpreter itself, which tries the same step of an exception again and again while there is no
 memory for it (CPython 3.11 to 3.13: the position of a handler is a number on the heap), and lets no thread run
-meanwhile: the kernel, which counts the processor time since the last turn, ends it then by SIGPROF.
+meanwhile: the kernel, which counts the processor time since the last pass, ends it then by SIGPROF.
 """
 
 import faulthandler
@@ -31,18 +31,18 @@ from walletd.runtime.ending import EXIT_SOFTWARE
 log = logging.getLogger("walletd.daemon")
 
 MOST_TICKS = 30
-"""The seconds without a turn of the loop, or without the end, after which the process is ended.  The watching thread
+"""The seconds without a pass of the loop, or without the end, after which the process is ended.  The watching thread
 counts them: a process that was stopped, or a machine that slept, has not counted meanwhile.
 """
 
 MOST_CPU_SECONDS = 60.0
-"""The processor time of all threads without a turn of the loop after which the process is ended if no thread can
+"""The processor time of all threads without a pass of the loop after which the process is ended if no thread can
 count.
 """
 
 
 class LoopWatch:
-    """Counts the turns of the loop; ends the process with 70 if they stop."""
+    """Counts the passes of the loop; ends the process with 70 if they stop."""
 
     def __init__(self) -> None:
         self.clock = AwakeClock()
@@ -52,7 +52,7 @@ class LoopWatch:
         self._is_over = False
 
     async def run(self) -> None:
-        """Watch until ``over``; once this is cancelled, turns no longer count, and the end has to come."""
+        """Watch until ``over``; once this is cancelled, passes no longer count, and the end has to come."""
         threading.Thread(target=self._watch, name="loop watch", daemon=True).start()
         sys.unraisablehook = _unraisable
         while True:

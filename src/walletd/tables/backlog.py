@@ -115,7 +115,7 @@ class Backlog:
         self.durable_sequence = frontier.size
 
     def fold_into(self, batch: Batch, most: int) -> None:
-        """Fold the oldest entries, as many as fit into this transaction and into one turn of the event loop."""
+        """Fold the oldest entries, as many as fit into this transaction and into one pass of the event loop."""
         room = TURN_BYTES
         for _ in range(min(most, len(self._unfolded))):
             if batch.is_closed or room <= 0:

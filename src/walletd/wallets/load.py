@@ -52,7 +52,7 @@ class Level(IntEnum):
     EASY = 0
     """There is room for whatever comes."""
     PRESSED = 1
-    """More comes than the journal or the read tables can take in: sessions keep to their shares, turns are short."""
+    """More comes than the journal or the read tables can take in: sessions keep to their shares, passes are short."""
     BEHIND = 2
     """So little room is left in the backlog that commits wait for the projector."""
     FULL = 3

@@ -158,10 +158,10 @@ class Readiness:
             if self._held_back:
                 self._release()
             self._passes.begin_pass()
-            self._turn()
+            self._one_pass()
             self._passes.end_pass()
 
-    def _turn(self) -> None:
+    def _one_pass(self) -> None:
         """Call the owners of what is ready, until the pass is long enough for the others that wait for its end."""
         found = self._selector.select(0)
         if len(found) == 1 and not len(self._ready):

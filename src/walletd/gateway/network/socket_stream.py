@@ -1,8 +1,8 @@
-"""A trio stream over a socket, for many small messages: fewer system calls and fewer turns of the scheduler.
+"""A trio stream over a socket, for many small messages: fewer system calls and fewer passes of the scheduler.
 
 trio's own stream tries to read before it waits, and yields after each write that succeeds at once.  Here a read waits
 first, because there is nearly always nothing yet, and a write that the kernel accepts at once is only a system call.
-``send_now`` and ``receive_now`` need no task: a task with messages for many peers writes them all in one turn, and a
+``send_now`` and ``receive_now`` need no task: a task with messages for many peers writes them all in one pass, and a
 task that knows which sockets are ready reads from them all.
 """
 
