@@ -12,7 +12,7 @@ import pytest
 import trio
 
 from tests.gateway.wires import request
-from walletd.daemon import admin_listener, serving
+from walletd.daemon import admin_listener, journals, serving
 from walletd.daemon.launch import Launch
 from walletd.daemon.operations import Operations
 from walletd.journal.sqlite.opening import open_journal
@@ -160,7 +160,7 @@ async def test_operators_are_answered_before_the_journal_is_opened(
         async with plain(*arguments, **words) as store:
             yield store
 
-    monkeypatch.setattr(serving, "open_journal", stands)
+    monkeypatch.setattr(journals, "open_journal", stands)
     async with starting(tmp_path / "data", monkeypatch) as start:
         await gate.reached.wait()
         assert not (tmp_path / "data" / "journal.db").exists()
