@@ -194,7 +194,7 @@ class LedgerClock:
 
     @property
     def ahead_seconds(self) -> float:
-        """How far the wall clock was ahead of the ledger's time at the last reading."""
+        """The seconds by which the wall clock was ahead of the ledger's time at the last reading."""
         return (self._wanted - self._lead) / SECOND
 
     @property

@@ -99,7 +99,7 @@ class Load:
 
     @property
     def is_behind(self) -> bool:
-        """Whether commits should wait for the projector."""
+        """True if commits should wait for the projector."""
         return self._projector.taken >= BEHIND_FROM
 
     async def catch_up(self) -> None:

@@ -433,7 +433,7 @@ async def _receive_exactly(stream: trio.SocketStream, size: int) -> bytes:
 
 
 def _counted_as(address: str) -> str:
-    """What a connection from there is counted under: an IPv4 address, or the network of an IPv6 address."""
+    """The name under which a connection is counted: an IPv4 address, or the network of an IPv6 address."""
     if ":" not in address:
         return address
     mapped = ipaddress.IPv6Address(address.partition("%")[0]).ipv4_mapped
