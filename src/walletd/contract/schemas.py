@@ -15,6 +15,7 @@ from walletd.contract.facts import FACTS
 from walletd.protocol import envelope as e
 from walletd.protocol import messages as m
 from walletd.protocol.methods import METHODS, Kind, Method
+from walletd.protocol.strict_types import strict
 from walletd.vocabulary.entries import Entry
 from walletd.vocabulary.reasons import Outcome, Reason, Retry
 
@@ -44,7 +45,8 @@ def schemas() -> dict[str, Any]:
     """All schemas by name."""
     given = [method.params for method in METHODS.values()]
     sent = [method.result for method in METHODS.values()] + [declared for declared, _ in NOTIFICATIONS.values()]
-    _, found = msgspec.json.schema_components([*given, *sent, Entry], ref_template=REF + "{name}")
+    of_clients_and_server = [strict(declared) for declared in (*given, *sent, Entry)]
+    _, found = msgspec.json.schema_components(of_clients_and_server, ref_template=REF + "{name}")
     declared: dict[str, Any] = _portable(found)
     assert not any("." in name for name in declared), "two types share a name"
     for name in _GROWING:

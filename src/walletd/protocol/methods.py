@@ -15,6 +15,7 @@ from walletd.protocol.messages import discovery as d
 from walletd.protocol.messages import holds as h
 from walletd.protocol.messages import journal as j
 from walletd.protocol.messages import operator as o
+from walletd.protocol.strict_types import CommandDecoder
 from walletd.vocabulary import commands as c
 
 
@@ -37,7 +38,7 @@ class Method(NamedTuple):
     result: type
     needs: str
     meaning: str
-    decoder: msgspec.json.Decoder[Any]
+    decoder: msgspec.json.Decoder[Any] | CommandDecoder[Any]
 
 
 _ANY_TOKEN = "any token"
@@ -120,8 +121,13 @@ _ROWS: tuple[tuple[str, Kind, type, type, str, str], ...] = (
     ("journal.read", Kind.OPERATOR, j.ReadJournal, j.JournalBlock, _ADMINISTERS, "Read the journal as it is stored."),
 )
 
+
+def _decoder_of(kind: Kind, params: type) -> msgspec.json.Decoder[Any] | CommandDecoder[Any]:
+    return CommandDecoder(params) if kind is Kind.COMMAND else msgspec.json.Decoder(params)
+
+
 METHODS: dict[str, Method] = {
-    name: Method(name, kind, params, result, needs, meaning, msgspec.json.Decoder(params))
+    name: Method(name, kind, params, result, needs, meaning, _decoder_of(kind, params))
     for name, kind, params, result, needs, meaning in _ROWS
 }
 

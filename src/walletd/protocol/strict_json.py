@@ -17,6 +17,8 @@ import msgspec
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
+_FIRST_SURROGATE, _LAST_SURROGATE = chr(0xD800), chr(0xDFFF)
+
 AROUND_PARAMS = 12
 """The quotes of a request around its params, if its id is a number: ``jsonrpc``, its value, ``id``, ``method``, its
 value, ``params``.
@@ -100,7 +102,7 @@ def _is_no_text(value: Any) -> str | None:
 
 
 def _has_no_utf8(text: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in text)
+    return any(_FIRST_SURROGATE <= character <= _LAST_SURROGATE for character in text)
 
 
 def _first(value: Any, fault: Callable[[Any], str | None], path: str = "") -> str | None:

@@ -13,18 +13,18 @@ import msgspec
 
 from walletd.vocabulary.budgets import Budget
 from walletd.vocabulary.identifiers import (
-    AssetName,
-    ClientName,
+    AssetText,
+    ClientText,
     CommandId,
-    CommandName,
-    HoldName,
+    CommandText,
+    HoldText,
     Network,
     Scope,
     TokenHash,
-    TransferName,
+    TransferText,
     VersionNumber,
     WalletId,
-    WalletName,
+    WalletText,
 )
 from walletd.vocabulary.money import AmountText, LimitText, Scale, SignedAmountText
 from walletd.vocabulary.states import FrozenSide
@@ -60,8 +60,8 @@ Reference = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 class BalanceCondition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """A condition on a wallet's balance of an asset, posted or available: at least, at most or exactly this amount."""
 
-    wallet: WalletName
-    asset: AssetName
+    wallet: WalletText
+    asset: AssetText
     amount: Literal["posted", "available"] = "available"
     gte: SignedAmountText | None = None
     lte: SignedAmountText | None = None
@@ -75,8 +75,8 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     command asks for: a repeated command may give another time.
     """
 
-    command_id: CommandName
-    if_version: Annotated[dict[WalletName, VersionNumber], msgspec.Meta(max_length=2 * MAX_POSTINGS)] = {}
+    command_id: CommandText
+    if_version: Annotated[dict[WalletText, VersionNumber], msgspec.Meta(max_length=2 * MAX_POSTINGS)] = {}
     if_balance: Annotated[tuple[BalanceCondition, ...], msgspec.Meta(max_length=MAX_POSTINGS)] = ()
     valid_until: Instant | None = None
     valid_for_seconds: Seconds | None = None
@@ -86,23 +86,23 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class DefineAsset(Command, frozen=True, kw_only=True, tag_field="method", tag="asset.define"):
     """Define an asset and, permanently, the number of decimal places of its main unit."""
 
-    asset: AssetName
+    asset: AssetText
     scale: Scale
 
 
 class OpenWallet(Command, frozen=True, kw_only=True, tag_field="method", tag="wallet.open"):
     """Open a wallet.  A name that starts with ``@`` makes a system wallet, which may go below zero."""
 
-    wallet: WalletName
+    wallet: WalletText
     metadata: Metadata = {}
 
 
 class Posting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One movement: ``amount`` smallest units of ``asset`` leave one wallet and reach another."""
 
-    source: WalletName = msgspec.field(name="from")
-    to: WalletName
-    asset: AssetName
+    source: WalletText = msgspec.field(name="from")
+    to: WalletText
+    asset: AssetText
     amount: AmountText
 
 
@@ -124,7 +124,7 @@ class RefundTransfer(Command, frozen=True, kw_only=True, tag_field="method", tag
     The postings run in the reverse direction: the money that ``bob`` got from ``alice`` goes from ``bob`` to ``alice``.
     """
 
-    transfer: TransferName
+    transfer: TransferText
     postings: Annotated[tuple[Posting, ...], msgspec.Meta(min_length=1, max_length=MAX_POSTINGS)]
     reference: Reference | None = None
     metadata: Metadata = {}
@@ -170,9 +170,9 @@ class UpdateWallet(Command, frozen=True, kw_only=True, tag_field="method", tag="
     Fields that are left out stay as they are; null removes an asset's limits.
     """
 
-    wallet: WalletName
+    wallet: WalletText
     metadata: Metadata | None = None
-    limits: Annotated[dict[AssetName, WalletLimits | None], msgspec.Meta(max_length=MAX_LIMITED_ASSETS)] = {}
+    limits: Annotated[dict[AssetText, WalletLimits | None], msgspec.Meta(max_length=MAX_LIMITED_ASSETS)] = {}
 
 
 class FreezeWallet(Command, frozen=True, kw_only=True, tag_field="method", tag="wallet.freeze"):
@@ -182,7 +182,7 @@ class FreezeWallet(Command, frozen=True, kw_only=True, tag_field="method", tag="
     Voids and expiries of holds are never stopped.  Captures are: a hold reserves money, but does not override a freeze.
     """
 
-    wallet: WalletName
+    wallet: WalletText
     frozen: FrozenSide = FrozenSide.BOTH
     why: Reference
     until: Instant | None = None
@@ -192,14 +192,14 @@ class FreezeWallet(Command, frozen=True, kw_only=True, tag_field="method", tag="
 class UnfreezeWallet(Command, frozen=True, kw_only=True, tag_field="method", tag="wallet.unfreeze"):
     """End a wallet's freeze early."""
 
-    wallet: WalletName
+    wallet: WalletText
 
 
 class CloseWallet(Command, frozen=True, kw_only=True, tag_field="method", tag="wallet.close"):
     """Close a wallet permanently.  It must be empty, or name the wallet that receives its balances."""
 
-    wallet: WalletName
-    sweep_to: WalletName | None = None
+    wallet: WalletText
+    sweep_to: WalletText | None = None
 
 
 # --- holds ---------------------------------------------------------------------------------------------------------
@@ -208,8 +208,8 @@ class CloseWallet(Command, frozen=True, kw_only=True, tag_field="method", tag="w
 class PlaceHold(Command, frozen=True, kw_only=True, tag_field="method", tag="hold.place"):
     """Reserve money in a wallet, so that a capture cannot fail for lack of funds; until it expires, if it ever does."""
 
-    wallet: WalletName
-    asset: AssetName
+    wallet: WalletText
+    asset: AssetText
     amount: AmountText
     expires_at: Instant | None = None
     expires_in_seconds: Seconds | None = None
@@ -220,15 +220,15 @@ class PlaceHold(Command, frozen=True, kw_only=True, tag_field="method", tag="hol
 class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One part of a capture: this amount of the hold goes to this wallet."""
 
-    to: WalletName
+    to: WalletText
     amount: AmountText
 
 
 class CaptureHold(Command, frozen=True, kw_only=True, tag_field="method", tag="hold.capture"):
     """Pay from a hold, to one or several wallets.  ``final`` releases the rest of it."""
 
-    wallet: WalletName
-    hold: HoldName
+    wallet: WalletText
+    hold: HoldText
     parts: Annotated[tuple[Part, ...], msgspec.Meta(min_length=1, max_length=MAX_POSTINGS)]
     final: bool = False
     reference: Reference | None = None
@@ -238,8 +238,8 @@ class CaptureHold(Command, frozen=True, kw_only=True, tag_field="method", tag="h
 class ExtendHold(Command, frozen=True, kw_only=True, tag_field="method", tag="hold.extend"):
     """Change an open hold's expiry; an ``expires_at`` of null keeps it open until it is captured or voided."""
 
-    wallet: WalletName
-    hold: HoldName
+    wallet: WalletText
+    hold: HoldText
     expires_at: Instant | msgspec.UnsetType | None = msgspec.UNSET
     expires_in_seconds: Seconds | None = None
 
@@ -247,16 +247,16 @@ class ExtendHold(Command, frozen=True, kw_only=True, tag_field="method", tag="ho
 class AdjustHold(Command, frozen=True, kw_only=True, tag_field="method", tag="hold.adjust"):
     """Raise or lower the amount that an open hold reserves; captured money stays captured."""
 
-    wallet: WalletName
-    hold: HoldName
+    wallet: WalletText
+    hold: HoldText
     amount: AmountText
 
 
 class VoidHold(Command, frozen=True, kw_only=True, tag_field="method", tag="hold.void"):
     """Release everything that an open hold still reserves."""
 
-    wallet: WalletName
-    hold: HoldName
+    wallet: WalletText
+    hold: HoldText
 
 
 class ExpireHold(Command, frozen=True, kw_only=True, tag_field="method", tag="hold.expire"):
@@ -266,8 +266,8 @@ class ExpireHold(Command, frozen=True, kw_only=True, tag_field="method", tag="ho
     Entries of earlier versions have no limit, and recorded all of them.
     """
 
-    wallet: WalletName
-    hold: HoldName
+    wallet: WalletText
+    hold: HoldText
     most: Annotated[int, msgspec.Meta(ge=1)] | None = None
 
 
@@ -288,7 +288,7 @@ class CreateClient(Command, frozen=True, kw_only=True, tag_field="method", tag="
     A name with a slash makes a viewing key of the client named before the slash; only that client can create it.
     """
 
-    client: ClientName
+    client: ClientText
     scopes: Annotated[tuple[Scope, ...], msgspec.Meta(min_length=1, max_length=MAX_SCOPES)]
     token_sha256: TokenHash
     expires_at: Instant | None = None
@@ -307,7 +307,7 @@ class UpdateClient(Command, frozen=True, kw_only=True, tag_field="method", tag="
     owner may still spend are revoked.
     """
 
-    client: ClientName
+    client: ClientText
     scopes: Annotated[tuple[Scope, ...], msgspec.Meta(min_length=1, max_length=MAX_SCOPES)] | None = None
     addresses: Networks | None = None
     budget: Budget | None = None
@@ -316,7 +316,7 @@ class UpdateClient(Command, frozen=True, kw_only=True, tag_field="method", tag="
 class RotateClient(Command, frozen=True, kw_only=True, tag_field="method", tag="client.rotate"):
     """Give a client a new token; earlier tokens stay valid until the overlap ends, or end at once."""
 
-    client: ClientName
+    client: ClientText
     token_sha256: TokenHash
     expires_at: Instant | None = None
     expires_in_seconds: Seconds | None = None
@@ -327,7 +327,7 @@ class RotateClient(Command, frozen=True, kw_only=True, tag_field="method", tag="
 class RevokeClient(Command, frozen=True, kw_only=True, tag_field="method", tag="client.revoke"):
     """Revoke a client permanently, with all its tokens and viewing keys."""
 
-    client: ClientName
+    client: ClientText
 
 
 ClientCommand = CreateClient | UpdateClient | RotateClient | RevokeClient

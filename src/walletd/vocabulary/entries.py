@@ -12,6 +12,7 @@ import msgspec
 
 from walletd.vocabulary.budgets import Budget
 from walletd.vocabulary.commands import Instant, Metadata, RecordedCommand, WalletLimits
+from walletd.vocabulary.forms import Form
 from walletd.vocabulary.identifiers import (
     HISTORY_MARK_PATTERN,
     AssetCode,
@@ -222,7 +223,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
 
     sequence: Sequence
-    history: Annotated[str, msgspec.Meta(pattern=HISTORY_MARK_PATTERN)] = ""
+    history: Annotated[str, Form(HISTORY_MARK_PATTERN)] = ""
     time: Instant
     principal: Principal
     command: RecordedCommand

@@ -2,7 +2,8 @@
 
 Every identifier is a string over a closed alphabet, so that it can appear in a log line, a URL or a shell command
 without quoting.  A message declares a type such as ``WalletName``: msgspec checks the pattern while it decodes, so
-later code never sees a malformed one.
+later code never sees a malformed one.  What is journaled declares a type such as ``WalletText`` instead, whose form is
+checked only when a client sends it.
 
     >>> msgspec.json.decode(b'"@external"', type=WalletName)
     '@external'
@@ -11,6 +12,8 @@ later code never sees a malformed one.
 from typing import Annotated, NewType
 
 import msgspec
+
+from walletd.vocabulary.forms import Form
 
 WalletId = NewType("WalletId", str)
 AssetCode = NewType("AssetCode", str)
@@ -45,9 +48,16 @@ CommandName = Annotated[CommandId, msgspec.Meta(pattern=COMMAND_ID_PATTERN)]
 TransferName = Annotated[TransferId, msgspec.Meta(pattern=TRANSFER_ID_PATTERN)]
 HoldName = Annotated[HoldId, msgspec.Meta(pattern=HOLD_ID_PATTERN)]
 ClientName = Annotated[Principal, msgspec.Meta(pattern=CLIENT_NAME_PATTERN)]
-TokenHash = Annotated[str, msgspec.Meta(pattern=TOKEN_HASH_PATTERN)]
-Scope = Annotated[str, msgspec.Meta(pattern=SCOPE_PATTERN)]
-Network = Annotated[str, msgspec.Meta(pattern=NETWORK_PATTERN)]
+
+WalletText = Annotated[WalletId, Form(WALLET_ID_PATTERN, is_often_seen=True)]
+AssetText = Annotated[AssetCode, Form(ASSET_CODE_PATTERN, is_often_seen=True)]
+CommandText = Annotated[CommandId, Form(COMMAND_ID_PATTERN)]
+TransferText = Annotated[TransferId, Form(TRANSFER_ID_PATTERN)]
+HoldText = Annotated[HoldId, Form(HOLD_ID_PATTERN)]
+ClientText = Annotated[Principal, Form(CLIENT_NAME_PATTERN)]
+TokenHash = Annotated[str, Form(TOKEN_HASH_PATTERN)]
+Scope = Annotated[str, Form(SCOPE_PATTERN)]
+Network = Annotated[str, Form(NETWORK_PATTERN)]
 """An address such as 10.0.0.7, or a network such as 10.1.0.0/16 or 2001:db8::/32."""
 
 SequenceNumber = Annotated[Sequence, msgspec.Meta(ge=0, le=2**53 - 1)]

@@ -16,19 +16,21 @@ from typing import Annotated
 
 import msgspec
 
+from walletd.vocabulary.forms import Form
+
 MAX_AMOUNT = 10**36 - 1
 """The largest amount of one posting.  Sums may grow beyond it: Python ints do not overflow."""
 
 MAX_SCALE = 30
 
 AMOUNT_PATTERN = r"^[1-9][0-9]{0,35}\Z"
-AmountText = Annotated[str, msgspec.Meta(pattern=AMOUNT_PATTERN)]
+AmountText = Annotated[str, Form(AMOUNT_PATTERN)]
 """A movement of money: 1 to 10^36 - 1, as a decimal string."""
 
-LimitText = Annotated[str, msgspec.Meta(pattern=r"^(0|[1-9][0-9]{0,35})\Z")]
+LimitText = Annotated[str, Form(r"^(0|[1-9][0-9]{0,35})\Z")]
 """A limit: 0 to 10^36 - 1, as a decimal string."""
 
-SignedAmountText = Annotated[str, msgspec.Meta(pattern=r"^(0|-?[1-9][0-9]{0,71})\Z")]
+SignedAmountText = Annotated[str, Form(r"^(0|-?[1-9][0-9]{0,71})\Z")]
 """A balance: any whole number, as a decimal string."""
 
 _MAIN_UNIT = re.compile(r"(-?)([0-9]{1,200})(?:\.([0-9]{1,200}))?")
