@@ -2,6 +2,7 @@
 
     make bench-compare BASE=HEAD~1
     make bench-compare BASE=v0.1 ARGS="--rounds 8 --load 64x16 --what holds"
+    make bench-compare BASE=HEAD~1 ARGS=--compiled     # both with their hot modules compiled; needs a C compiler
 
 The base's sources are taken out of git into a folder of their own and run by the same interpreter with the same
 packages; both daemons are there at once, and one of them is loaded at a time.  What is compared is the ratio within a
@@ -11,10 +12,13 @@ round, in which a slow minute of the machine hits both; the spread says how far 
 import argparse
 import io
 import math
+import os
+import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
@@ -27,6 +31,8 @@ from bench.load import closed_loop
 from bench.town import Pings, Town
 
 ROOT = Path(__file__).resolve().parent.parent
+SOURCES = ("pyproject.toml", "README.md", "LICENSE", "src")
+"""What a wheel is built from."""
 ORDER = ("base", "this", "this", "base")
 WHAT: dict[str, Callable[[Town], Asking]] = {
     "transfer": Town.transfers,
@@ -77,12 +83,39 @@ def verdict(ratios: Sequence[float]) -> str:
 
 def extract(base: str, folder: Path) -> Path:
     """The sources of a revision."""
-    packed = subprocess.run(["git", "-C", ROOT, "archive", base, "src"], capture_output=True)
+    packed = subprocess.run(["git", "-C", ROOT, "archive", base, *SOURCES], capture_output=True)
     if packed.returncode != 0:
         raise SystemExit(f"git does not know {base}: {packed.stderr.decode().strip()}")
     with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as archive:
         archive.extractall(folder, filter="data")
     return folder / "src"
+
+
+def copy(folder: Path) -> Path:
+    """The sources of this checkout, so that nothing compiled lies beside them."""
+    folder.mkdir()
+    for name in SOURCES:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+        else:
+            shutil.copy(source, folder / name)
+    return folder / "src"
+
+
+def compiled(sources: Path) -> Path:
+    """The same with the hot modules compiled, as ``make compiled`` does it."""
+    folder = sources.parent
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "--no-input"]
+    command = [*pip, "wheel", "--no-build-isolation", "--no-deps", "-w", str(folder / "wheel"), str(folder)]
+    environment = {**os.environ, "HATCH_BUILD_HOOK_ENABLE_MYPYC": "1"}
+    built = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if built.returncode != 0:
+        raise SystemExit(f"compiling failed:\n{built.stdout[-4000:]}{built.stderr[-4000:]}")
+    (wheel,) = (folder / "wheel").iterdir()
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder / "compiled")
+    return folder / "compiled"
 
 
 def measure(daemon: Daemon, clients: int, window: int, seconds: float, asking: Asking) -> Figure:
@@ -100,11 +133,14 @@ def main() -> None:
     parser.add_argument("--load", action="append", metavar="CxW", help="clients x in flight: 1x1, 64x1, 64x16")
     parser.add_argument("--what", choices=WHAT, default="transfer", help="what is asked")
     parser.add_argument("--wallets", type=int, default=1000)
+    parser.add_argument("--compiled", action="store_true", help="compile the hot modules of both; a minute each")
     parser.add_argument("--directory", type=Path, help="where the data is put meanwhile: a disk, not memory")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.directory or Path.cwd(), prefix="bench-data-") as name:
         directory = Path(name)
         sources = {"base": extract(options.base, directory / "base"), "this": ROOT / "src"}
+        if options.compiled:
+            sources = {"base": compiled(sources["base"]), "this": compiled(copy(directory / "this"))}
         print(machine.sentence(machine.describe(directory)))
         with (
             Daemon(directory / "base-data", Installation(sys.executable, sources["base"])) as base,
