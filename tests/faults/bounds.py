@@ -168,8 +168,10 @@ CONSTANTS: dict[str, dict[str, Bound]] = {
     "wallets.roster": {
         "TURNS_BETWEEN_CHECKPOINTS": Crossed(3, "entries"),
         "BOOKS_AT_ONCE": Crossed(8, "wallets"),
-        "MAX_LOADING_OF_ONE": Elsewhere("the same, of one sender: tests/wallets/test_roster.py"),
+    },
+    "wallets.loading_places": {
         "MAX_LOADING": Elsewhere("claims on cold wallets, which are shed: tests/wallets/test_roster.py"),
+        "MAX_LOADING_OF_ONE": Elsewhere("the same, of one sender: tests/wallets/test_roster.py"),
     },
     "wallets.ledger_clock": {"MOST_AT_ONCE": Elsewhere("time, not data: tests/wallets/test_ledger_clock.py")},
     "tables.log_chain": {"PAGE_BYTES": _FORMAT, "SUM_BYTES": _FORMAT},

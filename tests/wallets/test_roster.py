@@ -16,7 +16,8 @@ from walletd.vocabulary.identifiers import DAEMON, Principal, Version, WalletId
 from walletd.vocabulary.reasons import Reason
 from walletd.vocabulary.states import ActorState, WalletStatus
 from walletd.wallets.actor import Claim
-from walletd.wallets.roster import BOOKS_AT_ONCE, MAX_LOADING, MAX_LOADING_OF_ONE, Payments, Roster
+from walletd.wallets.loading_places import MAX_LOADING, MAX_LOADING_OF_ONE, Payments
+from walletd.wallets.roster import BOOKS_AT_ONCE, Roster
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 
@@ -329,7 +330,7 @@ async def test_what_one_stranger_has_load_leaves_places_for_all_others_and_a_tru
             Claim([WalletId("m")], lambda claim: None, lambda _: shed.append("m"), sender=Principal("mallory"))
         )
         assert shed == ["m"]
-        assert not roster._loading_of.keys() - {"mallory"}
+        assert not roster._places._of.keys() - {"mallory"}
         nursery.cancel_scope.cancel()
 
 

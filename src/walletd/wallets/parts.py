@@ -24,8 +24,9 @@ from walletd.wallets.counters import CommandCounters
 from walletd.wallets.decisions import Decisions
 from walletd.wallets.history_clock import HistoryClock
 from walletd.wallets.load import Load
+from walletd.wallets.loading_places import Payments
 from walletd.wallets.reads import Reads
-from walletd.wallets.roster import Payments, Roster
+from walletd.wallets.roster import Roster
 from walletd.wallets.submission import Submission
 from walletd.wallets.visibility import Visibility
 

@@ -9,11 +9,9 @@ are the least recently used of too many, once the read tables contain everything
 """
 
 import logging
-from collections import Counter, OrderedDict, deque
+from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from itertools import islice
-from time import perf_counter
-from typing import NamedTuple
 
 import trio
 
@@ -29,6 +27,7 @@ from walletd.vocabulary.reasons import Reason
 from walletd.vocabulary.states import ActorState
 from walletd.wallets.actor import KEEP, Actor, Claim
 from walletd.wallets.entries import unavailable
+from walletd.wallets.loading_places import FREE, MAX_LOADING, LoadingPlaces, Payments
 
 log = logging.getLogger(__name__)
 
@@ -40,15 +39,6 @@ RETIREMENTS_PER_CLAIM = 4
 more.
 """
 
-MAX_LOADING = 20_000
-"""The actors whose books may be loading at once, about a kilobyte each; beyond it, claims on cold wallets are shed."""
-
-MAX_LOADING_OF_ONE = MAX_LOADING // 4
-"""Those of one sender that is not trusted: beyond it, its claims on cold wallets are shed, and no one else's."""
-
-FEW_WALLETS = 10
-"""A claim on more of them is shed when half of the places are taken: the others are for payments between a few."""
-
 BOOKS_AT_ONCE = 1_000
 """The books loaded by one read, so that others get their turn at the read tables."""
 
@@ -57,18 +47,6 @@ RESERVED_MAILBOX_PLACES = 16
 
 OVERLOADED_RETRY_MS = 100
 
-
-class Payments(NamedTuple):
-    """Who pays for the work on claims: ``is_trusted`` tells whose loading has no bound of its own, and ``charge``
-    settles the seconds, by this clock, of a claim that did not run on its arrival.
-    """
-
-    is_trusted: Callable[[Principal], bool]
-    charge: Callable[[Principal, float], None]
-    seconds: Callable[[], float] = perf_counter
-
-
-FREE = Payments(lambda principal: True, lambda principal, seconds: None)
 
 LoadBooks = Callable[[Iterable[WalletId]], Awaitable[Mapping[WalletId, Book | TransferRecord]]]
 
@@ -103,10 +81,7 @@ class Roster:
         self._ready: deque[Claim] = deque()
         self._wanted: list[Actor] = []
         """Actors whose books are in no read yet."""
-        self._loading = 0
-        """The number of actors whose books are not loaded yet."""
-        self._loading_of: Counter[Principal] = Counter()
-        self._payments = payments
+        self._places = LoadingPlaces(payments)
         self._nursery: trio.Nursery | None = None
         self.loads = 0
         self.retirements = 0
@@ -142,9 +117,7 @@ class Roster:
 
     def claim(self, claim: Claim) -> None:
         """Have the claim run when it has the turn of each of its wallets: at once, if all are warm and free."""
-        most = MAX_LOADING if len(claim.wallets) <= FEW_WALLETS else MAX_LOADING // 2
-        is_crowded = self._loading >= most or (self._loading >= MAX_LOADING_OF_ONE and self._loads_too_much(claim))
-        if is_crowded and not all(wallet in self._actors for wallet in claim.wallets):
+        if self._places.are_taken_for(claim) and not all(wallet in self._actors for wallet in claim.wallets):
             full = {"what": "the loading of wallets", "limit": MAX_LOADING}
             claim.fail(Declined(Reason.OVERLOADED, {**full, "retry_after_ms": OVERLOADED_RETRY_MS}))
             return
@@ -160,10 +133,6 @@ class Roster:
                 claim.lacking = 0
         if len(self._actors) > self._max_warm_wallets:
             self.retire_some(len(actors) + RETIREMENTS_PER_CLAIM)
-
-    def _loads_too_much(self, claim: Claim) -> bool:
-        """True if its sender, who is a stranger, has its share of the wallets that load."""
-        return self._loading_of[claim.sender] >= MAX_LOADING_OF_ONE and not self._payments.is_trusted(claim.sender)
 
     def resume(self, claim: Claim) -> None:
         """Run again a claim that kept its turns; does nothing if they were taken from it meanwhile."""
@@ -198,10 +167,9 @@ class Roster:
         actor = self._actors.get(wallet)
         if actor is None:
             actor = self._actors[wallet] = Actor(wallet, wanted_by)
-            self._loading_of[wanted_by] += 1
             if wallet.startswith(TRANSFER_MARK):
                 self._transfers.add(wallet)
-            self._loading += 1
+            self._places.take(wanted_by)
             self._wanted.append(actor)
             if len(self._wanted) == 1 and self._nursery is not None:  # At the end of the daemon claims wait.
                 self._nursery.start_soon(self._load_wanted, name="wallets that load")
@@ -257,11 +225,8 @@ class Roster:
         except ReadTablesStand as full:
             lost = unavailable(full)
         self.loads += len(wanted)
-        self._loading -= len(wanted)
         for actor in wanted:
-            self._loading_of[actor.wanted_by] -= 1
-            if not self._loading_of[actor.wanted_by]:
-                del self._loading_of[actor.wanted_by]
+            self._places.give(actor.wanted_by)
             if self._actors.get(actor.wallet) is not actor:
                 continue
             actor.lost = lost
@@ -276,10 +241,11 @@ class Roster:
         turns = 0
         while self._ready:
             claim = self._ready.popleft()
-            began = self._payments.seconds()
+            payments = self._places.payments
+            began = payments.seconds()
             self._run_waiting(claim)
             if claim.sender != DAEMON:
-                self._payments.charge(claim.sender, self._payments.seconds() - began)
+                payments.charge(claim.sender, payments.seconds() - began)
             turns += 1
             if turns % TURNS_BETWEEN_CHECKPOINTS == 0:
                 await trio.lowlevel.checkpoint()
