@@ -53,5 +53,5 @@ def tables_in_memory() -> apsw.Connection:
 def fold_into(connection: apsw.Connection, entries: Iterable[Entry]) -> None:
     """What the entries leave in the tables."""
     for statement, rows in rows_of(entries).statements():
-        for bulk in in_bulk(statement, rows):
-            connection.execute(*bulk)
+        if rows:
+            connection.execute(statement, (in_bulk(rows),))

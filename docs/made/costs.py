@@ -8,9 +8,7 @@ have expired without an entry yet.  v: outflows within its longest velocity wind
 
 from typing import NamedTuple
 
-ENTRY = (
-    "one entry: the command's bytes and its records after, once in `journal.db`; a row each in `moment` and `command`"
-)
+ENTRY = "one entry: the command's bytes and its records after, once in `journal.db`; its time in `moment`, and a row in `command`"
 NOTHING = "none"
 
 
@@ -112,7 +110,7 @@ COSTS: dict[str, Cost] = {
         "O(n + w log w); for a wallet with a velocity limit amortised O(1) per outflow and window, O(v) for the time in "
         "a refusal at which it would fit",
         "an Outflow, some 900 bytes, while the wallet is warm: 1,000 new ones, 200 older per window, 20,000 of open holds",
-        f"{ENTRY} (some 450 bytes for one posting); two rows in `balance_change` per posting, one "
+        f"{ENTRY} (some 300 bytes for one posting); a row in `balance_change` per balance moved, one "
         "in `outflow` if velocity is limited",
         "Asset, Wallet, Balance, Limits, Window, Outflow, Freeze, Posting, Transfer, Entry",
         f"{LEDGER}::test_a_transfer_costs_the_same_among_thousands_of_wallets",

@@ -137,7 +137,7 @@ class History:
         )
         self.add(
             holds=(record,),
-            balances=(BalanceRecord(WalletId(wallet), AssetCode("A0"), "1", "1", "0", self.version(wallet)),),
+            balances=(BalanceRecord(WalletId(wallet), AssetCode("A0"), "0", "1", "-1", self.version(wallet)),),
         )
 
     def tables(self) -> apsw.Connection:

@@ -22,10 +22,10 @@ from walletd.tables.schema import (
     microseconds,
 )
 from walletd.upkeep import books_audit
-from walletd.vocabulary.entries import BalanceRecord, Effects, Entry, HoldRecord
+from walletd.vocabulary.entries import BalanceRecord, Effects, Entry, HoldRecord, WalletRecord
 from walletd.vocabulary.identifiers import HoldId, Principal, Version, WalletId
 from walletd.vocabulary.identifiers import Sequence as SequenceNumber
-from walletd.vocabulary.states import HoldState
+from walletd.vocabulary.states import HoldState, WalletStatus
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 SMALL, LARGE = 300, 6_000
@@ -46,9 +46,10 @@ def tables_of(holds: int) -> apsw.Connection:
             placed_at=START,
             expires_at=START + timedelta(days=9),
         )
-        balance = BalanceRecord(WalletId(f"w{number:06}"), EUR, "1", "0", "1", Version(1))
+        balance = BalanceRecord(WalletId(f"w{number:06}"), EUR, "0", "0", "0", Version(1))
         command = cases.place("hotel", "EUR", 10, command_id=f"c{number}")
-        effects = Effects(holds=(record,), balances=(balance,))
+        opened = WalletRecord(wallet=balance.wallet, status=WalletStatus.OPEN, version=Version(1), opened_at=START)
+        effects = Effects(wallets=(opened,), holds=(record,), balances=(balance,))
         entries.append(
             Entry(
                 sequence=SequenceNumber(number), time=START, principal=Principal("p"), command=command, effects=effects

@@ -152,7 +152,10 @@ CONSTANTS: dict[str, dict[str, Bound]] = {
         "PAGE_ROWS": Crossed(7, "wallets"),
         "MOST_VIOLATIONS": Elsewhere("violations that are listed, not data: tests/gateway/test_page_sizes.py"),
     },
-    "tables.json_rows": {"MAX_ROWS": Crossed(16, "entries")},
+    "tables.folding": {
+        "MAX_MOMENTS": Crossed(5, "entries"),
+        "MAX_LINES": Crossed(3, "lines of one statement"),
+    },
     "tables.command_ids": {"SURVEY_ROWS": Crossed(11, "entries")},
     "upkeep.compaction": {
         "FILE_BYTES": Crossed(64 * 1024, "bytes of the journal"),

@@ -34,6 +34,7 @@ from tests.ledger.cases import (
 from tests.names import ALICE, BOB, CAROL, EUR
 from tests.properties import read_model
 from tests.tables.folded import Tables, as_had, as_lines
+from walletd.tables.folding import MAX_LINES
 from walletd.tables.queries.moments import Moment, sequence_at, sequence_before, time_of
 from walletd.tables.queries.past_balances import balances_at
 from walletd.tables.queries.statements import Page, Place, Question, read_statement
@@ -287,3 +288,22 @@ def test_a_statement_stays_of_the_moment_of_its_first_page_while_new_entries_com
                 break
             tables.fold(history(), random.Random(0), min(len(history()), tables.sequence + 1))
         assert found == read_model.lines(history()[:first], ALICE)
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+@pytest.mark.parametrize("size", [7, MAX_LINES, 1000])
+def test_an_entry_with_more_lines_of_a_balance_than_a_row_takes_reads_like_any_other(
+    size: int, newest_first: bool
+) -> None:
+    ledger = Ledger().after(define("EUR", 2), *(open_wallet(name) for name in ("@external", "alice", "bob")))
+    ledger.bring("alice", "EUR", 1000)
+    many = [posting("alice", "bob", "EUR", 1 + n % 3) for n in range(2 * MAX_LINES + 1)]
+    ledger.after(transfer(*many), pay("bob", "alice", "EUR", 5))
+    tables = Tables()
+    tables.fold(ledger.entries, random.Random(0), len(ledger.entries))
+    for wallet in (ALICE, BOB):
+        expected = read_model.lines(ledger.entries, wallet)
+        found = lines_of(tables, Question(wallet, newest_first=newest_first), size)
+        assert found == (expected[::-1] if newest_first else expected)
+    (balance,) = balances_at(tables.connection, BOB, None, Moment(len(ledger.entries) - 1, NOW)) or ()
+    assert int(balance.posted) == sum(line.amount for line in read_model.lines(ledger.entries, "bob")[:-1])

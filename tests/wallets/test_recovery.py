@@ -397,8 +397,7 @@ async def read_halfway(queries: Queries, directory: Path) -> Any:
 
 
 async def read_by_time(queries: Queries, directory: Path) -> Any:
-    everything = datetime(2026, 1, 1, tzinfo=UTC)
-    return [await queries.past_balances(WALLETS, None, everything)]
+    return [await queries.past_balances(WALLETS, None, datetime.now(UTC))]
 
 
 async def read_open_ones(queries: Queries, directory: Path) -> Any:
@@ -438,18 +437,15 @@ async def sealed(tmp_path: Path, filled: MemoryJournalStore) -> AsyncIterator[No
         ("wallet", "record", (read_open_ones,)),
         ("balance", "wallet", (read_audit,)),
         ("balance", "asset", (read_wallets, read_some_wallets, read_books, read_audit)),
-        ("balance", "record", (read_wallets, read_some_wallets, read_books, read_audit)),
-        ("balance", "seal", (read_wallets, read_some_wallets, read_books, read_audit)),
-        *[
-            ("balance_change", column, (read_statements,))
-            for column in ("sequence", "line", "time", "amount", "posted", "counterparty", "reference", "seal")
-        ],
+        ("balance", "key", (read_wallets, read_some_wallets, read_books, read_audit)),
+        *[("balance_change", column, (read_statements,)) for column in ("time", "posted", "lines", "seal")],
         *[("wallet_after", column, (read_past, read_statements)) for column in ("record", "seal")],
         *[
-            ("last balance_change", column, (read_past, read_statements))
-            for column in ("version", "posted", "held", "amount", "seal")
+            ("last balance_change", column, (read_past, read_statements, read_wallets, read_books, read_audit))
+            for column in ("version", "posted", "held", "lines", "seal")
         ],
-        *[("moment", column, (read_halfway, read_by_time)) for column in ("time", "seal")],
+        *[("moment", column, (read_halfway,)) for column in ("time", "offsets", "seal")],
+        *[("last moment", column, (read_by_time,)) for column in ("time", "offsets", "seal")],
         ("command", "sequence", (read_command_ids,)),
         ("command", "seal", (read_command_ids,)),
     ],
@@ -472,10 +468,11 @@ def flip_a_bit_of(directory: Path, table: str, column: str) -> None:
     condition = "wallet = 'w1:2'" if table in ("wallet", "balance", "balance_change", "wallet_after") else "1"
     if table == "last balance_change":
         table = "balance_change"
-        last = "SELECT wallet, sequence, line FROM balance_change WHERE wallet = 'w1:2' ORDER BY 2 DESC, 3 DESC LIMIT 1"
-        condition = f"(wallet, sequence, line) = ({last})"
+        condition = "id = (SELECT max(id) FROM balance_change WHERE wallet = 'w1:2')"
     if table == "moment":
-        condition = "sequence = 24"
+        condition = "sequence = (SELECT max(sequence) FROM moment WHERE sequence <= 24)"
+    if table == "last moment":
+        table, condition = "moment", "sequence = (SELECT max(sequence) FROM moment)"
     if table == "command":
         condition = "command_id = 't1-7'"
     with state_file(directory / FILE_NAME) as connection:
@@ -498,7 +495,7 @@ def flipped(value: Any) -> Any:
 
 
 async def test_text_that_is_not_utf8_any_more_is_found(tmp_path: Path, filled: MemoryJournalStore) -> None:
-    change(tmp_path, "UPDATE balance_change SET reference = CAST(x'72ff37' AS TEXT) WHERE wallet = 'w1:2'")
+    change(tmp_path, "UPDATE balance_change SET lines = CAST(x'72ff37' AS TEXT) WHERE wallet = 'w1:2'")
     queries = await open_queries(tmp_path / FILE_NAME)
     with pytest.raises(ReadTablesRotten):
         await read_statements(queries, tmp_path)

@@ -324,9 +324,7 @@ async def archives_behind_rot(directory: Path) -> bool:
         await live(core)
         await core.projector.reach(core.writer.durable_head)
         with state_file(directory / FILE_NAME) as connection:
-            connection.execute(
-                "UPDATE balance SET record = replace(record, '\"posted\":\"', '\"posted\":\"1') WHERE wallet = 'bob'"
-            )
+            connection.execute("UPDATE balance_change SET posted = '1' || posted WHERE wallet = 'bob'")
         try:
             await compaction.compact(keep_entries=5)
         except ReadTablesRotten:

@@ -1,8 +1,9 @@
 """The schema of the read tables, its format, and the form of times in it."""
 
 from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
 
-FORMAT = 12
+FORMAT = 13
 
 EARLY_ASSETS = 16
 """The number of assets, those defined first, for which a wallet's history is read asset by asset; the changes of all
@@ -20,7 +21,10 @@ CREATE TABLE asset (
     asset TEXT PRIMARY KEY, scale INTEGER NOT NULL, seal BLOB, is_late INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX early_asset ON asset (asset) WHERE NOT is_late;
-CREATE TABLE moment (sequence INTEGER PRIMARY KEY, time INTEGER NOT NULL, seal BLOB) STRICT;
+CREATE TABLE moment (
+    sequence INTEGER PRIMARY KEY, time INTEGER NOT NULL, offsets TEXT NOT NULL, seal BLOB
+) STRICT;
+CREATE INDEX moment_by_time ON moment (time);
 CREATE TABLE wallet (
     wallet TEXT PRIMARY KEY, record TEXT NOT NULL, seal BLOB, status TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
@@ -34,16 +38,14 @@ CREATE TABLE wallet_after (
     PRIMARY KEY (wallet, sequence)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE balance (
-    wallet TEXT NOT NULL, asset TEXT NOT NULL, record TEXT NOT NULL, seal BLOB, PRIMARY KEY (wallet, asset)
+    wallet TEXT NOT NULL, asset TEXT NOT NULL, key INTEGER NOT NULL, seal BLOB, PRIMARY KEY (wallet, asset)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE balance_change (
-    wallet TEXT NOT NULL, asset TEXT NOT NULL, sequence INTEGER NOT NULL, line INTEGER NOT NULL, time INTEGER NOT NULL,
-    version INTEGER NOT NULL, posted TEXT NOT NULL, held TEXT NOT NULL,
-    amount TEXT, counterparty TEXT, reference TEXT, kind TEXT, transfer TEXT, seal BLOB,
-    is_late INTEGER NOT NULL
+    id INTEGER PRIMARY KEY, key INTEGER NOT NULL, wallet TEXT NOT NULL, asset TEXT NOT NULL, time INTEGER NOT NULL,
+    version INTEGER NOT NULL, posted TEXT NOT NULL, held TEXT NOT NULL, lines TEXT, seal BLOB, is_late INTEGER NOT NULL
 ) STRICT;
-CREATE UNIQUE INDEX change_of_balance ON balance_change (wallet, asset, sequence, line);
-CREATE INDEX late_change ON balance_change (wallet, sequence, line) WHERE is_late;
+CREATE INDEX change_of_balance ON balance_change (key);
+CREATE INDEX late_change ON balance_change (wallet) WHERE is_late;
 CREATE TABLE hold (
     wallet TEXT NOT NULL, number INTEGER NOT NULL, place INTEGER NOT NULL, is_open INTEGER NOT NULL, expires INTEGER,
     record TEXT NOT NULL, ended INTEGER, seal BLOB, PRIMARY KEY (number, place)
@@ -68,15 +70,22 @@ CREATE TABLE command (
 ) STRICT, WITHOUT ROWID;
 """
 
-CHANGE_COLUMNS = """
-c.wallet, c.asset, c.sequence, c.line, c.time, c.version, c.posted, c.held,
-c.amount, c.counterparty, c.reference, c.kind, c.transfer, c.seal
-"""
+CHANGE_COLUMNS = "c.id, c.key, c.wallet, c.asset, c.time, c.version, c.posted, c.held, c.lines, c.seal"
 """The values that a change's seal covers, and the seal."""
+
+LAST_CHANGE = """
+SELECT id FROM balance_change WHERE key = {b}.key AND wallet = {b}.wallet AND asset = {b}.asset{until}
+ORDER BY id DESC LIMIT 1
+"""
+"""The last change of the balance ``b``.  Two balances may have one key, so their names are compared, too."""
 
 UNMOVED = -1
 """The line of a change without a movement."""
 
+PLACES = 1 << 16
+"""The changes of one entry are numbered from its sequence times this."""
+
+_LARGEST = 2**63 - 1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -89,3 +98,13 @@ def microseconds(time: datetime) -> int:
 def from_microseconds(value: int) -> datetime:
     """The inverse of ``microseconds``."""
     return _EPOCH + timedelta(microseconds=value)
+
+
+def key_of(wallet: str, asset: str) -> int:
+    """The 63 bits by which the changes of a balance are found: a quarter of the length of its names in an index."""
+    return int.from_bytes(blake2b(f"{wallet}\n{asset}".encode(), digest_size=8).digest()) >> 1
+
+
+def first_place(sequence: int) -> int:
+    """The number of an entry's first change: below it are those of all earlier entries."""
+    return min(sequence * PLACES, _LARGEST)

@@ -108,7 +108,8 @@ def folded(folding: Folding, progress: Progress) -> Folded:
     """The folded entries, and the progress after them."""
     statements: list[tuple[str, Sequence[Any]]] = []
     for statement, rows in folding.rows().statements():
-        statements += in_bulk(statement, rows)
+        if rows:
+            statements.append((statement, (in_bulk(rows),)))
     done = (*progress[:-1], microseconds(progress.time))
     statements.append(("INSERT OR REPLACE INTO progress VALUES (1, ?, ?, ?, ?, ?, ?)", done))
     return Folded(statements, progress)

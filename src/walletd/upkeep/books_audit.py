@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 import apsw
 import msgspec
@@ -31,15 +32,18 @@ from walletd.tables.file import (
     open_for_reading,
     rot_reported,
 )
+from walletd.tables.queries.past_balances import last_balance, stood_of
 from walletd.tables.reader import in_one_view, progress_of
 from walletd.tables.schema import (
     CHANGE_COLUMNS,
+    LAST_CHANGE,
+    PLACES,
 )
 from walletd.tables.seals import (
     check_seal,
 )
-from walletd.vocabulary.entries import AssetRecord, BalanceRecord
-from walletd.vocabulary.identifiers import AssetCode, is_system_wallet
+from walletd.vocabulary.entries import AssetRecord, WalletRecord
+from walletd.vocabulary.identifiers import AssetCode, WalletId, is_system_wallet
 
 MOST_VIOLATIONS = 1_000
 """The limit in one answer: enough to see what is wrong, and less than half of a message."""
@@ -48,26 +52,29 @@ PAGE_ROWS = 500
 """The balances read at a time; summing them occupies the event loop for some two to three milliseconds."""
 
 _SEALED, _, _SEAL = CHANGE_COLUMNS.rpartition(", ")
+_NOW = LAST_CHANGE.format(b="b", until="")
+_THEN = LAST_CHANGE.format(b="b", until=f" AND id < (?4 + 1) * {PLACES}")
 BALANCES = f"""
-SELECT json_group_array(json_array(wallet, asset, record, hex(seal), json(change), sealed))
-FROM (
-    SELECT b.wallet, b.asset, b.record, b.seal, json_array({_SEALED}) AS change, hex({_SEAL}) AS sealed
-    FROM (SELECT * FROM balance WHERE (wallet, asset) > (?1, ?2) ORDER BY wallet, asset LIMIT ?3) b
-    LEFT JOIN balance_change c ON c.wallet = b.wallet AND c.asset = b.asset AND (c.sequence, c.line) = (
-        SELECT sequence, line FROM balance_change WHERE wallet = b.wallet AND asset = b.asset AND sequence <= ?4
-        ORDER BY sequence DESC, line DESC LIMIT 1
-    )
-)
+SELECT json_group_array(json_array(
+    b.wallet, b.asset, w.record, hex(w.seal),
+    json((SELECT json_array(json_array({_SEALED}), hex({_SEAL})) FROM balance_change c WHERE c.id = ({_NOW}))),
+    json((SELECT json_array(json_array({_SEALED}), hex({_SEAL})) FROM balance_change c WHERE c.id = ({_THEN})))
+))
+FROM (SELECT * FROM balance WHERE (wallet, asset) > (?1, ?2) ORDER BY wallet, asset LIMIT ?3) b
+LEFT JOIN wallet w USING (wallet)
 """
 """One row for many balances: a thread that fetches each row asks for the interpreter as often."""
 
-Row = tuple[str, AssetCode, str, str, list[int | str | None], str]
+_Change = tuple[list[int | str | None], str]
+"""A change of a balance, and its seal."""
 
-_POSTED = 6
+Row = tuple[WalletId, AssetCode, str, str, _Change, _Change | None]
+"""A balance, its wallet with its seal, the last change now, and the last one as of the audit."""
+
 _FIRST = AssetCode("")
 
 _decode_rows = msgspec.json.Decoder(list[Row]).decode
-_decode_balance = msgspec.json.Decoder(BalanceRecord).decode
+_decode_wallet = msgspec.json.Decoder(WalletRecord).decode
 
 
 class Audit:
@@ -94,18 +101,17 @@ class Audit:
             self._add(await writer.in_thread(partial(_page, self._connection, asked)))
 
     def _add(self, rows: list[Row]) -> None:
-        for wallet, asset, record, sealed, change, change_sealed in rows:
-            check_seal("balance", bytes.fromhex(sealed), wallet, asset, record)
-            available = _decode_balance(record).available
+        for wallet, asset, record, sealed, now, then in rows:
+            check_seal("wallet", bytes.fromhex(sealed), wallet, record)
+            available = last_balance(_decode_wallet(record), _with_seal(now)).available
             if available is not None and int(available) < 0:
                 self._overdrawn.append(f"wallet {wallet} has {self._in_words(int(available), asset)} available")
-            posted = change[_POSTED]
-            if posted is None:
+            if then is None:
                 continue  # The balance is younger than the entry.
-            check_seal("balance_change", bytes.fromhex(change_sealed), *change)
-            self._sums[asset] = self._sums.get(asset, 0) + int(posted)
+            posted = stood_of(_with_seal(then)).posted
+            self._sums[asset] = self._sums.get(asset, 0) + posted
             if not is_system_wallet(wallet):
-                self._customers[asset] = self._customers.get(asset, 0) + int(posted)
+                self._customers[asset] = self._customers.get(asset, 0) + posted
         if rows:
             self._last = rows[-1][:2]
         self.is_done = len(rows) < PAGE_ROWS
@@ -213,6 +219,11 @@ def _open(path: Path, cache_kibibytes: int, counts_wallets: bool, as_of: int | N
 def _asset(code: AssetCode, scale: int, sealed: bytes) -> AssetRecord:
     check_seal("asset", sealed, code, scale)
     return AssetRecord(code, scale)
+
+
+def _with_seal(change: _Change) -> list[Any]:
+    values, sealed = change
+    return [*values, bytes.fromhex(sealed)]
 
 
 def _scale_of(asset: AssetRecord | None) -> int | None:

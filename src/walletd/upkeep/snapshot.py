@@ -46,12 +46,13 @@ from walletd.tables.file import (
 from walletd.tables.reader import in_one_view
 from walletd.tables.schema import (
     EARLY_ASSETS,
+    LAST_CHANGE,
     SCHEMA,
 )
 from walletd.tables.seals import (
     check_seal,
 )
-from walletd.vocabulary.entries import BalanceRecord, WalletRecord
+from walletd.vocabulary.entries import WalletRecord
 
 UNFINISHED_NAME = "snapshot.unfinished"
 NICENESS = 10
@@ -75,6 +76,11 @@ _UNSEALED = frozenset({"progress", "wallet_metadata"})
 _WRONGLY_LATE = """
 SELECT 1 FROM asset WHERE is_late NOT IN (0, 1) UNION ALL
 SELECT 1 FROM balance_change c LEFT JOIN asset a USING (asset) WHERE c.is_late IS NOT ifnull(a.is_late, 1) LIMIT 1
+"""
+
+_POSTED = f"""
+SELECT b.asset, c.posted
+FROM balance b LEFT JOIN balance_change c ON c.id = ({LAST_CHANGE.format(b="b", until="")})
 """
 
 Seals = dict[str, int | None]
@@ -105,7 +111,6 @@ _SEALS = seals_of(SCHEMA)
 
 log = logging.getLogger("walletd.wallets")
 
-_decode_balance = msgspec.json.Decoder(BalanceRecord).decode
 _decode_wallet = msgspec.json.Decoder(WalletRecord).decode
 
 
@@ -298,16 +303,23 @@ def _check_late(connection: Tables) -> None:
 
 
 def _check_sums(connection: Tables) -> None:
+    """Check that posted balances sum to zero; each that is listed has a change."""
     sums: dict[str, int] = {}
-    for asset, record in connection.execute("SELECT asset, record FROM balance"):
-        sums[asset] = sums.get(asset, 0) + int(_decode_balance(record).posted)
+    for asset, posted in connection.execute(_POSTED):
+        if posted is None:
+            raise ReadTablesRotten("a balance without a change")
+        sums[asset] = sums.get(asset, 0) + int(posted)
     if any(sums.values()):
         raise ReadTablesRotten(f"the sum of balances ({sums})")
 
 
 def _checked_progress(connection: Tables) -> int:
     """The last entry of the copy: every entry up to there left its moment, and the frontier has that length."""
-    ((entries, last),) = connection.execute("SELECT count(*), max(sequence) FROM moment").fetchall()
+    entries = last = 0
+    for first, offsets in connection.execute(
+        "SELECT sequence, json_array_length(offsets) FROM moment ORDER BY sequence"
+    ):
+        entries, last = entries + offsets, first + offsets - 1
     rows = connection.execute("SELECT sequence, frontier FROM progress WHERE singleton = 1").fetchall()
     try:
         shown = [(sequence, Frontier.from_bytes(frontier).size) for sequence, frontier in rows]

@@ -16,6 +16,8 @@ import msgspec
 
 from walletd.ledger.book import Book, restore_book, restore_outflow
 from walletd.tables.file import Tables
+from walletd.tables.queries.past_balances import last_balance
+from walletd.tables.schema import CHANGE_COLUMNS, LAST_CHANGE
 from walletd.tables.seals import (
     check_seal,
 )
@@ -26,7 +28,6 @@ SLICE = 2_000
 """The rows read in one slice: some ten milliseconds of a thread."""
 
 _decode_wallet = msgspec.json.Decoder(WalletRecord).decode
-_decode_balance = msgspec.json.Decoder(BalanceRecord).decode
 _decode_outflow = msgspec.json.Decoder(OutflowRecord).decode
 _decode_hold = msgspec.json.Decoder(HoldRecord).decode
 
@@ -35,9 +36,10 @@ WALLETS = """
 SELECT w.wallet, w.record, w.seal FROM json_each(?1) n CROSS JOIN wallet w ON w.wallet = n.value
 WHERE n.value > ?2 LIMIT ?3
 """
-BALANCES = """
-SELECT b.wallet, b.asset, b.record, b.seal FROM json_each(?1) n CROSS JOIN balance b
-ON b.wallet = n.value AND b.asset > iif(n.value = ?2, ?3, '') WHERE n.value >= ?2 LIMIT ?4
+BALANCES = f"""
+SELECT b.wallet, b.asset, {CHANGE_COLUMNS} FROM json_each(?1) n CROSS JOIN balance b
+ON b.wallet = n.value AND b.asset > iif(n.value = ?2, ?3, '')
+LEFT JOIN balance_change c ON c.id = ({LAST_CHANGE.format(b="b", until="")}) WHERE n.value >= ?2 LIMIT ?4
 """
 # Without this, SQLite would look at every hold that the wallet ever had.
 OPEN_HOLDS = """
@@ -83,9 +85,8 @@ class BookLoading:
             if len(rows) == SLICE:
                 yield True
         for rows in self._slices(BALANCES, names, ("", "")):
-            for name, asset, record, sealed in rows:
-                check_seal("balance", sealed, name, asset, record)
-                self._balances.setdefault(name, []).append(_decode_balance(record))
+            for name, _, *change in rows:
+                self._balances.setdefault(name, []).append(last_balance(self._records[name], change))
             if len(rows) == SLICE:
                 yield True
         for rows in self._slices(OPEN_HOLDS, names, ("", 0, 0)):

@@ -2,14 +2,18 @@
 
     sequence_at(tables, time)              # the last entry at that time or before it; 0 before the first
 
-Times never decrease from one entry to the next, so a time is found by bisection: O(log² entries).
+A row has the times of a run of entries.  Times never decrease from one entry to the next, so both directions take one
+step down an index, and one look into a row: O(log entries).
 """
 
+from bisect import bisect_right
+from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import msgspec
 
 from walletd.tables.file import ReadTablesRotten, Tables
-from walletd.tables.reader import progress_of
 from walletd.tables.schema import (
     from_microseconds,
     microseconds,
@@ -18,7 +22,12 @@ from walletd.tables.seals import (
     check_seal,
 )
 
-MOMENT = "SELECT time, seal FROM moment WHERE sequence = ?"
+MOMENT = "SELECT sequence, time, offsets, seal FROM moment WHERE sequence <= ? ORDER BY sequence DESC LIMIT 1"
+LAST_MOMENT = """
+SELECT sequence, time, offsets, seal FROM moment WHERE time <= ? ORDER BY time DESC, sequence DESC LIMIT 1
+"""
+
+_decode_offsets = msgspec.json.Decoder(list[int]).decode
 
 
 class Moment(NamedTuple):
@@ -26,6 +35,14 @@ class Moment(NamedTuple):
 
     sequence: int
     time: datetime
+
+
+class _Run(NamedTuple):
+    """Entries that follow each other: the first, its time, and the time of each after that."""
+
+    sequence: int
+    time: int
+    offsets: list[int]
 
 
 def time_of(tables: Tables, sequence: int) -> datetime:
@@ -44,19 +61,23 @@ def sequence_before(tables: Tables, time: datetime) -> int:
 
 
 def _sequence_at(tables: Tables, sought: int) -> int:
-    least, most = 0, progress_of(tables)
-    while least < most:
-        middle = (least + most + 1) // 2
-        if _time_of(tables, middle) <= sought:
-            least = middle
-        else:
-            most = middle - 1
-    return least
+    row = tables.execute(LAST_MOMENT, (sought,)).fetchone()
+    if row is None:
+        return 0
+    run = _run(row)
+    return run.sequence + bisect_right(run.offsets, sought - run.time) - 1
 
 
 def _time_of(tables: Tables, sequence: int) -> int:
     row = tables.execute(MOMENT, (sequence,)).fetchone()
-    if row is None:
+    run = None if row is None else _run(row)
+    if run is None or sequence >= run.sequence + len(run.offsets):
         raise ReadTablesRotten(f"the moment of entry {sequence}")
-    check_seal("moment", row[1], sequence, row[0])
-    return int(row[0])
+    return run.time + run.offsets[sequence - run.sequence]
+
+
+def _run(row: Sequence[Any]) -> _Run:
+    *values, sealed = row
+    check_seal("moment", sealed, *values)
+    sequence, time, offsets = values
+    return _Run(sequence, time, _decode_offsets(offsets))

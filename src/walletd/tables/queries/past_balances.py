@@ -2,8 +2,9 @@
 
     balances = balances_at(tables, "alice", "EUR", Moment(12, time))
 
-``balance_change`` has each balance after each entry that changed it; ``wallet_after`` has a row for each change of a
-wallet.  A hold that had expired by the moment reserves nothing, even if the entry that records it came later.
+``balance`` names each balance, and ``balance_change`` has it after each entry that changed it; ``wallet_after`` has a
+row for each change of a wallet.  A hold that had expired by the moment reserves nothing, even if the entry that records
+it came later.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,10 +15,13 @@ import msgspec
 
 from walletd.ledger.book import balance_record, floor
 from walletd.protocol.pages import PageRoom
-from walletd.tables.file import Tables
+from walletd.tables.file import ReadTablesRotten, Tables
 from walletd.tables.queries.moments import Moment
 from walletd.tables.schema import (
     CHANGE_COLUMNS,
+    LAST_CHANGE,
+    first_place,
+    key_of,
     microseconds,
 )
 from walletd.tables.seals import (
@@ -34,24 +38,18 @@ EARLY_ASSETS = """
 SELECT a.asset FROM asset a INDEXED BY early_asset
 WHERE NOT a.is_late AND EXISTS (SELECT 1 FROM balance b WHERE b.wallet = ? AND b.asset = a.asset) ORDER BY a.asset
 """
-_LAST_CHANGE = """
-SELECT sequence, line FROM balance_change WHERE wallet = ?1 AND asset = {asset} AND sequence <= ?2
-ORDER BY sequence DESC, line DESC LIMIT 1
-"""
 BALANCES_AT = f"""
 SELECT {CHANGE_COLUMNS}
-FROM balance b CROSS JOIN balance_change c ON c.wallet = b.wallet AND c.asset = b.asset
-AND (c.sequence, c.line) = ({_LAST_CHANGE.format(asset="b.asset")})
+FROM balance b CROSS JOIN balance_change c ON c.id = ({LAST_CHANGE.format(b="b", until=" AND id < ?2")})
 WHERE b.wallet = ?1 AND b.asset > ?3 ORDER BY b.asset
 """
-SOME_BALANCES_AT = f"""
-SELECT {CHANGE_COLUMNS}
-FROM json_each(?3) a CROSS JOIN balance_change c ON c.wallet = ?1 AND c.asset = a.value
-AND (c.sequence, c.line) = ({_LAST_CHANGE.format(asset="a.value")})
+BALANCE_AT = f"""
+SELECT {CHANGE_COLUMNS} FROM balance_change c INDEXED BY change_of_balance
+WHERE c.key = ?3 AND c.wallet = ?1 AND c.asset = ?4 AND c.id < ?2 ORDER BY c.id DESC LIMIT 1
 """
 LAST_OF_LATE = f"""
 SELECT {CHANGE_COLUMNS} FROM balance_change c INDEXED BY late_change
-WHERE c.wallet = ?1 AND c.is_late AND c.sequence <= ?2 ORDER BY c.sequence DESC, c.line DESC LIMIT 1
+WHERE c.wallet = ?1 AND c.is_late AND c.id < ?2 ORDER BY c.id DESC LIMIT 1
 """
 # If several entries record expiries, each records the earliest remaining ones, and at most one more.
 LAPSED_AT = """
@@ -130,7 +128,9 @@ def _had(
     version = max(record.version, last_version(tables, wallet, moment.sequence))
     freed = _freed(tables, wallet, moment)
     if asset is None:
-        stood: Iterable[BalanceAfter] = map(_stood, tables.execute(BALANCES_AT, (wallet, moment.sequence, after)))
+        stood: Iterable[BalanceAfter] = map(
+            stood_of, tables.execute(BALANCES_AT, (wallet, first_place(moment.sequence + 1), after))
+        )
     else:
         stood = [*stood_at(tables, wallet, [asset], moment.sequence)] or [BalanceAfter(asset, 0, 0, 0)]
     for one in stood:
@@ -155,19 +155,32 @@ def wallet_at(tables: Tables, wallet: WalletId, sequence: int) -> WalletRecord |
 
 def stood_at(tables: Tables, wallet: WalletId, assets: Iterable[AssetCode], sequence: int) -> Iterator[BalanceAfter]:
     """Balances of the wallet, each after the last entry that touched it; assets that never touched it are left out."""
-    return map(_stood, tables.execute(SOME_BALANCES_AT, (wallet, sequence, msgspec.json.encode([*assets]).decode())))
+    for asset in assets:
+        row = tables.execute(BALANCE_AT, (wallet, first_place(sequence + 1), key_of(wallet, asset), asset)).fetchone()
+        if row is not None:
+            yield stood_of(row)
 
 
-def _stood(row: Sequence[Any]) -> BalanceAfter:
+def stood_of(row: Sequence[Any]) -> BalanceAfter:
+    """The balance after a change."""
     *values, sealed = row
     check_seal("balance_change", sealed, *values)
-    _, asset, _, _, _, version, posted, held, *_ = values
+    _, _, _, asset, _, version, posted, held, _ = values
     return BalanceAfter(asset, version, int(posted), int(held))
+
+
+def last_balance(record: WalletRecord, change: Sequence[Any]) -> BalanceRecord:
+    """The balance after its last change, of a wallet as it is now.  Raises ReadTablesRotten if there is no change."""
+    if change[0] is None:
+        raise ReadTablesRotten(f"a balance of wallet {record.wallet}")
+    stood = stood_of(change)
+    least = floor(is_system_wallet(record.wallet), record.limits.get(stood.asset))
+    return balance_record(record.wallet, stood.asset, stood.posted, stood.held, stood.version, least)
 
 
 def last_version(tables: Tables, wallet: WalletId, sequence: int) -> int:
     """The wallet's version after the last change of a balance; 0 if there was none.  O(early assets × log)."""
-    late = map(_stood, tables.execute(LAST_OF_LATE, (wallet, sequence)))
+    late = map(stood_of, tables.execute(LAST_OF_LATE, (wallet, first_place(sequence + 1))))
     early = stood_at(tables, wallet, early_assets(tables, wallet), sequence)
     return max((stood.version for stood in chain(late, early)), default=0)
 

@@ -7,14 +7,16 @@ posted meanwhile.  The work of one page is bounded: if few lines match, a page h
 to continue.  For a wallet with many assets, a page has the balances of those that its lines move.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from hashlib import blake2b
 from heapq import merge
+from itertools import dropwhile, groupby
 from typing import Any, NamedTuple
 
 import msgspec
 
+from walletd.ledger.statement import TRANSFER
 from walletd.protocol.messages import Statement, StatementBalance, StatementLine
 from walletd.protocol.pages import PageRoom
 from walletd.tables.file import Tables
@@ -23,8 +25,11 @@ from walletd.tables.queries.past_balances import early_assets, stood_at, wallet_
 from walletd.tables.reader import progress_of
 from walletd.tables.schema import (
     CHANGE_COLUMNS,
+    PLACES,
     UNMOVED,
+    first_place,
     from_microseconds,
+    key_of,
 )
 from walletd.tables.seals import (
     check_seal,
@@ -41,14 +46,19 @@ STATED_BYTES = 256
 """The largest size of the two balances that a page states for a line."""
 
 SOME_ASSETS = "SELECT asset FROM balance WHERE wallet = ? ORDER BY asset LIMIT ?"
-_RISING = "(c.sequence, c.line) > (?3, ?4) AND c.sequence <= ?5 ORDER BY c.sequence, c.line"
-_FALLING = "(c.sequence, c.line) < (?3, ?4) AND c.sequence >= ?5 ORDER BY c.sequence DESC, c.line DESC"
-_OF_ASSET = f"SELECT {CHANGE_COLUMNS} FROM balance_change c WHERE c.wallet = ?1 AND c.asset = ?2 AND"
+_RISING = "c.id >= ?3 AND c.id < ?4 ORDER BY c.id"
+_FALLING = "c.id >= ?3 AND c.id < ?4 ORDER BY c.id DESC"
+_OF_ASSET = (
+    f"SELECT {CHANGE_COLUMNS} FROM balance_change c INDEXED BY change_of_balance "
+    "WHERE c.key = ?5 AND c.wallet = ?1 AND c.asset = ?2 AND"
+)
 _LATE = f"SELECT {CHANGE_COLUMNS} FROM balance_change c INDEXED BY late_change WHERE c.wallet = ?1 AND c.is_late AND"
 OLDEST_FIRST, NEWEST_FIRST = f"{_OF_ASSET} {_RISING}", f"{_OF_ASSET} {_FALLING}"
 LATE_OLDEST_FIRST, LATE_NEWEST_FIRST = f"{_LATE} {_RISING}", f"{_LATE} {_FALLING}"
 _AFTER_ALL = 2**62
 _CURSOR_FORMAT = 2
+
+_decode_lines = msgspec.json.Decoder(list[list[Any]]).decode
 
 
 class Question(NamedTuple):
@@ -86,6 +96,13 @@ class Place(NamedTuple):
     def numbers(self) -> tuple[int, int, int]:
         """The numbers for a cursor: none of them is negative."""
         return self.end, self.sequence, self.line - UNMOVED
+
+
+class _Seen(NamedTuple):
+    """A line and its place; None for a change without a movement."""
+
+    place: tuple[int, int]
+    line: StatementLine | None
 
 
 class Page(NamedTuple):
@@ -162,34 +179,93 @@ def _lines(
     lines: list[StatementLine] = []
     reached: tuple[int, int] | None = None
     room = PageRoom()
-    for visited, row in enumerate(_rows(tables, question, bounds)):
+    for visited, (place, found) in enumerate(_seen(tables, question, bounds)):
         if visited == max(MAX_VISITED, limit + 1):
             return lines, reached
-        found = _statement_line(row)
         if found is not None and _fits(found, question):
             if len(lines) == limit or not room.takes(found, STATED_BYTES):
                 return lines, (lines[-1].sequence, lines[-1].line)
             lines.append(found)
-        reached = _place(row)
+        reached = place
     return lines, None
 
 
-def _rows(tables: Tables, question: Question, bounds: tuple[int, ...]) -> Iterable[Any]:
-    """The changes of the asset, or of all the wallet's assets in the order of the history.
+def _seen(tables: Tables, question: Question, bounds: tuple[int, ...]) -> Iterator[_Seen]:
+    """What changed of the asset, or of all the wallet's assets in the order of the history.
 
-    For all assets, those of each early asset and of all later ones together, so that there are few cursors.
+    For all assets, the changes of each early asset and of all later ones together, so that there are few cursors.
     """
-    of_asset, late = (NEWEST_FIRST, LATE_NEWEST_FIRST) if question.newest_first else (OLDEST_FIRST, LATE_OLDEST_FIRST)
-    assets = early_assets(tables, question.wallet) if question.asset is None else [question.asset]
-    changes: list[Iterable[Any]] = [tables.execute(of_asset, (question.wallet, asset, *bounds)) for asset in assets]
+    newest_first, wallet = question.newest_first, question.wallet
+    ids = _ids(bounds, newest_first)
+    of_asset, late = (NEWEST_FIRST, LATE_NEWEST_FIRST) if newest_first else (OLDEST_FIRST, LATE_OLDEST_FIRST)
+    assets = early_assets(tables, wallet) if question.asset is None else [question.asset]
+    changes: list[Iterable[_Seen]] = [
+        _in_order(tables.execute(of_asset, (wallet, asset, *ids, key_of(wallet, asset))), newest_first)
+        for asset in assets
+    ]
     if question.asset is None:
-        changes.append(tables.execute(late, (question.wallet, None, *bounds)))
-    return merge(*changes, key=_place, reverse=question.newest_first)
+        changes.append(_interleaved(tables.execute(late, (wallet, None, *ids)), newest_first))
+    after = bounds[:2]
+    seen = merge(*changes, key=_place, reverse=newest_first)
+    return dropwhile(lambda one: one.place >= after if newest_first else one.place <= after, seen)
 
 
-def _place(row: Sequence[Any]) -> tuple[int, int]:
-    _, _, sequence, line, *_ = row
-    return sequence, line
+def _ids(bounds: tuple[int, ...], newest_first: bool) -> tuple[int, int]:
+    """The first change that may have lines within the bounds, and the first behind those."""
+    sequence, line, edge = bounds
+    if newest_first:
+        first, end = edge, sequence + (line > UNMOVED)
+    else:
+        first, end = sequence + (line == _AFTER_ALL), edge + 1
+    return first_place(first), first_place(end)
+
+
+def _in_order(rows: Iterable[Any], newest_first: bool) -> Iterator[_Seen]:
+    """The lines of the changes of one balance."""
+    for row in rows:
+        yield from _lines_of(row, newest_first)
+
+
+def _interleaved(rows: Iterable[Any], newest_first: bool) -> Iterator[_Seen]:
+    """The lines of the changes of several balances: those of one entry may be in any order."""
+    for _, changes in groupby(rows, key=lambda row: row[0] // PLACES):
+        seen = [one for row in changes for one in _lines_of(row, newest_first)]
+        yield from sorted(seen, key=_place, reverse=newest_first)
+
+
+def _place(seen: _Seen) -> tuple[int, int]:
+    return seen.place
+
+
+def _lines_of(row: Sequence[Any], newest_first: bool) -> list[_Seen]:
+    """The lines of one change.  It has the balance after the last of them, so running balances are computed backwards
+    from there.
+    """
+    *values, sealed = row
+    check_seal("balance_change", sealed, *values)
+    change, _, _, asset, time, _, posted, _, lines = values
+    sequence = change // PLACES
+    if lines is None:
+        return [_Seen((sequence, UNMOVED), None)]
+    seen: list[_Seen] = []
+    left, moved_at = int(posted), from_microseconds(time)
+    for line, amount, counterparty, transfer, *said in reversed(_decode_lines(lines)):
+        kind, reference = said or (TRANSFER, None)
+        found = StatementLine(
+            sequence=sequence,
+            line=line,
+            time=moved_at,
+            kind=kind,
+            asset=asset,
+            amount=amount,
+            posted=str(left),
+            counterparty=counterparty,
+            transfer=transfer,
+            reference=reference,
+        )
+        seen.append(_Seen((sequence, line), found))
+        left -= int(amount)
+    return seen if newest_first else seen[::-1]
 
 
 def _fits(line: StatementLine, question: Question) -> bool:
@@ -197,25 +273,4 @@ def _fits(line: StatementLine, question: Question) -> bool:
         question.asset in (None, line.asset)
         and question.counterparty in (None, line.counterparty)
         and question.kind in (None, line.kind)
-    )
-
-
-def _statement_line(row: Sequence[Any]) -> StatementLine | None:
-    """The line; None for a change without a movement."""
-    *values, sealed = row
-    check_seal("balance_change", sealed, *values)
-    _, asset, sequence, line, time, _, posted, _, amount, counterparty, reference, kind, transfer = values
-    if amount is None:
-        return None
-    return StatementLine(
-        sequence=sequence,
-        line=line,
-        time=from_microseconds(time),
-        kind=kind,
-        asset=asset,
-        amount=amount,
-        posted=posted,
-        counterparty=counterparty,
-        transfer=transfer,
-        reference=reference,
     )

@@ -7,23 +7,24 @@ An entry touches a wallet if it changed one of its balances or the wallet itself
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from walletd.tables.file import Tables
 from walletd.tables.queries.past_balances import early_assets
 from walletd.tables.reader import progress_of
+from walletd.tables.schema import PLACES, key_of
 from walletd.vocabulary.identifiers import WalletId
 
 MOST_FOUND = 256
-"""The entries that one question finds for each index that it asks: a few milliseconds."""
+"""The changes that one question finds in each index that it asks: a few milliseconds."""
 
-OF_ASSET = """
-SELECT DISTINCT sequence FROM balance_change INDEXED BY change_of_balance
-WHERE wallet = ?1 AND asset = ?3 AND sequence > ?2 ORDER BY sequence LIMIT ?4
+OF_ASSET = f"""
+SELECT id / {PLACES} FROM balance_change INDEXED BY change_of_balance
+WHERE key = ?5 AND wallet = ?1 AND asset = ?3 AND id >= (?2 + 1) * {PLACES} ORDER BY id LIMIT ?4
 """
-OF_LATE = """
-SELECT DISTINCT sequence FROM balance_change INDEXED BY late_change
-WHERE wallet = ?1 AND is_late AND sequence > ?2 ORDER BY sequence LIMIT ?4
+OF_LATE = f"""
+SELECT id / {PLACES} FROM balance_change INDEXED BY late_change
+WHERE wallet = ?1 AND is_late AND id >= (?2 + 1) * {PLACES} ORDER BY id LIMIT ?4
 """
 OF_WALLET = """
 SELECT sequence FROM wallet_after WHERE wallet = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?4
@@ -42,9 +43,12 @@ def entries_touching(tables: Tables, wallets: Iterable[WalletId], after: int) ->
     reached = progress_of(tables)
     found: set[int] = set()
     for wallet in wallets:
-        asked = [(OF_ASSET, asset) for asset in early_assets(tables, wallet)]
-        for sql, asset in (*asked, (OF_LATE, None), (OF_WALLET, None)):
-            rows = [row[0] for row in tables.execute(sql, (wallet, after, asset, MOST_FOUND)).fetchall()]
+        late = (wallet, after, None, MOST_FOUND)
+        asked: list[tuple[str, tuple[Any, ...]]] = [(OF_LATE, late), (OF_WALLET, late)]
+        for asset in early_assets(tables, wallet):
+            asked.append((OF_ASSET, (wallet, after, asset, MOST_FOUND, key_of(wallet, asset))))
+        for sql, values in asked:
+            rows = [row[0] for row in tables.execute(sql, values).fetchall()]
             if len(rows) == MOST_FOUND:
                 reached = min(reached, rows[-1])
             found.update(rows)

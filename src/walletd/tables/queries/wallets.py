@@ -29,11 +29,12 @@ from walletd.tables.file import READER_CACHE_KIBIBYTES, Tables
 from walletd.tables.queries.books import BookLoading, load_books
 from walletd.tables.queries.holds import Expiry, Key, find_hold, freed_by_expiry, next_expiries, page_of_holds
 from walletd.tables.queries.moments import Moment, sequence_at, time_of
-from walletd.tables.queries.past_balances import PastPage, last_version, page_at
+from walletd.tables.queries.past_balances import PastPage, last_balance, last_version, page_at
 from walletd.tables.queries.search import Search, find_wallets, status_at
 from walletd.tables.queries.statements import Page, Place, Question, read_statement
 from walletd.tables.queries.touching import Touching, entries_touching
 from walletd.tables.reader import ConsistentReads, Found, open_consistent_reads, progress_of
+from walletd.tables.schema import CHANGE_COLUMNS, LAST_CHANGE
 from walletd.tables.seals import (
     check_seal,
 )
@@ -49,14 +50,14 @@ from walletd.vocabulary.money import MAX_AMOUNT
 from walletd.vocabulary.states import WalletStatus
 
 _decode_wallet = msgspec.json.Decoder(WalletRecord).decode
-_decode_balance = msgspec.json.Decoder(BalanceRecord).decode
 _decode_transfer = msgspec.json.Decoder(TransferRecord).decode
 _decode_client = msgspec.json.Decoder(ClientRecord).decode
 
 _SEQUENCE = "(SELECT sequence FROM progress)"
 
-SOME_WALLETS = """
-SELECT w.wallet, w.record, w.seal, b.asset, b.record, b.seal FROM wallet w LEFT JOIN balance b USING (wallet)
+SOME_WALLETS = f"""
+SELECT w.wallet, w.record, w.seal, b.asset, {CHANGE_COLUMNS} FROM wallet w LEFT JOIN balance b USING (wallet)
+LEFT JOIN balance_change c ON c.id = ({LAST_CHANGE.format(b="b", until="")})
 WHERE w.wallet IN (SELECT value FROM json_each(?)) ORDER BY w.wallet, b.asset
 """
 ASSETS = "SELECT asset, scale, seal FROM asset WHERE asset > ? ORDER BY asset LIMIT ?"
@@ -236,11 +237,6 @@ def _assets(tables: Tables, after: str, most: int) -> list[AssetRecord]:
     return [AssetRecord(code, scale) for code, scale, _ in rows]
 
 
-def _balance_record(name: str, asset: str, record: str, sealed: bytes) -> BalanceRecord:
-    check_seal("balance", sealed, name, asset, record)
-    return _decode_balance(record)
-
-
 class _Shown(NamedTuple):
     """A wallet in a page; ``next`` is the last of its assets shown, if not all fit."""
 
@@ -272,14 +268,14 @@ def _shown(group: Iterable[Any], room: PageRoom, sequence: int, *, is_first: boo
     """The part of one wallet's rows that fits; None if it is not the first and does not fit whole."""
     record: WalletRecord | None = None
     balances: list[BalanceRecord] = []
-    for name, written, sealed, *balance in group:
+    for name, written, sealed, asset, *change in group:
         if record is None:
             check_seal("wallet", sealed, name, written)
             record = _decode_wallet(written)
             if not room.takes(record, AROUND_A_WALLET):
                 return None
-        if balance[0] is not None:
-            found = _balance_record(name, *balance)
+        if asset is not None:
+            found = last_balance(record, change)
             if not room.takes(found, _around(found, sequence)) and (balances or not is_first):
                 return _Shown(record, balances, balances[-1].asset) if is_first else None
             balances.append(found)
