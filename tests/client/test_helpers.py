@@ -183,3 +183,17 @@ def test_a_command_without_an_id_gets_one_and_has_smallest_units_only() -> None:
         commands.place_hold("alice", Decimal("1.50"), "EUR")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="needs a time zone"):
         commands.void_hold("alice", "h7", valid_until=datetime(2030, 1, 1))
+
+
+async def test_clients_answers_and_errors_can_be_read_where_they_are_printed(
+    daemon: FakeDaemon, client: Client, autojump_clock: MockClock
+) -> None:
+    answering(daemon)
+    assert repr(client) == "<Client without a token, connected>"
+    assert repr(await client.void_hold("alice", "h7", command_id="v")) == (
+        "Applied(sequence=9, time=datetime.datetime(2030, 1, 31, 12, 0, tzinfo=datetime.timezone.utc), "
+        "entry_hash='00', balances=(), command_id='v')"
+    )
+    with pytest.raises(RequestFailed) as failed:
+        await client.entry(sequence=5)
+    assert repr(failed.value).startswith("RequestFailed('entry_not_found', ")

@@ -90,6 +90,9 @@ class RequestFailed(ClientError):
         self.facts = dict(facts)
         self.command_id = command_id
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.word!r}, {self.message!r})"
+
     @property
     def word(self) -> str:
         """The stable word for the reason, known or not."""
