@@ -4,7 +4,7 @@ The lease protects reads, the term protects writes.  It is judged twice, and nev
 database ends it by its own clock, and the node stops ``margin`` before that, counted from the moment at which it *sent*
 the last renewal that succeeded, on a clock that also counts the time in which the process or the machine stood still.
 
-    lease = Lease(link, "main", owner, seconds=10)
+    lease = Lease(link, "main", owner, seconds=10, taken_at=sent_at)
     nursery.start_soon(lease.keep)                     # raises LeadershipLost
     lease.is_over                                      # asked before each answer
 """
