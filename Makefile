@@ -30,7 +30,7 @@ test prove test-core test-compiled test-systemd fault soak: export PYTHONDONTWRI
 needs = @test -e $(1) || { echo "walletd: there is no $(1) in this checkout, so there is nothing to run" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compiled run test prove test-core test-compiled test-systemd check format bench bench-compare attacks conformance fault soak docs contract-diff sbom lock clean
+.PHONY: help setup compiled run cluster test prove test-core test-compiled test-systemd check format bench bench-compare attacks conformance fault soak docs contract-diff sbom lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -46,6 +46,9 @@ compiled: ## the same with the hot modules compiled, in .venv-compiled: about 1.
 
 run: $(READY) ## start the daemon with its data under ./var; ARGS="--port 8000" passes flags on
 	@exec $(BIN)/walletd serve $(ARGS)
+
+cluster: $(READY) ## start PostgreSQL with a synchronous standby and two nodes under ./var/cluster; FOLDER=/srv/x names another
+	@exec $(BIN)/python tools/cluster.py $(or $(FOLDER),var/cluster) $(or $(NODES),2)
 
 test: $(READY) ## run the tests of every part, some five minutes on two cores; PYTEST_ARGS=tests/ledger runs one folder
 ifdef PYTEST_ARGS

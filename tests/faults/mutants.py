@@ -6,7 +6,6 @@ python -m tests.faults.mutants BUG DIRECTORY           # like tests.journal.appe
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -61,4 +60,4 @@ BUGS: dict[str, Callable[[ExitStack], None]] = {
 if __name__ == "__main__":
     with ExitStack() as planted:
         BUGS[sys.argv[1]](planted)
-        trio.run(appending.main, Path(sys.argv[2]), False)
+        trio.run(appending.main, sys.argv[2:], False)

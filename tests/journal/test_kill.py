@@ -5,15 +5,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.postgresql import Server
 from walletd.journal.offline import read_offline
+from walletd.journal.postgresql.offline import ledger_at_rest
 from walletd.journal.sqlite.directory import DATABASE_NAME
 from walletd.journal.verification import verified
 
 KILLS = 25
+TAKEOVERS = 10
 ROOT = Path(__file__).parents[2]
 
 
-def live_and_die(directory: Path, chance: random.Random, *arguments: str) -> int:
+def live_and_die(directory: Path | str, chance: random.Random, *arguments: str) -> int:
     """Let a process append until it is killed; return the last sequence that it acknowledged."""
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.journal.appending", directory, *arguments],
@@ -44,6 +47,29 @@ def test_acknowledged_entries_survive_every_kill(tmp_path: Path, chance: random.
         reached, before = recovered(tmp_path / "journal"), reached
         assert reached >= max(acknowledged, before)
     assert reached > KILLS
+
+
+def ledger_of(server: Server, ledger: str) -> tuple[int, int]:
+    """The head of a ledger that verifies, and its term."""
+    ((term, head),) = server.execute(f"SELECT term, head FROM walletd.ledger WHERE name = '{ledger}'")
+    released = f"UPDATE walletd.ledger SET lease_until = NULL WHERE name = '{ledger}'"
+    server.execute(released)  # The dead do not need it.
+    with ledger_at_rest(server.url(), ledger) as journal:
+        reached = [progress.head.sequence for progress in verified(journal.segments())]
+    assert (reached or [0])[-1] == head
+    return int(str(head)), int(str(term))
+
+
+def test_what_a_killed_leader_acknowledged_is_there_in_the_next_term(
+    tmp_path: Path, chance: random.Random, database_server: Server
+) -> None:
+    ledger, reached = database_server.new_ledger(), 0
+    for term in range(1, TAKEOVERS + 1):
+        acknowledged = live_and_die(database_server.url(), chance, ledger, str(tmp_path / f"node-{term % 2}"))
+        (reached, led), before = ledger_of(database_server, ledger), reached
+        assert reached >= max(acknowledged, before)
+        assert led == term
+    assert reached > TAKEOVERS
 
 
 def test_the_kills_would_find_an_acknowledgement_before_the_commit(tmp_path: Path, chance: random.Random) -> None:

@@ -481,6 +481,7 @@
  * @property {number} over_budget
  * @property {string} started_at
  * @property {CompactionStatus | null} compaction
+ * @property {LedgerStatus | null} ledger
  */
 
 /**
@@ -962,6 +963,14 @@
  * @property {number} epoch
  * @property {number} head
  * @property {string} block
+ */
+
+/**
+ * A ledger in PostgreSQL, which this daemon leads. `term` counts the times that a daemon took it.
+ * @typedef {object} LedgerStatus
+ * @property {string} name
+ * @property {number} term
+ * @property {boolean} replicated
  */
 
 /**
@@ -1826,7 +1835,7 @@ export const SHAPES = {
   CountedFrom: { command: ["", 0], after: ["", null] },
   CreateClient: { if_version: ["", {}], if_balance: ["BalanceCondition[]", []], valid_until: ["", null], valid_for_seconds: ["", null], dry_run: ["", false], expires_at: ["", null], expires_in_seconds: ["", null], addresses: ["", []], budget: ["Budget", null] },
   CreateClientParams: { if_balance: ["BalanceConditionGiven[]"] },
-  DaemonStatus: { guests: ["", 0], guests_dropped: ["", 0], top: ["", []], over_budget: ["", 0], compaction: ["CompactionStatus", null] },
+  DaemonStatus: { guests: ["", 0], guests_dropped: ["", 0], top: ["", []], over_budget: ["", 0], compaction: ["CompactionStatus", null], ledger: ["", null] },
   DefineAsset: { if_version: ["", {}], if_balance: ["BalanceCondition[]", []], valid_until: ["", null], valid_for_seconds: ["", null], dry_run: ["", false] },
   DefineAssetGiven: { if_balance: ["BalanceConditionGiven[]"] },
   DefineAssetParams: { if_balance: ["BalanceConditionGiven[]"] },

@@ -49,6 +49,8 @@ def serve(
     host: str | None = None,
     port: int | None = None,
     log_level: Annotated[Literal["debug", "info", "warning", "error"] | None, Parameter()] = None,
+    postgresql: str | None = None,
+    ledger: str | None = None,
 ) -> int:
     """Run the daemon until Ctrl-C or SIGTERM.
 
@@ -70,10 +72,15 @@ def serve(
         The port to listen on; default 7878.
     log_level
         The log level; default info.
+    postgresql
+        The connection string of the database that has the journal; default: the journal is a file in data.
+    ledger
+        The name of the journal there; default main.
     """
     from walletd.cli import serve as daemon_command
 
     flags = {"data": data, "host": host, "port": port, "log_level": log_level}
+    flags |= {"postgresql": postgresql, "ledger": ledger}
     return daemon_command.serve(config, flags)
 
 
@@ -106,6 +113,7 @@ COMMANDS = (
     ("clock", "clock:clock", DAEMON),
     ("client", "clients:client", DAEMON),
     ("verify", "verify:verify", DAEMON),
+    ("journal", "journal:journal", DAEMON),
     ("status", "looking:status", DAEMON),
     ("discover", "looking:discover", DAEMON),
     ("config", "configuration:config", DAEMON),

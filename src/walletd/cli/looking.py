@@ -283,6 +283,9 @@ def status(*, connection: Connection = DEFAULT) -> int:
         table.add_row("state", seen.lifecycle.value)
         table.add_row("started", moment(seen.started_at))
         table.add_row("journal", f"{seen.instance}, epoch {seen.epoch}")
+        if seen.ledger is not None:
+            copies = "" if seen.ledger.replicated else ", NOT replicated"
+            table.add_row("ledger", f"{seen.ledger.name} in PostgreSQL, term {seen.ledger.term}{copies}")
         behind = "" if seen.projected == seen.head else f", of which {seen.projected:,} are readable already"
         table.add_row("entries", f"{seen.head:,}{behind}")
         if seen.compaction is not None and seen.compaction.archived:

@@ -12,17 +12,18 @@ from rich.console import Group, RenderableType
 
 from walletd.cli.bar import Bar
 from walletd.cli.entries import expected_root, read_entry
+from walletd.cli.journal import at_rest, is_in_postgresql
 from walletd.cli.journal_failures import JournalMissing, failed
 from walletd.cli.lines import say
 from walletd.cli.output import Output, amount, new_table
 from walletd.journal.archive.archive import is_archive
 from walletd.journal.failures import JournalCorrupt, JournalFailure
 from walletd.journal.merkle import Frontier
-from walletd.journal.offline import open_offline
+from walletd.journal.offline import OfflineJournal, open_offline
 from walletd.journal.segment import Segment, records
 from walletd.journal.sqlite.charter import Charter
 from walletd.journal.sqlite.directory import DATABASE_NAME
-from walletd.journal.sqlite.mark import read_mark, refuse_missing, refuse_replaced
+from walletd.journal.sqlite.mark import Mark, read_mark, refuse_missing, refuse_replaced
 from walletd.journal.store import GENESIS
 from walletd.journal.verification import advance
 from walletd.ledger.audit import Audit, totals
@@ -72,10 +73,11 @@ class Verification(msgspec.Struct, kw_only=True):
 
 
 def verify(
-    path: Path,
+    place: str,
     /,
     *,
     root: str | None = None,
+    ledger: str = "main",
     as_json: Annotated[bool, Parameter(name="--json", negative="", show_default=False)] = False,
 ) -> int:
     """Check a journal that no daemon has open, or a backup: digests, Merkle roots, every decision, every book.
@@ -86,26 +88,34 @@ def verify(
 
         $ walletd verify var
         $ walletd verify /backup/walletd --json
+        $ walletd verify postgresql://walletd@db-1/walletd --ledger eu
         $ walletd verify /backup/walletd --root "$(cat /elsewhere/root)"
 
     Parameters
     ----------
-    path
-        A data directory, a backup, or a journal's file.
+    place
+        A data directory, a backup, or a journal's file; or the connection string of a database that has a ledger.
     root
         The Merkle root that the journal must have, as backup and verify printed it.  Keep it elsewhere: a person
         who can write the files can append entries whose digests and roots fit.
+    ledger
+        The ledger's name in that database.
     as_json
         Answer with one JSON document, for scripts.
     """
     output = Output(as_json)
     root = expected_root(root)
+    path = Path(place)
     database = path / DATABASE_NAME if path.is_dir() and not is_archive(path) else path
-    found = Verification(journal=str(database))
+    found = Verification(journal=ledger if is_in_postgresql(place) else str(database))
     try:
-        if not database.exists() and read_mark(database.parent) is None:
+        if is_in_postgresql(place):
+            with at_rest(place, ledger) as journal:
+                _verify(journal, found, None)
+        elif not database.exists() and read_mark(database.parent) is None:
             return failed(JournalMissing(f"there is no journal at {database}"), output)
-        _verify(database, found)
+        else:
+            _verify_files(database, found)
     except JournalCorrupt as corrupt:
         found.violations.append(str(corrupt))
     except (JournalFailure, OSError) as failure:
@@ -120,15 +130,18 @@ def verify(
     return EXIT_DAMAGED if found.violations else EXIT_OK
 
 
-def _verify(database: Path, found: Verification) -> None:
-    """Read and check everything; if it raises JournalFailure, ``found`` keeps the findings so far."""
+def _verify_files(database: Path, found: Verification) -> None:
     is_backup = is_archive(database)
     if not is_backup:
         refuse_missing(database)
     journal = open_offline(database)
+    _verify(journal, found, None if is_backup else read_mark(database.parent))
+
+
+def _verify(journal: OfflineJournal, found: Verification, mark: Mark | None) -> None:
+    """Read and check everything; if it raises JournalFailure, ``found`` keeps the findings so far."""
     charter = journal.charter
     found.instance, found.epoch, found.archived = charter.instance, charter.epoch, journal.archived
-    mark = None if is_backup else read_mark(database.parent)
     found.mark = None if mark is None else mark.sequence
     audit, frontier, root_at_mark = Audit(), Frontier(), None
     head = GENESIS

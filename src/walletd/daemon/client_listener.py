@@ -1,5 +1,7 @@
 """The clients' listener: the server on their addresses, an endpoint for each connection, and the effect of a reload."""
 
+from collections.abc import Callable
+
 from walletd.daemon.admin_listener import Listeners, status_pages
 from walletd.daemon.descriptors import SPARED_BY_CLIENTS
 from walletd.daemon.launch import Launch
@@ -27,7 +29,13 @@ CROWDED_RETRY_SECONDS = 1.0
 """The wait that a client is told that finds no place for its connection."""
 
 
-def client_listener(launch: Launch, listeners: Listeners, services: Services, passes: CommitAtOnce) -> GatewayServer:
+def client_listener(
+    launch: Launch,
+    listeners: Listeners,
+    services: Services,
+    passes: CommitAtOnce,
+    is_silenced: Callable[[], bool] | None = None,
+) -> GatewayServer:
     """The server for clients; each reload gives it new terms of admission."""
     settings, parts = launch.settings, listeners.parts
 
@@ -79,6 +87,7 @@ def client_listener(launch: Launch, listeners: Listeners, services: Services, pa
         spares_descriptors=SPARED_BY_CLIENTS,
         traffic=parts.traffic,
         token_refused=services.audit.refused,
+        is_silenced=is_silenced,
     )
     launch.operations.takers.append(lambda taken: parts.refresh())
     launch.operations.takers.append(lambda taken: server.amend(*_terms(taken, launch, services)))

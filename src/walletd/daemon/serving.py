@@ -34,9 +34,10 @@ from walletd.gateway.network.counters import TrafficCounters
 from walletd.gateway.services import About, Operator, Services, SessionTerms
 from walletd.journal.archive.archivable import Archivable
 from walletd.journal.failures import LeadershipLost
+from walletd.journal.store import IsLed
 from walletd.logs.setup import set_levels
 from walletd.protocol.envelope import LifecycleNotice
-from walletd.protocol.messages.operator import DaemonStatus, PrincipalUse
+from walletd.protocol.messages.operator import DaemonStatus, LedgerStatus, PrincipalUse
 from walletd.runtime.ending import end_process
 from walletd.runtime.fault_reports import FaultReports, ReportFaults, first_failure
 from walletd.runtime.garbage import collect_garbage_rarely
@@ -218,7 +219,8 @@ async def _serve(
     settings, operations, lifecycle, parts = launch.settings, launch.operations, launch.lifecycle, listeners.parts
     compaction = compacting(launch, store, engine)
     services = _services(launch, engine, compaction, parts.traffic)
-    server = client_listener(launch, listeners, services, engine.passes)
+    is_overtaken = store.is_overtaken if isinstance(store, IsLed) else None
+    server = client_listener(launch, listeners, services, engine.passes, is_overtaken)
     engine.events.idle.add(server.flush)
     operations.reports.show(lambda: report_sections(engine, lifecycle, server.traffic, operations.settings))
     lifecycle.watch(lambda state: _tell_sessions(services, state))
@@ -275,6 +277,7 @@ def _services(launch: Launch, engine: Engine, compaction: Compaction, traffic: T
             over_budget=sum(engine.wallets.decisions.budgets.refused.values()),
             started_at=lifecycle.started_at,
             compaction=compaction.status,
+            ledger=LedgerStatus(store.name, store.term, store.is_replicated) if isinstance(store, IsLed) else None,
         )
 
     admission = Admission(TokenRegister(engine.wallets.clients, engine.clock), settings.authentication_seconds)

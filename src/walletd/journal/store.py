@@ -111,6 +111,22 @@ class AppendsAtOnce(Protocol):
 
 
 @runtime_checkable
+class IsLed(Protocol):
+    """A store that several nodes can reach, of which one leads at a time."""
+
+    name: str
+    """The ledger's name."""
+    term: int
+    """The number of this node's hold on it."""
+    is_replicated: bool
+    """True if a commit waits for a second copy."""
+
+    def is_overtaken(self) -> bool:
+        """True if another node may lead by now, so that nothing may be answered any more.  Never False again."""
+        ...
+
+
+@runtime_checkable
 class HasReserve(Protocol):
     """A store that keeps some space for entries that must be possible on a full disk."""
 

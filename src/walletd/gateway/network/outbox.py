@@ -15,6 +15,7 @@ Waiting holds no data: the outbox of an idle connection is empty.
 """
 
 import logging
+from collections.abc import Callable
 from typing import Protocol
 
 import trio
@@ -47,7 +48,9 @@ class Owner(Protocol):
 class Flusher:
     """Writes for all the connections that have something to send, in the pass of one task instead of one for each."""
 
-    def __init__(self) -> None:
+    def __init__(self, is_silenced: Callable[[], bool] | None = None) -> None:
+        """``is_silenced`` says whether nothing may be sent any more, whatever is queued; None: that never happens."""
+        self.is_silenced = is_silenced
         self._waiting: list[Outbox] = []
         self._wake = trio.Event()
 
@@ -184,6 +187,9 @@ class Outbox:
         data = self._frames.data_to_send()
         if not data:
             return
+        if self._flusher.is_silenced is not None and self._flusher.is_silenced():
+            self.abort()
+            return
         try:
             sent = self._stream.send_now(data)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
@@ -229,6 +235,8 @@ class Outbox:
         self.writing = len(data)
         self.last_progress = trio.current_time()
         for start in range(0, len(data), WRITE_BYTES):
+            if self._flusher.is_silenced is not None and self._flusher.is_silenced():
+                raise trio.ClosedResourceError("nothing may be sent any more")
             piece = data if len(data) <= WRITE_BYTES else memoryview(data)[start : start + WRITE_BYTES]
             await self._stream.send_all(piece)
             self.writing -= len(piece)

@@ -88,10 +88,12 @@ class GatewayServer:
         spares_descriptors: int = 0,
         traffic: TrafficCounters | None = None,
         token_refused: TokenRefused = lambda peer: None,
+        is_silenced: Callable[[], bool] | None = None,
     ) -> None:
         """``spares_descriptors``: the number of file descriptors of the process that no connection may take.
 
-        From the networks of ``proxies`` each connection begins with a header of the PROXY protocol.
+        ``is_silenced`` says when nothing may be sent any more.  From the networks of ``proxies`` each connection begins
+        with a header of the PROXY protocol.
         """
         self._proxies = tuple(proxies)
         self._arriving = 0
@@ -110,7 +112,7 @@ class GatewayServer:
             bounds,
             open_endpoint,
             self.traffic,
-            Flusher(),
+            Flusher(is_silenced),
             Readiness(passes),
             self.places,
             token_refused,

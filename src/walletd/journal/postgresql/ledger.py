@@ -79,8 +79,7 @@ async def prepare(connection: Connection, name: str, *, allow_unreplicated: bool
 
     Raises JournalUnsupported, DatabaseUnusable.
     """
-    if LEDGER_NAME.fullmatch(name) is None:
-        raise JournalUnsupported(f"{name!r} cannot name a ledger: letters a to z, digits, - and _, at most 63")
+    refuse_misnamed(name)
     ((fsync, full_pages, standbys, version),) = await connection.rows(DURABILITY)
     if version < OLDEST_SERVER:
         raise DatabaseUnfit("walletd needs PostgreSQL 15 or later")
@@ -98,6 +97,12 @@ async def prepare(connection: Connection, name: str, *, allow_unreplicated: bool
     if found != SCHEMA_VERSION:
         raise DatabaseUnfit(f"the tables have version {found}, this walletd knows version {SCHEMA_VERSION}")
     return bool(standbys)
+
+
+def refuse_misnamed(name: str) -> None:
+    """Raise LedgerMissing if no ledger can have this name."""
+    if LEDGER_NAME.fullmatch(name) is None:
+        raise LedgerMissing(f"{name!r} cannot name a ledger: letters a to z, digits, - and _, at most 63")
 
 
 async def charter_in(connection: Connection, name: str) -> Charter | None:

@@ -21,7 +21,17 @@ import trio
 from walletd.journal.failures import JournalUnsupported
 from walletd.journal.postgresql.connection import Connection, ConnectionLost, StatementRefused, without_password
 from walletd.journal.postgresql.lease import Lease, boot_seconds
-from walletd.journal.postgresql.ledger import Leader, LedMeanwhile, Node, charter_in, found, leader_of, prepare, take
+from walletd.journal.postgresql.ledger import (
+    DatabaseUnfit,
+    Leader,
+    LedMeanwhile,
+    Node,
+    charter_in,
+    found,
+    leader_of,
+    prepare,
+    take,
+)
 from walletd.journal.postgresql.link import Link
 from walletd.journal.postgresql.schema import HEAD, LISTEN
 from walletd.journal.postgresql.store import PostgresqlJournalStore
@@ -141,41 +151,40 @@ async def take_ledger(
     """
     node = node or Node(owner_of_this_process())
     url, name = place.url, place.ledger
-    link = Link(url, lambda: False)
+    link, has_waited = Link(url, lambda: False), False
     try:
         while True:
             try:
                 connection = await link.ready()
-                await prepare(connection, name, allow_unreplicated=place.allow_unreplicated)
+                is_replicated = await prepare(connection, name, allow_unreplicated=place.allow_unreplicated)
                 charter = await charter_in(connection, name) or await found(connection, name, new_instance(), now())
-                return await _take(connection, url, name, node, charter, place.lease_seconds)
-            except LedMeanwhile:
-                following(await _leader(connection, name))
+                try:
+                    return await _take(connection, place, node, charter, is_replicated=is_replicated)
+                except LedMeanwhile:
+                    following(await leader_of(connection, name))
                 await _until_released(connection, name)
-            except (ConnectionLost, StatementRefused) as error:
+            except (ConnectionLost, StatementRefused, DatabaseUnfit) as error:
+                if isinstance(error, DatabaseUnfit) and not has_waited:
+                    raise
                 log.warning("%s: %s; trying again", without_password(url), error)
                 following(None)
                 await trio.sleep(PAUSE_SECONDS)
+            has_waited = True
     finally:
         link.close()
 
 
 async def _take(
-    connection: Connection, url: str, name: str, node: Node, charter: Charter, lease_seconds: float
+    connection: Connection, place: Place, node: Node, charter: Charter, *, is_replicated: bool
 ) -> PostgresqlJournalStore:
-    sent_at = boot_seconds()
-    term, head = await take(connection, name, node, lease_seconds)
+    sent_at, url, name = boot_seconds(), place.url, place.ledger
+    term, head = await take(connection, name, node, place.lease_seconds)
     ((*_, archived),) = await connection.rows(HEAD, name)
-    lease = Lease(Link(url), name, node.owner, lease_seconds, sent_at)
+    lease = Lease(Link(url), name, node.owner, place.lease_seconds, sent_at)
+    if not is_replicated:
+        log.warning("ledger %s has no synchronous standby: what is acknowledged is lost with the database's disk", name)
     log.info("this node leads ledger %s in term %d, from entry %d on", name, term, head.sequence)
-    return PostgresqlJournalStore(url, name, node, charter, term, head, archived, lease)
-
-
-async def _leader(connection: Connection, name: str) -> Leader | None:
-    try:
-        return await leader_of(connection, name)
-    except (ConnectionLost, StatementRefused):
-        return None
+    return PostgresqlJournalStore(url, name, node, charter, term, head, archived, lease, is_replicated=is_replicated)
 
 
 async def _until_released(connection: Connection, name: str) -> None:
@@ -183,12 +192,10 @@ async def _until_released(connection: Connection, name: str) -> None:
 
     Raises ConnectionLost, StatementRefused.
     """
-    with trio.move_on_after(PAUSE_SECONDS):
-        await connection.rows(LISTEN)
-        leader = await leader_of(connection, name)
-        if leader is None or leader.left_seconds is None or leader.left_seconds <= 0:
-            return
-        with trio.move_on_after(leader.left_seconds):
+    await connection.rows(LISTEN)
+    leader = await leader_of(connection, name)
+    if leader is not None and leader.left_seconds is not None:
+        with trio.move_on_after(max(0.0, min(leader.left_seconds, PAUSE_SECONDS))):
             await connection.notification()
 
 

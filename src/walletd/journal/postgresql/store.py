@@ -66,9 +66,20 @@ class PostgresqlJournalStore:
     """The ``JournalStore`` of a node that leads a ledger.  Made by ``take_ledger``, which alone checks that it fits."""
 
     def __init__(
-        self, url: str, name: str, node: Node, charter: Charter, term: int, head: Head, archived: int, lease: Lease
+        self,
+        url: str,
+        name: str,
+        node: Node,
+        charter: Charter,
+        term: int,
+        head: Head,
+        archived: int,
+        lease: Lease,
+        *,
+        is_replicated: bool,
     ) -> None:
         self.name = name
+        self.is_replicated = is_replicated
         self.lease = lease
         self.archive = Packed(archived)
         self.term = term
@@ -79,6 +90,9 @@ class PostgresqlJournalStore:
         self._writing = Link(url, lambda: not lease.is_over)
         self._reading = Link(url)
         self._used_bytes: int | None = None
+
+    def is_overtaken(self) -> bool:
+        return self.lease.is_over
 
     @property
     def instance(self) -> str:

@@ -58,6 +58,15 @@ class PrincipalUse(msgspec.Struct, frozen=True):
     processor_ms: int
 
 
+class LedgerStatus(msgspec.Struct, frozen=True):
+    """A ledger in PostgreSQL, which this daemon leads.  ``term`` counts the times that a daemon took it."""
+
+    name: str
+    term: int
+    replicated: bool
+    """Whether each commit waits for a synchronous standby."""
+
+
 class DaemonStatus(Result, frozen=True, kw_only=True):
     """The daemon at a glance."""
 
@@ -79,6 +88,8 @@ class DaemonStatus(Result, frozen=True, kw_only=True):
     """Requests refused because a budget of their client was used up, since the start."""
     started_at: Instant
     compaction: CompactionStatus | None = None
+    ledger: LedgerStatus | None = None
+    """Only if the journal is a ledger in PostgreSQL."""
 
 
 class AssetTotal(msgspec.Struct, frozen=True):
