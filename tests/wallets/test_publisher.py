@@ -262,7 +262,9 @@ async def test_subscribers_of_any_speed_see_the_same_while_commands_run(
                     subscriber.give_room(chance.randrange(8))
         for subscriber, _, _ in subscribed:
             subscriber.give_room(float("inf"))
-        await trio.testing.wait_all_tasks_blocked()
+        with trio.fail_after(60):
+            while not all(subscription.is_live for _, subscription, _ in subscribed):  # Threads read for them.
+                await trio.testing.wait_all_tasks_blocked(0.01)
         entries = await all_entries(journal)
         for subscriber, subscription, after in subscribed:
             watched = subscription.watched
