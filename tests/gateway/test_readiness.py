@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Iterator
 from functools import partial
+from itertools import pairwise
 
 import pytest
 import trio
@@ -207,7 +208,7 @@ async def test_one_principal_alone_has_whole_turns(monkeypatch: pytest.MonkeyPat
 async def test_of_one_principal_a_socket_that_asks_little_does_not_wait_for_all_that_ask_much(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    costs = Costs(monkeypatch, heavy=0.004, light=0.0001)
+    costs = Costs(monkeypatch, heavy=0.006, light=0.0001)
     for _ in range(20):
         costs.connect("heavy", b"xxxx", "shop")
     costs.connect("light", b"xxx", "shop")
@@ -220,10 +221,26 @@ async def test_of_one_principal_a_socket_that_asks_little_does_not_wait_for_all_
         )
 
 
+async def test_of_one_principal_no_socket_waits_for_more_than_two_reads_of_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A pass is too short for all of them, and those that were read ask again at once."""
+    sockets = [f"socket {number}" for number in range(40)]
+    costs = Costs(monkeypatch, **dict.fromkeys(sockets, 0.003))
+    for each in sockets:
+        costs.connect(each, b"x" * 10, "shop")
+    await costs.run()
+    served = [one for one in costs.seen if one != "end"]
+    for each in sockets:
+        places = [place for place, one in enumerate(served) if one == each]
+        assert len(places) == 10
+        assert max(later - earlier for earlier, later in pairwise([0, *places])) < 2 * len(sockets)
+
+
 async def test_a_read_that_took_long_is_remembered_while_its_socket_is_not_watched(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    costs = Costs(monkeypatch, heavy=0.004, light=0.0001)
+    costs = Costs(monkeypatch, heavy=0.006, light=0.0001)
     for kind, is_heavy in (("heavy", True), ("light", False)):
         costs.connect(kind, b"xx")
         await costs.readiness_once()

@@ -26,6 +26,18 @@ def test_items_of_one_key_are_served_in_the_order_of_their_arrival() -> None:
     assert taken(queue, cost=3) == [0, 1, 2, 3, 4]
 
 
+def test_a_patient_item_lets_others_of_its_key_pass_but_not_for_long() -> None:
+    queue: FairQueue[str, object] = FairQueue(1)
+    for number in range(3):
+        queue.put("a", f"patient {number}", is_patient=True)
+    for number in range(2 * fair_queue.PATIENCE):
+        queue.put("a", number)
+    served = taken(queue)
+    assert [one for one in served if isinstance(one, int)] == list(range(2 * fair_queue.PATIENCE))
+    places = [served.index(f"patient {number}") for number in range(3)]
+    assert places == [fair_queue.PATIENCE, 2 * fair_queue.PATIENCE + 1, 2 * fair_queue.PATIENCE + 2]
+
+
 def test_keys_are_served_in_turn_however_many_items_one_of_them_has() -> None:
     queue: FairQueue[str, object] = FairQueue(1)
     for item in ("a1", "a2", "a3", "a4"):

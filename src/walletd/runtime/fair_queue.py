@@ -10,6 +10,9 @@ quantum is used up waits for the next round.  The cost of an item is known only 
 more than its quantum; it owes the rest, and is passed over in as many rounds as that takes.  A key that waits alone is
 served at once, whatever it owes.
 
+Within a key, items are served in the order of their arrival; patient ones wait for the others, but at least every
+sixteenth item is a patient one while any waits.
+
 So an item waits for at most one item of each other key, and then for their quanta; it never waits for the length of
 another key's queue (Shreedhar and Varghese, Efficient Fair Queuing Using Deficit Round-Robin, 1995).
 """
@@ -17,6 +20,9 @@ another key's queue (Shreedhar and Varghese, Efficient Fair Queuing Using Defici
 from collections import deque
 from collections.abc import Hashable
 from typing import Generic, TypeVar
+
+PATIENCE = 15
+"""The number of a key's other items that are served before a patient one that waits."""
 
 KEPT = 4_096
 """The number of keys that are remembered although nothing of theirs waits: those that owe something."""
@@ -28,15 +34,28 @@ Item = TypeVar("Item")
 class _Share(Generic[Key, Item]):
     """A key's items, oldest first, and what it may still use of its quantum; below 0: what it owes."""
 
-    __slots__ = ("credit", "is_listed", "items", "key", "round")
+    __slots__ = ("credit", "is_listed", "items", "key", "passed_over", "patient", "round")
 
     def __init__(self, key: Key, credit: float, round_: int) -> None:
         self.key = key
         self.items: deque[Item] = deque()
+        self.patient: deque[Item] = deque()
+        self.passed_over = 0
+        """The number of items that were served while patient ones waited, since the last of these."""
         self.credit = credit
         self.round = round_
         """The last round whose quantum is in ``credit``."""
         self.is_listed = False
+
+    def next(self) -> Item:
+        """Remove the item that is served next and return it."""
+        if not self.patient:
+            return self.items.popleft()
+        if self.items and self.passed_over < PATIENCE:
+            self.passed_over += 1
+            return self.items.popleft()
+        self.passed_over = 0
+        return self.patient.popleft()
 
 
 class FairQueue(Generic[Key, Item]):
@@ -57,13 +76,10 @@ class FairQueue(Generic[Key, Item]):
     def __len__(self) -> int:
         return self._length
 
-    def put(self, key: Key, item: Item, *, is_first: bool = False) -> None:
-        """Add an item to those of the key, behind them or before them.  O(1)."""
+    def put(self, key: Key, item: Item, *, is_patient: bool = False) -> None:
+        """Add an item to those of the key; a patient one lets the others pass.  O(1)."""
         share = self._share(key)
-        if is_first:
-            share.items.appendleft(item)
-        else:
-            share.items.append(item)
+        (share.patient if is_patient else share.items).append(item)
         self._length += 1
         if not share.is_listed:
             self._list(share)
@@ -77,9 +93,9 @@ class FairQueue(Generic[Key, Item]):
         if self.is_round_over:
             self._begin_round()
         share = self._now.popleft()
-        item = share.items.popleft()
+        item = share.next()
         self._length -= 1
-        if share.items:
+        if share.items or share.patient:
             self._now.append(share)
         else:
             share.is_listed = False

@@ -36,8 +36,8 @@ reads that take long, if something else has come meanwhile.
 QUANTUM_SECONDS = 0.005
 """The time of a pass that each principal may use while others wait: a read of 16 KiB, about a hundred requests."""
 
-HEAVY_SECONDS = 0.0025
-"""The time of a read from which on its socket waits for the others of its principal: half a quantum."""
+HEAVY_SECONDS = QUANTUM_SECONDS
+"""The time of a read from which on its socket waits for the others of its principal."""
 
 Payer = Hashable
 """The one that a socket is read for: a principal's account; guests together are one, ``None``."""
@@ -222,7 +222,7 @@ class Readiness:
             watched: _Watched = key.data
             if not watched.is_ready and (payer := watched.payer()) not in served:
                 watched.is_ready = True
-                self._ready.put(payer, watched, is_first=not watched.is_heavy)
+                self._ready.put(payer, watched, is_patient=watched.is_heavy)
 
     def _hold_back(self, watched: _Watched, seconds: float) -> None:
         """Leave the socket's data to the kernel for so long: its peer waits, and nothing of it takes memory here."""
