@@ -43,6 +43,7 @@ def live(daemon: Daemon, name: str = "") -> None:
         _pay(client, name, alice, bob)
         _hold(client, name, alice, bob, carol)
         _limit(client, name, carol, dora)
+        _fold(client, name, dora)
         _stop(client, name, bob, dora, eve)
         client.ask("transfer.post", **transfer(f"{name}too-much", alice, bob, 10**9))
         client.ask("transfer.post", **transfer(f"{name}nobody", alice, "nobody", 1))
@@ -108,6 +109,17 @@ def _set_velocity(client: Client, name: str, wallet: str, windows: list[tuple[in
     velocity = [{"seconds": seconds, "amount": str(amount)} for seconds, amount in windows]
     limits = {"EUR": {"velocity": velocity, "maximum": "1000000"}}
     client.call("wallet.update", command_id=f"{name}limit-{len(windows)}", wallet=wallet, limits=limits)
+
+
+def _fold(client: Client, name: str, dora: str) -> None:
+    """So many payments within the velocity of a year that the earlier ones are counted together."""
+    often = _opened(client, name, "often")
+    _set_velocity(client, f"{name}often-", often, [(YEAR, 10_000)])
+    for n in range(3):
+        paid = [transfer(f"{name}often-{n}-{m}", often, dora, 1) for m in range(400)]
+        commands = [{"method": "transfer.post", **one} for one in paid]
+        client.call("batch.execute", command_id=f"{name}often-{n}", commands=commands)
+    client.call("transfer.post", **transfer(f"{name}once-more", often, dora, 1))
 
 
 def _stop(client: Client, name: str, bob: str, dora: str, eve: str) -> None:

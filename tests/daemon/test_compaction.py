@@ -131,10 +131,16 @@ def _damage(daemon: Daemon, lost: list[str], *, rots: bool) -> None:
 
 
 def _tables(file: Path) -> dict[str, Any]:
-    """All rows of all tables."""
+    """All rows of all tables; of the times, one for each entry, because a row has those of one transaction."""
     with state_file(file) as connection:
         names = [name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
-        return {name: sorted(connection.execute(f"SELECT * FROM {name}"), key=repr) for name in names}
+        rows = {name: sorted(connection.execute(f"SELECT * FROM {name}"), key=repr) for name in names}
+    rows["moment"] = sorted(
+        (sequence + place, time + offset)
+        for sequence, time, offsets, _ in rows["moment"]
+        for place, offset in enumerate(json.loads(offsets))
+    )
+    return rows
 
 
 def _bob(before: dict[str, Any]) -> int:

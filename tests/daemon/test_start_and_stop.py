@@ -174,7 +174,9 @@ def test_a_damaged_row_of_the_read_tables_is_never_served_and_they_are_built_ane
         assert daemon.wait() == 0
         tables = daemon.data / "state.db"
         whole = tables.read_bytes()
-        tables.write_bytes(whole.replace(b'"posted":"1000"', b'"posted":"9000"'))
+        damaged = whole.replace(b"10000[[", b"90000[[")  # Posted, held, and the lines of the only change.
+        assert damaged != whole
+        tables.write_bytes(damaged)
         code, stderr = run_to_its_end(daemon.data)
         assert code == 70
         assert "state.db is damaged" in one_line(stderr)

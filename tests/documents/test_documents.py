@@ -218,6 +218,7 @@ RUN_ELSEWHERE = {
     "access.md": "by a test of its own",
     "scopes.md": "by the same test",
     "http.md": "in one shell, by a test of its own",
+    "javascript.md": "as one program under Node: tests/interop/test_javascript.py",
     "reliability.md": "make, for as long as they take",
     "README.md": "in docs and in the root: by tests of their own",
 }

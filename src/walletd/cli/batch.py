@@ -14,6 +14,7 @@ from walletd.cli.usage import UsageError
 from walletd.client import Client, new_command_id
 from walletd.protocol.errors import explain
 from walletd.protocol.strict_json import repeated_name
+from walletd.protocol.strict_types import converted
 from walletd.runtime.ending import EXIT_REFUSED
 from walletd.vocabulary.commands import BatchedCommand
 
@@ -100,7 +101,7 @@ def _command(line: str, number: int, batch_id: str) -> BatchedCommand:
         if repeated is not None:
             raise UsageError(f"line {number}: {repeated!r} appears twice in one object; write each name once")
         document.setdefault("command_id", f"{batch_id}.{number}")
-        return msgspec.convert(document, BatchedCommand)  # type: ignore[no-any-return]
+        return converted(document, BatchedCommand)  # type: ignore[no-any-return]
     except msgspec.ValidationError as error:
         raise UsageError(f"line {number}: {explain(str(error), 'the command')[1]}") from None
     except msgspec.DecodeError as error:

@@ -22,6 +22,7 @@ from walletd.cli.output import Output, again, balances_table, room_lines
 from walletd.cli.usage import UsageError
 from walletd.client import Applied, Client, new_command_id
 from walletd.protocol.errors import explain
+from walletd.protocol.strict_types import converted
 from walletd.vocabulary.commands import AnyCommand
 from walletd.vocabulary.identifiers import ASSET_CODE_PATTERN
 from walletd.vocabulary.money import parse_amount
@@ -182,7 +183,7 @@ async def _with_options(client: Client, bare: AnyCommand, command_id: str, optio
 
 def _converted(method: str, params: dict[str, Any]) -> AnyCommand:
     try:
-        return msgspec.convert({"method": method, **params}, AnyCommand)  # type: ignore[no-any-return]
+        return converted({"method": method, **params}, AnyCommand)  # type: ignore[no-any-return]
     except msgspec.ValidationError as error:
         raise UsageError(explain(str(error), method)[1]) from None
 

@@ -6,6 +6,7 @@ import msgspec
 
 from walletd.cli.usage import UsageError
 from walletd.journal.failures import JournalCorrupt
+from walletd.protocol.strict_types import misfit
 from walletd.vocabulary.entries import ClientRecord, Entry, decode_entry
 from walletd.vocabulary.identifiers import Principal
 
@@ -20,6 +21,8 @@ def read_entry(record: bytes, sequence: int) -> Entry:
         entry = decode_entry(record)
     except (msgspec.DecodeError, RecursionError, ValueError, OverflowError) as error:
         raise JournalCorrupt(f"entry {sequence} cannot be read: {error}") from error
+    if (fault := misfit(entry)) is not None:
+        raise JournalCorrupt(f"entry {sequence} cannot be read: {fault}")
     if entry.sequence != sequence:
         raise JournalCorrupt(f"entry {sequence} says that it is entry {entry.sequence}")
     return entry

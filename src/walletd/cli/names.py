@@ -1,7 +1,6 @@
 """``walletd complete``: the names that fit where a person presses Tab: wallets, assets and holds of the daemon.
 
-    $ walletd complete -- pay al
-    alice
+``walletd complete -- pay al`` answers ``alice``, if there is such a wallet.
 
 The completion scripts call it where the parser knows nothing to propose.  A person waits for it: without a daemon that
 answers soon, it proposes nothing.
@@ -9,6 +8,7 @@ answers soon, it proposes nothing.
 
 import sys
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -66,10 +66,12 @@ def complete(words: Annotated[list[str], Parameter(allow_leading_hyphen=True, ne
     wanted = wanted_in(rest)
     if wanted is None:
         return 0
-    try:
-        trio.run(_print_names, _connection(options), wanted)
-    except (ClientError, OSError, BaseExceptionGroup):
-        return 0
+    found: list[str] = []
+    with suppress(ClientError, OSError, BaseExceptionGroup):
+        trio.run(_find_names, _connection(options), wanted, found)
+    for name in found:
+        sys.stdout.write(f"{name}\n")
+    sys.stdout.flush()
     return 0
 
 
@@ -87,15 +89,13 @@ def wanted_in(words: Sequence[str]) -> Wanted | None:
     return None
 
 
-async def _print_names(connection: Connection, wanted: Wanted) -> None:
+async def _find_names(connection: Connection, wanted: Wanted, found: list[str]) -> None:
     with trio.move_on_after(PATIENCE_SECONDS):
         async with connection.connected() as client:
-            number = 0
             async for name in _names(client, wanted):
                 if name.startswith(wanted.prefix):
-                    sys.stdout.write(f"{name}\n")
-                    number += 1
-                if number == MOST_NAMES:
+                    found.append(name)
+                if len(found) == MOST_NAMES:
                     return
 
 

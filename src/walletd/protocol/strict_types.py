@@ -2,6 +2,8 @@
 
     strict(PostTransfer)                               # the same fields, whose texts must match their forms
     CommandDecoder(PostTransfer).decode(params)        # a PostTransfer; raises what the strict type raises
+    converted(document, PostTransfer)                  # the same from a document that is decoded already
+    misfit(entry)                                      # what is wrong with an entry of a journal that is not trusted
 
 Nearly every command names wallets and assets that were named before, so that matching their patterns again tells
 nothing.  A command is therefore decoded without patterns, and then each of its texts is judged by the shortest test
@@ -99,6 +101,24 @@ class CommandDecoder(Generic[Kept]):
             self._decode_strictly(params)
             raise AssertionError("the forms and the strict types disagree")
         return command
+
+
+def converted(document: Any, kind: Any) -> Any:
+    """The command that a decoded JSON document is.  Raises msgspec.ValidationError if it is not well-formed."""
+    msgspec.convert(document, strict(kind))
+    return msgspec.convert(document, kind)
+
+
+def misfit(value: msgspec.Struct) -> str | None:
+    """What is not well-formed in a value that was decoded without patterns; None if all is."""
+    is_well_formed = judge_of(type(value))
+    if is_well_formed is None or is_well_formed(value):
+        return None
+    try:
+        msgspec.json.decode(msgspec.json.encode(value), type=strict(type(value)))
+    except msgspec.DecodeError as error:
+        return str(error)
+    raise AssertionError("the forms and the strict types disagree")
 
 
 # --- judging ---------------------------------------------------------------------------------------------------------
