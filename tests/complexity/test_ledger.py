@@ -33,8 +33,8 @@ from walletd.ledger.book import apply
 from walletd.ledger.entry_size import most_expiring
 from walletd.ledger.rules import decide
 from walletd.vocabulary.commands import AnyCommand
-from walletd.vocabulary.entries import Effects
-from walletd.vocabulary.identifiers import HoldId
+from walletd.vocabulary.entries import Effects, TransferRecord
+from walletd.vocabulary.identifiers import HoldId, TransferId
 
 pytestmark = pytest.mark.interpreted  # what is compiled takes no steps of Python's
 
@@ -85,6 +85,20 @@ def assert_same(few: tuple[int, int], many: tuple[int, int]) -> None:
 
 def test_a_transfer_costs_the_same_among_thousands_of_wallets() -> None:
     few, many = (cost(town(size, size), pay("alice", "bob", "EUR", 10)) for size in (FEW, MANY))
+    assert_same(few, many)
+
+
+def test_a_batch_costs_the_same_beside_thousands_of_refundable_transfers() -> None:
+    """An audit has all of them at hand: with a copy for each batch, a large journal would never be verified."""
+
+    def audited(transfers: int) -> Ledger:
+        ledger = market().bring("alice", "EUR", 100)
+        ledger.books.transfers.update(
+            {TransferId(f"t{n}"): TransferRecord(TransferId(f"t{n}"), ()) for n in range(transfers)}
+        )
+        return ledger
+
+    few, many = (cost(audited(size), batch(pay("alice", "bob", "EUR", 10))) for size in (FEW, MANY))
     assert_same(few, many)
 
 

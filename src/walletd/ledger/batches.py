@@ -12,7 +12,7 @@ import msgspec
 
 from walletd.ledger.book import Books, apply
 from walletd.ledger.guards import Verdict, conditions_guard, refuse
-from walletd.vocabulary.commands import AnyCommand, ExecuteBatch, wallets_of
+from walletd.vocabulary.commands import AnyCommand, ExecuteBatch, claims_of
 from walletd.vocabulary.entries import Effects, Moved, Refusal
 from walletd.vocabulary.identifiers import Version
 from walletd.vocabulary.reasons import Reason
@@ -55,7 +55,7 @@ class _Stage:
     """Copies of the books of a batch's wallets, and the last record of everything that changed there."""
 
     def __init__(self, books: Books, command: ExecuteBatch) -> None:
-        self.books = books.stage(wallets_of(command))
+        self.books = books.stage(claims_of(command))
         self._versions = {name: book.version for name, book in self.books.wallets.items()}
         self._last: dict[str, dict[Any, Any]] = {
             name: {} for name in ("assets", "wallets", "balances", "holds", "transfers", "outflows")

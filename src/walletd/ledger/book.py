@@ -250,13 +250,16 @@ class Books:
         return name in self.wallets if name[:1] != TRANSFER_MARK else TransferId(name[1:]) in self.transfers
 
     def stage(self, names: Iterable[WalletId]) -> "Books":
-        """Copies of those of these wallets that are at hand, with the assets and transfers but no client: what is
-        applied there is not applied here.  O(size of these books).
+        """Copies of those of these wallets and, under their marked names, transfers that are at hand, with the assets
+        but no client: what is applied there is not applied here.  O(size of these books, assets).
         """
         stage = Books()
-        stage.histories = self.histories
-        stage.assets, stage.transfers = dict(self.assets), dict(self.transfers)
-        stage.wallets = {name: self.wallets[name].copy() for name in names if name in self.wallets}
+        stage.histories, stage.assets = self.histories, dict(self.assets)
+        for name in names:
+            if name in self.wallets:
+                stage.wallets[name] = self.wallets[name].copy()
+            elif self.has(name):
+                stage.transfers[TransferId(name[1:])] = self.transfers[TransferId(name[1:])]
         return stage
 
     def drop(self, name: WalletId) -> None:

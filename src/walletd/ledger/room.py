@@ -5,7 +5,7 @@ from datetime import datetime
 
 from walletd.ledger.book import Books, apply
 from walletd.ledger.draft import Draft
-from walletd.vocabulary.commands import AnyCommand, Window, wallets_of
+from walletd.vocabulary.commands import AnyCommand, Window, claims_of
 from walletd.vocabulary.entries import Effects
 from walletd.vocabulary.identifiers import AssetCode, WalletId
 from walletd.vocabulary.room import Room, WindowRoom
@@ -19,7 +19,7 @@ def room_in(books: Books, places: Iterable[tuple[WalletId, AssetCode]], now: dat
 
 def room_after(books: Books, command: AnyCommand, effects: Effects, now: datetime) -> tuple[Room, ...]:
     """The room of every balance that the command would touch, after it.  O(size of the books it touches)."""
-    stage = books.stage(wallets_of(command))
+    stage = books.stage(claims_of(command))
     apply(stage, effects)
     return room_in(stage, [(balance.wallet, balance.asset) for balance in effects.balances], now)
 
