@@ -461,7 +461,7 @@ def _first_come_first_served() -> None:
     """What waits is served in the order of its arrival, and nothing is held back."""
     put_plainly, take_plainly = FairQueue.put, FairQueue.take
 
-    def put_in_order(self: Any, key: Any, item: Any, *, is_first: bool = False) -> None:
+    def put_in_order(self: Any, key: Any, item: Any, *, is_patient: bool = False) -> None:
         put_plainly(self, "all", (key, item))
 
     def take_in_order(self: Any) -> Any:
