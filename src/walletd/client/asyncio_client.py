@@ -12,21 +12,17 @@ Any number of tasks of one event loop may call at the same time; their requests 
 import asyncio
 import random
 import ssl
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from typing import Literal
 
-from walletd.client import requests
 from walletd.client.asyncio_link import AsyncioLink
 from walletd.client.conversation import Conversation
 from walletd.client.errors import NotReachable
-from walletd.client.event_stream import EventStream, Runtime, described
+from walletd.client.event_stream import EventStream, Runtime
+from walletd.client.face import Face
 from walletd.client.reconnection import Backoff
 from walletd.client.requests import Answer, Request
-from walletd.client.writes import Writes
-from walletd.protocol import envelope
-from walletd.protocol import messages as m
 
 RUNTIME = Runtime(asyncio.Event, partial(asyncio.sleep, 0))
 
@@ -57,22 +53,10 @@ async def connect_asyncio(
             await keeping
 
 
-class AsyncioClient(Writes):
+class AsyncioClient(Face):
     """One daemon, for the clients' calls; raises the same errors as ``walletd.client.Client``."""
 
-    def __init__(self, conversation: Conversation, link: AsyncioLink, deadline_seconds: float) -> None:
-        self._conversation = conversation
-        self._link = link
-        self._deadline_seconds = deadline_seconds
-
-    def __repr__(self) -> str:
-        return described(self, self._conversation)
-
-    @property
-    def hello(self) -> envelope.Hello:
-        """The ``hello`` of the current connection or, while disconnected, of the previous one."""
-        assert self._conversation.hello is not None
-        return self._conversation.hello
+    runtime = RUNTIME
 
     async def ask(self, request: Request[Answer]) -> Answer:
         """Send a request, as often as necessary, and return its result."""
@@ -90,42 +74,7 @@ class AsyncioClient(Writes):
                 self._conversation.abandon(exchange)
         return exchange.outcome()
 
-    @asynccontextmanager
-    async def subscribe(
-        self,
-        *,
-        wallets: Sequence[str] | None = None,
-        prefix: str | None = None,
-        all: bool = False,
-        after: m.Cursor | Literal[0] | None = None,
-        snapshot: bool = False,
-    ) -> AsyncGenerator[EventStream]:
-        """Watch wallets live; see ``Client.subscribe``."""
-        stream = await self.open_stream(wallets=wallets, prefix=prefix, all=all, after=after, snapshot=snapshot)
-        try:
-            yield stream
-        finally:
-            stream.close()
-
-    async def open_stream(
-        self,
-        *,
-        wallets: Sequence[str] | None = None,
-        prefix: str | None = None,
-        all: bool = False,
-        after: m.Cursor | Literal[0] | None = None,
-        snapshot: bool = False,
-    ) -> EventStream:
-        """``subscribe`` without its block; the caller closes the stream."""
-        watched = requests.given(wallets=wallets, prefix=prefix, all=all or None)
-        stream = EventStream(self._conversation, self._link, watched, after, snapshot, RUNTIME)
-        try:
+    async def _begun(self, stream: EventStream) -> None:
+        with suppress(TimeoutError):
             async with asyncio.timeout(self._deadline_seconds):
                 await stream.begun()
-        except TimeoutError:
-            stream.close()
-            raise NotReachable(f"stream.subscribe was not answered within {self._deadline_seconds:g} s") from None
-        except BaseException:
-            stream.close()
-            raise
-        return stream

@@ -7,6 +7,7 @@ Nothing here waits by itself: ``ask`` does, which each client has in its own way
 file.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -27,14 +28,14 @@ PAGE = 500
 """The number of rows that an iterator requests at a time."""
 
 
-class Reads:
+class Reads(ABC):
     """The questions that a client asks."""
 
     _scales: dict[str, int] | None = None
 
+    @abstractmethod
     async def ask(self, request: Request[Answer]) -> Answer:
         """Send a request, as often as necessary, and return its result."""
-        raise NotImplementedError
 
     async def assets(self, *, refresh: bool = False) -> dict[str, int]:
         """Every asset's scale by its code; requested once and kept, because a scale never changes."""

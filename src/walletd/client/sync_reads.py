@@ -1,5 +1,6 @@
 """The methods of ``reads.py`` without ``await``.  Made from that file by ``make docs``: do not edit."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -20,14 +21,14 @@ PAGE = 500
 """The number of rows that an iterator requests at a time."""
 
 
-class SyncReads:
+class SyncReads(ABC):
     """The questions that a client asks."""
 
     _scales: dict[str, int] | None = None
 
+    @abstractmethod
     def ask(self, request: Request[Answer]) -> Answer:
         """Send a request, as often as necessary, and return its result."""
-        raise NotImplementedError
 
     def assets(self, *, refresh: bool = False) -> dict[str, int]:
         """Every asset's scale by its code; requested once and kept, because a scale never changes."""

@@ -10,24 +10,21 @@ connection is replaced, and unanswered requests are sent again with the same com
 
 import random
 import ssl
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any, Literal
+from typing import Any
 
 import trio
 
-from walletd.client import requests
 from walletd.client.conversation import Conversation
 from walletd.client.errors import NotReachable
-from walletd.client.event_stream import EventStream, Runtime, described
+from walletd.client.event_stream import EventStream, Runtime
 from walletd.client.exchange import Exchange
+from walletd.client.face import Face
 from walletd.client.link import Link
 from walletd.client.reconnection import Backoff
 from walletd.client.requests import Answer, Request
 from walletd.client.wire import Dial, Vet, anyone
-from walletd.client.writes import Writes
-from walletd.protocol import envelope
-from walletd.protocol import messages as m
 
 RUNTIME = Runtime(trio.Event, trio.lowlevel.checkpoint)
 
@@ -75,7 +72,7 @@ async def connect(
         raise failure
 
 
-class Client(Writes):
+class Client(Face):
     """One daemon, for the clients' calls.
 
     Every call raises Refused for a command that was decided and refused, RequestFailed for any other error that the
@@ -83,19 +80,7 @@ class Client(Writes):
     for anything else that was not answered, and AuthenticationFailed once the daemon no longer accepts the token.
     """
 
-    def __init__(self, conversation: Conversation, link: Link, deadline_seconds: float) -> None:
-        self._conversation = conversation
-        self._link = link
-        self._deadline_seconds = deadline_seconds
-
-    def __repr__(self) -> str:
-        return described(self, self._conversation)
-
-    @property
-    def hello(self) -> envelope.Hello:
-        """The ``hello`` of the current connection or, while disconnected, of the previous one."""
-        assert self._conversation.hello is not None
-        return self._conversation.hello
+    runtime = RUNTIME
 
     async def ask(self, request: Request[Answer]) -> Answer:
         """Send a request, as often as necessary, and return its result."""
@@ -113,48 +98,6 @@ class Client(Writes):
             raise exchange.overdue(self._deadline_seconds)
         return exchange.outcome()
 
-    # --- streams ---------------------------------------------------------------------------------------------------
-
-    @asynccontextmanager
-    async def subscribe(
-        self,
-        *,
-        wallets: Sequence[str] | None = None,
-        prefix: str | None = None,
-        all: bool = False,
-        after: m.Cursor | Literal[0] | None = None,
-        snapshot: bool = False,
-    ) -> AsyncGenerator[EventStream]:
-        """Watch wallets live: exactly one of ``wallets``, ``prefix`` and ``all``.
-
-        ``after`` resumes from a cursor (0 is everything), ``snapshot`` starts with the present balances; with neither,
-        the stream starts at the head.  The stream outlives connections without a gap or a duplicate.
-        """
-        stream = await self.open_stream(wallets=wallets, prefix=prefix, all=all, after=after, snapshot=snapshot)
-        try:
-            yield stream
-        finally:
-            stream.close()
-
-    async def open_stream(
-        self,
-        *,
-        wallets: Sequence[str] | None = None,
-        prefix: str | None = None,
-        all: bool = False,
-        after: m.Cursor | Literal[0] | None = None,
-        snapshot: bool = False,
-    ) -> EventStream:
-        """``subscribe`` without its block; the caller closes the stream."""
-        watched = requests.given(wallets=wallets, prefix=prefix, all=all or None)
-        stream = EventStream(self._conversation, self._link, watched, after, snapshot, RUNTIME)
+    async def _begun(self, stream: EventStream) -> None:
         with trio.move_on_after(self._deadline_seconds):
-            try:
-                await stream.begun()
-            except BaseException:
-                stream.close()
-                raise
-        if not stream.has_begun:
-            stream.close()
-            raise NotReachable(f"stream.subscribe was not answered within {self._deadline_seconds:g} s")
-        return stream
+            await stream.begun()
