@@ -12,6 +12,7 @@ whomever: on a machine that does nothing else it is the time on the clock, and o
 import hashlib
 import itertools
 import json
+import os
 import subprocess
 import sys
 import time
@@ -36,6 +37,25 @@ PIPELINED = 500
 CPU_CLOCK = 2
 
 
+def committed_bytes(log: Path) -> int:
+    """The size of the database whose write-ahead log this is, as its newest commit says; 0 where the log has none.
+
+    A header of 8 words, then frames of 6 words and a page each; a commit's last frame says in its second word how many
+    pages there are then, and its salts are those of the header (https://www.sqlite.org/fileformat2.html#walformat).
+    """
+    if not log.exists():
+        return 0
+    with log.open("rb") as file:
+        header, pages = file.read(32), 0
+        if len(header) < 32:
+            return 0
+        page_bytes = int.from_bytes(header[8:12], "big")
+        while len(frame := file.read(24)) == 24 and frame[8:16] == header[16:24]:
+            pages = int.from_bytes(frame[4:8], "big") or pages
+            file.seek(page_bytes, os.SEEK_CUR)
+    return pages * page_bytes
+
+
 class Host(NamedTuple):
     """A daemon, for those that talk to it and look at its process."""
 
@@ -57,9 +77,9 @@ class Host(NamedTuple):
         Path(f"/proc/{self.pid}/clear_refs").write_text("5")
 
     def journal_bytes(self) -> int:
-        """The size of the journal, with its log."""
-        files = (self.data / name for name in ("journal.db", "journal.db-wal"))
-        return sum(file.stat().st_size for file in files if file.exists())
+        """The size of the journal as of its newest commit: pages that still lie in the log count, and none twice."""
+        database = self.data / "journal.db"
+        return committed_bytes(Path(f"{database}-wal")) or database.stat().st_size
 
     def processor_seconds(self) -> float:
         """The processor time of all its threads so far, to the nanosecond: the process's clock, as Linux numbers it."""
