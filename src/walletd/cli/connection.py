@@ -38,6 +38,7 @@ from walletd.cli.lines import say
 from walletd.cli.output import Output
 from walletd.cli.peers import ROOT_USER, refuse_plain_text, vetted
 from walletd.client import AuthenticationFailed, Client, ClientError, NotReachable, RequestFailed, connect
+from walletd.client.nodes import addresses_in
 
 Action = Callable[[Client, Output], Awaitable[int]]
 
@@ -61,8 +62,8 @@ class Connection:
     """Where the daemon is, which token to use, and how to answer."""
 
     url: Annotated[str | None, Parameter(group=COMMON)] = None
-    """The daemon's address, unix:/path, wss:// or ws://; default WALLETD_URL, then the unix socket of a daemon started
-    here or of the systemd service, then ws://127.0.0.1:7878.
+    """The daemon's address, unix:/path, wss:// or ws://, or those of a ledger's nodes with commas; default WALLETD_URL,
+    then the unix socket of a daemon started here or of the systemd service, then ws://127.0.0.1:7878.
     """
 
     token: Annotated[str | None, Parameter(group=COMMON)] = None
@@ -96,7 +97,8 @@ class Connection:
         """The check of the program that would be told the token.  Raises NotTold if a network would see it."""
         if secret is None or self.plain_text or os.environ.get(PLAIN_TEXT_VARIABLE, "").lower() in ("true", "1"):
             return told_nothing
-        refuse_plain_text(self.address())
+        for address in addresses_in(self.address()):
+            refuse_plain_text(address)
         return vetted(self.address(), secret.owner)
 
     def tls(self) -> ssl.SSLContext | None:

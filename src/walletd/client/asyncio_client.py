@@ -12,7 +12,7 @@ Any number of tasks of one event loop may call at the same time; their requests 
 import asyncio
 import random
 import ssl
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
@@ -21,6 +21,7 @@ from walletd.client.conversation import Conversation
 from walletd.client.errors import NotReachable
 from walletd.client.event_stream import EventStream, Runtime
 from walletd.client.face import Face
+from walletd.client.nodes import Nodes, addresses_in
 from walletd.client.reconnection import Backoff
 from walletd.client.requests import Answer, Request
 
@@ -29,7 +30,7 @@ RUNTIME = Runtime(asyncio.Event, partial(asyncio.sleep, 0))
 
 @asynccontextmanager
 async def connect_asyncio(
-    url: str,
+    url: str | Iterable[str],
     *,
     token: str | None = None,
     deadline_seconds: float = 30.0,
@@ -41,8 +42,9 @@ async def connect_asyncio(
     Raises AuthenticationFailed or NotReachable if the first connection cannot be made.
     """
     chance = random.SystemRandom().random
-    conversation = Conversation(random=chance, retry_busy=retry_busy, token=token)
-    link = AsyncioLink(url, token, conversation, Backoff(chance), open_seconds=deadline_seconds, tls=tls)
+    nodes = Nodes(addresses_in(url))
+    conversation = Conversation(random=chance, retry_busy=retry_busy, token=token, nodes=nodes)
+    link = AsyncioLink(nodes, token, conversation, Backoff(chance, nodes), open_seconds=deadline_seconds, tls=tls)
     keeping = asyncio.create_task(link.keep(await link.open()), name="walletd client")
     try:
         yield AsyncioClient(conversation, link, deadline_seconds)

@@ -16,19 +16,20 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.typing import Subprotocol
 
 from walletd.client.conversation import Conversation
-from walletd.client.errors import AuthenticationFailed, ClientError, ClosedForGood, NotReachable
-from walletd.client.link import CLOSE_SECONDS, attempt_within, patience_within, why
+from walletd.client.errors import ClientError, NotReachable
+from walletd.client.link import CLOSE_SECONDS, attempt_within, none_serves, patience_within, why
+from walletd.client.nodes import Nodes
 from walletd.client.reconnection import Backoff, Lost, final_error
 from walletd.client.wire import MAX_MESSAGE_BYTES, SILENCE_SECONDS, check_token, handshake_error, parse_address
 from walletd.protocol.messages import SUBPROTOCOL
 
 
 class AsyncioLink:
-    """The connection to one daemon."""
+    """The connection to one daemon, or to one of the nodes of its ledger."""
 
     def __init__(
         self,
-        url: str,
+        nodes: Nodes,
         token: str | None,
         conversation: Conversation,
         backoff: Backoff,
@@ -36,12 +37,13 @@ class AsyncioLink:
         open_seconds: float,
         tls: ssl.SSLContext | None,
     ) -> None:
-        self._url = url
+        self._nodes = nodes
         self._token = token
         self._conversation = conversation
         self._backoff = backoff
         self._open_seconds = open_seconds
-        self._patience = patience_within(open_seconds)
+        self._patience = patience_within(open_seconds, len(nodes))
+        self._attempt_seconds = attempt_within(open_seconds, len(nodes))
         self._tls = tls
         self._loop = asyncio.get_running_loop()
         self._work = asyncio.Event()
@@ -53,14 +55,36 @@ class AsyncioLink:
         """Note that the conversation may have something to send."""
         self._work.set()
 
-    async def open(self, seconds: float | None = None) -> ClientConnection:
+    async def open(self) -> ClientConnection:
+        """The first connection: one attempt, or, with several nodes, attempts in turn until the deadline.
+
+        Raises AuthenticationFailed or NotReachable.
+        """
+        if not self._nodes.are_several:
+            return await self._attempt(self._open_seconds)
+        errors: dict[str, ClientError] = {}
+        try:
+            async with asyncio.timeout(self._open_seconds):
+                while True:
+                    try:
+                        return await self._attempt(self._attempt_seconds)
+                    except ClientError as error:
+                        errors[self._nodes.url] = error
+                        verdict = self._conversation.stopped or self._backoff.after_error(error)
+                        if isinstance(verdict, ClientError):
+                            raise
+                    await asyncio.sleep(verdict)
+        except TimeoutError:
+            raise none_serves(errors, self._open_seconds) from None
+
+    async def _attempt(self, seconds: float) -> ClientConnection:
         """One attempt, up to and including the daemon's hello.  Raises AuthenticationFailed or NotReachable."""
-        seconds = self._open_seconds if seconds is None else seconds
+        url = self._nodes.url
         try:
             async with asyncio.timeout(seconds):
-                return await self._open()
+                return await self._open(url)
         except TimeoutError:
-            raise NotReachable(f"{self._url} sent no hello within {seconds:g} s") from None
+            raise NotReachable(f"{url} sent no hello within {seconds:g} s") from None
 
     async def keep(self, connection: ClientConnection) -> None:
         """Serve this connection and those that follow it.  Returns once the client has stopped for good."""
@@ -76,8 +100,8 @@ class AsyncioLink:
         finally:
             self._conversation.stop(NotReachable("the client was closed"))
 
-    async def _open(self) -> ClientConnection:
-        uri, path = parse_address(self._url)
+    async def _open(self, url: str) -> ClientConnection:
+        uri, path = parse_address(url)
         check_token(self._token)
         options: dict[str, Any] = {
             "subprotocols": [Subprotocol(SUBPROTOCOL)],
@@ -92,15 +116,17 @@ class AsyncioLink:
             options["ssl"] = self._tls or ssl.create_default_context()
         try:
             if path is None:
-                connection = await connect(self._url, proxy=None, **options)
+                connection = await connect(url, proxy=None, **options)
             else:
                 connection = await unix_connect(path, "ws://localhost", **options)
         except InvalidHandshake as error:
             raise handshake_error(error) from None
         except (OSError, EOFError) as error:
-            raise NotReachable(f"cannot reach the daemon at {self._url}: {why(error)}") from error
+            raise NotReachable(f"cannot reach the daemon at {url}: {why(error)}") from error
         try:
-            await self._greet(connection)
+            await self._greet(connection, url)
+            if self._nodes.is_astray:
+                raise NotReachable(f"{url} follows another node")
         except BaseException:
             self._conversation.lost()
             connection.transport.abort()
@@ -108,7 +134,7 @@ class AsyncioLink:
         self._backoff.greeted()
         return connection
 
-    async def _greet(self, connection: ClientConnection) -> None:
+    async def _greet(self, connection: ClientConnection, url: str) -> None:
         try:
             while not self._conversation.is_greeted:
                 self._conversation.receive(await connection.recv(decode=False), self._loop.time())
@@ -119,34 +145,31 @@ class AsyncioLink:
                         await connection.send(frame, text=True)
         except ConnectionClosed as closed:
             lost = _end_of(closed)
-            hung_up = NotReachable(f"{self._url} closed the connection before its hello: {lost.code} {lost.reason}")
+            hung_up = NotReachable(f"{url} closed the connection before its hello: {lost.code} {lost.reason}")
             raise (final_error(lost) or hung_up) from None
 
     async def _reopen(self, lost: Lost) -> ClientConnection | None:
-        while True:
-            verdict = self._backoff.after(lost)
-            if isinstance(verdict, ClientError):
-                self._conversation.stop(verdict)
-                return None
+        verdict = self._backoff.after(lost)
+        while not isinstance(verdict, ClientError):
             await asyncio.sleep(verdict)
             try:
-                return await self.open(attempt_within(self._open_seconds))
-            except (AuthenticationFailed, ClosedForGood) as error:
-                self._conversation.stop(error)
-                return None
-            except NotReachable:
-                lost = Lost()
+                return await self._attempt(self._attempt_seconds)
+            except ClientError as error:
+                verdict = self._conversation.stopped or self._backoff.after_error(error)
+        self._conversation.stop(verdict)
+        return None
 
     async def _converse(self, connection: ClientConnection) -> Lost:
         self._quiet_since = self._loop.time()
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self._write(connection)), group.create_task(self._watch(connection))]
             try:
-                while True:
+                while not self._nodes.is_astray:
                     message = await connection.recv(decode=False)
                     self._quiet_since = self._loop.time()
                     self._conversation.receive(message, self._quiet_since)
                     self._work.set()
+                return Lost()
             except ConnectionClosed as closed:
                 return _end_of(closed)
             finally:

@@ -23,12 +23,14 @@ from walletd.client.errors import (
     failure_of,
 )
 from walletd.client.exchange import BUSY, Exchange, decides, is_passing, too_large
+from walletd.client.nodes import Nodes
 from walletd.client.requests import Answer, Request, authenticate, given, read
 from walletd.client.results import Applied, Event
 from walletd.client.streams import IncomingEvent, Stream, Verdict
 from walletd.protocol.envelope import Hello, LifecycleNotice
 from walletd.protocol.messages import Cursor, StreamHeartbeat, Subscribed, Unsubscribed
-from walletd.vocabulary.reasons import Outcome
+from walletd.vocabulary.reasons import Outcome, Reason
+from walletd.vocabulary.states import DaemonState
 
 FIRST_BUSY_SECONDS = 0.05
 MAX_BUSY_SECONDS = 5.0
@@ -56,10 +58,18 @@ _decode_heartbeat = msgspec.json.Decoder(StreamHeartbeat).decode
 class Conversation:
     """All exchanges and streams of one client."""
 
-    def __init__(self, *, random: Callable[[], float], retry_busy: bool = True, token: str | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        random: Callable[[], float],
+        retry_busy: bool = True,
+        token: str | None = None,
+        nodes: Nodes | None = None,
+    ) -> None:
         self._random = random
         self._retry_busy = retry_busy
         self._token = token
+        self._nodes = Nodes([""]) if nodes is None else nodes
         self._introduction: bytes | None = None
         self._last_id = 0
         self._waiting: OrderedDict[int, Exchange[Any]] = OrderedDict()
@@ -125,13 +135,19 @@ class Conversation:
     # --- connections -----------------------------------------------------------------------------------------------
 
     def lost(self) -> None:
-        """Note that the connection is gone.  Unanswered requests are first in line again, in their order."""
+        """Note that the connection is gone.  Unanswered requests are first in line again, in their order.
+
+        What a busy daemon was to be asked again later is asked at once if the next connection is to another node.
+        """
         self.is_greeted = False
         self._introduction = None
         unanswered = list(self._in_flight.values())
         self._in_flight.clear()
         self._subscribed.clear()
         again: list[Exchange[Any]] = []
+        if self._nodes.are_several:
+            again += [exchange for _, _, exchange in self._delayed if not exchange.is_abandoned]
+            self._delayed.clear()
         for exchange in unanswered:
             exchange.is_in_flight = False
             exchange.in_doubt = exchange.request.changes
@@ -211,7 +227,8 @@ class Conversation:
         elif failure.outcome is Outcome.UNKNOWN:
             exchange.in_doubt = exchange.request.changes
         exchange.last_failure = failure
-        if self._retry_busy and not exchange.is_abandoned and is_passing(failure):
+        is_elsewhere = self._leads_elsewhere(failure)
+        if (self._retry_busy or is_elsewhere) and not exchange.is_abandoned and is_passing(failure):
             heapq.heappush(self._delayed, (now + self._busy_delay(exchange, failure), exchange.id, exchange))
             exchange.failures += 1
         elif exchange.in_doubt:
@@ -220,6 +237,12 @@ class Conversation:
             self._settle(exchange, error=unknown)
         else:
             self._settle(exchange, error=failure)
+
+    def _leads_elsewhere(self, failure: RequestFailed) -> bool:
+        """True if this daemon does not answer because it follows another, and there is another to ask."""
+        if failure.reason is Reason.UNAVAILABLE and "leader" in failure.facts:
+            self._nodes.not_leading(failure.facts["leader"])
+        return self._nodes.is_astray
 
     def _busy_delay(self, exchange: Exchange[Any], failure: RequestFailed) -> float:
         """The requested delay and up to half as much again, so that clients told the same do not return together;
@@ -252,11 +275,15 @@ class Conversation:
                 case "lifecycle" if self.hello is not None:
                     notice = msgspec.json.decode(params, type=LifecycleNotice)
                     self.hello = msgspec.structs.replace(self.hello, lifecycle=notice.lifecycle)
+                    if notice.lifecycle is DaemonState.FOLLOWING:
+                        self._nodes.not_leading()
         except (msgspec.DecodeError, UnicodeDecodeError):
             return
 
     def _greeted(self, hello: Hello) -> None:
         self.hello = hello
+        if hello.lifecycle is DaemonState.FOLLOWING:
+            self._nodes.not_leading()
         if not hello.auth.required:
             self.is_greeted = True
         elif self._token is None:

@@ -9,11 +9,13 @@ The conversation and the backoff decide; this module waits, reads and writes.
 import os
 import socket
 import ssl
+from collections.abc import Mapping
 
 import trio
 
 from walletd.client.conversation import Conversation
-from walletd.client.errors import AuthenticationFailed, ClientError, ClosedForGood, NotReachable
+from walletd.client.errors import AuthenticationFailed, ClientError, NotReachable
+from walletd.client.nodes import Nodes
 from walletd.client.reconnection import Backoff, Lost, final_error
 from walletd.client.wire import Dial, Hangup, Vet, Wire, anyone, open_wire
 
@@ -26,25 +28,37 @@ up.
 """
 
 
-def patience_within(deadline_seconds: float) -> float:
-    """The silence permitted before a ping to an unanswered request, and after it: together a third of the deadline."""
-    return min(MOST_PATIENCE_SECONDS, max(LEAST_PATIENCE_SECONDS, deadline_seconds / 6))
+def patience_within(deadline_seconds: float, nodes: int = 1) -> float:
+    """The silence permitted before a ping to an unanswered request, and after it: together a third of the deadline, or
+    a sixth if another node may answer.
+    """
+    return min(MOST_PATIENCE_SECONDS, max(LEAST_PATIENCE_SECONDS, deadline_seconds / (6 if nodes == 1 else 12)))
 
 
-def attempt_within(deadline_seconds: float) -> float:
-    """The time for one attempt to reconnect: a third of the deadline, for a network that drops everything."""
-    return min(deadline_seconds, max(2 * LEAST_PATIENCE_SECONDS, deadline_seconds / 3))
+def attempt_within(deadline_seconds: float, nodes: int = 1) -> float:
+    """The time for one attempt to reconnect, for a network that drops everything: a third of the deadline for one
+    attempt at each node.
+    """
+    return min(deadline_seconds, max(2 * LEAST_PATIENCE_SECONDS, deadline_seconds / (3 * nodes)))
+
+
+def none_serves(errors: Mapping[str, ClientError], seconds: float) -> ClientError:
+    """The error of a client that found no node that serves it, from the last error of each."""
+    for error in errors.values():
+        if isinstance(error, AuthenticationFailed):
+            return error
+    return NotReachable(f"no node served within {seconds:g} s: {'; '.join(map(str, errors.values()))}")
 
 
 _NETWORK_ERRORS = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
 
 
 class Link:
-    """The connection to one daemon."""
+    """The connection to one daemon, or to one of the nodes of its ledger."""
 
     def __init__(
         self,
-        url: str,
+        nodes: Nodes,
         token: str | None,
         conversation: Conversation,
         backoff: Backoff,
@@ -54,12 +68,13 @@ class Link:
         tls: ssl.SSLContext | None,
         vet: Vet = anyone,
     ) -> None:
-        self._url = url
+        self._nodes = nodes
         self._token = token
         self._conversation = conversation
         self._backoff = backoff
         self._open_seconds = open_seconds
-        self._patience = patience_within(open_seconds)
+        self._patience = patience_within(open_seconds, len(nodes))
+        self._attempt_seconds = attempt_within(open_seconds, len(nodes))
         self._dial = dial
         self._tls = tls
         self._vet = vet
@@ -71,18 +86,38 @@ class Link:
         """
         self._work.set()
 
-    async def open(self, seconds: float | None = None) -> Wire:
+    async def open(self) -> Wire:
+        """The first connection: one attempt, or, with several nodes, attempts in turn until the deadline.
+
+        Raises AuthenticationFailed or NotReachable.
+        """
+        if not self._nodes.are_several:
+            return await self._attempt(self._open_seconds)
+        errors: dict[str, ClientError] = {}
+        with trio.move_on_after(self._open_seconds):
+            while True:
+                try:
+                    return await self._attempt(self._attempt_seconds)
+                except ClientError as error:
+                    errors[self._nodes.url] = error
+                    verdict = self._conversation.stopped or self._backoff.after_error(error)
+                    if isinstance(verdict, ClientError):
+                        raise
+                await trio.sleep(verdict)
+        raise none_serves(errors, self._open_seconds)
+
+    async def _attempt(self, seconds: float) -> Wire:
         """One attempt, up to and including the daemon's hello.  Raises AuthenticationFailed or NotReachable."""
-        seconds = self._open_seconds if seconds is None else seconds
+        url = self._nodes.url
         with trio.move_on_after(seconds):
             try:
-                return await self._open()
+                return await self._open(url)
             except Hangup as hangup:
-                hung_up = NotReachable(f"{self._url} closed the connection before its hello: {hangup}")
+                hung_up = NotReachable(f"{url} closed the connection before its hello: {hangup}")
                 raise (final_error(hangup.lost) or hung_up) from None
             except _NETWORK_ERRORS as error:
-                raise NotReachable(f"cannot reach the daemon at {self._url}: {why(error)}") from error
-        raise NotReachable(f"{self._url} sent no hello within {seconds:g} s")
+                raise NotReachable(f"cannot reach the daemon at {url}: {why(error)}") from error
+        raise NotReachable(f"{url} sent no hello within {seconds:g} s")
 
     async def keep(self, wire: Wire) -> None:
         """Serve this connection and those that follow it.  Returns once the client has stopped for good."""
@@ -95,8 +130,8 @@ class Link:
                 await following.close(CLOSE_SECONDS)
             following = await self._reopen(lost)
 
-    async def _open(self) -> Wire:
-        wire = await open_wire(self._url, self._token, self._dial, self._tls, self._vet)
+    async def _open(self, url: str) -> Wire:
+        wire = await open_wire(url, self._token, self._dial, self._tls, self._vet)
         try:
             while not self._conversation.is_greeted:
                 self._receive(await wire.receive())
@@ -106,6 +141,8 @@ class Link:
                     introduction := self._conversation.outgoing(trio.current_time())
                 ):
                     await wire.send(introduction)
+            if self._nodes.is_astray:
+                raise NotReachable(f"{url} follows another node")
         except BaseException:
             self._conversation.lost()
             await wire.close(0)
@@ -114,26 +151,22 @@ class Link:
         return wire
 
     async def _reopen(self, lost: Lost) -> Wire | None:
-        while True:
-            verdict = self._backoff.after(lost)
-            if isinstance(verdict, ClientError):
-                self._conversation.stop(verdict)
-                return None
+        verdict = self._backoff.after(lost)
+        while not isinstance(verdict, ClientError):
             await trio.sleep(verdict)
             try:
-                return await self.open(attempt_within(self._open_seconds))
-            except (AuthenticationFailed, ClosedForGood) as error:
-                self._conversation.stop(error)
-                return None
-            except NotReachable:
-                lost = Lost()
+                return await self._attempt(self._attempt_seconds)
+            except ClientError as error:
+                verdict = self._conversation.stopped or self._backoff.after_error(error)
+        self._conversation.stop(verdict)
+        return None
 
     async def _converse(self, wire: Wire) -> Lost:
         lost = Lost()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._write, wire)
             try:
-                while True:
+                while not self._nodes.is_astray:
                     self._receive(
                         await wire.receive(self._backoff.spread(self._patience), self._conversation.is_awaited)
                     )

@@ -11,7 +11,7 @@ A separate thread runs the trio client; every call is passed to it and waited fo
 
 import ssl
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -33,7 +33,7 @@ Result = TypeVar("Result")
 
 @contextmanager
 def connect_sync(
-    url: str,
+    url: str | Iterable[str],
     *,
     token: str | None = None,
     deadline_seconds: float = 30.0,

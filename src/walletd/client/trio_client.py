@@ -10,7 +10,7 @@ connection is replaced, and unanswered requests are sent again with the same com
 
 import random
 import ssl
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -22,6 +22,7 @@ from walletd.client.event_stream import EventStream, Runtime
 from walletd.client.exchange import Exchange
 from walletd.client.face import Face
 from walletd.client.link import Link
+from walletd.client.nodes import Nodes, addresses_in
 from walletd.client.reconnection import Backoff
 from walletd.client.requests import Answer, Request
 from walletd.client.wire import Dial, Vet, anyone
@@ -31,7 +32,7 @@ RUNTIME = Runtime(trio.Event, trio.lowlevel.checkpoint)
 
 @asynccontextmanager
 async def connect(
-    url: str,
+    url: str | Iterable[str],
     *,
     token: str | None = None,
     deadline_seconds: float = 30.0,
@@ -50,11 +51,18 @@ async def connect(
     address of a unix socket is ``unix:/path``.  ``vet`` is called with each new connection before anything is sent, and
     raises a ClientError to send nothing.
 
-    Raises AuthenticationFailed or NotReachable if the first connection cannot be made.
+    A ledger on several nodes has several addresses: a list, or one string with commas.  The client stays with the node
+    that leads.  When that one stops, hangs or hands over, the client finds the next within the deadline, and repeats
+    under its id what was unanswered.  The token goes only to these addresses.
+
+    Raises AuthenticationFailed or NotReachable if the first connection cannot be made; with several addresses, at the
+    deadline.
     """
     chance = random.SystemRandom().random  # Processes that forked have the same state of the common generator.
-    conversation = Conversation(random=chance, retry_busy=retry_busy, token=token)
-    link = Link(url, token, conversation, Backoff(chance), open_seconds=deadline_seconds, dial=dial, tls=tls, vet=vet)
+    nodes = Nodes(addresses_in(url))
+    conversation = Conversation(random=chance, retry_busy=retry_busy, token=token, nodes=nodes)
+    backoff = Backoff(chance, nodes)
+    link = Link(nodes, token, conversation, backoff, open_seconds=deadline_seconds, dial=dial, tls=tls, vet=vet)
     wire = await link.open()
     failure: BaseException | None = None
     async with trio.open_nursery() as nursery:
