@@ -57,6 +57,8 @@ def _methods(reason: Reason) -> str:
         return "every command, and reads of this moment"
     if reason in OF_A_COMMAND:
         return "every command"
+    if reason is Reason.NOT_REACHED:
+        return "every read with `at_least`"
     return ", ".join(f"`{name}`" for name in found) or "reserved: no method answers with it today"
 
 

@@ -161,6 +161,7 @@ def common_reasons() -> str:
         "every request but `session.authenticate`": OF_A_CALL,
         "commands, and reads of the present moment: they wait for wallets": OF_A_BOOK,
         "reads that wait for the read tables": (Reason.UNAVAILABLE,),
+        "reads with `at_least`": (Reason.NOT_REACHED,),
         "every command": tuple(reason for reason in OF_A_COMMAND if reason not in OF_A_BOOK),
     }
     lines = ["| in answer to | reasons |", "|---|---|"]

@@ -85,6 +85,9 @@ def test_a_follower_takes_over_when_the_leader_is_killed(nodes: tuple[Daemon, Da
         assert posted(client) == "200"
         status = client.call("daemon.status")
         assert (status["ledger"]["term"], status["ledger"]["replicated"]) == (2, False)
+        node = client.hello["node"]
+        assert (node["role"], node["term"]) == ("leader", 2)
+        assert node["leader"].startswith("ws://127.0.0.1:")
 
 
 def test_a_leader_that_stops_hands_over_at_once(nodes: tuple[Daemon, Daemon]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
 from tests.gateway.sessions import ADMIN, Client, Desk, open_desk, payment
 from tests.gateway.sessions import furnish as open_wallets
@@ -329,3 +330,25 @@ async def test_pages_of_open_holds_go_on_where_those_looked_at_have_expired(
     assert [hold["expires_at"][:10] for hold in holds] == ["2999-01-02"] * 2
     assert pages == 4
     assert (await client.refused("hold.list", wallet="nobody"))["reason"] == "unknown_wallet"
+
+
+async def test_a_read_that_must_show_a_later_entry_waits_for_it_and_then_says_how_far_it_is(
+    desk: Desk, autojump_clock: trio.testing.MockClock
+) -> None:
+    client = desk.client(ADMIN)
+    await furnish(client, "alice", "bob")
+    paid = await client.call("transfer.post", **payment("p1", "bob", 10, "alice"))
+    of_bob = {"wallet": "bob"}
+    for method, params in (("balance.get", of_bob), ("statement.get", of_bob), ("asset.list", {})):
+        await client.call(method, **params, at_least=paid["sequence"])
+        refused = await client.refused(method, **params, at_least=paid["sequence"] + 1)
+        assert (refused["reason"], refused["outcome"]) == ("not_reached", "not_applied")
+        assert (refused["head"], refused["at_least"]) == (paid["sequence"], paid["sequence"] + 1)
+    waiting = client.ask(("balance.get", {"wallet": "bob", "at_least": paid["sequence"] + 1}))
+    await client.call("transfer.post", **payment("p2", "bob", 5, "alice"))
+    assert posted((await client.all_replies(waiting))[0]["result"]) == {"bob": "15"}
+
+
+async def test_a_daemon_that_is_alone_is_no_node(desk: Desk) -> None:
+    hello = desk.client(ADMIN).pushed[0]
+    assert hello["params"]["node"] is None

@@ -584,7 +584,7 @@
 /**
  * The reason why a request failed: a code, a sentence for people, and `data` for programs.
  * @typedef {object} ErrorObject
- * @property {-32700 | -32600 | -32601 | -32602 | -32603 | 1001 | 1002 | 1003 | 1004 | 1005 | 1006 | 1007 | 1008 | 1009 | 2001 | 2002 | 2003 | 2004 | 2005 | 2006 | 2007 | 2008 | 2009 | 2010 | 2011 | 2012 | 3001 | 3002 | 3010 | 3011 | 3020 | 3021 | 3022 | 3023 | 3024 | 3025 | 3026 | 3027 | 3030 | 3031 | 3035 | 3040 | 3041 | 3042 | 3043 | 3044 | 3045 | 3046 | 3047 | 3048 | 3049 | 3050 | 3051 | 3052 | 3060 | 3061 | 3062 | 3063 | 3064 | 3070 | (number & {})} code
+ * @property {-32700 | -32600 | -32601 | -32602 | -32603 | 1001 | 1002 | 1003 | 1004 | 1005 | 1006 | 1007 | 1008 | 1009 | 2001 | 2002 | 2003 | 2004 | 2005 | 2006 | 2007 | 2008 | 2009 | 2010 | 2011 | 2012 | 2013 | 3001 | 3002 | 3010 | 3011 | 3020 | 3021 | 3022 | 3023 | 3024 | 3025 | 3026 | 3027 | 3030 | 3031 | 3035 | 3040 | 3041 | 3042 | 3043 | 3044 | 3045 | 3046 | 3047 | 3048 | 3049 | 3050 | 3051 | 3052 | 3060 | 3061 | 3062 | 3063 | 3064 | 3070 | (number & {})} code
  * @property {string} message
  * @property {Facts & { reason: Reason, outcome: string, retry: string }} data
  */
@@ -702,7 +702,9 @@
  * @property {string} [scope] a scope that would suffice
  * @property {string} [what] the queue that is full, the sender that is too fast, or the part that is too large
  * @property {number} [number] how many the command would record
- * @property {string} [why] why the journal accepts no writes, or why the wallet is frozen
+ * @property {string} [leader] the URL of the node that leads the ledger, if this one does not and knows it
+ * @property {number} [at_least] the entry that the answer should show
+ * @property {string} [why] why it is not possible now, or why the wallet is frozen
  * @property {string} [wallet] the wallet that the error is about
  * @property {string[]} [wallets] the wallets that were quarantined
  * @property {string} [to] the wallet that would receive the money
@@ -847,6 +849,7 @@
  * A sequence means the books right after that entry, a time those after the last entry up to that time. `after` is the
  * `next` of the previous page; with its `time` as `as_of`, all pages show one moment.
  * @typedef {object} GetBalance
+ * @property {number | null} [at_least]
  * @property {string | null} [wallet]
  * @property {readonly string[] | null} [wallets]
  * @property {string | null} [asset]
@@ -857,6 +860,7 @@
 /**
  * An entry by its sequence, or by the command id that the requesting client gave it. Exactly one of both.
  * @typedef {object} GetEntry
+ * @property {number | null} [at_least]
  * @property {number | null} [sequence]
  * @property {string | null} [command_id]
  */
@@ -864,6 +868,7 @@
 /**
  * A hold of a wallet, by its id.
  * @typedef {object} GetHold
+ * @property {number | null} [at_least]
  * @property {string} wallet
  * @property {string} hold
  */
@@ -873,6 +878,7 @@
  * The range begins with `since` and ends before `until`, both a sequence or a time. `asset`, `counterparty` and `kind`
  * select among its lines.
  * @typedef {object} GetStatement
+ * @property {number | null} [at_least]
  * @property {string} wallet
  * @property {string | null} [asset]
  * @property {string | null} [counterparty]
@@ -887,12 +893,14 @@
 /**
  * A transfer by its id.
  * @typedef {object} GetTransfer
+ * @property {number | null} [at_least]
  * @property {string} transfer
  */
 
 /**
  * One wallet with all its parts; for a wallet with very many assets, `after` is the `next` of the previous answer.
  * @typedef {object} GetWallet
+ * @property {number | null} [at_least]
  * @property {string} wallet
  * @property {string | null} [after]
  */
@@ -910,6 +918,7 @@
  * @property {SessionLimits} limits
  * @property {string[]} features
  * @property {number} heartbeat_ms
+ * @property {Node | null} node
  */
 
 /**
@@ -966,16 +975,22 @@
  */
 
 /**
- * A ledger in PostgreSQL, which this daemon leads. `term` counts the times that a daemon took it.
+ * A ledger in PostgreSQL, and this daemon's part in it. `term` counts the times that a daemon took it.
  * @typedef {object} LedgerStatus
  * @property {string} name
  * @property {number} term
  * @property {boolean} replicated
+ * @property {NodeRole} [role]
+ * @property {string | null} leader
+ * @property {number} lag_entries
+ * @property {number} lag_seconds
+ * @property {number | null} lease_seconds
  */
 
 /**
  * Assets by code; `after` is the `next` of the previous page.
  * @typedef {object} ListAssets
+ * @property {number | null} [at_least]
  * @property {string | null} [after]
  */
 
@@ -983,6 +998,7 @@
  * Clients in the order of their names: all of them for an admin, otherwise the client itself and its viewing keys.
  * `after` is the last name of the previous page.
  * @typedef {object} ListClients
+ * @property {number | null} [at_least]
  * @property {string | null} [after]
  * @property {number} [limit]
  */
@@ -990,6 +1006,7 @@
 /**
  * Entries in the journal's order, those after the sequence `after`.
  * @typedef {object} ListEntries
+ * @property {number | null} [at_least]
  * @property {number} [after]
  * @property {number} [limit]
  */
@@ -997,6 +1014,7 @@
 /**
  * The open holds of a wallet in order of placing, or all of them; `after` is the last id of the previous page.
  * @typedef {object} ListHolds
+ * @property {number | null} [at_least]
  * @property {string} wallet
  * @property {boolean} [also_closed]
  * @property {string | null} [after]
@@ -1007,6 +1025,7 @@
  * Wallets in the order of their names that match all filters; `after` is the `next` of the previous page.
  * Each key of `metadata` must have exactly the given value.
  * @typedef {object} ListWallets
+ * @property {number | null} [at_least]
  * @property {string} [prefix]
  * @property {WalletStatus | null} [status]
  * @property {Record<string, string>} [metadata]
@@ -1037,6 +1056,19 @@
  * The method takes no parameters.
  * @typedef {object} NoParams
  */
+
+/**
+ * The daemon as one of several nodes of a ledger in PostgreSQL.
+ * @typedef {object} Node
+ * @property {string} ledger
+ * @property {NodeRole} role
+ * @property {number} term
+ * @property {string | null} leader
+ * @property {number} lag_entries
+ * @property {number} lag_seconds
+ */
+
+/** @typedef {"follower" | "leader"} NodeRole */
 
 /**
  * Open a wallet. A name that starts with `@` makes a system wallet, which may go below zero.
@@ -1260,7 +1292,7 @@
  * @property {number} [after]
  */
 
-/** @typedef {"above_maximum" | "asset_already_defined" | "asset_not_found" | "authentication_failed" | "authentication_required" | "balance_mismatch" | "beyond_own_access" | "capture_exceeds_hold" | "client_already_exists" | "client_not_found" | "client_revoked" | "command_expired" | "command_id_reused" | "cursor_expired" | "draining" | "entry_not_found" | "entry_too_large" | "epoch_changed" | "forbidden" | "future_cursor" | "future_moment" | "hold_not_found" | "hold_not_open" | "holds_open" | "insufficient_funds" | "internal_error" | "invalid_cursor" | "invalid_params" | "invalid_request" | "kept_in_file" | "last_admin" | "limits_not_met" | "method_not_found" | "moment_passed" | "original_not_found" | "overloaded" | "parse_error" | "quota_exceeded" | "rate_limited" | "refund_exceeds_original" | "self_transfer" | "snapshot_too_large" | "subscription_not_found" | "token_in_use" | "too_many_clients" | "too_many_holds" | "too_many_subscriptions" | "too_many_tokens" | "transfer_not_found" | "unavailable" | "unknown_wallet" | "velocity_exceeded" | "version_mismatch" | "wallet_already_exists" | "wallet_closed" | "wallet_frozen" | "wallet_not_empty" | "wallet_not_found" | "wallet_not_frozen" | "wallet_quarantined" | (string & {})} Reason */
+/** @typedef {"above_maximum" | "asset_already_defined" | "asset_not_found" | "authentication_failed" | "authentication_required" | "balance_mismatch" | "beyond_own_access" | "capture_exceeds_hold" | "client_already_exists" | "client_not_found" | "client_revoked" | "command_expired" | "command_id_reused" | "cursor_expired" | "draining" | "entry_not_found" | "entry_too_large" | "epoch_changed" | "forbidden" | "future_cursor" | "future_moment" | "hold_not_found" | "hold_not_open" | "holds_open" | "insufficient_funds" | "internal_error" | "invalid_cursor" | "invalid_params" | "invalid_request" | "kept_in_file" | "last_admin" | "limits_not_met" | "method_not_found" | "moment_passed" | "not_reached" | "original_not_found" | "overloaded" | "parse_error" | "quota_exceeded" | "rate_limited" | "refund_exceeds_original" | "self_transfer" | "snapshot_too_large" | "subscription_not_found" | "token_in_use" | "too_many_clients" | "too_many_holds" | "too_many_subscriptions" | "too_many_tokens" | "transfer_not_found" | "unavailable" | "unknown_wallet" | "velocity_exceeded" | "version_mismatch" | "wallet_already_exists" | "wallet_closed" | "wallet_frozen" | "wallet_not_empty" | "wallet_not_found" | "wallet_not_frozen" | "wallet_quarantined" | (string & {})} Reason */
 
 /**
  * Move money of a transfer or a capture back, in parts if need be, never more than it moved.
@@ -1489,6 +1521,7 @@
  * `after` resumes from a cursor, `snapshot` starts with the present balances; at most one of both. With neither, the
  * stream starts at the head.
  * @typedef {object} Subscribe
+ * @property {number | null} [at_least]
  * @property {readonly string[] | null} [wallets]
  * @property {string | null} [prefix]
  * @property {boolean} [all]
@@ -1835,7 +1868,7 @@ export const SHAPES = {
   CountedFrom: { command: ["", 0], after: ["", null] },
   CreateClient: { if_version: ["", {}], if_balance: ["BalanceCondition[]", []], valid_until: ["", null], valid_for_seconds: ["", null], dry_run: ["", false], expires_at: ["", null], expires_in_seconds: ["", null], addresses: ["", []], budget: ["Budget", null] },
   CreateClientParams: { if_balance: ["BalanceConditionGiven[]"] },
-  DaemonStatus: { guests: ["", 0], guests_dropped: ["", 0], top: ["", []], over_budget: ["", 0], compaction: ["CompactionStatus", null], ledger: ["", null] },
+  DaemonStatus: { guests: ["", 0], guests_dropped: ["", 0], top: ["", []], over_budget: ["", 0], compaction: ["CompactionStatus", null], ledger: ["LedgerStatus", null] },
   DefineAsset: { if_version: ["", {}], if_balance: ["BalanceCondition[]", []], valid_until: ["", null], valid_for_seconds: ["", null], dry_run: ["", false] },
   DefineAssetGiven: { if_balance: ["BalanceConditionGiven[]"] },
   DefineAssetParams: { if_balance: ["BalanceConditionGiven[]"] },
@@ -1857,11 +1890,13 @@ export const SHAPES = {
   FreezeWallet: { if_version: ["", {}], if_balance: ["BalanceCondition[]", []], valid_until: ["", null], valid_for_seconds: ["", null], dry_run: ["", false], until: ["", null], until_in_seconds: ["", null] },
   FreezeWalletGiven: { if_balance: ["BalanceConditionGiven[]"] },
   FreezeWalletParams: { if_balance: ["BalanceConditionGiven[]"] },
-  Hello: { protocol: ["", "1"], auth: ["AuthenticationTerms"], limits: ["SessionLimits"], features: ["", ["streams", "snapshots", "dry_run"]] },
+  Hello: { protocol: ["", "1"], auth: ["AuthenticationTerms"], limits: ["SessionLimits"], features: ["", ["streams", "snapshots", "dry_run"]], node: ["Node", null] },
   HoldPage: { holds: ["HoldView[]"], next: ["", null] },
   HoldRecord: { amount: ["bigint"], captured: ["bigint", "0"], expires_at: ["", null], reference: ["", null], metadata: ["", {}] },
   HoldView: { amount: ["bigint"], captured: ["bigint"], reserved: ["bigint"], expires_at: ["", null], reference: ["", null], metadata: ["", {}] },
+  LedgerStatus: { leader: ["", null], lag_entries: ["", 0], lag_seconds: ["", 0.0], lease_seconds: ["", null] },
   Moved: { amount: ["bigint"], command: ["", 0] },
+  Node: { leader: ["", null], lag_entries: ["", 0], lag_seconds: ["", 0.0] },
   OpenWallet: { if_version: ["", {}], if_balance: ["BalanceCondition[]", []], valid_until: ["", null], valid_for_seconds: ["", null], dry_run: ["", false], metadata: ["", {}] },
   OpenWalletGiven: { if_balance: ["BalanceConditionGiven[]"] },
   OpenWalletParams: { if_balance: ["BalanceConditionGiven[]"] },

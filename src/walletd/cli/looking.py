@@ -19,7 +19,9 @@ from walletd.cli.usage import UsageError
 from walletd.cli.views import show_transfer
 from walletd.client import Client
 from walletd.protocol.messages import StatementBalance, StatementLine
+from walletd.protocol.messages.operator import LedgerStatus
 from walletd.vocabulary.identifiers import ASSET_CODE_PATTERN
+from walletd.vocabulary.states import NodeRole
 
 PAGE = 500
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
@@ -286,6 +288,7 @@ def status(*, connection: Connection = DEFAULT) -> int:
         if seen.ledger is not None:
             copies = "" if seen.ledger.replicated else ", NOT replicated"
             table.add_row("ledger", f"{seen.ledger.name} in PostgreSQL, term {seen.ledger.term}{copies}")
+            table.add_row("node", _node(seen.ledger))
         behind = "" if seen.projected == seen.head else f", of which {seen.projected:,} are readable already"
         table.add_row("entries", f"{seen.head:,}{behind}")
         if seen.compaction is not None and seen.compaction.archived:
@@ -324,6 +327,16 @@ def discover(*, connection: Connection = DEFAULT) -> int:
         return 0
 
     return talk(connection, show)
+
+
+def _node(ledger: LedgerStatus) -> str:
+    """This daemon's part in its ledger, in words."""
+    if ledger.role is NodeRole.LEADER:
+        known_as = f", known to the others as {ledger.leader}" if ledger.leader else ""
+        lease = "" if ledger.lease_seconds is None else f", for {ledger.lease_seconds:.1f} s unless it is renewed"
+        return f"leads{known_as}{lease}"
+    behind = f"{ledger.lag_entries:,} entries ({ledger.lag_seconds:.1f} s)" if ledger.lag_entries else "nothing"
+    return f"follows {ledger.leader or 'no known leader'}, {behind} behind"
 
 
 def signed(line: StatementLine, scales: dict[str, int]) -> Text:

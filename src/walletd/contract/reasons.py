@@ -5,6 +5,7 @@ reasons_of("hold.void")  ->  (INVALID_PARAMS, ..., WALLET_NOT_FOUND, ...), in or
 
 import functools
 
+from walletd.protocol.messages import Read
 from walletd.protocol.methods import METHODS, Kind
 from walletd.vocabulary.reasons import Reason as R
 
@@ -137,6 +138,8 @@ def reasons_of(name: str) -> tuple[R, ...]:
         found |= set(OF_A_COMMAND)
     if name in FROM_TABLES:
         found.add(R.UNAVAILABLE)
+    if issubclass(METHODS[name].params, Read):
+        found.add(R.NOT_REACHED)
     if name == "batch.execute":
         for inner, method in METHODS.items():
             if method.kind is Kind.COMMAND:

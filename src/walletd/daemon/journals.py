@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def opened_journal(launch: Launch) -> AsyncIterator[Archivable | None]:
-    """The journal while the body runs.
+async def opened_journal(launch: Launch, node_url: str = "") -> AsyncIterator[Archivable | None]:
+    """The journal while the body runs; ``node_url`` is told to the other nodes.
 
     Raises JournalFailure, ConfigurationError.  LeadershipLost, raised in the body, says that another node leads now.
     """
     settings = launch.settings
     if settings.postgresql:
-        async with _led(launch) as ledger:
+        async with _led(launch, node_url) as ledger:
             yield ledger
     else:
         floor = settings.space_floor_mebibytes * MEBIBYTE
@@ -37,9 +37,16 @@ async def opened_journal(launch: Launch) -> AsyncIterator[Archivable | None]:
 
 
 @asynccontextmanager
-async def _led(launch: Launch) -> AsyncIterator[Archivable | None]:
+async def _led(launch: Launch, node_url: str) -> AsyncIterator[Archivable | None]:
     try:
-        from walletd.journal.postgresql.opening import Place, folder_of_node, leading, take_ledger
+        from walletd.journal.postgresql.ledger import Node
+        from walletd.journal.postgresql.opening import (
+            Place,
+            folder_of_node,
+            leading,
+            owner_of_this_process,
+            take_ledger,
+        )
     except ImportError as error:
         raise ConfigurationError(
             f"postgresql is set, but psycopg is not installed ({error}); install it: pip install 'walletd[postgresql]'"
@@ -54,7 +61,7 @@ async def _led(launch: Launch) -> AsyncIterator[Archivable | None]:
     with folder_of_node(settings.data):
         store = None
         with stop.following:
-            store = await take_ledger(place, following=following)
+            store = await take_ledger(place, Node(owner_of_this_process(), node_url), following)
         if store is None:
             yield None
             return

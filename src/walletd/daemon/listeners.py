@@ -7,7 +7,7 @@ policy, deadlines, caps = terms_of(settings, ...)  # at the start, and with ever
 import ipaddress
 import logging
 from collections.abc import Callable, Sequence
-from socket import socket
+from socket import gethostname, socket
 from typing import NamedTuple
 
 from walletd.daemon.descriptors import most_connections
@@ -121,6 +121,18 @@ def unix_socket_of(settings: Settings) -> UnixSocket:
     if settings.unix_socket is None:
         return UnixSocket(settings.socket, is_needed=False)
     return UnixSocket(settings.unix_socket, int(settings.unix_socket_mode, 8))
+
+
+def node_url_of(settings: Settings, bound: Sequence[socket]) -> str:
+    """The URL at which clients reach this node; ``bound`` are their listeners."""
+    if settings.node_url:
+        return settings.node_url
+    names = [name for one in bound if isinstance(name := one.getsockname(), tuple)]
+    host, port = (str(names[0][0]), names[0][1]) if names else (settings.host, settings.port)
+    if host in ("0.0.0.0", "::"):
+        host = gethostname()
+    scheme = "ws" if settings.tls_certificate is None else "wss"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def admin_socket_of(settings: Settings) -> UnixSocket | None:

@@ -26,6 +26,7 @@ from walletd.daemon.exit_codes import exit_code_of, log_end
 from walletd.daemon.journals import opened_journal
 from walletd.daemon.launch import Announce, Announcement, Launch, Made
 from walletd.daemon.limits import budgets_of, caches_of, engine_limits, session_limits
+from walletd.daemon.listeners import node_url_of
 from walletd.daemon.metrics_of_parts import families_of
 from walletd.daemon.operations import Operations, refuse_unknown_components
 from walletd.daemon.report_sections import report_sections
@@ -34,9 +35,9 @@ from walletd.gateway.network.counters import TrafficCounters
 from walletd.gateway.services import About, Operator, Services, SessionTerms
 from walletd.journal.archive.archivable import Archivable
 from walletd.journal.failures import LeadershipLost
-from walletd.journal.store import IsLed
+from walletd.journal.store import IsLed, JournalStore
 from walletd.logs.setup import set_levels
-from walletd.protocol.envelope import LifecycleNotice
+from walletd.protocol.envelope import LifecycleNotice, Node
 from walletd.protocol.messages.operator import DaemonStatus, LedgerStatus, PrincipalUse
 from walletd.runtime.ending import end_process
 from walletd.runtime.fault_reports import FaultReports, ReportFaults, first_failure
@@ -56,7 +57,7 @@ from walletd.upkeep.books_audit import Audit, BooksAudits
 from walletd.upkeep.compaction import Compaction
 from walletd.upkeep.recovery import Recovered, Report, recover
 from walletd.vocabulary.identifiers import Principal
-from walletd.vocabulary.states import DaemonState
+from walletd.vocabulary.states import DaemonState, NodeRole
 from walletd.wallets.clock_file import begin_here, keep
 
 log = logging.getLogger("walletd.daemon")
@@ -120,7 +121,8 @@ async def _run(launch: Launch) -> bool:
             await nursery.start(listen, operations.stop, operations.reload, operations.reports.write)
             listeners = await open_listeners(settings, lifecycle, operations, nursery)
             can_start_again = not listeners.inherited
-            async with opened_journal(launch) as store:
+            node_url = node_url_of(settings, [*listeners.inherited, *listeners.reserved])
+            async with opened_journal(launch, node_url) as store:
                 if store is not None:
                     operator_sha256 = _operator_sha256(settings)
                     lifecycle.move(DaemonState.RECOVERING)
@@ -277,7 +279,7 @@ def _services(launch: Launch, engine: Engine, compaction: Compaction, traffic: T
             over_budget=sum(engine.wallets.decisions.budgets.refused.values()),
             started_at=lifecycle.started_at,
             compaction=compaction.status,
-            ledger=LedgerStatus(store.name, store.term, store.is_replicated) if isinstance(store, IsLed) else None,
+            ledger=_ledger_status(store),
         )
 
     admission = Admission(TokenRegister(engine.wallets.clients, engine.clock), settings.authentication_seconds)
@@ -290,9 +292,32 @@ def _services(launch: Launch, engine: Engine, compaction: Compaction, traffic: T
         engine.publisher,
         admission,
         engine.wallets.decisions.budgets,
-        Operator(launch.operations, compaction, engine.audits, lambda: lifecycle.state, status),
+        Operator(launch.operations, compaction, engine.audits, lambda: lifecycle.state, status, lambda: _node(store)),
         About(VERSION, store.instance, store.created_at, store.epoch),
         SessionTerms(session_limits(settings), int(settings.heartbeat_seconds * 1000), settings.max_event_bytes),
+    )
+
+
+def _node(store: JournalStore) -> Node | None:
+    """This daemon as one of several; None if its journal is a file."""
+    if not isinstance(store, IsLed):
+        return None
+    return Node(ledger=store.name, role=NodeRole.LEADER, term=store.term, leader=store.url or None)
+
+
+def _ledger_status(store: JournalStore) -> LedgerStatus | None:
+    node = _node(store)
+    if node is None or not isinstance(store, IsLed):
+        return None
+    return LedgerStatus(
+        node.ledger,
+        node.term,
+        store.is_replicated,
+        node.role,
+        node.leader,
+        node.lag_entries,
+        node.lag_seconds,
+        store.lease_left_seconds,
     )
 
 

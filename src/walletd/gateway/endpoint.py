@@ -171,6 +171,7 @@ class ClientEndpoint:
                 auth=self._terms(),
                 limits=self.session.limits,
                 heartbeat_ms=services.terms.heartbeat_ms,
+                node=services.operator.node(),
             ),
         )
 

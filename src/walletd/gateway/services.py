@@ -14,7 +14,7 @@ import trio
 
 from walletd.gateway.admission import Admission
 from walletd.gateway.audit_trail import AuditTrail
-from walletd.protocol.envelope import SessionLimits
+from walletd.protocol.envelope import Node, SessionLimits
 from walletd.protocol.messages.journal import CompactionStatus
 from walletd.protocol.messages.operator import DaemonStatus
 from walletd.runtime.fair_turns import FairTurns
@@ -28,7 +28,7 @@ from walletd.upkeep.books_audit import BooksAudits
 from walletd.vocabulary.declined import Declined
 from walletd.vocabulary.entries import Refusal
 from walletd.vocabulary.reasons import Reason
-from walletd.vocabulary.states import DaemonState
+from walletd.vocabulary.states import DaemonState, NodeRole
 from walletd.wallets.parts import Wallets
 
 
@@ -73,6 +73,13 @@ class Operator(NamedTuple):
     audits: BooksAudits
     lifecycle: Callable[[], DaemonState]
     status: Callable[[], DaemonStatus]
+    node: Callable[[], Node | None] = lambda: None
+    """This daemon as one of several; None if it is alone."""
+
+    def leader(self) -> dict[str, str]:
+        """The fact that names another node that leads; empty if none is known."""
+        node = self.node()
+        return {"leader": node.leader} if node is not None and node.role is NodeRole.FOLLOWER and node.leader else {}
 
 
 class About(NamedTuple):

@@ -121,6 +121,16 @@ class IsLed(Protocol):
     is_replicated: bool
     """True if a commit waits for a second copy."""
 
+    @property
+    def url(self) -> str:
+        """The URL of the node that leads; empty if none does, or it has told none."""
+        ...
+
+    @property
+    def lease_left_seconds(self) -> float:
+        """The rest of the lease of the node that leads; 0 if none does."""
+        ...
+
     def is_overtaken(self) -> bool:
         """True if another node may lead by now, so that nothing may be answered any more.  Never False again."""
         ...

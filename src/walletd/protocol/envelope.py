@@ -10,7 +10,7 @@ import msgspec
 from walletd.protocol.messages import PROTOCOL_VERSION, ErrorObject, RequestId
 from walletd.vocabulary.budgets import Budget
 from walletd.vocabulary.commands import Instant
-from walletd.vocabulary.states import DaemonState
+from walletd.vocabulary.states import DaemonState, NodeRole
 
 # --- pushed --------------------------------------------------------------------------------------------------------
 
@@ -46,6 +46,21 @@ class SessionLimits(msgspec.Struct, frozen=True):
     write_stall_ms: int = 30_000
 
 
+class Node(msgspec.Struct, frozen=True, kw_only=True):
+    """The daemon as one of several nodes of a ledger in PostgreSQL."""
+
+    ledger: str
+    role: NodeRole
+    term: int
+    """The number of times that a node took the ledger: of two nodes that both claim to lead, the greater is right."""
+    leader: str | None = None
+    """The URL of the node that leads, for commands; null while none does, or none is known."""
+    lag_entries: int = 0
+    """The number of entries that this node does not show yet."""
+    lag_seconds: float = 0.0
+    """The time for which it has not shown all."""
+
+
 class Hello(msgspec.Struct, frozen=True, kw_only=True):
     """The server's first message on a connection."""
 
@@ -59,6 +74,8 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True):
     limits: SessionLimits
     features: tuple[str, ...] = ("streams", "snapshots", "dry_run")
     heartbeat_ms: int
+    node: Node | None = None
+    """Only if the journal is a ledger in PostgreSQL."""
 
 
 class LifecycleNotice(msgspec.Struct, frozen=True):

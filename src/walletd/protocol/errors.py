@@ -55,6 +55,7 @@ SENTENCES: dict[Reason, str] = {
         "page, or begin without a cursor"
     ),
     Reason.FUTURE_MOMENT: "'{field}' ({asked}) lies in the future: the last entry is {head} and the time is {time}",
+    Reason.NOT_REACHED: "this node stands at entry {head}, not at {at_least}; try again after {retry_after_ms} ms",
     Reason.HOLD_NOT_FOUND: "wallet {wallet} never had a hold {hold}",
     Reason.CURSOR_EXPIRED: "the journal begins at entry {oldest}; start from a snapshot",
     Reason.COMMAND_ID_REUSED: (

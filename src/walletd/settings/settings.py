@@ -37,6 +37,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ledger: Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9_-]{0,62}$")] = "main"
     allow_unreplicated: bool = False
     lease_seconds: Annotated[float, msgspec.Meta(ge=1, le=25)] = 10
+    node_url: Annotated[str, msgspec.Meta(pattern="^(wss?://.+)?$")] = ""
     host: str = "127.0.0.1"
     port: Port = 7878
     admin_host: str = "127.0.0.1"

@@ -67,7 +67,8 @@ class Reason(enum.StrEnum):
         "unavailable",
         1007,
         Retry.SAME_COMMAND_ID,
-        "The journal accepts no writes now, or the read tables have no space for what the request needs.",
+        "The journal accepts no writes now, this node does not lead its ledger, or the read tables have no space for "
+        "what the request needs.",
     )
     WALLET_QUARANTINED = (
         "wallet_quarantined",
@@ -110,6 +111,12 @@ class Reason(enum.StrEnum):
     INVALID_CURSOR = "invalid_cursor", 2010, Retry.NEVER, "The page cursor belongs to another query or epoch."
     HOLD_NOT_FOUND = "hold_not_found", 2011, Retry.NEVER, "There is no hold with this id to read."
     FUTURE_MOMENT = "future_moment", 2012, Retry.NEVER, "The requested sequence or time lies in the future."
+    NOT_REACHED = (
+        "not_reached",
+        2013,
+        Retry.SAME_COMMAND_ID,
+        "This node has waited, and does not show the entry at_least yet; try again, or ask the node that leads.",
+    )
 
     # Refusals of a command: decided and journaled; a repetition gets the same answer.
     COMMAND_ID_REUSED = (

@@ -37,6 +37,13 @@ PERMITTED_MOVES: dict[DaemonState, frozenset[DaemonState]] = {
 assert set(PERMITTED_MOVES) == set(DaemonState)
 
 
+class NodeRole(enum.Enum):
+    """A node's part in a ledger that several nodes can reach: one decides commands, the others show what it wrote."""
+
+    LEADER = "leader"
+    FOLLOWER = "follower"
+
+
 class WalletStatus(enum.Enum):
     """A wallet's part in movements.  A frozen wallet is open with a freeze; closing is permanent."""
 

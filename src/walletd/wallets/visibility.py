@@ -1,6 +1,7 @@
 """Visibility: waits until an entry is durable, or until the read tables show it.
 
 await visibility.until_durable(sequence)
+await visibility.until_reached(sequence)           # False if it is not there in time
 await visibility.until_projected(sequence)
 await visibility.until_passed(time)                # the read tables show every entry of this time or before it
 """
@@ -14,16 +15,35 @@ from walletd.tables.projector import Projector
 from walletd.wallets.history_clock import HistoryClock
 from walletd.wallets.submission import Submission
 
+REACH_SECONDS = 2.0
+"""How long a read waits for an entry that another node has written: a follower that is well needs some milliseconds."""
+
 
 class Visibility:
     """The progress of the journal and the read tables, for tasks that wait for it."""
 
-    __slots__ = ("_clock", "_projector", "_writer")
+    __slots__ = ("_clock", "_followed", "_projector", "_writer")
 
     def __init__(self, writer: JournalWriter[Submission], projector: Projector, clock: HistoryClock) -> None:
         self._writer = writer
         self._projector = projector
         self._clock = clock
+        self._followed = trio.Event()
+
+    def followed(self) -> None:
+        """Note that another node has written more, and that it is known here."""
+        followed, self._followed = self._followed, trio.Event()
+        followed.set()
+
+    async def until_reached(self, sequence: int) -> bool:
+        """Return whether this entry is durable and known here, once it is or after ``REACH_SECONDS``."""
+        with trio.move_on_after(REACH_SECONDS):
+            while self._writer.durable_head < sequence:
+                if sequence <= self._writer.head:
+                    await self.until_durable(sequence)
+                else:
+                    await self._followed.wait()
+        return self._writer.durable_head >= sequence
 
     async def until_durable(self, sequence: int) -> None:
         """Return once this entry is durable, or once it is certain that a full disk undid it."""

@@ -44,6 +44,8 @@ from walletd.vocabulary.reasons import Reason
 from walletd.wallets.entries import unavailable
 from walletd.wallets.submission import Behind, Submission
 
+NOT_REACHED_RETRY_MS = 500
+
 log = logging.getLogger(__name__)
 
 
@@ -60,7 +62,9 @@ def answer(endpoint: ClientEndpoint, call: Call) -> None:
     check_params(call)
     if name in ACTS or name in WHOLE_READS:
         _note(endpoint, call)
-    if name in AT_ONCE:
+    if _at_least(call) > endpoint.services.publisher.head:
+        _ask(endpoint, call)
+    elif name in AT_ONCE:
         AT_ONCE[name](endpoint, call)
     elif name in FROM_BOOKS and is_small(call.params):
         FROM_BOOKS[name](endpoint, call, _behind(endpoint, call))
@@ -150,8 +154,11 @@ async def _answer_read(endpoint: ClientEndpoint, asked: PendingRead) -> None:
         await _settled(submission)
     # A read behind no command does not wait for entries that the session wrote since.
     sequence = max(asked.sequence, endpoint.written) if asked.behind else asked.sequence
+    sequence = max(sequence, at_least := _at_least(call))
     try:
-        if call.method.kind is Kind.COMMAND:
+        if (declined := await _until_reached(endpoint, at_least)) is not None:
+            endpoint.refuse(call, declined)
+        elif call.method.kind is Kind.COMMAND:
             async with turns.turn(endpoint.payer):
                 command(endpoint, call)
         elif call.method.name in FROM_BOOKS and is_small(call.params):
@@ -173,6 +180,20 @@ async def _answer_read(endpoint: ClientEndpoint, asked: PendingRead) -> None:
         # It changed nothing, and concerns no other session.
         log.exception("internal error in %s", call.method.name)
         endpoint.refuse(call, Declined(Reason.INTERNAL_ERROR))
+
+
+def _at_least(call: Call) -> int:
+    """The entry that the client wants to be shown; 0 if it does not say."""
+    return (isinstance(call.params, m.Read) and call.params.at_least) or 0
+
+
+async def _until_reached(endpoint: ClientEndpoint, at_least: int) -> Declined | None:
+    """Wait a moment for the entry that the answer must show; the refusal if it does not come."""
+    services = endpoint.services
+    if await services.wallets.visibility.until_reached(at_least):
+        return None
+    facts = {"at_least": at_least, "head": services.publisher.head, "retry_after_ms": NOT_REACHED_RETRY_MS}
+    return Declined(Reason.NOT_REACHED, facts | services.operator.leader())
 
 
 async def _settled(submission: Submission) -> None:

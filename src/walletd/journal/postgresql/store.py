@@ -95,6 +95,14 @@ class PostgresqlJournalStore:
         return self.lease.is_over
 
     @property
+    def url(self) -> str:
+        return self._node.url
+
+    @property
+    def lease_left_seconds(self) -> float:
+        return max(0.0, self.lease.left_seconds)
+
+    @property
     def instance(self) -> str:
         return self._charter.instance
 

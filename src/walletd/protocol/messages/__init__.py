@@ -18,6 +18,7 @@ from walletd.protocol.messages.base import (
     NoParams,
     PageLimit,
     Params,
+    Read,
     RequestId,
     Result,
 )
@@ -106,6 +107,7 @@ __all__ = [
     "Params",
     "Pong",
     "PostingView",
+    "Read",
     "RequestId",
     "Result",
     "Statement",

@@ -28,6 +28,15 @@ class Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """The params of a request that changes nothing."""
 
 
+class Read(Params, frozen=True, kw_only=True):
+    """The params of a read, which may be answered by any node of a ledger."""
+
+    at_least: SequenceNumber | None = None
+    """The entry that the answer must show, such as the ``sequence`` of the client's last command: a node that has not
+    come so far waits for it.
+    """
+
+
 class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, repr_omit_defaults=True):
     """The result of a request that succeeded."""
 

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from walletd.protocol.messages.base import PageLimit, Params, Result
+from walletd.protocol.messages.base import PageLimit, Read, Result
 from walletd.vocabulary.budgets import Budget
 from walletd.vocabulary.commands import Instant
 from walletd.vocabulary.identifiers import (
@@ -33,7 +33,7 @@ class ClientView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Its own budget; what it leaves out has the default of its scopes."""
 
 
-class ListClients(Params, frozen=True, kw_only=True):
+class ListClients(Read, frozen=True, kw_only=True):
     """Clients in the order of their names: all of them for an admin, otherwise the client itself and its viewing keys.
 
     ``after`` is the last name of the previous page.

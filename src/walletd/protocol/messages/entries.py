@@ -1,13 +1,13 @@
 """The messages of reading journal entries."""
 
-from walletd.protocol.messages.base import JournalEntry, PageLimit, Params, Result
+from walletd.protocol.messages.base import JournalEntry, PageLimit, Read, Result
 from walletd.vocabulary.identifiers import (
     CommandName,
     SequenceNumber,
 )
 
 
-class GetEntry(Params, frozen=True, kw_only=True):
+class GetEntry(Read, frozen=True, kw_only=True):
     """An entry by its sequence, or by the command id that the requesting client gave it.  Exactly one of both."""
 
     sequence: SequenceNumber | None = None
@@ -24,7 +24,7 @@ class EntryView(Result, frozen=True, kw_only=True):
     entry_hash: str | None = None
 
 
-class ListEntries(Params, frozen=True, kw_only=True):
+class ListEntries(Read, frozen=True, kw_only=True):
     """Entries in the journal's order, those after the sequence ``after``."""
 
     after: SequenceNumber = 0  # type: ignore[assignment]

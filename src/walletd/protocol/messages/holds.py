@@ -2,13 +2,13 @@
 
 import msgspec
 
-from walletd.protocol.messages.base import PageLimit, Params, Result
+from walletd.protocol.messages.base import PageLimit, Read, Result
 from walletd.vocabulary.commands import Instant, Metadata
 from walletd.vocabulary.identifiers import AssetCode, HoldId, HoldName, WalletId, WalletName
 from walletd.vocabulary.states import HoldState
 
 
-class GetHold(Params, frozen=True, kw_only=True):
+class GetHold(Read, frozen=True, kw_only=True):
     """A hold of a wallet, by its id."""
 
     wallet: WalletName
@@ -32,7 +32,7 @@ class HoldView(Result, frozen=True, kw_only=True):
     sequence: int
 
 
-class ListHolds(Params, frozen=True, kw_only=True):
+class ListHolds(Read, frozen=True, kw_only=True):
     """The open holds of a wallet in order of placing, or all of them; ``after`` is the last id of the previous page."""
 
     wallet: WalletName

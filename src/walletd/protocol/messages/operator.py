@@ -9,7 +9,7 @@ from walletd.protocol.messages.base import Params, Result
 from walletd.protocol.messages.journal import CompactionStatus
 from walletd.vocabulary.commands import Instant
 from walletd.vocabulary.identifiers import AssetCode, AssetName, Principal
-from walletd.vocabulary.states import DaemonState
+from walletd.vocabulary.states import DaemonState, NodeRole
 
 
 class LogLevel(enum.Enum):
@@ -59,12 +59,21 @@ class PrincipalUse(msgspec.Struct, frozen=True):
 
 
 class LedgerStatus(msgspec.Struct, frozen=True):
-    """A ledger in PostgreSQL, which this daemon leads.  ``term`` counts the times that a daemon took it."""
+    """A ledger in PostgreSQL, and this daemon's part in it.  ``term`` counts the times that a daemon took it."""
 
     name: str
     term: int
     replicated: bool
     """Whether each commit waits for a synchronous standby."""
+    role: NodeRole = NodeRole.LEADER
+    leader: str | None = None
+    """The URL of the node that leads; null while none does, or none is known."""
+    lag_entries: int = 0
+    """The number of entries that this node does not show yet."""
+    lag_seconds: float = 0.0
+    """The time for which it has not shown all."""
+    lease_seconds: float | None = None
+    """The rest of the leader's lease; null while no node leads."""
 
 
 class DaemonStatus(Result, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from walletd.protocol.messages.base import Moment, PageLimit, Params, Result
+from walletd.protocol.messages.base import Moment, PageLimit, Read, Result
 from walletd.vocabulary.commands import Instant
 from walletd.vocabulary.identifiers import (
     AssetCode,
@@ -14,7 +14,7 @@ from walletd.vocabulary.identifiers import (
 )
 
 
-class GetStatement(Params, frozen=True, kw_only=True):
+class GetStatement(Read, frozen=True, kw_only=True):
     """The movements of one wallet, oldest first or newest first; ``cursor`` is the ``next`` of the previous page.
 
     The range begins with ``since`` and ends before ``until``, both a sequence or a time.  ``asset``, ``counterparty``

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from walletd.protocol.messages.base import MAX_SUBSCRIBED_WALLETS, JournalEntry, Params, Result
+from walletd.protocol.messages.base import MAX_SUBSCRIBED_WALLETS, JournalEntry, Params, Read, Result
 from walletd.protocol.messages.wallets import WalletView
 from walletd.vocabulary.identifiers import (
     SequenceNumber,
@@ -22,7 +22,7 @@ class Cursor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sequence: SequenceNumber
 
 
-class Subscribe(Params, frozen=True, kw_only=True):
+class Subscribe(Read, frozen=True, kw_only=True):
     """Watch changes to wallets live: exactly one of ``wallets``, ``prefix`` and ``all``.
 
     ``after`` resumes from a cursor, ``snapshot`` starts with the present balances; at most one of both.  With neither,

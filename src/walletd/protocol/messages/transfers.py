@@ -2,7 +2,7 @@
 
 import msgspec
 
-from walletd.protocol.messages.base import Params, Result
+from walletd.protocol.messages.base import Read, Result
 from walletd.vocabulary.commands import Instant, Metadata
 from walletd.vocabulary.entries import Refundable
 from walletd.vocabulary.identifiers import (
@@ -12,7 +12,7 @@ from walletd.vocabulary.identifiers import (
 )
 
 
-class GetTransfer(Params, frozen=True, kw_only=True):
+class GetTransfer(Read, frozen=True, kw_only=True):
     """A transfer by its id."""
 
     transfer: TransferName

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import msgspec
 
-from walletd.protocol.messages.base import MAX_READ_WALLETS, Moment, PageLimit, Params, Result
+from walletd.protocol.messages.base import MAX_READ_WALLETS, Moment, PageLimit, Read, Result
 from walletd.vocabulary.commands import Instant, Metadata, WalletLimits
 from walletd.vocabulary.entries import AssetRecord, BalanceRecord, Freeze
 from walletd.vocabulary.identifiers import (
@@ -25,13 +25,13 @@ class Assets(Result, frozen=True, kw_only=True):
     next: AssetCode | None = None
 
 
-class ListAssets(Params, frozen=True, kw_only=True):
+class ListAssets(Read, frozen=True, kw_only=True):
     """Assets by code; ``after`` is the ``next`` of the previous page."""
 
     after: AssetName | None = None
 
 
-class GetWallet(Params, frozen=True, kw_only=True):
+class GetWallet(Read, frozen=True, kw_only=True):
     """One wallet with all its parts; for a wallet with very many assets, ``after`` is the ``next`` of the previous
     answer.
     """
@@ -60,7 +60,7 @@ class WalletView(Result, frozen=True, kw_only=True):
     next: AssetCode | None = None
 
 
-class ListWallets(Params, frozen=True, kw_only=True):
+class ListWallets(Read, frozen=True, kw_only=True):
     """Wallets in the order of their names that match all filters; ``after`` is the ``next`` of the previous page.
 
     Each key of ``metadata`` must have exactly the given value.
@@ -91,7 +91,7 @@ class BalancePlace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     asset: AssetName
 
 
-class GetBalance(Params, frozen=True, kw_only=True):
+class GetBalance(Read, frozen=True, kw_only=True):
     """The balances of ``wallet`` or of several ``wallets``, of one asset or of all: now or, with ``as_of``, at an
     earlier point.
 
