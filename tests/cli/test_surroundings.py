@@ -1,6 +1,8 @@
 """Every command of the command line where its surroundings fail it: it answers in a sentence, never in a traceback.
 
 The commands are those that the command line itself lists, with the first example of each; a real daemon answers.
+Where only the streams fail, most commands are forked from a process that has imported walletd; a locale is taken at the
+start of an interpreter, so that each command has its own there.
 """
 
 import json
@@ -10,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +22,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.cli.test_help import COMMANDS, examples
+from tests.daemon.forked import Forked
 from tests.daemon.process import Daemon, bare_environment
 
 WALLETD = [sys.executable, "-m", "walletd"]
@@ -70,21 +74,23 @@ class World(NamedTuple):
     directory: Path
     around: Surroundings
 
-    def started(self, *words: str, **variables: str) -> subprocess.Popen[bytes]:
-        """The command, run by a shell, which takes the streams away as people do."""
-        line = f"exec {shlex.join([*WALLETD, *words])} {self.around.redirections}"
-        environment = {
+    def environment(self) -> dict[str, str]:
+        """The variables that lead to the daemon, and those of the surroundings."""
+        return {
             **bare_environment(),
             "WALLETD_URL": self.daemon.url,
             "WALLETD_TOKEN_FILE": str(self.directory / "marked.token"),
             "WALLETD_CONFIG": str(self.directory / "marked.toml"),
             **self.around.variables,
-            **variables,
         }
+
+    def started(self, *words: str, **variables: str) -> subprocess.Popen[bytes]:
+        """The command, run by a shell, which takes the streams away as people do."""
+        line = f"exec {shlex.join([*WALLETD, *words])} {self.around.redirections}"
         return subprocess.Popen(
             ["sh", "-c", line],
             cwd=self.directory,
-            env=environment,
+            env={**self.environment(), **variables},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL,
@@ -102,6 +108,25 @@ class World(NamedTuple):
         finally:
             process.kill()
         return process.returncode, out.decode(), err.decode()
+
+    def forked(self, *words: str) -> tuple[int, str, str]:
+        """The same of a forked process, whose answer cannot get out."""
+        closed = [0, 1] if "<&-" in self.around.redirections else []
+        with open("/dev/full", "wb") as full, tempfile.TemporaryFile() as said:
+            process = Forked(
+                words,
+                self.environment(),
+                directory=self.directory,
+                stdout=full.fileno(),
+                stderr=said.fileno(),
+                closed=closed,
+            )
+            try:
+                code = process.wait(SECONDS)
+            finally:
+                process.kill()
+            said.seek(0)
+            return code, "", said.read().decode()
 
 
 @pytest.fixture
@@ -151,8 +176,9 @@ def test_every_command_answers_in_sentences(world: World, share: int) -> None:
     commands = [command for command in COMMANDS if command not in NOT_ENDING and command != LAST]
     assert len(commands) >= 38
     lines = [words_of(command, world.directory) for command in commands[share::SHARES]]
+    ended_of = world.ended if share == 0 or world.around.variables else world.forked
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        ends = list(pool.map(lambda words: world.ended(*words), lines))
+        ends = list(pool.map(lambda words: ended_of(*words), lines))
     for words, ended in zip(lines, ends, strict=True):
         check(words, world.around, ended)
     check(["drain"], world.around, world.ended("drain"))

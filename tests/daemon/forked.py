@@ -31,6 +31,9 @@ MOST_BYTES = 128 * 1024
 """Of a request: its arguments and its environment."""
 
 MOST_DESCRIPTORS = 64
+LOST_OUTPUT = 120
+"""The interpreter's exit code where stdout could not be flushed."""
+
 _NUMBER = struct.Struct("<i")
 _turn = threading.Lock()
 
@@ -47,8 +50,12 @@ class Forked:
         directory: Path | None = None,
         stdout: int | None = None,
         stderr: int = 2,
+        closed: Sequence[int] = (),
     ) -> None:
-        """Without a program, walletd; without a descriptor for stdout, a pipe that can be read here."""
+        """Without a program, walletd; without a descriptor for stdout, a pipe that can be read here.
+
+        The closed ones of the three streams are closed from its beginning, whatever is given for them.
+        """
         self.stdout: IO[str] | None = None
         self.returncode: int | None = None
         said: int | None = None
@@ -61,6 +68,7 @@ class Forked:
             "program": list(program),
             "environment": dict(environment),
             "directory": str(directory or Path.cwd()),
+            "closed": list(closed),
         }
         with open(os.devnull, "rb") as nothing, _turn:
             socket.send_fds(_server(), [json.dumps(request).encode()], [nothing.fileno(), stdout, stderr, status])
@@ -226,8 +234,10 @@ def _become(request: dict[str, Any], given: list[int]) -> NoReturn:
     try:
         for number in range(3):
             os.dup2(given[number], number)
-        _open_streams()
         os.closerange(3, MOST_DESCRIPTORS + max(given))
+        for number in request["closed"]:
+            os.close(number)
+        _open_streams(request["closed"])
         os.environ.clear()
         os.environ.update(request["environment"])
         os.chdir(request["directory"])
@@ -239,16 +249,23 @@ def _become(request: dict[str, Any], given: list[int]) -> NoReturn:
         try:
             sys.stdout.flush()
             sys.stderr.flush()
+        except OSError as error:
+            sys.stderr.write(f"Exception ignored in: {sys.stdout}\n{error!r}\n")
+            code = code or LOST_OUTPUT
         finally:
             os._exit(code)
 
 
-def _open_streams() -> None:
-    """The standard streams, as the interpreter opens them at its start."""
+def _open_streams(closed: Sequence[int]) -> None:
+    """The standard streams, as the interpreter opens them at its start: a closed one is None."""
+    ways: list[tuple[str, dict[str, Any]]] = [
+        ("stdin", {"mode": "r"}),
+        ("stdout", {"mode": "w"}),
+        ("stderr", {"mode": "w", "buffering": 1, "errors": "backslashreplace"}),
+    ]
     streams = {
-        "stdin": os.fdopen(0, encoding="utf-8", closefd=False),
-        "stdout": os.fdopen(1, "w", encoding="utf-8", closefd=False),
-        "stderr": os.fdopen(2, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False),
+        name: None if number in closed else os.fdopen(number, encoding="utf-8", closefd=False, **way)
+        for number, (name, way) in enumerate(ways)
     }
     vars(sys).update(streams, **{f"__{name}__": stream for name, stream in streams.items()})
 
