@@ -49,7 +49,8 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def daemon(monkeypatch: pytest.MonkeyPatch) -> StandIn:
     """Who answers instead of a daemon."""
     daemon = StandIn()
-    monkeypatch.setattr("walletd.cli.connection.connect", daemon.connect)
+    monkeypatch.setattr("walletd.cli.connection.connect_blocking", daemon.connect_blocking)
+    monkeypatch.setattr("walletd.cli.live.connect", daemon.connect)
     return daemon
 
 

@@ -1,7 +1,7 @@
 """A client without a daemon: it answers what a test put into it, and remembers what it was asked."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -69,6 +69,14 @@ class StandIn:
     async def connect(
         self, url: str, *, token: str | None, tls: object = None, vet: object = None
     ) -> AsyncIterator["StandIn"]:
+        self.connected_with = {"url": url, "token": token}
+        self._note("connect")
+        yield self
+
+    @contextmanager
+    def connect_blocking(
+        self, url: str, *, token: str | None, tls: object = None, vet: object = None, deadline_seconds: float = 30.0
+    ) -> Iterator["StandIn"]:
         self.connected_with = {"url": url, "token": token}
         self._note("connect")
         yield self

@@ -107,7 +107,8 @@ def test_a_token_can_come_through_standard_input(tmp_path: Path) -> None:
     """So it stands neither among the arguments nor in a file."""
     script = (
         "import sys; from tests.cli.standin import StandIn; import walletd.cli.connection as c; d = StandIn();"
-        "c.connect = d.connect; from walletd.__main__ import run; run(['status', '--token-file', '-']);"
+        "c.connect_blocking = d.connect_blocking; from walletd.__main__ import run;"
+        "run(['status', '--token-file', '-']);"
         "sys.stderr.write(d.connected_with['token'])"
     )
     said = subprocess.run(
@@ -190,7 +191,7 @@ async def _connected(url: str, owner: int | None) -> None:
         host, _, port = url.removeprefix("ws://").rpartition(":")
         stream = await trio.open_tcp_stream(host.strip("[]"), int(port))
     async with stream:
-        vetted(url, owner)(stream)
+        vetted(url, owner)(stream.socket)
 
 
 def test_a_program_of_ours_is_told_it(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from walletd.client import (
     connect_asyncio,
     connect_sync,
 )
+from walletd.client.blocking_client import completed, connect_blocking
 from walletd.client.nodes import Nodes, addresses_in
 from walletd.client.reconnection import Backoff, Lost
 
@@ -388,3 +389,21 @@ async def test_the_synchronous_client_does_the_same(cluster: Cluster, real: list
 
     assert await trio.to_thread.run_sync(use) == 7
     assert cluster["a"].requests == cluster["c"].requests
+
+
+async def test_the_blocking_client_does_the_same(cluster: Cluster, real: list[str]) -> None:
+    def use() -> int | None:
+        with connect_blocking(",".join(real), token="secret") as client:
+            return completed(client.pay("alice", "bob", 5, "EUR")).sequence
+
+    assert await trio.to_thread.run_sync(use) == 7
+    assert cluster["a"].requests == cluster["c"].requests
+
+
+async def test_the_blocking_client_says_why_no_node_serves(cluster: Cluster, real: list[str]) -> None:
+    def use() -> None:
+        with connect_blocking(real[1:], deadline_seconds=0.3):
+            pass
+
+    with pytest.raises(NotReachable, match=r"no node served within 0\.3 s"):
+        await trio.to_thread.run_sync(use)

@@ -10,7 +10,8 @@ from walletd.cli.each import each
 from walletd.cli.groups import MONEY
 from walletd.cli.output import Output, new_table
 from walletd.cli.usage import UsageError
-from walletd.client import Client, Refused
+from walletd.client import Refused
+from walletd.client.blocking_client import BlockingClient
 from walletd.vocabulary.money import MAX_SCALE
 from walletd.vocabulary.reasons import Reason
 
@@ -43,7 +44,7 @@ def define(
     """
     wanted = [_code_and_scale(text) for text in assets]
 
-    async def define_one(client: Client, one: tuple[str, int]) -> tuple[Any, str]:
+    async def define_one(client: BlockingClient, one: tuple[str, int]) -> tuple[Any, str]:
         code, scale = one
         try:
             applied = await client.define_asset(code, scale, command_id=command_id)
@@ -66,7 +67,7 @@ def list_(*, connection: Connection = DEFAULT) -> int:
         $ walletd asset list
     """
 
-    async def show(client: Client, output: Output) -> int:
+    async def show(client: BlockingClient, output: Output) -> int:
         scales = dict(sorted((await client.assets()).items()))
         table = new_table("asset", "decimal places", right=("decimal places",))
         for code, scale in scales.items():

@@ -11,8 +11,9 @@ import trio
 from rich.console import RenderableType
 
 from walletd.cli.bar import Advance, Bar
-from walletd.cli.connection import DEFAULT, Connection, talk
+from walletd.cli.connection import DEFAULT, Connection
 from walletd.cli.journal_failures import failed
+from walletd.cli.live import talk_live
 from walletd.cli.output import Output, new_table
 from walletd.client import Client, requests
 from walletd.journal.archive.archive import Archive, archive_for_writing
@@ -71,7 +72,7 @@ def backup(destination: Path, /, *, connection: Connection = DEFAULT) -> int:
         output.answer(done, lambda: _backed_up(done))
         return EXIT_OK
 
-    return talk(connection, copy)
+    return talk_live(connection, copy)
 
 
 async def _back_up(client: Client, archive: Archive) -> BackedUp:

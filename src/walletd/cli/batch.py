@@ -11,7 +11,8 @@ from walletd.cli.connection import DEFAULT, CommandId, Connection, talk
 from walletd.cli.failures import told
 from walletd.cli.output import Output, again, new_table
 from walletd.cli.usage import UsageError
-from walletd.client import Client, new_command_id
+from walletd.client import new_command_id
+from walletd.client.blocking_client import BlockingClient
 from walletd.protocol.errors import explain
 from walletd.protocol.strict_json import repeated_name
 from walletd.protocol.strict_types import converted
@@ -63,7 +64,7 @@ def batch(
     if not commands:
         raise UsageError(f"there is no command in {file}")
 
-    async def run(client: Client, output: Output) -> int:
+    async def run(client: BlockingClient, output: Output) -> int:
         done = await client.batch(commands, atomic=not each, command_id=command_id, dry_run=dry_run)
         scales = await client.assets()
         table = new_table("line", "command", "command id", "result", right=("line",), folding=("result",))

@@ -20,7 +20,8 @@ from walletd.cli.groups import CONDITIONS
 from walletd.cli.lines import say, write_json
 from walletd.cli.output import Output, again, balances_table, room_lines
 from walletd.cli.usage import UsageError
-from walletd.client import Applied, Client, new_command_id
+from walletd.client import Applied, new_command_id
+from walletd.client.blocking_client import BlockingClient
 from walletd.protocol.errors import explain
 from walletd.protocol.strict_types import converted
 from walletd.vocabulary.commands import AnyCommand
@@ -74,13 +75,13 @@ def only_looks(options: Options, *wishes: object, to_set: str) -> bool:
 def submit(
     connection: Connection,
     options: Options,
-    make: Callable[[Client], Awaitable[AnyCommand]],
+    make: Callable[[BlockingClient], Awaitable[AnyCommand]],
     sentence: Callable[[Applied], str],
 ) -> int:
     """Send the command that ``make`` builds; answer with the sentence and the balances after it."""
     command_id = new_command_id() if options.command_id is None else options.command_id
 
-    async def act(client: Client, output: Output) -> int:
+    async def act(client: BlockingClient, output: Output) -> int:
         bare = await make(client)
         applied = await client.submit(await _with_options(client, bare, command_id, options))
         scales = await client.assets()
@@ -143,7 +144,7 @@ def check_movement(amount: str) -> None:
         raise UsageError("an amount must be more than zero")
 
 
-async def units_of(client: Client, amount: str, asset: str) -> str:
+async def units_of(client: BlockingClient, amount: str, asset: str) -> str:
     """An amount in the main unit, as the protocol writes it.  Raises UsageError if it is malformed."""
     check_amount(amount)
     scales = await client.assets()
@@ -166,7 +167,7 @@ def no_asset(asset: str, scales: Mapping[str, int]) -> str:
     return f"there is no asset {asset}; define it with: walletd asset define {code}/2 (2 decimal places)"
 
 
-async def _with_options(client: Client, bare: AnyCommand, command_id: str, options: Options) -> AnyCommand:
+async def _with_options(client: BlockingClient, bare: AnyCommand, command_id: str, options: Options) -> AnyCommand:
     """The command with its id and its conditions.  Raises UsageError if one is malformed."""
     document = msgspec.to_builtins(bare)
     document["command_id"] = command_id
@@ -195,7 +196,7 @@ def _version(text: str) -> tuple[str, int]:
     return found[1], int(found[2])
 
 
-async def _balance_condition(client: Client, text: str) -> dict[str, str]:
+async def _balance_condition(client: BlockingClient, text: str) -> dict[str, str]:
     found = CONDITION.fullmatch(text.strip())
     if found is None:
         raise UsageError(f'--if-balance {text!r} must be a condition on a balance, such as "alice EUR >= 10"')

@@ -13,7 +13,8 @@ from walletd.cli.durations import expiry_of
 from walletd.cli.groups import DAEMON
 from walletd.cli.output import Output, again, moment, new_table
 from walletd.cli.usage import UsageError
-from walletd.client import Applied, Client, new_token
+from walletd.client import Applied, new_token
+from walletd.client.blocking_client import BlockingClient
 from walletd.protocol.messages import ClientView
 from walletd.vocabulary.budgets import BudgetField
 
@@ -68,7 +69,7 @@ def create(
     expires_at, expires_in_seconds = expiry_of("--expires", expires)
     token = token_for(out)
 
-    async def act(talking: Client, output: Output) -> int:
+    async def act(talking: BlockingClient, output: Output) -> int:
         applied = await talking.create_client(
             name,
             scope,
@@ -124,7 +125,7 @@ def update(
     if everywhere and address is not None:
         raise UsageError("--everywhere and --address exclude each other")
 
-    async def act(talking: Client, output: Output) -> int:
+    async def act(talking: BlockingClient, output: Output) -> int:
         addresses = [] if everywhere else address
         amounts = amounts_of(budget)
         applied = await talking.update_client(
@@ -147,7 +148,7 @@ def list_(*, connection: Connection = DEFAULT) -> int:
         $ walletd client list
     """
 
-    async def show(talking: Client, output: Output) -> int:
+    async def show(talking: BlockingClient, output: Output) -> int:
         found = [view async for view in talking.clients()]
         table = new_table("client", "scopes", "tokens", "created by", "created at", folding=("scopes",))
         for view in found:
@@ -194,7 +195,7 @@ def rotate(
     overlap_until, overlap_for_seconds = expiry_of("--overlap", overlap)
     token = token_for(out)
 
-    async def act(talking: Client, output: Output) -> int:
+    async def act(talking: BlockingClient, output: Output) -> int:
         applied = await talking.rotate_client(
             name,
             token,
@@ -229,7 +230,7 @@ def revoke(name: str, /, *, yes: Yes = False, command_id: CommandId = None, conn
     """
     confirm(f"revoke client {name} permanently, with all its tokens and viewing keys", yes)
 
-    async def act(talking: Client, output: Output) -> int:
+    async def act(talking: BlockingClient, output: Output) -> int:
         applied = await talking.revoke_client(name, command_id=command_id)
         keys = [view.client for view in applied.clients if view.client != name]
         also = f", and with it {', '.join(keys)}" if keys else ""

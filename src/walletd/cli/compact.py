@@ -4,7 +4,8 @@ import trio
 from rich.console import RenderableType
 
 from walletd.cli.bar import Bar
-from walletd.cli.connection import DEFAULT, Connection, talk
+from walletd.cli.connection import DEFAULT, Connection
+from walletd.cli.live import talk_live
 from walletd.cli.output import Output, new_table
 from walletd.cli.usage import UsageError
 from walletd.client import Client, requests
@@ -47,7 +48,7 @@ def compact(*, keep_entries: int | None = None, connection: Connection = DEFAULT
         has_failed = before is not None and status.failures > before.failures
         return EXIT_REFUSED if has_failed else EXIT_OK
 
-    return talk(connection, run)
+    return talk_live(connection, run)
 
 
 def _drawn(status: CompactionStatus) -> RenderableType:

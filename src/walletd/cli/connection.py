@@ -6,16 +6,14 @@ A flag overrides the environment, and the environment overrides the default.
 """
 
 import os
-import ssl
 import sys
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Optional
 
-import trio
 from cyclopts import Parameter
 
 from walletd.cli.defaults import (
@@ -37,10 +35,16 @@ from walletd.cli.groups import COMMON
 from walletd.cli.lines import say
 from walletd.cli.output import Output
 from walletd.cli.peers import ROOT_USER, refuse_plain_text, vetted
-from walletd.client import AuthenticationFailed, Client, ClientError, NotReachable, RequestFailed, connect
+from walletd.client import AuthenticationFailed, ClientError, NotReachable, RequestFailed
+from walletd.client.blocking_client import BlockingClient, completed, connect_blocking
 from walletd.client.nodes import addresses_in
+from walletd.client.opening import Peer, Vet
+from walletd.client.reads import Reads
 
-Action = Callable[[Client, Output], Awaitable[int]]
+if TYPE_CHECKING:
+    import ssl
+
+Action = Callable[[BlockingClient, Output], Coroutine[Any, Any, int]]
 
 CommandId = Annotated[str | None, Parameter(name="--command-id")]
 """The same id sent again returns the first answer; without one, a fresh id is made."""
@@ -93,7 +97,7 @@ class Connection:
         """The daemon's address."""
         return self.url or os.environ.get(URL_VARIABLE) or _default_address()
 
-    def vet(self, secret: Secret | None) -> Callable[[trio.SocketStream], None]:
+    def vet(self, secret: Secret | None) -> Vet:
         """The check of the program that would be told the token.  Raises NotTold if a network would see it."""
         if secret is None or self.plain_text or os.environ.get(PLAIN_TEXT_VARIABLE, "").lower() in ("true", "1"):
             return told_nothing
@@ -101,11 +105,13 @@ class Connection:
             refuse_plain_text(address)
         return vetted(self.address(), secret.owner)
 
-    def tls(self) -> ssl.SSLContext | None:
+    def tls(self) -> Optional["ssl.SSLContext"]:
         """The authority to trust and the certificate to present; None if neither was given.  Raises NotReachable."""
         authority = self.ca or os.environ.get(CA_VARIABLE) or None
         if authority is None and self.certificate is None:
             return None
+        import ssl  # A daemon of this machine needs none.
+
         try:
             context = ssl.create_default_context(cafile=authority)
         except OSError as error:
@@ -117,11 +123,15 @@ class Connection:
                 raise NotReachable(f"cannot use the certificate {self.certificate}: {error.strerror}") from None
         return context
 
-    def connected(self) -> AbstractAsyncContextManager[Client]:
-        """A client of the daemon.  Raises like ``secret``, ``tls`` and ``vet``; entering it like ``connect``."""
+    def options(self) -> dict[str, Any]:
+        """The token, the authority and the check for ``connect``.  Raises like ``secret``, ``tls`` and ``vet``."""
         secret = self.secret()
         token = None if secret is None else secret.token
-        return connect(self.address(), token=token, tls=self.tls(), vet=self.vet(secret))
+        return {"token": token, "tls": self.tls(), "vet": self.vet(secret)}
+
+    def connected(self, **more: Any) -> AbstractContextManager[BlockingClient]:
+        """A client of the daemon.  Raises like ``options``; entering it like ``connect``."""
+        return connect_blocking(self.address(), **self.options(), **more)
 
     def secret(self) -> Secret | None:
         """The token; None if a certificate is presented, or nothing was given.  Raises AuthenticationFailed."""
@@ -147,11 +157,31 @@ DEFAULT = Connection()
 
 def talk(connection: Connection, action: Action) -> int:
     """Run an action on a connected client and return its exit code; a failure prints one line."""
+
+    def act(output: Output) -> int:
+        with connection.connected() as client:
+            return completed(acted(client, output, lambda: action(client, output)))
+
+    return reported(connection, act)
+
+
+def reported(connection: Connection, act: Callable[[Output], int]) -> int:
+    """The exit code of what is done; a failure prints one line."""
     output = Output(connection.as_json)
     try:
-        return _unwrapped(connection, action, output)
+        return act(output)
     except ClientError as error:
         return tell(told(error, address=connection.address()), output)
+
+
+async def acted(client: Reads, output: Output, act: Callable[[], Awaitable[int]]) -> int:
+    """The exit code of what is done with this client; a refusal is shown with its amounts in main units."""
+    try:
+        if output.as_json:
+            output.scales = await scales_of(client)
+        return await act()
+    except RequestFailed as error:
+        return tell(told(error, await scales_of(client)), output)
 
 
 def tell(failure: Message, output: Output) -> int:
@@ -162,26 +192,7 @@ def tell(failure: Message, output: Output) -> int:
     return failure.exit_code
 
 
-def _unwrapped(connection: Connection, action: Action, output: Output) -> int:
-    async def main() -> int:
-        async with connection.connected() as client:
-            try:
-                if output.as_json:
-                    output.scales = await scales_of(client)
-                return await action(client, output)
-            except RequestFailed as error:
-                return tell(told(error, await scales_of(client)), output)
-
-    try:
-        # Anywhere else Ctrl-C might strike in a callback, where it would go unnoticed.
-        return trio.run(main, restrict_keyboard_interrupt_to_checkpoints=True)
-    except KeyboardInterrupt:
-        raise
-    except BaseExceptionGroup as group:
-        raise _first(group) from None
-
-
-async def scales_of(client: Client) -> dict[str, int]:
+async def scales_of(client: Reads) -> dict[str, int]:
     """The assets' scales, which show a refusal's amounts in main units; empty if they cannot be fetched."""
     try:
         return await client.assets()
@@ -204,7 +215,7 @@ def _is_there(file: Path) -> bool:
         return True
 
 
-def told_nothing(stream: trio.SocketStream) -> None:
+def told_nothing(peer: Peer) -> None:
     """No check."""
 
 
@@ -242,9 +253,3 @@ def _token_in(file: Path, *, is_here: bool = False) -> Secret:
     if not token:
         raise AuthenticationFailed(f"the token file {file} is empty")
     return Secret(token, owner)
-
-
-def _first(failure: BaseException) -> BaseException:
-    while isinstance(failure, BaseExceptionGroup):
-        failure = failure.exceptions[0]
-    return failure

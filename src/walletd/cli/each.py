@@ -8,7 +8,8 @@ from walletd.cli.failures import told
 from walletd.cli.lines import say
 from walletd.cli.output import Output, again
 from walletd.cli.usage import UsageError
-from walletd.client import Applied, Client, ClientError, RequestFailed
+from walletd.client import Applied, ClientError, RequestFailed
+from walletd.client.blocking_client import BlockingClient
 
 One = TypeVar("One")
 
@@ -19,7 +20,7 @@ AlreadyThere = dict[str, Any]
 def each(
     connection: Connection,
     ones: Sequence[One],
-    do: Callable[[Client, One], Awaitable[tuple[Applied | AlreadyThere, str]]],
+    do: Callable[[BlockingClient, One], Awaitable[tuple[Applied | AlreadyThere, str]]],
     command_id: str | None,
 ) -> int:
     """Do it for each, until the daemon is gone.  As JSON: a list of results and errors, in the order of the arguments.
@@ -29,7 +30,7 @@ def each(
     if command_id is not None and len(ones) > 1:
         raise UsageError("--command-id identifies one command; give a single argument with it")
 
-    async def do_all(client: Client, output: Output) -> int:
+    async def do_all(client: BlockingClient, output: Output) -> int:
         documents: list[Any] = []
         exit_code = 0
         for one in ones:

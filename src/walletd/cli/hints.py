@@ -8,7 +8,6 @@ An empty string where the sentence says everything already.
 import errno
 import ipaddress
 import socket
-import ssl
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -22,6 +21,8 @@ ON_THE_WAY = {errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENET
 
 def hint(error: BaseException, address: str) -> str:
     """What to do about the error; empty if there is nothing to add."""
+    import ssl  # Loaded only where something failed.
+
     cause = innermost(error)
     if isinstance(cause, ssl.SSLCertVerificationError):
         return ""  # The sentence names --ca.

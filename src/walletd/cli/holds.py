@@ -11,7 +11,8 @@ from walletd.cli.groups import MONEY
 from walletd.cli.output import Output, amount, moment, new_table
 from walletd.cli.usage import UsageError
 from walletd.cli.views import show_hold
-from walletd.client import Applied, Client, RequestFailed
+from walletd.client import Applied, RequestFailed
+from walletd.client.blocking_client import BlockingClient
 from walletd.protocol.messages import TransferView
 from walletd.vocabulary.commands import AnyCommand, RefundTransfer
 
@@ -55,7 +56,7 @@ def place(
     check_movement(amount)
     expires_in_seconds = one_of("--expires", expires, "--minutes", minutes, SECONDS["m"])
 
-    async def make(client: Client) -> AnyCommand:
+    async def make(client: BlockingClient) -> AnyCommand:
         return command(
             "hold.place",
             wallet=wallet,
@@ -104,7 +105,7 @@ def capture(
     """
     check_movement(amount)
 
-    async def make(client: Client) -> AnyCommand:
+    async def make(client: BlockingClient) -> AnyCommand:
         asset = await _asset_of(client, wallet, hold)
         part = {"to": to, "amount": await units_of(client, amount, asset)}
         return command(
@@ -163,7 +164,7 @@ def extend(
     if expires_in_seconds is not None and none:
         raise UsageError("--expires and --none exclude each other; give one of them")
 
-    async def make(client: Client) -> AnyCommand:
+    async def make(client: BlockingClient) -> AnyCommand:
         if expires_in_seconds is None:
             return command("hold.extend", nullable="expires_at", wallet=wallet, hold=hold, expires_at=None)
         return command("hold.extend", wallet=wallet, hold=hold, expires_in_seconds=expires_in_seconds)
@@ -202,7 +203,7 @@ def adjust(
     assert amount is not None
     check_movement(amount)
 
-    async def make(client: Client) -> AnyCommand:
+    async def make(client: BlockingClient) -> AnyCommand:
         asset = await _asset_of(client, wallet, hold)
         units = await units_of(client, amount, asset)
         return command("hold.adjust", wallet=wallet, hold=hold, amount=units)
@@ -219,7 +220,7 @@ def void(wallet: str, hold: str, /, *, options: Options = PLAIN, connection: Con
         $ walletd hold void alice h12
     """
 
-    async def make(client: Client) -> AnyCommand:
+    async def make(client: BlockingClient) -> AnyCommand:
         return command("hold.void", wallet=wallet, hold=hold)
 
     return submit(connection, options, make, lambda applied: f"hold {hold} is released")
@@ -258,7 +259,7 @@ def list_(
         $ walletd hold list alice
     """
 
-    async def show(client: Client, output: Output) -> int:
+    async def show(client: BlockingClient, output: Output) -> int:
         holds = [found async for found in client.holds(wallet, also_closed=every)]
         scales = await client.assets()
         columns = ("hold", "state", "reserved", "captured", "asset", "expires at", "reference")
@@ -305,7 +306,7 @@ def refund(
         Free text that the statement shows.
     """
 
-    async def make(client: Client) -> AnyCommand:
+    async def make(client: BlockingClient) -> AnyCommand:
         if amount is None:
             back = await _sent_before(client, transfer, options) or _what_is_left(await client.transfer(transfer))
         else:
@@ -321,7 +322,7 @@ def refund(
     return submit(connection, options, make, lambda applied: f"refunded {transfer}, as transfer {applied.transfer}")
 
 
-async def _sent_before(client: Client, transfer: str, options: Options) -> list[dict[str, str]]:
+async def _sent_before(client: BlockingClient, transfer: str, options: Options) -> list[dict[str, str]]:
     """The postings of the refund that this command id sent before; empty for a new one.
 
     What is left of a transfer changes, and the same line again must be the same command.
@@ -352,7 +353,7 @@ def _what_is_left(view: TransferView) -> list[dict[str, str]]:
     return [_posting(moved.to, moved.source, moved.asset, moved.amount) for moved in reversed(view.postings)]
 
 
-async def _asset_of(client: Client, wallet: str, hold: str) -> str:
+async def _asset_of(client: BlockingClient, wallet: str, hold: str) -> str:
     return (await client.hold(wallet, hold)).asset
 
 

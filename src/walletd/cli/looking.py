@@ -17,7 +17,7 @@ from walletd.cli.groups import LOOKING
 from walletd.cli.output import Output, amount, balances_table, moment, new_table, room_lines
 from walletd.cli.usage import UsageError
 from walletd.cli.views import show_transfer
-from walletd.client import Client
+from walletd.client.blocking_client import BlockingClient
 from walletd.protocol.messages import StatementBalance, StatementLine
 from walletd.protocol.messages.operator import LedgerStatus
 from walletd.vocabulary.identifiers import ASSET_CODE_PATTERN
@@ -60,7 +60,7 @@ def balance(
         asset = names.pop()
     point = point_of("--as-of", as_of)
 
-    async def show(client: Client, output: Output) -> int:
+    async def show(client: BlockingClient, output: Output) -> int:
         balances = await client.balances(names, asset, as_of=point)
         scales = await client.assets()
         if balances.balances or output.as_json:
@@ -122,7 +122,7 @@ def statement(
         raise UsageError("--limit must be at least 1")
     first, end = point_of("--since", since), point_of("--until", until)
 
-    async def show(client: Client, output: Output) -> int:
+    async def show(client: BlockingClient, output: Output) -> int:
         lines: list[StatementLine] = []
         opening: dict[str, StatementBalance] = {}
         closing: dict[str, StatementBalance] = {}
@@ -240,7 +240,7 @@ def entry(
     if (sequence is None) == (command_id is None):
         raise UsageError("name the entry: by its sequence, as in walletd entry 12, or by --command-id")
 
-    async def show(client: Client, output: Output) -> int:
+    async def show(client: BlockingClient, output: Output) -> int:
         view = await client.entry(sequence=sequence, command_id=command_id)
         record = msgspec.json.encode(view.entry).decode()
         missing = "no hash: the balances of other wallets are left out"
@@ -277,7 +277,7 @@ def status(*, connection: Connection = DEFAULT) -> int:
         $ walletd status
     """
 
-    async def show(client: Client, output: Output) -> int:
+    async def show(client: BlockingClient, output: Output) -> int:
         seen = await client.status()
         table = new_table("", "")
         table.show_header = False
@@ -322,7 +322,7 @@ def discover(*, connection: Connection = DEFAULT) -> int:
         $ walletd discover > walletd.asyncapi.json
     """
 
-    async def show(client: Client, output: Output) -> int:
+    async def show(client: BlockingClient, output: Output) -> int:
         output.raw(await client.call("rpc.discover"))
         return 0
 

@@ -12,12 +12,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
-import trio
 from cyclopts import Parameter
 
 from walletd.cli.arguments import COMMON_OPTIONS
 from walletd.cli.connection import Connection
-from walletd.client import Client, ClientError
+from walletd.client import ClientError
+from walletd.client.blocking_client import BlockingClient, completed
 
 PATIENCE_SECONDS = 2.0
 MOST_NAMES = 200
@@ -67,8 +67,11 @@ def complete(words: Annotated[list[str], Parameter(allow_leading_hyphen=True, ne
     if wanted is None:
         return 0
     found: list[str] = []
-    with suppress(ClientError, OSError, BaseExceptionGroup):
-        trio.run(_find_names, _connection(options), wanted, found)
+    with (
+        suppress(ClientError, OSError),
+        _connection(options).connected(deadline_seconds=PATIENCE_SECONDS) as client,
+    ):
+        completed(_find_names(client, wanted, found))
     for name in found:
         sys.stdout.write(f"{name}\n")
     sys.stdout.flush()
@@ -89,17 +92,15 @@ def wanted_in(words: Sequence[str]) -> Wanted | None:
     return None
 
 
-async def _find_names(connection: Connection, wanted: Wanted, found: list[str]) -> None:
-    with trio.move_on_after(PATIENCE_SECONDS):
-        async with connection.connected() as client:
-            async for name in _names(client, wanted):
-                if name.startswith(wanted.prefix):
-                    found.append(name)
-                if len(found) == MOST_NAMES:
-                    return
+async def _find_names(client: BlockingClient, wanted: Wanted, found: list[str]) -> None:
+    async for name in _names(client, wanted):
+        if name.startswith(wanted.prefix):
+            found.append(name)
+        if len(found) == MOST_NAMES:
+            return
 
 
-async def _names(client: Client, wanted: Wanted) -> AsyncIterator[str]:
+async def _names(client: BlockingClient, wanted: Wanted) -> AsyncIterator[str]:
     if wanted.kind == WALLET:
         for view in (await client.wallet_page(wanted.prefix)).wallets:
             yield view.wallet

@@ -10,7 +10,7 @@ from rich.text import Text
 from walletd.cli.confirmation import Yes, confirm
 from walletd.cli.connection import DEFAULT, Connection, talk
 from walletd.cli.output import Output, amount, new_table
-from walletd.client import Client
+from walletd.client.blocking_client import BlockingClient
 from walletd.runtime.ending import EXIT_DAMAGED
 
 Level = Literal["debug", "info", "warning", "error"]
@@ -27,7 +27,7 @@ def audit(*, connection: Connection = DEFAULT) -> int:
         $ walletd audit --json
     """
 
-    async def sum_up(client: Client, answer: Output) -> int:
+    async def sum_up(client: BlockingClient, answer: Output) -> int:
         made = await client.audit()
         scales = await client.assets()
         table = new_table(
@@ -61,7 +61,7 @@ def report(
         Write the report to this new file, readable by you alone.
     """
 
-    async def show(client: Client, answer: Output) -> int:
+    async def show(client: BlockingClient, answer: Output) -> int:
         made = await client.call("daemon.report")
         if output is not None:
             _save(output, made["report"])
@@ -93,7 +93,7 @@ def log_level(level: Level | None = None, component: str | None = None, /, *, co
         audit.
     """
 
-    async def change(client: Client, answer: Output) -> int:
+    async def change(client: BlockingClient, answer: Output) -> int:
         params = {name: word for name, word in (("level", level), ("component", component)) if word is not None}
         levels = (await client.call("daemon.log_level", **params))["levels"]
         table = new_table("component", "level")
@@ -119,7 +119,7 @@ def drain(*, yes: Yes = False, connection: Connection = DEFAULT) -> int:
     """
     confirm("stop the daemon", yes)
 
-    async def stop(client: Client, answer: Output) -> int:
+    async def stop(client: BlockingClient, answer: Output) -> int:
         draining = await client.call("daemon.drain")
         leaving = f"the daemon answers the requests in progress and closes {draining['sessions']} sessions"
         answer.answer(draining, lambda: Text(leaving))

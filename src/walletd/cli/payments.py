@@ -6,7 +6,7 @@ from cyclopts import Parameter
 
 from walletd.cli.changes import PLAIN, Options, check_movement, command, submit, units_of
 from walletd.cli.connection import DEFAULT, Connection
-from walletd.client import Client
+from walletd.client.blocking_client import BlockingClient
 from walletd.vocabulary.commands import AnyCommand
 
 
@@ -45,7 +45,7 @@ def pay(
     """
     check_movement(amount)
 
-    async def make(client: Client) -> AnyCommand:
+    async def make(client: BlockingClient) -> AnyCommand:
         posting = {"from": source, "to": to, "asset": asset, "amount": await units_of(client, amount, asset)}
         return command("transfer.post", postings=[posting], reference=reference)
 

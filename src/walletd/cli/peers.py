@@ -14,15 +14,14 @@ import pwd
 import socket
 import stat
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-import trio
-
 from walletd.cli.defaults import SERVICE_USER
 from walletd.client import AuthenticationFailed
+from walletd.client.opening import Peer, Vet
 
 ROOT_USER = 0
 SOCKET_TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
@@ -56,18 +55,18 @@ def refuse_plain_text(url: str) -> None:
         )
 
 
-def vetted(url: str, token_owner: int | None) -> Callable[[trio.SocketStream], None]:
+def vetted(url: str, token_owner: int | None) -> Vet:
     """A function that raises NotTold unless the program behind a connection may know the token."""
 
-    def vet(stream: trio.SocketStream) -> None:
+    def vet(peer: Peer) -> None:
         if not url.startswith(("ws:", "unix:")):
             return
         known = {os.geteuid(), ROOT_USER, token_owner, *_service_user()}
-        if stream.socket.family == socket.AF_UNIX:
-            known.add(_owner_of_folder(stream))
-            users = {_user_at_socket(stream)}
+        if peer.family == socket.AF_UNIX:
+            known.add(_owner_of_folder(peer))
+            users = {_user_at_socket(peer)}
         else:
-            users = _users_at_port(stream)
+            users = _users_at_port(peer)
         for user in users - known:
             raise NotTold(
                 f"the program at {url} is run by {_named(user)}, so the token was not sent: is the daemon down? If you "
@@ -84,30 +83,30 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _user_at_socket(stream: trio.SocketStream) -> int:
+def _user_at_socket(peer: Peer) -> int:
     """The user who made the socket listen."""
-    credentials = stream.socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     _, user, _ = _CREDENTIALS.unpack(credentials)
     return int(user)
 
 
-def _owner_of_folder(stream: trio.SocketStream) -> int | None:
+def _owner_of_folder(peer: Peer) -> int | None:
     """The owner of the socket's folder, if no other user can put a socket there."""
-    folder = os.stat(Path(os.fsdecode(stream.socket.getpeername())).parent)
+    folder = os.stat(Path(os.fsdecode(peer.getpeername())).parent)
     return None if folder.st_mode & (stat.S_IWGRP | stat.S_IWOTH) else folder.st_uid
 
 
-def _users_at_port(stream: trio.SocketStream) -> set[int]:
+def _users_at_port(peer: Peer) -> set[int]:
     """The users of the programs that may be at the other end; empty if it is beyond our network namespace.
 
     The kernel knows the user of a connection once a program has accepted it; until then, those of the listeners count.
     """
-    ours, peer = _plain_name(stream.socket.getsockname()), _plain_name(stream.socket.getpeername())
+    ours, theirs = _plain_name(peer.getsockname()), _plain_name(peer.getpeername())
     sockets = [row for table in SOCKET_TABLES for row in _sockets_in(table)]
-    connections = [row for row in sockets if (row.local, row.remote) == (peer, ours)]
+    connections = [row for row in sockets if (row.local, row.remote) == (theirs, ours)]
     if any(row.inode for row in connections) or not connections:
         return {row.user for row in connections if row.inode}
-    places = {peer, *((any_address, peer[1]) for any_address in ("0.0.0.0", "::"))}
+    places = {theirs, *((any_address, theirs[1]) for any_address in ("0.0.0.0", "::"))}
     return {row.user for row in sockets if row.state == _LISTENING and row.local in places}
 
 

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from walletd.cli.durations import SECONDS
 from walletd.cli.output import Output, amount, balances_table, moment, new_table
-from walletd.client import Client
+from walletd.client.blocking_client import BlockingClient
 from walletd.protocol.messages import TransferView, WalletView
 from walletd.protocol.messages.holds import HoldView
 from walletd.vocabulary.commands import WalletLimits, Window
@@ -24,7 +24,7 @@ from walletd.vocabulary.states import FrozenSide
 STOPPED = {FrozenSide.DEBITS: "debits", FrozenSide.CREDITS: "credits", FrozenSide.BOTH: "debits and credits"}
 
 
-async def show_wallet(client: Client, output: Output, name: str) -> int:
+async def show_wallet(client: BlockingClient, output: Output, name: str) -> int:
     """Show the wallet with all its parts."""
     view = await client.wallet(name)
     scales = await client.assets()
@@ -32,7 +32,7 @@ async def show_wallet(client: Client, output: Output, name: str) -> int:
     return 0
 
 
-async def show_metadata(client: Client, output: Output, name: str) -> int:
+async def show_metadata(client: BlockingClient, output: Output, name: str) -> int:
     """The wallet's metadata."""
     view = await client.wallet(name)
     table = metadata_table(view.metadata)
@@ -41,7 +41,7 @@ async def show_metadata(client: Client, output: Output, name: str) -> int:
     return 0
 
 
-async def show_limits(client: Client, output: Output, name: str, asset: str | None) -> int:
+async def show_limits(client: BlockingClient, output: Output, name: str, asset: str | None) -> int:
     """Show the wallet's limits for one asset or for all, and the room that they leave."""
     view = await client.wallet(name)
     scales = await client.assets()
@@ -54,7 +54,7 @@ async def show_limits(client: Client, output: Output, name: str, asset: str | No
     return 0
 
 
-async def show_freeze(client: Client, output: Output, name: str) -> int:
+async def show_freeze(client: BlockingClient, output: Output, name: str) -> int:
     """Show the wallet's freeze: the side, the reason, and the end."""
     view = await client.wallet(name)
     freeze = view.freeze
@@ -63,7 +63,7 @@ async def show_freeze(client: Client, output: Output, name: str) -> int:
     return 0
 
 
-async def show_hold(client: Client, output: Output, wallet: str, hold: str) -> int:
+async def show_hold(client: BlockingClient, output: Output, wallet: str, hold: str) -> int:
     """Show a hold."""
     view = await client.hold(wallet, hold)
     scales = await client.assets()
@@ -71,7 +71,7 @@ async def show_hold(client: Client, output: Output, wallet: str, hold: str) -> i
     return 0
 
 
-async def show_transfer(client: Client, output: Output, transfer: str) -> int:
+async def show_transfer(client: BlockingClient, output: Output, transfer: str) -> int:
     """Show a transfer, refund, capture or sweep, with its refunds."""
     view = await client.transfer(transfer)
     scales = await client.assets()

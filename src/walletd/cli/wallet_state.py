@@ -12,7 +12,8 @@ from walletd.cli.connection import DEFAULT, Connection, talk
 from walletd.cli.durations import SECONDS, one_of
 from walletd.cli.usage import UsageError
 from walletd.cli.views import limit_options, show_freeze, show_limits, show_metadata
-from walletd.client import Client, RequestFailed
+from walletd.client import RequestFailed
+from walletd.client.blocking_client import BlockingClient
 from walletd.vocabulary.commands import AnyCommand
 from walletd.vocabulary.identifiers import AssetCode
 from walletd.vocabulary.states import FrozenSide
@@ -56,7 +57,7 @@ def describe(
     if words and none:
         raise UsageError("--none removes all metadata; give it without words")
 
-    async def make(client: Client) -> AnyCommand:
+    async def make(client: BlockingClient) -> AnyCommand:
         return command("wallet.update", wallet=name, metadata=metadata)
 
     return submit(connection, options, make, lambda applied: f"wallet {name} has {len(metadata)} metadata keys")
@@ -103,7 +104,7 @@ def freeze(
     stopped = side or FrozenSide.BOTH
     seconds = one_of("--for", lasts, "--hours", hours, SECONDS["h"])
 
-    async def make(client: Client) -> AnyCommand:
+    async def make(client: BlockingClient) -> AnyCommand:
         return command("wallet.freeze", wallet=name, frozen=stopped.value, why=why, until_in_seconds=seconds)
 
     return submit(connection, options, make, lambda applied: f"wallet {name} is frozen: {stopped.value}")
@@ -117,7 +118,7 @@ def unfreeze(name: str, /, *, options: Options = PLAIN, connection: Connection =
         $ walletd wallet unfreeze alice
     """
 
-    async def make(client: Client) -> AnyCommand:
+    async def make(client: BlockingClient) -> AnyCommand:
         return command("wallet.unfreeze", wallet=name)
 
     return submit(connection, options, make, lambda applied: f"wallet {name} is no longer frozen")
@@ -175,7 +176,7 @@ def limit(
     if wanted and none:
         raise UsageError("--none removes all limits of the asset; give it without any limit")
 
-    async def make(client: Client) -> AnyCommand:
+    async def make(client: BlockingClient) -> AnyCommand:
         if not none:
             await _check_that_none_is_lost(client, name, asset, wanted, options)
         chosen = await _limits_of(client, asset, wanted)
@@ -185,7 +186,7 @@ def limit(
     return submit(connection, options, make, lambda applied: f"the limits of {name} for {asset} are {gone}")
 
 
-async def _limits_of(client: Client, asset: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
+async def _limits_of(client: BlockingClient, asset: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
     """The limits as the protocol writes them, without those to remove.  Raises UsageError."""
 
     async def units(amount: str) -> str:
@@ -203,7 +204,7 @@ async def _limits_of(client: Client, asset: str, wanted: Mapping[str, Any]) -> d
 
 
 async def _check_that_none_is_lost(
-    client: Client, name: str, asset: str, wanted: Mapping[str, Any], options: Options
+    client: BlockingClient, name: str, asset: str, wanted: Mapping[str, Any], options: Options
 ) -> None:
     """Raises UsageError if an existing limit was not named, since it would vanish silently.
 
@@ -230,7 +231,7 @@ async def _check_that_none_is_lost(
         )
 
 
-async def _is_decided(client: Client, command_id: str) -> bool:
+async def _is_decided(client: BlockingClient, command_id: str) -> bool:
     try:
         await client.entry(command_id=command_id)
     except RequestFailed:
@@ -274,7 +275,7 @@ def close(
     if not options.dry_run:
         confirm(f"close wallet {name} permanently", yes)
 
-    async def make(client: Client) -> AnyCommand:
+    async def make(client: BlockingClient) -> AnyCommand:
         return command("wallet.close", wallet=name, sweep_to=sweep_to)
 
     return submit(connection, options, make, lambda applied: f"wallet {name} is closed permanently")

@@ -12,7 +12,8 @@ from walletd.cli.groups import MONEY
 from walletd.cli.output import Output, amount, new_table
 from walletd.cli.usage import UsageError
 from walletd.cli.views import show_wallet
-from walletd.client import Applied, Client, Refused, RequestFailed
+from walletd.client import Applied, Refused, RequestFailed
+from walletd.client.blocking_client import BlockingClient
 from walletd.protocol.messages import WalletView
 from walletd.vocabulary.reasons import Reason
 from walletd.vocabulary.states import WalletStatus
@@ -54,7 +55,7 @@ def open_(
 
     words = metadata_of(metadata or ())
 
-    async def open_one(client: Client, name: str) -> tuple[Applied | AlreadyThere, str]:
+    async def open_one(client: BlockingClient, name: str) -> tuple[Applied | AlreadyThere, str]:
         try:
             return await client.open_wallet(name, words, command_id=command_id), f"wallet {name} is open"
         except Refused as refusal:
@@ -65,7 +66,7 @@ def open_(
     return each(connection, names, open_one, command_id)
 
 
-async def _is_alike(client: Client, name: str, metadata: Mapping[str, str]) -> bool:
+async def _is_alike(client: BlockingClient, name: str, metadata: Mapping[str, str]) -> bool:
     """True if the wallet is not closed and has all this metadata; false also if this client may not see it."""
     try:
         there = await client.wallet(name)
@@ -125,7 +126,7 @@ def list_(
         raise UsageError("--limit must be at least 1")
     words = metadata_of(metadata or ())
 
-    async def show(client: Client, output: Output) -> int:
+    async def show(client: BlockingClient, output: Output) -> int:
         views: list[WalletView] = []
         is_whole = True
         async for view in client.wallets(prefix, status=status, metadata=words):

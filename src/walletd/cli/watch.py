@@ -7,7 +7,8 @@ import msgspec
 from cyclopts import Parameter
 from rich.text import Text
 
-from walletd.cli.connection import DEFAULT, Connection, talk
+from walletd.cli.connection import DEFAULT, Connection
+from walletd.cli.live import talk_live
 from walletd.cli.output import Output, amount, new_console
 from walletd.cli.usage import UsageError
 from walletd.client import Client, Event
@@ -72,7 +73,7 @@ def watch(
         return 0
 
     try:
-        return talk(connection, follow)
+        return talk_live(connection, follow)
     except KeyboardInterrupt:
         return 0
 

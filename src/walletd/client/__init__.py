@@ -4,6 +4,7 @@ Calls and amounts enter; typed results, events and typed exceptions leave.  This
 ``walletd.protocol`` and ``walletd.vocabulary``, and nothing of the daemon.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from walletd.client import commands
@@ -22,13 +23,13 @@ from walletd.client.errors import (
 )
 from walletd.client.requests import new_command_id
 from walletd.client.results import Applied, Event, Leg, main_units
-from walletd.client.sync_client import SyncClient, connect_sync
-from walletd.client.trio_client import Client, connect
 from walletd.protocol.messages import Cursor
 from walletd.vocabulary.reasons import Outcome, Reason, Retry
 
 if TYPE_CHECKING:
     from walletd.client.asyncio_client import AsyncioClient, connect_asyncio
+    from walletd.client.sync_client import SyncClient, connect_sync
+    from walletd.client.trio_client import Client, connect
 
 __all__ = [
     "Applied",
@@ -62,10 +63,20 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """The client for asyncio, which only programs that use it load."""
-    if name in ("AsyncioClient", "connect_asyncio"):
-        from walletd.client import asyncio_client
+_CLIENTS = {
+    "AsyncioClient": "asyncio_client",
+    "connect_asyncio": "asyncio_client",
+    "SyncClient": "sync_client",
+    "connect_sync": "sync_client",
+    "Client": "trio_client",
+    "connect": "trio_client",
+}
 
-        return getattr(asyncio_client, name)
+
+def __getattr__(name: str) -> Any:
+    """The client of an event loop, which only programs that use it load."""
+    if name in _CLIENTS:
+        value = getattr(import_module(f"walletd.client.{_CLIENTS[name]}"), name)
+        globals()[name] = value
+        return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -20,7 +20,7 @@ from walletd.client.asyncio_link import AsyncioLink
 from walletd.client.conversation import Conversation
 from walletd.client.errors import NotReachable
 from walletd.client.event_stream import EventStream, Runtime
-from walletd.client.face import Face
+from walletd.client.face import StreamingFace
 from walletd.client.nodes import Nodes, addresses_in
 from walletd.client.reconnection import Backoff
 from walletd.client.requests import Answer, Request
@@ -55,7 +55,7 @@ async def connect_asyncio(
             await keeping
 
 
-class AsyncioClient(Face):
+class AsyncioClient(StreamingFace):
     """One daemon, for the clients' calls; raises the same errors as ``walletd.client.Client``."""
 
     runtime = RUNTIME

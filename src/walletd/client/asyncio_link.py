@@ -17,10 +17,19 @@ from websockets.typing import Subprotocol
 
 from walletd.client.conversation import Conversation
 from walletd.client.errors import ClientError, NotReachable
-from walletd.client.link import CLOSE_SECONDS, attempt_within, none_serves, patience_within, why
 from walletd.client.nodes import Nodes
-from walletd.client.reconnection import Backoff, Lost, final_error
-from walletd.client.wire import MAX_MESSAGE_BYTES, SILENCE_SECONDS, check_token, handshake_error, parse_address
+from walletd.client.opening import check_token, handshake_error, parse_address, why
+from walletd.client.reconnection import (
+    CLOSE_SECONDS,
+    SILENCE_SECONDS,
+    Backoff,
+    Lost,
+    attempt_within,
+    final_error,
+    none_serves,
+    patience_within,
+)
+from walletd.client.websocket import MAX_MESSAGE_BYTES
 from walletd.protocol.messages import SUBPROTOCOL
 
 

@@ -1,4 +1,6 @@
-"""What the asynchronous clients share: the greeting, and streams; an event loop's way of waiting is in its client."""
+"""What the clients share over a conversation: the greeting, and streams; an event loop's way of waiting is in its
+client.
+"""
 
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, Sequence
@@ -17,11 +19,8 @@ from walletd.protocol import messages as m
 class Face(Writes):
     """The calls of a client, over a conversation that its link keeps."""
 
-    runtime: ClassVar[Runtime]
-
-    def __init__(self, conversation: Conversation, link: Waker, deadline_seconds: float) -> None:
+    def __init__(self, conversation: Conversation, deadline_seconds: float) -> None:
         self._conversation = conversation
-        self._link = link
         self._deadline_seconds = deadline_seconds
 
     def __repr__(self) -> str:
@@ -32,6 +31,16 @@ class Face(Writes):
         """The ``hello`` of the current connection or, while disconnected, of the previous one."""
         assert self._conversation.hello is not None
         return self._conversation.hello
+
+
+class StreamingFace(Face):
+    """A face that has streams as well, for an event loop runs under it."""
+
+    runtime: ClassVar[Runtime]
+
+    def __init__(self, conversation: Conversation, link: Waker, deadline_seconds: float) -> None:
+        super().__init__(conversation, deadline_seconds)
+        self._link = link
 
     @asynccontextmanager
     async def subscribe(

@@ -6,49 +6,25 @@
 The conversation and the backoff decide; this module waits, reads and writes.
 """
 
-import os
-import socket
 import ssl
-from collections.abc import Mapping
 
 import trio
 
 from walletd.client.conversation import Conversation
-from walletd.client.errors import AuthenticationFailed, ClientError, NotReachable
+from walletd.client.errors import ClientError, NotReachable
 from walletd.client.nodes import Nodes
-from walletd.client.reconnection import Backoff, Lost, final_error
-from walletd.client.wire import Dial, Hangup, Vet, Wire, anyone, open_wire
-
-CLOSE_SECONDS = 1.0
-
-MOST_PATIENCE_SECONDS = 5.0
-LEAST_PATIENCE_SECONDS = 1.0
-"""The time that a daemon may be busy; a connection on which a ping is not answered within the same time again is given
-up.
-"""
-
-
-def patience_within(deadline_seconds: float, nodes: int = 1) -> float:
-    """The silence permitted before a ping to an unanswered request, and after it: together a third of the deadline, or
-    a sixth if another node may answer.
-    """
-    return min(MOST_PATIENCE_SECONDS, max(LEAST_PATIENCE_SECONDS, deadline_seconds / (6 if nodes == 1 else 12)))
-
-
-def attempt_within(deadline_seconds: float, nodes: int = 1) -> float:
-    """The time for one attempt to reconnect, for a network that drops everything: a third of the deadline for one
-    attempt at each node.
-    """
-    return min(deadline_seconds, max(2 * LEAST_PATIENCE_SECONDS, deadline_seconds / (3 * nodes)))
-
-
-def none_serves(errors: Mapping[str, ClientError], seconds: float) -> ClientError:
-    """The error of a client that found no node that serves it, from the last error of each."""
-    for error in errors.values():
-        if isinstance(error, AuthenticationFailed):
-            return error
-    return NotReachable(f"no node served within {seconds:g} s: {'; '.join(map(str, errors.values()))}")
-
+from walletd.client.opening import Vet, anyone, why
+from walletd.client.reconnection import (
+    CLOSE_SECONDS,
+    Backoff,
+    Lost,
+    attempt_within,
+    final_error,
+    none_serves,
+    patience_within,
+)
+from walletd.client.websocket import Hangup
+from walletd.client.wire import Dial, Wire, open_wire
 
 _NETWORK_ERRORS = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
 
@@ -196,14 +172,3 @@ class Link:
             except (Hangup, *_NETWORK_ERRORS):
                 await wire.close(0)
                 return
-
-
-def why(error: BaseException) -> str:
-    """The innermost reason in the system's own words: trio tries every address of a host, and groups their errors."""
-    while (inner := error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error.__cause__) is not None:
-        error = inner
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted ({error.verify_message}); name its authority (--ca, WALLETD_CA, tls=)"
-    if isinstance(error, OSError) and error.errno and not isinstance(error, ssl.SSLError | socket.gaierror):
-        return f"{os.strerror(error.errno)}; is it running?"
-    return (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__

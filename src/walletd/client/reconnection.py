@@ -8,10 +8,10 @@ Full-jitter exponential backoff, as in Brooker, "Exponential Backoff And Jitter"
 clients of a restarting daemon reconnect at the same moment.  Randomness is passed in.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from walletd.client.errors import AuthenticationFailed, ClientError, ClosedForGood, NotAnAddress
+from walletd.client.errors import AuthenticationFailed, ClientError, ClosedForGood, NotAnAddress, NotReachable
 from walletd.client.nodes import Nodes
 
 FIRST_DELAY_SECONDS = 0.1
@@ -21,6 +21,21 @@ MAX_DELAY_BETWEEN_NODES_SECONDS = 1.0
 RESTART_DELAY_SECONDS = 0.5
 """After close code 1012 the daemon is expected back at once; the spread only keeps clients from reconnecting
 together.
+"""
+
+CLOSE_SECONDS = 1.0
+
+MOST_PATIENCE_SECONDS = 5.0
+LEAST_PATIENCE_SECONDS = 1.0
+"""The time that a daemon may be busy; a connection on which a ping is not answered within the same time again is given
+up.
+"""
+
+SILENCE_SECONDS = 20.0
+"""The silence after which the daemon is pinged; after the same time again the connection counts as dead.
+
+While a request is unanswered, the caller's patience takes its place, so that a dead connection is found within the
+deadline of the call.
 """
 
 ABNORMAL_CLOSURE = 1006
@@ -85,3 +100,25 @@ def final_error(lost: Lost) -> ClientError | None:
     if lost.code in AUTHENTICATION_CODES:
         return AuthenticationFailed(lost.reason or "the daemon does not accept the token")
     return ClosedForGood(lost.code, lost.reason)
+
+
+def patience_within(deadline_seconds: float, nodes: int = 1) -> float:
+    """The silence permitted before a ping to an unanswered request, and after it: together a third of the deadline, or
+    a sixth if another node may answer.
+    """
+    return min(MOST_PATIENCE_SECONDS, max(LEAST_PATIENCE_SECONDS, deadline_seconds / (6 if nodes == 1 else 12)))
+
+
+def attempt_within(deadline_seconds: float, nodes: int = 1) -> float:
+    """The time for one attempt to reconnect, for a network that drops everything: a third of the deadline for one
+    attempt at each node.
+    """
+    return min(deadline_seconds, max(2 * LEAST_PATIENCE_SECONDS, deadline_seconds / (3 * nodes)))
+
+
+def none_serves(errors: Mapping[str, ClientError], seconds: float) -> ClientError:
+    """The error of a client that found no node that serves it, from the last error of each."""
+    for error in errors.values():
+        if isinstance(error, AuthenticationFailed):
+            return error
+    return NotReachable(f"no node served within {seconds:g} s: {'; '.join(map(str, errors.values()))}")

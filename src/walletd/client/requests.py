@@ -17,7 +17,6 @@ from walletd.protocol import messages as m
 from walletd.protocol.messages import operator as o
 from walletd.protocol.messages.holds import HoldPage, HoldView
 from walletd.protocol.messages.journal import CompactionStatus, JournalBlock
-from walletd.protocol.methods import METHODS, Kind
 from walletd.vocabulary.commands import AnyCommand, BatchedCommand
 from walletd.vocabulary.states import WalletStatus
 
@@ -70,6 +69,8 @@ def raw(method: str, params: Mapping[str, Any]) -> Request[dict[str, Any]]:
     """Any method by its name.  A command without an id gets one; an unknown method is sent again only if it carries a
     command id.
     """
+    from walletd.protocol.methods import METHODS, Kind  # Takes longer to load than to ask; the other calls need none.
+
     known = METHODS.get(method)
     command_id = params.get("command_id") if method != "entry.get" else None
     if known is not None and known.kind is Kind.COMMAND and command_id is None:

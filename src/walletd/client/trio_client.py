@@ -20,12 +20,13 @@ from walletd.client.conversation import Conversation
 from walletd.client.errors import NotReachable
 from walletd.client.event_stream import EventStream, Runtime
 from walletd.client.exchange import Exchange
-from walletd.client.face import Face
+from walletd.client.face import StreamingFace
 from walletd.client.link import Link
 from walletd.client.nodes import Nodes, addresses_in
+from walletd.client.opening import Vet, anyone
 from walletd.client.reconnection import Backoff
 from walletd.client.requests import Answer, Request
-from walletd.client.wire import Dial, Vet, anyone
+from walletd.client.wire import Dial
 
 RUNTIME = Runtime(trio.Event, trio.lowlevel.checkpoint)
 
@@ -48,7 +49,7 @@ async def connect(
     it, and unanswered requests are sent again on the next.  With ``retry_busy``, a request that the daemon answers with
     overloaded, rate_limited, unavailable or draining is sent again within the deadline.  ``tls`` is for a wss address
     whose certificate has its own authority, or for a client certificate; ``dial`` is for tunnels and tests.  The
-    address of a unix socket is ``unix:/path``.  ``vet`` is called with each new connection before anything is sent, and
+    address of a unix socket is ``unix:/path``.  ``vet`` is called with each new socket before anything is sent, and
     raises a ClientError to send nothing.
 
     A ledger on several nodes has several addresses: a list, or one string with commas.  The client stays with the node
@@ -80,7 +81,7 @@ async def connect(
         raise failure
 
 
-class Client(Face):
+class Client(StreamingFace):
     """One daemon, for the clients' calls.
 
     Every call raises Refused for a command that was decided and refused, RequestFailed for any other error that the

@@ -14,12 +14,13 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from walletd.cli.confirmation import Yes, confirm
-from walletd.cli.connection import DEFAULT, Connection, talk
+from walletd.cli.connection import DEFAULT, Connection
 from walletd.cli.demo.display import Display
 from walletd.cli.demo.proof import proofs_of
 from walletd.cli.demo.summary import Summary, drawn_summary, summary_of
 from walletd.cli.demo.town import PREFIX, SCALES, Town, run_name
 from walletd.cli.demo.workload import Extent, Workload
+from walletd.cli.live import connected, talk_live
 from walletd.cli.output import Output
 from walletd.cli.usage import UsageError
 from walletd.client import Client, Event, RequestFailed
@@ -84,7 +85,7 @@ def demo(
         output.answer(summary, lambda: drawn_summary(summary))
         return EXIT_OK if summary.is_proven else EXIT_REFUSED
 
-    return talk(connection, play)
+    return talk_live(connection, play)
 
 
 async def _play(
@@ -94,7 +95,7 @@ async def _play(
     await _define_assets(client)
     workload = Workload(town, seed)
     async with AsyncExitStack() as open_clients:
-        workers = [await open_clients.enter_async_context(connection.connected()) for _ in range(connections)]
+        workers = [await open_clients.enter_async_context(connected(connection)) for _ in range(connections)]
         stream = await open_clients.enter_async_context(client.subscribe(prefix=town.prefix))
         async with trio.open_nursery() as nursery:
             counter = EventCounter(stream)
