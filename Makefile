@@ -5,6 +5,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 COMPILED ?= .venv-compiled
 READY := $(VENV)/.ready
+# What the daemon needs, and no more; a finished environment of the developers has it as well.
+RUNNABLE := $(VENV)/.runnable
 UV ?= uv
 PIN = $(UV) pip compile -q --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links $(LOCK_ARGS)
 
@@ -37,14 +39,17 @@ help: ## list the commands
 
 setup: $(READY) ## make the virtual environment, with the locked packages
 
-$(READY): requirements-dev.lock requirements-conformance.lock pyproject.toml tools/bootstrap.py
+$(READY): requirements-dev.lock requirements-conformance.lock requirements.lock requirements-build.lock pyproject.toml tools/bootstrap.py
 	@$(PYTHON) tools/bootstrap.py $(VENV)
+
+$(RUNNABLE): requirements.lock requirements-build.lock pyproject.toml tools/bootstrap.py
+	@$(PYTHON) tools/bootstrap.py --only-to-run $(VENV)
 
 compiled: ## the same with the hot modules compiled, in .venv-compiled: about 1.5 times as fast; needs a C compiler
 	@$(PYTHON) tools/bootstrap.py $(COMPILED)
 	@$(PYTHON) tools/compiled.py $(COMPILED)
 
-run: $(READY) ## start the daemon with its data under ./var; ARGS="--port 8000" passes flags on
+run: $(RUNNABLE) ## start the daemon with its data under ./var; ARGS="--port 8000" passes flags on
 	@exec $(BIN)/walletd serve $(ARGS)
 
 cluster: $(READY) ## start PostgreSQL with a synchronous standby and two nodes under ./var/cluster; FOLDER=/srv/x names another
@@ -119,6 +124,7 @@ lock: ## pin the packages of pyproject.toml; LOCK_ARGS=--upgrade takes the newes
 	@command -v $(UV) >/dev/null || { echo "walletd: pinning needs uv: pipx install uv, or say where it is: make lock UV=/path/to/uv" >&2; exit 69; }
 	$(PIN) pyproject.toml -o requirements.lock
 	$(PIN) pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
+	$(PIN) --group build -c requirements-dev.lock -o requirements-build.lock
 	$(PIN) --group bench -c requirements.lock -c requirements-dev.lock -o requirements-bench.lock
 
 clean: ## remove everything generated, except ./var

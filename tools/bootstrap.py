@@ -1,12 +1,13 @@
 """Make a virtual environment with the locked packages, with what a fresh machine has: python3 and nothing else.
 
-    python3 tools/bootstrap.py .venv
+    python3 tools/bootstrap.py .venv                    # what the tests need: make setup
+    python3 tools/bootstrap.py --only-to-run .venv      # what the daemon needs: make run
 
 Tries, in order: venv with its own pip; venv without pip, filled by the machine's pip; uv.  Where none of them is
 there it says the one command that helps and ends with 69.  The environment is marked as ready at the very end, so
-that an interrupted run is begun anew; a finished one is brought up to date where it stands, because a daemon may be
-running from it.  Standard library only; old syntax, with types in
-comments, so that an old Python can complain.
+that an interrupted run starts again; a finished one is brought up to date where it stands, because a daemon may be
+running from it.  One that was made to run the daemon becomes that of the tests in the same way.  Standard library
+only; old syntax, with types in comments, so that an old Python can complain.
 """
 
 import fcntl
@@ -14,35 +15,58 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 
 OLDEST = (3, 11)
 KNOWN = ("python3.13", "python3.12", "python3.11")
 UNAVAILABLE = 69
 INTERRUPTED = 130
-LOCK = "requirements-dev.lock"
+RUN_LOCK = "requirements.lock"
+BUILD_LOCK = "requirements-build.lock"  # What makes walletd itself a package.
+DEV_LOCK = "requirements-dev.lock"
 CONFORMANCE_LOCK = "requirements-conformance.lock"  # A package that is read as data: nothing of it is run or imported.
-INPUTS = (LOCK, CONFORMANCE_LOCK, "pyproject.toml", "tools/bootstrap.py")
-PIP_FLAGS = ["--disable-pip-version-check", "--quiet", "--no-input"]
+TO_RUN = (RUN_LOCK, BUILD_LOCK, "pyproject.toml", "tools/bootstrap.py")
+TO_TEST = TO_RUN + (DEV_LOCK, CONFORMANCE_LOCK)
+RUNNABLE, READY = ".runnable", ".ready"
+PIP_FLAGS = ["--disable-pip-version-check", "--no-input"]
+QUIET = ["--quiet"]
 VERSION = "import sys; print('%d, %d' % sys.version_info[:2])"
 
 
-def main(venv):  # type: (str) -> None
+def main(venv, only_to_run):  # type: (str, bool) -> None
     """Make the environment, or explain what is missing."""
     os.chdir(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     python = find_python()
     turn = os.open(".", os.O_RDONLY)
     fcntl.flock(turn, fcntl.LOCK_EX)  # Until the end of the process: a second `make` waits, and finds it ready.
-    ready = os.path.join(venv, ".ready")
-    if is_newer_than_inputs(ready):
+    marks = [os.path.join(venv, RUNNABLE), os.path.join(venv, READY)]
+    if is_newer_than(marks[0], TO_RUN) if only_to_run else is_newer_than(marks[1], TO_TEST):
         return
-    install = in_place(python, venv, ready) or anew(python, venv)
-    say("installing the locked packages")
-    run(install + ["--require-hashes", "-r", LOCK])
-    as_it_is = ["--no-deps", "--no-build-isolation"]
-    run(install + as_it_is + ["--no-compile", "--require-hashes", "-r", CONFORMANCE_LOCK])
-    run(install + as_it_is + ["-e", "."])
-    with open(ready, "w") as mark:
-        mark.write("ready\n")
+    install = in_place(python, venv, marks) or anew(python, venv)
+    if only_to_run:
+        say("installing the packages that the daemon needs")
+        # A person waits for it: pip shows its bar.
+        run(install + ([] if sys.stderr.isatty() else QUIET) + ["--require-hashes", "-r", RUN_LOCK])
+        install_walletd(install + QUIET)
+    else:
+        say("installing the locked packages")
+        run(install + QUIET + ["--require-hashes", "-r", DEV_LOCK])
+        as_it_is = QUIET + ["--no-deps", "--no-build-isolation"]
+        run(install + as_it_is + ["--no-compile", "--require-hashes", "-r", CONFORMANCE_LOCK])
+        run(install + as_it_is + ["-e", "."])
+    for path in marks[:1] if only_to_run else marks:
+        with open(path, "w") as mark:
+            mark.write("ready\n")
+
+
+def install_walletd(install):  # type: (list[str]) -> None
+    """Walletd itself, by a build backend that lives only meanwhile."""
+    backend = tempfile.mkdtemp(prefix="walletd-build-")
+    try:
+        run(install + ["--require-hashes", "--target", backend, "-r", BUILD_LOCK])
+        run(install + ["--no-deps", "--no-build-isolation", "-e", "."], PYTHONPATH=backend)
+    finally:
+        shutil.rmtree(backend, ignore_errors=True)
 
 
 def find_python():  # type: () -> str
@@ -58,16 +82,18 @@ def find_python():  # type: () -> str
     )
 
 
-def is_newer_than_inputs(ready):  # type: (str) -> bool
+def is_newer_than(mark, inputs):  # type: (str, tuple[str, ...]) -> bool
     """Whether the environment was finished after the last change of what it is made from."""
-    return os.path.exists(ready) and all(os.path.getmtime(ready) >= os.path.getmtime(name) for name in INPUTS)
+    return os.path.exists(mark) and all(os.path.getmtime(mark) >= os.path.getmtime(name) for name in inputs)
 
 
-def in_place(python, venv, ready):  # type: (str, str, str) -> list[str] | None
+def in_place(python, venv, marks):  # type: (str, str, list[str]) -> list[str] | None
     """How to install into a finished environment of the same Python; it counts as unfinished from here on."""
-    if not os.path.exists(ready):
+    finished = [mark for mark in marks if os.path.exists(mark)]
+    for mark in finished:
+        os.remove(mark)
+    if not finished:
         return None
-    os.remove(ready)
     same = "import sys; sys.exit(sys.version_info[:2] != (%s))" % said([python, "-c", VERSION])
     if not works([in_venv(venv), "-c", same]) or not works([in_venv(venv), "-m", "pip", "--version"]):
         return None
@@ -120,7 +146,7 @@ def with_uv(python, venv):  # type: (str, str) -> list[str] | None
     shutil.rmtree(venv, ignore_errors=True)
     if not works(["uv", "venv", "--quiet", "--python", python, venv]):
         return None
-    return ["uv", "pip", "install", "--quiet", "--python", in_venv(venv)]
+    return ["uv", "pip", "install", "--python", in_venv(venv)]
 
 
 def in_venv(venv):  # type: (str) -> str
@@ -141,9 +167,9 @@ def said(command):  # type: (list[str]) -> str
     return subprocess.check_output(command).decode().strip()
 
 
-def run(command):  # type: (list[str]) -> None
-    """Run a command that must succeed."""
-    code = subprocess.call(command)
+def run(command, **variables):  # type: (list[str], str) -> None
+    """Run a command that must succeed, with these variables in its environment."""
+    code = subprocess.call(command, env=dict(os.environ, **variables))
     if code != 0:
         raise fail("this failed (exit code %d): %s" % (code, " ".join(command)))
 
@@ -160,8 +186,9 @@ def fail(sentence):  # type: (str) -> SystemExit
 
 
 if __name__ == "__main__":
+    words = [word for word in sys.argv[1:] if word != "--only-to-run"]
     try:
-        main(sys.argv[1] if len(sys.argv) > 1 else ".venv")
+        main(words[0] if words else ".venv", only_to_run="--only-to-run" in sys.argv[1:])
     except KeyboardInterrupt:
-        say("stopped half way; the next run begins anew")
+        say("stopped half way; the next run begins again")
         sys.exit(INTERRUPTED)

@@ -100,6 +100,7 @@ def test_nothing_of_this_machine_is_in_the_tree() -> None:
 def test_the_locks_name_no_registry_and_hold_a_hash_for_every_package() -> None:
     for name in (
         "requirements.lock",
+        "requirements-build.lock",
         "requirements-dev.lock",
         "requirements-bench.lock",
         "requirements-conformance.lock",
