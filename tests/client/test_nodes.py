@@ -209,6 +209,17 @@ async def test_a_token_that_one_node_does_not_know_yet_is_taken_to_the_next(
             pass
 
 
+async def test_a_hello_that_names_the_leader_saves_the_way_round(
+    cluster: Cluster, connecting: Connect, autojump_clock: MockClock
+) -> None:
+    node = {"ledger": "main", "role": "follower", "term": 2, "leader": URLS[2]}
+    cluster.follow("a")
+    cluster["a"].hello = hello(lifecycle="following", node=node)
+    cluster.lead("c")
+    async with connecting():
+        assert cluster.dialled == ["a", "c"]
+
+
 # --- another node leads --------------------------------------------------------------------------------------------
 
 

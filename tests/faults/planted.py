@@ -474,6 +474,29 @@ def _first_come_first_served() -> None:
     put(engine, PLACES_OF_ONE=engine.READING_PLACES)
 
 
+def _no_term_in_the_fence() -> None:
+    from walletd.journal.postgresql import schema, store
+
+    fenced = " AND term = $10::bigint"
+    assert fenced in schema.APPEND
+    put(store, APPEND=schema.APPEND.replace(fenced, ""))
+
+
+def _the_head_is_not_read_again() -> None:
+    from walletd.journal.postgresql import store
+
+    async def was_written(self: Any, expected_head: int, segment: Any) -> bool:
+        await plain(self, expected_head, segment)
+        return True
+
+    plain = store.PostgresqlJournalStore._was_written
+    put(store.PostgresqlJournalStore, _was_written=was_written)
+
+
+BUGS_OF_NODES: dict[str, Callable[[], None]] = {
+    "no term in the fence": _no_term_in_the_fence,
+    "the head is not read again": _the_head_is_not_read_again,
+}
 BUGS_OF_TENANTS: dict[str, Callable[[], None]] = {
     "no budget": _no_budget,
     "first come is first served": _first_come_first_served,
@@ -510,6 +533,7 @@ BUGS_OF_THE_SURROUNDINGS: dict[str, Callable[[], None]] = {
 def main() -> None:
     """Plant, and go on as ``walletd``."""
     everything = INJURIES | BUGS_OF_TENANTS | BUGS_UNDER_OVERLOAD | BUGS_OF_A_FULL_DISK | BUGS_OF_THE_SURROUNDINGS
+    everything |= BUGS_OF_NODES
     for name in filter(None, sys.argv[1].split(",")):
         everything[name]()
     del sys.argv[1]

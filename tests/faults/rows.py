@@ -263,6 +263,29 @@ ROWS = (
         ),
         ("tests.faults.planted:BUGS_OF_TENANTS",),
     ),
+    Row(
+        19,
+        "nodes of one ledger",
+        "real nodes on a real PostgreSQL, which clients reach by several addresses: kill -9 and SIGTERM of the leader, "
+        "SIGSTOP beyond its lease, its link cut, an append or its reply lost, PostgreSQL restarted and killed; leases "
+        "in virtual time: late and lost packets, machines that sleep, clocks that jump",
+        "as row 7, over all nodes, a woken leader included; every command repeated gets its first answer; the journal "
+        "verifies; no node ends by itself; only the node that has the lease answers",
+        (
+            Figure("TEST_TAKEOVERS", "faults of real nodes", 8, 60, 2_000),
+            Figure("TEST_LEASES", "leases in virtual time", 500, 20_000, 1_000_000),
+        ),
+        (
+            f"{FAULTS}/test_nodes.py::test_whatever_happens_to_the_nodes_there_is_one_history",
+            f"{FAULTS}/test_leases.py::test_only_the_node_that_has_the_lease_answers",
+        ),
+        (
+            f"{FAULTS}/test_nodes.py::test_a_planted_bug_is_found",
+            f"{FAULTS}/test_leases.py::test_a_planted_bug_is_found",
+        ),
+        ("tests.faults.planted:BUGS_OF_NODES", "tests.faults.leases:BUGS"),
+        ("postgresql",),
+    ),
 )
 """In order."""
 

@@ -283,7 +283,7 @@ class Conversation:
     def _greeted(self, hello: Hello) -> None:
         self.hello = hello
         if hello.lifecycle is DaemonState.FOLLOWING:
-            self._nodes.not_leading()
+            self._nodes.not_leading(None if hello.node is None else hello.node.leader)
         if not hello.auth.required:
             self.is_greeted = True
         elif self._token is None:
