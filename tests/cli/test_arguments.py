@@ -70,3 +70,18 @@ def test_advice_about_an_asset_works(walletd: Walletd, daemon: StandIn, asset: s
     ended = walletd("pay", "alice", "bob", "5", asset)
     assert ended.exit_code == 64
     assert words in ended.err
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["status", "check"], "'check' is an argument too many for walletd status; see: walletd status --help"),
+        (
+            ["config", "check", "x", "y"],
+            "'x' is an argument too many for walletd config check; see: walletd config check --help",
+        ),
+    ],
+)
+def test_an_argument_too_many_is_named(walletd: Walletd, words: list[str], sentence: str) -> None:
+    ended = walletd(*words)
+    assert (ended.exit_code, ended.err) == (64, f"walletd: {sentence}\n")

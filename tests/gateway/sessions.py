@@ -185,6 +185,7 @@ class Desk:
         self.admission = Admission(self.register, settings.get("authentication_seconds", 10))
         core.events.clients_changed.add(self.admission.review)
         self.lifecycle = DaemonState.SERVING
+        self.audit_violations = 0
         limits = SessionLimits(256 * 1024, settings.get("max_in_flight", 4096), settings.get("max_subscriptions", 100))
         self.services = Services(
             core.wallets,
@@ -206,6 +207,7 @@ class Desk:
 
     def audited(self, violations: int) -> None:
         """The books were summed up."""
+        self.audit_violations = violations
 
     def drain(self) -> None:
         """As an operator asks for it."""

@@ -232,6 +232,7 @@ async def test_an_audit_names_the_first_of_very_many_violations(desk: Desk, monk
     monkeypatch.setattr(books_audit.Audit, "violations", property(lambda audit: wrong))
     page = await client.call("daemon.audit")
     assert page["violations"] == [*wrong[:2], "there are 3 violations; these are the first 2"]
+    assert desk.audit_violations == 3
 
 
 async def test_a_snapshot_that_does_not_fit_is_refused(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

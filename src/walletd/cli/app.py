@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
-from cyclopts import App, CycloptsError, Parameter, UnknownCommandError
+from cyclopts import App, CycloptsError, Parameter, UnknownCommandError, UnusedCliTokensError
 
 from walletd.cli.arguments import in_order, wants_json
 from walletd.cli.confirmation import NotConfirmed
@@ -156,6 +156,10 @@ def run_client_command(arguments: list[str], begin: Callable[[], None] = lambda:
         return exit_code if isinstance(exit_code, int) else EXIT_OK
     except UnknownCommandError as error:
         return _failed("usage", f"{_unknown(error)}; see: walletd {_named(arguments)}--help", EXIT_USAGE, as_json)
+    except UnusedCliTokensError as error:
+        word = ascii((error.unused_tokens or [""])[0])
+        sentence = f"{word} is an argument too many for {_chain(error)}"
+        return _failed("usage", f"{sentence}; see: walletd {_named(arguments)}--help", EXIT_USAGE, as_json)
     except (CycloptsError, UsageError) as error:
         sentence = " ".join(str(error).split()).rstrip(".")
         return _failed("usage", f"{sentence}; see: walletd {_named(arguments)}--help", EXIT_USAGE, as_json)
@@ -190,6 +194,11 @@ def _failed(reason: str, sentence: str, exit_code: int, as_json: bool) -> int:
         drop_output()
     say(f"walletd: {sentence}")
     return exit_code
+
+
+def _chain(error: UnusedCliTokensError) -> str:
+    """The command that was given more than it takes."""
+    return " ".join(["walletd", *(error.command_chain or ())])
 
 
 def _unknown(error: UnknownCommandError) -> str:

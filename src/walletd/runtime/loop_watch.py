@@ -41,6 +41,10 @@ count.
 """
 
 
+LEAST_TOLD_SECONDS = 0.1
+"""Shorter standstills are told of once they add up to it."""
+
+
 class LoopWatch:
     """Counts the passes of the loop; ends the process with 70 if they stop."""
 
@@ -62,8 +66,9 @@ class LoopWatch:
             await trio.sleep(1)
 
     def _tell_of_standstills(self) -> None:
-        stood, self._told_seconds = self.clock.stood_seconds - self._told_seconds, self.clock.stood_seconds
-        if stood:
+        stood = self.clock.stood_seconds - self._told_seconds
+        if stood >= LEAST_TOLD_SECONDS:
+            self._told_seconds = self.clock.stood_seconds
             log.warning(
                 "walletd stood still for %.1f s: it was stopped, or the machine was paused or had no time for it; "
                 "no deadline counts them",

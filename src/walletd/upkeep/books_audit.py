@@ -10,7 +10,7 @@ No long transaction holds up SQLite's checkpoints: each page of balances is read
 the balance after the entry, however often it has changed since.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from itertools import takewhile
@@ -174,13 +174,17 @@ class BooksAudits:
             with trio.CancelScope(shield=True):
                 await audit.aclose()
 
-    async def report(self, after: AuditPlace | None = None) -> AuditReport:
+    async def report(
+        self, after: AuditPlace | None = None, audited: Callable[[int], None] = lambda violations: None
+    ) -> AuditReport:
         """Sum every balance per asset, as of the last entry shown now, or of the previous answer.
 
-        O(balances), bounded memory.
+        ``audited`` is told the number of all violations, of which the report shows the first.  O(balances), bounded
+        memory.
         """
         async with self.begun(as_of=None if after is None else after.sequence) as audit:
             await audit.go_on()
+            audited(len(audit.violations))
             return audit.report(_FIRST if after is None else after.asset)
 
 

@@ -59,9 +59,8 @@ def daemon_compact(endpoint: ClientEndpoint, call: Call) -> None:
 
 async def daemon_audit(endpoint: ClientEndpoint, call: Call) -> None:
     """The sums of all balances."""
-    audit = await endpoint.services.operator.audits.report(call.params.after)
-    endpoint.services.operator.operations.audited(len(audit.violations))
-    endpoint.reply(call, audit)
+    operator = endpoint.services.operator
+    endpoint.reply(call, await operator.audits.report(call.params.after, operator.operations.audited))
 
 
 OPERATIONS: dict[str, Callable[[ClientEndpoint, Call], None]] = {
