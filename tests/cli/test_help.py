@@ -36,7 +36,7 @@ def examples(command: tuple[str, ...]) -> list[str]:
 def test_all_commands_are_there() -> None:
     assert {" ".join(command) for command in COMMANDS} == {
         *("serve", "demo", "status", "verify", "backup", "restore", "compact", "completion", "clock", "journal move"),
-        *("config check", "config show", "audit", "report", "log-level", "drain", "discover"),
+        *("config check", "config show", "install-service", "audit", "report", "log-level", "drain", "discover"),
         *("asset define", "asset list", "wallet open", "wallet get", "wallet list"),
         *("wallet describe", "wallet freeze", "wallet unfreeze", "wallet limit", "wallet close"),
         *("hold place", "hold capture", "hold extend", "hold adjust", "hold void", "hold list", "hold get"),

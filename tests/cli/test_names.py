@@ -68,3 +68,21 @@ def test_bash_proposes_them(tmp_path: Path, walletd: Walletd, line: str, words: 
     """
     done = subprocess.run(["bash", "-c", asked], capture_output=True, text=True, check=True)
     assert done.stdout.split() == [proposed], done.stderr
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="there is no zsh here")
+def test_zsh_proposes_them(tmp_path: Path, walletd: Walletd) -> None:
+    (tmp_path / "_walletd").write_text(walletd("completion", "zsh").out)
+    (tmp_path / "walletd").write_text("#!/bin/sh\nprintf 'alice\\nshop:1\\n' | grep \"^$4\"\n")
+    (tmp_path / "walletd").chmod(0o755)
+    asked = f"""
+        path=({tmp_path} $path); fpath=({tmp_path} $fpath); autoload -Uz _walletd
+        compadd() {{ print -r -- names ${{(P)2}}; }}; _arguments() {{ print parser; }}; compset() {{ :; }}
+        propose() {{ words=(walletd pay "$1"); CURRENT=3; PREFIX="$1"; _walletd; }}
+        propose al; propose shop; propose -
+        compdef() {{ print -r -- compdef "$@"; }}; source {tmp_path}/_walletd
+    """
+    done = subprocess.run(["zsh", "-f", "-c", asked], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["names alice", "names shop:1", "parser", "compdef _walletd walletd"], (
+        done.stderr
+    )

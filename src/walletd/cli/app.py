@@ -99,9 +99,9 @@ def completion(shell: Literal["bash", "zsh", "fish"], /) -> int:
     shell
         The shell.
     """
-    from walletd.cli.names import WITH_NAMES
+    from walletd.cli.names import completion_script
 
-    sys.stdout.write(app.generate_completion(prog_name="walletd", shell=shell) + WITH_NAMES.get(shell, ""))
+    sys.stdout.write(completion_script(shell))
     return EXIT_OK
 
 
@@ -117,6 +117,7 @@ COMMANDS = (
     ("status", "looking:status", DAEMON),
     ("discover", "looking:discover", DAEMON),
     ("config", "configuration:config", DAEMON),
+    ("install-service", "service:install_service", DAEMON),
     ("audit", "operations:audit", DAEMON),
     ("report", "operations:report", DAEMON),
     ("log-level", "operations:log_level", DAEMON),

@@ -10,7 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from cyclopts import Parameter
 
@@ -140,6 +140,13 @@ def _connection(options: dict[str, str]) -> Connection:
     )
 
 
+def completion_script(shell: Literal["bash", "zsh", "fish"]) -> str:
+    """The completion script of a shell, with the daemon's names."""
+    from walletd.cli.app import app  # Which names this module, too.
+
+    return app.generate_completion(prog_name="walletd", shell=shell) + WITH_NAMES[shell]
+
+
 BASH = """
 # Names of the daemon, where the parser has nothing to propose.
 _walletd_with_names() {
@@ -163,5 +170,28 @@ FISH = """
 complete -c walletd -f -a '(walletd complete -- (commandline -opc)[2..-1] (commandline -ct) 2>/dev/null)'
 """
 
-WITH_NAMES = {"bash": BASH, "fish": FISH}
+ZSH = """
+# Names of the daemon first, else what the parser proposes.
+_walletd() {
+  local -a names
+  if [[ "$PREFIX" != -* ]]; then
+    names=("${(@f)$("${words[1]}" complete -- "${(@Q)words[2,CURRENT-1]}" "${(Q)PREFIX}" 2>/dev/null)}")
+    names=("${(@)names:#}")
+    if (( $#names )); then
+      compadd -a names
+      return
+    fi
+  fi
+  _cyclopts_walletd "$@"
+}
+
+# Autoloaded by its name, or read with source.
+if [[ "${funcstack[1]}" == _walletd ]]; then
+  _walletd "$@"
+else
+  compdef _walletd walletd
+fi
+"""
+
+WITH_NAMES = {"bash": BASH, "zsh": ZSH, "fish": FISH}
 """What the completion script of a shell has besides what the parser makes."""
