@@ -52,8 +52,8 @@ compiled: ## the same with the hot modules compiled, in .venv-compiled: about 1.
 run: $(RUNNABLE) ## start the daemon with its data under ./var; ARGS="--port 8000" passes flags on
 	@exec $(BIN)/walletd serve $(ARGS)
 
-cluster: $(READY) ## start PostgreSQL with a synchronous standby and two nodes under ./var/cluster; FOLDER=/srv/x names another
-	@exec $(BIN)/python tools/cluster.py $(or $(FOLDER),var/cluster) $(or $(NODES),2)
+cluster: $(READY) ## start PostgreSQL with a synchronous standby and three nodes under ./var/cluster; FOLDER=/srv/x names another
+	@exec $(BIN)/python tools/cluster.py $(or $(FOLDER),var/cluster) $(or $(NODES),3)
 
 test: $(READY) ## run the tests of every part, some five minutes on two cores; PYTEST_ARGS=tests/ledger runs one folder
 ifdef PYTEST_ARGS

@@ -1,4 +1,4 @@
-"""``make cluster``: a PostgreSQL with a synchronous standby and two nodes of walletd, all under ./var/cluster.
+"""``make cluster``: a PostgreSQL with a synchronous standby and three nodes of walletd, all under ./var/cluster.
 
     python tools/cluster.py FOLDER NODES
 
@@ -136,9 +136,10 @@ def describe(folder: Path, running: list[Process], nodes: int) -> None:
         "",
         'Try in a second terminal; one node leads, the others say "following" at /readyz:',
         f"  export WALLETD_TOKEN_FILE={folder}/operator.token",
-        f"  walletd demo --url ws://127.0.0.1:{FIRST_PORT}",
-        f"  kill -9 {daemons[0].pid}                  # the leader: after three seconds the other leads",
-        f"  walletd status --url ws://127.0.0.1:{FIRST_PORT + 2}",
+        f"  export WALLETD_URL={','.join(f'ws://127.0.0.1:{FIRST_PORT + 2 * number}' for number in range(nodes))}",
+        "  walletd demo --seconds 60             # goes on whatever you kill; at the end: the longest wait, and proofs",
+        f"  kill -9 {daemons[0].pid}                  # the leader: after three seconds another leads",
+        "  walletd status",
         f"  kill -9 {primary.pid}                  # the primary, then promote the standby:",
         f"  psql -h 127.0.0.1 -p {FIRST_PORT + 101} -U walletd postgres -c 'SELECT pg_promote()'",
         "",
