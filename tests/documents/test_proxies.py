@@ -1,4 +1,4 @@
-"""The page on reverse proxies: a websocket and a request over HTTP, through nginx and HAProxy as it configures them."""
+"""The page on reverse proxies: a websocket and a request over HTTP, through each proxy as the page configures it."""
 
 import json
 import re
@@ -54,6 +54,13 @@ def haproxy(folder: Path, configuration: str) -> list[str]:
     return [program(("haproxy",), "on Debian, apt-get install haproxy"), "-f", f"{folder}/haproxy.cfg", "-db"]
 
 
+def caddy(folder: Path, configuration: str) -> list[str]:
+    (folder / "Caddyfile").write_text(f"{{\n admin off\n}}\n{configuration}")
+    run = [program(("caddy",), "on Debian, apt-get install caddy"), "run", "--adapter", "caddyfile", "--config"]
+    homes = [f"{name}={folder}" for name in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME")]
+    return ["env", *homes, *run, f"{folder}/Caddyfile"]
+
+
 @contextmanager
 def running(command: list[str], port: int) -> Iterator[None]:
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -76,12 +83,14 @@ def answers(port: int) -> bool:
         return False
 
 
-@pytest.mark.parametrize("proxy", [nginx, haproxy])
+@pytest.mark.parametrize("proxy", [nginx, haproxy, caddy])
 def test_the_configuration_of_the_page_passes_everything_on(tmp_path: Path, proxy: Proxy) -> None:
     port = free_port()
     with Daemon(tmp_path / "data", environment={"WALLETD_ALLOWED_HOSTS": NAME}) as daemon:
         there = daemon.url.removeprefix("ws://")
-        listening = re.sub(r"(?<=listen )8080|(?<=127\.0\.0\.1:)8080", str(port), block(proxy.__name__))
+        listening = re.sub(
+            r"(?<=listen )8080|(?<=127\.0\.0\.1:)8080|(?<=http://:)8080", str(port), block(proxy.__name__)
+        )
         command = proxy(tmp_path, listening.replace("listen ", "listen 127.0.0.1:").replace("127.0.0.1:7878", there))
         with running(command, port):
             with connect_sync(f"ws://127.0.0.1:{port}", token=daemon.token) as client:
