@@ -132,6 +132,7 @@ CONSTANTS: dict[str, dict[str, Bound]] = {
     "runtime.fair_queue": {"KEPT": Elsewhere("principals, not data: tests/runtime/test_fair_queue.py")},
     "sessions.budgets": {"KEPT_ACCOUNTS": _BUDGETS},
     "protocol.strict_json": {"MOST_OF_A_NAME": _MESSAGES},
+    "tables.schema": {"MAX_KEYS": Crossed(8, "wallets")},
     "protocol.strict_types": {"MAX_SEEN": Crossed(8, "wallets"), "MAX_COMMAND_ID": _RULE},
     "vocabulary.commands": {
         "MAX_POSTINGS": _RULE,

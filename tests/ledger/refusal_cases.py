@@ -29,9 +29,7 @@ from tests.ledger.cases import (
     window,
 )
 from walletd.ledger.wallets import MAX_SWEPT_ASSETS
-from walletd.vocabulary.commands import (
-    AnyCommand,
-)
+from walletd.vocabulary.commands import AnyCommand
 from walletd.vocabulary.reasons import Reason
 from walletd.vocabulary.states import FrozenSide
 

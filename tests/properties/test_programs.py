@@ -12,15 +12,8 @@ from tests.properties import times
 from tests.properties.model import APPLIED, Model
 from tests.properties.programs import PRELUDE, Run, Step, find_disagreement, programs
 from walletd.ledger.statement import lines_of, movements_of
-from walletd.vocabulary.commands import (
-    DefineAsset,
-    OpenWallet,
-    PlaceHold,
-    PostTransfer,
-    RefusedCommand,
-    UpdateWallet,
-    wallets_of,
-)
+from walletd.vocabulary.claims import wallets_of
+from walletd.vocabulary.commands import DefineAsset, OpenWallet, PlaceHold, PostTransfer, RefusedCommand, UpdateWallet
 from walletd.vocabulary.entries import Entry
 from walletd.vocabulary.histories import given_up
 from walletd.vocabulary.identifiers import HoldId, TransferId, sequence_of

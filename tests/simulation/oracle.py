@@ -16,7 +16,8 @@ from walletd.journal.segment import Segment, records
 from walletd.ledger.book import Book
 from walletd.ledger.guards import Verdict
 from walletd.protocol.messages import Statement, WalletPage, WalletView
-from walletd.vocabulary.commands import AnyCommand, RecordedCommand, RefusedCommand, wallets_of
+from walletd.vocabulary.claims import wallets_of
+from walletd.vocabulary.commands import AnyCommand, RecordedCommand, RefusedCommand
 from walletd.vocabulary.declined import Declined
 from walletd.vocabulary.entries import BalanceRecord, Effects, Entry, decode_entry
 from walletd.vocabulary.identifiers import DAEMON

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from walletd.vocabulary import identifiers as i
+from walletd.vocabulary.claims import wallets_of
 from walletd.vocabulary.commands import (
     AnyCommand,
     DefineAsset,
@@ -17,7 +18,6 @@ from walletd.vocabulary.commands import (
     PlaceHold,
     Posting,
     PostTransfer,
-    wallets_of,
 )
 from walletd.vocabulary.histories import new_mark
 from walletd.vocabulary.sameness import first_difference, is_circumstance

@@ -19,14 +19,7 @@ from walletd.ledger import entry_size
 from walletd.ledger.audit import Audit
 from walletd.streams import publisher
 from walletd.tables import backlog
-from walletd.vocabulary.commands import (
-    AnyCommand,
-    ExecuteBatch,
-    ExpireHold,
-    PlaceHold,
-    WalletLimits,
-    Window,
-)
+from walletd.vocabulary.commands import AnyCommand, ExecuteBatch, ExpireHold, PlaceHold, WalletLimits, Window
 from walletd.vocabulary.entries import Effects, Entry, Refusal, decode_entry
 from walletd.vocabulary.identifiers import DAEMON, CommandId, WalletId
 from walletd.vocabulary.reasons import Reason

@@ -25,11 +25,7 @@ from walletd.tables.schema import (
 from walletd.upkeep import snapshot
 from walletd.upkeep.compaction import Compaction
 from walletd.upkeep.snapshot import check_snapshot
-from walletd.vocabulary.commands import (
-    CreateClient,
-    WalletLimits,
-    Window,
-)
+from walletd.vocabulary.commands import CreateClient, WalletLimits, Window
 from walletd.vocabulary.identifiers import DAEMON, OPERATOR, CommandId
 from walletd.vocabulary.states import FrozenSide
 

@@ -13,6 +13,7 @@ from walletd.cli.output import Output, amount, new_console
 from walletd.cli.usage import UsageError
 from walletd.client import Client, Event
 from walletd.logs.plain import plain
+from walletd.vocabulary.claims import parts_of
 from walletd.vocabulary.commands import (
     AnyCommand,
     CaptureHold,
@@ -28,7 +29,6 @@ from walletd.vocabulary.commands import (
     RevokeClient,
     RotateClient,
     UpdateClient,
-    parts_of,
 )
 from walletd.vocabulary.entries import BalanceRecord, Entry
 from walletd.vocabulary.identifiers import is_system_wallet

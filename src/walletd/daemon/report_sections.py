@@ -16,7 +16,7 @@ from walletd.journal.history import DurableEntry
 from walletd.runtime.fault_reports import lines_of
 from walletd.runtime.lifecycle import Lifecycle
 from walletd.settings.settings import Settings
-from walletd.vocabulary.commands import kind_of
+from walletd.vocabulary.claims import kind_of
 
 SHOWN_ENTRIES = 20
 

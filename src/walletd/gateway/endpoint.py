@@ -194,7 +194,9 @@ class ClientEndpoint:
             throttle.now = trio.current_time()
         session, knows = self.session, self.services.wallets.command_ids.knows
         for message in messages:
-            match session.receive(message, knows if self._has_its_share() else None):
+            # A few unanswered commands are within any share.
+            has_its_share = session.in_flight >= load.SMALLEST_SHARE and self._has_its_share()
+            match session.receive(message, knows if has_its_share else None):
                 case Call() as call:
                     self._dispatch(call)
                 case Reply(frame, declined):
@@ -215,10 +217,8 @@ class ClientEndpoint:
 
     def _has_its_share(self) -> bool:
         """True if the daemon is pressed and this session has its full share of unanswered commands."""
-        in_flight, services = self.session.in_flight, self.services
-        if in_flight < load.SMALLEST_SHARE:
-            return False
-        return services.wallets.load.exceeds_share(in_flight, len(services.admission.endpoints))
+        services = self.services
+        return services.wallets.load.exceeds_share(self.session.in_flight, len(services.admission.endpoints))
 
     def _heed(self, throttle: Throttle) -> None:
         """Warn, and then close, a session that continues although it is refused."""
@@ -319,25 +319,23 @@ class ClientEndpoint:
             self.wire.send(frame)
 
     def _dispatch(self, call: Call) -> None:
-        if not self._has_places(call):
+        grant = self.session.grant
+        account = self.account = None if grant is None else self.services.budgets.account(grant.principal)
+        if account is not None and (spent := account.take_request(call.size)) is not None:
+            self._refuse_places(call, spent)
             return
         try:
             self._answer(self, call)
         except InvalidParams as error:
             self.refuse_params(call, error)
 
-    def _has_places(self, call: Call) -> bool:
-        """Take the client's places for the call; without them, it is refused."""
-        account = self.account = self.payer
-        spent = None if account is None else account.take_request(call.size)
-        if spent is None:
-            return True
+    def _refuse_places(self, call: Call, spent: dict[str, Any]) -> None:
+        """Refuse a call because all of the client's places are taken."""
         declined = Declined(Reason.QUOTA_EXCEEDED, spent)
         self.services.budgets.note(spent)
         self.services.counters.count(declined)
         self.session.answered(call.size)
         self.send(failure(call.id, *declined))
-        return False
 
     def take_stream(self) -> dict[str, Any] | None:
         """Take the client's place for a stream: None, or the facts of the refusal."""

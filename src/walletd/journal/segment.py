@@ -24,6 +24,7 @@ FORMAT_VERSION: Final = 1
 ENTRIES_PER_STEP: Final = 256
 
 _SEPARATOR: Final = b"\n"
+_BETWEEN: Final = b"}\n{"
 _DIGEST_PREFIX: Final = b"walletd segment\x00"
 """So that a digest never equals the hash of any other data of ours."""
 _HEADER: Final = struct.Struct(">QQQQ")
@@ -61,13 +62,13 @@ def seal(
     """
     assert records
     assert first_sequence == frontier.size + 1
-    assert all(is_record(record) for record in records)
     if leaves is None:
         leaves = [leaf_hash(record) for record in records]
     assert len(leaves) == len(records)
     for leaf in leaves:
         frontier.append(leaf)
     body = _SEPARATOR.join(records)
+    assert is_body(body, len(records))
     root = frontier.root()
     segment = Segment(
         first_sequence=first_sequence,
@@ -85,6 +86,16 @@ def seal(
 def is_record(record: bytes) -> bool:
     """True if these bytes can be an entry record: a JSON object by its braces, on one line."""
     return record[:1] == b"{" and record[-1:] == b"}" and _SEPARATOR not in record
+
+
+def is_body(body: bytes, count: int) -> bool:
+    """True if these bytes can be so many records, joined: the same as ``is_record`` of each, by a look at all."""
+    return (
+        body[:1] == b"{"
+        and body[-1:] == b"}"
+        and body.count(_SEPARATOR) == count - 1
+        and body.count(_BETWEEN) == count - 1
+    )
 
 
 def records(segment: Segment) -> list[bytes]:

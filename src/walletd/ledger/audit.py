@@ -18,7 +18,8 @@ from walletd.ledger.entry_size import too_large
 from walletd.ledger.guards import Verdict
 from walletd.ledger.refunds import remember_transfers
 from walletd.ledger.rules import decide
-from walletd.vocabulary.commands import RefusedCommand, ids_of, is_short_lived, parts_of
+from walletd.vocabulary.claims import ids_of, is_short_lived, parts_of
+from walletd.vocabulary.commands import RefusedCommand
 from walletd.vocabulary.entries import AssetRecord, Effects, Entry, Refusal, encode_entry
 from walletd.vocabulary.histories import begun_by
 from walletd.vocabulary.identifiers import AssetCode, owner_of

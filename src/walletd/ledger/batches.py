@@ -12,7 +12,8 @@ import msgspec
 
 from walletd.ledger.book import Books, apply
 from walletd.ledger.guards import Verdict, conditions_guard, refuse
-from walletd.vocabulary.commands import AnyCommand, ExecuteBatch, claims_of
+from walletd.vocabulary.claims import claims_of
+from walletd.vocabulary.commands import AnyCommand, ExecuteBatch
 from walletd.vocabulary.entries import Effects, Moved, Refusal
 from walletd.vocabulary.identifiers import Version
 from walletd.vocabulary.reasons import Reason

@@ -14,7 +14,8 @@ from heapq import heapify, heappop, heappush
 
 from walletd.ledger.client_book import ClientBook, apply_clients
 from walletd.ledger.velocity import Outflows
-from walletd.vocabulary.commands import TRANSFER_MARK, WalletLimits
+from walletd.vocabulary.claims import TRANSFER_MARK
+from walletd.vocabulary.commands import WalletLimits
 from walletd.vocabulary.entries import (
     AssetRecord,
     BalanceRecord,

@@ -9,7 +9,7 @@ The first touch of a wallet includes its expired, unrecorded holds: every entry 
 expiry, and the command itself can use the money that they held.  The books are not changed.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -176,35 +176,39 @@ class Draft:
 
     def available(self, wallet: WalletId, asset: AssetCode) -> int | None:
         """The available balance after the command, negative if it takes too much; None without a floor."""
-        floor = self.floor(wallet, asset)
+        book = self.touch(wallet)
+        floor = self._floor(book, wallet, asset)
         if floor is None:
             return None
-        balance, change = self.touch(wallet).balance(asset), self._changed(wallet, asset)
+        balance, change = book.balance(asset), self.changes.get((wallet, asset), _NO_CHANGE)
         return balance.posted + change.posted - (balance.held + change.held - change.freed) - floor
 
     def floor(self, wallet: WalletId, asset: AssetCode) -> int | None:
         """The lowest permitted posted balance after the command."""
-        book = self.touch(wallet)
+        return self._floor(self.touch(wallet), wallet, asset)
+
+    def _floor(self, book: Book, wallet: WalletId, asset: AssetCode) -> int | None:
         limits = self._wallets[wallet].limits if wallet in self._wallets else book.limits
-        return floor(book.is_system, limits.get(asset))
+        return floor(book.is_system, limits.get(asset) if limits else None)
 
     def effects(self) -> Effects:
         """The records after all the changes."""
         return Effects(
             wallets=tuple(self._wallets.values()),
-            balances=tuple(self._balances_after()),
+            balances=tuple(
+                [self._balance_after(wallet, asset, change) for (wallet, asset), change in self.changes.items()]
+            ),
             holds=tuple(self._holds.values()),
             moved=tuple(self.moved),
             outflows=tuple(self._outflows.values()),
         )
 
-    def _balances_after(self) -> Iterator[BalanceRecord]:
-        for (wallet, asset), change in self.changes.items():
-            book = self._books.wallets[wallet]
-            balance, version = book.balance(asset), book.version + 1
-            posted = balance.posted + change.posted
-            held = balance.held + change.held - change.freed
-            yield balance_record(wallet, asset, posted, held, version, self.floor(wallet, asset))
+    def _balance_after(self, wallet: WalletId, asset: AssetCode, change: Change) -> BalanceRecord:
+        book = self.touch(wallet)
+        balance = book.balance(asset)
+        posted = balance.posted + change.posted
+        held = balance.held + change.held - change.freed
+        return balance_record(wallet, asset, posted, held, book.version + 1, self._floor(book, wallet, asset))
 
     def _put_outflow(self, place: Place, key: Key, record: OutflowRecord) -> None:
         self._outflows[place, key] = record

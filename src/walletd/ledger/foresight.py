@@ -12,7 +12,8 @@ from collections.abc import Sequence
 import msgspec
 
 from walletd.ledger.book import Book, Books
-from walletd.vocabulary.commands import AnyCommand, wallets_of
+from walletd.vocabulary.claims import wallets_of
+from walletd.vocabulary.commands import AnyCommand
 from walletd.vocabulary.identifiers import WalletId
 from walletd.vocabulary.scopes import Need, permitted
 

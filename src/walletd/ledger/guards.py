@@ -115,10 +115,17 @@ def moment_guard(field: str, moment: datetime | None, now: datetime) -> Refusal 
 
 def postings_guard(books: Books, postings: Iterable[Posting], now: datetime) -> Refusal | None:
     """No wallet of the postings is closed, and no freeze stops any of them."""
+    wallets = books.wallets
+    is_any_frozen = False
     for index, posting in enumerate(postings):
         for wallet in (posting.source, posting.to):
-            if books.wallets[wallet].status is WalletStatus.CLOSED:
+            book = wallets[wallet]
+            if book.status is WalletStatus.CLOSED:
                 return refuse(Reason.WALLET_CLOSED, wallet=wallet, posting=index)
+            if book.freeze is not None:
+                is_any_frozen = True
+    if not is_any_frozen:
+        return None
     for index, posting in enumerate(postings):
         for wallet, side in ((posting.source, FrozenSide.DEBITS), (posting.to, FrozenSide.CREDITS)):
             if refusal := freeze_guard(books, wallet, side, now, posting=index):
@@ -170,9 +177,15 @@ class Steps:
 
     def judge(self, index: int, posting: Posting, amount: int) -> None:
         """Check the posting's two wallets right after the draft has moved it."""
-        facts = {"posting": index} if self._number > 1 else {}
-        self.funds = self.funds or covered_guard(self._draft, posting.source, posting.asset, amount, **facts)
-        self.maximum = self.maximum or gain_guard(self._books, self._draft, posting.to, posting.asset, **facts)
+        left = self._draft.available(posting.source, posting.asset)
+        if left is not None and left < 0 and self.funds is None:
+            self.funds = covered_guard(self._draft, posting.source, posting.asset, amount, **self._facts(index))
+        if self.maximum is None and self._books.wallets[posting.to].limits:
+            facts = self._facts(index)
+            self.maximum = gain_guard(self._books, self._draft, posting.to, posting.asset, **facts)
+
+    def _facts(self, index: int) -> dict[str, int]:
+        return {"posting": index} if self._number > 1 else {}
 
 
 def velocity_guard(draft: Draft, books: Books) -> Refusal | None:

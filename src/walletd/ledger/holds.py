@@ -29,15 +29,7 @@ from walletd.ledger.guards import (
     velocity_guard,
     wallet_guard,
 )
-from walletd.vocabulary.commands import (
-    AdjustHold,
-    CaptureHold,
-    ExpireHold,
-    ExtendHold,
-    PlaceHold,
-    Posting,
-    VoidHold,
-)
+from walletd.vocabulary.commands import AdjustHold, CaptureHold, ExpireHold, ExtendHold, PlaceHold, Posting, VoidHold
 from walletd.vocabulary.entries import HoldRecord, Moved, Refusal
 from walletd.vocabulary.histories import about_lost
 from walletd.vocabulary.identifiers import AssetCode, HoldId

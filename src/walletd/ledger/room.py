@@ -5,7 +5,8 @@ from datetime import datetime
 
 from walletd.ledger.book import Books, apply
 from walletd.ledger.draft import Draft
-from walletd.vocabulary.commands import AnyCommand, Window, claims_of
+from walletd.vocabulary.claims import claims_of
+from walletd.vocabulary.commands import AnyCommand, Window
 from walletd.vocabulary.entries import Effects
 from walletd.vocabulary.identifiers import AssetCode, WalletId
 from walletd.vocabulary.room import Room, WindowRoom

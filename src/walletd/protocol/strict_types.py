@@ -17,7 +17,7 @@ from typing import Annotated, Any, Final, Generic, TypeVar, Union, get_args, get
 
 import msgspec
 
-from walletd.vocabulary.commands import Posting
+from walletd.vocabulary.commands import Posting, PostTransfer
 from walletd.vocabulary.forms import Form
 from walletd.vocabulary.identifiers import ASSET_CODE_PATTERN, COMMAND_ID_PATTERN, WALLET_ID_PATTERN
 from walletd.vocabulary.money import AMOUNT_PATTERN
@@ -157,27 +157,43 @@ def _judge_of_fields(kind: type[msgspec.Struct]) -> Judge | None:
 
     if not judges:
         return None
-    return _judge_of_postings(fields) if kind is Posting else fields
+    if kind is Posting:
+        return lambda one: _is_between_known(one) or fields(one)
+    return _judge_of_payments(fields) if kind is PostTransfer else fields
 
 
-def _judge_of_postings(fields: Judge) -> Judge:
-    """The same for most of what is ever judged: a payment between known wallets."""
-    wallets = _seen.setdefault(WALLET_ID_PATTERN, set())
-    assets = _seen.setdefault(ASSET_CODE_PATTERN, set())
+_known_wallets = _seen.setdefault(WALLET_ID_PATTERN, set())
+_known_assets = _seen.setdefault(ASSET_CODE_PATTERN, set())
 
-    def posting(one: Posting) -> bool:
-        amount = one.amount
+
+def _is_between_known(posting: Posting) -> bool:
+    """True for most of what is ever judged: a well-formed amount between wallets that were named before."""
+    amount = posting.amount
+    return (
+        posting.source in _known_wallets
+        and posting.to in _known_wallets
+        and posting.asset in _known_assets
+        and amount.isdigit()
+        and amount.isascii()
+        and amount[0] != "0"
+        and len(amount) <= MAX_AMOUNT_DIGITS
+    )
+
+
+def _judge_of_payments(fields: Judge) -> Judge:
+    """The same for most commands: one such posting, without conditions."""
+
+    def payment(command: PostTransfer) -> bool:
+        postings = command.postings
         return (
-            one.source in wallets
-            and one.to in wallets
-            and one.asset in assets
-            and amount.isdigit()
-            and amount.isascii()
-            and amount[0] != "0"
-            and len(amount) <= MAX_AMOUNT_DIGITS
-        ) or fields(one)
+            len(postings) == 1
+            and not command.if_version
+            and not command.if_balance
+            and is_command_id(command.command_id)
+            and _is_between_known(postings[0])
+        ) or fields(command)
 
-    return posting
+    return payment
 
 
 def _judge_of_union(members: tuple[Any, ...]) -> Judge | None:

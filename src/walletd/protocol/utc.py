@@ -27,7 +27,7 @@ def in_utc(params: Any) -> Any:
     moved: dict[str, Any] = {}
     for name in names:
         moment = getattr(params, name)
-        if isinstance(moment, datetime) and moment.utcoffset() != _AT_UTC:
+        if moment is not None and isinstance(moment, datetime) and moment.utcoffset() != _AT_UTC:
             with suppress(OverflowError):  # Within a day of the first or the last year, a time may have none in UTC.
                 moved[name] = moment.astimezone(UTC)
     if isinstance(params, ExecuteBatch):

@@ -56,12 +56,14 @@ class TokenBucket:
         """Take one token: 0, or the seconds until there is one."""
         earned = (now - self._at) * self._rate
         level = self._level + earned
-        self._refused = max(0.0, self._refused - earned)
+        if self._refused:
+            self._refused = max(0.0, self._refused - earned)
         self._at = now
         if level >= self._size:
             level = self._size
         if level >= _WHOLE:
-            self._level = max(0.0, level - 1)
+            level -= 1
+            self._level = level if level > 0 else 0.0
             return 0.0
         self._level = level
         wait = (1 - level + self._refused) / self._rate

@@ -189,10 +189,11 @@ class Publisher:
         self.head = entry.sequence
 
     def _remember(self, durable: DurableEntry) -> None:
-        self._recent.append(durable)
+        recent = self._recent
+        recent.append(durable)
         self._recent_bytes += len(durable.record)
-        while len(self._recent) > MAX_RECENT or (self._recent_bytes > MAX_RECENT_BYTES and len(self._recent) > 1):
-            self._recent_bytes -= len(self._recent.popleft().record)
+        while len(recent) > MAX_RECENT or (self._recent_bytes > MAX_RECENT_BYTES and len(recent) > 1):
+            self._recent_bytes -= len(recent.popleft().record)
 
     def subscribe(self, subscription: Subscription) -> None:
         """Begin the stream after ``subscription.position``."""

@@ -13,7 +13,7 @@ import msgspec
 from walletd.ledger.statement import TRANSFER, movements_of
 from walletd.tables.schema import EARLY_ASSETS, PLACES, key_of, microseconds
 from walletd.tables.seals import row
-from walletd.vocabulary.commands import ids_of
+from walletd.vocabulary.claims import ids_of
 from walletd.vocabulary.entries import (
     BalanceRecord,
     ClientRecord,

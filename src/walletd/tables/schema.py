@@ -2,8 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
+from typing import Final
 
 FORMAT = 13
+
+MAX_KEYS: Final = 8_192
+"""The number of balances whose keys are remembered, some 2 MB: nearly every entry touches what others touched."""
 
 EARLY_ASSETS = 16
 """The number of assets, those defined first, for which a wallet's history is read asset by asset; the changes of all
@@ -102,7 +106,17 @@ def from_microseconds(value: int) -> datetime:
 
 def key_of(wallet: str, asset: str) -> int:
     """The 63 bits by which the changes of a balance are found: a quarter of the length of its names in an index."""
-    return int.from_bytes(blake2b(f"{wallet}\n{asset}".encode(), digest_size=8).digest()) >> 1
+    key = _keys.get((wallet, asset))
+    if key is None:
+        if len(_keys) >= MAX_KEYS:
+            _keys.clear()
+        key = int.from_bytes(blake2b(f"{wallet}\n{asset}".encode(), digest_size=8).digest()) >> 1
+        _keys[wallet, asset] = key
+    return key
+
+
+_keys: dict[tuple[str, str], int] = {}
+"""Those computed lately."""
 
 
 def first_place(sequence: int) -> int:

@@ -12,14 +12,8 @@ from typing import Any
 
 import msgspec
 
-from walletd.vocabulary.commands import (
-    AnyCommand,
-    ExecuteBatch,
-    ExpireHold,
-    RefusedCommand,
-    ids_of,
-    kind_of,
-)
+from walletd.vocabulary.claims import ids_of, kind_of
+from walletd.vocabulary.commands import AnyCommand, ExecuteBatch, ExpireHold, RefusedCommand
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 

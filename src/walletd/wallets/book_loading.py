@@ -12,7 +12,7 @@ from walletd.journal.history import DurableEntry
 from walletd.ledger.book import Book
 from walletd.ledger.refunds import refundable_transfers
 from walletd.tables.projector import Projector
-from walletd.vocabulary.commands import TRANSFER_MARK
+from walletd.vocabulary.claims import TRANSFER_MARK
 from walletd.vocabulary.entries import TransferRecord
 from walletd.vocabulary.identifiers import TransferId, WalletId, sequence_of
 from walletd.wallets.visibility import Visibility

@@ -21,7 +21,8 @@ from walletd.journal.history import DurableEntry
 from walletd.runtime.fair_turns import FairTurns
 from walletd.runtime.task_home import TaskHome
 from walletd.tables.command_ids import CommandIndex
-from walletd.vocabulary.commands import ExecuteBatch, ids_of
+from walletd.vocabulary.claims import ids_of
+from walletd.vocabulary.commands import ExecuteBatch
 from walletd.vocabulary.declined import Declined
 from walletd.vocabulary.identifiers import CommandId, Principal
 from walletd.vocabulary.reasons import Reason
@@ -84,8 +85,10 @@ class CommandIds:
 
     def remember(self, submission: Submission) -> None:
         """Note that the ids of this submission are used from now on."""
-        for key in submission.keys:
-            self._recent[key] = submission
+        self._recent[submission.key] = submission
+        if isinstance(submission.command, ExecuteBatch):
+            for key in submission.keys:
+                self._recent[key] = submission
 
     def forget(self, submission: Submission) -> None:
         """The submission reached no decision, or its entry was undone: its ids are unused again."""
@@ -95,10 +98,12 @@ class CommandIds:
 
     def note(self, entries: Sequence[DurableEntry]) -> None:
         """The read tables show these entries: their ids are found there from now on."""
+        index, recent = self._index, self._recent
         for durable in entries:
+            principal = durable.entry.principal
             for name in ids_of(durable.entry.command):
-                self._index.note(durable.entry.principal, name)
-                del self._recent[durable.entry.principal, name]
+                index.note(principal, name)
+                del recent[principal, name]
 
     # --- commands sent again ---------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ Durations are measured with the processor's clock, which no decision sees.
 """
 
 from walletd.runtime.histogram import DECISION_SECONDS, GROUP_ENTRIES, LATENCY_SECONDS, Histogram
-from walletd.vocabulary.commands import kind_of
+from walletd.vocabulary.claims import kind_of
 from walletd.vocabulary.entries import Entry
 from walletd.vocabulary.reasons import Reason
 

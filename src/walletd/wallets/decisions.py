@@ -21,15 +21,8 @@ from walletd.ledger.entry_size import expiries_before, may_expire
 from walletd.ledger.foresight import foreseeable
 from walletd.ledger.room import room_after
 from walletd.sessions.budgets import Budgets
-from walletd.vocabulary.commands import (
-    ExpireHold,
-    FreezeWallet,
-    RevokeClient,
-    RotateClient,
-    UpdateClient,
-    claims_of,
-    is_short_lived,
-)
+from walletd.vocabulary.claims import claims_of, is_short_lived
+from walletd.vocabulary.commands import ExpireHold, FreezeWallet, RevokeClient, RotateClient, UpdateClient
 from walletd.vocabulary.declined import Declined
 from walletd.vocabulary.identifiers import DAEMON, CommandId, WalletId
 from walletd.vocabulary.identifiers import Sequence as SequenceNumber

@@ -55,17 +55,19 @@ class Delivery:
         counters.reply_seconds.count_all([now - pending.context.arrived for pending in commit])
         for pending in commit:
             submission = pending.context
-            assert submission.durable is not None
-            entries.append(submission.durable)
-            counters.count_durable(submission.durable.entry)
-            effects = submission.durable.entry.effects
-            if effects is not None and effects.holds:
-                self._follow_holds(effects.holds)
-            if effects is not None and effects.clients:
-                apply_clients(self._clients, effects)
-                clients += effects.clients
-            submission.settle(Answer(submission.durable, replayed=False))
-            self._publisher.publish(submission.durable)
+            durable = submission.durable
+            assert durable is not None
+            entries.append(durable)
+            counters.count_durable(durable.entry)
+            effects = durable.entry.effects
+            if effects is not None:
+                if effects.holds:
+                    self._follow_holds(effects.holds)
+                if effects.clients:
+                    apply_clients(self._clients, effects)
+                    clients += effects.clients
+            submission.settle(Answer(durable, False))
+            self._publisher.publish(durable)
         self._projector.extend(entries, self._writer.frontier)
         if clients:
             self._follow_clients(clients)

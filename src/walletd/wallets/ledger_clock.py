@@ -157,7 +157,7 @@ class LedgerClock:
         steady = self._steady()
         if self._told < steady < self._compared_until:
             self._told = steady
-            return _EPOCH + timedelta(microseconds=self._lead + steady)
+            return _EPOCH + timedelta(0, 0, self._lead + steady)
         return self._compare(steady)
 
     def _compare(self, steady: int) -> datetime:
@@ -247,7 +247,7 @@ class LedgerClock:
         )
 
     def _time(self, steady: int, lead: int | None = None) -> datetime:
-        return _EPOCH + timedelta(microseconds=(self._lead if lead is None else lead) + steady)
+        return _EPOCH + timedelta(0, 0, (self._lead if lead is None else lead) + steady)
 
 
 def shown(moment: datetime) -> str:

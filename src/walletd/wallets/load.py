@@ -82,10 +82,8 @@ class Load:
     def obstacle(self) -> Declined | None:
         """Why no command may be decided now; None where one may."""
         queue = self._queue
-        if queue.degraded is not None:
-            return unavailable(queue.degraded)
         if not queue.has_room():
-            return JOURNAL_FULL
+            return JOURNAL_FULL if queue.degraded is None else unavailable(queue.degraded)
         if self._projector.taken >= BEHIND_FROM and self.level is Level.FULL:
             return BACKLOG_FULL
         return None

@@ -19,7 +19,8 @@ from walletd.ledger.book import Book, Books
 from walletd.ledger.refunds import remember_transfers
 from walletd.logs.context import about_command
 from walletd.tables.writer import ReadTablesStand
-from walletd.vocabulary.commands import TRANSFER_MARK, ExecuteBatch, RefusedCommand, parts_of
+from walletd.vocabulary.claims import TRANSFER_MARK, parts_of
+from walletd.vocabulary.commands import ExecuteBatch, RefusedCommand
 from walletd.vocabulary.declined import Declined
 from walletd.vocabulary.entries import Entry, TransferRecord
 from walletd.vocabulary.identifiers import DAEMON, Principal, WalletId, transfer_id

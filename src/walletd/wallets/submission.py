@@ -13,7 +13,8 @@ import msgspec
 
 from walletd.journal.history import DurableEntry
 from walletd.ledger.guards import Verdict
-from walletd.vocabulary.commands import AnyCommand, ExecuteBatch, ExpireHold, RefusedCommand, ids_of
+from walletd.vocabulary.claims import ids_of
+from walletd.vocabulary.commands import AnyCommand, ExecuteBatch, ExpireHold, RefusedCommand
 from walletd.vocabulary.declined import Declined
 from walletd.vocabulary.identifiers import CommandId, Principal
 from walletd.vocabulary.reasons import Reason

@@ -9,7 +9,8 @@ import msgspec
 from walletd.ledger.statement import movements_of
 from walletd.protocol import messages as m
 from walletd.protocol.errors import InvalidParams, error_object, with_scale
-from walletd.vocabulary.commands import AnyCommand, ExecuteBatch, PlaceHold, UpdateWallet, parts_of
+from walletd.vocabulary.claims import parts_of
+from walletd.vocabulary.commands import AnyCommand, ExecuteBatch, PlaceHold, UpdateWallet
 from walletd.vocabulary.entries import AssetRecord, Effects, Entry, Refusal
 from walletd.vocabulary.identifiers import AssetCode, hold_id, transfer_id
 from walletd.vocabulary.reasons import Reason

@@ -104,6 +104,7 @@ def _reply_answer(endpoint: ClientEndpoint, call: Call, answer: Answer) -> None:
     seen = redacted(entry, grant)
     assert seen.effects is not None
     outcomes = outcomes_of(seen, endpoint.services.wallets.books.assets)
+    seen_clients = entry.effects.clients
     applied = m.Applied(
         sequence=entry.sequence,
         time=entry.time,
@@ -114,7 +115,7 @@ def _reply_answer(endpoint: ClientEndpoint, call: Call, answer: Answer) -> None:
         wallets=seen.effects.wallets,
         balances=seen.effects.balances,
         holds=seen.effects.holds,
-        clients=tuple([client_view(record, entry.time) for record in entry.effects.clients]),
+        clients=tuple([client_view(record, entry.time) for record in seen_clients]) if seen_clients else (),
         outcomes=outcomes,
         replayed=answer.replayed,
     )

@@ -11,7 +11,8 @@ from walletd.protocol import messages as m
 from walletd.sessions.access import Grant
 from walletd.sessions.redaction import HIDDEN, concerns, redacted, sight_of
 from walletd.sessions.session import Call
-from walletd.vocabulary.commands import RefundTransfer, RefusedCommand, parts_of
+from walletd.vocabulary.claims import parts_of
+from walletd.vocabulary.commands import RefundTransfer, RefusedCommand
 from walletd.vocabulary.declined import Declined
 from walletd.vocabulary.entries import Entry
 from walletd.vocabulary.histories import about_lost
