@@ -22,7 +22,7 @@ from walletd.ledger.foresight import foreseeable
 from walletd.ledger.room import room_after
 from walletd.sessions.budgets import Budgets
 from walletd.vocabulary.claims import claims_of, is_short_lived
-from walletd.vocabulary.commands import ExpireHold, FreezeWallet, RevokeClient, RotateClient, UpdateClient
+from walletd.vocabulary.commands import ExecuteBatch, ExpireHold, FreezeWallet, RevokeClient, RotateClient, UpdateClient
 from walletd.vocabulary.declined import Declined
 from walletd.vocabulary.identifiers import DAEMON, CommandId, WalletId
 from walletd.vocabulary.identifiers import Sequence as SequenceNumber
@@ -99,7 +99,7 @@ class Decisions:
         if is_short_lived(submission.command):
             submission.received = self._clock.next_entry_time()
         if submission.command.dry_run:
-            self._claim(submission, self._foresee, may_be_prompt=False)
+            self._claim(submission, claims_of(submission.command), self._foresee, may_be_prompt=False)
             return
         earlier = self._ids.find(submission.key)
         if earlier is not None:
@@ -116,7 +116,20 @@ class Decisions:
             self._give_up(submission, obstacle)
             return
         self._ids.remember(submission)
-        self._claim(submission, self._decide, may_be_prompt=True)
+        wallets = claims_of(submission.command)
+        actors = None if isinstance(submission.command, ExecuteBatch) else self._roster.free(wallets)
+        if actors is None or may_expire(self._books, wallets):
+            self._claim(submission, wallets, self._decide, may_be_prompt=True)
+            return
+        # Nearly every command comes to warm and free wallets: it needs no claim, because nothing can come between.
+        self._roster.use(actors)
+        try:
+            self._decide(submission, wallets)
+        except MemoryError:
+            raise
+        except Exception as broken:
+            self._roster.quarantine(self._claim_of(submission, wallets, lambda claim: None), broken)
+        self._roster.retire_surplus(len(actors))
 
     def _give_up(self, submission: Submission, declined: Declined) -> None:
         reason = declined.reason
@@ -127,10 +140,14 @@ class Decisions:
     # --- claim -----------------------------------------------------------------------------------------------------
 
     def _claim(
-        self, submission: Submission, act: Callable[[Submission, list[WalletId]], None], *, may_be_prompt: bool
+        self,
+        submission: Submission,
+        wallets: list[WalletId],
+        act: Callable[[Submission, list[WalletId]], None],
+        *,
+        may_be_prompt: bool,
     ) -> None:
         """``may_be_prompt``: no obstacle was there just now, so that none has to be looked for if it runs at once."""
-        wallets = claims_of(submission.command)
         if len(wallets) > MAX_CLAIMED:
             facts = {"what": "wallets and transfers", "number": len(wallets), "limit": MAX_CLAIMED}
             self._give_up(submission, Declined(Reason.ENTRY_TOO_LARGE, facts))
@@ -151,17 +168,18 @@ class Decisions:
                 act(submission, wallets)
             return None
 
-        self._roster.claim(
-            Claim(
-                wallets,
-                run=run,
-                fail=lambda declined: self._give_up(submission, declined),
-                command_id=submission.command.command_id,
-                is_vital=isinstance(submission.command, VITAL) and self._is_vital(submission),
-                sender=submission.principal,
-            )
-        )
+        self._roster.claim(self._claim_of(submission, wallets, run))
         is_prompt = is_arriving = False
+
+    def _claim_of(self, submission: Submission, wallets: list[WalletId], run: Callable[[Claim], object]) -> Claim:
+        return Claim(
+            wallets,
+            run=run,
+            fail=lambda declined: self._give_up(submission, declined),
+            command_id=submission.command.command_id,
+            is_vital=self._is_vital(submission),
+            sender=submission.principal,
+        )
 
     def _obstacle(self, submission: Submission) -> Declined | None:
         """Why the command may not be decided now; None if it may."""

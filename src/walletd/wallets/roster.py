@@ -10,7 +10,7 @@ are the least recently used of too many, once the read tables contain everything
 
 import logging
 from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from itertools import islice
 
 import trio
@@ -132,8 +132,29 @@ class Roster:
                 for actor in actors:
                     actor.enter(claim)
                 claim.lacking = 0
+        self.retire_surplus(len(actors))
+
+    def free(self, wallets: Sequence[WalletId]) -> list[Actor] | None:
+        """The actors of these wallets, if a claim on them would run at once; None if it has to wait, or to load any."""
+        found: list[Actor] = []
+        for wallet in wallets:
+            actor = self._actors.get(wallet)
+            if actor is None or actor.mailbox or actor.state is not ActorState.ACTIVE:
+                return None
+            found.append(actor)
+        return found
+
+    def use(self, actors: Sequence[Actor]) -> None:
+        """Note that a command has the turns of these actors, which are free: it is decided before anything else."""
+        now = trio.current_time()
+        for actor in actors:
+            actor.last_used = now
+            self._actors.move_to_end(actor.wallet)
+
+    def retire_surplus(self, named: int) -> None:
+        """A command that named so many wallets was decided: drop some actors while too many are warm."""
         if len(self._actors) > self._max_warm_wallets:
-            self.retire_some(len(actors) + RETIREMENTS_PER_CLAIM)
+            self.retire_some(named + RETIREMENTS_PER_CLAIM)
 
     def resume(self, claim: Claim) -> None:
         """Run again a claim that kept its turns; does nothing if they were taken from it meanwhile."""
@@ -204,7 +225,7 @@ class Roster:
         except MemoryError:
             raise
         except Exception as broken:
-            self._quarantine(claim, broken)
+            self.quarantine(claim, broken)
             return None
 
     # --- loading ---------------------------------------------------------------------------------------------------
@@ -324,7 +345,7 @@ class Roster:
         for claim in waiting:
             claim.fail(declined)
 
-    def _quarantine(self, claim: Claim, broken: Exception) -> None:
+    def quarantine(self, claim: Claim, broken: Exception) -> None:
         """An invariant broke while the claim ran.  Nothing of it was journaled; its wallets do not move from now on."""
         for wallet in claim.wallets:
             about = about_command(claim.command_id) if claim.command_id else {}
