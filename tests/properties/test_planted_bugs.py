@@ -68,13 +68,13 @@ BUGS_IN_THE_RULES: list[Bug] = [
     Bug(
         "a closed wallet may receive",
         "guards",
-        "for wallet in (posting.source, posting.to):\n            if books",
-        "for wallet in (posting.source,):\n            if books",
+        "for wallet in (posting.source, posting.to):\n            book = ",
+        "for wallet in (posting.source,):\n            book = ",
     ),
     Bug(
         "a closed wallet takes part",
         "guards",
-        "if books.wallets[wallet].status is WalletStatus.CLOSED:\n                return",
+        "if book.status is WalletStatus.CLOSED:\n                return",
         "if False:\n                return",
     ),
     # funds

@@ -205,10 +205,10 @@ class Draft:
 
     def _balance_after(self, wallet: WalletId, asset: AssetCode, change: Change) -> BalanceRecord:
         book = self.touch(wallet)
-        balance = book.balance(asset)
+        balance, version = book.balance(asset), book.version + 1
         posted = balance.posted + change.posted
         held = balance.held + change.held - change.freed
-        return balance_record(wallet, asset, posted, held, book.version + 1, self._floor(book, wallet, asset))
+        return balance_record(wallet, asset, posted, held, version, self._floor(book, wallet, asset))
 
     def _put_outflow(self, place: Place, key: Key, record: OutflowRecord) -> None:
         self._outflows[place, key] = record

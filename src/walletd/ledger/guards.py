@@ -177,15 +177,9 @@ class Steps:
 
     def judge(self, index: int, posting: Posting, amount: int) -> None:
         """Check the posting's two wallets right after the draft has moved it."""
-        left = self._draft.available(posting.source, posting.asset)
-        if left is not None and left < 0 and self.funds is None:
-            self.funds = covered_guard(self._draft, posting.source, posting.asset, amount, **self._facts(index))
-        if self.maximum is None and self._books.wallets[posting.to].limits:
-            facts = self._facts(index)
-            self.maximum = gain_guard(self._books, self._draft, posting.to, posting.asset, **facts)
-
-    def _facts(self, index: int) -> dict[str, int]:
-        return {"posting": index} if self._number > 1 else {}
+        facts = {"posting": index} if self._number > 1 else {}
+        self.funds = self.funds or covered_guard(self._draft, posting.source, posting.asset, amount, **facts)
+        self.maximum = self.maximum or gain_guard(self._books, self._draft, posting.to, posting.asset, **facts)
 
 
 def velocity_guard(draft: Draft, books: Books) -> Refusal | None:
