@@ -64,9 +64,9 @@ TRANSFER_MARK = "~"
 def claims_of(command: AnyCommand) -> list[WalletId]:
     """Every turn that the command needs, sorted: its wallets and, behind the mark, the transfer that it refunds."""
     if isinstance(command, PostTransfer) and len(command.postings) == 1:  # Most commands are.
-        posting = command.postings[0]
-        if posting.source < posting.to and not command.if_version and not command.if_balance:
-            return [posting.source, posting.to]
+        source, to = command.postings[0].source, command.postings[0].to
+        if source != to and not command.if_version and not command.if_balance:
+            return [source, to] if source < to else [to, source]
         return wallets_of(command)
     if not isinstance(command, (RefundTransfer, ExecuteBatch)):
         return wallets_of(command)
