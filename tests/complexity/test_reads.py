@@ -397,12 +397,16 @@ def test_books_are_the_same_in_slices_of_any_size(size: int, monkeypatch: pytest
     }
 
 
+@pytest.mark.parametrize("others", [0, books.FEW])
 @pytest.mark.parametrize("dimension", ["assets", "open holds"])
-def test_a_book_is_loaded_in_slices_that_do_not_grow(dimension: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_book_is_loaded_in_slices_that_do_not_grow(
+    dimension: str, others: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(books, "SLICE", 100)
+    names = [WalletId(name) for name in ("big", *(f"other-{number}" for number in range(others)))]
 
     def dearest(size: int) -> tuple[int, int]:
-        found, loading, slices = tables(dimension, size), BookLoading([WalletId("big")]), [0]
+        found, loading, slices = tables(dimension, size), BookLoading(names), [0]
         is_more = True
         while is_more:
             with rounds_counted(found) as counted:

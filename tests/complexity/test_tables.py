@@ -96,6 +96,8 @@ LOOK_UPS: dict[str, Callable[[Connection, int], Any]] = {
     "the open holds of a wallet": rows(holds.OPEN_HOLDS, "hotel", 0, 0),
     "a page of all holds of a wallet": rows(f"{holds.ALL_HOLDS} LIMIT 10", "hotel", 0, 0),
     "the open holds of a wallet that gets warm": rows(books.OPEN_HOLDS, json.dumps(["hotel"]), "", 0, 0, 100),
+    "the open holds of a wallet that gets warm alone": rows(books.ITS_OPEN_HOLDS, "hotel", "", 0, 0, 100),
+    "a wallet that gets warm alone": rows(books.ITS_BALANCES, "w000001", "", "", 100),
     "a wallet that gets warm": rows(books.BALANCES, json.dumps(["w000001"]), "", "", 100),
     "a wallet in a page": rows(queries.SOME_WALLETS, json.dumps(["w000001"])),
     "the lapsed holds of a wallet in a page": rows(holds.LAPSED_HOLDS, json.dumps(["hotel"]), NOW),

@@ -57,6 +57,23 @@ ON o.wallet = n.value ->> 0 AND o.asset = n.value ->> 1 AND (o.time, o.sequence,
 ) WHERE n.key >= ?2 LIMIT ?6
 """
 
+# The same for one wallet, at a third of the cost: the given name is no JSON, and its row is found by a plain search.
+WALLET = "SELECT wallet, record, seal FROM wallet WHERE wallet = ?1 AND wallet > ?2 LIMIT ?3"
+ITS_BALANCES = f"""
+SELECT b.wallet, b.asset, {CHANGE_COLUMNS} FROM balance b
+LEFT JOIN balance_change c ON c.id = ({LAST_CHANGE.format(b="b", until="")})
+WHERE b.wallet = ?1 AND b.asset > ?3 ORDER BY b.asset LIMIT ?4
+"""
+ITS_OPEN_HOLDS = """
+SELECT wallet, number, place, is_open, expires, record, ended, seal FROM hold INDEXED BY open_hold
+WHERE wallet = ?1 AND is_open AND (number, place) > (?3, ?4) ORDER BY number, place LIMIT ?5
+"""
+
+FEW = 2
+"""So many wallets, those of a payment, are read one by one; more of them together, because a thread asks for the
+interpreter at each statement.
+"""
+
 
 class BookLoading:
     """The loading of the books of some wallets: their records, then their balances, open holds and outflows."""
@@ -77,24 +94,11 @@ class BookLoading:
         return next(self._steps, False)
 
     def _walk(self) -> Iterator[bool]:
-        names = msgspec.json.encode(self._names).decode()
-        for rows in self._slices(WALLETS, names, ("",)):
-            for name, record, sealed in rows:
-                check_seal("wallet", sealed, name, record)
-                self._records[name] = _decode_wallet(record)
-            if len(rows) == SLICE:
-                yield True
-        for rows in self._slices(BALANCES, names, ("", "")):
-            for name, _, *change in rows:
-                self._balances.setdefault(name, []).append(last_balance(self._records[name], change))
-            if len(rows) == SLICE:
-                yield True
-        for rows in self._slices(OPEN_HOLDS, names, ("", 0, 0)):
-            for *values, sealed in rows:
-                check_seal("hold", sealed, *values)
-                self._holds.setdefault(values[0], []).append(_decode_hold(values[5]))
-            if len(rows) == SLICE:
-                yield True
+        if len(self._names) <= FEW:
+            for name in self._names:
+                yield from self._read(name, WALLET, ITS_BALANCES, ITS_OPEN_HOLDS)
+        else:
+            yield from self._read(msgspec.json.encode(self._names).decode(), WALLETS, BALANCES, OPEN_HOLDS)
         self.books = {name: self._book(name, record) for name, record in self._records.items()}
         if windows := self._windows():
             for rows in self._slices(OUTFLOWS, windows, (-1, 0, 0, 0)):
@@ -103,6 +107,26 @@ class BookLoading:
                     restore_outflow(self.books[name], _decode_outflow(record))
                 if len(rows) == SLICE:
                     yield True
+
+    def _read(self, names: str, wallets: str, balances: str, open_holds: str) -> Iterator[bool]:
+        """Read these wallets by these statements."""
+        for rows in self._slices(wallets, names, ("",)):
+            for name, record, sealed in rows:
+                check_seal("wallet", sealed, name, record)
+                self._records[name] = _decode_wallet(record)
+            if len(rows) == SLICE:
+                yield True
+        for rows in self._slices(balances, names, ("", "")):
+            for name, _, *change in rows:
+                self._balances.setdefault(name, []).append(last_balance(self._records[name], change))
+            if len(rows) == SLICE:
+                yield True
+        for rows in self._slices(open_holds, names, ("", 0, 0)):
+            for *values, sealed in rows:
+                check_seal("hold", sealed, *values)
+                self._holds.setdefault(values[0], []).append(_decode_hold(values[5]))
+            if len(rows) == SLICE:
+                yield True
 
     def _slices(self, sql: str, given: str, key: tuple[Any, ...]) -> Iterator[list[Any]]:
         """The rows of a statement whose first columns are the key after which it continues."""
