@@ -62,7 +62,7 @@ class Batch:
 
     def end_at(self, sequence: int) -> None:
         """Take no commit after the one that ends with this entry."""
-        self.last_sequence = sequence
+        self.last_sequence = float(sequence)
         if self.entries and self.reached is not None and self.reached.size == self.entries[-1].entry.sequence:
             self.end_commit(self.reached)
 
