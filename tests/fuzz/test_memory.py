@@ -97,6 +97,9 @@ class Answers:
     def close(self, code: int, reason: str) -> None:
         raise AssertionError(f"closed with {code}: {reason}")
 
+    def read_on(self) -> None:
+        pass
+
     async def until(self, count: int) -> None:
         with trio.fail_after(60):
             while self.answered < count:

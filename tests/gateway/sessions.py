@@ -71,6 +71,9 @@ class Client:
         self.closed_with = self.closed_with or (code, reason)
         self._tell()
 
+    def read_on(self) -> None:
+        pass
+
     def unstick(self) -> None:
         """Everything queued is delivered, and the wire is free."""
         self.peer = "192.0.2.1"

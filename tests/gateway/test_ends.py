@@ -19,6 +19,7 @@ class FailingEndpoint:
     """Its daemon meets a fault while it answers."""
 
     payer = None
+    is_busy = False
 
     def __init__(self, fault: Exception) -> None:
         self.fault = fault

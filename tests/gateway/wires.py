@@ -112,6 +112,7 @@ class NotingEndpoint:
     """Echoes, and notes what it was told."""
 
     payer = None
+    is_busy = False
 
     def __init__(self, connection: Connection, handshake: Handshake) -> None:
         self.connection = connection

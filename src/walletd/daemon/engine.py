@@ -25,6 +25,7 @@ from walletd.ledger.client_book import ClientBook, is_in_force
 from walletd.runtime.ending import end_process
 from walletd.runtime.fair_turns import FairTurns
 from walletd.runtime.silence_watch import SilenceWatch
+from walletd.runtime.slices import Slices
 from walletd.runtime.wall_clock import Clock, wall_clock
 from walletd.sessions.budgets import USUAL, Budgets, Defaults
 from walletd.streams.publisher import Publisher
@@ -114,6 +115,7 @@ class Engine:
         reading: FairTurns[Any] = FairTurns(
             READING_PLACES, PLACES_OF_ONE, accounts.charge_processor, accounts.processor_wait, seconds=seconds
         )
+        slices = Slices(accounts.charge_processor, accounts.processor_wait, seconds=seconds)
         self.passes = CommitAtOnce(self.writer, self.projector, load, accounts)
         self.wallets = wallets = Wallets(
             books,
@@ -124,6 +126,7 @@ class Engine:
             load,
             accounts,
             reading,
+            slices,
             HistoryClock(clock, progress.time),
             WarmLimits(limits.max_warm_wallets, limits.max_mailbox, limits.idle_wallet_seconds),
             seconds,
@@ -167,7 +170,7 @@ class Engine:
             wallets.clients.put(record)
             wallets.books.clients.put(record)
         async with trio.open_nursery() as nursery:
-            for part in (self.projector, self.publisher, wallets.roster, wallets.command_ids):
+            for part in (self.projector, self.publisher, wallets.roster, wallets.command_ids, wallets.slices):
                 await nursery.start(_run_part, part)
             nursery.start_soon(self.stored.index.survey)
             for watch in self._watches:

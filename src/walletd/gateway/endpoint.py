@@ -4,8 +4,9 @@ Everything here is synchronous: all frames of one read are handled together, and
 connection, which writes them in one piece.  An endpoint is also the outlet of its subscriptions.
 """
 
+import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, Protocol
 
 import trio
@@ -15,16 +16,21 @@ from walletd.gateway.services import Services
 from walletd.protocol.close_codes import CloseCode
 from walletd.protocol.envelope import AuthenticationTerms, Hello, WarningNotice
 from walletd.protocol.errors import InvalidParams, failure, with_scale
+from walletd.protocol.long_batches import LONG_FRAME_BYTES
 from walletd.protocol.messages import StreamHeartbeat
+from walletd.runtime.slices import SLICE_BYTES
 from walletd.sessions.budgets import Account
 from walletd.sessions.rates import Throttle
 from walletd.sessions.session import Call, Reply, Session, notification, success
 from walletd.streams.publisher import Subscription
 from walletd.vocabulary.declined import Declined
 from walletd.vocabulary.entries import Refusal
+from walletd.vocabulary.fatal import FATAL
 from walletd.vocabulary.reasons import Reason
 from walletd.wallets import load
 from walletd.wallets.submission import Submission
+
+log = logging.getLogger(__name__)
 
 TOO_FAST = "requests keep arriving too fast although they are being refused: wait for retry_after_ms"
 
@@ -48,6 +54,20 @@ class Wire(Protocol):
         """Close after the queued frames."""
         ...
 
+    def read_on(self) -> None:
+        """Read from the peer again: the endpoint is busy no more."""
+        ...
+
+
+class Parked(dict[Submission, int]):
+    """Commands of a session that were not decided on arrival, oldest first, each with its number among them.
+
+    Answered ones are removed, and the oldest once they are decided.
+    """
+
+    ever = 0
+    """The number of them so far."""
+
 
 class PendingRead(NamedTuple):
     """A read that waits for its turn, and the state that it must show: that of its arrival, however much follows."""
@@ -70,12 +90,12 @@ class ClientEndpoint:
         "connection_id",
         "is_closed",
         "parked",
-        "parked_ever",
         "reads",
         "services",
         "session",
         "subscriptions",
         "subscriptions_made",
+        "unread",
         "wire",
         "written",
     )
@@ -98,12 +118,9 @@ class ClientEndpoint:
         self.is_closed = False
         self.written = 0
         """The last sequence that a command of this session was given."""
-        self.parked: dict[Submission, int] = {}
-        """Commands of this session that were not decided on arrival, oldest first, each with its number among them.
-        Answered ones are removed, and the oldest once they are decided.
-        """
-        self.parked_ever = 0
-        """The number of this session's commands that were not decided on arrival."""
+        self.parked = Parked()
+        self.unread: deque[bytes] = deque()
+        """Messages that are not handled yet, oldest first: a long one, in steps, and those that came behind it."""
         self.reads: deque[PendingRead] = deque()
         """Reads that are not answered yet, oldest first: of the tables, of the journal, or behind a parked command."""
         self.subscriptions: dict[int, Subscription] = {}
@@ -113,8 +130,8 @@ class ClientEndpoint:
 
     def park(self, submission: Submission) -> None:
         """Remember a command that was not decided on arrival: later reads wait for it."""
-        self.parked_ever += 1
-        self.parked[submission] = self.parked_ever
+        self.parked.ever += 1
+        self.parked[submission] = self.parked.ever
 
     def wrote(self, sequence: int) -> None:
         """Note that a command of this session has this entry: later reads show it."""
@@ -188,24 +205,70 @@ class ClientEndpoint:
         )
 
     def received(self, messages: list[bytes]) -> None:
-        """All messages of one read."""
+        """All messages of one read.  Those behind a long one wait for it."""
+        if self.unread:
+            self.unread += messages
+            return
         throttle = self.session.throttle
         if throttle is not None:
             throttle.now = trio.current_time()
         session, knows = self.session, self.services.wallets.command_ids.knows
-        for message in messages:
+        for place, message in enumerate(messages):
+            if len(message) >= LONG_FRAME_BYTES:
+                self.unread += messages[place:]
+                self.services.wallets.slices.work_later(self.payer, self._read_on())
+                break
             # A few unanswered commands are within any share.
             has_its_share = session.in_flight >= load.SMALLEST_SHARE and self._has_its_share()
-            match session.receive(message, knows if has_its_share else None):
-                case Call() as call:
-                    self._dispatch(call)
-                case Reply(frame, declined):
-                    if declined is not None:
-                        self.services.counters.count(declined)
-                        self._note_refusal(declined)
-                    self.send(frame)
+            self._take(session.receive(message, knows if has_its_share else None))
         if throttle is not None:
             self._heed(throttle)
+
+    def _take(self, received: Call | Reply) -> None:
+        if isinstance(received, Call):
+            self._dispatch(received)
+            return
+        if received.declined is not None:
+            self.services.counters.count(received.declined)
+            self._note_refusal(received.declined)
+        self.send(received.frame)
+
+    @property
+    def is_busy(self) -> bool:
+        """True while nothing more should be read from the peer: a long message is not handled yet."""
+        return bool(self.unread)
+
+    def _read_on(self) -> Iterator[int]:
+        """Handle what is unread, in steps; then the peer is read from again."""
+        try:
+            yield from self._read_in_steps()
+        except FATAL:
+            raise
+        except Exception:
+            log.exception("connection closed after an internal error")
+            self.close(CloseCode.INTERNAL_ERROR, "internal error")
+        self.unread.clear()
+        self.wire.read_on()
+
+    def _read_in_steps(self) -> Iterator[int]:
+        session, throttle = self.session, self.session.throttle
+        knows = self.services.wallets.command_ids.knows
+        while self.unread and not self.is_closed:
+            message = self.unread[0]
+            if throttle is not None:
+                throttle.now = trio.current_time()
+            known = knows if self._has_its_share() else None
+            if len(message) < LONG_FRAME_BYTES:
+                self._take(session.receive(message, known))
+                yield len(message)
+            else:
+                received = yield from session.receive_in_steps(message, known)
+                yield SLICE_BYTES  # What it asks for has a slice of its own.
+                self._take(received)
+                yield SLICE_BYTES
+            if throttle is not None:
+                self._heed(throttle)
+            self.unread.popleft()
 
     def _note_refusal(self, declined: Declined) -> None:
         """Have the audit log tell of a token that is not valid, and of what the scopes do not permit."""

@@ -4,7 +4,7 @@ The stage is a copy of the wallets involved, on which each command sees the effe
 last record of everything; it is one step of each wallet's version.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from datetime import datetime
 from typing import Any
 
@@ -25,6 +25,11 @@ MAX_RECORDS = 20_000
 there.
 """
 
+BYTES_OF_A_BOOK = 24
+BYTES_OF_A_COMMAND = 100
+BYTES_OF_A_POSTING = 60
+"""To copy a book, to decide a command and to judge a posting cost about as much as to decode so many bytes of JSON."""
+
 
 def execute_batch(
     books: Books, command: ExecuteBatch, now: datetime, sequence: int, decide: Decide, leniently: bool = False
@@ -33,9 +38,25 @@ def execute_batch(
 
     It stops with a refusal once it is certain that no entry can hold its records, unless it is decided ``leniently``.
     """
+    steps = batch_in_steps(books, command, now, sequence, decide, leniently)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            verdict: Verdict = done.value[0]
+            return verdict
+
+
+def batch_in_steps(
+    books: Books, command: ExecuteBatch, now: datetime, sequence: int, decide: Decide, leniently: bool = False
+) -> Generator[int, None, tuple[Verdict, Books]]:
+    """The same verdict, and the books after it, one command at a time.  Each step says what it cost, as so many bytes
+    of JSON; between two of them ``books`` must not change.
+    """
     if refusal := conditions_guard(books, command, now):
-        return refusal
+        return refusal, books
     stage = _Stage(books, command)
+    yield BYTES_OF_A_BOOK * len(stage.books.wallets)
     outcomes: list[Refusal | None] = []
     for index, inner in enumerate(command.commands):
         verdict = decide(stage.books, inner, now, sequence, index)
@@ -43,13 +64,15 @@ def execute_batch(
             stage.take(verdict, index)
             outcomes.append(None)
             if not leniently and stage.records > MAX_RECORDS:
-                return refuse(Reason.ENTRY_TOO_LARGE, what="records", number=stage.records, limit=MAX_RECORDS)
+                too_many = refuse(Reason.ENTRY_TOO_LARGE, what="records", number=stage.records, limit=MAX_RECORDS)
+                return too_many, stage.books
         elif command.atomic:
-            return Refusal(verdict.reason, {**verdict.facts, "command": index})
+            return Refusal(verdict.reason, {**verdict.facts, "command": index}), stage.books
         else:
             outcomes.append(verdict)
+        yield BYTES_OF_A_COMMAND + BYTES_OF_A_POSTING * len(getattr(inner, "postings", ()))
     # After this point it must succeed.
-    return stage.effects(() if command.atomic else tuple(outcomes))
+    return stage.effects(() if command.atomic else tuple(outcomes)), stage.books
 
 
 class _Stage:

@@ -7,7 +7,7 @@ balance to the cent.  So it leaves out the maximums of wallets that the sender d
 finds out whether they permit it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -20,7 +20,12 @@ from walletd.vocabulary.scopes import Need, permitted
 
 def foreseeable(books: Books, command: AnyCommand, scopes: Sequence[str]) -> Books:
     """The books without those maximums; the same object if there are none.  O(wallets of the command)."""
-    hidden = [wallet for wallet in wallets_of(command) if _hides(books, wallet, scopes)]
+    return without_hidden(books, wallets_of(command), scopes)
+
+
+def without_hidden(books: Books, wallets: Iterable[WalletId], scopes: Sequence[str]) -> Books:
+    """The same, of these wallets."""
+    hidden = [wallet for wallet in wallets if _hides(books, wallet, scopes)]
     if not hidden:
         return books
     shown = Books()

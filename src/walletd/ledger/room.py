@@ -1,6 +1,6 @@
 """Room: how much more wallets can pay and receive, now or after a command that is a dry run."""
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from datetime import datetime
 
 from walletd.ledger.book import Books, apply
@@ -10,6 +10,9 @@ from walletd.vocabulary.commands import AnyCommand, Window
 from walletd.vocabulary.entries import Effects
 from walletd.vocabulary.identifiers import AssetCode, WalletId
 from walletd.vocabulary.room import Room, WindowRoom
+
+BYTES_OF_A_ROOM = 64
+"""To compute one costs about as much as to decode so many bytes of JSON."""
 
 
 def room_in(books: Books, places: Iterable[tuple[WalletId, AssetCode]], now: datetime) -> tuple[Room, ...]:
@@ -22,7 +25,23 @@ def room_after(books: Books, command: AnyCommand, effects: Effects, now: datetim
     """The room of every balance that the command would touch, after it.  O(size of the books it touches)."""
     stage = books.stage(claims_of(command))
     apply(stage, effects)
-    return room_in(stage, [(balance.wallet, balance.asset) for balance in effects.balances], now)
+    return room_in(stage, places_of(effects), now)
+
+
+def places_of(effects: Effects) -> list[tuple[WalletId, AssetCode]]:
+    """The balances that the effects touch."""
+    return [(balance.wallet, balance.asset) for balance in effects.balances]
+
+
+def room_in_steps(
+    books: Books, places: Iterable[tuple[WalletId, AssetCode]], now: datetime
+) -> Generator[int, None, tuple[Room, ...]]:
+    """The same as ``room_in``; each step says what it cost, as so many bytes of JSON."""
+    draft, found = Draft(books, now), []
+    for wallet, asset in places:
+        found.append(_room(books, draft, wallet, asset, now))
+        yield BYTES_OF_A_ROOM
+    return tuple(found)
 
 
 def _room(books: Books, draft: Draft, wallet: WalletId, asset: AssetCode, now: datetime) -> Room:

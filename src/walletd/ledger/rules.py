@@ -10,11 +10,12 @@ Nothing is changed here: the verdict is a value.  New holds get their ids from `
 last of ``books.histories``.
 """
 
+from collections.abc import Generator
 from datetime import datetime
 from functools import partial
 from typing import assert_never
 
-from walletd.ledger.batches import execute_batch
+from walletd.ledger.batches import Decide, batch_in_steps, execute_batch
 from walletd.ledger.book import Books
 from walletd.ledger.clients import create_client, revoke_client, rotate_client, update_client
 from walletd.ledger.draft import Origin
@@ -79,9 +80,7 @@ def decide(
         case c.VoidHold():
             return void_hold(books, command, now)
         case c.ExecuteBatch():
-            is_plain = not leniently and received is None
-            inner = decide if is_plain else partial(decide, leniently=leniently, received=received)
-            return execute_batch(books, command, now, sequence, inner, leniently)
+            return execute_batch(books, command, now, sequence, _inner(leniently, received), leniently)
         case c.CreateClient():
             return create_client(books, command, now, by)
         case c.UpdateClient():
@@ -94,6 +93,21 @@ def decide(
             return expire_hold(books, command, now)
         case _:
             assert_never(command)
+
+
+def batch_foreseen(
+    books: Books, command: c.ExecuteBatch, now: datetime, sequence: int, received: datetime | None = None
+) -> Generator[int, None, tuple[Verdict, Books]]:
+    """What ``decide`` says of a batch, and the books after it, in steps; ``books`` must not change meanwhile."""
+    if refusal := expiry_guard(command, now, received or now):
+        return refusal, books
+    return (yield from batch_in_steps(books, command, now, sequence, _inner(False, received)))
+
+
+def _inner(leniently: bool, received: datetime | None) -> Decide:
+    """The function that decides the commands of a batch."""
+    is_plain = not leniently and received is None
+    return decide if is_plain else partial(decide, leniently=leniently, received=received)
 
 
 def _define_asset(books: Books, command: c.DefineAsset, now: datetime) -> Verdict:

@@ -31,6 +31,11 @@ MOST_OF_A_NAME = 64
 """The number of characters of a client's own name that are echoed to it."""
 
 
+def has_each_name_once(document: bytes, command: Any) -> bool:
+    """True if no name certainly appears twice in the JSON of a command of a batch, of which this was decoded."""
+    return document.count(b'"') == _encode(command).count(b'"') and b"\\" not in document
+
+
 def names_all_once(frame: bytes, command: Any, request_id: int | str) -> bool:
     """True if no name certainly appears twice in the request ``frame``, of which this command and this id were decoded.
 
@@ -60,6 +65,8 @@ def lone_surrogate(document: bytes) -> tuple[str, Any] | None:
 
     None if there is none, or if the document is not JSON.
     """
+    if b"\\u" not in document:  # Half of a pair has no bytes of its own.
+        return None
     try:
         read = json.loads(document)
         path = _first(read, _is_no_text)

@@ -5,7 +5,7 @@
 ``protocol.methods`` says the same in words, for people; the table here is complete by assertion.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from walletd.protocol import messages as m
@@ -43,8 +43,14 @@ def _views_conditions(params: c.AnyCommand) -> list[Need]:
 
 def _needs_all(params: c.ExecuteBatch) -> Iterable[Need]:
     """The rights that each of its commands needs."""
-    needs = [need for inner in params.commands for need in NEEDS[METHOD_OF[type(inner)]](inner)]
-    return needs + _views_conditions(params)
+    return [need for needs in needs_in_parts(params) for need in needs]
+
+
+def needs_in_parts(batch: c.ExecuteBatch) -> Iterator[Iterable[Need]]:
+    """The needs of one command after the other, computed on demand, and then those of the batch's own conditions."""
+    for inner in batch.commands:
+        yield NEEDS[METHOD_OF[type(inner)]](inner)
+    yield _views_conditions(batch)
 
 
 def _or_admin(wallet: str, need: Need) -> Need:

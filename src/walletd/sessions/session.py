@@ -8,20 +8,22 @@
 A session knows its client and the number of its unanswered calls.  It has no clock and no socket.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
 
 from walletd.protocol.envelope import Notification, Request, SessionLimits, Success
 from walletd.protocol.errors import explain, failure
+from walletd.protocol.long_batches import Faulty, batch_in_steps
 from walletd.protocol.messages import Authenticate, Authenticated, RequestId
 from walletd.protocol.methods import METHODS, Kind, Method
 from walletd.protocol.strict_json import lone_surrogate, names_all_once, repeated_name
 from walletd.protocol.utc import in_utc
 from walletd.sessions.access import LOCAL, Grant, Need, Right, TokenRegister
-from walletd.sessions.needs import NEEDS
+from walletd.sessions.needs import NEEDS, needs_in_parts
 from walletd.sessions.rates import Throttle
+from walletd.vocabulary.commands import ExecuteBatch
 from walletd.vocabulary.declined import Declined
 from walletd.vocabulary.identifiers import CommandId, Principal
 from walletd.vocabulary.reasons import Reason
@@ -41,6 +43,9 @@ class _Named(msgspec.Struct):
 _request_decoder = msgspec.json.Decoder(Request)
 _name_decoder = msgspec.json.Decoder(_Named)
 _encode = msgspec.json.Encoder().encode
+
+BYTES_OF_A_NEED = 64
+"""To judge one costs about as much as to decode so many bytes."""
 
 OVERLOAD_RETRY_MS = 50
 """The milliseconds to wait that a session at its limit of unanswered requests is told."""
@@ -131,6 +136,31 @@ class Session:
         With ``knows``, only repeated commands are admitted: the others are refused as overload after a look at their
         ids, because a refusal must be as cheap as possible.
         """
+        request = self._request(frame, knows)
+        return request if isinstance(request, Reply) else self._read(frame, request)
+
+    def receive_in_steps(self, frame: bytes, knows: IsKnown | None = None) -> Generator[int, None, Call | Reply]:
+        """The same for a long frame: a batch is read command by command, and each step says how many bytes it cost."""
+        request = self._request(frame, knows)
+        yield len(frame) // 8
+        if isinstance(request, Reply):
+            return request
+        if self._methods[request.method].params is not ExecuteBatch:
+            return self._read(frame, request)
+        try:
+            batch = yield from batch_in_steps(frame, request.params)
+        except msgspec.DecodeError as error:
+            return _no_text(frame) or _invalid_params(request.id, error)
+        except (UnicodeDecodeError, RecursionError) as error:
+            return _declined(request.id, Declined(Reason.INVALID_PARAMS, {"field": ""}), f"params: {error}")
+        except Faulty as fault:
+            is_half = fault.what == "half a pair"
+            request_id = request.id if is_half or fault.path != "id" else None
+            return _faulty(request_id, fault.path, HALF_A_PAIR if is_half else STANDS_TWICE)
+        return (yield from self._permit_in_steps(request, batch, len(frame)))
+
+    def _request(self, frame: bytes, knows: IsKnown | None) -> Request | Reply:
+        """The request in the frame, whose params are not decoded."""
         retry_after_ms = self._too_fast()
         try:
             request = _request_decoder.decode(frame)
@@ -143,6 +173,10 @@ class Session:
             return _no_method(request)
         if knows is not None and self._is_new_command(method, request.params, knows):
             return _declined(request.id, SHARE_USED)
+        return request
+
+    def _read(self, frame: bytes, request: Request) -> Call | Reply:
+        method = self._methods[request.method]
         try:
             params = in_utc(method.decoder.decode(request.params))
             is_plain = method.kind is Kind.COMMAND and names_all_once(frame, params, request.id)
@@ -195,7 +229,18 @@ class Session:
         authenticated = Authenticated(principal=grant.principal, scopes=grant.scopes, expires_at=grant.expires_at)
         return Reply(success(request_id, authenticated))
 
-    def _permit(self, request_id: int | str, method: Method, params: Any, size: int) -> Call | Reply:
+    def _permit_in_steps(self, request: Request, batch: ExecuteBatch, size: int) -> Generator[int, None, Call | Reply]:
+        method, grant = self._methods[request.method], self.grant
+        if grant is not None and not grant.permits_everything and self._unserved(request.id) is None:
+            for needs in needs_in_parts(batch):
+                for need in needs:
+                    if not grant.permits(need):
+                        return _declined(request.id, Declined(Reason.FORBIDDEN, _lacking(method, need)))
+                    yield BYTES_OF_A_NEED
+        return self._permit(request.id, method, batch, size, judged_by=grant)
+
+    def _unserved(self, request_id: int | str) -> Reply | None:
+        """Why nothing is served to the client now; None if requests are."""
         if self.is_ended:
             return _declined(request_id, Declined(Reason.AUTHENTICATION_FAILED))
         if self.grant is None:
@@ -203,7 +248,17 @@ class Session:
             return _declined(request_id, Declined(Reason.AUTHENTICATION_REQUIRED), message)
         if self.grant.expires_at is not None and self._register.clock() >= self.grant.expires_at:
             return _declined(request_id, Declined(Reason.AUTHENTICATION_FAILED))
-        if not self.grant.permits_everything:
+        return None
+
+    def _permit(
+        self, request_id: int | str, method: Method, params: Any, size: int, judged_by: Grant | None = None
+    ) -> Call | Reply:
+        """``judged_by``: a grant that permits the request; if it is still the session's, its scopes are not asked."""
+        unserved = self._unserved(request_id)
+        if unserved is not None:
+            return unserved
+        assert self.grant is not None
+        if self.grant is not judged_by and not self.grant.permits_everything:
             for need in NEEDS[method.name](params):
                 if not self.grant.permits(need):
                     return _declined(request_id, Declined(Reason.FORBIDDEN, _lacking(method, need)))

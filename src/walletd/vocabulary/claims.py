@@ -36,25 +36,35 @@ def kind_of(command: RecordedCommand) -> str:
 
 def wallets_of(command: AnyCommand) -> list[WalletId]:
     """Every wallet whose turn the command needs, sorted and without duplicates: the order in which they are claimed."""
+    wallets: set[WalletId] = set()
+    _gather(command, wallets)
+    return sorted(wallets)
+
+
+def _gather(command: AnyCommand, wallets: set[WalletId]) -> None:
+    """Add the command's wallets to these."""
     match command:
         case PostTransfer(postings=postings) | RefundTransfer(postings=postings):
-            wallets = {posting.source for posting in postings}
-            wallets.update(posting.to for posting in postings)
+            for posting in postings:
+                wallets.add(posting.source)
+                wallets.add(posting.to)
         case DefineAsset() | CreateClient() | UpdateClient() | RotateClient() | RevokeClient():
-            wallets = set()
+            pass
         case ExecuteBatch(commands=commands):
-            wallets = {wallet for inner in commands for wallet in wallets_of(inner)}
+            for inner in commands:
+                _gather(inner, wallets)
         case CloseWallet(wallet=wallet, sweep_to=target) if target is not None:
-            wallets = {wallet, target}
+            wallets.add(wallet)
+            wallets.add(target)
         case CaptureHold(wallet=wallet, parts=parts):
-            wallets = {wallet, *(part.to for part in parts)}
+            wallets.add(wallet)
+            wallets.update(part.to for part in parts)
         case _:
-            wallets = {command.wallet}
+            wallets.add(command.wallet)
     if command.if_version:
         wallets.update(command.if_version)
     if command.if_balance:
         wallets.update(condition.wallet for condition in command.if_balance)
-    return sorted(wallets)
 
 
 TRANSFER_MARK = "~"

@@ -8,7 +8,9 @@ disk is involved.  ``reply`` is called only once the segment with the entry, and
 (``Delivery``).  If a full disk certainly wrote nothing, everything tentative is undone.
 """
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from time import perf_counter
 
 from walletd.journal.failures import JournalFull
@@ -18,24 +20,32 @@ from walletd.journal.writer import JournalWriter
 from walletd.ledger.book import Books, apply
 from walletd.ledger.client_book import ClientBook
 from walletd.ledger.entry_size import expiries_before, may_expire
-from walletd.ledger.foresight import foreseeable
-from walletd.ledger.room import room_after
+from walletd.ledger.foresight import foreseeable, without_hidden
+from walletd.ledger.room import places_of, room_after, room_in_steps
+from walletd.ledger.rules import batch_foreseen
+from walletd.logs.context import about_command
+from walletd.runtime.slices import Slices
 from walletd.sessions.budgets import Budgets
 from walletd.vocabulary.claims import claims_of, is_short_lived
 from walletd.vocabulary.commands import ExecuteBatch, ExpireHold, FreezeWallet, RevokeClient, RotateClient, UpdateClient
 from walletd.vocabulary.declined import Declined
+from walletd.vocabulary.entries import Effects
+from walletd.vocabulary.fatal import FATAL
 from walletd.vocabulary.identifiers import DAEMON, CommandId, WalletId
 from walletd.vocabulary.identifiers import Sequence as SequenceNumber
 from walletd.vocabulary.reasons import Reason
+from walletd.vocabulary.room import Room
 from walletd.wallets.actor import KEEP, Claim
 from walletd.wallets.book_loading import BookLoading
 from walletd.wallets.command_ids import CommandIds
 from walletd.wallets.counters import CommandCounters
-from walletd.wallets.entries import bounded, folding, judged, unavailable, verdict_of
+from walletd.wallets.entries import bounded, folding, judged, recorded, unavailable, verdict_of
 from walletd.wallets.history_clock import HistoryClock
 from walletd.wallets.load import Load
 from walletd.wallets.roster import Roster
 from walletd.wallets.submission import Foreseen, Submission
+
+log = logging.getLogger(__name__)
 
 VITAL = (RevokeClient, RotateClient, UpdateClient, FreezeWallet)
 """The commands that have a reserve of space and places, if one with `operate` or `admin` sends them."""
@@ -59,6 +69,7 @@ class Decisions:
         "_loading",
         "_roster",
         "_seen_by_all",
+        "_slices",
         "_writer",
         "budgets",
         "counters",
@@ -74,6 +85,7 @@ class Decisions:
         ids: CommandIds,
         clock: HistoryClock,
         load: Load,
+        slices: Slices,
         budgets: Budgets,
         counters: CommandCounters,
     ) -> None:
@@ -86,6 +98,7 @@ class Decisions:
         self._ids = ids
         self._clock = clock
         self._load = load
+        self._slices = slices
         self._seen_by_all = 0
         """The last entry that changed what every decision sees: the assets, the clients."""
         self.budgets = budgets
@@ -257,6 +270,9 @@ class Decisions:
 
     def _foresee(self, submission: Submission, wallets: list[WalletId]) -> None:
         """The same for a dry run: decide, change nothing, and reply once everything seen is durable."""
+        if isinstance(submission.command, ExecuteBatch):
+            self._foresee_batch(submission, submission.command, wallets)
+            return
         now = self._clock.next_entry_time()
         sequence = SequenceNumber(self._writer.head + 1)
         sender = self._books.clients.records.get(submission.principal)
@@ -266,6 +282,61 @@ class Decisions:
         room = () if effects is None else room_after(books, submission.command, effects, now)
         foreseen = Foreseen(verdict_of(entry), now, room)
         self._settle_when_durable(submission, foreseen, max(self._roster.last_sequence(wallets), self._seen_by_all))
+
+    def _foresee_batch(self, submission: Submission, batch: ExecuteBatch, wallets: list[WalletId]) -> None:
+        """The same for a batch, in slices, as of now: on a copy of its wallets, so that their turns can end."""
+        now = self._clock.next_entry_time()
+        seen = max(self._roster.last_sequence(wallets), self._seen_by_all)
+        sender = self._books.clients.records.get(submission.principal)
+        copied = self._books.stage(wallets)
+        books = copied if sender is None else without_hidden(copied, wallets, sender.scopes)
+        steps = self._foreseen_in_steps(submission, batch, books, SequenceNumber(self._writer.head + 1), now)
+        payer = self.budgets.account(submission.principal)
+        if seen <= self._writer.durable_head:
+            self._slices.work(payer, steps)
+            return
+
+        def begin(is_durable: bool) -> None:
+            if is_durable:
+                self._slices.work_later(payer, steps)
+            else:
+                submission.settle(unavailable(self._writer.degraded))
+
+        self._writer.when_durable(seen, begin)
+
+    def _foreseen_in_steps(
+        self, submission: Submission, batch: ExecuteBatch, books: Books, sequence: SequenceNumber, now: datetime
+    ) -> Iterator[int]:
+        try:
+            yield from self._judge_in_steps(submission, batch, books, sequence, now)
+        except FATAL:
+            raise
+        except Exception:
+            log.exception("a dry run failed", extra=about_command(batch.command_id))
+            submission.settle(Declined(Reason.INTERNAL_ERROR))
+
+    def _judge_in_steps(
+        self, submission: Submission, batch: ExecuteBatch, books: Books, sequence: SequenceNumber, now: datetime
+    ) -> Iterator[int]:
+        room: tuple[Room, ...] = ()
+        steps = batch_foreseen(books, batch, now, sequence, submission.received)
+        while True:
+            try:
+                cost = next(steps)
+            except StopIteration as done:
+                verdict, after = done.value
+                break
+            if submission.is_abandoned():
+                self._give_up(submission, ABANDONED)
+                return
+            yield cost
+        if isinstance(verdict, Effects):
+            entry, record = recorded(books, sequence, now, submission, verdict)
+            yield len(record) // 8
+            verdict = verdict_of(entry)
+            if isinstance(verdict, Effects):
+                room = yield from room_in_steps(after, places_of(verdict), now)
+        submission.settle(Foreseen(verdict, now, room))
 
     def _settle_when_durable(self, submission: Submission, foreseen: Foreseen, sequence: int) -> None:
         def settle(is_durable: bool) -> None:

@@ -38,8 +38,21 @@ def bounded(books: Books, command: ExpireHold, now: datetime) -> ExpireHold:
 
 def judged(books: Books, sequence: Sequence, now: datetime, submission: Submission) -> tuple[Entry, bytes]:
     """The decision as an entry and its bytes: a refusal, if the entry would exceed the limit."""
+    principal, command = submission.principal, submission.command
+    return recorded(
+        books,
+        sequence,
+        now,
+        submission,
+        decide(books, command, now, sequence, by=principal, received=submission.received),
+    )
+
+
+def recorded(
+    books: Books, sequence: Sequence, now: datetime, submission: Submission, verdict: Verdict
+) -> tuple[Entry, bytes]:
+    """The same for a verdict on these books."""
     principal, command, history = submission.principal, submission.command, books.histories[-1].mark
-    verdict = decide(books, command, now, sequence, by=principal, received=submission.received)
     entry = entry_of(sequence, history, now, principal, command, verdict)
     record = encode_entry(entry)
     refusal = too_large(books, entry, record)

@@ -1,6 +1,6 @@
 """The parts that decide commands and read books, each built from those before it.
 
-    wallets = Wallets(books, clients, stored, writer, projector, load, budgets, reading, clock, limits, seconds)
+    wallets = Wallets(books, clients, stored, writer, projector, load, budgets, reading, slices, clock, limits, seconds)
     wallets.decisions.submit(submission)
     wallets.reads.read_wallets(["alice"], show, decline)
 
@@ -15,6 +15,7 @@ from walletd.journal.writer import JournalWriter
 from walletd.ledger.book import Books
 from walletd.ledger.client_book import ClientBook
 from walletd.runtime.fair_turns import FairTurns
+from walletd.runtime.slices import Slices
 from walletd.sessions.budgets import Budgets
 from walletd.tables.projector import Projector
 from walletd.tables.stored import Stored
@@ -52,6 +53,7 @@ class Wallets:
         "load",
         "reads",
         "roster",
+        "slices",
         "visibility",
     )
 
@@ -65,6 +67,7 @@ class Wallets:
         load: Load,
         budgets: Budgets,
         reading: FairTurns[Any],
+        slices: Slices,
         clock: HistoryClock,
         limits: WarmLimits,
         seconds: Callable[[], float],
@@ -74,6 +77,8 @@ class Wallets:
         self.clients = clients
         """The clients as in the durable journal: those admitted, and those no longer admitted."""
         self.load = load
+        self.slices = slices
+        """Long work, such as that of a batch, in turns of those who ask for it."""
         self.clock = clock
         self.counters = CommandCounters()
         self.command_ids = CommandIds(stored.index, stored.history.entry, reading, budgets.account)
@@ -96,7 +101,7 @@ class Wallets:
         )
         self.reads = Reads(books, self.roster, writer, clock)
         self.decisions = Decisions(
-            books, clients, self.roster, loading, writer, self.command_ids, clock, load, budgets, self.counters
+            books, clients, self.roster, loading, writer, self.command_ids, clock, load, slices, budgets, self.counters
         )
 
     def projected(self, entries: Sequence[DurableEntry]) -> None:

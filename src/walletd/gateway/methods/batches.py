@@ -1,7 +1,7 @@
 """Batches at the edge: checks of their params beyond the types, and the answer for each of their commands."""
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from typing import Any
 
 import msgspec
@@ -14,6 +14,10 @@ from walletd.vocabulary.commands import AnyCommand, ExecuteBatch, PlaceHold, Upd
 from walletd.vocabulary.entries import AssetRecord, Effects, Entry, Refusal
 from walletd.vocabulary.identifiers import AssetCode, hold_id, transfer_id
 from walletd.vocabulary.reasons import Reason
+
+BYTES_OF_AN_OUTCOME = 8
+BYTES_OF_A_REFUSAL = 160
+"""To say it costs about as much as to decode so many bytes of JSON."""
 
 Assets = Mapping[AssetCode, AssetRecord]
 
@@ -45,15 +49,19 @@ def _error(refusal: Refusal | None, assets: Assets) -> m.ErrorObject | None:
     return None if refusal is None else error_object(refusal.reason, with_scale(refusal.facts, assets))
 
 
-def foreseen_outcomes(command: AnyCommand, effects: Effects, assets: Assets) -> tuple[m.BatchOutcome, ...]:
-    """The expected outcome of each command of a dry-run batch: its refusal or nothing, because no id is issued."""
+def foreseen_outcomes(
+    command: AnyCommand, effects: Effects, assets: Assets
+) -> Generator[int, None, tuple[m.BatchOutcome, ...]]:
+    """The expected outcome of each command of a dry-run batch, in steps: its refusal or nothing, because no id is
+    issued.
+    """
     if not isinstance(command, ExecuteBatch):
         return ()
-    refusals = effects.outcomes or (None,) * len(command.commands)
-    return tuple(
-        m.BatchOutcome(command_id=inner.command_id, error=_error(refusal, assets))
-        for inner, refusal in zip(command.commands, refusals, strict=True)
-    )
+    refusals, found = effects.outcomes or (None,) * len(command.commands), []
+    for inner, refusal in zip(command.commands, refusals, strict=True):
+        found.append(m.BatchOutcome(command_id=inner.command_id, error=_error(refusal, assets)))
+        yield BYTES_OF_A_REFUSAL if refusal is not None else BYTES_OF_AN_OUTCOME
+    return tuple(found)
 
 
 def in_brief(outcomes: tuple[m.BatchOutcome, ...]) -> tuple[m.BatchOutcome, ...]:

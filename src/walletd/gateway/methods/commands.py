@@ -1,7 +1,7 @@
 """Commands: from a permitted call to its submission, and from the outcome to the reply."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, get_args
 
 import msgspec
@@ -26,6 +26,7 @@ from walletd.sessions.session import Call, success
 from walletd.vocabulary.commands import AnyCommand, CreateClient, ExecuteBatch, PlaceHold, UpdateClient, UpdateWallet
 from walletd.vocabulary.declined import Declined
 from walletd.vocabulary.entries import Effects, Refusal
+from walletd.vocabulary.fatal import FATAL
 from walletd.vocabulary.identifiers import hold_id
 from walletd.vocabulary.reasons import Reason
 from walletd.vocabulary.sizes import MAX_FRAME_BYTES
@@ -64,7 +65,7 @@ def command(endpoint: ClientEndpoint, call: Call) -> None:
                 endpoint.wrote(durable.entry.sequence)
                 _reply_answer(endpoint, call, outcome)
             case Foreseen():
-                _reply_foreseen(endpoint, call, outcome)
+                endpoint.services.wallets.slices.work(endpoint.payer, _foreseen_in_steps(endpoint, call, outcome))
             case Declined():
                 endpoint.refuse(call, outcome)
 
@@ -122,17 +123,32 @@ def _reply_answer(endpoint: ClientEndpoint, call: Call, answer: Answer) -> None:
     _reply(endpoint, call, applied)
 
 
-def _reply_foreseen(endpoint: ClientEndpoint, call: Call, foreseen: Foreseen) -> None:
+def _foreseen_in_steps(endpoint: ClientEndpoint, call: Call, foreseen: Foreseen) -> Iterator[int]:
+    try:
+        yield from _reply_foreseen(endpoint, call, foreseen)
+    except FATAL:
+        raise
+    except Exception:
+        log.exception("internal error in %s", call.method.name)
+        endpoint.refuse(call, Declined(Reason.INTERNAL_ERROR))
+
+
+def _reply_foreseen(endpoint: ClientEndpoint, call: Call, foreseen: Foreseen) -> Iterator[int]:
     if isinstance(foreseen.verdict, Effects):
         effects = shown_effects(foreseen.verdict, _grant_of(endpoint, call))
+        seen = {balance.wallet for balance in effects.balances}
+        outcomes = yield from foreseen_outcomes(call.params, effects, endpoint.services.wallets.books.assets)
+        if endpoint.is_closed:
+            endpoint.forget(call)
+            return
         applied = m.Applied(
             time=foreseen.time,
             assets=effects.assets,
             wallets=effects.wallets,
             balances=effects.balances,
             holds=effects.holds,
-            outcomes=foreseen_outcomes(call.params, effects, endpoint.services.wallets.books.assets),
-            room=tuple(room for room in foreseen.room if any(room.wallet == b.wallet for b in effects.balances)),
+            outcomes=outcomes,
+            room=tuple(room for room in foreseen.room if room.wallet in seen),
             clients=tuple(client_view(record, foreseen.time) for record in effects.clients),
             dry_run=True,
         )

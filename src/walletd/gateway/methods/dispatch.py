@@ -93,7 +93,7 @@ def _note(endpoint: ClientEndpoint, call: Call) -> None:
 
 def _ask(endpoint: ClientEndpoint, call: Call) -> None:
     """Have the read answered after the entries that it must show."""
-    behind = endpoint.parked_ever if endpoint.parked else 0
+    behind = endpoint.parked.ever if endpoint.parked else 0
     _wait(endpoint, PendingRead(call, max(endpoint.written, endpoint.services.publisher.head), behind))
 
 
@@ -119,7 +119,7 @@ def _behind(endpoint: ClientEndpoint, call: Call) -> Behind:
     if not endpoint.parked:
         written = endpoint.written
         return lambda: written
-    asked = PendingRead(call, 0, endpoint.parked_ever)
+    asked = PendingRead(call, 0, endpoint.parked.ever)
 
     def behind() -> int | None:
         if endpoint.undecided(asked.behind) is None:

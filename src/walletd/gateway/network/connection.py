@@ -44,6 +44,11 @@ class Endpoint(Protocol):
         """The handshake is done."""
         ...
 
+    @property
+    def is_busy(self) -> bool:
+        """True while a message is not handled yet, so that nothing more should be read."""
+        ...
+
     def received(self, messages: list[bytes]) -> None:
         """All messages of one read, in order."""
         ...
@@ -157,6 +162,10 @@ class Connection:
         self._frames.close(code, reason)
         self._outbox.wake()
 
+    def read_on(self) -> None:
+        """The endpoint is busy no more: read from the peer again."""
+        self._inbox.go_on()
+
     def abort(self) -> None:
         """Drop the connection at once."""
         if self._scope is not None:
@@ -240,6 +249,11 @@ class Connection:
     def payer(self) -> Payer:
         """The principal that pays for what is read; None for a guest."""
         return None if self._endpoint is None else self._endpoint.payer
+
+    @property
+    def is_busy(self) -> bool:
+        """True while the endpoint handles a long message."""
+        return self._endpoint is not None and self._endpoint.is_busy
 
     def take(self, data: bytes | bytearray) -> bool:
         """Handle the bytes of one read; returns whether there may be more to read."""

@@ -5,8 +5,9 @@
     inbox.go_on()                                       # the peer took something: read from it again
 
 A plain socket is read in the server's one task for that (``readiness``); any other stream has a task that reads.  A
-peer that does not accept its answers is held: it is not read from until little enough is queued for it.  Reading holds
-no data while it waits, so that an idle connection has no buffers.
+peer that does not accept its answers is held: it is not read from until little enough is queued for it.  So is one
+whose last message is long, until that is handled.  Reading holds no data while it waits, so that an idle connection has
+no buffers.
 """
 
 from typing import Protocol
@@ -36,13 +37,18 @@ class Owner(Protocol):
         """The peer is gone."""
         ...
 
+    @property
+    def is_busy(self) -> bool:
+        """True while nothing more should be read: what came is not handled yet."""
+        ...
+
 
 class Inbox(Protocol):
     """One way of reading from a peer."""
 
     @property
     def is_held(self) -> bool:
-        """True while the peer is not read from because too much is queued for it."""
+        """True while the peer is not read from: too much is queued for it, or what it sent is not handled yet."""
         ...
 
     async def run(self) -> None:
@@ -50,7 +56,7 @@ class Inbox(Protocol):
         ...
 
     def go_on(self) -> None:
-        """Little enough is queued: read from the peer again, if it was held."""
+        """Little enough is queued, or what came is handled: read from the peer again, if it was held."""
         ...
 
     def forget(self) -> None:
@@ -104,8 +110,9 @@ class SocketInbox:
             raise self._failure
 
     def go_on(self) -> None:
-        """Watch the socket again, once the kernel accepted everything."""
-        if self.is_held and not (self._outbox.unsent or self._outbox.writing):
+        """Watch the socket again, once the kernel accepted everything and the owner is done with what it has."""
+        owner = self._owner
+        if self.is_held and not (self._outbox.unsent or self._outbox.writing or owner is None or owner.is_busy):
             self.is_held = False
             self._watch()
 
@@ -146,7 +153,7 @@ class SocketInbox:
             if not is_more:
                 self._unwatch()
                 self._over.set()
-            elif outbox.unsent or outbox.is_full:
+            elif outbox.unsent or outbox.is_full or owner.is_busy:
                 self._unwatch()
                 self.is_held = True
 
@@ -166,7 +173,7 @@ class StreamInbox:
 
     @property
     def is_held(self) -> bool:
-        """True while the task waits for the peer to take something."""
+        """True while the task waits for the peer to take something, or for the owner."""
         return self._read_on is not None
 
     async def run(self) -> None:
@@ -177,7 +184,7 @@ class StreamInbox:
             while await self._take_in_turn(owner, await self._stream.receive_some(READ_BYTES)):
                 if not self._outbox.writing:
                     await self._outbox.write_out()
-                while self._outbox.is_full:
+                while self._outbox.is_full or owner.is_busy:
                     self._read_on = trio.Event()
                     await self._read_on.wait()
         except (trio.BrokenResourceError, trio.ClosedResourceError):
