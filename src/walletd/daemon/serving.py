@@ -103,6 +103,7 @@ def serve(settings: Settings, announce: Announce, report: Report, read: Callable
 def _again(launch: Launch) -> Launch:
     """The context of another start in this process: nothing of what this node knew as the leader is kept."""
     settings, operations = launch.operations.settings, launch.operations
+    operations.loop_watch.over()  # It would end the process, because the loop that it watches has ended.
     follower = Operations(settings, operations.read, operations.manager, Stop(), operations.reports)
     return replace(launch, settings=settings, operations=follower, lifecycle=launch.lifecycle.unwatched())
 

@@ -76,7 +76,7 @@ class LoopWatch:
             )
 
     def over(self) -> None:
-        """Stop watching: for a process that outlives its daemon, as in tests."""
+        """Stop watching: for a process that outlives this loop, as a node that leads no longer, or a test."""
         self._is_over = True
         signal.setitimer(signal.ITIMER_PROF, 0)
 
