@@ -297,6 +297,18 @@ async def test_what_was_in_flight_is_repeated_at_the_next_leader_and_the_caller_
     assert len(cluster["b"].requests) == 1
 
 
+async def test_what_a_node_answers_after_it_has_stepped_down_does_not_count(
+    cluster: Cluster, client: Client, autojump_clock: MockClock
+) -> None:
+    def step_down_and_answer(link: FakeLink, request: dict[str, Any]) -> None:
+        step_down(cluster)(link, request)
+        link.reply(request, {"at": "the follower"})
+
+    cluster["a"].answers["balance.get"] = step_down_and_answer
+    cluster["b"].answers["balance.get"] = lambda link, request: link.reply(request, {"at": "the leader"})
+    assert await client.call("balance.get", wallet="alice") == {"at": "the leader"}
+
+
 async def test_without_asking_a_busy_daemon_again_the_leader_is_still_followed(
     cluster: Cluster, connecting: Connect, autojump_clock: MockClock
 ) -> None:

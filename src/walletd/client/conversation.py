@@ -189,7 +189,11 @@ class Conversation:
     # --- what the daemon says --------------------------------------------------------------------------------------
 
     def receive(self, frame: bytes, now: float) -> None:
-        """Read one text message.  Messages that are unreadable or unexpected are ignored."""
+        """Read one text message.  Messages that are unreadable or unexpected are ignored, and so is what a daemon says
+        after it has said that another leads: its reads may lack what this client was told.
+        """
+        if self._nodes.is_astray:
+            return
         try:
             incoming = _decode_incoming(frame)
         except (msgspec.DecodeError, UnicodeDecodeError):
