@@ -26,7 +26,7 @@ from walletd.vocabulary.commands import ExecuteBatch
 from walletd.vocabulary.declined import Declined
 from walletd.vocabulary.identifiers import CommandId, Principal
 from walletd.vocabulary.reasons import Reason
-from walletd.wallets.submission import Answer, Foreseen, Submission, answer_again
+from walletd.wallets.submission import Answer, Settlement, Submission, answer_again
 
 Key = tuple[Principal, CommandId]
 
@@ -120,7 +120,7 @@ class CommandIds:
             submission.settle(answer_again(earlier.durable, submission.command, earlier.command))
             return
 
-        def follow(answer: Answer | Foreseen | Declined) -> None:
+        def follow(answer: Settlement) -> None:
             if isinstance(answer, Answer):
                 answer = answer_again(answer.durable, submission.command, earlier.command)
             submission.settle(answer)

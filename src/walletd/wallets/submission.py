@@ -40,7 +40,10 @@ class Foreseen(NamedTuple):
 Behind = Callable[[], int | None]
 """The entry that a read must not precede; None: an earlier command is not decided, and the read has to ask again."""
 
-Settled = Callable[[Answer | Foreseen | Declined], None]
+Settlement = Answer | Foreseen | Declined
+"""The outcome of a submission.  It has a name because annotations of inner functions are evaluated at each call."""
+
+Settled = Callable[[Settlement], None]
 """What is told the outcome of a submission."""
 
 
@@ -48,7 +51,7 @@ def _never() -> bool:
     return False
 
 
-def _nobody(answer: Answer | Foreseen | Declined) -> None:
+def _nobody(answer: Settlement) -> None:
     raise AssertionError("a command is answered once")
 
 
@@ -100,7 +103,7 @@ class Submission:
             return [self.key]
         return [(self.principal, name) for name in ids_of(self.command)]
 
-    def settle(self, answer: Answer | Foreseen | Declined) -> None:
+    def settle(self, answer: Settlement) -> None:
         """Answer the sender, and then all repetitions sent meanwhile."""
         assert not self.is_settled
         self.is_settled = True

@@ -31,7 +31,7 @@ from walletd.vocabulary.identifiers import hold_id
 from walletd.vocabulary.reasons import Reason
 from walletd.vocabulary.sizes import MAX_FRAME_BYTES
 from walletd.vocabulary.states import DaemonState
-from walletd.wallets.submission import Answer, Foreseen, Submission
+from walletd.wallets.submission import Answer, Foreseen, Settlement, Submission
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ def command(endpoint: ClientEndpoint, call: Call) -> None:
         endpoint.refuse(call, Declined(Reason.DRAINING, {"retry_after_ms": 1000}))
         return
 
-    def reply(outcome: Answer | Foreseen | Declined) -> None:
+    def reply(outcome: Settlement) -> None:
         endpoint.parked.pop(submission, None)
         if log.isEnabledFor(logging.DEBUG):
             _tell(endpoint, call, outcome)
@@ -79,7 +79,7 @@ def command(endpoint: ClientEndpoint, call: Call) -> None:
             endpoint.park(submission)
 
 
-def _tell(endpoint: ClientEndpoint, call: Call, outcome: Answer | Foreseen | Declined) -> None:
+def _tell(endpoint: ClientEndpoint, call: Call, outcome: Settlement) -> None:
     """Log a command and its outcome, without its contents."""
     match outcome:
         case Answer(durable):

@@ -39,6 +39,10 @@ MOST_ASSETS = 10_000
 _CURSOR_NUMBERS = 3
 _MAX_DIGITS = 16
 
+FoundBooks = Mapping[WalletId, Book]
+SendAsOf = Callable[[int], None]
+"""These have names because annotations of inner functions are evaluated at each call."""
+
 
 # --- answered from memory ------------------------------------------------------------------------------------------
 
@@ -47,7 +51,7 @@ def wallet_get(endpoint: ClientEndpoint, call: Call, behind: Behind) -> None:
     """A wallet from its book, in its turn."""
     wallet: WalletId = call.params.wallet
 
-    def show(books: Mapping[WalletId, Book], now: datetime) -> Callable[[int], None]:
+    def show(books: FoundBooks, now: datetime) -> SendAsOf:
         if wallet not in books:
             return lambda sequence: endpoint.refuse(call, Declined(Reason.UNKNOWN_WALLET, {"wallet": wallet}))
         book, space = books[wallet], PageRoom()
@@ -78,7 +82,7 @@ def _balances_now(endpoint: ClientEndpoint, call: Call, done: Callable[[], None]
     params = call.params
     asset, names = params.asset, params.names
 
-    def show(books: Mapping[WalletId, Book], now: datetime) -> Callable[[int], None]:
+    def show(books: FoundBooks, now: datetime) -> SendAsOf:
         if asset is not None and asset not in endpoint.services.wallets.books.assets:
             return lambda sequence: decline(Declined(Reason.ASSET_NOT_FOUND, {"asset": asset}))
         if missing := [name for name in names if name not in books]:
