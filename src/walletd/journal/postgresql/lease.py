@@ -24,6 +24,8 @@ RENEWALS = 3
 MARGIN = 0.1
 """The part of the lease by which the node stops earlier: clocks differ in rate, and an answer takes a moment."""
 RELEASE_SECONDS = 2.0
+_TICK_SECONDS = 0.001
+"""Less cannot be waited for by a clock that differs from the lease's in the last digit."""
 
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
@@ -31,6 +33,10 @@ _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 def boot_seconds() -> float:
     """Seconds that also pass while the process is stopped or the machine sleeps."""
     return time.clock_gettime(_CLOCK)
+
+
+def _nothing() -> None:
+    """Nothing waits for its end."""
 
 
 class Lease:
@@ -52,6 +58,8 @@ class Lease:
         self.seconds = seconds
         self._now = now
         self._deadline = 0.0
+        self.when_over: Callable[[], None] = _nothing
+        """Called when it is kept no longer: nothing may wait for the database then."""
         self.renewed(taken_at)
 
     def renewed(self, sent_at: float) -> None:
@@ -75,8 +83,14 @@ class Lease:
     async def keep(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Renew it until cancelled.  Raises LeadershipLost when it is over, or another node has the ledger."""
         task_status.started()
+        try:
+            await self._renew_in_time()
+        finally:
+            self.when_over()
+
+    async def _renew_in_time(self) -> None:
         while not self.is_over:
-            with trio.move_on_after(max(0.0, self.left_seconds)):
+            with trio.move_on_after(max(_TICK_SECONDS, self.left_seconds)):
                 await self._renew()
                 await trio.sleep(self.seconds / RENEWALS)
         raise LeadershipLost(f"the lease on ledger {self._ledger} could not be renewed in time")

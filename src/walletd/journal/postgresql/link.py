@@ -30,6 +30,8 @@ class Link:
         self._may_wait = may_wait
         self._connection: Connection | None = None
         self._connecting = trio.Lock()
+        self._patient: set[trio.CancelScope] = set()
+        """Of reads under way."""
         self.losses = 0
         """The number of connections lost since the start."""
 
@@ -62,14 +64,23 @@ class Link:
         """
         await trio.lowlevel.checkpoint_if_cancelled()
         patience = trio.CancelScope(deadline=trio.current_time() + READING_SECONDS, shield=True)
-        with patience:
-            while True:
-                connection = await self.ready()
-                try:
-                    return await connection.rows(statement, *values)
-                except ConnectionLost:
-                    continue
+        self._patient.add(patience)
+        try:
+            with patience:
+                while True:
+                    connection = await self.ready()
+                    try:
+                        return await connection.rows(statement, *values)
+                    except ConnectionLost:
+                        continue
+        finally:
+            self._patient.discard(patience)
         raise JournalUnreadable(f"{without_password(self._url)} has not answered for {READING_SECONDS:g} s")
+
+    def let_go(self) -> None:
+        """Let reads under way be cancelled: their connection is not needed any more."""
+        for patience in self._patient:
+            patience.shield = False
 
     def close(self) -> None:
         """Close the connection, if there is one."""

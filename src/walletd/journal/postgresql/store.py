@@ -89,7 +89,13 @@ class PostgresqlJournalStore:
         self._head = head
         self._writing = Link(url, lambda: not lease.is_over)
         self._reading = Link(url)
+        lease.when_over = self._let_go
         self._used_bytes: int | None = None
+
+    def _let_go(self) -> None:
+        """End what waits for the database: a node that cannot reach it should follow, not hang."""
+        self._reading.let_go()
+        self._writing.close()
 
     def is_overtaken(self) -> bool:
         return self.lease.is_over
