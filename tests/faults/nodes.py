@@ -191,6 +191,11 @@ class Node:
             self.state = "ended"
         self._tell()
 
+    @property
+    def end(self) -> str:
+        """The sentence about a node that has ended by itself, with its last words."""
+        return "a node has ended by itself:\n" + "\n".join(line for line in self.said[-200:] if "  File" not in line)
+
     def _tell(self) -> None:
         self.news.set()
         self.news = trio.Event()
@@ -198,13 +203,13 @@ class Node:
     async def until(self, *states: str) -> None:
         """Wait until it is in one of these states.  It must not have ended by itself."""
         while self.state not in states:
-            assert self.state != "ended", f"a node has ended by itself: {self.said[-20:]}"
+            assert self.state != "ended", self.end
             await self.news.wait()
 
     async def has_moved(self, state: str, since: int) -> None:
         """Wait until it has been in this state, after so many moves."""
         while state not in self.moves[since:]:
-            assert self.state != "ended", f"a node has ended by itself: {self.said[-20:]}"
+            assert self.state != "ended", self.end
             await self.news.wait()
 
 
@@ -243,7 +248,7 @@ class Nodes:
             for node in others:
                 if node.state == "serving":
                     return node
-                assert node.state != "ended", f"a node has ended by itself: {node.said[-20:]}"
+                assert node.state != "ended", node.end
             await _any(others)
 
 
@@ -308,7 +313,6 @@ async def _leader_cut_off(nodes: Nodes) -> None:
     leader, _ = await nodes.ready()
     leader.way.cut()
     await nodes.next_leader(leader)
-    await leader.until("following")
     leader.way.mend()
 
 
