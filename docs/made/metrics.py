@@ -20,6 +20,7 @@ from walletd.gateway.pages.status import RecoveryProgress
 from walletd.gateway.services import RequestCounters
 from walletd.journal.memory.store import MemoryJournalStore
 from walletd.protocol.messages.journal import CompactionStatus
+from walletd.protocol.messages.operator import LedgerStatus
 from walletd.runtime.lifecycle import Lifecycle
 from walletd.runtime.process_metrics import ProcessMetrics
 from walletd.sessions.rates import RateBook, Rates
@@ -27,6 +28,8 @@ from walletd.settings.settings import Settings
 from walletd.tables.queries.wallets import open_queries
 from walletd.upkeep.recovery import recover
 from walletd.wallets.ledger_clock import LedgerClock
+
+NODE = LedgerStatus("main", 1, replicated=True)
 
 
 def metrics() -> str:
@@ -83,7 +86,7 @@ def _collected(engine: Engine, folder: Path) -> Iterator[Metric]:
     lifecycle = Lifecycle(lambda: datetime.now(UTC))
     compaction: Any = SimpleNamespace(status=CompactionStatus(step="idle", archived=0))
     yield from StartCollector(lifecycle, operations, "").collect()
-    for families in families_of(engine, TrafficCounters(), services, parts, compaction):
+    for families in families_of(engine, TrafficCounters(), services, parts, compaction, lambda: NODE):
         yield from families()
 
 

@@ -1,5 +1,6 @@
 """Several daemons on one ledger in PostgreSQL: one leads, the other follows and takes over, and nothing is lost."""
 
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -51,6 +52,27 @@ def wait_for(daemon: Daemon, line: str) -> None:
         assert time.monotonic() < give_up, daemon.log()
         assert daemon.process is not None
         assert daemon.process.poll() is None, daemon.log()
+
+
+SERVES = re.compile(r"reads and streams are served at (\S+)")
+
+
+def at_follower(daemon: Daemon) -> Client:
+    """A client of a node that follows."""
+    wait_for(daemon, "reads and streams are served")
+    daemon.url = SERVES.findall(daemon.log())[-1]
+    return daemon.client()
+
+
+def shown(client: Client, sequence: int) -> dict[str, Any]:
+    """Alice's balances at a node that follows, once it shows this entry."""
+    give_up = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        answer = client.ask("balance.get", wallet="alice", at_least=sequence)
+        if "result" in answer:
+            return dict(answer["result"])
+        assert answer["error"]["data"]["reason"] == "not_reached", answer
+        assert time.monotonic() < give_up, answer
 
 
 def begin(client: Client) -> None:
@@ -140,10 +162,9 @@ def test_a_restarted_database_is_waited_for(nodes: tuple[Daemon, Daemon], server
     daemon.environment["WALLETD_LEASE_SECONDS"] = "25"
     daemon.start()
     follower.launch()
-    wait_for(follower, "starting -> following")
-    with daemon.client() as client:
+    with daemon.client() as client, at_follower(follower) as reading:
         begin(client)
-        pay(client, "one")
+        shown(reading, pay(client, "one")["sequence"])
         server.stop(signal.SIGQUIT)
         waiting = client.send(
             "transfer.post",
@@ -151,12 +172,69 @@ def test_a_restarted_database_is_waited_for(nodes: tuple[Daemon, Daemon], server
             postings=[{"from": "@external", "to": "alice", "asset": "EUR", "amount": "100"}],
         )
         server.start()
-        assert "result" in client.reply(waiting)
+        paid = client.reply(waiting)["result"]
         assert posted(client) == "200"
+        assert shown(reading, paid["sequence"])["balances"][0]["posted"] == "200"
         client.call("daemon.compact", keep_entries=1)
-    wait_for(follower, "trying again")
     daemon.signal(signal.SIGTERM)
     assert daemon.wait() == 0
     follower.served()
     with follower.client() as client:
         assert posted(client) == "200"
+
+
+def test_a_follower_serves_what_the_leader_writes_and_goes_on_with_its_sessions_when_it_leads(
+    nodes: tuple[Daemon, Daemon],
+) -> None:
+    leader, follower = nodes
+    leader.environment["WALLETD_LEASE_SECONDS"] = "25"
+    leader.start()
+    follower.launch()
+    with leader.client() as writing, at_follower(follower) as reading:
+        node = reading.hello["node"]
+        assert (reading.hello["lifecycle"], node["role"], node["leader"]) == ("following", "follower", leader.url)
+        begin(writing)
+        stream = reading.call("stream.subscribe", wallets=["alice"], after=0)
+        paid = pay(writing, "one")
+        seen = shown(reading, paid["sequence"])
+        assert (seen["balances"][0]["posted"], seen["sequence"], seen["time"]) == (
+            "100",
+            paid["sequence"],
+            paid["time"],
+        )
+        again = reading.call("balance.get", wallet="alice", as_of=seen["time"])
+        assert again["balances"] == seen["balances"]
+        assert reading.call("wallet.get", wallet="alice", at_least=paid["sequence"])["sequence"] == paid["sequence"]
+        lines = reading.call("statement.get", wallet="alice", at_least=paid["sequence"])["lines"]
+        assert [line["posted"] for line in lines] == ["100"]
+        entry = writing.call("entry.get", sequence=paid["sequence"])
+        assert reading.call("entry.get", sequence=paid["sequence"]) == entry
+        assert reading.call("entry.get", command_id="one") == entry
+        assert reading.next_pushed("stream.event")["sequence"] == paid["sequence"] - 1
+        assert reading.next_pushed("stream.event")["sequence"] == paid["sequence"]
+
+        refused = reading.refused("transfer.post", command_id="two", postings=[])
+        assert refused["data"]["reason"] == "invalid_params"
+        late = {
+            "command_id": "two",
+            "postings": [{"from": "@external", "to": "alice", "asset": "EUR", "amount": "100"}],
+        }
+        for dry_run in (False, True):
+            refused = reading.refused("transfer.post", **late, dry_run=dry_run)["data"]
+            assert (refused["reason"], refused["outcome"]) == ("unavailable", "not_applied")
+            assert refused["leader"] == leader.url
+        assert pay(reading, "one") == {**paid, "replayed": True}
+        late_read = reading.refused("balance.get", wallet="alice", at_least=paid["sequence"] + 1)["data"]
+        assert (late_read["reason"], late_read["leader"]) == ("not_reached", leader.url)
+        status = reading.call("daemon.status")["ledger"]
+        assert (status["role"], status["term"], status["lag_entries"]) == ("follower", 1, 0)
+
+        leader.signal(signal.SIGTERM)
+        assert leader.wait() == 0
+        follower.served()
+        pay(reading, "two")
+        assert posted(reading) == "200"
+        event = reading.next_pushed("stream.event")
+        assert (event["previous_sequence"], event["subscription"]) == (paid["sequence"], stream["subscription"])
+        status = reading.call("daemon.status")["ledger"]
+        assert (status["role"], status["term"]) == ("leader", 2)

@@ -19,9 +19,10 @@ from walletd.journal.failures import (
     JournalUnsupported,
     LeadershipLost,
 )
+from walletd.journal.following import Leader
 from walletd.journal.postgresql.connection import Connection, ConnectionLost, DatabaseUnusable, Value, connect
 from walletd.journal.postgresql.lease import Lease
-from walletd.journal.postgresql.ledger import Leader, Node
+from walletd.journal.postgresql.ledger import Node
 from walletd.journal.postgresql.link import Link
 from walletd.journal.postgresql.opening import JournalElsewhere, open_ledger
 from walletd.journal.postgresql.schema import APPEND, READ_LIMIT_SEGMENTS
@@ -164,7 +165,7 @@ async def test_a_node_that_was_overtaken_can_neither_append_nor_answer(lead: Ope
             async with lead("b") as second:
                 assert second.term == 2
                 await chain.append_to(second)
-                assert first.lease.is_over
+                assert first.is_overtaken()
                 await first.append(2, chain.next())
     async with lead("c") as third:
         assert (await third.head()).sequence == 2
@@ -176,6 +177,7 @@ async def test_the_term_fences_a_node_that_believes_in_its_lease(lead: Open, cha
         async with lead("a", lease_seconds=0.5) as first:
             async with lead("b") as second:
                 await chain.append_to(second)
+            assert first.lease is not None
             first.lease.renewed(float("inf"))
             await first.append(1, chain.next())
 

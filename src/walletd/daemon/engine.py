@@ -8,6 +8,7 @@ The daemon puts the gateway in front of it; tests drive it directly.
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any, NoReturn, Protocol
 
@@ -15,13 +16,14 @@ import trio
 
 from walletd.daemon.events import Events
 from walletd.daemon.limits import EngineLimits
-from walletd.journal.failures import JournalFull
-from walletd.journal.history import History
+from walletd.journal.failures import JournalFull, NotLeading
+from walletd.journal.history import DurableEntry, History
+from walletd.journal.merkle import Frontier
 from walletd.journal.queue import Queue
 from walletd.journal.store import Head, JournalStore
 from walletd.journal.writer import JournalWriter, WriterLimits
 from walletd.ledger.book import Books
-from walletd.ledger.client_book import ClientBook, is_in_force
+from walletd.ledger.client_book import ClientBook, apply_clients, is_in_force
 from walletd.runtime.ending import end_process
 from walletd.runtime.fair_turns import FairTurns
 from walletd.runtime.silence_watch import SilenceWatch
@@ -39,6 +41,7 @@ from walletd.upkeep.books_audit import BooksAudits
 from walletd.upkeep.recovery import Recovered
 from walletd.vocabulary.commands import AnyCommand, CreateClient, ExpireHold, OpenWallet, RotateClient
 from walletd.vocabulary.declined import Declined
+from walletd.vocabulary.entries import ClientRecord
 from walletd.vocabulary.identifiers import DAEMON, EXTERNAL, OPERATOR, CommandId
 from walletd.wallets.commit_at_once import CommitAtOnce
 from walletd.wallets.delivery import Delivery
@@ -46,7 +49,9 @@ from walletd.wallets.history_clock import HistoryClock
 from walletd.wallets.load import Load
 from walletd.wallets.parts import Wallets, WarmLimits
 from walletd.wallets.past_entries import PastEntries
+from walletd.wallets.reads import Reads
 from walletd.wallets.submission import Answer, Foreseen, Submission
+from walletd.wallets.table_reads import TableReads
 from walletd.wallets.timers import Timers
 
 READING_PLACES = 6
@@ -76,8 +81,11 @@ class Engine:
         clock: Clock = wall_clock,
         seconds: Callable[[], float] = perf_counter,
         die: Callable[[str], NoReturn] = end_process,
+        follows: NotLeading | None = None,
     ) -> None:
-        """``seconds`` measures the turns of reads: a simulation has a clock of its own."""
+        """``seconds`` measures the turns of reads: a simulation has a clock of its own.  ``follows``: another node
+        writes the journal until ``lead``, and this is why no command is decided.
+        """
         self.store = store
         self.clock = clock
         self.events = events = Events()
@@ -108,6 +116,8 @@ class Engine:
             die=die,
             seconds=perf_counter,  # trio's own clock leaves standstills out.
         )
+        if follows is not None:
+            self.writer.follow(follows)
         books, clients = Books(), ClientBook()
         books.histories = store.histories
         accounts = Budgets(trio.current_time, clients.records, budgets)
@@ -127,7 +137,7 @@ class Engine:
             accounts,
             reading,
             slices,
-            HistoryClock(clock, progress.time),
+            HistoryClock(clock if follows is None else _no_clock, progress.time),
             WarmLimits(limits.max_warm_wallets, limits.max_mailbox, limits.idle_wallet_seconds),
             seconds,
         )
@@ -138,7 +148,9 @@ class Engine:
             read_touching=PastEntries(queries, self.stored.history).touching,
             turns=reading,
         )
-        self.timers = Timers(self._expire, clock, self._next_expiries, is_busy=lambda: self.writer.is_busy)
+        self.timers = Timers(
+            self._expire, lambda: self.clock(), self._next_expiries, is_busy=lambda: self.writer.is_busy
+        )
         delivery = Delivery(
             self.writer,
             self.projector,
@@ -151,6 +163,11 @@ class Engine:
         events.durable.add(delivery.deliver)
         events.rolled_back.add(wallets.decisions.roll_back)
         events.projected.add(wallets.projected)
+        self._writing: trio.Nursery | None = None
+        self._reads: TableReads | None = None
+        if follows is not None:
+            self._reads = wallets.reads = TableReads(queries, self.projector, reading, accounts.account)
+            queries.clock = wallets.clock.moment
 
     def _expire(self, command: ExpireHold, decided: Callable[[bool], None]) -> None:
         submission = Submission(command, DAEMON, lambda answer: decided(isinstance(answer, Answer)))
@@ -175,15 +192,63 @@ class Engine:
             nursery.start_soon(self.stored.index.survey)
             for watch in self._watches:
                 nursery.start_soon(watch.run)
+            if self._reads is not None:
+                await nursery.start(_run_part, self._reads)
             async with trio.open_nursery() as writing:
-                await writing.start(self.writer.run)
-                await self.timers.load()
-                await writing.start(_run_part, self.timers)
+                self._writing = writing
+                if self._reads is None:
+                    await self._begin_writing()
                 yield
                 await self.writer.drain()
                 writing.cancel_scope.cancel()
             nursery.cancel_scope.cancel()
         self.stored.index.close()
+
+    async def _begin_writing(self) -> None:
+        """Only the node that leads records expiries, or anything else."""
+        assert self._writing is not None
+        await self._writing.start(self.writer.run)
+        await self.timers.load()
+        await self._writing.start(_run_part, self.timers)
+
+    # --- another node's entries --------------------------------------------------------------------------------------
+
+    def follow(self, entries: list[DurableEntry], frontier: Frontier) -> None:
+        """Show these entries, which another node has written and this one has proved."""
+        wallets = self.wallets
+        changed: list[ClientRecord] = []
+        for durable in entries:
+            entry = durable.entry
+            if entry.effects is not None:
+                wallets.books.assets.update({asset.asset: asset for asset in entry.effects.assets})
+                if entry.effects.clients:
+                    apply_clients(wallets.clients, entry.effects)
+                    changed += entry.effects.clients
+            wallets.clock.entered(entry.time)
+        self.writer.followed(frontier)
+        for durable in entries:
+            self.publisher.publish(durable)
+        self.projector.extend(entries, frontier)
+        wallets.visibility.followed()
+        if changed:
+            self.events.clients_changed(changed)
+
+    async def room_to_follow(self) -> None:
+        """Return once the read tables have so far caught up that more entries can be taken."""
+        while self.wallets.load.is_behind:
+            await self.projector.advance()
+
+    async def lead(self, clock: Clock) -> None:
+        """Decide commands from now on: this node alone writes the journal, all of which it was shown."""
+        wallets, tables = self.wallets, self.stored.tables
+        await self.projector.reach(self.writer.durable_head)
+        wallets.books.clients = ClientBook(wallets.clients.records.values())
+        self.clock = tables.clock = clock
+        wallets.clock.promise(wallets.clock.moment())  # An answer as of the last entry's time stays true.
+        wallets.clock.go_by(clock)
+        wallets.reads = Reads(wallets.books, wallets.roster, self.writer, wallets.clock)
+        self.writer.lead()
+        await self._begin_writing()
 
     async def open_external(self) -> None:
         """The first entry of every journal opens the wallet through which money enters and leaves.
@@ -224,6 +289,11 @@ class Engine:
         self.wallets.decisions.submit(Submission(command, DAEMON, reply))
         await answered.wait()
         return answers[0]
+
+
+def _no_clock() -> datetime:
+    """The clock of a node that follows: its moment is the time of the last entry, whatever its own clock says."""
+    return datetime.min.replace(tzinfo=UTC)
 
 
 class _Part(Protocol):

@@ -2,7 +2,7 @@
 
     async with opened_journal(launch) as store: ...    # None if the daemon was stopped before it could lead
 
-A ledger in PostgreSQL has one leader.  While that is another node, this one is ``following``.
+A ledger in PostgreSQL has one leader.  While that is another node, this one is ``following``: its store cannot append.
 """
 
 from collections.abc import AsyncIterator
@@ -17,7 +17,7 @@ from walletd.settings.settings import ConfigurationError
 from walletd.vocabulary.states import DaemonState
 
 if TYPE_CHECKING:
-    from walletd.journal.postgresql.ledger import Leader
+    from walletd.journal.following import Leader
 
 
 @asynccontextmanager
@@ -39,9 +39,9 @@ async def opened_journal(launch: Launch, node_url: str = "") -> AsyncIterator[Ar
 @asynccontextmanager
 async def _led(launch: Launch, node_url: str) -> AsyncIterator[Archivable | None]:
     try:
+        from walletd.journal.postgresql.following import Place
         from walletd.journal.postgresql.ledger import Node
         from walletd.journal.postgresql.opening import (
-            Place,
             folder_of_node,
             leading,
             owner_of_this_process,
@@ -61,7 +61,8 @@ async def _led(launch: Launch, node_url: str) -> AsyncIterator[Archivable | None
     with folder_of_node(settings.data):
         store = None
         with stop.following:
-            store = await take_ledger(place, Node(owner_of_this_process(), node_url), following)
+            node = Node(owner_of_this_process(), node_url)
+            store = await take_ledger(place, node, following, follows=True)
         if store is None:
             yield None
             return

@@ -3,7 +3,7 @@
 metrics.show(*families_of(engine, traffic, services, parts, compaction))
 """
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
@@ -18,9 +18,11 @@ from walletd.gateway.http.exchange import HTTP_STATUSES
 from walletd.gateway.network.counters import TrafficCounters
 from walletd.gateway.network.tls import Certificates
 from walletd.gateway.services import Services
+from walletd.journal.failures import NotLeading
 from walletd.journal.writer import JournalWriter
 from walletd.protocol.close_codes import CloseCode
 from walletd.protocol.messages.journal import CompactionStatus
+from walletd.protocol.messages.operator import LedgerStatus
 from walletd.protocol.methods import METHODS, Kind
 from walletd.sessions.budgets import Budgets
 from walletd.sessions.rates import RateBook
@@ -29,6 +31,7 @@ from walletd.tables.projector import Projector
 from walletd.upkeep.compaction import Compaction
 from walletd.vocabulary.budgets import Budget
 from walletd.vocabulary.reasons import Reason
+from walletd.vocabulary.states import NodeRole
 from walletd.wallets.counters import CommandCounters
 from walletd.wallets.roster import Roster
 from walletd.wallets.submission import Submission
@@ -55,7 +58,12 @@ CLOSE_CODES = (*(code.value for code in CloseCode), ABNORMAL)
 
 
 def families_of(
-    engine: Engine, traffic: TrafficCounters, services: Services, parts: ListenerParts, compaction: Compaction
+    engine: Engine,
+    traffic: TrafficCounters,
+    services: Services,
+    parts: ListenerParts,
+    compaction: Compaction,
+    ledger: Callable[[], LedgerStatus | None] = lambda: None,
 ) -> list[Families]:
     """The families of a daemon that serves, part by part."""
     counters, certificates = services.counters, parts.certificates
@@ -69,6 +77,7 @@ def families_of(
         lambda: of_connections(traffic, services.admission.endpoints, counters.shed, parts.rates),
         lambda: of_budgets(engine.wallets.decisions.budgets),
         lambda: of_audit(services.audit),
+        lambda: of_node(ledger()),
     ]
     if certificates is not None:
         families.append(lambda: of_certificates(certificates))
@@ -117,13 +126,12 @@ def of_commands(counters: CommandCounters, rejected: Mapping[str, int], remember
 def of_journal(writer: JournalWriter[Submission], projector: Projector, counters: CommandCounters) -> Iterator[Metric]:
     """The families of the journal and of what is projected from it."""
     commits = writer.counters
+    is_degraded = writer.degraded is not None and not isinstance(writer.degraded, NotLeading)
     yield gauge("walletd_journal_head", "Sequence of the last durable entry.", writer.durable_head)
     yield gauge(
         "walletd_journal_queued_entries", "Entries that are not durable yet.", writer.head - writer.durable_head
     )
-    yield gauge(
-        "walletd_journal_degraded", "1 while the journal accepts no writes.", float(writer.degraded is not None)
-    )
+    yield gauge("walletd_journal_degraded", "1 while the journal accepts no writes.", float(is_degraded))
     yield counter("walletd_journal_entries", "Entries made durable.", commits.entries)
     yield counter("walletd_journal_bytes", "Bytes of entries made durable.", commits.bytes)
     yield counter("walletd_journal_rollbacks", "Commits rolled back for lack of space.", commits.rollbacks)
@@ -265,6 +273,32 @@ def of_audit(audit: AuditTrail) -> Iterator[Metric]:
     yield acts
     refusals = dict.fromkeys(("token_refused", "forbidden"), 0) | dict(audit.refusals)
     yield labelled("walletd_audit_refusals", "Refused tokens and forbidden attempts.", "event", refusals)
+
+
+def of_node(ledger: LedgerStatus | None) -> Iterator[Metric]:
+    """The families of a node of a ledger in PostgreSQL; none for a journal in a file."""
+    if ledger is None:
+        return
+    yield gauge(
+        "walletd_node_leads",
+        "Of a ledger in PostgreSQL: 1 while this node leads it, 0 while it follows.",
+        float(ledger.role is NodeRole.LEADER),
+    )
+    yield gauge("walletd_node_term", "Times that a node took the ledger, as far as this one knows.", ledger.term)
+    yield gauge(
+        "walletd_node_lag_entries", "Entries of the ledger that this node does not show yet.", ledger.lag_entries
+    )
+    yield gauge(
+        "walletd_node_lag_seconds",
+        "Seconds for which this node has not shown all entries, or not seen the ledger.",
+        ledger.lag_seconds,
+    )
+    yield gauge(
+        "walletd_node_lease_seconds",
+        "Seconds until the leader's lease ends unless it is renewed; 0 while no node leads.",
+        ledger.lease_seconds or 0.0,
+    )
+    yield gauge("walletd_node_replicated", "1 if a commit waits for a synchronous standby.", float(ledger.replicated))
 
 
 def of_certificates(certificates: Certificates) -> Iterator[Metric]:

@@ -23,6 +23,7 @@ from walletd.daemon.descriptors import raise_limit
 from walletd.daemon.draining import drain
 from walletd.daemon.engine import Engine
 from walletd.daemon.exit_codes import exit_code_of, log_end
+from walletd.daemon.following import FollowingNode, following_node, follows, ledger_status, node_of
 from walletd.daemon.journals import opened_journal
 from walletd.daemon.launch import Announce, Announcement, Launch, Made
 from walletd.daemon.limits import budgets_of, caches_of, engine_limits, session_limits
@@ -34,8 +35,8 @@ from walletd.gateway.admission import Admission
 from walletd.gateway.network.counters import TrafficCounters
 from walletd.gateway.services import About, Operator, Services, SessionTerms
 from walletd.journal.archive.archivable import Archivable
-from walletd.journal.failures import LeadershipLost
-from walletd.journal.store import IsLed, JournalStore
+from walletd.journal.failures import LeadershipLost, NotLeading
+from walletd.journal.store import IsLed
 from walletd.logs.setup import set_levels
 from walletd.protocol.envelope import LifecycleNotice, Node
 from walletd.protocol.messages.operator import DaemonStatus, LedgerStatus, PrincipalUse
@@ -57,7 +58,7 @@ from walletd.upkeep.books_audit import Audit, BooksAudits
 from walletd.upkeep.compaction import Compaction
 from walletd.upkeep.recovery import Recovered, Report, recover
 from walletd.vocabulary.identifiers import Principal
-from walletd.vocabulary.states import DaemonState, NodeRole
+from walletd.vocabulary.states import DaemonState
 from walletd.wallets.clock_file import begin_here, keep
 
 log = logging.getLogger("walletd.daemon")
@@ -109,7 +110,7 @@ def _again(launch: Launch) -> Launch:
 
 
 async def _run(launch: Launch) -> bool:
-    """Run until the daemon is stopped, or another node leads its ledger: then the result is True.
+    """Run until the daemon is stopped, or this node does not lead its ledger any more: then the result is True.
 
     With sockets that systemd opened, and that are closed now, LeadershipLost ends the process: systemd starts it again.
     """
@@ -126,7 +127,8 @@ async def _run(launch: Launch) -> bool:
             async with opened_journal(launch, node_url) as store:
                 if store is not None:
                     operator_sha256 = _operator_sha256(settings)
-                    lifecycle.move(DaemonState.RECOVERING)
+                    if not follows(store):
+                        lifecycle.move(DaemonState.RECOVERING)
                     await _recover_and_serve(launch, listeners, store, operator_sha256)
             nursery.cancel_scope.cancel()
         if lifecycle.state is not DaemonState.DRAINING:
@@ -137,7 +139,8 @@ async def _run(launch: Launch) -> bool:
         lost = first_failure(raised)
         if isinstance(lost, LeadershipLost) and can_start_again and not operations.stop.wished.is_set():
             log.warning("%s", lost)
-            lifecycle.move(DaemonState.FOLLOWING)
+            if lifecycle.state is not DaemonState.FOLLOWING:
+                lifecycle.move(DaemonState.FOLLOWING)
             return True
         lifecycle.move(DaemonState.FAILED)
         raise
@@ -168,18 +171,25 @@ async def _recover_and_serve(launch: Launch, listeners: Listeners, store: Archiv
         async with audits.begun(counts_wallets=False) as audit:
             await audit_at_start(audit, operations.audited)
             last = recovered.progress.time
-            clock = operations.clock = begin_here(settings.data, last, settings.max_clock_gap_days)
+            clock = operations.clock
+            if not follows(store):
+                clock = operations.clock = begin_here(settings.data, last, settings.max_clock_gap_days)
             die = _die_with_a_report(operations)
             async with _reading(recovered, settings.reader_cache_kibibytes, clock, die) as queries:
                 limits, budgets, head = engine_limits(settings), budgets_of(settings), await store.head()
-                engine = Engine(store, recovered, queries, head, limits, budgets=budgets, clock=clock, die=die)
+                why = NotLeading("") if follows(store) else None
+                engine = Engine(
+                    store, recovered, queries, head, limits, budgets=budgets, clock=clock, die=die, follows=why
+                )
                 async with engine.running():
-                    is_new = engine.writer.head == 0
+                    following = following_node(engine, store, head, recovered.frontier)
+                    is_new = engine.writer.head == 0 and following is None
                     if is_new:
                         log.info("there was no journal in %s: a new one is made there", settings.data)
-                    await _admit_operator(engine, operator_sha256, settings)
+                    if following is None:
+                        await _admit_operator(engine, operator_sha256, settings)
                     made = Made(journal=is_new, tables=recovered.rebuilt)
-                    await _serve(launch, listeners, store, engine, audit, made)
+                    await _serve(launch, listeners, store, engine, audit, made, following, operator_sha256)
                 if not stop.hurried.is_set():
                     await engine.projector.drain()
     finally:
@@ -217,11 +227,22 @@ async def _admit_operator(engine: Engine, operator_sha256: str, settings: Settin
 
 
 async def _serve(
-    launch: Launch, listeners: Listeners, store: Archivable, engine: Engine, audit: Audit, made: Made
+    launch: Launch,
+    listeners: Listeners,
+    store: Archivable,
+    engine: Engine,
+    audit: Audit,
+    made: Made,
+    following: FollowingNode | None,
+    operator_sha256: str,
 ) -> None:
     settings, operations, lifecycle, parts = launch.settings, launch.operations, launch.lifecycle, listeners.parts
     compaction = compacting(launch, store, engine)
-    services = _services(launch, engine, compaction, parts.traffic)
+
+    def ledger() -> LedgerStatus | None:
+        return ledger_status(store, following)
+
+    services = _services(launch, engine, compaction, parts.traffic, following)
     is_overtaken = store.is_overtaken if isinstance(store, IsLed) else None
     server = client_listener(launch, listeners, services, engine.passes, is_overtaken)
     engine.events.idle.add(server.flush)
@@ -230,24 +251,51 @@ async def _serve(
     async with trio.open_nursery() as edge:
         await edge.start(services.run)
         addresses = await edge.start(server.serve)
-        listeners.metrics.show(*families_of(engine, server.traffic, services, parts, compaction))
+        listeners.metrics.show(*families_of(engine, server.traffic, services, parts, compaction, ledger))
         collect_garbage_rarely()
-        lifecycle.move(DaemonState.SERVING)
-        await edge.start(compaction.run)
+
+        url = f"{'ws' if parts.certificates is None else 'wss'}://{addresses[0]}"
+
+        async def serve_as_leader() -> None:
+            lifecycle.move(DaemonState.SERVING)
+            await edge.start(compaction.run)
+            edge.start_soon(keep, settings.data, operations.clock, engine.timers.wake)
+            launch.announce(Announcement(url, settings, engine.writer.durable_head, made, listeners.admin_url))
+
+        async def follow_and_lead(node: FollowingNode) -> None:
+            if await _lead_in_turn(launch, engine, node, operator_sha256):
+                services.admission.register.clock = operations.clock
+                await serve_as_leader()
+
+        if following is None:
+            await serve_as_leader()
+        else:
+            log.info("reads and streams are served at %s", url)
+            edge.start_soon(follow_and_lead, following)
         edge.start_soon(audit_beside, audit, operations.audited)
         edge.start_soon(operations.manager.watch, _journal_progress(engine))
         edge.start_soon(operations.loop_watch.run)
-        edge.start_soon(keep, settings.data, operations.clock, engine.timers.wake)
         if parts.certificates is not None:
             edge.start_soon(parts.certificates.watch)
-        scheme = "ws" if parts.certificates is None else "wss"
-        url = f"{scheme}://{addresses[0]}"
-        launch.announce(Announcement(url, settings, engine.writer.durable_head, made, listeners.admin_url))
         await operations.stop.wished.wait()
         lifecycle.move(DaemonState.DRAINING)
         compaction.stop()
         await drain(engine, services, server, operations)
         edge.cancel_scope.cancel()
+
+
+async def _lead_in_turn(launch: Launch, engine: Engine, node: FollowingNode, operator_sha256: str) -> bool:
+    """Follow until this node has taken the ledger, and can lead; False if the daemon is being stopped."""
+    settings, operations, lifecycle = launch.settings, launch.operations, launch.lifecycle
+    await node.follow()
+    if operations.stop.wished.is_set():
+        return False
+    lifecycle.move(DaemonState.RECOVERING)
+    last = engine.wallets.clock.moment()
+    operations.clock = begin_here(settings.data, last, settings.max_clock_gap_days)
+    await engine.lead(operations.clock)
+    await _admit_operator(engine, operator_sha256, settings)
+    return not operations.stop.wished.is_set()
 
 
 def _journal_progress(engine: Engine) -> JournalProgress:
@@ -258,7 +306,13 @@ def _journal_progress(engine: Engine) -> JournalProgress:
     )
 
 
-def _services(launch: Launch, engine: Engine, compaction: Compaction, traffic: TrafficCounters) -> Services:
+def _services(
+    launch: Launch,
+    engine: Engine,
+    compaction: Compaction,
+    traffic: TrafficCounters,
+    following: FollowingNode | None,
+) -> Services:
     settings, lifecycle = launch.settings, launch.lifecycle
 
     def status() -> DaemonStatus:
@@ -280,8 +334,11 @@ def _services(launch: Launch, engine: Engine, compaction: Compaction, traffic: T
             over_budget=sum(engine.wallets.decisions.budgets.refused.values()),
             started_at=lifecycle.started_at,
             compaction=compaction.status,
-            ledger=_ledger_status(store),
+            ledger=ledger_status(store, following),
         )
+
+    def node() -> Node | None:
+        return node_of(store, following)
 
     admission = Admission(TokenRegister(engine.wallets.clients, engine.clock), settings.authentication_seconds)
     engine.events.clients_changed.add(admission.review)
@@ -293,32 +350,9 @@ def _services(launch: Launch, engine: Engine, compaction: Compaction, traffic: T
         engine.publisher,
         admission,
         engine.wallets.decisions.budgets,
-        Operator(launch.operations, compaction, engine.audits, lambda: lifecycle.state, status, lambda: _node(store)),
+        Operator(launch.operations, compaction, engine.audits, lambda: lifecycle.state, status, node),
         About(VERSION, store.instance, store.created_at, store.epoch),
         SessionTerms(session_limits(settings), int(settings.heartbeat_seconds * 1000), settings.max_event_bytes),
-    )
-
-
-def _node(store: JournalStore) -> Node | None:
-    """This daemon as one of several; None if its journal is a file."""
-    if not isinstance(store, IsLed):
-        return None
-    return Node(ledger=store.name, role=NodeRole.LEADER, term=store.term, leader=store.url or None)
-
-
-def _ledger_status(store: JournalStore) -> LedgerStatus | None:
-    node = _node(store)
-    if node is None or not isinstance(store, IsLed):
-        return None
-    return LedgerStatus(
-        node.ledger,
-        node.term,
-        store.is_replicated,
-        node.role,
-        node.leader,
-        node.lag_entries,
-        node.lag_seconds,
-        store.lease_left_seconds,
     )
 
 

@@ -51,6 +51,17 @@ class JournalDetached(JournalFull):
     )
 
 
+class NotLeading(JournalFull):
+    """Certain: nothing was written, because this node follows the one that leads the ledger."""
+
+    advice = "The node that leads takes commands; this one does as soon as it leads."
+
+    def __init__(self, leader: str) -> None:
+        super().__init__("this node follows the one that leads" if leader else "no node leads the ledger")
+        self.leader = leader
+        """The URL of the node that leads; empty if none is known."""
+
+
 class HeadMoved(JournalFailure):
     """Certain: nothing was written, because the journal's head has moved.  Another writer owns it now."""
 

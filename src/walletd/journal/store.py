@@ -9,13 +9,16 @@ both pass the same contract tests.
     for segment in await store.read(after=head.sequence): ...
 """
 
-from typing import NoReturn, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, NoReturn, Protocol, runtime_checkable
 
 import msgspec
 
 from walletd.journal.merkle import EMPTY_ROOT
 from walletd.journal.segment import Segment
 from walletd.vocabulary.histories import Histories
+
+if TYPE_CHECKING:
+    from walletd.journal.following import Watch
 
 READ_LIMIT_BYTES = 4 * 1024 * 1024
 """One read occupies the journal's connection for some milliseconds."""
@@ -117,9 +120,11 @@ class IsLed(Protocol):
     name: str
     """The ledger's name."""
     term: int
-    """The number of this node's hold on it."""
+    """The number of this node's hold on it; while it follows, of the leader's."""
     is_replicated: bool
     """True if a commit waits for a second copy."""
+    following: "Watch | None"
+    """The ledger as this node sees it until it leads; None if it has led from the start."""
 
     @property
     def url(self) -> str:
@@ -129,6 +134,11 @@ class IsLed(Protocol):
     @property
     def lease_left_seconds(self) -> float:
         """The rest of the lease of the node that leads; 0 if none does."""
+        ...
+
+    @property
+    def is_leading(self) -> bool:
+        """True if this node has taken the ledger, or has had it; False while it follows."""
         ...
 
     def is_overtaken(self) -> bool:

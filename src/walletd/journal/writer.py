@@ -234,6 +234,23 @@ class JournalWriter(Generic[Context]):
             passes.is_idle = False
             self._work.set()
 
+    def follow(self, why: JournalFull) -> None:
+        """Accept nothing until ``lead``: another node writes this journal."""
+        assert not self._queue.entries
+        self._queue.degraded, self._queue.is_closed = why, True
+
+    def followed(self, frontier: Frontier) -> None:
+        """Note that the other node has written up to here; the frontier no longer changes."""
+        queue = self._queue
+        assert queue.is_closed
+        assert queue.head == queue.durable_head
+        queue.head = queue.durable_head = frontier.size
+        self._frontier = frontier
+
+    def lead(self) -> None:
+        """Accept entries from now on: this node alone writes the journal, which ends where ``followed`` said."""
+        self._queue.degraded, self._queue.is_closed = None, False
+
     def when_durable(self, sequence: int, callback: Waiter) -> None:
         """Call back with True once the entry is durable (now, if it is), or with False when it was rolled back.
 

@@ -103,7 +103,7 @@ class CommandIds:
             principal = durable.entry.principal
             for name in ids_of(durable.entry.command):
                 index.note(principal, name)
-                del recent[principal, name]
+                recent.pop((principal, name), None)  # A follower decided none of them.
 
     # --- commands sent again ---------------------------------------------------------------------------------------
 

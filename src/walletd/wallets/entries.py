@@ -4,7 +4,7 @@ from datetime import datetime
 
 import msgspec
 
-from walletd.journal.failures import JournalFull
+from walletd.journal.failures import JournalFull, NotLeading
 from walletd.ledger.book import Books
 from walletd.ledger.entry_size import most_expiring, too_large
 from walletd.ledger.guards import Verdict
@@ -21,12 +21,17 @@ from walletd.vocabulary.sizes import MAX_ENTRY_BYTES
 from walletd.wallets.submission import Submission
 
 UNAVAILABLE_RETRY_MS = 1000
+LEADERLESS_RETRY_MS = 100
+"""A ledger that was handed over has its next leader within a moment."""
 
 
 def unavailable(why: JournalFull | ReadTablesStand | None) -> Declined:
     """Why the journal or the read tables accept nothing now."""
     what = "no space" if why is None else why.args[0]
-    return Declined(Reason.UNAVAILABLE, {"why": what, "retry_after_ms": UNAVAILABLE_RETRY_MS})
+    facts = {"why": what, "retry_after_ms": UNAVAILABLE_RETRY_MS}
+    if isinstance(why, NotLeading):
+        facts |= {"leader": why.leader} if why.leader else {"retry_after_ms": LEADERLESS_RETRY_MS}
+    return Declined(Reason.UNAVAILABLE, facts)
 
 
 def bounded(books: Books, command: ExpireHold, now: datetime) -> ExpireHold:

@@ -27,6 +27,10 @@ class HistoryClock:
         self._promised = self._earliest = datetime.min.replace(tzinfo=UTC)
         """The last moment that a read has shown, and the first one after it."""
 
+    def go_by(self, clock: Callable[[], datetime]) -> None:
+        """Take another clock from now on."""
+        self._clock = clock
+
     def next_entry_time(self) -> datetime:
         """The clock's time, but never before the last entry's, and later than any promised moment."""
         now = self._clock()

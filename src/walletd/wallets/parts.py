@@ -29,6 +29,7 @@ from walletd.wallets.loading_places import Payments
 from walletd.wallets.reads import Reads
 from walletd.wallets.roster import Roster
 from walletd.wallets.submission import Submission
+from walletd.wallets.table_reads import TableReads
 from walletd.wallets.visibility import Visibility
 
 
@@ -99,7 +100,7 @@ class Wallets:
                 seconds,
             ),
         )
-        self.reads = Reads(books, self.roster, writer, clock)
+        self.reads: Reads | TableReads = Reads(books, self.roster, writer, clock)
         self.decisions = Decisions(
             books, clients, self.roster, loading, writer, self.command_ids, clock, load, slices, budgets, self.counters
         )

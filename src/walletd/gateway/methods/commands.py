@@ -49,8 +49,8 @@ def command(endpoint: ClientEndpoint, call: Call) -> None:
     """Submit a command; its reply is queued once it is durable."""
     for check in CHECKS[type(call.params)]:
         check(call.params)
-    if endpoint.services.operator.lifecycle() is DaemonState.DRAINING:
-        endpoint.refuse(call, Declined(Reason.DRAINING, {"retry_after_ms": 1000}))
+    state = endpoint.services.operator.lifecycle()
+    if state is not DaemonState.SERVING and _refuse(endpoint, call, state):
         return
 
     def reply(outcome: Settlement) -> None:
@@ -77,6 +77,21 @@ def command(endpoint: ClientEndpoint, call: Call) -> None:
         submission.is_abandoned = endpoint.has_left
         if not call.params.dry_run:
             endpoint.park(submission)
+
+
+def _refuse(endpoint: ClientEndpoint, call: Call, state: DaemonState) -> bool:
+    """Refuse the command if this state admits none of its kind; returns whether it is refused.
+
+    A node that follows answers commands that were decided before, and nothing else.
+    """
+    if state is DaemonState.DRAINING:
+        endpoint.refuse(call, Declined(Reason.DRAINING, {"retry_after_ms": 1000}))
+        return True
+    is_following = state in (DaemonState.FOLLOWING, DaemonState.RECOVERING)
+    obstacle = endpoint.services.wallets.load.obstacle() if is_following and call.params.dry_run else None
+    if obstacle is not None:
+        endpoint.refuse(call, obstacle)
+    return obstacle is not None
 
 
 def _tell(endpoint: ClientEndpoint, call: Call, outcome: Settlement) -> None:

@@ -41,6 +41,7 @@ from walletd.tables.writer import ReadTablesStand
 from walletd.vocabulary.declined import Declined
 from walletd.vocabulary.fatal import FATAL
 from walletd.vocabulary.reasons import Reason
+from walletd.vocabulary.states import DaemonState
 from walletd.wallets.entries import unavailable
 from walletd.wallets.submission import Behind, Submission
 
@@ -62,7 +63,7 @@ def answer(endpoint: ClientEndpoint, call: Call) -> None:
     check_params(call)
     if name in ACTS or name in WHOLE_READS:
         _note(endpoint, call)
-    if _at_least(call) > endpoint.services.publisher.head:
+    if _at_least(endpoint, call) > endpoint.services.publisher.head:
         _ask(endpoint, call)
     elif name in AT_ONCE:
         AT_ONCE[name](endpoint, call)
@@ -154,7 +155,7 @@ async def _answer_read(endpoint: ClientEndpoint, asked: PendingRead) -> None:
         await _settled(submission)
     # A read behind no command does not wait for entries that the session wrote since.
     sequence = max(asked.sequence, endpoint.written) if asked.behind else asked.sequence
-    sequence = max(sequence, at_least := _at_least(call))
+    sequence = max(sequence, at_least := _at_least(endpoint, call))
     try:
         if (declined := await _until_reached(endpoint, at_least)) is not None:
             endpoint.refuse(call, declined)
@@ -182,9 +183,19 @@ async def _answer_read(endpoint: ClientEndpoint, asked: PendingRead) -> None:
         endpoint.refuse(call, Declined(Reason.INTERNAL_ERROR))
 
 
-def _at_least(call: Call) -> int:
-    """The entry that the client wants to be shown; 0 if it does not say."""
-    return (isinstance(call.params, m.Read) and call.params.at_least) or 0
+def _at_least(endpoint: ClientEndpoint, call: Call) -> int:
+    """The entry that the client wants to be shown, 0 if it does not say.  On a node that follows, a stream's cursor
+    says so: it may come from a node that was farther.
+    """
+    params, services = call.params, endpoint.services
+    if not isinstance(params, m.Read):
+        return 0
+    cursor = params.after if isinstance(params, m.Subscribe) else None
+    is_ours = isinstance(cursor, m.Cursor) and cursor.epoch == services.about.epoch
+    if is_ours and services.operator.lifecycle() is DaemonState.FOLLOWING:
+        assert isinstance(cursor, m.Cursor)
+        return max(params.at_least or 0, cursor.sequence)
+    return params.at_least or 0
 
 
 async def _until_reached(endpoint: ClientEndpoint, at_least: int) -> Declined | None:

@@ -54,7 +54,7 @@ def daemon_compact(endpoint: ClientEndpoint, call: Call) -> None:
         endpoint.reply(call, compaction.status)
     else:
         facts = {"why": f"the daemon is {state.value}", "retry_after_ms": 1000}
-        endpoint.refuse(call, Declined(Reason.UNAVAILABLE, facts))
+        endpoint.refuse(call, Declined(Reason.UNAVAILABLE, facts | endpoint.services.operator.leader()))
 
 
 async def daemon_audit(endpoint: ClientEndpoint, call: Call) -> None:

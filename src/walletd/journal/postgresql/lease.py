@@ -112,7 +112,11 @@ class Lease:
         """Give it back, so that another node need not wait for its end."""
         self.end()
         with trio.move_on_after(RELEASE_SECONDS, shield=True):
-            try:
-                await (await self._link.ready()).rows(RELEASE, self._ledger, self._owner)
-            except (ConnectionLost, StatementRefused):
-                return
+            while True:
+                try:
+                    await (await self._link.ready()).rows(RELEASE, self._ledger, self._owner)
+                    return
+                except StatementRefused:
+                    return
+                except ConnectionLost:
+                    continue  # A lost connection is found when it is used; releasing twice does no harm.

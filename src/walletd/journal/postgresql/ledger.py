@@ -9,6 +9,7 @@ import re
 from typing import NamedTuple
 
 from walletd.journal.failures import JournalCorrupt, JournalLocked, JournalUnsupported
+from walletd.journal.following import Leader
 from walletd.journal.merkle import EMPTY_ROOT
 from walletd.journal.postgresql.connection import Connection, DatabaseUnusable, StatementRefused
 from walletd.journal.postgresql.link import Link
@@ -44,16 +45,6 @@ class Node(NamedTuple):
 
     owner: str
     url: str = ""
-
-
-class Leader(NamedTuple):
-    """The node that leads a ledger, by the ledger's row: ``left_seconds`` is None if none does."""
-
-    owner: str
-    url: str
-    term: int
-    head: int
-    left_seconds: float | None
 
 
 class LedMeanwhile(JournalLocked):
@@ -135,8 +126,8 @@ async def take(connection: Connection, name: str, node: Node, lease_seconds: flo
 
 async def leader_of(connection: Connection, name: str) -> Leader | None:
     """The node that leads; None if there is no such ledger."""
-    for owner, url, term, head, left in await connection.rows(LEADER, name):
-        return Leader(owner or "", url or "", term, head, None if left is None else float(left))
+    for owner, url, term, head, root, left in await connection.rows(LEADER, name):
+        return Leader(owner or "", url or "", term, head, root, None if left is None else float(left))
     return None
 
 

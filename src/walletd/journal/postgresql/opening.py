@@ -14,16 +14,16 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 import trio
 
 from walletd.journal.failures import JournalUnsupported
+from walletd.journal.following import Leader
 from walletd.journal.postgresql.connection import Connection, ConnectionLost, StatementRefused, without_password
+from walletd.journal.postgresql.following import LEASE_SECONDS, Following, Place
 from walletd.journal.postgresql.lease import Lease, boot_seconds
 from walletd.journal.postgresql.ledger import (
     DatabaseUnfit,
-    Leader,
     LedMeanwhile,
     Node,
     charter_in,
@@ -33,7 +33,7 @@ from walletd.journal.postgresql.ledger import (
     take,
 )
 from walletd.journal.postgresql.link import Link
-from walletd.journal.postgresql.schema import HEAD, LISTEN
+from walletd.journal.postgresql.schema import BARRIER, HEAD, LISTEN
 from walletd.journal.postgresql.store import PostgresqlJournalStore
 from walletd.journal.sqlite.charter import Charter
 from walletd.journal.sqlite.connection import translated
@@ -43,25 +43,15 @@ from walletd.journal.sqlite.private import close_to_others, refuse_exposed
 from walletd.journal.store import Head
 from walletd.runtime.threads import in_thread
 
-LEASE_SECONDS = 10.0
 MARK_SECONDS = 10.0
 """How often the data folder remembers the head, so that a database that has lost its end is noticed."""
 PAUSE_SECONDS = 1.0
 """Between two attempts to reach a database that does not answer, and at most between two looks at the lease."""
 
-Following = Callable[[Leader | None], None]
+Told = Callable[[Leader | None], None]
 """Told while the node waits: which node leads, or None if the database does not say."""
 
 log = logging.getLogger("walletd.journal")
-
-
-class Place(NamedTuple):
-    """A ledger, and the terms on which a node leads it."""
-
-    url: str
-    ledger: str
-    allow_unreplicated: bool = False
-    lease_seconds: float = LEASE_SECONDS
 
 
 class JournalElsewhere(JournalUnsupported):
@@ -83,7 +73,7 @@ async def open_ledger(
     node: Node | None = None,
     allow_unreplicated: bool = False,
     lease_seconds: float = LEASE_SECONDS,
-    following: Following = _quiet,
+    following: Told = _quiet,
     new_instance: Callable[[], str] = lambda: secrets.token_hex(8),
     now: Callable[[], int] = time.time_ns,
 ) -> AsyncIterator[PostgresqlJournalStore]:
@@ -114,7 +104,7 @@ def folder_of_node(directory: Path) -> Iterator[None]:
 
 @asynccontextmanager
 async def leading(store: PostgresqlJournalStore, directory: Path) -> AsyncIterator[None]:
-    """Keep the lease while the body runs, then release it.
+    """Keep the lease while the body runs, then release it; of a node that follows, the one that it takes in the body.
 
     LeadershipLost, when the lease is over, ends the body.  Raises JournalReplaced if the ledger is not the one that
     this directory has seen, or not all of it.
@@ -122,13 +112,18 @@ async def leading(store: PostgresqlJournalStore, directory: Path) -> AsyncIterat
     async with trio.open_nursery() as nursery:
         try:
             await _refuse_replaced(store, directory)
-            await nursery.start(store.lease.keep)
+            if store.lease is not None:
+                await nursery.start(store.lease.keep)
+                nursery.start_soon(store.tell_followers)
+            if store.following is not None:
+                store.following.leases = nursery
             nursery.start_soon(_keep_mark, store, directory)
             yield
             await _move_mark(store, directory)
         finally:
             nursery.cancel_scope.cancel()
-            await store.lease.release()
+            if store.lease is not None:
+                await store.lease.release()
             await store.aclose()
 
 
@@ -140,14 +135,15 @@ def owner_of_this_process() -> str:
 async def take_ledger(
     place: Place,
     node: Node | None = None,
-    following: Following = _quiet,
+    following: Told = _quiet,
     *,
     new_instance: Callable[[], str] = lambda: secrets.token_hex(8),
     now: Callable[[], int] = time.time_ns,
+    follows: bool = False,
 ) -> PostgresqlJournalStore:
-    """The store, once this node could take the ledger.  May be cancelled while it waits.
+    """The store, once this node could take the ledger; if it ``follows``, at once, even if another node leads.
 
-    Raises JournalUnsupported, DatabaseUnusable.
+    May be cancelled while it waits.  Raises JournalUnsupported, DatabaseUnusable.
     """
     node = node or Node(owner_of_this_process())
     url, name = place.url, place.ledger
@@ -162,6 +158,8 @@ async def take_ledger(
                     return await _take(connection, place, node, charter, is_replicated=is_replicated)
                 except LedMeanwhile:
                     following(await leader_of(connection, name))
+                    if follows:
+                        return await _join(connection, place, node, charter, is_replicated=is_replicated)
                 await _until_released(connection, name)
             except (ConnectionLost, StatementRefused, DatabaseUnfit) as error:
                 if isinstance(error, DatabaseUnfit) and not has_waited:
@@ -185,6 +183,21 @@ async def _take(
         log.warning("ledger %s has no synchronous standby: what is acknowledged is lost with the database's disk", name)
     log.info("this node leads ledger %s in term %d, from entry %d on", name, term, head.sequence)
     return PostgresqlJournalStore(url, name, node, charter, term, head, archived, lease, is_replicated=is_replicated)
+
+
+async def _join(
+    connection: Connection, place: Place, node: Node, charter: Charter, *, is_replicated: bool
+) -> PostgresqlJournalStore:
+    """The store of a node that follows: what can be read on this connection is replicated first."""
+    await connection.rows(BARRIER)
+    ((term, sequence, root, archived),) = await connection.rows(HEAD, place.ledger)
+    head = Head(sequence, charter.epoch, root)
+    store = PostgresqlJournalStore(
+        place.url, place.ledger, node, charter, term, head, archived, None, is_replicated=is_replicated
+    )
+    store.leader = await leader_of(connection, place.ledger)
+    store.following = Following(place, node, store)
+    return store
 
 
 async def _until_released(connection: Connection, name: str) -> None:

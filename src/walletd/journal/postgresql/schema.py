@@ -102,10 +102,16 @@ WITH released AS (
 SELECT pg_notify('walletd', name) FROM released
 """
 LEADER = """
-SELECT owner, url, term, head, extract(epoch FROM lease_until - clock_timestamp())::float8::text
+SELECT owner, url, term, head, root, extract(epoch FROM lease_until - clock_timestamp())::float8::text
 FROM walletd.ledger WHERE name = $1
 """
 LISTEN = "LISTEN walletd"
+NUDGE = "SELECT set_config('synchronous_commit', 'off', true), pg_notify('walletd', $1)"
+"""Tells followers that there is more.  In a transaction of its own, for a commit that notifies holds a lock that all
+ledgers of the database share, and without waiting for the standby: nothing depends on its arrival.
+"""
+BARRIER = "SELECT pg_logical_emit_message(true, 'walletd', '')::text"
+"""A commit that the standby has to confirm, and with it everything before: see ``following``."""
 
 # --- the journal ---------------------------------------------------------------------------------------------------
 

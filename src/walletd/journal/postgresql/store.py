@@ -9,6 +9,7 @@ ledger again, in the next term, and reads the head.  A late packet of the old te
 """
 
 import logging
+from contextlib import suppress
 
 import trio
 
@@ -21,7 +22,9 @@ from walletd.journal.failures import (
     LeadershipLost,
     OutcomeUnknown,
 )
+from walletd.journal.following import Leader
 from walletd.journal.postgresql.connection import ConnectionLost, StatementRefused, Value
+from walletd.journal.postgresql.following import Following
 from walletd.journal.postgresql.lease import Lease, boot_seconds
 from walletd.journal.postgresql.ledger import LedMeanwhile, Node, read_head, take
 from walletd.journal.postgresql.link import Link
@@ -31,6 +34,7 @@ from walletd.journal.postgresql.schema import (
     FIRST,
     HEAD,
     HOLDING,
+    NUDGE,
     PACK,
     PACKED,
     TOUCH,
@@ -48,6 +52,9 @@ log = logging.getLogger("walletd.journal")
 PACK_BYTES = 256 * 1024
 """The segments that become one block of the archive."""
 
+NUDGE_SECONDS = 0.025
+"""A follower is at most so much behind a leader that writes all the time; more often would cost the leader more."""
+
 _PAUSE_SECONDS = 0.5
 
 _FULL = frozenset({"53100", "53200", "53400", "25006", "42501"})
@@ -63,7 +70,9 @@ class Packed:
 
 
 class PostgresqlJournalStore:
-    """The ``JournalStore`` of a node that leads a ledger.  Made by ``take_ledger``, which alone checks that it fits."""
+    """The ``JournalStore`` of a node that leads a ledger, or follows until it ``lead``s: then nothing can be appended,
+    and no entry is read that was not proved.  Made by ``take_ledger``, which alone checks that it fits.
+    """
 
     def __init__(
         self,
@@ -74,10 +83,11 @@ class PostgresqlJournalStore:
         term: int,
         head: Head,
         archived: int,
-        lease: Lease,
+        lease: Lease | None,
         *,
         is_replicated: bool,
     ) -> None:
+        """``lease`` is None for a node that follows; ``head`` is then the last entry that it may show."""
         self.name = name
         self.is_replicated = is_replicated
         self.lease = lease
@@ -87,10 +97,14 @@ class PostgresqlJournalStore:
         self._node = node
         self._charter = charter
         self._head = head
-        self._writing = Link(url, lambda: not lease.is_over)
+        self._writing = Link(url, lambda: not self.is_overtaken())
         self._reading = Link(url)
         lease.when_over = self._let_go
         self._used_bytes: int | None = None
+        self._appended = trio.Event()
+        self.leader: Leader | None = None
+        """The node that leads, if it is another one and is known."""
+        self.following: Following | None = None
 
     def _let_go(self) -> None:
         """End what waits for the database: a node that cannot reach it should follow, not hang."""
@@ -98,15 +112,23 @@ class PostgresqlJournalStore:
         self._writing.close()
 
     def is_overtaken(self) -> bool:
-        return self.lease.is_over
+        return self.lease is not None and self.lease.is_over
+
+    @property
+    def is_leading(self) -> bool:
+        return self.lease is not None
 
     @property
     def url(self) -> str:
-        return self._node.url
+        if self.lease is not None:
+            return self._node.url
+        return "" if self.leader is None or self.leader.is_gone else self.leader.url
 
     @property
     def lease_left_seconds(self) -> float:
-        return max(0.0, self.lease.left_seconds)
+        if self.lease is not None:
+            return max(0.0, self.lease.left_seconds)
+        return 0.0 if self.leader is None else max(0.0, self.leader.left_seconds or 0.0)
 
     @property
     def instance(self) -> str:
@@ -137,12 +159,48 @@ class PostgresqlJournalStore:
                 log.warning("the segment at sequence %d was not written; writing it again", segment.first_sequence)
         self._refuse_after_lease()
         self._head = Head(segment.last_sequence, segment.epoch, segment.root)
+        self._appended.set()
         if self._used_bytes is not None:
             self._used_bytes += len(segment.body)
 
+    async def tell_followers(self) -> None:
+        """Tell the other nodes that there is more, not more often than every ``NUDGE_SECONDS``; until cancelled.
+
+        If that fails, they look by themselves a moment later.
+        """
+        while True:
+            await self._appended.wait()
+            self._appended = trio.Event()
+            with suppress(ConnectionLost, StatementRefused):
+                await (await self._reading.ready()).rows(NUDGE, self.name)
+            await trio.sleep(NUDGE_SECONDS)
+
     def _refuse_after_lease(self) -> None:
-        if self.lease.is_over:
+        if self.lease is None or self.lease.is_over:
             raise LeadershipLost(f"the lease on ledger {self.name} is over")
+
+    # --- following -------------------------------------------------------------------------------------------------
+
+    def saw(self, leader: Leader) -> None:
+        """Note who leads."""
+        self.leader, self.term = leader, leader.term
+
+    async def ahead(self, after: int, until: int) -> list[Segment]:
+        """The segments after this entry, which was proved, and up to that one, which exists; they are not proved."""
+        return [one for one in await self._read(after, READ_LIMIT_BYTES, until) if one.last_sequence <= until]
+
+    def passed(self, head: Head) -> None:
+        """Note that everything up to here was proved."""
+        self._head = head
+
+    def lead(self, term: int, archived: int, lease: Lease, *, is_replicated: bool) -> None:
+        """Append from now on, in this term, once all that is there was proved."""
+        self.term, self.lease, self.is_replicated = term, lease, is_replicated
+        self.archive.last_sequence = archived
+        self.leader = None
+        log.info("this node leads ledger %s in term %d", self.name, term)
+
+    # --- the journal -----------------------------------------------------------------------------------------------
 
     async def _append(self, expected_head: int, segment: Segment) -> bool:
         """True once it is durable; False if it is certain that it was not written, and can be now."""
@@ -165,6 +223,7 @@ class PostgresqlJournalStore:
 
     async def _was_written(self, expected_head: int, segment: Segment) -> bool:
         """Take the ledger again and look.  Raises LeadershipLost, HeadMoved, OutcomeUnknown."""
+        assert self.lease is not None
         while True:
             try:
                 connection = await self._writing.ready()
@@ -194,17 +253,23 @@ class PostgresqlJournalStore:
         """Raises HeadMoved, or LeadershipLost if another node is why."""
         ((term, head, *_),) = await self._reading.read(HEAD, self.name)
         if term != self.term:
-            self.lease.end()
+            if self.lease is not None:
+                self.lease.end()
             raise LeadershipLost(f"another node has taken ledger {self.name}: this one led term {self.term} of {term}")
         raise HeadMoved(f"ledger {self.name} ends at {head}, not at {expected_head}")
 
     async def read(self, after: int, limit: int = READ_LIMIT_BYTES) -> list[Segment]:
+        found, last = await self._read(after, limit, self._head.sequence), self._head.sequence
+        return found if self.is_leading else [segment for segment in found if segment.last_sequence <= last]
+
+    async def _read(self, after: int, limit: int, last: int) -> list[Segment]:
+        """``last`` is an entry that certainly exists."""
         assert after >= 0
         segments: list[Segment] = []
         if after >= self.archive.last_sequence:
             found = await self._segments(AFTER, after + 1, limit)
             segments = [segment for segment in found if segment.last_sequence > after]
-        is_behind = after < self._head.sequence and not (segments and segments[0].first_sequence <= after + 1)
+        is_behind = after < last and not (segments and segments[0].first_sequence <= after + 1)
         if is_behind and await self._is_archived(after + 1):
             return _up_to([one for one in await self._packed(after) if one.last_sequence > after], limit)
         if is_behind:
@@ -218,6 +283,8 @@ class PostgresqlJournalStore:
 
     async def read_entry(self, sequence: int) -> bytes | None:
         found: list[Segment] = []
+        if not self.is_leading and sequence > self._head.sequence:
+            return None
         if sequence > self.archive.last_sequence:
             found = await self._segments(HOLDING, sequence)
         if not found and 1 <= sequence <= self._head.sequence and await self._is_archived(sequence):
@@ -246,6 +313,8 @@ class PostgresqlJournalStore:
         return [segment_from(row) for row in await self._reading.read(statement, self.name, *values)]
 
     async def head(self) -> Head:
+        if not self.is_leading:
+            return self._head
         self._head = await read_head(self._reading, self.name, self.epoch)
         return self._head
 
@@ -259,6 +328,8 @@ class PostgresqlJournalStore:
             await self._refuse_moved(self._head.sequence)
 
     async def aclose(self) -> None:
+        if self.following is not None:
+            self.following.close()
         self._writing.close()
         self._reading.close()
 

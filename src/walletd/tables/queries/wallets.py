@@ -119,6 +119,19 @@ class Queries:
                 is_more = await self._single.read(loading.read_some)
         return loading.books
 
+    async def books_at_the_end(self, wallets: Iterable[WalletId]) -> tuple[dict[WalletId, Book], Moment]:
+        """The books of those wallets that exist, as of the last entry that the tables show, and its time.
+
+        O(assets, open holds and outflows of each), in one view, because others may change them meanwhile.
+        """
+        wanted = list(wallets)
+
+        def look(tables: Tables) -> tuple[dict[WalletId, Book], Moment]:
+            sequence = progress_of(tables)
+            return load_books(tables, wanted), Moment(sequence, time_of(tables, sequence))
+
+        return await self._look(look, is_small=len(wanted) <= SMALL_PAGE)
+
     async def has_wallet(self, wallet: WalletId) -> bool:
         """True if the wallet was opened."""
         return bool(await self._query(IS_THERE, (wallet,), is_small=True))
