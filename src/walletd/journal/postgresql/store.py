@@ -99,7 +99,8 @@ class PostgresqlJournalStore:
         self._head = head
         self._writing = Link(url, lambda: not self.is_overtaken())
         self._reading = Link(url)
-        lease.when_over = self._let_go
+        if lease is not None:
+            lease.when_over = self._let_go
         self._used_bytes: int | None = None
         self._appended = trio.Event()
         self.leader: Leader | None = None
@@ -196,6 +197,7 @@ class PostgresqlJournalStore:
     def lead(self, term: int, archived: int, lease: Lease, *, is_replicated: bool) -> None:
         """Append from now on, in this term, once all that is there was proved."""
         self.term, self.lease, self.is_replicated = term, lease, is_replicated
+        lease.when_over = self._let_go
         self.archive.last_sequence = archived
         self.leader = None
         log.info("this node leads ledger %s in term %d", self.name, term)
