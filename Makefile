@@ -13,7 +13,7 @@ PIN = $(UV) pip compile -q --universal --generate-hashes --no-header --no-annota
 # The folders of `make prove`: they hunt, with the figures of tests/faults/rows.py.  `make test` runs all the others.
 PROOFS := $(patsubst %,tests/%,attacks conformance faults fuzz properties simulation)
 # Those that want the machine for themselves: they fill it, or look at who is served meanwhile.
-ALONE := tests/attacks $(patsubst %,tests/faults/test_%.py,linearizability memory overload)
+ALONE := tests/attacks $(patsubst %,tests/faults/test_%.py,memory overload)
 # Compaction and snapshots, which are not compiled, and where no Python differs from another.
 UPKEEP := $(patsubst %,tests/wallets/test_%.py,compaction snapshot)
 # What is compiled, and a daemon of it.

@@ -5,10 +5,13 @@ with Daemon(directory) as daemon, daemon.client() as client:
 """
 
 import base64
+import contextlib
 import json
 import os
+import random
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections import deque
@@ -30,6 +33,18 @@ ADMIN_ADDRESS = re.compile(r"(http://\S+)/metrics")
 def bare_environment() -> dict[str, str]:
     """The environment without what would configure a daemon; WALLETD_KILLS and the like are for the tests."""
     return {name: value for name, value in os.environ.items() if not name.startswith("WALLETD_")}
+
+
+def free_port() -> int:
+    """A port for a daemon that is told one, or that is started again at it.
+
+    Nothing else takes it meanwhile: it is below the ports that the kernel chooses from for connections and for port 0.
+    """
+    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        port = random.SystemRandom().randrange(max(1024, lowest // 2), max(2048, lowest))
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 class Daemon:

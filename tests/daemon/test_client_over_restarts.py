@@ -1,24 +1,17 @@
 """The client library over a daemon that is killed and started again: nothing lost or doubled, no gap in the stream."""
 
 import signal
-import socket
 from pathlib import Path
 
 import trio
 
-from tests.daemon.process import Daemon
+from tests.daemon.process import Daemon, free_port
 from walletd.client import connect
 from walletd.client.trio_client import Client
 
 RESTARTS = 3
 PAYERS = 8
 PAYMENTS = 60
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Crash:

@@ -2,7 +2,6 @@
 
 import json
 import re
-import socket
 import subprocess
 import time
 import urllib.error
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemon.process import Daemon
+from tests.daemon.process import Daemon, free_port
 from tests.interop.programs import program
 from walletd.client import connect_sync
 
@@ -27,12 +26,6 @@ Proxy = Callable[[Path, str], list[str]]
 def block(language: str) -> str:
     (found,) = re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
     return str(found)
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 def nginx(folder: Path, configuration: str) -> list[str]:

@@ -188,6 +188,8 @@ def main(folder: Path, seed: int, lives: int, kills: int, bug: str = "") -> None
         ends[str(code)] += 1
         if wrong := judge(directory, code, lines):
             violations.append(f"{fault}: {wrong}")
+            if bug:
+                break
     print(json.dumps({"lives": lives + kills, "ends": ends, "violations": violations}))
 
 

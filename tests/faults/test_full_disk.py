@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemon.process import Daemon, furnish
+from tests.daemon.process import Daemon, free_port, furnish
 from tests.faults.claims import violations
 from tests.faults.planted import BUGS_OF_A_FULL_DISK, PROGRAM
 from tests.faults.rows import figure
@@ -37,7 +37,7 @@ class FullDisk:
         self.patience = patience
         self.disk = disk
         self.chance = chance
-        self.daemon = Daemon(disk / "data", environment=LIMITS)
+        self.daemon = Daemon(disk / "data", "--port", str(free_port()), environment=LIMITS)
         self.daemon.program = program
         self.daemon.is_forked = True
         self.refused = 0
@@ -47,7 +47,6 @@ class FullDisk:
         with self.daemon as daemon:
             with daemon.client() as client:
                 furnish(client, *WALLETS, amount=FUNDS)
-            daemon.arguments = ("--port", daemon.url.rpartition(":")[2])
             swarm = Swarm(daemon.url, daemon.token, self.chance, clients=8, window=4)
             for number in range(times):
                 self._full_once(swarm)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemon.process import Daemon, furnish
+from tests.daemon.process import Daemon, free_port, furnish
 from tests.faults.claims import violations
 from tests.faults.rows import figure
 from tests.faults.swarm import FUNDS, WALLETS, Swarm
@@ -96,10 +96,11 @@ def test_a_bad_network_changes_no_outcome(tmp_path: Path, seed: int) -> None:
 def test_kills_change_no_order(tmp_path: Path, seed: int) -> None:
     """The daemon is killed and started again under the clients, on the same port."""
     chance = random.Random(seed)
-    with forked(tmp_path) as daemon:
+    daemon = forked(tmp_path)
+    daemon.arguments = ("--port", str(free_port()))
+    with daemon:
         with daemon.client() as client:
             furnish(client, *WALLETS, amount=FUNDS)
-        daemon.arguments = ("--port", daemon.url.rpartition(":")[2])
         swarm = Swarm(daemon.url, daemon.token, chance, clients=32, window=8)
         for _ in range(KILLS):
             upto = swarm.answered + chance.randint(200, 4000)

@@ -14,7 +14,7 @@ CYCLES = figure("TEST_CYCLES")
 CYCLES_OF_A_JOURNAL = 5
 """A cycle takes as long as its journal: after so many another one is begun."""
 
-CYCLES_TO_SEE_ALL = 15
+CYCLES_TO_SEE_ALL = 10
 CYCLES_TO_FIND_A_BUG = 12
 
 

@@ -281,7 +281,8 @@ def live_without_a_thread(folder: Path, injury: str, bug: str = "") -> None:
             strikes.touch()
             client.send(method, **params)
             assert daemon.process is not None
-            assert daemon.process.wait(timeout=PATIENCE_SECONDS) in {EXIT_UNCERTAIN, -signal.SIGPROF}
+            with _ended_if_it_hangs(daemon):
+                assert daemon.process.wait(timeout=PATIENCE_SECONDS) in {EXIT_UNCERTAIN, -signal.SIGPROF}
         strikes.unlink()
         assert any(said in daemon.log() for said in ("not answered", "the event loop stands", "in submit"))
         daemon.program = ["-m", "walletd"]  # Impatience would end it where others have the processor for a while.
@@ -291,6 +292,16 @@ def live_without_a_thread(folder: Path, injury: str, bug: str = "") -> None:
             assert posted(client, "bob") == 1001
             assert client.call("daemon.audit")["violations"] == []
     tally(faults=1)
+
+
+@contextlib.contextmanager
+def _ended_if_it_hangs(daemon: Daemon) -> Iterator[None]:
+    """What does not end by itself would not answer the close of a connection either."""
+    try:
+        yield
+    except subprocess.TimeoutExpired:
+        daemon.kill()
+        raise
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemon.process import START_SECONDS, Client, Daemon, bare_environment, furnish, posted, transfer
+from tests.daemon.process import START_SECONDS, Client, Daemon, bare_environment, free_port, furnish, posted, transfer
 from tests.faults.planted import PROGRAM
 from tests.faults.tally import missing, tally
 from tests.faults.test_surroundings import LIBRARIES, PATIENCE_SECONDS
@@ -374,12 +374,6 @@ def lost_lines(daemon: Daemon) -> float:
 
 def test_a_log_that_is_not_read_stops_no_one(tmp_path: Path) -> None:
     live_with_a_stalled_log(tmp_path)
-
-
-def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])
 
 
 def live_with_broken_streams(folder: Path, bug: str = "") -> None:

@@ -20,7 +20,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.daemon.process import Client, Daemon, furnish, posted, transfer
+from tests.daemon.process import Client, Daemon, free_port, furnish, posted, transfer
 from tests.interop import programs
 from tests.interop.chromium import chromium
 
@@ -138,7 +138,8 @@ def test_the_browser_wallet_shows_payments_live_and_through_a_kill(tmp_path: Pat
     home = install("browser-wallet", tmp_path)
     with served(home) as origin:
         (tmp_path / "walletd.toml").write_text(f'allowed_origins = ["{origin}"]\n')
-        with Daemon(tmp_path / "data", "--config", str(tmp_path / "walletd.toml")) as daemon:
+        arguments = ("--config", str(tmp_path / "walletd.toml"), "--port", str(free_port()))
+        with Daemon(tmp_path / "data", *arguments) as daemon:
             with daemon.client() as client:
                 furnish(client, "alice", "bob", amount=10_000)
                 token = key(client, "page", "view:bob")
@@ -151,10 +152,9 @@ def test_the_browser_wallet_shows_payments_live_and_through_a_kill(tmp_path: Pat
                 browser.wait_for(seen("balances", "112.50 EUR"))
                 browser.wait_for(seen("movements", "dinner"))
                 assert browser.evaluate("document.getElementById('state').textContent") == "live"
-                port = daemon.url.rpartition(":")[2]
                 daemon.kill()
                 browser.wait_for(seen("state", "connecting"))
-                again = Daemon(tmp_path / "data", "--config", str(tmp_path / "walletd.toml"), "--port", port)
+                again = Daemon(tmp_path / "data", *arguments)
                 with again, again.client() as client:
                     client.call("hold.place", command_id="h-1", wallet="bob", asset="EUR", amount="500")
                     browser.wait_for(seen("balances", "107.50 EUR"))
