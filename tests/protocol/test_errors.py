@@ -28,6 +28,7 @@ FACTS: dict[Reason, set[str]] = {
     Reason.QUOTA_EXCEEDED: {"budget", "limit", "retry_after_ms"},
     Reason.ENTRY_NOT_FOUND: {"asked"},
     Reason.TRANSFER_NOT_FOUND: {"transfer"},
+    Reason.NOT_REACHED: {"head", "at_least", "retry_after_ms"},
     Reason.UNKNOWN_WALLET: {"wallet"},
     Reason.SUBSCRIPTION_NOT_FOUND: {"subscription"},
     Reason.TOO_MANY_SUBSCRIPTIONS: {"limit"},

@@ -40,7 +40,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "valid_for_seconds": None,
         "dry_run": True,
     },
-    "asset.list": {"after": "EUR"},
+    "asset.list": {"at_least": 3, "after": "EUR"},
     "wallet.open": {
         "command_id": "c1",
         "wallet": "shop:1",
@@ -69,8 +69,9 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     },
     "wallet.unfreeze": {"command_id": "c1", "wallet": "shop:1", **CONDITIONS},
     "wallet.close": {"command_id": "c1", "wallet": "shop:1", "sweep_to": "bob", **CONDITIONS},
-    "wallet.get": {"wallet": "shop:1", "after": "EUR"},
+    "wallet.get": {"at_least": 3, "wallet": "shop:1", "after": "EUR"},
     "wallet.list": {
+        "at_least": 3,
         "prefix": "shop:",
         "status": "frozen",
         "metadata": {"tier": "gold"},
@@ -96,7 +97,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "metadata": {"why": "broken"},
         **CONDITIONS,
     },
-    "transfer.get": {"transfer": "t123"},
+    "transfer.get": {"at_least": 3, "transfer": "t123"},
     "hold.place": {
         "command_id": "c1",
         "wallet": "shop:1",
@@ -128,8 +129,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     },
     "hold.adjust": {"command_id": "c1", "wallet": "shop:1", "hold": "h123", "amount": "1250", **CONDITIONS},
     "hold.void": {"command_id": "c1", "wallet": "shop:1", "hold": "h123", **CONDITIONS},
-    "hold.get": {"wallet": "shop:1", "hold": "h123"},
-    "hold.list": {"wallet": "shop:1", "also_closed": True, "after": "h123", "limit": 10},
+    "hold.get": {"at_least": 3, "wallet": "shop:1", "hold": "h123"},
+    "hold.list": {"at_least": 3, "wallet": "shop:1", "also_closed": True, "after": "h123", "limit": 10},
     "batch.execute": {
         "command_id": "c1",
         "commands": [{"method": "transfer.post", "command_id": "c2", "postings": [POSTING]}],
@@ -137,6 +138,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         **CONDITIONS,
     },
     "balance.get": {
+        "at_least": 3,
         "wallet": "shop:1",
         "wallets": None,
         "asset": "EUR",
@@ -144,6 +146,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "after": {"wallet": "shop:1", "asset": "EUR"},
     },
     "statement.get": {
+        "at_least": 3,
         "wallet": "shop:1",
         "asset": "EUR",
         "counterparty": "bob",
@@ -154,9 +157,10 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "cursor": "9.7.0.abcdef",
         "limit": 1000,
     },
-    "entry.get": {"sequence": 7, "command_id": "c1"},
-    "entry.list": {"after": 0, "limit": 1},
+    "entry.get": {"at_least": 3, "sequence": 7, "command_id": "c1"},
+    "entry.list": {"at_least": 3, "after": 0, "limit": 1},
     "stream.subscribe": {
+        "at_least": 3,
         "wallets": ["shop:1"],
         "prefix": None,
         "all": False,
@@ -183,7 +187,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "budget": {"journal_bytes_per_second": 65_536, "connections": 8},
         **CONDITIONS,
     },
-    "client.list": {"after": "shop/phone", "limit": 10},
+    "client.list": {"at_least": 3, "after": "shop/phone", "limit": 10},
     "client.rotate": {
         "command_id": "c1",
         "client": "shop/phone",
