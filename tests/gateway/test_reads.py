@@ -17,6 +17,7 @@ from walletd.tables.queries import holds as hold_queries
 from walletd.tables.queries import statements
 from walletd.tables.writer import ReadTables, ReadTablesFull
 from walletd.vocabulary.identifiers import Principal
+from walletd.wallets.visibility import REACH_SECONDS
 
 MICROSECOND = timedelta(microseconds=1)
 
@@ -333,7 +334,7 @@ async def test_pages_of_open_holds_go_on_where_those_looked_at_have_expired(
 
 
 async def test_a_read_that_must_show_a_later_entry_waits_for_it_and_then_says_how_far_it_is(
-    desk: Desk, autojump_clock: trio.testing.MockClock
+    desk: Desk, mock_clock: trio.testing.MockClock
 ) -> None:
     client = desk.client(ADMIN)
     await furnish(client, "alice", "bob")
@@ -341,7 +342,10 @@ async def test_a_read_that_must_show_a_later_entry_waits_for_it_and_then_says_ho
     of_bob = {"wallet": "bob"}
     for method, params in (("balance.get", of_bob), ("statement.get", of_bob), ("asset.list", {})):
         await client.call(method, **params, at_least=paid["sequence"])
-        refused = await client.refused(method, **params, at_least=paid["sequence"] + 1)
+        (asked,) = client.ask((method, params | {"at_least": paid["sequence"] + 1}))
+        await trio.testing.wait_all_tasks_blocked()
+        mock_clock.jump(REACH_SECONDS)
+        refused = (await client.reply(asked))["error"]["data"]
         assert (refused["reason"], refused["outcome"]) == ("not_reached", "not_applied")
         assert (refused["head"], refused["at_least"]) == (paid["sequence"], paid["sequence"] + 1)
     waiting = client.ask(("balance.get", {"wallet": "bob", "at_least": paid["sequence"] + 1}))
