@@ -65,8 +65,10 @@ class Parked(dict[Submission, int]):
     Answered ones are removed, and the oldest once they are decided.
     """
 
-    ever = 0
-    """The number of them so far."""
+    def __init__(self) -> None:
+        super().__init__()
+        self.ever = 0
+        """The number of them so far."""
 
 
 class PendingRead(NamedTuple):
