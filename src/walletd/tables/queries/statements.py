@@ -7,7 +7,7 @@ posted meanwhile.  The work of one page is bounded: if few lines match, a page h
 to continue.  For a wallet with many assets, a page has the balances of those that its lines move.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from hashlib import blake2b
 from heapq import merge
@@ -45,7 +45,10 @@ MAX_STATED = 100
 STATED_BYTES = 256
 """The largest size of the two balances that a page states for a line."""
 
-SOME_ASSETS = "SELECT asset FROM balance WHERE wallet = ? ORDER BY asset LIMIT ?"
+SOME_ASSETS = """
+SELECT b.asset, ifnull((SELECT a.is_late FROM asset a WHERE a.asset = b.asset), 1)
+FROM balance b WHERE b.wallet = ? ORDER BY b.asset LIMIT ?
+"""
 _RISING = "c.id >= ?3 AND c.id < ?4 ORDER BY c.id"
 _FALLING = "c.id >= ?3 AND c.id < ?4 ORDER BY c.id DESC"
 _OF_ASSET = (
@@ -119,11 +122,12 @@ def read_statement(tables: Tables, question: Question, place: Place | None, limi
         return None
     first = _first(tables, question.since)
     last = max(min(end, _last(tables, question.until, end)), first - 1)
-    lines, reached = _lines(tables, question, _bounds(question, place, first, last), limit)
-    stated = _stated(tables, question)
-    assets = sorted({line.asset for line in lines}) if stated is None else stated
-    opening, closing = (_posted(tables, question.wallet, assets, edge) for edge in (first - 1, last))
-    if question.asset is None and stated is not None:
+    known = _assets(tables, question)
+    lines, reached = _lines(tables, question, known, _bounds(question, place, first, last), limit)
+    assets = sorted({line.asset for line in lines}) if known is None else [*known]
+    opening = _posted(tables, question.wallet, assets, first - 1) if first > 1 else {}
+    closing = _posted(tables, question.wallet, assets, last)
+    if question.asset is None and known is not None:
         assets = sorted(closing)
     statement = Statement(
         wallet=question.wallet,
@@ -131,16 +135,18 @@ def read_statement(tables: Tables, question: Question, place: Place | None, limi
         closing=tuple(StatementBalance(asset, str(closing.get(asset, 0))) for asset in assets),
         lines=tuple(lines),
         sequence=end,
-        partial=stated is None,
+        partial=known is None,
     )
     return Page(statement, None if reached is None else Place(end, *reached))
 
 
-def _stated(tables: Tables, question: Question) -> list[AssetCode] | None:
-    """The assets whose balances each page states; None if they are too many, and each page states its own."""
+def _assets(tables: Tables, question: Question) -> dict[AssetCode, bool] | None:
+    """The assets whose balances each page states, in their order, and whether each is a late one: those asked for, or
+    that ever touched the wallet.  None if they are too many, and each page states those of its lines.
+    """
     if question.asset is not None:
-        return [question.asset]
-    some = [asset for (asset,) in tables.execute(SOME_ASSETS, (question.wallet, MAX_STATED + 1)).fetchall()]
+        return {question.asset: False}
+    some = dict(tables.execute(SOME_ASSETS, (question.wallet, MAX_STATED + 1)).fetchall())
     return some if len(some) <= MAX_STATED else None
 
 
@@ -173,13 +179,13 @@ def _bounds(question: Question, place: Place | None, first: int, last: int) -> t
 
 
 def _lines(
-    tables: Tables, question: Question, bounds: tuple[int, ...], limit: int
+    tables: Tables, question: Question, known: Mapping[AssetCode, bool] | None, bounds: tuple[int, ...], limit: int
 ) -> tuple[list[StatementLine], tuple[int, int] | None]:
     """The matching lines, and the last line looked at if there may be more after it."""
     lines: list[StatementLine] = []
     reached: tuple[int, int] | None = None
     room = PageRoom()
-    for visited, (place, found) in enumerate(_seen(tables, question, bounds)):
+    for visited, (place, found) in enumerate(_seen(tables, question, known, bounds)):
         if visited == max(MAX_VISITED, limit + 1):
             return lines, reached
         if found is not None and _fits(found, question):
@@ -190,7 +196,9 @@ def _lines(
     return lines, None
 
 
-def _seen(tables: Tables, question: Question, bounds: tuple[int, ...]) -> Iterator[_Seen]:
+def _seen(
+    tables: Tables, question: Question, known: Mapping[AssetCode, bool] | None, bounds: tuple[int, ...]
+) -> Iterator[_Seen]:
     """What changed of the asset, or of all the wallet's assets in the order of the history.
 
     For all assets, the changes of each early asset and of all later ones together, so that there are few cursors.
@@ -198,12 +206,15 @@ def _seen(tables: Tables, question: Question, bounds: tuple[int, ...]) -> Iterat
     newest_first, wallet = question.newest_first, question.wallet
     ids = _ids(bounds, newest_first)
     of_asset, late = (NEWEST_FIRST, LATE_NEWEST_FIRST) if newest_first else (OLDEST_FIRST, LATE_OLDEST_FIRST)
-    assets = early_assets(tables, wallet) if question.asset is None else [question.asset]
+    if known is None:
+        assets, has_late = early_assets(tables, wallet), True
+    else:
+        assets, has_late = [asset for asset, is_late in known.items() if not is_late], any(known.values())
     changes: list[Iterable[_Seen]] = [
         _in_order(tables.execute(of_asset, (wallet, asset, *ids, key_of(wallet, asset))), newest_first)
         for asset in assets
     ]
-    if question.asset is None:
+    if has_late:
         changes.append(_interleaved(tables.execute(late, (wallet, None, *ids)), newest_first))
     after = bounds[:2]
     seen = merge(*changes, key=_place, reverse=newest_first)
