@@ -2,13 +2,9 @@
 
     slices = Slices(budgets.charge_processor, budgets.processor_wait)
     nursery.start_soon(slices.run)
-    slices.work(account, steps())                      # the first slice at once, the rest in its turns
+    slices.work(account, steps)                        # the first slice at once, the rest in its turns
 
-    def steps() -> Iterator[int]:
-        for command in commands:
-            ...                                        # some 10 µs
-            yield SMALL_STEP                           # what it cost, in bytes of JSON or something like them
-
+``steps`` does a few microseconds of work at a time and yields what each cost, in bytes of JSON or something like them.
 A slice is counted, not timed, so that a run can be repeated.  One slice is done in each pass of the event loop, by
 deficit round robin over those who pay: everything else has the loop in between.
 """
