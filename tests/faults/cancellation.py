@@ -36,7 +36,7 @@ from walletd.vocabulary.sameness import kept_of
 from walletd.wallets.submission import Answer, Submission
 
 PATIENCE_SECONDS = 30.0
-MOST_STEPS = 400
+MOST_STEPS = 600
 """Of a script that takes more, so many are spread over all of it."""
 
 
