@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Literal, cast, get_type_hints
 import msgspec
 
 from walletd.protocol.strict_json import has_each_name_once, lone_surrogate, repeated_name
-from walletd.protocol.strict_types import CommandDecoder
+from walletd.protocol.strict_types import CommandDecoder, with_types
 from walletd.protocol.utc import in_utc
 from walletd.vocabulary.commands import MAX_BATCH_COMMANDS, BatchedCommand, ExecuteBatch
 
@@ -21,30 +21,10 @@ LONG_FRAME_BYTES: Final = 16_384
 
 Raws = Annotated[tuple[msgspec.Raw, ...], msgspec.Meta(min_length=1, max_length=MAX_BATCH_COMMANDS)]
 
+_Outline = with_types(ExecuteBatch, {**get_type_hints(ExecuteBatch, include_extras=True), "commands": Raws})
+"""A batch whose commands are not decoded."""
 
-def _outline() -> type[msgspec.Struct]:
-    """The type of a batch whose commands are not decoded."""
-    hints: dict[str, Any] = {**get_type_hints(ExecuteBatch, include_extras=True), "commands": Raws}
-    config, fields = ExecuteBatch.__struct_config__, msgspec.structs.fields(ExecuteBatch)
-    return msgspec.defstruct(
-        "Outline",
-        [(field.name, hints[field.name], _default(field)) for field in fields],
-        frozen=True,
-        kw_only=True,
-        forbid_unknown_fields=config.forbid_unknown_fields,
-        omit_defaults=config.omit_defaults,
-        tag_field=config.tag_field,
-        tag=config.tag,
-    )
-
-
-def _default(field: msgspec.structs.FieldInfo) -> Any:
-    if field.default_factory is not msgspec.NODEFAULT:
-        return msgspec.field(name=field.encode_name, default_factory=field.default_factory)
-    return msgspec.field(name=field.encode_name, default=field.default)
-
-
-_outline_decoder: CommandDecoder[Any] = CommandDecoder(_outline())
+_outline_decoder: CommandDecoder[Any] = CommandDecoder(_Outline)
 _command_decoder: CommandDecoder[Any] = CommandDecoder(cast(Any, BatchedCommand))
 _whole = msgspec.json.Decoder(dict[str, msgspec.Raw])
 

@@ -11,7 +11,7 @@ that its form permits.  Only if one is not well-formed, the strict type decodes 
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import UnionType
 from typing import Annotated, Any, Final, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -57,14 +57,19 @@ def strict(kind: Any) -> Any:
 
 def _twin(kind: type[msgspec.Struct]) -> type:
     hints = get_type_hints(kind, include_extras=True)
-    fields = {field.name: field for field in msgspec.structs.fields(kind)}
     made = {name: strict(hints[name]) for name in kind.__struct_fields__}
     if all(made[name] == hints[name] for name in made):
         return kind
+    return with_types(kind, made)
+
+
+def with_types(kind: type[msgspec.Struct], types: Mapping[str, Any]) -> type[msgspec.Struct]:
+    """A struct like this one, whose fields have these types."""
+    fields = {field.name: field for field in msgspec.structs.fields(kind)}
     config = kind.__struct_config__
     return msgspec.defstruct(
         kind.__name__,
-        [(name, made[name], _field(fields[name])) for name in made],
+        [(name, types[name], _field(fields[name])) for name in kind.__struct_fields__],
         module=kind.__module__,
         namespace={"__doc__": kind.__doc__},
         frozen=config.frozen,
