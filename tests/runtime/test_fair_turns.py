@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from walletd.runtime.fair_turns import FairTurns
+from walletd.runtime.fair_turns import ALONE_SECONDS, FairTurns
 
 
 class Clock:
@@ -54,6 +54,94 @@ async def test_no_more_hold_a_turn_than_there_are_places_and_a_key_has_only_its_
         assert held == {"greedy": 2, "honest": 1}, "a place is left for others, however many wait"
         go_on.set()
     assert len(turns) == turns.waiting == 0
+
+
+async def test_a_key_that_has_had_all_turns_for_a_while_has_more_places_until_another_comes() -> None:
+    clock = Clock()
+    turns: FairTurns[str] = FairTurns(4, 2, places_alone=8, seconds=clock)
+    held: Counter[str] = Counter()
+    ends: list[trio.Event] = []
+
+    async def work(key: str) -> None:
+        async with turns.turn(key):
+            held[key] += 1
+            ends.append(trio.Event())
+            await ends[-1].wait()
+            held[key] -= 1
+
+    async def end(count: int) -> None:
+        for event in ends[:count]:
+            event.set()
+        del ends[:count]
+        await wait_all_tasks_blocked()
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(3):
+            nursery.start_soon(work, "greedy")
+        await wait_all_tasks_blocked()
+        assert held == {"greedy": 2}, "it might not be alone"
+        await end(2)
+        await end(1)
+        clock.now += ALONE_SECONDS
+        for _ in range(50):
+            nursery.start_soon(work, "greedy")
+        await wait_all_tasks_blocked()
+        assert held == {"greedy": 8}
+        assert len(turns) == 8
+        await end(3)
+        assert held == {"greedy": 8}
+        nursery.start_soon(work, "honest")
+        await wait_all_tasks_blocked()
+        assert held == {"greedy": 8, "honest": 1}, "the places of others are left for them"
+        await end(8)
+        assert held == {"greedy": 2, "honest": 1}
+        while ends:
+            await end(1)
+    assert len(turns) == turns.waiting == 0
+    assert [turns._admitted, turns._more, turns._behind] == [{}, {}, {}]
+
+
+async def test_short_turns_of_a_key_that_is_alone_are_many_in_one_pass_of_the_loop() -> None:
+    clock = Clock()
+    turns: FairTurns[str] = FairTurns(4, 2, places_alone=16, seconds=clock)
+    done = passes = 0
+
+    async def work() -> None:
+        nonlocal done
+        async with turns.turn("alone"):
+            await trio.lowlevel.checkpoint()
+        done += 1
+
+    await work()
+    clock.now += ALONE_SECONDS
+    async with trio.open_nursery() as nursery:
+        for _ in range(160):
+            nursery.start_soon(work)
+        while done < 161:
+            await trio.lowlevel.checkpoint()
+            passes += 1
+    assert passes <= 160 / 16 * 3, "a turn is granted in one pass, begins in the next and ends in the one after it"
+
+
+async def test_those_of_a_key_that_is_alone_may_give_up_at_any_time() -> None:
+    clock = Clock()
+    turns: FairTurns[str] = FairTurns(4, 2, places_alone=8, seconds=clock)
+
+    async def work() -> None:
+        async with turns.turn("alone"):
+            await trio.lowlevel.checkpoint()
+
+    await work()
+    clock.now += ALONE_SECONDS
+    for passes in range(12):
+        async with trio.open_nursery() as nursery:
+            for _ in range(40):
+                nursery.start_soon(work)
+            for _ in range(passes):
+                await trio.lowlevel.checkpoint()
+            nursery.cancel_scope.cancel()
+        assert len(turns) == turns.waiting == 0
+        assert [turns._admitted, turns._more, turns._behind] == [{}, {}, {}]
 
 
 async def test_a_newcomer_waits_for_one_turn_of_each_other_key() -> None:

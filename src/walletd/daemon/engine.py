@@ -60,6 +60,9 @@ READING_PLACES = 6
 PLACES_OF_ONE = 2
 """Those of them that one principal may have: its slow reads leave places for the others."""
 
+PLACES_ALONE = 16
+"""Those that it may have while no other principal reads: so many short reads are answered in one pass of the loop."""
+
 log = logging.getLogger("walletd.daemon")
 
 
@@ -123,7 +126,12 @@ class Engine:
         accounts = Budgets(trio.current_time, clients.records, budgets)
         events.clients_changed.add(accounts.review)
         reading: FairTurns[Any] = FairTurns(
-            READING_PLACES, PLACES_OF_ONE, accounts.charge_processor, accounts.processor_wait, seconds=seconds
+            READING_PLACES,
+            PLACES_OF_ONE,
+            accounts.charge_processor,
+            accounts.processor_wait,
+            places_alone=PLACES_ALONE,
+            seconds=seconds,
         )
         slices = Slices(accounts.charge_processor, accounts.processor_wait, seconds=seconds)
         self.passes = CommitAtOnce(self.writer, self.projector, load, accounts)

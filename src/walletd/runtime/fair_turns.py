@@ -6,7 +6,8 @@
 
 The cost of a turn is the time for which it keeps its place.  A key has ``places_of_one`` at most, so that what it does
 slowly leaves places for the others.  While a place is free and the key has not used up its quantum, a turn begins at
-once, in the same step of the event loop; otherwise other tasks run first.
+once, in the same step of the event loop; otherwise other tasks run first.  A key that has had all turns for a while has
+``places_alone``: many sessions of one client are no slower than those of many.
 """
 
 from collections import deque
@@ -21,6 +22,9 @@ from walletd.runtime.fair_queue import FairQueue
 
 QUANTUM_SECONDS = 0.005
 """The time of a round that each key may use: some small reads of the tables, or one step of a long one."""
+
+ALONE_SECONDS = 1.0
+"""A key that has had all turns for so long has them alone."""
 
 Key = TypeVar("Key", bound=Hashable)
 Charge = Callable[[Key, float], None]
@@ -72,11 +76,13 @@ class FairTurns(Generic[Key]):
         charge: Charge[Key] = lambda key, seconds: None,
         wait: Callable[[Key], float] = lambda key: 0.0,
         *,
+        places_alone: int = 0,
         seconds: Callable[[], float] = perf_counter,
     ) -> None:
         assert 1 <= places_of_one <= places
         self._places = places
         self._places_of_one = places_of_one
+        self._more_places = max(places_alone - places_of_one, 0)
         self._charge = charge
         self._wait = wait
         self.seconds = seconds
@@ -86,10 +92,15 @@ class FairTurns(Generic[Key]):
         """For each key, the turns that it holds and those of its waiters that are in the queue."""
         self._behind: dict[Key, deque[_Waiter]] = {}
         """The waiters beyond ``places_of_one``, which are not in the queue yet."""
+        self._more: dict[Key, int] = {}
+        """For a key that was alone, the turns that it holds beyond ``places_of_one``, besides the places of all."""
+        self._newest: Key | None = None
+        self._newest_since = 0.0
+        """The key of the last turn that ended, and when it ended one after another key's."""
 
     def __len__(self) -> int:
         """The number of turns that are held."""
-        return self._held
+        return self._held + sum(self._more.values())
 
     @property
     def waiting(self) -> int:
@@ -114,6 +125,9 @@ class FairTurns(Generic[Key]):
                 self._grant()
                 await self._granted(key, waiter)
                 return
+        elif key not in self._behind and self._may_have_more(key):
+            self._more[key] = self._more.get(key, 0) + 1
+            return
         else:
             waiter = _Waiter()
             self._behind.setdefault(key, deque()).append(waiter)
@@ -151,14 +165,51 @@ class FairTurns(Generic[Key]):
 
     def leave(self, key: Key, seconds: float) -> None:
         """End a turn of this key, which took this long."""
+        if key != self._newest:
+            self._newest, self._newest_since = key, self.seconds()
         self._queue.charge(key, seconds)
         self._charge(key, seconds)
         self._end(key)
 
+    def _may_have_more(self, key: Key) -> bool:
+        """True if the key, which has all ``places_of_one``, may begin another turn at once, because it is alone."""
+        return (
+            self._more.get(key, 0) < self._more_places
+            and len(self._admitted) == 1
+            and key == self._newest
+            and not len(self._queue)
+            and not self._queue.owes(key)
+            and not self._wait(key)
+            and self.seconds() - self._newest_since >= ALONE_SECONDS
+        )
+
     def _end(self, key: Key) -> None:
-        self._held -= 1
-        self._withdraw(key)
-        self._grant()
+        more = self._more.get(key, 0)
+        if more:
+            self._leave_one_of_more(key, more)
+        else:
+            self._held -= 1
+            self._withdraw(key)
+            self._grant()
+        self._grant_more(key)
+
+    def _leave_one_of_more(self, key: Key, more: int) -> None:
+        if more > 1:
+            self._more[key] = more - 1
+        else:
+            del self._more[key]
+
+    def _grant_more(self, key: Key) -> None:
+        """Grant turns to those behind the others of a key that is alone."""
+        behind = self._behind.get(key)
+        while behind and self._may_have_more(key):
+            waiter = behind.popleft()
+            if not waiter.is_gone:
+                self._more[key] = self._more.get(key, 0) + 1
+                waiter.is_granted = True
+                waiter.moved.set()
+        if behind is not None and not behind:
+            self._behind.pop(key, None)
 
     def _withdraw(self, key: Key) -> None:
         """One of those that the key has admitted is done: the next one behind them follows."""
