@@ -54,6 +54,13 @@ def refused_batches(session: int) -> Iterator[bytes]:
     return _numbered(request(1, "batch.execute", {"command_id": "#", "commands": _payments(1000)}))
 
 
+def long_batches(session: int) -> Iterator[bytes]:
+    """Batches of refused payments with all the metadata that there may be, which the journal keeps."""
+    metadata = {f"key-{number}": "x" * 200 for number in range(5)}
+    commands = [payment | {"metadata": metadata} for payment in _payments(150)]
+    return _numbered(request(1, "batch.execute", {"command_id": "#", "commands": commands, "atomic": False}))
+
+
 def dry_runs(session: int) -> Iterator[bytes]:
     """Dry runs of a thousand payments."""
     return _numbered(
@@ -128,6 +135,7 @@ def old_payment(wallet: str, number: int) -> dict[str, object]:
 
 KINDS = {
     "refused_batches": Kind(8, 4, refused_batches),
+    "long_batches": Kind(8, 4, long_batches),
     "dry_runs": Kind(8, 4, dry_runs),
     "absent_payees": Kind(8, 4, absent_payees),
     "absent_names": Kind(16, 200, absent_names),

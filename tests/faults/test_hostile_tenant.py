@@ -157,7 +157,7 @@ def test_without_the_reserve_it_stays_in(small_disk: Path) -> None:
 
 
 FOUND_BY = {
-    "no budget": ("refused_batches", "dry_runs", "filtered_statements"),
+    "no budget": ("long_batches",),
     "first come is first served": ("replays",),
 }
 """The kinds of hostility that show the bug."""
