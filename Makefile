@@ -62,7 +62,7 @@ else
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PROOFS:%=--ignore %)
 endif
 
-prove: $(READY) ## hunt for faults: crashes, power cuts, fuzzing, simulation, planted bugs; some 13 minutes on two cores
+prove: $(READY) ## hunt for faults: crashes, power cuts, fuzzing, simulation, planted bugs; some 10 minutes on two cores
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(filter-out tests/attacks,$(PROOFS)) $(ALONE:%=--ignore %)
 	$(BIN)/python -m pytest $(ALONE)
 
