@@ -141,7 +141,10 @@ def main() -> None:
         sources = {"base": extract(options.base, directory / "base"), "this": ROOT / "src"}
         if options.compiled:
             sources = {"base": compiled(sources["base"]), "this": compiled(copy(directory / "this"))}
-        print(machine.sentence(machine.describe(directory)))
+        described = machine.describe(directory)
+        if options.compiled:
+            described["modules"] = "compiled"  # Of both, while this program's own are as they are.
+        print(machine.sentence(described))
         with (
             Daemon(directory / "base-data", Installation(sys.executable, sources["base"])) as base,
             Daemon(directory / "this-data", Installation(sys.executable, sources["this"])) as this,
