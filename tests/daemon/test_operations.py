@@ -310,12 +310,27 @@ def test_the_token_is_nowhere_in_the_log_at_any_level(tmp_path: Path) -> None:
             assert all(secret not in text for text in written)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+@contextlib.contextmanager
+def not_to_be_written(folder: Path) -> Iterator[None]:
+    """The folder, which this user may not write: for root, who may everywhere, a file system that is read only."""
+    folder.mkdir(mode=0o500)
+    if os.geteuid() != 0:
+        yield
+        return
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", folder], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
 def test_a_data_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "data").mkdir(mode=0o500)
-    code, stderr = run_to_its_end(tmp_path / "data")
+    data = tmp_path / "data"
+    with not_to_be_written(data):
+        code, stderr = run_to_its_end(data)
     assert code in (74, 78)
-    assert str(tmp_path / "data") in stderr
+    assert str(data) in stderr
+    assert "Traceback" not in stderr
 
 
 def test_a_data_folder_that_goes_away_stops_writes_and_comes_back_without_a_restart(tmp_path: Path) -> None:

@@ -94,11 +94,11 @@ async def test_an_append_elsewhere_than_at_the_head_is_refused_and_changes_nothi
     assert await store.read(0) == [first, second]
 
 
+@pytest.mark.parametrize("store", ["sqlite", "sqlite on a slow disk"], indirect=True)
 async def test_what_is_appended_at_once_is_there_and_refused_elsewhere_than_at_the_head(
     store: Store, chain: Chain
 ) -> None:
-    if not isinstance(store, AppendsAtOnce):
-        pytest.skip("this store does not append at once")
+    assert isinstance(store, AppendsAtOnce)
     first, second = chain.next(2), chain.next()
     store.append_now(0, first)
     with pytest.raises(HeadMoved) as refused:
